@@ -1,0 +1,40 @@
+"""One JSON object a line: a fixed sentence and its fields."""
+
+import traceback
+from logging import LogRecord
+from types import TracebackType
+from typing import Any
+
+from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
+
+ExceptionInfo = (
+    tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
+)
+
+
+class JsonFormatter(BaseJsonFormatter):
+    """Drops what may hold a shopper's name: the request, and the messages of exceptions.
+
+    PostgreSQL quotes the offending row in its errors ("Failing row contains …"), so an exception
+    is told by its types, its SQLSTATE and the places it came through.
+    """
+
+    def add_fields(
+        self, log_data: dict[str, Any], record: LogRecord, message_dict: dict[str, Any]
+    ) -> None:
+        super().add_fields(log_data, record, message_dict)
+        log_data.pop("request", None)
+
+    def formatException(  # noqa: N802 - the standard library's name
+        self, ei: ExceptionInfo
+    ) -> str:
+        lines: list[str] = []
+        error: BaseException | None = ei[1]
+        while error is not None:
+            frames = traceback.extract_tb(error.__traceback__)
+            places = " < ".join(f"{f.filename}:{f.lineno} {f.name}" for f in reversed(frames))
+            sqlstate = getattr(error, "sqlstate", None)
+            name = type(error).__name__ + (f" [{sqlstate}]" if sqlstate else "")
+            lines.append(f"{name} at {places}" if places else name)
+            error = error.__cause__ or error.__context__
+        return "\n".join(lines)

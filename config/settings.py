@@ -1,0 +1,234 @@
+"""All settings, read from the environment. A missing or malformed one stops the process at start.
+
+Every secret may also be given as a file: `SECRET_KEY_FILE=/run/secrets/secret_key`.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import django_stubs_ext
+import environ
+from django.core.exceptions import ImproperlyConfigured
+
+from config.local.presence import demo_environment
+
+# Lets annotations such as ModelAdmin[Product] exist at run time.
+django_stubs_ext.monkeypatch()
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+LOCAL_DIR = BASE_DIR / ".local"
+
+# A running `make demo` answers for whatever this process was not told.
+environ.Env.read_env(demo_environment(LOCAL_DIR))
+
+
+class NamingEnv(environ.FileAwareEnv):  # type: ignore[misc] # django-environ has no types
+    """Says which setting could not be read, instead of how its value could not be converted."""
+
+    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().get_value(var, *args, **kwargs)
+        except ValueError as error:
+            raise ImproperlyConfigured(
+                f"{var} cannot be read. The README's table says what it looks like."
+            ) from error
+
+
+env = NamingEnv()
+
+
+def required(name: str, hint: str) -> str:
+    try:
+        value: str = env.str(name)
+    except ImproperlyConfigured:
+        raise ImproperlyConfigured(f"{name} is not set. {hint} Or start `make demo`.") from None
+    return value
+
+
+DEBUG = env.bool("DEBUG", default=False)
+SECRET_KEY = required("SECRET_KEY", "Set it to a long random string.")
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
+CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "checkout.catalogue",
+    "checkout.orders",
+    "checkout",
+    "payments",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "config.urls"
+WSGI_APPLICATION = "config.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+# --- Database -----------------------------------------------------------------------------------
+
+required("DATABASE_URL", "Set it to postgres://user:password@host:5432/name.")
+try:
+    DATABASES = {"default": env.db_url("DATABASE_URL")}
+except (ImproperlyConfigured, ValueError) as error:
+    raise ImproperlyConfigured(
+        "DATABASE_URL cannot be read. It looks like postgres://user:password@host:5432/name."
+    ) from error
+if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
+    raise ImproperlyConfigured(
+        "DATABASE_URL must name a PostgreSQL database (postgres://…): the promise of one order "
+        "for one purchase rests on its constraints and row locks."
+    )
+
+# Behind PgBouncer in transaction mode the limits below cannot travel with the connection. Then set
+# them on the role: ALTER ROLE shop SET lock_timeout = '3s'; and so on, as listed in the README.
+DATABASE_BEHIND_PGBOUNCER = env.bool("DATABASE_BEHIND_PGBOUNCER", default=False)
+
+# They make a half-open first attempt let go of what it holds, so that the shopper's second press
+# gets through: wait 3 s for a lock, 10 s for a statement; an idle transaction ends after 10 s; a
+# vanished client is noticed within 5 s.
+DATABASE_LIMITS = {
+    "default_transaction_isolation": "read\\ committed",
+    "lock_timeout": "3s",
+    "statement_timeout": "10s",
+    "idle_in_transaction_session_timeout": "10s",
+    "client_connection_check_interval": "5s",
+}
+DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE_SECONDS", default=60)
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"].setdefault("OPTIONS", {}).update(
+    {
+        "connect_timeout": 5,
+        "keepalives": 1,
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+    }
+)
+if DATABASE_BEHIND_PGBOUNCER:
+    DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
+else:
+    DATABASES["default"]["OPTIONS"]["options"] = " ".join(
+        f"-c {name}={value}" for name, value in DATABASE_LIMITS.items()
+    )
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Shop ---------------------------------------------------------------------------------------
+
+SHOP_NAME = env.str("SHOP_NAME", default="Halfmoon Stationers")
+SHOP_CURRENCY = env.str("SHOP_CURRENCY", default="EUR")
+
+# How long an unsent checkout form stays good. A form that was sent leads to its order for ever.
+CHECKOUT_TOKEN_MAX_AGE_SECONDS = env.int("CHECKOUT_TOKEN_MAX_AGE_SECONDS", default=2 * 60 * 60)
+
+# --- Queue --------------------------------------------------------------------------------------
+
+AWS_REGION = env.str("AWS_REGION", default="us-east-1")
+AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")  # unset: Amazon
+PAYMENTS_QUEUE_NAME = env.str("PAYMENTS_QUEUE_NAME", default="payments.fifo")
+if not PAYMENTS_QUEUE_NAME.endswith(".fifo"):
+    raise ImproperlyConfigured(
+        f"PAYMENTS_QUEUE_NAME is {PAYMENTS_QUEUE_NAME!r}, but must end in .fifo: a standard queue "
+        "keeps no order within one purchase."
+    )
+
+# A received message is hidden from other workers for so long; a worker at work extends it. After a
+# worker was killed, its message comes again when this is over.
+MESSAGE_VISIBILITY_SECONDS = env.int("MESSAGE_VISIBILITY_SECONDS", default=120)
+
+# An order that should be moving and has not for so long is published again.
+SWEEP_AFTER_SECONDS = env.float("SWEEP_AFTER_SECONDS", default=15 * 60)
+SWEEP_EVERY_SECONDS = env.float("SWEEP_EVERY_SECONDS", default=60)
+
+# --- Payments -----------------------------------------------------------------------------------
+
+PAYMENT_GATEWAY = env.str("PAYMENT_GATEWAY", default="payments.gateways.stripe.StripeGateway")
+STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")  # unset: Stripe
+STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+
+# One call to the gateway. Settling an order makes three at most, and has 60 s in all.
+GATEWAY_TIMEOUT_SECONDS = env.float("GATEWAY_TIMEOUT_SECONDS", default=20)
+
+# For so long a worker has an order's payment to itself; longer than its calls can take together.
+PAYMENT_LEASE_SECONDS = env.float("PAYMENT_LEASE_SECONDS", default=90)
+
+# The sandbox moves no money: a shop that used it by mistake would give its goods away.
+SANDBOX_GATEWAY_ALLOWED = env.bool("SANDBOX_GATEWAY_ALLOWED", default=False)
+
+# Where the checkout page gets its `payment_method` field from.
+PAYMENT_METHOD_TEMPLATE = env.str(
+    "PAYMENT_METHOD_TEMPLATE", default="payments/payment_method_sandbox.html"
+)
+
+# Tests name a place in the flow here at which the process kills itself; see orders/faultpoints.
+FAULT_POINT = env.str("FAULT_POINT", default="")
+
+# --- Web ----------------------------------------------------------------------------------------
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+WHITENOISE_USE_FINDERS = True
+CSRF_FAILURE_VIEW = "checkout.views.place.csrf_failure"
+LANGUAGE_CODE = "en"
+TIME_ZONE = "UTC"
+USE_TZ = True
+
+HTTPS_ONLY = env.bool("HTTPS_ONLY", default=not DEBUG)
+SESSION_COOKIE_SECURE = HTTPS_ONLY
+CSRF_COOKIE_SECURE = HTTPS_ONLY
+SECURE_SSL_REDIRECT = HTTPS_ONLY
+# Probes come from inside, without TLS.
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if HTTPS_ONLY else 0
+if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {
+        "json": {
+            "()": "config.logging.JsonFormatter",
+            "fmt": "{asctime}{levelname}{name}{message}",
+            "style": "{",
+        }
+    },
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
+    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "loggers": {
+        "django": {"handlers": [], "propagate": True},
+        "django.server": {"handlers": [], "propagate": True},
+        "stripe": {"level": "WARNING"},
+        "botocore": {"level": "WARNING"},
+        # Requests that were refused are the shopper's business; their URLs hold references.
+        "django.request": {"level": "ERROR"},
+    },
+}

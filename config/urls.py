@@ -1,0 +1,19 @@
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+
+from config import probes
+
+admin.site.site_header = f"{settings.SHOP_NAME} · orders"
+admin.site.site_title = settings.SHOP_NAME
+
+urlpatterns = [
+    path("healthz", probes.healthz),
+    path("readyz", probes.readyz),
+    path("admin/", admin.site.urls),
+    path("", include("checkout.urls")),
+]
+
+handler400 = "checkout.errors.bad_request"
+handler404 = "checkout.errors.not_found"
+handler500 = "checkout.errors.server_error"
