@@ -1,0 +1,10 @@
+from django.apps import AppConfig
+
+
+class OrdersConfig(AppConfig):
+    name = "checkout.orders"
+    label = "orders"
+    verbose_name = "Orders"
+
+    def ready(self) -> None:
+        from checkout.orders import checks  # noqa: F401 - registers the system checks

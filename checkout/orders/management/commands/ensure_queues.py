@@ -1,0 +1,37 @@
+import json
+from dataclasses import asdict
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from checkout.orders.queue import QUEUE_ERRORS
+from checkout.orders.queue_setup import ensure_queues
+
+
+class Command(BaseCommand):
+    help = (
+        "Create the payments queue and its dead-letter queue, or verify those that are there. "
+        "Exits with 1 when one differs from what the product needs; nothing is changed then."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            reports = ensure_queues()
+        except QUEUE_ERRORS as error:
+            raise CommandError(
+                f"SQS does not answer ({type(error).__name__}). Is AWS_ENDPOINT_URL right, and "
+                "are there credentials for AWS_REGION?"
+            ) from error
+        if options["json"]:
+            self.stdout.write(json.dumps([asdict(report) for report in reports], indent=2))
+        else:
+            for report in reports:
+                state = "created" if report.created else "there already"
+                self.stdout.write(f"{report.name}: {state}")
+                for difference in report.differences:
+                    self.stdout.write(f"  {difference}")
+        if any(report.differences for report in reports):
+            raise CommandError("A queue differs. Set its attributes in AWS, then run this again.")

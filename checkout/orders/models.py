@@ -1,0 +1,165 @@
+import secrets
+
+from django.db import models
+from django.db.models.functions import Now
+from moneyed import Money
+
+from checkout.catalogue.models import Product
+from checkout.catalogue.money import money
+from checkout.orders.numbers import NextOrderNumber
+from checkout.orders.states import UNSETTLED, OrderStatus
+
+CHECKOUT_UNIQUE = "orders_order_checkout_uniq"
+
+
+def new_reference() -> str:
+    """128 random bits in 22 characters of a URL."""
+    return secrets.token_urlsafe(16)
+
+
+class Order(models.Model):
+    number = models.CharField(max_length=24, db_default=NextOrderNumber(), editable=False)
+    reference = models.CharField(max_length=32, default=new_reference, editable=False)
+    # The purchase this order is the one result of. Decided by the database, not by a look-up.
+    checkout_id = models.UUIDField(editable=False)
+    # What was bought by whom and how, as a digest: tells whether a repeat asked for the same.
+    content_digest = models.CharField(max_length=64, editable=False)
+    resubmission_count = models.PositiveIntegerField(default=0)
+
+    status = models.CharField(max_length=20, choices=OrderStatus, default=OrderStatus.PLACED)
+    total_minor = models.PositiveBigIntegerField()
+    currency = models.CharField(max_length=3)
+
+    email = models.EmailField()
+    full_name = models.CharField(max_length=200)
+    address = models.CharField(max_length=300)
+    city = models.CharField(max_length=120)
+    postcode = models.CharField(max_length=20)
+    country = models.CharField(max_length=2)
+
+    # The gateway's id of the card to charge, and how many cards were tried before it.
+    payment_method = models.CharField(max_length=120)
+    payment_round = models.PositiveIntegerField(default=1)
+
+    placed_at = models.DateTimeField()
+    # When the sweep looks whether this order was forgotten. Empty: nobody owes it anything.
+    sweep_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["checkout_id"], name=CHECKOUT_UNIQUE),
+            models.UniqueConstraint(fields=["number"], name="orders_order_number_uniq"),
+            models.UniqueConstraint(fields=["reference"], name="orders_order_reference_uniq"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=OrderStatus.values), name="orders_order_status_known"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status__in=sorted(UNSETTLED))
+                | models.Q(sweep_at__isnull=False),
+                name="orders_order_unsettled_is_swept",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["sweep_at"],
+                condition=models.Q(sweep_at__isnull=False),
+                name="orders_order_sweep_idx",
+            ),
+            models.Index(models.functions.Upper("email"), name="orders_order_email_idx"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def total(self) -> Money:
+        return money(self.total_minor, self.currency)
+
+
+class OrderLine(models.Model):
+    """What was bought, in the words and at the price of that moment."""
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="lines")
+    product = models.ForeignKey(Product, models.PROTECT, related_name="+")
+    sku = models.CharField(max_length=40)
+    name = models.CharField(max_length=120)
+    quantity = models.PositiveIntegerField()
+    unit_price_minor = models.PositiveBigIntegerField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order", "product"], name="orders_orderline_product_uniq"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(quantity__gt=0), name="orders_orderline_quantity_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.name}"
+
+    @property
+    def total_minor(self) -> int:
+        return self.quantity * self.unit_price_minor
+
+    @property
+    def total(self) -> Money:
+        return money(self.total_minor, self.order.currency)
+
+
+class OrderEvent(models.Model):
+    class Kind(models.TextChoices):
+        TRANSITION = "transition", "Status changed"
+        RESUBMITTED = "resubmitted", "Same purchase sent again"
+        RESUBMITTED_CHANGED = "resubmitted_changed", "Same purchase sent again, with changes"
+        SWEPT = "swept", "Found waiting too long, published again"
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="events")
+    kind = models.CharField(max_length=20, choices=Kind)
+    from_status = models.CharField(max_length=20, blank=True)
+    to_status = models.CharField(max_length=20, blank=True)
+    reason = models.CharField(max_length=200)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class OutboxMessage(models.Model):
+    """A message that was decided in a transaction and is sent after it, by the publisher."""
+
+    class Kind(models.TextChoices):
+        SETTLE_PAYMENT = "settle_payment", "Settle the payment"
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="outbox_messages")
+    kind = models.CharField(max_length=30, choices=Kind)
+    # Counts deliberate re-publications: part of the deduplication id, so SQS lets them through.
+    generation = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(db_default=Now())
+    available_at = models.DateTimeField()
+    # Until then one publisher has it in hand. By the database's clock.
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(
+                fields=["available_at", "id"],
+                condition=models.Q(published_at__isnull=True),
+                name="orders_outbox_unpublished_idx",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}.{self.generation}"
+
+    @property
+    def deduplication_id(self) -> str:
+        return f"{self.pk}-{self.generation}"

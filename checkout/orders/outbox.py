@@ -1,0 +1,143 @@
+"""From the outbox to the queue, and the sweep that finds what was forgotten on the way.
+
+Claim and commit, send, record: the database is never locked while SQS is asked. A publisher that
+dies in between leaves a claim that runs out; the message is then sent again under the same
+deduplication id, and whatever gets through twice meets an idempotent worker.
+"""
+
+import logging
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
+
+from checkout.orders.faultpoints import fault_point
+from checkout.orders.messages import encode
+from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.queue import BATCH, QUEUE_ERRORS, Outgoing, PaymentsQueue
+from checkout.orders.states import UNSETTLED
+from checkout.orders.transitions import next_sweep
+
+logger = logging.getLogger(__name__)
+
+# Longer than a send can take with its one repetition (26 s): a slow publisher is not overtaken.
+CLAIM = timedelta(seconds=30)
+
+# How soon a message that SQS refused is tried again.
+REFUSED_PAUSE = timedelta(seconds=1)
+
+CLAIM_AT_MOST = 100
+SWEEP_AT_MOST = 500
+
+
+def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
+    """Publish what is due; how many messages SQS took. Raises what boto3 raises when SQS does
+    not answer; nothing is lost by that, and the claims are given back."""
+    claimed = claim(now=now)
+    published = 0
+    for start in range(0, len(claimed), BATCH):
+        batch = claimed[start : start + BATCH]
+        try:
+            taken = queue.send([_outgoing(message) for message in batch])
+        except QUEUE_ERRORS:
+            _release(claimed[start:])
+            raise
+        fault_point("outbox.sent")
+        sent = [message for position, message in enumerate(batch) if position in taken]
+        _record(sent, now=now)
+        published += len(sent)
+        if refused := [message for message in batch if message not in sent]:
+            logger.warning("SQS refused messages", extra={"count": len(refused)})
+            _release(refused)
+    return published
+
+
+def claim(*, now: datetime) -> list[OutboxMessage]:
+    """Take due messages in hand, of each order only the oldest, for this publisher alone."""
+    older = OutboxMessage.objects.filter(
+        order=OuterRef("order"),
+        pk__lt=OuterRef("pk"),
+        published_at__isnull=True,
+        available_at__lte=now,
+    )
+    unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
+    with transaction.atomic():
+        due = (
+            OutboxMessage.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("order")
+            .filter(unclaimed, ~Exists(older), published_at__isnull=True, available_at__lte=now)
+            .order_by("available_at", "id")[:CLAIM_AT_MOST]
+        )
+        messages = list(due)
+        OutboxMessage.objects.filter(pk__in=[message.pk for message in messages]).update(
+            claimed_until=Now() + CLAIM
+        )
+    return messages
+
+
+def sweep(*, now: datetime) -> int:
+    """Publish again what should have moved and has not; how many orders that were.
+
+    SQS may have lost its message, or a person purged the queue. The order itself knows when it
+    must be looked at, so everything can be rebuilt from the database at any time.
+    """
+    with transaction.atomic():
+        forgotten = list(
+            Order.objects.select_for_update(skip_locked=True)
+            .filter(status__in=UNSETTLED, sweep_at__lte=now)
+            .order_by("sweep_at")
+            .values_list("pk", flat=True)[:SWEEP_AT_MOST]
+        )
+        Order.objects.filter(pk__in=forgotten).update(sweep_at=next_sweep(now))
+        return sum(republish(order_id, now=now) for order_id in forgotten)
+
+
+def republish(order_id: int, *, now: datetime) -> bool:
+    """A new generation of the order's last message; False where one is still waiting to go out."""
+    messages = OutboxMessage.objects.filter(order_id=order_id)
+    if messages.filter(published_at__isnull=True).exists():
+        return False
+    latest = messages.order_by("-id").first()
+    if latest is None:
+        OutboxMessage.objects.create(
+            order_id=order_id, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
+        )
+    else:
+        OutboxMessage.objects.filter(pk=latest.pk).update(
+            generation=F("generation") + 1,
+            available_at=now,
+            published_at=None,
+            claimed_until=None,
+        )
+    OrderEvent.objects.create(
+        order_id=order_id,
+        kind=OrderEvent.Kind.SWEPT,
+        reason=f"No outcome after {settings.SWEEP_AFTER_SECONDS:g} s, published again",
+        created_at=now,
+    )
+    return True
+
+
+def _outgoing(message: OutboxMessage) -> Outgoing:
+    return Outgoing(
+        body=encode(message),
+        group=message.order.number,
+        deduplication_id=message.deduplication_id,
+    )
+
+
+def _record(messages: list[OutboxMessage], *, now: datetime) -> None:
+    """Only the generation that was sent: a later one may have been asked for meanwhile."""
+    for generation in {message.generation for message in messages}:
+        OutboxMessage.objects.filter(
+            pk__in=[message.pk for message in messages if message.generation == generation],
+            generation=generation,
+        ).update(published_at=now, claimed_until=None)
+
+
+def _release(messages: list[OutboxMessage]) -> None:
+    OutboxMessage.objects.filter(
+        pk__in=[message.pk for message in messages], published_at__isnull=True
+    ).update(claimed_until=Now() + REFUSED_PAUSE)

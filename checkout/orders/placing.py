@@ -1,0 +1,177 @@
+"""Placing an order: one purchase, at most one order, whatever happens in between."""
+
+import hashlib
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+from django.db import (
+    DatabaseError,
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+    transaction,
+)
+from django.db.models import F
+
+from checkout.catalogue.stock import reserve_stock
+from checkout.orders.faultpoints import fault_point
+from checkout.orders.models import (
+    CHECKOUT_UNIQUE,
+    Order,
+    OrderEvent,
+    OrderLine,
+    OutboxMessage,
+)
+from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import next_sweep, record_transition
+
+logger = logging.getLogger(__name__)
+
+# The first attempt and two more, each on a fresh connection.
+ATTEMPTS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customer:
+    email: str
+    full_name: str
+    address: str
+    city: str
+    postcode: str
+    country: str  # ISO 3166-1 alpha-2
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurchaseLine:
+    product_id: int
+    sku: str
+    name: str
+    quantity: int
+    unit_price_minor: int
+
+
+class Basket(Protocol):
+    """Where the lines of a purchase come from: a cart, or an API client's request."""
+
+    def take(self) -> Sequence[PurchaseLine]:
+        """Lock, check against what the customer saw, use up, and answer the lines.
+
+        Runs first inside the placing transaction, so a later failure gives the basket back. Raises
+        `BasketTaken` when a purchase has used it up, or an error of its own when it differs from
+        what was seen.
+        """
+
+
+class BasketTaken(Exception):
+    """Another request has used this basket up. Its order is the answer to this request too."""
+
+
+class PlacingUnavailable(Exception):
+    """The database did not take the order. Nothing was stored and nothing charged, as far as can
+    be known; sending the same purchase again is safe in every case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceOrder:
+    checkout_id: UUID
+    customer: Customer
+    payment_method: str
+    currency: str
+    content_digest: str  # see `digest`
+
+
+def digest(content: Mapping[str, object]) -> str:
+    """Of everything a purchase asks for: tells whether a repeat of it asks for the same."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def place_order(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
+    """Store the order of this checkout id, or answer the one that is stored already.
+
+    A lost connection is not a failure: COMMIT may have reached the database although its reply
+    never came. So the order is looked up on a fresh connection, and otherwise placed again under
+    the same checkout id.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            if attempt > 1 and (order := find_order(request.checkout_id)):
+                return order  # most likely our own, whose COMMIT went unanswered
+            return _place_or_find_winner(request, basket, now=now)
+        except (OperationalError, InterfaceError, InternalError):
+            logger.warning(
+                "Placing lost its database connection or waited too long",
+                extra={"attempt": attempt, "of": ATTEMPTS},
+                exc_info=True,
+            )
+            connection.close()
+    raise PlacingUnavailable
+
+
+def find_order(checkout_id: UUID) -> Order | None:
+    return Order.objects.filter(checkout_id=checkout_id).first()
+
+
+def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
+    try:
+        with transaction.atomic(durable=True):
+            return _place(request, basket, now=now)
+    except BasketTaken:
+        winner = find_order(request.checkout_id)
+    except IntegrityError as error:
+        if _constraint_name(error) != CHECKOUT_UNIQUE:
+            raise
+        winner = find_order(request.checkout_id)
+    if winner is None:
+        raise PlacingUnavailable  # the basket is used up, but by no order: never guess
+    absorb_resubmission(winner, request.content_digest, now=now)
+    return winner
+
+
+def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
+    lines = basket.take()
+    order = Order.objects.create(
+        checkout_id=request.checkout_id,
+        content_digest=request.content_digest,
+        total_minor=sum(line.quantity * line.unit_price_minor for line in lines),
+        currency=request.currency,
+        payment_method=request.payment_method,
+        placed_at=now,
+        sweep_at=next_sweep(now),
+        **asdict(request.customer),
+    )
+    OrderLine.objects.bulk_create([OrderLine(order=order, **asdict(line)) for line in lines])
+    reserve_stock({line.product_id: line.quantity for line in lines})
+    record_transition(order.pk, None, OrderStatus.PLACED, reason="Order placed", now=now)
+    OutboxMessage.objects.create(
+        order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
+    )
+    fault_point("placing.before_commit")
+    return order
+
+
+def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> None:
+    """Note that the same purchase came again. The answer to the shopper does not depend on it."""
+    if order.content_digest == content_digest:
+        kind, reason = OrderEvent.Kind.RESUBMITTED, "Sent again"
+    else:
+        kind = OrderEvent.Kind.RESUBMITTED_CHANGED
+        reason = "Sent again with other content, which was not taken over"
+    try:
+        with transaction.atomic():
+            OrderEvent.objects.create(order=order, kind=kind, reason=reason, created_at=now)
+            Order.objects.filter(pk=order.pk).update(resubmission_count=F("resubmission_count") + 1)
+    except DatabaseError:
+        logger.warning("A resubmission was not counted", extra={"order": order.number})
+        connection.close()
+
+
+def _constraint_name(error: IntegrityError) -> str | None:
+    diagnostics = getattr(error.__cause__, "diag", None)
+    return getattr(diagnostics, "constraint_name", None)

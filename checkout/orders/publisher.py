@@ -1,0 +1,47 @@
+"""The publisher's loop. All of its behaviour is in `outbox`."""
+
+import logging
+import threading
+import time
+
+from django.conf import settings
+from django.db import DatabaseError, close_old_connections, connection
+from django.utils import timezone
+
+from checkout.orders.outbox import publish_outbox, sweep
+from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.1
+
+# After an error: long enough not to flood the log, short against what a shopper waits for.
+PAUSE_SECONDS = 1.0
+
+
+def run(queue: PaymentsQueue, stopping: threading.Event) -> None:
+    next_sweep = 0.0
+    healthy = True
+    while not stopping.is_set():
+        try:
+            close_old_connections()
+            if time.monotonic() >= next_sweep:
+                next_sweep = time.monotonic() + settings.SWEEP_EVERY_SECONDS
+                swept = sweep(now=timezone.now())
+                if swept:
+                    logger.warning("Orders were published again", extra={"count": swept})
+            published = publish_outbox(queue, now=timezone.now())
+            if not healthy:
+                logger.info("Publishing works again")
+                healthy = True
+            if not published:
+                stopping.wait(IDLE_SECONDS)
+        except (DatabaseError, *QUEUE_ERRORS) as error:
+            if healthy:
+                logger.error(
+                    "Publishing failed, will go on trying", extra={"error": type(error).__name__}
+                )
+                healthy = False
+            if isinstance(error, DatabaseError):
+                connection.close()
+            stopping.wait(PAUSE_SECONDS)

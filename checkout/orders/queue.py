@@ -1,0 +1,155 @@
+"""The SQS FIFO queue. Imported by the publisher, the worker and commands, never by a request."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from threading import Event
+from typing import TYPE_CHECKING, Self
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef
+
+logger = logging.getLogger(__name__)
+
+# The limit of SendMessageBatch, ReceiveMessage, DeleteMessageBatch (SQS API Reference).
+BATCH = 10
+
+# The longest wait SQS offers a receive (SQS Developer Guide, "Long polling").
+MAX_WAIT_SECONDS = 20
+
+QUEUE_ERRORS = (BotoCoreError, ClientError)
+
+
+class QueueMissing(Exception):
+    """The queue does not exist. Run `manage.py ensure_queues`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    body: str
+    group: str
+    deduplication_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Incoming:
+    id: str
+    body: str
+    receipt_handle: str
+    receive_count: int
+
+
+def sqs_client(*, wait_seconds: int = 0) -> "SQSClient":
+    """A client that fails within seconds: every caller has its own way of trying again."""
+    return boto3.client(
+        "sqs",
+        region_name=settings.AWS_REGION,
+        endpoint_url=settings.AWS_ENDPOINT_URL or None,
+        config=Config(
+            connect_timeout=3,
+            read_timeout=wait_seconds + 10,
+            retries={"mode": "standard", "total_max_attempts": 2},
+            max_pool_connections=32,
+        ),
+    )
+
+
+class PaymentsQueue:
+    """What the product does with its queue, in SQS's own words. Safe to share between threads."""
+
+    def __init__(self, client: "SQSClient", url: str) -> None:
+        self._client = client
+        self.url = url
+
+    @classmethod
+    def connect(cls, *, wait_seconds: int = 0) -> Self:
+        client = sqs_client(wait_seconds=wait_seconds)
+        try:
+            url = client.get_queue_url(QueueName=settings.PAYMENTS_QUEUE_NAME)["QueueUrl"]
+        except client.exceptions.QueueDoesNotExist:
+            raise QueueMissing(
+                f"There is no queue {settings.PAYMENTS_QUEUE_NAME}. "
+                "Run `manage.py ensure_queues` to create it."
+            ) from None
+        return cls(client, url)
+
+    def send(self, messages: Sequence[Outgoing]) -> set[int]:
+        """Send up to ten; answers the positions of those SQS says it took."""
+        reply = self._client.send_message_batch(
+            QueueUrl=self.url,
+            Entries=[
+                {
+                    "Id": str(position),
+                    "MessageBody": message.body,
+                    "MessageGroupId": message.group,
+                    "MessageDeduplicationId": message.deduplication_id,
+                }
+                for position, message in enumerate(messages)
+            ],
+        )
+        return {int(entry["Id"]) for entry in reply.get("Successful", [])}
+
+    def receive(self, *, at_most: int, wait_seconds: int) -> list[Incoming]:
+        reply = self._client.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=min(at_most, BATCH),
+            WaitTimeSeconds=wait_seconds,
+            MessageSystemAttributeNames=["ApproximateReceiveCount"],
+        )
+        return [
+            Incoming(
+                id=message["MessageId"],
+                body=message["Body"],
+                receipt_handle=message["ReceiptHandle"],
+                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+            )
+            for message in reply.get("Messages", [])
+        ]
+
+    def delete(self, receipt_handles: Sequence[str]) -> int:
+        """Delete up to ten; answers how many failed. A failed delete is harmless: the message
+        comes again, finds the order settled, and is deleted then."""
+        reply = self._client.delete_message_batch(
+            QueueUrl=self.url,
+            Entries=[
+                {"Id": str(position), "ReceiptHandle": handle}
+                for position, handle in enumerate(receipt_handles)
+            ],
+        )
+        return len(reply.get("Failed", []))
+
+    def change_visibility(self, receipt_handles: Iterable[str], *, seconds: int) -> int:
+        """Hide the messages for so long from now (0: show them at once); how many failed."""
+        handles = list(receipt_handles)
+        failed = 0
+        for start in range(0, len(handles), BATCH):
+            entries: list[ChangeMessageVisibilityBatchRequestEntryTypeDef] = [
+                {"Id": str(position), "ReceiptHandle": handle, "VisibilityTimeout": seconds}
+                for position, handle in enumerate(handles[start : start + BATCH])
+            ]
+            reply = self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
+            failed += len(reply.get("Failed", []))
+        return failed
+
+
+def connect_when_reachable(stopping: Event, *, wait_seconds: int = 0) -> PaymentsQueue | None:
+    """Wait for an SQS that is down instead of dying of it. None when asked to stop meanwhile."""
+    told = False
+    while not stopping.is_set():
+        try:
+            return PaymentsQueue.connect(wait_seconds=wait_seconds)
+        except QUEUE_ERRORS as error:
+            if not told:
+                logger.error(
+                    "SQS does not answer, will go on trying",
+                    extra={"error": type(error).__name__},
+                )
+                told = True
+            stopping.wait(1)
+    return None

@@ -1,0 +1,41 @@
+"""The states of an order and every move between them that is allowed."""
+
+from django.db import models
+
+
+class OrderStatus(models.TextChoices):
+    PLACED = "placed", "Placed, payment under way"
+    ACTION_REQUIRED = "action_required", "Waiting for the customer at the bank"
+    PAYMENT_FAILED = "payment_failed", "Payment declined"
+    PAID = "paid", "Paid"
+    PARTLY_REFUNDED = "partly_refunded", "Partly refunded"
+    REFUNDED = "refunded", "Refunded"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+# From → to. What is not here does not happen.
+TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
+    OrderStatus.PLACED: frozenset(
+        {
+            OrderStatus.PAID,
+            OrderStatus.ACTION_REQUIRED,
+            OrderStatus.PAYMENT_FAILED,
+            OrderStatus.CANCELLED,
+        }
+    ),
+    OrderStatus.ACTION_REQUIRED: frozenset(
+        {OrderStatus.PAID, OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED}
+    ),
+    OrderStatus.PAYMENT_FAILED: frozenset({OrderStatus.PLACED, OrderStatus.CANCELLED}),
+    OrderStatus.PAID: frozenset({OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED}),
+    OrderStatus.PARTLY_REFUNDED: frozenset({OrderStatus.REFUNDED}),
+    OrderStatus.REFUNDED: frozenset(),
+    OrderStatus.CANCELLED: frozenset(),
+}
+
+# The worker still owes these an outcome, so the sweep watches over them.
+UNSETTLED = frozenset({OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED})
+
+
+def sources_of(target: OrderStatus) -> list[OrderStatus]:
+    return [source for source, targets in TRANSITIONS.items() if target in targets]
