@@ -1,0 +1,128 @@
+"""The cart of a session, and the cart as the basket of an order."""
+
+import secrets
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
+from django.db import transaction
+from django.db.models import F
+from django.db.models.functions import Least
+
+from checkout.catalogue.models import Product
+from checkout.models import MAX_QUANTITY, Cart, CartLine
+from checkout.orders.placing import BasketTaken, PurchaseLine
+from checkout.tokens import CheckoutToken
+
+CART_KEY = "cart"
+NONCE_KEY = "checkout_nonce"
+
+
+class NotAsSeen(Exception):
+    """The cart is not what the submitted form showed. Nothing was stored."""
+
+
+class CartChanged(NotAsSeen):
+    """Its lines were changed, in another tab for instance."""
+
+
+class PriceChanged(NotAsSeen):
+    """Its lines are the same and cost something else now."""
+
+
+def session_nonce(session: SessionBase) -> str | None:
+    nonce: Any = session.get(NONCE_KEY)
+    return nonce if isinstance(nonce, str) else None
+
+
+def session_cart(session: SessionBase) -> Cart | None:
+    """The session's last cart, open or closed."""
+    checkout_id = session.get(CART_KEY)
+    return Cart.objects.filter(pk=checkout_id).first() if checkout_id else None
+
+
+def cart_lines(cart: Cart | None) -> list[CartLine]:
+    if cart is None or cart.closed_at:
+        return []
+    return list(cart.lines.select_related("product"))
+
+
+def add_to_cart(session: SessionBase, product: Product, quantity: int) -> None:
+    with transaction.atomic():
+        cart = _open_cart(session)
+        lines = CartLine.objects.filter(cart=cart, product=product)
+        if not lines.update(quantity=Least(F("quantity") + quantity, MAX_QUANTITY)):
+            CartLine.objects.create(
+                cart=cart, product=product, quantity=min(quantity, MAX_QUANTITY)
+            )
+
+
+def change_quantity(session: SessionBase, product: Product, quantity: int) -> None:
+    """Set the quantity of a product that is in the cart; 0 removes it."""
+    with transaction.atomic():
+        cart_id = session.get(CART_KEY)
+        if not cart_id or not _raise_version(cart_id):
+            return  # no cart, or its order is placed: there is nothing to change any more
+        lines = CartLine.objects.filter(cart_id=cart_id, product=product)
+        if quantity:
+            lines.update(quantity=min(quantity, MAX_QUANTITY))
+        else:
+            lines.delete()
+
+
+def _open_cart(session: SessionBase) -> Cart:
+    """The session's cart, locked by the change of its version; a new one after an order."""
+    cart_id = session.get(CART_KEY)
+    if cart_id and _raise_version(cart_id):
+        return Cart(pk=uuid.UUID(cart_id))
+    cart = Cart.objects.create()
+    session[CART_KEY] = cart.pk.hex
+    session.setdefault(NONCE_KEY, secrets.token_urlsafe(16))
+    return cart
+
+
+def _raise_version(cart_id: str) -> bool:
+    open_cart = Cart.objects.filter(pk=cart_id, closed_at__isnull=True)
+    return bool(open_cart.update(version=F("version") + 1))
+
+
+@dataclass(frozen=True)
+class CartBasket:
+    """The cart a token was issued for, as the basket of its order."""
+
+    token: CheckoutToken
+    now: datetime
+
+    def take(self) -> Sequence[PurchaseLine]:
+        carts = Cart.objects.filter(pk=self.token.checkout_id)
+        # Locks the row until the order is stored. Of many requests with one token a single one
+        # finds the cart open; the others wait here, and then find it closed.
+        seen = carts.filter(closed_at__isnull=True, version=self.token.cart_version)
+        if not seen.update(closed_at=self.now):
+            if carts.filter(closed_at__isnull=True).exists():
+                raise CartChanged
+            raise BasketTaken
+        # Read after the lock, in a statement of its own: an earlier read could be stale.
+        lines = list(
+            CartLine.objects.filter(cart_id=self.token.checkout_id).select_related("product")
+        )
+        if not lines:
+            raise CartChanged
+        total_minor = sum(line.total_minor for line in lines)
+        shown = (self.token.total_minor, self.token.currency)
+        if (total_minor, settings.SHOP_CURRENCY) != shown:
+            raise PriceChanged
+        return [
+            PurchaseLine(
+                product_id=line.product.pk,
+                sku=line.product.sku,
+                name=line.product.name,
+                quantity=line.quantity,
+                unit_price_minor=line.product.price_minor,
+            )
+            for line in lines
+        ]

@@ -1,0 +1,61 @@
+"""An order's status in a shopper's words: what is going on, and were they charged?"""
+
+from dataclasses import dataclass
+
+from checkout.orders.models import Order
+from checkout.orders.states import OrderStatus
+
+
+@dataclass(frozen=True)
+class StatusWords:
+    headline: str
+    sentence: str
+    is_final: bool  # nothing more will change by itself, so the page stops asking
+    can_pay: bool = False
+
+
+_WORDS = {
+    OrderStatus.PLACED: StatusWords(
+        "We have your order",
+        "Your payment is being confirmed with your bank, which usually takes a few seconds. You "
+        "need not do anything: reloading this page or ordering again from it cannot charge you "
+        "twice.",
+        is_final=False,
+    ),
+    OrderStatus.ACTION_REQUIRED: StatusWords(
+        "Your bank has a question",
+        "Your bank asks you to approve this payment. You have not been charged.",
+        is_final=False,
+    ),
+    OrderStatus.PAYMENT_FAILED: StatusWords(
+        "Your payment was declined",
+        "You have not been charged. Your order is kept as it is: choose another way to pay below.",
+        is_final=True,
+        can_pay=True,
+    ),
+    OrderStatus.PAID: StatusWords(
+        "Thank you, your order is paid",
+        "You were charged once, {total}. We are getting it ready for you.",
+        is_final=True,
+    ),
+    OrderStatus.PARTLY_REFUNDED: StatusWords(
+        "Part of your payment was refunded",
+        "You were charged once, {total}, and part of it was sent back to you.",
+        is_final=True,
+    ),
+    OrderStatus.REFUNDED: StatusWords(
+        "Your payment was refunded",
+        "You were charged once, {total}, and all of it was sent back to you.",
+        is_final=True,
+    ),
+    OrderStatus.CANCELLED: StatusWords(
+        "This order was cancelled", "You have not been charged for it.", is_final=True
+    ),
+}
+
+
+def status_words(order: Order, total: str) -> StatusWords:
+    words = _WORDS[OrderStatus(order.status)]
+    return StatusWords(
+        words.headline, words.sentence.format(total=total), words.is_final, words.can_pay
+    )

@@ -1,0 +1,63 @@
+"""The checkout token: a signed statement of which purchase a form is for and what it showed.
+
+Issuing one writes nothing. It is bound to the session that it was issued to by a random nonce kept
+in the session's data: a login keeps that nonce, a logout or another shopper does not have it.
+"""
+
+import hmac
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.core import signing
+from django.utils import timezone
+
+SALT = "checkout.token.v1"
+
+
+class TokenRefused(Exception):
+    """Not issued by this shop to this session. Says nothing about whether the purchase exists."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckoutToken:
+    checkout_id: uuid.UUID
+    cart_version: int
+    total_minor: int
+    currency: str
+    issued_at: datetime
+
+    def has_expired(self, now: datetime) -> bool:
+        return now - self.issued_at > timedelta(seconds=settings.CHECKOUT_TOKEN_MAX_AGE_SECONDS)
+
+
+def issue_token(
+    *,
+    checkout_id: uuid.UUID,
+    nonce: str,
+    cart_version: int,
+    total_minor: int,
+    currency: str,
+    now: datetime,
+) -> str:
+    content = [checkout_id.hex, nonce, cart_version, total_minor, currency, int(now.timestamp())]
+    return signing.dumps(content, salt=SALT)
+
+
+def read_token(token: str, *, nonce: str | None) -> CheckoutToken:
+    """The token's content, however old it is: whether its order exists is asked before its age."""
+    try:
+        checkout_id, token_nonce, version, total, currency, issued = signing.loads(token, salt=SALT)
+        content = CheckoutToken(
+            checkout_id=uuid.UUID(checkout_id),
+            cart_version=version,
+            total_minor=total,
+            currency=currency,
+            issued_at=datetime.fromtimestamp(issued, tz=timezone.get_default_timezone()),
+        )
+    except (signing.BadSignature, ValueError) as error:
+        raise TokenRefused from error
+    if nonce is None or not hmac.compare_digest(token_nonce.encode(), nonce.encode()):
+        raise TokenRefused
+    return content

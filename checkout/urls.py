@@ -1,0 +1,28 @@
+from django.urls import path, register_converter
+
+from checkout.views import orders, place, shop
+
+
+class ReferenceConverter:
+    regex = "[A-Za-z0-9_-]{22}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
+register_converter(ReferenceConverter, "reference")
+
+urlpatterns = [
+    path("", shop.product_list, name="product_list"),
+    path("products/<slug:slug>/", shop.product_page, name="product"),
+    path("cart/", shop.cart_page, name="cart"),
+    path("cart/add/", shop.cart_add, name="cart_add"),
+    path("cart/change/", shop.cart_change, name="cart_change"),
+    path("checkout/", place.checkout, name="checkout"),
+    path("orders/<reference:reference>/", orders.order_page, name="order"),
+    path("orders/<reference:reference>/status/", orders.order_status, name="order_status"),
+    path("orders/<reference:reference>/pay/", orders.pay, name="pay"),
+]

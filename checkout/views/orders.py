@@ -1,0 +1,65 @@
+"""The page of one order: what is going on, were you charged, what to do next."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from checkout.catalogue.templatetags.money import show_money
+from checkout.forms import PayAgainForm
+from checkout.order_status import status_words
+from checkout.orders.models import Order, OrderEvent
+from checkout.orders.paying import pay_again
+from checkout.responses import HttpResponseSeeOther
+
+
+@never_cache
+@require_safe
+def order_page(request: HttpRequest, reference: str) -> HttpResponse:
+    order = get_object_or_404(Order, reference=reference)
+    return _show_order(request, order, PayAgainForm())
+
+
+@never_cache
+@require_safe
+def order_status(request: HttpRequest, reference: str) -> HttpResponse:
+    """For the page's script: reload when `status` is no longer the one that is shown."""
+    order = get_object_or_404(Order, reference=reference)
+    words = status_words(order, show_money(order.total))
+    return JsonResponse({"status": order.status, "is_final": words.is_final})
+
+
+@never_cache
+@require_POST
+def pay(request: HttpRequest, reference: str) -> HttpResponse:
+    order = get_object_or_404(Order, reference=reference)
+    form = PayAgainForm(request.POST)
+    if not form.is_valid():
+        return _show_order(request, order, form, status=422)
+    pay_again(
+        order,
+        payment_method=form.cleaned_data["payment_method"],
+        failed_round=form.cleaned_data["failed_round"],
+        now=timezone.now(),
+    )
+    return HttpResponseSeeOther(reverse("order", args=[reference]))
+
+
+def _show_order(
+    request: HttpRequest, order: Order, form: PayAgainForm, *, status: int = 200
+) -> HttpResponse:
+    changed_repeat = order.events.filter(kind=OrderEvent.Kind.RESUBMITTED_CHANGED)
+    context = {
+        "order": order,
+        "lines": order.lines.select_related("order"),
+        "words": status_words(order, show_money(order.total)),
+        "form": form,
+        "changed_repeat": changed_repeat.order_by("id").first(),
+        "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
+    }
+    response = render(request, "orders/order.html", context, status=status)
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response

@@ -1,0 +1,268 @@
+"""The checkout page: show the form, and turn one press or twenty into one order."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+from moneyed import Money
+
+from checkout.cart import (
+    CartBasket,
+    CartChanged,
+    PriceChanged,
+    cart_lines,
+    session_cart,
+    session_nonce,
+)
+from checkout.catalogue.models import Product
+from checkout.catalogue.money import money
+from checkout.catalogue.stock import OutOfStock
+from checkout.catalogue.templatetags.money import show_money
+from checkout.errors import error_page
+from checkout.forms import CheckoutForm
+from checkout.models import CartLine, lines_total
+from checkout.orders.models import Order
+from checkout.orders.placing import (
+    Customer,
+    PlaceOrder,
+    PlacingUnavailable,
+    absorb_resubmission,
+    digest,
+    find_order,
+    place_order,
+)
+from checkout.responses import HttpResponseSeeOther
+from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Why the form is shown again: what happened, were they charged, what to do next."""
+
+    headline: str
+    sentence: str
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def checkout(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST":
+        return _submit(request, now=timezone.now())
+    cart = session_cart(request.session)
+    if cart and cart.closed_at and (order := find_order(cart.pk)):
+        return HttpResponseSeeOther(_page_of(order))  # bought already: never offered a second time
+    if not cart_lines(cart):
+        return redirect("cart")
+    return _show_form(request, CheckoutForm(), now=timezone.now())
+
+
+def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
+    """A login in another tab changes the secret this check compares with. What was typed and the
+    purchase's token stay, so one more press completes it."""
+    if request.path != reverse("checkout") or request.method != "POST":
+        return error_page(
+            request,
+            status=403,
+            headline="Please try that once more",
+            sentence="This page was opened before you signed in or out, or your browser sends no "
+            "cookies. Nothing was changed, ordered or charged. Go back, reload the page and try "
+            "again.",
+        )
+    posted = request.POST.get("token", "")
+    try:
+        token = read_token(posted, nonce=session_nonce(request.session))
+    except TokenRefused:
+        pass
+    else:
+        if order := find_order(token.checkout_id):
+            return HttpResponseSeeOther(_page_of(order))
+    notice = Notice(
+        "Please press the button once more",
+        "You signed in or out since you opened this form, so we stopped to be sure that it is "
+        "really you. Nothing was ordered or charged, and everything you typed is still here.",
+    )
+    return _show_form(
+        request,
+        CheckoutForm(request.POST),
+        now=timezone.now(),
+        notice=notice,
+        status=403,
+        token=posted,
+    )
+
+
+def _submit(request: HttpRequest, *, now: datetime) -> HttpResponse:
+    form = CheckoutForm(request.POST)
+    try:
+        token = read_token(request.POST.get("token", ""), nonce=session_nonce(request.session))
+    except TokenRefused:
+        return _refused(request, form, now=now)
+
+    # Before anything else may stand in the way: a used token leads to its order, for ever.
+    content_digest = _content_digest(request, token)
+    if order := find_order(token.checkout_id):
+        absorb_resubmission(order, content_digest, now=now)
+        return HttpResponseSeeOther(_page_of(order))
+
+    if token.has_expired(now):
+        return _expired(request, form, now=now)
+    if not form.is_valid():
+        return _show_form(request, form, now=now, status=422)
+    return _place(request, form, token, content_digest, now=now)
+
+
+def _place(
+    request: HttpRequest,
+    form: CheckoutForm,
+    token: CheckoutToken,
+    content_digest: str,
+    *,
+    now: datetime,
+) -> HttpResponse:
+    typed = dict(form.cleaned_data)
+    payment_method = typed.pop("payment_method")
+    wanted = PlaceOrder(
+        checkout_id=token.checkout_id,
+        customer=Customer(**typed),
+        payment_method=payment_method,
+        currency=token.currency,
+        content_digest=content_digest,
+    )
+    try:
+        order = place_order(wanted, CartBasket(token, now), now=now)
+    except CartChanged:
+        return _not_as_seen(request, form, token, "Your cart was changed in another tab", now=now)
+    except PriceChanged:
+        return _not_as_seen(request, form, token, "A price has changed", now=now)
+    except OutOfStock as short:
+        return _out_of_stock(request, form, short, now=now)
+    except PlacingUnavailable:
+        return _unavailable(request, form)
+    return HttpResponseSeeOther(_page_of(order))
+
+
+def _content_digest(request: HttpRequest, token: CheckoutToken) -> str:
+    """Over what was typed and what was shown. Taken from the raw fields, so that a repeat can be
+    compared even if it would not pass the form's checks."""
+    content = {name: request.POST.get(name, "").strip() for name in CheckoutForm.base_fields}
+    return digest(content | {"cart_version": token.cart_version, "total": token.total_minor})
+
+
+def _show_form(
+    request: HttpRequest,
+    form: CheckoutForm,
+    *,
+    now: datetime,
+    notice: Notice | None = None,
+    status: int = 200,
+    token: str | None = None,
+) -> HttpResponse:
+    """The form for the session's cart as it is now, with a fresh token unless one is kept."""
+    cart = session_cart(request.session)
+    lines = cart_lines(cart)
+    total = lines_total(lines, settings.SHOP_CURRENCY)
+    nonce = session_nonce(request.session)
+    if token is None and cart and lines and nonce:
+        token = issue_token(
+            checkout_id=cart.pk,
+            nonce=nonce,
+            cart_version=cart.version,
+            total_minor=total.get_amount_in_sub_unit(),
+            currency=settings.SHOP_CURRENCY,
+            now=now,
+        )
+    return _render_form(request, form, lines, total, notice, status, token or "")
+
+
+def _render_form(
+    request: HttpRequest,
+    form: CheckoutForm,
+    lines: list[CartLine],
+    total: Money,
+    notice: Notice | None,
+    status: int,
+    token: str,
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "token": token,
+        "lines": lines,
+        "total": total,
+        "notice": notice,
+        "can_place": bool(lines) and all(line.is_available for line in lines),
+        "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
+    }
+    return render(request, "checkout/checkout.html", context, status=status)
+
+
+def _refused(request: HttpRequest, form: CheckoutForm, *, now: datetime) -> HttpResponse:
+    notice = Notice(
+        "This form does not belong to your current visit",
+        "It may have been opened before you signed out, or in another browser. Nothing was "
+        "ordered or charged by sending it. If you ordered before, look at that order's page "
+        "first. Otherwise check your cart and press the button again.",
+    )
+    return _show_form(request, form, now=now, notice=notice, status=400)
+
+
+def _expired(request: HttpRequest, form: CheckoutForm, *, now: datetime) -> HttpResponse:
+    notice = Notice(
+        "This page was open for a long time",
+        "So we looked at your cart again. Nothing was ordered or charged yet. If everything "
+        "below is right, press the button once more.",
+    )
+    return _show_form(request, form, now=now, notice=notice, status=409)
+
+
+def _not_as_seen(
+    request: HttpRequest, form: CheckoutForm, token: CheckoutToken, headline: str, *, now: datetime
+) -> HttpResponse:
+    cart = session_cart(request.session)
+    was = show_money(money(token.total_minor, token.currency))
+    now_is = show_money(lines_total(cart_lines(cart), settings.SHOP_CURRENCY))
+    notice = Notice(
+        headline,
+        f"The total was {was} when you opened this page and is {now_is} now. Nothing was ordered "
+        "or charged. If the new total is right, press the button once more.",
+    )
+    return _show_form(request, form, now=now, notice=notice, status=409)
+
+
+def _out_of_stock(
+    request: HttpRequest, form: CheckoutForm, short: OutOfStock, *, now: datetime
+) -> HttpResponse:
+    products = Product.objects.filter(pk__in=short.product_ids)
+    left = ", ".join(
+        f"{product.name}: {product.stock} left" if product.is_on_sale else f"{product.name}: gone"
+        for product in products
+    )
+    notice = Notice(
+        "Somebody else was faster",
+        f"There is not enough left of what you chose ({left}). Nothing was ordered or charged. "
+        "Change your cart; what you typed here is kept until you leave this page.",
+    )
+    return _show_form(request, form, now=now, notice=notice, status=409)
+
+
+def _unavailable(request: HttpRequest, form: CheckoutForm) -> HttpResponse:
+    """Rendered without the database. The token is kept, so pressing again is the same purchase."""
+    notice = Notice(
+        "We could not store your order just now",
+        "Nothing was charged. Press the button again in a moment: it is the same purchase, and "
+        "you cannot be charged twice for it.",
+    )
+    total = money(0, settings.SHOP_CURRENCY)
+    token = request.POST.get("token", "")
+    response = _render_form(request, form, [], total, notice, 503, token)
+    response.headers["Retry-After"] = "10"
+    return response
+
+
+def _page_of(order: Order) -> str:
+    return reverse("order", args=[order.reference])

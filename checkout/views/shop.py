@@ -1,0 +1,73 @@
+"""Looking around and filling a cart."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+
+from checkout.cart import add_to_cart, cart_lines, change_quantity, session_cart
+from checkout.catalogue.models import Product
+from checkout.errors import error_page
+from checkout.forms import QuantityForm
+from checkout.models import lines_total
+from checkout.orders.placing import find_order
+from checkout.responses import HttpResponseSeeOther
+
+
+@require_safe
+def product_list(request: HttpRequest) -> HttpResponse:
+    products = Product.objects.filter(is_on_sale=True)
+    return render(request, "checkout/product_list.html", {"products": products})
+
+
+@require_safe
+def product_page(request: HttpRequest, slug: str) -> HttpResponse:
+    product = get_object_or_404(Product, slug=slug, is_on_sale=True)
+    return render(request, "checkout/product.html", {"product": product})
+
+
+@never_cache
+@require_safe
+def cart_page(request: HttpRequest) -> HttpResponse:
+    cart = session_cart(request.session)
+    lines = cart_lines(cart)
+    context = {
+        "lines": lines,
+        "total": lines_total(lines, settings.SHOP_CURRENCY),
+        "all_available": all(line.is_available for line in lines),
+        "last_order": find_order(cart.pk) if cart and cart.closed_at else None,
+    }
+    return render(request, "checkout/cart.html", context)
+
+
+@require_POST
+def cart_add(request: HttpRequest) -> HttpResponse:
+    form = QuantityForm(request.POST)
+    if not form.is_valid():
+        return _bad_quantity(request)
+    product = get_object_or_404(Product, sku=form.cleaned_data["sku"], is_on_sale=True)
+    add_to_cart(request.session, product, form.cleaned_data["quantity"] or 1)
+    return HttpResponseSeeOther(reverse("cart"))
+
+
+@require_POST
+def cart_change(request: HttpRequest) -> HttpResponse:
+    """Set a quantity; the remove button sends 0."""
+    form = QuantityForm(request.POST)
+    if not form.is_valid() or form.cleaned_data["quantity"] is None:
+        return _bad_quantity(request)
+    product = get_object_or_404(Product, sku=form.cleaned_data["sku"])
+    change_quantity(request.session, product, form.cleaned_data["quantity"])
+    return HttpResponseSeeOther(reverse("cart"))
+
+
+def _bad_quantity(request: HttpRequest) -> HttpResponse:
+    return error_page(
+        request,
+        status=400,
+        headline="How many?",
+        sentence="A quantity is a whole number from 1 to 99. Your cart is as it was, and nothing "
+        "was ordered.",
+    )
