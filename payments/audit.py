@@ -1,0 +1,181 @@
+"""The invariants of DESIGN, checked against the database and the gateway's own list.
+
+Every check is one set-based statement that names the rows that break it, so an audit takes the
+same memory for a thousand orders and for a million.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import connection
+
+from checkout.orders.models import Order
+from checkout.orders.states import TRANSITIONS, UNSETTLED
+from payments.gateways.base import Gateway, GatewayPayment, GatewayState
+from payments.models import Payment
+from payments.states import PaymentStatus
+
+# A sweep that is this much overdue means that no publisher runs.
+SWEEP_GRACE = timedelta(minutes=10)
+
+# At most so many rows are named for one check; all of them are counted.
+NAMED = 50
+
+
+@dataclass(frozen=True)
+class Check:
+    invariant: str
+    question: str
+    sql: str  # answers (row, what is wrong with it)
+    parameters: tuple[datetime | list[str], ...] = ()
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's result. `rows` names what breaks the invariant; empty is as it should be."""
+
+    invariant: str
+    question: str
+    count: int
+    rows: list[str]
+
+
+PAID_STATUSES = ("paid", "partly_refunded", "refunded")
+
+
+def database_checks(now: datetime) -> list[Check]:
+    moves = [">placed"]
+    moves += [f"{source}>{target}" for source in TRANSITIONS for target in TRANSITIONS[source]]
+    return [
+        Check(
+            "I1",
+            "A checkout id has more than one order",
+            """SELECT string_agg(number, ', '), 'share a checkout id' FROM orders_order
+               GROUP BY checkout_id HAVING count(*) > 1""",
+        ),
+        Check(
+            "I2",
+            "An order lacks the event of its placing, or its lines",
+            """SELECT o.number, 'no event of placing or no lines' FROM orders_order o
+               WHERE NOT EXISTS (SELECT FROM orders_orderevent e
+                                 WHERE e.order_id = o.id AND e.kind = 'transition'
+                                   AND e.from_status = '' AND e.to_status = 'placed')
+                  OR NOT EXISTS (SELECT FROM orders_orderline l WHERE l.order_id = o.id)""",
+        ),
+        Check(
+            "I3",
+            "An order has more than one successful payment, or one of another amount",
+            """SELECT o.number, count(*) || ' paid, ' || sum(p.amount_minor) || ' for '
+                      || o.total_minor
+               FROM orders_order o JOIN payments_payment p ON p.order_id = o.id
+               WHERE p.status = 'paid' GROUP BY o.id
+               HAVING count(*) > 1
+                   OR bool_or(p.amount_minor <> o.total_minor OR p.currency <> o.currency)""",
+        ),
+        Check(
+            "I4",
+            "An order is paid without a payment, or has one and is not paid",
+            """SELECT o.number, 'order is ' || o.status FROM orders_order o
+               WHERE (o.status = ANY(%s)) <> EXISTS (SELECT FROM payments_payment p
+                                                     WHERE p.order_id = o.id
+                                                       AND p.status = 'paid')""",
+            (list(PAID_STATUSES),),
+        ),
+        Check(
+            "I5",
+            "An unsettled order is forgotten: its sweep is missing or overdue",
+            """SELECT number, coalesce('sweep was due at ' || sweep_at, 'no sweep time')
+               FROM orders_order
+               WHERE status = ANY(%s) AND (sweep_at IS NULL OR sweep_at < %s)""",
+            (sorted(UNSETTLED), now - SWEEP_GRACE),
+        ),
+        Check(
+            "I6",
+            "An order's total is not the sum of its lines",
+            """SELECT o.number, 'total ' || o.total_minor || ', lines '
+                      || sum(l.quantity * l.unit_price_minor)
+               FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id GROUP BY o.id
+               HAVING sum(l.quantity * l.unit_price_minor) <> o.total_minor""",
+        ),
+        Check(
+            "I7",
+            "A product's stock is negative",
+            "SELECT sku, 'stock ' || stock FROM catalogue_product WHERE stock < 0",
+        ),
+        Check(
+            "I8",
+            "An order's history has a move that is not allowed, or does not end where it is",
+            """WITH moves AS (
+                   SELECT order_id, id, from_status, to_status,
+                          lag(to_status, 1, '') OVER w AS before,
+                          lead(id) OVER w IS NULL AS is_last
+                   FROM orders_orderevent WHERE kind = 'transition'
+                   WINDOW w AS (PARTITION BY order_id ORDER BY id)
+               )
+               SELECT o.number, m.from_status || ' → ' || m.to_status || ', order is ' || o.status
+               FROM moves m JOIN orders_order o ON o.id = m.order_id
+               WHERE m.from_status <> m.before
+                  OR m.from_status || '>' || m.to_status <> ALL(%s)
+                  OR (m.is_last AND m.to_status <> o.status)""",
+            (moves,),
+        ),
+    ]
+
+
+def audit_database(now: datetime) -> Iterator[Finding]:
+    for check in database_checks(now):
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"WITH found(row, wrong) AS ({check.sql}) "  # noqa: S608 - our own statements
+                f"SELECT row, wrong, count(*) OVER () FROM found LIMIT {NAMED}",
+                check.parameters,
+            )
+            found = cursor.fetchall()
+        yield Finding(
+            invariant=check.invariant,
+            question=check.question,
+            count=found[0][2] if found else 0,
+            rows=[f"{row}: {wrong}" for row, wrong, _ in found],
+        )
+
+
+def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
+    """Hold our books against the gateway's list of everything it opened since our first order.
+
+    What is still under way at either side is left out: the two are compared where both are final.
+    """
+    first = Order.objects.order_by("id").values_list("placed_at", flat=True).first()
+    charges: dict[str, list[GatewayPayment]] = {}
+    for payment in gateway.list_since((first or now) - timedelta(minutes=5)):
+        if payment.state is GatewayState.PAID and payment.order_number:
+            charges.setdefault(payment.order_number, []).append(payment)
+    twice = [
+        f"{number}: {', '.join(payment.id for payment in payments)}"
+        for number, payments in charges.items()
+        if len(payments) > 1
+    ]
+    yield _finding("I3", "The gateway charged an order more than once", twice)
+    yield _finding("I4", "The gateway's charges and our paid orders differ", _differences(charges))
+
+
+def _differences(charges: dict[str, list[GatewayPayment]]) -> list[str]:
+    recorded = {
+        number: (gateway_id, amount, currency)
+        for number, gateway_id, amount, currency in Payment.objects.filter(
+            status=PaymentStatus.PAID
+        ).values_list("order__number", "gateway_payment_id", "amount_minor", "currency")
+    }
+    unsettled = set(Order.objects.filter(status__in=UNSETTLED).values_list("number", flat=True))
+    wrong = [f"{number}: paid here, not charged there" for number in recorded.keys() - charges]
+    for number, payments in charges.items():
+        if number not in recorded:
+            if number not in unsettled:  # else the worker is still on its way to recording it
+                wrong.append(f"{number}: charged there, not paid here")
+        elif recorded[number] not in [(p.id, p.amount_minor, p.currency) for p in payments]:
+            wrong.append(f"{number}: another payment or amount there than here")
+    return wrong
+
+
+def _finding(invariant: str, question: str, rows: list[str]) -> Finding:
+    return Finding(invariant, question, count=len(rows), rows=rows[:NAMED])

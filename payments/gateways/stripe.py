@@ -1,0 +1,249 @@
+"""Stripe through its official SDK: a PaymentIntent is opened first and confirmed by a second call.
+
+No exception of the SDK leaves this module, as its text may quote what Stripe answered.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Self
+
+import requests
+import stripe
+from django.conf import settings
+from urllib3.exceptions import NewConnectionError
+
+from payments.gateways.base import (
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayState,
+    NotExecuted,
+    OutcomeUnknown,
+    PaymentMethodRefused,
+)
+
+logger = logging.getLogger(__name__)
+
+# With telemetry the SDK writes a file into the home directory and tells Stripe about the host.
+stripe.enable_telemetry = False
+
+# Of the time for a call, at most so much goes into reaching Stripe at all.
+MAX_CONNECT_SECONDS = 5.0
+
+# The most that Stripe gives at once. Stripe API reference, Pagination.
+PAGE_SIZE = 100
+
+# Stripe docs, "How PaymentIntents work". Whatever is not here allows no conclusion yet.
+STATES = {
+    "requires_confirmation": GatewayState.OPEN,
+    # We name a payment method when we open, so that Stripe asks for one only after refusing it.
+    "requires_payment_method": GatewayState.DECLINED,
+    "requires_action": GatewayState.NEEDS_ACTION,
+    "succeeded": GatewayState.PAID,
+    "canceled": GatewayState.CANCELLED,
+}
+
+# Stripe API reference, Errors: the request was refused for what it is, and before it had an effect.
+REFUSED_STATUSES = frozenset({400, 401, 403, 404})
+
+
+class StripeGateway:
+    """May be shared by threads: the SDK keeps one HTTP session for each and no other state."""
+
+    def __init__(
+        self, *, secret_key: str, api_base: str = "", timeout_seconds: float = 20.0
+    ) -> None:
+        connect_seconds = min(MAX_CONNECT_SECONDS, timeout_seconds / 4)
+        client = stripe.StripeClient(
+            secret_key,
+            base_addresses={"api": api_base.rstrip("/")} if api_base else {},
+            max_network_retries=0,  # the worker decides about repetitions, and records each
+            http_client=stripe.RequestsClient(
+                timeout=(connect_seconds, timeout_seconds - connect_seconds)
+            ),
+        )
+        self._intents = client.v1.payment_intents
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        return cls(
+            secret_key=settings.STRIPE_SECRET_KEY,
+            api_base=settings.STRIPE_API_BASE,
+            timeout_seconds=settings.GATEWAY_TIMEOUT_SECONDS,
+        )
+
+    def open(
+        self,
+        *,
+        order_number: str,
+        amount_minor: int,
+        currency: str,
+        payment_method: str,
+        idempotency_key: str,
+    ) -> GatewayPayment:
+        try:
+            intent = self._intents.create(
+                {
+                    "amount": amount_minor,
+                    "currency": currency.lower(),
+                    "payment_method": payment_method,
+                    "allowed_payment_method_types": ["card"],
+                    "capture_method": "automatic",
+                    "metadata": {"order": order_number},
+                },
+                {"idempotency_key": idempotency_key},
+            )
+        except stripe.StripeError as error:
+            if _blames_payment_method(error):
+                raise _logged(PaymentMethodRefused(_code(error)), error) from None
+            raise _conclusion(error) from None
+        return _payment(intent)
+
+    def confirm(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+        try:
+            intent = self._intents.confirm(payment_id, {}, {"idempotency_key": idempotency_key})
+        except stripe.StripeError as error:
+            return _payment_told_by(error)
+        return _payment(intent)
+
+    def retrieve(self, payment_id: str) -> GatewayPayment:
+        try:
+            intent = self._intents.retrieve(payment_id)
+        except stripe.StripeError as error:
+            raise _conclusion(error) from None
+        return _payment(intent)
+
+    def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+        try:
+            intent = self._intents.cancel(payment_id, {}, {"idempotency_key": idempotency_key})
+        except stripe.StripeError as error:
+            return _payment_told_by(error)
+        return _payment(intent)
+
+    def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
+        # Stripe's times are whole seconds; rounding down leaves nothing out.
+        created = int(since.timestamp())
+        try:
+            page = self._intents.list({"created": {"gte": created}, "limit": PAGE_SIZE})
+            for intent in page.auto_paging_iter():
+                yield _payment(intent)
+        except stripe.StripeError as error:
+            raise _conclusion(error) from None
+
+
+def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
+    state = STATES.get(intent.status, GatewayState.PROCESSING)
+    return GatewayPayment(
+        id=intent.id,
+        state=state,
+        amount_minor=intent.amount_received if state is GatewayState.PAID else intent.amount,
+        currency=intent.currency.upper(),
+        order_number=_order_number(intent),
+        decline_code=_decline_code(intent) if state is GatewayState.DECLINED else "",
+        action_url=_action_url(intent) if state is GatewayState.NEEDS_ACTION else "",
+    )
+
+
+def _order_number(intent: stripe.PaymentIntent) -> str:
+    """Empty for a payment of the same Stripe account that this shop did not open."""
+    return getattr(intent.metadata, "order", "")
+
+
+def _decline_code(intent: stripe.PaymentIntent) -> str:
+    error = intent.last_payment_error
+    if error is None:
+        return "payment_method_missing"
+    code: str | None = getattr(error, "decline_code", None) or getattr(error, "code", None)
+    return code or "unspecified"
+
+
+def _action_url(intent: stripe.PaymentIntent) -> str:
+    redirect = getattr(intent.next_action, "redirect_to_url", None)
+    return getattr(redirect, "url", None) or ""
+
+
+def _payment_told_by(error: stripe.StripeError) -> GatewayPayment:
+    """Stripe refuses to charge or cancel what it finds declined or final, and says what it found.
+
+    Stripe docs, "Error codes": `card_declined` and `payment_intent_unexpected_state`; both carry
+    the PaymentIntent (Stripe API reference, Errors).
+    """
+    says_state = isinstance(error, stripe.CardError) or (
+        _code(error) == "payment_intent_unexpected_state"
+    )
+    if says_state and error.error is not None and error.error.payment_intent is not None:
+        return _payment(error.error.payment_intent)
+    raise _conclusion(error) from None
+
+
+def _blames_payment_method(error: stripe.StripeError) -> bool:
+    """Whatever Stripe dislikes about it, the method came from the shopper: not our mistake."""
+    return isinstance(error, stripe.CardError) or (
+        isinstance(error, stripe.InvalidRequestError) and error.param == "payment_method"
+    )
+
+
+def _conclusion(error: stripe.StripeError) -> GatewayError:
+    return _logged(_concluded(error), error)
+
+
+def _concluded(error: stripe.StripeError) -> GatewayError:
+    code, status = _code(error), error.http_status
+    if isinstance(error, stripe.APIConnectionError):
+        return NotExecuted(code) if _never_connected(error) else OutcomeUnknown(code)
+    if isinstance(error, stripe.RateLimitError) or status == 429:
+        return NotExecuted(code, retry_after_seconds=_retry_after_seconds(error))
+    if status == 409:
+        # The key or the object is in use by another call, which is not this one.
+        return NotExecuted(code)
+    if isinstance(error, stripe.AuthenticationError) or status in REFUSED_STATUSES:
+        return GatewayMisconfigured(code)
+    return OutcomeUnknown(code)
+
+
+def _never_connected(error: stripe.APIConnectionError) -> bool:
+    """True if no connection was made, so that not a byte of the request was sent.
+
+    The SDK chains what `requests` raised. That tells a slow connect by its own type, and a refused
+    one or an unknown host by the reason of urllib3's error.
+    """
+    cause = error.__cause__
+    if isinstance(cause, requests.exceptions.ConnectTimeout):
+        return True
+    if not isinstance(cause, requests.exceptions.ConnectionError) or not cause.args:
+        return False
+    return isinstance(getattr(cause.args[0], "reason", None), NewConnectionError)
+
+
+def _code(error: stripe.StripeError) -> str:
+    if isinstance(error, stripe.APIConnectionError):
+        if _never_connected(error):
+            return "never_connected"
+        timeout = isinstance(error.__cause__, requests.exceptions.Timeout)
+        return "timeout" if timeout else "connection_lost"
+    if error.error is not None:
+        code = error.error.code or error.error.type or ""
+        # A stranger in between may answer in Stripe's place, and put a sentence there.
+        if code.isidentifier():
+            return code
+    return f"http_{error.http_status}"
+
+
+def _retry_after_seconds(error: stripe.StripeError) -> float | None:
+    value = (error.headers or {}).get("Retry-After", "")
+    return float(value) if value.isdecimal() else None
+
+
+def _logged(conclusion: GatewayError, error: stripe.StripeError) -> GatewayError:
+    """Leaves the request id, by which an operator finds the call in Stripe's dashboard."""
+    logger.warning(
+        "Stripe gave no outcome.",
+        extra={
+            "conclusion": type(conclusion).__name__,
+            "code": conclusion.code,
+            "http_status": error.http_status,
+            "stripe_request": error.request_id,
+        },
+    )
+    return conclusion

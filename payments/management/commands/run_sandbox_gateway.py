@@ -1,0 +1,34 @@
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from checkout.orders.running import stop_signals
+from payments.sandbox.ledger import LedgerError
+from payments.sandbox.server import SandboxServer
+
+
+class Command(BaseCommand):
+    help = "Serves a part of Stripe's API without moving money, for demo and tests."
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--host", default="127.0.0.1")
+        parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
+        parser.add_argument("--ledger", type=Path, default=Path(".local/sandbox-ledger.jsonl"))
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.DEBUG and settings.SANDBOX_GATEWAY_ALLOWED is not True:
+            raise CommandError("Without DEBUG the sandbox needs SANDBOX_GATEWAY_ALLOWED=True.")
+        host, port, ledger = options["host"], options["port"], options["ledger"]
+        with stop_signals() as stopping:
+            try:
+                server = SandboxServer(host=host, port=port, ledger_path=ledger)
+            except (OSError, OverflowError, LedgerError) as error:
+                raise CommandError(f"Cannot listen on {host}:{port}: {error}") from error
+            server.start()
+            self.stdout.write(f"Sandbox gateway listening on {server.url}")
+            self.stdout.flush()
+            stopping.wait()
+            server.stop()

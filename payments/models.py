@@ -1,0 +1,114 @@
+import secrets
+
+from django.db import models
+from moneyed import Money
+
+from checkout.catalogue.money import money
+from checkout.orders.models import Order
+from payments.states import PaymentStatus
+
+
+def new_key() -> str:
+    return secrets.token_urlsafe(24)
+
+
+class Payment(models.Model):
+    """One round of paying for an order: one card, one payment at the gateway, one set of keys.
+
+    Amount, currency and card are copied from the order when the round begins and never change,
+    for a repeated call must be the same call.
+    """
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="payments")
+    round = models.PositiveIntegerField()
+    status = models.CharField(
+        max_length=20, choices=PaymentStatus, default=PaymentStatus.PENDING, editable=False
+    )
+    amount_minor = models.PositiveBigIntegerField()
+    currency = models.CharField(max_length=3)
+    payment_method = models.CharField(max_length=120)
+
+    # Stored before the first call; every repetition of a call goes out under the same key.
+    idempotency_key = models.CharField(max_length=64, default=new_key, editable=False)
+    # The gateway's handle. Stored before any money moves, so that it can always be asked by id.
+    gateway_payment_id = models.CharField(max_length=120, blank=True, default="", editable=False)
+
+    decline_code = models.CharField(max_length=60, blank=True)
+    action_url = models.URLField(max_length=600, blank=True)
+    # How often an outcome was asked for in vain; sets the pace of asking again.
+    tries = models.PositiveIntegerField(default=0)
+
+    # Who is at work on it, by the database's clock. Saves work; exclusivity it does not give.
+    lease_token = models.UUIDField(null=True, editable=False)
+    lease_until = models.DateTimeField(null=True, editable=False)
+
+    created_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+    # When the gateway said that it can never be charged any more. A later round begins after it.
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["order", "round"], name="payments_payment_round_uniq"),
+            models.UniqueConstraint(fields=["idempotency_key"], name="payments_payment_key_uniq"),
+            models.UniqueConstraint(
+                fields=["gateway_payment_id"],
+                condition=~models.Q(gateway_payment_id=""),
+                name="payments_payment_gateway_id_uniq",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=PaymentStatus.values),
+                name="payments_payment_status_known",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status=PaymentStatus.PAID) | ~models.Q(gateway_payment_id=""),
+                name="payments_payment_paid_has_gateway_id",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.order_id}, round {self.round}"
+
+    @property
+    def amount(self) -> Money:
+        return money(self.amount_minor, self.currency)
+
+    @property
+    def open_key(self) -> str:
+        return f"{self.idempotency_key}-open"
+
+    @property
+    def confirm_key(self) -> str:
+        return f"{self.idempotency_key}-confirm"
+
+    @property
+    def cancel_key(self) -> str:
+        return f"{self.idempotency_key}-cancel"
+
+
+class PaymentAttempt(models.Model):
+    """One call to the gateway: written before it is made, completed after the answer.
+
+    An attempt without `finished_at` is one whose process died, or that is under way.
+    """
+
+    class Step(models.TextChoices):
+        OPEN = "open", "Open"
+        CONFIRM = "confirm", "Confirm"
+        RETRIEVE = "retrieve", "Ask"
+        CANCEL = "cancel", "Cancel"
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="attempts")
+    step = models.CharField(max_length=10, choices=Step)
+    idempotency_key = models.CharField(max_length=80, blank=True)
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=30, blank=True)
+    code = models.CharField(max_length=80, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.get_step_display()}: {self.outcome or 'no answer yet'}"

@@ -1,0 +1,262 @@
+"""One account at the sandbox: its intents, its idempotency keys, and the order things happen in.
+
+What changes the account is first a line in the ledger, then applied to memory. A restart applies
+the same lines again.
+"""
+
+import hashlib
+import secrets
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from payments.sandbox import intents
+from payments.sandbox.answers import Answer, Json, RefusalError, error_answer, unknown_object
+from payments.sandbox.clock import Clock
+from payments.sandbox.idempotency import IdempotencyKeys, StoredAnswer
+from payments.sandbox.intents import Intent, Step
+from payments.sandbox.ledger import Ledger
+from payments.sandbox.methods import PAYMENT_METHODS, Fault
+
+# How long a request waits for another one on the same intent, before it is told to come again.
+LOCK_SECONDS = 1.0
+
+# pm_sandbox_unavailable turns away so many confirms of an intent.
+TURNED_AWAY = 2
+
+MAX_PAGE_SIZE = 100
+DEFAULT_PAGE_SIZE = 10
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    method: str
+    path: str
+    params: dict[str, str]
+    idempotency_key: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        return hashlib.sha256(
+            repr((self.method, self.path, sorted(self.params.items()))).encode()
+        ).hexdigest()
+
+
+class Account:
+    """`pause` sleeps for a slow payment; it raises if the server is stopped meanwhile."""
+
+    def __init__(
+        self, *, ledger: Ledger, clock: Clock, pause: Callable[[float], None], slow_seconds: float
+    ) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._pause = pause
+        self._slow_seconds = slow_seconds
+        self._intents: dict[str, Intent] = {}
+        self._turned_away: Counter[str] = Counter()
+        self._charges: list[Json] = []
+        self._keys = IdempotencyKeys()
+        self._writing = threading.Lock()
+        self._locks: dict[str, threading.Lock] = {}
+        for line in ledger.read():
+            self._apply(line)
+
+    def answer(self, request: Request) -> Answer:
+        try:
+            return self._route(request)
+        except RefusalError as refusal:
+            return refusal.answer
+
+    def charges(self) -> list[Json]:
+        return list(self._charges)
+
+    def _route(self, request: Request) -> Answer:
+        match request.method, request.path.strip("/").split("/"):
+            case "GET", ["v1", "payment_intents"]:
+                return self._list(request.params)
+            case "GET", ["v1", "payment_intents", intent_id]:
+                return Answer(status=200, body=self._find(intent_id).as_json())
+            case "POST", ["v1", "payment_intents"]:
+                return self._once(request, lambda: self._open(request))
+            case "POST", ["v1", "payment_intents", intent_id, "confirm"]:
+                return self._once(request, lambda: self._confirm(intent_id, request))
+            case "POST", ["v1", "payment_intents", intent_id, "cancel"]:
+                return self._once(request, lambda: self._cancel(intent_id, request))
+        message = f"Unrecognized request URL ({request.method}: {request.path})."
+        raise RefusalError(error_answer(404, "url_unknown", message))
+
+    def _once(self, request: Request, execute: Callable[[], Answer]) -> Answer:
+        if not request.idempotency_key:
+            return execute()
+        with self._keys.claim(
+            request.idempotency_key, fingerprint=request.fingerprint, now=self._clock()
+        ) as earlier:
+            return earlier.replayed() if earlier else execute()
+
+    def _open(self, request: Request) -> Answer:
+        intent_id = _new_id("pi")
+        step = intents.open_intent(
+            request.params,
+            intent_id=intent_id,
+            client_secret=_new_id(f"{intent_id}_secret"),
+            now=self._clock(),
+        )
+        return self._commit(step, request)
+
+    def _confirm(self, intent_id: str, request: Request) -> Answer:
+        _refuse_parameters(request)
+        with self._locked(intent_id):
+            intent = self._find(intent_id)
+            fault = _fault_of(intent)
+            if fault is Fault.UNAVAILABLE_AT_FIRST:
+                self._turn_away(intent)
+            if fault is Fault.SLOW:
+                self._pause(self._slow_seconds)
+            step = intents.confirm(intent, charge_id=_new_id("ch"))
+            return self._commit(_with_fault(step, fault), request)
+
+    def _cancel(self, intent_id: str, request: Request) -> Answer:
+        _refuse_parameters(request)
+        with self._locked(intent_id):
+            step = intents.cancel(self._find(intent_id), now=self._clock())
+            return self._commit(step, request)
+
+    def _list(self, params: dict[str, str]) -> Answer:
+        since = _number(params, "created[gte]", default=0)
+        limit = _number(params, "limit", default=DEFAULT_PAGE_SIZE)
+        if not 1 <= limit <= MAX_PAGE_SIZE:
+            message = f"limit must be between 1 and {MAX_PAGE_SIZE}."
+            raise RefusalError(
+                error_answer(400, "parameter_invalid_integer", message, param="limit")
+            )
+        # Within a second the later one comes first; the dictionary keeps the order of opening.
+        newest_first = list(self._intents.values())[::-1]
+        newest_first.sort(key=lambda intent: intent.created, reverse=True)
+        if after := params.get("starting_after"):
+            ids = [intent.id for intent in newest_first]
+            if after not in ids:
+                raise unknown_object("payment_intent", after, status=400, param="starting_after")
+            newest_first = newest_first[ids.index(after) + 1 :]
+        found = [intent for intent in newest_first if intent.created >= since]
+        body = {
+            "object": "list",
+            "url": "/v1/payment_intents",
+            "has_more": len(found) > limit,
+            "data": [intent.as_json() for intent in found[:limit]],
+        }
+        return Answer(status=200, body=body)
+
+    def _find(self, intent_id: str) -> Intent:
+        intent = self._intents.get(intent_id)
+        if intent is None:
+            raise unknown_object("payment_intent", intent_id, status=404, param="intent")
+        return intent
+
+    @contextmanager
+    def _locked(self, intent_id: str) -> Iterator[None]:
+        """One request at a time on an intent. Stripe docs, "Rate limits", Object lock timeouts."""
+        self._find(intent_id)
+        lock = self._locks.setdefault(intent_id, threading.Lock())
+        if not lock.acquire(timeout=LOCK_SECONDS):
+            message = "Another request is working on this object. Try again later."
+            raise RefusalError(error_answer(429, "lock_timeout", message))
+        try:
+            yield
+        finally:
+            lock.release()
+
+    def _turn_away(self, intent: Intent) -> None:
+        if self._turned_away[intent.id] < TURNED_AWAY:
+            self._write([_line("turned_away", intent, self._clock())])
+            message = "Too many requests. Try again later."
+            raise RefusalError(
+                error_answer(429, "rate_limit", message, headers={"Retry-After": "1"})
+            )
+
+    def _commit(self, step: Step, request: Request) -> Answer:
+        now = self._clock()
+        lines = [_line(step.kind, step.intent, now)] if step.kind else []
+        if request.idempotency_key:
+            stored = _line("answer_stored", step.intent, now) | {
+                "key": request.idempotency_key,
+                "fingerprint": request.fingerprint,
+                "status": step.answer.status,
+                "body": step.answer.body,
+            }
+            lines.append(stored)
+        self._write(lines)
+        return step.answer
+
+    def _write(self, lines: list[Json]) -> None:
+        with self._writing:
+            self._ledger.append(lines)
+            for line in lines:
+                self._apply(line)
+
+    def _apply(self, line: Json) -> None:
+        match line["kind"]:
+            case "answer_stored":
+                stored = StoredAnswer(
+                    fingerprint=line["fingerprint"],
+                    status=line["status"],
+                    body=line["body"],
+                    at=datetime.fromisoformat(line["at"]),
+                )
+                self._keys.store(line["key"], stored)
+                return
+            case "turned_away":
+                self._turned_away[line["payment_intent"]] += 1
+            case "charged":
+                told = ("payment_intent", "amount", "currency", "order", "at")
+                self._charges.append({name: line[name] for name in told})
+        self._intents[line["payment_intent"]] = Intent(**line["intent"])
+
+
+def _line(kind: str, intent: Intent, now: datetime) -> Json:
+    line: Json = {
+        "at": now.isoformat(),
+        "kind": kind,
+        "payment_intent": intent.id,
+        "amount": intent.amount,
+        "currency": intent.currency,
+        "order": intent.order,
+    }
+    return line if kind == "answer_stored" else line | {"intent": intent.as_json()}
+
+
+def _fault_of(intent: Intent) -> Fault:
+    if intent.status != "requires_confirmation" or intent.payment_method is None:
+        return Fault.NONE
+    return PAYMENT_METHODS[intent.payment_method].fault
+
+
+def _with_fault(step: Step, fault: Fault) -> Step:
+    match fault:
+        case Fault.CHARGED_WITHOUT_ANSWER:
+            return replace(step, answer=replace(step.answer, withheld=True))
+        case Fault.CHARGED_WITH_ERROR:
+            message = "An unknown error occurred."
+            answer = error_answer(500, "internal_error", message, error_type="api_error")
+            return replace(step, answer=answer)
+    return step
+
+
+def _refuse_parameters(request: Request) -> None:
+    for name in request.params:
+        message = f"Received unknown parameter: {name}"
+        raise RefusalError(error_answer(400, "parameter_unknown", message, param=name))
+
+
+def _number(params: dict[str, str], name: str, *, default: int) -> int:
+    text = params.get(name, str(default))
+    if not (text.isascii() and text.isdecimal()):
+        message = f"Invalid integer: {text}"
+        raise RefusalError(error_answer(400, "parameter_invalid_integer", message, param=name))
+    return int(text)
+
+
+def _new_id(prefix: str) -> str:
+    return f"{prefix}_{secrets.token_hex(12)}"

@@ -1,0 +1,186 @@
+"""The life of a PaymentIntent, as pure functions: nothing here reads a clock or keeps anything.
+
+Stripe docs, "How PaymentIntents work". Handled so far: requires_payment_method,
+requires_confirmation, succeeded and canceled. A method that asks for 3-D Secure would make
+`confirm` end in requires_action.
+"""
+
+from dataclasses import asdict, dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from payments.sandbox.answers import Answer, Json, RefusalError, error_answer, unknown_object
+from payments.sandbox.methods import PAYMENT_METHODS
+
+# Stripe API reference, "The PaymentIntent object": at most eight digits.
+MAX_AMOUNT = 99_999_999
+
+CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Intent:
+    """Field for field what Stripe calls it."""
+
+    id: str
+    object: str = "payment_intent"
+    amount: int
+    amount_received: int = 0
+    currency: str
+    status: str
+    metadata: dict[str, str] = field(default_factory=dict)
+    payment_method: str | None = None
+    client_secret: str
+    created: int
+    last_payment_error: dict[str, Any] | None = None
+    next_action: dict[str, Any] | None = None
+    latest_charge: str | None = None
+    livemode: bool = False
+    canceled_at: int | None = None
+    capture_method: str = "automatic"
+
+    def as_json(self) -> Json:
+        return asdict(self)
+
+    @property
+    def order(self) -> str:
+        return self.metadata.get("order", "")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a request did to an intent. `kind` is for the ledger; empty if nothing changed."""
+
+    kind: str
+    intent: Intent
+    answer: Answer
+
+
+def open_intent(
+    params: dict[str, str], *, intent_id: str, client_secret: str, now: datetime
+) -> Step:
+    _refuse_unknown_parameters(params)
+    method = params.get("payment_method")
+    if method is not None and method not in PAYMENT_METHODS:
+        raise unknown_object("PaymentMethod", method, status=400, param="payment_method")
+    intent = Intent(
+        id=intent_id,
+        amount=_amount(params),
+        currency=_currency(params),
+        status="requires_confirmation" if method else "requires_payment_method",
+        metadata=_metadata(params),
+        payment_method=method,
+        client_secret=client_secret,
+        created=int(now.timestamp()),
+    )
+    return Step(kind="opened", intent=intent, answer=_told(intent))
+
+
+def confirm(intent: Intent, *, charge_id: str) -> Step:
+    """Charge it. Once it has succeeded nothing leads here again, so there is no second charge."""
+    if intent.status != "requires_confirmation" or intent.payment_method is None:
+        return _unexpected_state(intent, "confirm")
+    decline_code = PAYMENT_METHODS[intent.payment_method].decline_code
+    if decline_code:
+        return _decline(intent, charge_id=charge_id, decline_code=decline_code)
+    charged = replace(
+        intent, status="succeeded", amount_received=intent.amount, latest_charge=charge_id
+    )
+    return Step(kind="charged", intent=charged, answer=_told(charged))
+
+
+def cancel(intent: Intent, *, now: datetime) -> Step:
+    if intent.status not in CANCELABLE:
+        return _unexpected_state(intent, "cancel")
+    cancelled = replace(intent, status="canceled", canceled_at=int(now.timestamp()))
+    return Step(kind="cancelled", intent=cancelled, answer=_told(cancelled))
+
+
+def _told(intent: Intent) -> Answer:
+    return Answer(status=200, body=intent.as_json())
+
+
+def _decline(intent: Intent, *, charge_id: str, decline_code: str) -> Step:
+    """Stripe docs, "Declines": the intent goes back to wanting a payment method."""
+    error = {
+        "type": "card_error",
+        "code": "card_declined",
+        "decline_code": decline_code,
+        "message": "Your card was declined.",
+        "charge": charge_id,
+        "payment_method": {"id": intent.payment_method, "object": "payment_method"},
+    }
+    declined = replace(
+        intent,
+        status="requires_payment_method",
+        payment_method=None,
+        last_payment_error=error,
+        latest_charge=charge_id,
+    )
+    body = {"error": {**error, "payment_intent": declined.as_json()}}
+    return Step(kind="declined", intent=declined, answer=Answer(status=402, body=body))
+
+
+def _unexpected_state(intent: Intent, act: str) -> Step:
+    answer = error_answer(
+        400,
+        "payment_intent_unexpected_state",
+        f"You cannot {act} this PaymentIntent because it has a status of {intent.status}.",
+        payment_intent=intent.as_json(),
+    )
+    return Step(kind="", intent=intent, answer=answer)
+
+
+def _refuse_unknown_parameters(params: dict[str, str]) -> None:
+    """What the sandbox does not act on it does not swallow either, as Stripe does not."""
+    expected = {
+        "allowed_payment_method_types[0]": {"card"},
+        "capture_method": {"automatic"},
+    }
+    for name, value in params.items():
+        if name in {"amount", "currency", "payment_method"} or name.startswith("metadata["):
+            continue
+        if name.startswith("payment_method_types"):
+            # Stripe changelog, endive 2026-09-30: replaced by allowed_payment_method_types.
+            code = "payment_method_types_no_longer_supported"
+            raise RefusalError(error_answer(400, code, f"{name} is no longer supported."))
+        if name not in expected:
+            message = f"Received unknown parameter: {name}"
+            raise RefusalError(error_answer(400, "parameter_unknown", message, param=name))
+        if value not in expected[name]:
+            message = f"Invalid {name}: the sandbox does not offer {value}"
+            raise RefusalError(
+                error_answer(400, "parameter_invalid_string_value", message, param=name)
+            )
+
+
+def _required(params: dict[str, str], name: str) -> str:
+    if not params.get(name):
+        message = f"Missing required param: {name}."
+        raise RefusalError(error_answer(400, "parameter_missing", message, param=name))
+    return params[name]
+
+
+def _amount(params: dict[str, str]) -> int:
+    text = _required(params, "amount")
+    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MAX_AMOUNT:
+        message = f"Invalid integer: {text}"
+        raise RefusalError(error_answer(400, "parameter_invalid_integer", message, param="amount"))
+    return int(text)
+
+
+def _currency(params: dict[str, str]) -> str:
+    currency = _required(params, "currency").lower()
+    if not (currency.isascii() and currency.isalpha() and len(currency) == 3):
+        message = f"Invalid currency: {currency}."
+        raise RefusalError(error_answer(400, "invalid_currency", message, param="currency"))
+    return currency
+
+
+def _metadata(params: dict[str, str]) -> dict[str, str]:
+    prefix = "metadata["
+    return {
+        name.removeprefix(prefix).removesuffix("]"): value
+        for name, value in params.items()
+        if name.startswith(prefix)
+    }

@@ -1,0 +1,230 @@
+"""The HTTP side of the sandbox: reads requests, writes answers, keeps silent where it must."""
+
+import base64
+import binascii
+import json
+import logging
+import select
+import socket
+import socketserver
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from payments.sandbox.account import Account, Request
+from payments.sandbox.answers import Answer, error_answer
+from payments.sandbox.clock import Clock, MovableClock, utc_now
+from payments.sandbox.ledger import Ledger
+
+logger = logging.getLogger(__name__)
+
+# Far above any request of the subset spoken here.
+MAX_BODY_BYTES = 64 * 1024
+
+# How often a held connection is looked at: is the client still there, is the server still on.
+HOLD_POLL_SECONDS = 0.05
+
+
+class StoppedError(Exception):
+    """The server is being stopped: ends a request that is under way."""
+
+
+class SandboxServer:
+    """Listens from construction on; answers between `start` and `stop`."""
+
+    def __init__(
+        self,
+        *,
+        ledger_path: Path,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        clock: Clock = utc_now,
+        slow_seconds: float = 5.0,
+        silent_seconds: float = 120.0,
+    ) -> None:
+        self.clock = MovableClock(clock)
+        self.silent_seconds = silent_seconds
+        self.stopping = threading.Event()
+        self._ledger = Ledger(ledger_path)
+        try:
+            self.account = Account(
+                ledger=self._ledger,
+                clock=self.clock,
+                pause=self._pause,
+                slow_seconds=slow_seconds,
+            )
+            self._http = HttpServer((host, port), self)
+        except BaseException:
+            self._ledger.close()
+            raise
+        self._thread = threading.Thread(
+            target=self._http.serve_forever, args=[0.05], name="sandbox", daemon=True
+        )
+
+    @property
+    def host(self) -> str:
+        return str(self._http.server_address[0])
+
+    @property
+    def port(self) -> int:
+        return int(self._http.server_address[1])
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self.stopping.set()
+        if self._thread.is_alive():
+            self._http.shutdown()
+            self._thread.join()
+        self._http.server_close()
+        self._http.drop_connections()
+        self._ledger.close()
+
+    def _pause(self, seconds: float) -> None:
+        if self.stopping.wait(seconds):
+            raise StoppedError
+
+
+class HttpServer(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # a load test connects all at once
+
+    def __init__(self, address: tuple[str, int], sandbox: SandboxServer) -> None:
+        self.sandbox = sandbox
+        self._connections: set[Any] = set()
+        super().__init__(address, Handler)
+
+    def server_bind(self) -> None:
+        # The standard library would look the host up in the DNS, which may take seconds.
+        socketserver.TCPServer.server_bind(self)
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        self._connections.add(request)
+        super().process_request(request, client_address)
+
+    def shutdown_request(self, request: Any) -> None:
+        self._connections.discard(request)
+        super().shutdown_request(request)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # What a stop cuts off, and a client that has gone away, are no news.
+        if not self.sandbox.stopping.is_set() and not isinstance(sys.exception(), ConnectionError):
+            logger.exception("The sandbox failed to answer.")
+
+    def drop_connections(self) -> None:
+        """Kept-alive connections would otherwise be answered by a server that has stopped."""
+        for connection in list(self._connections):
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue  # its own thread closed it first
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: HttpServer
+    protocol_version = "HTTP/1.1"
+    # Head and body leave in one packet; otherwise each answer waits 40 ms for an acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
+
+    def do_GET(self) -> None:
+        self._serve(b"")
+
+    def do_POST(self) -> None:
+        length = self.headers.get("Content-Length", "0")
+        if not length.isdecimal() or int(length) > MAX_BODY_BYTES:
+            self.close_connection = True
+            self._send(error_answer(413, "request_too_large", "The request is too large."))
+            return
+        self._serve(self.rfile.read(int(length)))
+
+    def _serve(self, body: bytes) -> None:
+        url = urlsplit(self.path)
+        if url.path.startswith("/sandbox/"):
+            answer = self._administer(url.path, body)
+        elif not _authorized(self.headers.get("Authorization", "")):
+            answer = error_answer(401, "api_key_invalid", "Invalid API Key provided.")
+        else:
+            form = body.decode("utf-8", "replace") if self.command == "POST" else url.query
+            answer = self.server.sandbox.account.answer(
+                Request(
+                    method=self.command,
+                    path=url.path,
+                    params=dict(parse_qsl(form, keep_blank_values=True)),
+                    idempotency_key=self.headers.get("Idempotency-Key", ""),
+                )
+            )
+        if answer.withheld:
+            self._hold()
+        else:
+            self._send(answer)
+
+    def _administer(self, path: str, body: bytes) -> Answer:
+        """For demo and tests; Stripe has nothing like it."""
+        sandbox = self.server.sandbox
+        match self.command, path:
+            case "GET", "/sandbox/ledger":
+                return Answer(status=200, body={"charges": sandbox.account.charges()})
+            case "POST", "/sandbox/clock":
+                seconds = _seconds_to_advance(body)
+                if seconds is None:
+                    message = 'Send {"advance_seconds": N}, N not below zero.'
+                    return error_answer(400, "parameter_missing", message)
+                sandbox.clock.advance(seconds)
+                return Answer(status=200, body={"now": sandbox.clock().isoformat()})
+        return error_answer(404, "url_unknown", "No such sandbox address.")
+
+    def _send(self, answer: Answer) -> None:
+        body = json.dumps(answer.body).encode()
+        self.send_response(answer.status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        for name, value in answer.headers.items():
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def _hold(self) -> None:
+        """Say nothing until the client has had enough."""
+        self.close_connection = True
+        sandbox = self.server.sandbox
+        for _ in range(round(sandbox.silent_seconds / HOLD_POLL_SECONDS)):
+            if self._client_is_gone() or sandbox.stopping.wait(HOLD_POLL_SECONDS):
+                return
+
+    def _client_is_gone(self) -> bool:
+        readable, _, _ = select.select([self.connection], [], [], 0)
+        return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
+        logger.debug("Sandbox request.", extra={"method": self.command, "path": self.path})
+
+
+def _authorized(header: str) -> bool:
+    """Stripe API reference, Authentication: the key as Bearer token or as Basic user name."""
+    scheme, _, credentials = header.partition(" ")
+    if scheme.lower() == "basic":
+        try:
+            credentials = base64.b64decode(credentials, validate=True).decode()
+        except (binascii.Error, UnicodeDecodeError):
+            return False
+    elif scheme.lower() != "bearer":
+        return False
+    return credentials.startswith("sk_test_")
+
+
+def _seconds_to_advance(body: bytes) -> float | None:
+    try:
+        seconds = json.loads(body)["advance_seconds"]
+    except (ValueError, TypeError, KeyError):
+        return None
+    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
+    return float(seconds) if is_number and seconds >= 0 else None

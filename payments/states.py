@@ -1,0 +1,42 @@
+"""The states of a payment and every move between them that is allowed."""
+
+from django.db import models
+
+
+class PaymentStatus(models.TextChoices):
+    PENDING = "pending", "Not begun"
+    PROCESSING = "processing", "At the gateway"
+    UNKNOWN = "unknown", "Outcome unknown, asking"
+    NEEDS_ACTION = "needs_action", "Waiting for the customer"
+    PAID = "paid", "Paid"
+    DECLINED = "declined", "Declined"
+    CANCELLED = "cancelled", "Cancelled"
+
+
+_LIVE = frozenset(
+    {
+        PaymentStatus.PENDING,
+        PaymentStatus.PROCESSING,
+        PaymentStatus.UNKNOWN,
+        PaymentStatus.NEEDS_ACTION,
+    }
+)
+_OUTCOMES = frozenset({PaymentStatus.PAID, PaymentStatus.DECLINED, PaymentStatus.CANCELLED})
+
+# From → to. What is not here does not happen.
+TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
+    PaymentStatus.PENDING: frozenset({PaymentStatus.PROCESSING, PaymentStatus.CANCELLED}),
+    PaymentStatus.PROCESSING: _OUTCOMES | {PaymentStatus.UNKNOWN, PaymentStatus.NEEDS_ACTION},
+    PaymentStatus.UNKNOWN: _OUTCOMES | {PaymentStatus.PROCESSING, PaymentStatus.NEEDS_ACTION},
+    PaymentStatus.NEEDS_ACTION: _OUTCOMES | {PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN},
+    # A decline is final for this card. Should the gateway say otherwise later, it is believed.
+    PaymentStatus.DECLINED: frozenset({PaymentStatus.PAID}),
+    PaymentStatus.PAID: frozenset(),
+    PaymentStatus.CANCELLED: frozenset(),
+}
+
+LIVE = sorted(_LIVE)
+
+
+def sources_of(target: PaymentStatus) -> list[PaymentStatus]:
+    return [source for source, targets in TRANSITIONS.items() if target in targets]

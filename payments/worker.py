@@ -1,0 +1,246 @@
+"""The worker: receive, settle, commit, and only then delete.
+
+The receiving loop runs in the main thread and asks for no more messages than there are free
+threads, so that no message waits in hand. One thread extends the visibility timeout of what is in
+hand and deletes what is done, in batches.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from enum import Enum
+from functools import partial
+
+from django.conf import settings
+from django.db import close_old_connections, connection
+from django.utils import timezone
+
+from checkout.orders.faultpoints import fault_point
+from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
+from checkout.orders.models import OutboxMessage
+from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
+from payments.gateways.base import Gateway
+from payments.settlement import Settled, UnknownOrder, settle_order
+
+logger = logging.getLogger(__name__)
+
+# How long a message is put back for, by why.
+BUSY_SECONDS = 30
+FUTURE_VERSION_SECONDS = 300
+POISON_SECONDS = 5  # on its way to the dead-letter queue: soon, but not in a tight loop
+FAILED_SECONDS = 10
+
+# Deletes wait so long for company. A message's group is locked for as long.
+DELETE_WAIT_SECONDS = 0.02
+
+# SIGTERM lets what is in hand finish for so long.
+FINISH_SECONDS = 60
+
+PAUSE_SECONDS = 1.0
+
+
+class Verdict(Enum):
+    DELETE = "delete"
+    PUT_BACK = "put back"
+
+
+def handle(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
+    """What one message leads to: delete it, or show it again in so many seconds.
+
+    DELETE only when the outcome is committed, or when there was nothing left to do.
+    """
+    extra: dict[str, object] = {"message": message.id, "receive_count": message.receive_count}
+    try:
+        content = decode(message.body)
+        extra["order"] = content.order_number
+        outcome = _dispatch(content, gateway)
+    except FutureVersion:
+        logger.warning("A message of a newer release was put back", extra=extra)
+        return Verdict.PUT_BACK, FUTURE_VERSION_SECONDS
+    except PoisonMessage as error:
+        extra["reason"] = str(error)
+        logger.error("Not a message of this shop, left for the dead-letter queue", extra=extra)
+        return Verdict.PUT_BACK, POISON_SECONDS
+    except UnknownOrder:
+        logger.error("No order has this number, left for the dead-letter queue", extra=extra)
+        return Verdict.PUT_BACK, POISON_SECONDS
+    except Exception:
+        # Anything else is a fault of ours or of the database: the message must come again.
+        logger.exception("Settling failed, the message comes again", extra=extra)
+        connection.close()
+        return Verdict.PUT_BACK, FAILED_SECONDS
+    extra["outcome"] = outcome.value
+    logger.info("Message handled", extra=extra)
+    if outcome is Settled.BUSY:
+        return Verdict.PUT_BACK, BUSY_SECONDS
+    return Verdict.DELETE, 0
+
+
+def _dispatch(content: OrderMessage, gateway: Gateway) -> Settled:
+    if content.kind != OutboxMessage.Kind.SETTLE_PAYMENT:
+        raise PoisonMessage("unknown kind")
+    return settle_order(content.order_number, gateway, clock=timezone.now)
+
+
+@dataclass
+class _Hand:
+    """The messages in hand, shared by the receiving loop, the threads and the keeper."""
+
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    working: dict[str, str] = field(default_factory=dict)  # message id → receipt handle
+    done: list[str] = field(default_factory=list)  # receipt handles to delete
+    wake: threading.Event = field(default_factory=threading.Event)
+
+    def take(self, message: Incoming) -> None:
+        with self.lock:
+            self.working[message.id] = message.receipt_handle
+
+    def let_go(self, message: Incoming, *, delete: bool) -> None:
+        with self.lock:
+            self.working.pop(message.id, None)
+            if delete:
+                self.done.append(message.receipt_handle)
+        if delete:
+            self.wake.set()
+
+    def handles_in_work(self) -> list[str]:
+        with self.lock:
+            return list(self.working.values())
+
+    def take_done(self) -> list[str]:
+        with self.lock:
+            batch, self.done = self.done[:BATCH], self.done[BATCH:]
+            return batch
+
+
+class Worker:
+    def __init__(
+        self, queue: PaymentsQueue, gateway: Gateway, *, threads: int, wait_seconds: int
+    ) -> None:
+        self._queue = queue
+        self._gateway = gateway
+        self._wait_seconds = wait_seconds
+        self._hand = _Hand()
+        self._free = threading.Semaphore(threads)
+        self._threads = threads
+
+    def run(self, stopping: threading.Event) -> int:
+        """Receive until `stopping` is set, then finish what is in hand; how many were not."""
+        closed = threading.Event()
+        keeper = threading.Thread(target=self._keep, args=(closed,), name="keeper", daemon=True)
+        keeper.start()
+        pool = ThreadPoolExecutor(self._threads, thread_name_prefix="settle")
+        healthy = True
+        while not stopping.is_set():
+            try:
+                self.run_once(pool, stopping)
+                healthy = True
+            except QUEUE_ERRORS as error:
+                if healthy:
+                    logger.error(
+                        "Receiving failed, will go on trying",
+                        extra={"error": type(error).__name__},
+                    )
+                healthy = False
+                stopping.wait(PAUSE_SECONDS)
+        left = self._finish(pool)
+        closed.set()
+        self._hand.wake.set()
+        keeper.join(timeout=10)
+        return left
+
+    def run_once(self, pool: ThreadPoolExecutor, stopping: threading.Event) -> int:
+        """Receive into the free threads; how many messages came."""
+        free = self._claim_free_threads(stopping)
+        if not free:
+            return 0
+        received = 0
+        try:
+            messages = self._queue.receive(at_most=free, wait_seconds=self._wait_seconds)
+            received = len(messages)
+        finally:
+            for _ in range(free - received):
+                self._free.release()
+        if stopping.is_set():  # came while we were told to stop: another worker's, at once
+            self._show_again([message.receipt_handle for message in messages], seconds=0)
+            for _ in messages:
+                self._free.release()
+            return 0
+        for message in messages:
+            fault_point("worker.received")
+            self._hand.take(message)
+            pool.submit(self._work, message)
+        return received
+
+    def _claim_free_threads(self, stopping: threading.Event) -> int:
+        """At least one, waiting for it; at most what one receive can bring. 0 when stopping."""
+        while not self._free.acquire(timeout=0.5):
+            if stopping.is_set():
+                return 0
+        free = 1
+        while free < BATCH and self._free.acquire(blocking=False):
+            free += 1
+        return free
+
+    def _work(self, message: Incoming) -> None:
+        delete = False
+        try:
+            close_old_connections()
+            verdict, seconds = handle(message, self._gateway)
+            delete = verdict is Verdict.DELETE
+            if delete:
+                fault_point("worker.before_delete")
+            else:
+                self._show_again([message.receipt_handle], seconds=seconds)
+        finally:
+            self._hand.let_go(message, delete=delete)
+            self._free.release()
+
+    def _keep(self, closed: threading.Event) -> None:
+        """Delete what is done, and keep what is in work hidden from other workers."""
+        beat = settings.MESSAGE_VISIBILITY_SECONDS / 4
+        next_beat = time.monotonic() + beat
+        while True:
+            last_round = closed.is_set()
+            self._hand.wake.wait(timeout=max(0.0, next_beat - time.monotonic()))
+            self._hand.wake.clear()
+            time.sleep(DELETE_WAIT_SECONDS)
+            while batch := self._hand.take_done():
+                self._quietly(partial(self._queue.delete, batch), "Deleting")
+            if time.monotonic() >= next_beat:
+                next_beat = time.monotonic() + beat
+                self._show_again(
+                    self._hand.handles_in_work(), seconds=settings.MESSAGE_VISIBILITY_SECONDS
+                )
+            if last_round:
+                return
+
+    def _finish(self, pool: ThreadPoolExecutor) -> int:
+        deadline = time.monotonic() + FINISH_SECONDS
+        pool.shutdown(wait=False, cancel_futures=False)
+        while self._hand.handles_in_work() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        left = self._hand.handles_in_work()
+        self._show_again(left, seconds=0)
+        return len(left)
+
+    def _show_again(self, receipt_handles: list[str], *, seconds: int) -> None:
+        if receipt_handles:
+            self._quietly(
+                lambda: self._queue.change_visibility(receipt_handles, seconds=seconds),
+                "Changing the visibility",
+            )
+
+    def _quietly(self, act: Callable[[], int], what: str) -> None:
+        """A message that could not be deleted or moved comes again, and is idempotent."""
+        try:
+            failed = act()
+        except QUEUE_ERRORS as error:
+            logger.warning(f"{what} failed", extra={"error": type(error).__name__})
+        else:
+            if failed:
+                # Their receipt handles are old: the messages were received again meanwhile.
+                logger.info(f"{what} was refused", extra={"count": failed})
