@@ -1,0 +1,91 @@
+"""A wrong setting stops the process at start, by its name and with a hint."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", *arguments],
+        cwd=ROOT,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("DATABASE_URL", "sqlite:///shop.db"),
+        ("DATABASE_URL", "nonsense"),
+        ("PAYMENTS_QUEUE_NAME", "payments"),
+        ("GATEWAY_TIMEOUT_SECONDS", "soon"),
+    ],
+)
+def test_malformed_setting_is_named_in_one_line(setting: str, value: str) -> None:
+    result = manage("check", **{setting: value})
+
+    assert result.returncode != 0
+    assert setting in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize("setting", ["DATABASE_URL", "SECRET_KEY"])
+def test_missing_setting_is_named_in_one_line(
+    setting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(setting)
+
+    result = manage("migrate")
+
+    assert result.returncode != 0
+    assert result.stderr.startswith(f"Configuration: {setting} is not set.")
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_secret_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    secret = tmp_path / "secret_key"
+    secret.write_text("from-a-file-" * 5)
+    monkeypatch.delenv("SECRET_KEY")
+
+    result = manage(
+        "shell",
+        "-v0",
+        "-c",
+        "from django.conf import settings; print(settings.SECRET_KEY[:11])",
+        SECRET_KEY_FILE=str(secret),
+    )
+
+    assert result.stdout.strip() == "from-a-file"
+
+
+@pytest.mark.parametrize(
+    ("environment", "check_id"),
+    [
+        ({"STRIPE_API_BASE": "http://127.0.0.1:9", "SANDBOX_GATEWAY_ALLOWED": "false"}, "E001"),
+        ({"FAULT_POINT": "worker.received", "SANDBOX_GATEWAY_ALLOWED": "false"}, "E002"),
+        ({"PAYMENT_LEASE_SECONDS": "200"}, "E003"),
+    ],
+)
+def test_settings_that_would_cost_money_are_refused(
+    environment: dict[str, str], check_id: str
+) -> None:
+    result = manage("check", **environment)
+
+    assert result.returncode == 1
+    assert f"payments.{check_id}" in result.stderr
+
+
+def test_currency_must_exist() -> None:
+    result = manage("check", SHOP_CURRENCY="EURO")
+
+    assert result.returncode == 1
+    assert "orders.E001" in result.stderr

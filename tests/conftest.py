@@ -1,0 +1,74 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from checkout.catalogue.models import Product
+from payments.gateways.stripe import StripeGateway
+from payments.sandbox.clock import Clock, utc_now
+from payments.sandbox.server import SandboxServer
+from tests.shopper import InProcess, Shopper
+from tests.till import Till
+
+
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Everything that tests talk to is on this machine."""
+    monkeypatch.setenv("NO_PROXY", "*")
+
+
+@pytest.fixture
+def ledger_path(tmp_path: Path) -> Path:
+    return tmp_path / "ledger.jsonl"
+
+
+@pytest.fixture
+def sandbox_clock() -> Clock:
+    """For a test module to override; `sandbox.clock.advance(seconds)` moves it."""
+    return utc_now
+
+
+@pytest.fixture
+def sandbox(ledger_path: Path, sandbox_clock: Clock) -> Iterator[SandboxServer]:
+    server = SandboxServer(ledger_path=ledger_path, clock=sandbox_clock)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def gateway(sandbox: SandboxServer) -> StripeGateway:
+    return StripeGateway(secret_key="sk_test_shop", api_base=sandbox.url, timeout_seconds=2.0)
+
+
+@pytest.fixture
+def till(sandbox: SandboxServer, gateway: StripeGateway) -> Till:
+    return Till(sandbox.url, gateway)
+
+
+@pytest.fixture
+def shelf(transactional_db: None) -> list[Product]:
+    """Twenty-one products, of which the last is down to its last piece."""
+    products = [
+        Product(
+            sku=f"SKU-{n:02d}",
+            name=f"Notebook {n:02d}",
+            slug=f"notebook-{n:02d}",
+            description="Paper.",
+            price_minor=1000 + n,
+            stock=100_000,
+        )
+        for n in range(1, 21)
+    ]
+    last = Product(sku="LAST", name="Globe", slug="globe", price_minor=12900, stock=1)
+    return Product.objects.bulk_create([*products, last])
+
+
+@pytest.fixture
+def shopper(shelf: list[Product]) -> Shopper:
+    return Shopper(InProcess())
+
+
+@pytest.fixture
+def another_shopper(shelf: list[Product]) -> Shopper:
+    return Shopper(InProcess())

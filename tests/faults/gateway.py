@@ -1,0 +1,76 @@
+"""A gateway that fails before or after it did what it was asked."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from payments.gateways.base import Gateway, GatewayPayment
+
+Act = Callable[[], object]
+
+
+@dataclass
+class FaultyGateway:
+    """Passes calls on. `before[step]` and `after[step]` run around them and may raise."""
+
+    inner: Gateway
+    before: dict[str, Act] = field(default_factory=dict)
+    after: dict[str, Act] = field(default_factory=dict)
+    calls: list[tuple[str, str]] = field(default_factory=list)  # (step, idempotency key)
+
+    def open(
+        self,
+        *,
+        order_number: str,
+        amount_minor: int,
+        currency: str,
+        payment_method: str,
+        idempotency_key: str,
+    ) -> GatewayPayment:
+        return self._around(
+            "open",
+            idempotency_key,
+            lambda: self.inner.open(
+                order_number=order_number,
+                amount_minor=amount_minor,
+                currency=currency,
+                payment_method=payment_method,
+                idempotency_key=idempotency_key,
+            ),
+        )
+
+    def confirm(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+        return self._around(
+            "confirm",
+            idempotency_key,
+            lambda: self.inner.confirm(payment_id, idempotency_key=idempotency_key),
+        )
+
+    def retrieve(self, payment_id: str) -> GatewayPayment:
+        return self._around("retrieve", "", lambda: self.inner.retrieve(payment_id))
+
+    def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+        return self._around(
+            "cancel",
+            idempotency_key,
+            lambda: self.inner.cancel(payment_id, idempotency_key=idempotency_key),
+        )
+
+    def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
+        return self.inner.list_since(since)
+
+    def _around(self, step: str, key: str, call: Callable[[], GatewayPayment]) -> GatewayPayment:
+        self.calls.append((step, key))
+        if act := self.before.get(step):
+            act()
+        answer = call()
+        if act := self.after.get(step):
+            act()
+        return answer
+
+
+def raising(error: Exception) -> Act:
+    def act() -> None:
+        raise error
+
+    return act

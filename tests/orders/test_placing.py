@@ -1,0 +1,204 @@
+import logging
+import threading
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import IntegrityError, OperationalError, connection
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from checkout.catalogue.models import Product
+from checkout.catalogue.stock import OutOfStock
+from checkout.models import new_checkout_id
+from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.placing import BasketTaken, PlacingUnavailable, place_order
+from tests.orders.factories import OpenBasket, line, placed_order, purchase
+from tests.shopper import Shopper
+
+
+def test_order_is_stored_with_lines_event_message_and_stock(shelf: list[Product]) -> None:
+    order = placed_order(shelf[0], shelf[1])
+
+    assert order.total_minor == 2003
+    assert order.status == "placed"
+    assert order.lines.count() == 2
+    assert list(order.events.values_list("from_status", "to_status")) == [("", "placed")]
+    assert list(order.outbox_messages.values_list("kind", "published_at")) == [
+        ("settle_payment", None)
+    ]
+    assert Product.objects.get(pk=shelf[0].pk).stock == 99_999
+
+
+def test_the_constraint_alone_keeps_a_checkout_id_to_one_order(shelf: list[Product]) -> None:
+    wanted, basket = purchase(), OpenBasket([line(shelf[0])])
+
+    first = place_order(wanted, basket, now=timezone.now())
+    second = place_order(wanted, basket, now=timezone.now())
+
+    assert second.pk == first.pk
+    assert Product.objects.get(pk=shelf[0].pk).stock == 99_999
+
+
+def test_sixteen_at_once_without_a_cart_lock_make_one_order(shelf: list[Product]) -> None:
+    wanted = purchase()
+    barrier = threading.Barrier(16)
+
+    def submit(_: int) -> int:
+        try:
+            basket = OpenBasket([line(shelf[0])], before=barrier.wait)
+            return place_order(wanted, basket, now=timezone.now()).pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(16) as pool:
+        orders = set(pool.map(submit, range(16)))
+
+    assert len(orders) == 1
+    order = Order.objects.get()
+    assert order.resubmission_count == 15
+    assert Product.objects.get(pk=shelf[0].pk).stock == 99_999
+
+
+def test_other_violations_are_not_taken_for_a_resubmission(shelf: list[Product]) -> None:
+    twice_the_same_line = OpenBasket([line(shelf[0]), line(shelf[0])])
+
+    with pytest.raises(IntegrityError):
+        place_order(purchase(), twice_the_same_line, now=timezone.now())
+
+    assert not Order.objects.exists()
+
+
+def test_taken_basket_without_an_order_is_never_guessed(shelf: list[Product]) -> None:
+    def taken() -> None:
+        raise BasketTaken
+
+    with pytest.raises(PlacingUnavailable):
+        place_order(purchase(), OpenBasket([], before=taken), now=timezone.now())
+
+
+def test_failure_after_the_lines_stores_nothing(shelf: list[Product]) -> None:
+    with pytest.raises(OutOfStock):
+        place_order(
+            purchase(), OpenBasket([line(shelf[0]), line(shelf[-1], 2)]), now=timezone.now()
+        )
+
+    assert not Order.objects.exists()
+    assert not OutboxMessage.objects.exists()
+    assert Product.objects.get(pk=shelf[0].pk).stock == 100_000
+
+
+def test_lost_connection_is_tried_again_under_the_same_checkout_id(shelf: list[Product]) -> None:
+    failures = iter([OperationalError("gone"), OperationalError("gone again")])
+
+    def fail_twice() -> None:
+        if error := next(failures, None):
+            raise error
+
+    wanted = purchase()
+    order = place_order(wanted, OpenBasket([line(shelf[0])], fail_twice), now=timezone.now())
+
+    assert order.checkout_id == wanted.checkout_id
+    assert order.resubmission_count == 0
+
+
+def test_database_that_stays_away_is_said_and_not_guessed(
+    shelf: list[Product], caplog: pytest.LogCaptureFixture
+) -> None:
+    attempts = []
+
+    def fail() -> None:
+        attempts.append(1)
+        raise OperationalError("gone")
+
+    with pytest.raises(PlacingUnavailable):
+        place_order(purchase(), OpenBasket([], fail), now=timezone.now())
+
+    assert len(attempts) == 3
+    assert [record.levelno for record in caplog.records] == [logging.WARNING] * 3
+
+
+def test_three_pieces_make_three_orders_however_many_ask(shelf: list[Product]) -> None:
+    Product.objects.filter(pk=shelf[-1].pk).update(stock=3)
+
+    def buy(_: int) -> bool:
+        try:
+            placed_order(shelf[-1])
+        except OutOfStock:
+            return False
+        else:
+            return True
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        bought = list(pool.map(buy, range(12)))
+
+    assert sum(bought) == 3
+    assert Product.objects.get(pk=shelf[-1].pk).stock == 0
+
+
+def test_orders_for_the_same_products_do_not_deadlock(shelf: list[Product]) -> None:
+    def buy(turn: int) -> int:
+        try:
+            products = shelf[:10] if turn % 2 else shelf[9::-1]
+            return placed_order(*products).pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        orders = set(pool.map(buy, range(40)))
+
+    assert len(orders) == 40
+    assert Product.objects.get(pk=shelf[0].pk).stock == 100_000 - 40
+
+
+def test_uncounted_resubmission_still_gets_the_order(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted, basket = purchase(), OpenBasket([line(shelf[0])])
+    first = place_order(wanted, basket, now=timezone.now())
+
+    def fail(**fields: object) -> None:
+        raise OperationalError("lock timeout")
+
+    monkeypatch.setattr(OrderEvent.objects, "create", fail)
+    monkeypatch.setattr("checkout.orders.placing.reserve_stock", lambda quantities: None)
+    second = place_order(wanted, basket, now=timezone.now())
+
+    assert second.pk == first.pk
+
+
+def test_numbers_and_references_differ(shelf: list[Product]) -> None:
+    orders = [placed_order(shelf[0]) for _ in range(20)]
+
+    assert len({order.number for order in orders}) == 20
+    assert len({order.reference for order in orders}) == 20
+    assert all(len(order.reference) == 22 for order in orders)  # 128 bits in base 64
+
+
+def statements_of_a_purchase(shopper: Shopper, lines: int) -> list[str]:
+    for n in range(1, lines + 1):
+        shopper.add_to_cart(f"SKU-{n:02d}")
+    form = shopper.open_checkout()
+    with CaptureQueriesContext(connection) as captured:
+        assert shopper.submit(form).status == 303
+    return [query["sql"] for query in captured.captured_queries]
+
+
+def test_placing_runs_the_same_number_of_statements_for_1_and_20_lines(
+    shopper: Shopper, another_shopper: Shopper
+) -> None:
+    one = statements_of_a_purchase(shopper, 1)
+    twenty = statements_of_a_purchase(another_shopper, 20)
+
+    print(f"\nSQL statements to place an order: {len(one)} for 1 line, {len(twenty)} for 20")
+    assert len(one) == len(twenty)
+
+
+def test_checkout_ids_are_128_bits(shelf: list[Product]) -> None:
+    ids = [new_checkout_id() for _ in range(64)]
+
+    assert len(set(ids)) == 64
+    assert any(checkout_id.version != 4 for checkout_id in ids)  # no bit of them is fixed
+    assert all(isinstance(checkout_id, uuid.UUID) for checkout_id in ids)

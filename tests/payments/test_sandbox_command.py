@@ -1,0 +1,127 @@
+"""The sandbox as a process of its own."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from payments.gateways.base import GatewayState
+from payments.gateways.stripe import StripeGateway
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def environment(**changes: str) -> dict[str, str]:
+    settings = {
+        "SECRET_KEY": "for this test only",
+        # Nobody listens there: the command needs no database.
+        "DATABASE_URL": "postgres://nobody:nothing@127.0.0.1:1/none",
+        "DEBUG": "True",
+        "PYTHONUNBUFFERED": "1",
+    }
+    return os.environ | settings | changes
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "manage.py", "run_sandbox_gateway", *arguments]
+
+
+@contextmanager
+def listening(
+    ledger_path: Path, **changes: str
+) -> Iterator[tuple[subprocess.Popen[str], StripeGateway]]:
+    process = subprocess.Popen(
+        command("--port", "0", "--ledger", str(ledger_path)),
+        cwd=ROOT,
+        env=environment(**changes),
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout is not None
+            line = process.stdout.readline()
+            found = re.search(r"http://127\.0\.0\.1:\d+", line)
+            assert found, line
+            yield (
+                process,
+                StripeGateway(secret_key="sk_test_x", api_base=found[0], timeout_seconds=2.0),
+            )
+        finally:
+            process.kill()
+
+
+def opened(gateway: StripeGateway) -> str:
+    return gateway.open(
+        order_number="A-1001",
+        amount_minor=4200,
+        currency="EUR",
+        payment_method="pm_card_visa",
+        idempotency_key="open-1",
+    ).id
+
+
+@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_stops_it_cleanly(tmp_path: Path, name: signal.Signals) -> None:
+    with listening(tmp_path / "made" / "for" / "it.jsonl") as (process, gateway):
+        opened(gateway)
+
+        process.send_signal(name)
+
+        assert process.wait(timeout=10) == 0
+
+
+def test_a_killed_sandbox_has_forgotten_nothing(ledger_path: Path) -> None:
+    with listening(ledger_path) as (process, gateway):
+        payment_id = opened(gateway)
+        gateway.confirm(payment_id, idempotency_key="confirm-1")
+        process.kill()
+
+    with listening(ledger_path) as (_, gateway):
+        assert gateway.retrieve(payment_id).state is GatewayState.PAID
+
+
+def test_a_taken_port_is_one_clear_line(ledger_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        ended = subprocess.run(
+            command("--port", port, "--ledger", str(ledger_path)),
+            cwd=ROOT,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    assert ended.returncode == 1
+    assert f"127.0.0.1:{port}" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_without_debug_it_must_be_allowed(ledger_path: Path) -> None:
+    ended = subprocess.run(
+        command("--port", "0", "--ledger", str(ledger_path)),
+        cwd=ROOT,
+        env=environment(DEBUG="False", SANDBOX_GATEWAY_ALLOWED="False"),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+    assert ended.returncode == 1
+    assert "SANDBOX_GATEWAY_ALLOWED" in ended.stderr
+    assert not ledger_path.exists()
+
+
+def test_without_debug_it_may_be_allowed(ledger_path: Path) -> None:
+    changes = {"DEBUG": "False", "SANDBOX_GATEWAY_ALLOWED": "True"}
+
+    with listening(ledger_path, **changes) as (_, gateway):
+        assert opened(gateway)

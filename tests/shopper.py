@@ -1,0 +1,163 @@
+"""A shopper who uses the pages as a browser does: reads forms, sends fields, keeps cookies."""
+
+import re
+from dataclasses import dataclass, field
+from html import unescape
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING, Protocol
+
+import requests
+from django.test import Client
+
+if TYPE_CHECKING:
+    from django.test.client import _MonkeyPatchedWSGIResponse
+
+TYPED = {
+    "email": "ada@example.com",
+    "full_name": "Ada Quillfeather",
+    "address": "12 Inkwell Lane",
+    "city": "Cork",
+    "postcode": "T12 ABC1",
+    "country": "IE",
+    "payment_method": "pm_card_visa",
+}
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    location: str
+    text: str
+
+    @property
+    def words(self) -> str:
+        """What the page says, without its markup."""
+        return re.sub(r"\s+", " ", unescape(re.sub(r"<[^>]+>", " ", self.text)))
+
+
+class Transport(Protocol):
+    def get(self, path: str) -> Answer: ...
+    def post(self, path: str, data: dict[str, str]) -> Answer: ...
+
+
+class InProcess:
+    """Django's test client, with the CSRF check that a real request meets."""
+
+    def __init__(self) -> None:
+        self.client = Client(enforce_csrf_checks=True)
+
+    def get(self, path: str) -> Answer:
+        return self._answer(self.client.get(path))
+
+    def post(self, path: str, data: dict[str, str]) -> Answer:
+        return self._answer(self.client.post(path, data))
+
+    def _answer(self, response: "_MonkeyPatchedWSGIResponse") -> Answer:
+        return Answer(
+            response.status_code, response.headers.get("Location", ""), response.content.decode()
+        )
+
+
+class OverHttp:
+    """Real sockets to a real server. Several base addresses may share the cookies."""
+
+    def __init__(self, base_url: str, timeout_seconds: float = 60) -> None:
+        self.base_url = base_url
+        self.timeout_seconds = timeout_seconds
+        self.session = requests.Session()
+
+    def get(self, path: str) -> Answer:
+        return self._answer(
+            self.session.get(
+                self.base_url + path, timeout=self.timeout_seconds, allow_redirects=False
+            )
+        )
+
+    def post(self, path: str, data: dict[str, str]) -> Answer:
+        return self._answer(
+            self.session.post(
+                self.base_url + path,
+                data=data,
+                timeout=self.timeout_seconds,
+                allow_redirects=False,
+            )
+        )
+
+    def _answer(self, response: requests.Response) -> Answer:
+        return Answer(response.status_code, response.headers.get("Location", ""), response.text)
+
+
+class _Fields(HTMLParser):
+    """The fields of the form that has a given action, as a browser would send them back."""
+
+    def __init__(self, action: str) -> None:
+        super().__init__()
+        self.action = action
+        self.inside = False
+        self.fields: dict[str, str] = {}
+        self._select = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        attributes = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self.inside = attributes.get("action", self.action) == self.action
+        if not self.inside:
+            return
+        name = attributes.get("name", "")
+        if tag == "input" and name:
+            kind = attributes.get("type", "text")
+            if kind not in {"radio", "checkbox"} or "checked" in attributes:
+                self.fields[name] = attributes.get("value", "")
+        elif tag == "select":
+            self._select = name
+        elif tag == "option" and self._select and "selected" in attributes:
+            self.fields[self._select] = attributes.get("value", "")
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "form":
+            self.inside = False
+        elif tag == "select":
+            self._select = ""
+
+
+def read_form(page: str, action: str) -> dict[str, str]:
+    parser = _Fields(action)
+    parser.feed(page)
+    return parser.fields
+
+
+@dataclass
+class Shopper:
+    web: Transport
+    typed: dict[str, str] = field(default_factory=lambda: dict(TYPED))
+
+    def add_to_cart(self, sku: str, quantity: int = 1) -> Answer:
+        fields = read_form(self.web.get("/").text, "/cart/add/")
+        return self.web.post("/cart/add/", fields | {"sku": sku, "quantity": str(quantity)})
+
+    def change_quantity(self, sku: str, quantity: int) -> Answer:
+        fields = read_form(self.web.get("/cart/").text, "/cart/change/")
+        return self.web.post("/cart/change/", fields | {"sku": sku, "quantity": str(quantity)})
+
+    def open_checkout(self) -> dict[str, str]:
+        """The form as it was rendered, filled in."""
+        page = self.web.get("/checkout/")
+        assert page.status == 200, page.status
+        return read_form(page.text, "/checkout/") | self.typed
+
+    def submit(self, form: dict[str, str]) -> Answer:
+        return self.web.post("/checkout/", form)
+
+    def buy(self, sku: str, quantity: int = 1) -> Answer:
+        self.add_to_cart(sku, quantity)
+        return self.submit(self.open_checkout())
+
+    def look(self, answer: Answer) -> Answer:
+        """Follow an answer to the order's page."""
+        assert answer.status == 303, (answer.status, answer.words)
+        return self.web.get(answer.location)
+
+    def pay_again(self, location: str, payment_method: str) -> Answer:
+        action = f"{location}pay/"
+        fields = read_form(self.web.get(location).text, action)
+        return self.web.post(action, fields | {"payment_method": payment_method})

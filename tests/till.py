@@ -1,0 +1,53 @@
+"""The record outside the product: what the gateway says it charged."""
+
+from dataclasses import dataclass
+
+import requests
+from django.utils import timezone
+
+from checkout.orders.models import Order
+from payments.gateways.base import Gateway
+from payments.settlement import Settled, settle_order
+
+
+@dataclass(frozen=True)
+class Charge:
+    order: str
+    amount_minor: int
+    currency: str
+
+
+def charges_at(sandbox_url: str) -> list[Charge]:
+    ledger = requests.get(f"{sandbox_url}/sandbox/ledger", timeout=10).json()
+    return [
+        Charge(charge["order"], charge["amount"], charge["currency"].upper())
+        for charge in ledger["charges"]
+    ]
+
+
+@dataclass(frozen=True)
+class Till:
+    sandbox_url: str
+    gateway: Gateway
+
+    def charges(self) -> list[Charge]:
+        return charges_at(self.sandbox_url)
+
+    def settle(self, order: Order) -> Settled:
+        return settle_order(order.number, self.gateway, clock=timezone.now)
+
+    def settle_everything_twice(self) -> None:
+        """As a queue does that delivers every message at least once."""
+        for order in Order.objects.order_by("id"):
+            self.settle(order)
+            self.settle(order)
+
+
+def assert_one_order_one_charge(till: Till) -> Order:
+    """Settle whatever was placed, and hold the gateway's record against the one order."""
+    order = Order.objects.get()
+    till.settle_everything_twice()
+    order.refresh_from_db()
+    assert till.charges() == [Charge(order.number, order.total_minor, order.currency)]
+    assert order.status == "paid"
+    return order
