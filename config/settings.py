@@ -194,8 +194,9 @@ FAULT_POINT = env.str("FAULT_POINT", default="")
 # --- Web ----------------------------------------------------------------------------------------
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
-WHITENOISE_USE_FINDERS = True
+# Unset: served straight from the apps. Set it for `collectstatic`, in an image for instance.
+STATIC_ROOT = env.str("STATIC_ROOT", default=None)
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 CSRF_FAILURE_VIEW = "checkout.views.place.csrf_failure"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"

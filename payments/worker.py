@@ -205,9 +205,10 @@ class Worker:
         next_beat = time.monotonic() + beat
         while True:
             last_round = closed.is_set()
-            self._hand.wake.wait(timeout=max(0.0, next_beat - time.monotonic()))
-            self._hand.wake.clear()
-            time.sleep(DELETE_WAIT_SECONDS)
+            if not last_round:
+                self._hand.wake.wait(timeout=max(0.0, next_beat - time.monotonic()))
+                self._hand.wake.clear()
+                time.sleep(DELETE_WAIT_SECONDS)
             while batch := self._hand.take_done():
                 self._quietly(partial(self._queue.delete, batch), "Deleting")
             if time.monotonic() >= next_beat:

@@ -1,9 +1,13 @@
+import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.queue import PaymentsQueue
+from checkout.orders.queue_setup import ensure_queues
 from payments.gateways.stripe import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
@@ -72,3 +76,11 @@ def shopper(shelf: list[Product]) -> Shopper:
 @pytest.fixture
 def another_shopper(shelf: list[Product]) -> Shopper:
     return Shopper(InProcess())
+
+
+@pytest.fixture
+def queue(settings: Settings) -> PaymentsQueue:
+    """A queue of this test's own on the local SQS, with its dead-letter queue."""
+    settings.PAYMENTS_QUEUE_NAME = f"payments-{secrets.token_hex(4)}.fifo"
+    ensure_queues()
+    return PaymentsQueue.connect()

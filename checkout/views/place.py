@@ -1,9 +1,11 @@
 """The checkout page: show the form, and turn one press or twenty into one order."""
 
+import logging
 from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -40,6 +42,8 @@ from checkout.orders.placing import (
 from checkout.responses import HttpResponseSeeOther
 from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
 
+logger = logging.getLogger(__name__)
+
 
 @dataclass(frozen=True)
 class Notice:
@@ -53,7 +57,11 @@ class Notice:
 @require_http_methods(["GET", "HEAD", "POST"])
 def checkout(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
-        return _submit(request, now=timezone.now())
+        try:
+            return _submit(request, now=timezone.now())
+        except (OperationalError, InterfaceError):  # the database is away, sessions and all
+            logger.exception("A purchase could not be looked up or stored")
+            return _unavailable(request, CheckoutForm(request.POST))
     cart = session_cart(request.session)
     if cart and cart.closed_at and (order := find_order(cart.pk)):
         return HttpResponseSeeOther(_page_of(order))  # bought already: never offered a second time
@@ -254,8 +262,8 @@ def _unavailable(request: HttpRequest, form: CheckoutForm) -> HttpResponse:
     """Rendered without the database. The token is kept, so pressing again is the same purchase."""
     notice = Notice(
         "We could not store your order just now",
-        "Nothing was charged. Press the button again in a moment: it is the same purchase, and "
-        "you cannot be charged twice for it.",
+        "Nothing was charged by this press. Press the button again in a moment: it is the same "
+        "purchase, and you cannot be charged twice for it.",
     )
     total = money(0, settings.SHOP_CURRENCY)
     token = request.POST.get("token", "")

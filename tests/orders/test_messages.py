@@ -1,0 +1,80 @@
+"""The contract on the queue: what is read, what is put back, what is poison."""
+
+import json
+
+import pytest
+from django.utils import timezone
+from hypothesis import given
+from hypothesis import strategies as st
+
+from checkout.catalogue.models import Product
+from checkout.orders.messages import (
+    MAX_BODY_BYTES,
+    FutureVersion,
+    OrderMessage,
+    PoisonMessage,
+    decode,
+    encode,
+)
+from checkout.orders.models import OutboxMessage
+from tests.orders.factories import CUSTOMER, placed_order
+
+GOOD = {"v": 1, "order": "100482-61", "kind": "settle_payment", "generation": 1}
+
+
+def test_what_is_written_is_read_back(shelf: list[Product]) -> None:
+    order = placed_order(shelf[0])
+    message = OutboxMessage(
+        order=order, kind="settle_payment", generation=3, available_at=timezone.now()
+    )
+
+    assert decode(encode(message)) == OrderMessage(
+        order_number=order.number, kind="settle_payment", generation=3
+    )
+
+
+def test_message_holds_no_amount_and_nothing_personal(shelf: list[Product]) -> None:
+    order = placed_order(shelf[0])
+
+    body = encode(OutboxMessage(order=order, kind="settle_payment", available_at=timezone.now()))
+
+    private = [CUSTOMER.email, CUSTOMER.full_name, CUSTOMER.address, order.reference, "pm_card"]
+    assert not [value for value in [*private, str(order.total_minor)] if value in body]
+
+
+def test_unknown_keys_are_ignored() -> None:
+    assert decode(json.dumps(GOOD | {"trace": "abc"})).order_number == "100482-61"
+
+
+def test_a_newer_version_is_for_a_newer_worker() -> None:
+    with pytest.raises(FutureVersion):
+        decode(json.dumps({"v": 2, "something": "else"}))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "not json",
+        "[]",
+        "17",
+        "{}",
+        json.dumps({**GOOD, "v": "1"}),
+        json.dumps({**GOOD, "v": True}),
+        json.dumps({**GOOD, "order": 17}),
+        json.dumps({**GOOD, "generation": None}),
+        json.dumps({key: value for key, value in GOOD.items() if key != "kind"}),
+        "[" * 4000,
+        json.dumps({**GOOD, "padding": "x" * MAX_BODY_BYTES}),
+        '{"v": 1, "order": "\ud800"}',
+    ],
+)
+def test_anything_else_is_poison(body: str) -> None:
+    with pytest.raises(PoisonMessage):
+        decode(body)
+
+
+@given(st.text() | st.recursive(st.none() | st.integers() | st.text(), st.lists).map(json.dumps))
+def test_no_body_at_all_raises_anything_else(body: str) -> None:
+    with pytest.raises((PoisonMessage, FutureVersion)):
+        decode(body)
