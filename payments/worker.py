@@ -52,11 +52,13 @@ def handle(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
 
     DELETE only when the outcome is committed, or when there was nothing left to do.
     """
-    extra: dict[str, object] = {"message": message.id, "receive_count": message.receive_count}
+    extra: dict[str, object] = {"message_id": message.id, "receive_count": message.receive_count}
     try:
         content = decode(message.body)
         extra["order"] = content.order_number
         outcome = _dispatch(content, gateway)
+        extra["outcome"] = outcome.value
+        logger.info("Message handled", extra=extra)
     except FutureVersion:
         logger.warning("A message of a newer release was put back", extra=extra)
         return Verdict.PUT_BACK, FUTURE_VERSION_SECONDS
@@ -72,8 +74,6 @@ def handle(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
         logger.exception("Settling failed, the message comes again", extra=extra)
         connection.close()
         return Verdict.PUT_BACK, FAILED_SECONDS
-    extra["outcome"] = outcome.value
-    logger.info("Message handled", extra=extra)
     if outcome is Settled.BUSY:
         return Verdict.PUT_BACK, BUSY_SECONDS
     return Verdict.DELETE, 0

@@ -1,0 +1,146 @@
+"""The audit is silent about a shop in order, and names the row for each promise that is broken."""
+
+import json
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order, OrderEvent, OrderLine
+from payments.audit import audit_database, audit_gateway
+from payments.gateways.base import Gateway
+from payments.gateways.stripe import StripeGateway
+from payments.models import Payment
+from payments.sandbox.server import SandboxServer
+from tests.orders.factories import placed_order
+from tests.till import Till
+
+
+def broken() -> dict[str, list[str]]:
+    return {f.invariant: f.rows for f in audit_database(timezone.now()) if f.count}
+
+
+@pytest.fixture
+def paid(shelf: list[Product], till: Till) -> Order:
+    order = placed_order(shelf[0])
+    till.settle(order)
+    return order
+
+
+def test_shop_in_order_has_no_findings(shelf: list[Product], till: Till) -> None:
+    methods = ["pm_card_visa", "pm_card_chargeDeclined", "pm_sandbox_timeout_after_charge"]
+    for method in methods:
+        order = placed_order(shelf[0], payment_method=method)
+        till.settle(order)
+    placed_order(shelf[0])
+
+    assert broken() == {}
+    assert all(not f.count for f in audit_gateway(till.gateway, now=timezone.now()))
+
+
+def charge_without_us(till: Till, order: Order, key: str) -> None:
+    opened = till.gateway.open(
+        order_number=order.number,
+        amount_minor=order.total_minor,
+        currency="EUR",
+        payment_method="pm_card_visa",
+        idempotency_key=f"{key}-open",
+    )
+    till.gateway.confirm(opened.id, idempotency_key=f"{key}-confirm")
+
+
+BREAKS: dict[str, Callable[[Order], object]] = {
+    "I2": lambda order: OrderEvent.objects.filter(order=order).delete(),
+    "I3": lambda order: Payment.objects.update(amount_minor=1),
+    "I4": lambda order: Payment.objects.update(status="declined"),
+    "I5": lambda order: Order.objects.update(
+        status="placed", sweep_at=timezone.now() - timedelta(hours=1)
+    ),
+    "I6": lambda order: OrderLine.objects.update(unit_price_minor=1),
+    "I8": lambda order: OrderEvent.objects.filter(to_status="paid").update(to_status="refunded"),
+}
+
+
+@pytest.mark.parametrize("invariant", BREAKS)
+def test_broken_promise_is_found_and_its_order_named(paid: Order, invariant: str) -> None:
+    BREAKS[invariant](paid)
+
+    assert any(paid.number in row for row in broken()[invariant])
+
+
+def test_second_charge_at_the_gateway_is_found(paid: Order, till: Till) -> None:
+    charge_without_us(till, paid, "second")
+
+    found = [f for f in audit_gateway(till.gateway, now=timezone.now()) if f.count]
+
+    assert [f.invariant for f in found] == ["I3"]
+    assert paid.number in found[0].rows[0]
+
+
+def test_charge_we_do_not_know_is_found(shelf: list[Product], till: Till) -> None:
+    order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
+    till.settle(order)
+    charge_without_us(till, order, "unknown")
+
+    found = [f for f in audit_gateway(till.gateway, now=timezone.now()) if f.count]
+
+    assert [f.rows for f in found] == [[f"{order.number}: charged there, not paid here"]]
+
+
+def test_payment_the_gateway_does_not_know_is_found(
+    paid: Order, sandbox_of_nobody: Gateway
+) -> None:
+    found = [f for f in audit_gateway(sandbox_of_nobody, now=timezone.now()) if f.count]
+
+    assert [f.rows for f in found] == [[f"{paid.number}: paid here, not charged there"]]
+
+
+@pytest.fixture
+def sandbox_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+    server = SandboxServer(ledger_path=tmp_path_factory.mktemp("nobody") / "ledger.jsonl")
+    server.start()
+    yield StripeGateway(secret_key="sk_test_x", api_base=server.url, timeout_seconds=2.0)
+    server.stop()
+
+
+def test_command_exits_with_0_and_says_what_it_checked(
+    paid: Order, till: Till, settings: Settings
+) -> None:
+    settings.STRIPE_API_BASE = till.sandbox_url
+    out = StringIO()
+
+    call_command("audit_orders", stdout=out)
+
+    assert "1 orders" in out.getvalue()
+    assert out.getvalue().count(" ok ") == 10
+
+
+def test_command_exits_with_1_and_names_the_row(
+    paid: Order, till: Till, settings: Settings
+) -> None:
+    settings.STRIPE_API_BASE = till.sandbox_url
+    Payment.objects.update(amount_minor=1)
+    out = StringIO()
+
+    with pytest.raises(CommandError, match="not in order"):
+        call_command("audit_orders", "--json", stdout=out)
+
+    report = json.loads(out.getvalue())
+    assert report["violations"] == 2  # ours against our own books, and against the gateway's
+    assert any(paid.number in row for check in report["checks"] for row in check["rows"])
+
+
+def test_gateway_that_does_not_answer_is_not_taken_for_a_clean_audit(
+    paid: Order, settings: Settings
+) -> None:
+    settings.STRIPE_API_BASE = "http://127.0.0.1:9"
+
+    with pytest.raises(CommandError, match="could not be asked"):
+        call_command("audit_orders", stdout=StringIO())
+
+    call_command("audit_orders", "--no-gateway", stdout=StringIO())

@@ -1,0 +1,442 @@
+"""An order is charged once, whatever the gateway does and wherever a worker dies.
+
+A worker's death is played by an exception that nothing catches; real processes are killed in
+tests/acceptance.
+"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.paying import pay_again
+from checkout.orders.states import OrderStatus
+from payments.gateways.base import (
+    Gateway,
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayState,
+    NotExecuted,
+    OutcomeUnknown,
+)
+from payments.gateways.stripe import StripeGateway
+from payments.models import Payment, PaymentAttempt
+from payments.sandbox.server import SandboxServer
+from payments.settlement import Settled, UnknownOrder, settle_order
+from payments.states import PaymentStatus
+from tests.faults.gateway import FaultyGateway, raising
+from tests.orders.factories import placed_order
+from tests.till import Till
+
+
+class ProcessDied(BaseException):
+    """Like SIGKILL: no handler of ours may see it."""
+
+
+@pytest.fixture
+def faulty(gateway: StripeGateway) -> FaultyGateway:
+    return FaultyGateway(gateway)
+
+
+@pytest.fixture
+def order(shelf: list[Product]) -> Order:
+    return placed_order(shelf[0])
+
+
+def settle(order: Order, gateway: Gateway) -> Settled:
+    return settle_order(order.number, gateway, clock=timezone.now)
+
+
+def lease_runs_out() -> None:
+    Payment.objects.update(lease_until=timezone.now() - timedelta(seconds=1))
+
+
+def assert_paid_once(order: Order, till: Till) -> None:
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAID
+    assert [charge.order for charge in till.charges()] == [order.number]
+    assert order.events.filter(to_status="paid").count() == 1
+    assert Payment.objects.filter(order=order, status=PaymentStatus.PAID).count() == 1
+
+
+def test_order_is_charged_its_amount_in_its_currency(order: Order, till: Till) -> None:
+    assert till.settle(order) is Settled.PAID
+
+    assert_paid_once(order, till)
+    [charge] = till.charges()
+    assert (charge.amount_minor, charge.currency) == (order.total_minor, "EUR")
+    assert order.sweep_at is None
+
+
+def test_second_delivery_of_a_settled_order_does_not_even_ask(
+    order: Order, faulty: FaultyGateway, till: Till
+) -> None:
+    settle(order, faulty)
+    calls = len(faulty.calls)
+
+    assert settle(order, faulty) is Settled.NOTHING_TO_DO
+
+    assert len(faulty.calls) == calls
+    assert_paid_once(order, till)
+
+
+def test_every_call_is_written_down_with_its_key(order: Order, faulty: FaultyGateway) -> None:
+    settle(order, faulty)
+
+    attempts = PaymentAttempt.objects.values_list("step", "idempotency_key", "outcome")
+    payment = Payment.objects.get()
+    assert list(attempts) == [
+        ("open", payment.open_key, "open"),
+        ("confirm", payment.confirm_key, "paid"),
+    ]
+    assert faulty.calls == [("open", payment.open_key), ("confirm", payment.confirm_key)]
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("step", ["open", "confirm"])
+def test_worker_that_dies_around_a_call_leaves_one_charge(
+    order: Order, faulty: FaultyGateway, till: Till, step: str, moment: str
+) -> None:
+    getattr(faulty, moment)[step] = raising(ProcessDied())  # type: ignore[arg-type] # not an Exception, on purpose
+    with pytest.raises(ProcessDied):
+        settle(order, faulty)
+    assert till.settle(order) is Settled.BUSY  # its lease lives on
+
+    lease_runs_out()
+    assert till.settle(order) is Settled.PAID
+
+    assert_paid_once(order, till)
+
+
+def test_worker_that_dies_before_storing_the_id_confirms_nothing_else(
+    order: Order, gateway: StripeGateway, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(name: str) -> None:
+        if name == "settlement.opened":
+            raise ProcessDied
+
+    with monkeypatch.context() as patch:
+        patch.setattr("payments.settlement.fault_point", die)
+        with pytest.raises(ProcessDied):
+            settle(order, gateway)
+    assert Payment.objects.get().gateway_payment_id == ""
+
+    lease_runs_out()
+    till.settle(order)
+
+    assert_paid_once(order, till)
+    assert len(list(gateway.list_since(order.placed_at - timedelta(minutes=5)))) == 1
+
+
+def test_key_forgotten_by_the_gateway_does_not_charge_again(
+    order: Order, faulty: FaultyGateway, till: Till, sandbox: SandboxServer
+) -> None:
+    faulty.after["confirm"] = raising(ProcessDied())  # type: ignore[arg-type] # not an Exception, on purpose
+    with pytest.raises(ProcessDied):
+        settle(order, faulty)
+
+    sandbox.clock.advance(25 * 60 * 60)  # Stripe drops keys after a day
+    lease_runs_out()
+    assert till.settle(order) is Settled.PAID
+
+    assert_paid_once(order, till)
+
+
+@pytest.mark.parametrize(
+    "payment_method", ["pm_sandbox_timeout_after_charge", "pm_sandbox_error_after_charge"]
+)
+def test_charge_without_an_answer_is_found_by_asking(
+    shelf: list[Product], till: Till, payment_method: str
+) -> None:
+    order = placed_order(shelf[0], payment_method=payment_method)
+
+    assert till.settle(order) is Settled.LATER
+    order.refresh_from_db()
+    payment = Payment.objects.get()
+    assert (order.status, payment.status) == (OrderStatus.PLACED, PaymentStatus.UNKNOWN)
+
+    assert till.settle(order) is Settled.PAID
+
+    assert_paid_once(order, till)
+    steps = PaymentAttempt.objects.values_list("step", flat=True)
+    assert list(steps) == ["open", "confirm", "retrieve"]  # asked by id, never confirmed blindly
+
+
+def test_gateway_out_of_reach_is_tried_again_and_pays(shelf: list[Product], till: Till) -> None:
+    order = placed_order(shelf[0], payment_method="pm_sandbox_unavailable")
+
+    outcomes = [till.settle(order) for _ in range(3)]
+
+    assert outcomes == [Settled.LATER, Settled.LATER, Settled.PAID]
+    assert_paid_once(order, till)
+
+
+@pytest.mark.parametrize("step", ["open", "confirm"])
+@pytest.mark.parametrize("error", [NotExecuted("rate_limit"), OutcomeUnknown("timeout")])
+def test_trying_later_is_an_outbox_message_ever_further_away(
+    order: Order, faulty: FaultyGateway, till: Till, step: str, error: Exception
+) -> None:
+    faulty.before[step] = raising(error)
+    pauses = []
+    for _ in range(6):
+        asked_at = timezone.now()
+        assert settle(order, faulty) is Settled.LATER
+        latest = OutboxMessage.objects.latest("id")
+        pauses.append((latest.available_at - asked_at).total_seconds())
+
+    for tries, pause in enumerate(pauses):
+        assert 0.5 * 2**tries <= pause <= 2**tries + 2
+    faulty.before.clear()
+    settle(order, faulty)
+    assert_paid_once(order, till)
+
+
+def test_pause_is_never_longer_than_an_hour(order: Order, faulty: FaultyGateway) -> None:
+    faulty.before["open"] = raising(NotExecuted("rate_limit", retry_after_seconds=86_400))
+    settle(order, faulty)
+    Payment.objects.update(tries=500)
+    settle(order, faulty)
+
+    farthest = OutboxMessage.objects.latest("available_at").available_at
+    assert farthest <= timezone.now() + timedelta(hours=1)
+
+
+def test_gateway_that_names_a_pause_is_given_it(order: Order, faulty: FaultyGateway) -> None:
+    faulty.before["open"] = raising(NotExecuted("rate_limit", retry_after_seconds=120))
+    asked_at = timezone.now()
+
+    settle(order, faulty)
+
+    available_at = OutboxMessage.objects.latest("id").available_at
+    assert (available_at - asked_at).total_seconds() >= 120
+
+
+def test_misconfigured_gateway_alerts_and_spends_no_try(
+    order: Order, faulty: FaultyGateway, till: Till, caplog: pytest.LogCaptureFixture
+) -> None:
+    faulty.before["open"] = raising(GatewayMisconfigured("invalid_api_key"))
+
+    assert settle(order, faulty) is Settled.LATER
+
+    payment = Payment.objects.get()
+    assert (payment.status, payment.tries) == (PaymentStatus.PROCESSING, 0)
+    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    faulty.before.clear()
+    settle(order, faulty)
+    assert_paid_once(order, till)
+
+
+def test_declined_card_is_paid_again_on_the_same_order(shelf: list[Product], till: Till) -> None:
+    order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
+    assert till.settle(order) is Settled.DECLINED
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAYMENT_FAILED
+    assert till.charges() == []
+
+    pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    assert till.settle(order) is Settled.PAID
+
+    assert_paid_once(order, till)
+    first, second = Payment.objects.order_by("round")
+    assert first.open_key != second.open_key  # a key of its own: the gateway replays answers
+    assert first.closed_at is not None  # and the first card can never be charged any more
+
+
+def test_earlier_card_that_succeeds_late_pays_and_the_new_one_is_never_opened(
+    shelf: list[Product], faulty: FaultyGateway, till: Till
+) -> None:
+    order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
+    till.settle(order)
+    pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    first = Payment.objects.get(round=1)
+    charged = GatewayPayment(
+        id=first.gateway_payment_id,
+        state=GatewayState.PAID,
+        amount_minor=order.total_minor,
+        currency="EUR",
+        order_number=order.number,
+    )
+
+    class LateSuccess(FaultyGateway):
+        def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+            self.calls.append(("cancel", payment_id))
+            return charged
+
+    late = LateSuccess(faulty.inner)
+    assert settle(order, late) is Settled.PAID
+
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAID
+    assert late.calls == [("cancel", first.gateway_payment_id)]
+    assert till.charges() == []  # nothing was charged to the second card
+    statuses = Payment.objects.order_by("round").values_list("status", flat=True)
+    assert list(statuses) == [PaymentStatus.PAID, PaymentStatus.CANCELLED]
+
+
+def test_new_round_waits_until_the_earlier_one_is_certainly_closed(
+    shelf: list[Product], faulty: FaultyGateway, till: Till
+) -> None:
+    order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
+    till.settle(order)
+    pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    faulty.before["cancel"] = raising(OutcomeUnknown("timeout"))
+
+    assert settle(order, faulty) is Settled.LATER
+
+    assert [step for step, _ in faulty.calls] == ["cancel"]
+    faulty.before.clear()
+    settle(order, faulty)
+    assert_paid_once(order, till)
+
+
+def test_unknown_outcome_never_opens_a_round_for_a_new_card(
+    shelf: list[Product], till: Till
+) -> None:
+    order = placed_order(shelf[0], payment_method="pm_sandbox_timeout_after_charge")
+    till.settle(order)
+
+    assert not pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+
+    till.settle(order)
+    assert_paid_once(order, till)
+
+
+def test_payment_method_the_gateway_does_not_know_is_a_decline(
+    shelf: list[Product], till: Till
+) -> None:
+    order = placed_order(shelf[0], payment_method="pm_nobody_issued_this")
+
+    assert till.settle(order) is Settled.DECLINED
+
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAYMENT_FAILED
+
+
+def test_many_workers_at_once_charge_once(
+    order: Order, gateway: StripeGateway, till: Till, settings: Settings
+) -> None:
+    barrier = threading.Barrier(6)
+
+    def work(_: int) -> Settled:
+        try:
+            barrier.wait()
+            return settle(order, gateway)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = list(pool.map(work, range(6)))
+
+    assert outcomes.count(Settled.PAID) == 1
+    assert set(outcomes) <= {Settled.PAID, Settled.BUSY, Settled.NOTHING_TO_DO}
+    assert_paid_once(order, till)
+
+
+def test_workers_without_any_lease_still_charge_once(
+    order: Order, gateway: StripeGateway, till: Till, settings: Settings
+) -> None:
+    """The lease saves work. What gives exclusivity is the stored key, the id and the UPDATE."""
+    settings.PAYMENT_LEASE_SECONDS = -1
+    barrier = threading.Barrier(4)
+
+    def work(_: int) -> Settled:
+        try:
+            barrier.wait()
+            return settle(order, gateway)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(work, range(4)))
+    till.settle(order)
+
+    assert_paid_once(order, till)
+
+
+def test_overtaken_worker_does_not_undo_the_outcome(
+    order: Order, faulty: FaultyGateway, till: Till
+) -> None:
+    def overtaken() -> None:
+        lease_runs_out()
+        till.settle(order)
+        raise OutcomeUnknown("timeout")
+
+    faulty.after["confirm"] = overtaken
+    settle(order, faulty)
+
+    assert_paid_once(order, till)
+    assert OutboxMessage.objects.filter(order=order).count() == 1  # nothing is asked again
+
+
+def test_gateway_is_never_called_inside_a_transaction(order: Order, faulty: FaultyGateway) -> None:
+    inside: list[bool] = []
+    for step in ("open", "confirm"):
+        faulty.before[step] = lambda: inside.append(connection.in_atomic_block)
+
+    settle(order, faulty)
+
+    assert inside == [False, False]
+
+
+def test_no_call_is_begun_after_the_deadline(
+    order: Order, faulty: FaultyGateway, till: Till
+) -> None:
+    spent = timedelta(0)
+
+    def a_slow_minute() -> None:
+        nonlocal spent
+        spent = timedelta(seconds=61)
+
+    faulty.after["open"] = a_slow_minute
+    outcome = settle_order(order.number, faulty, clock=lambda: timezone.now() + spent)
+
+    assert outcome is Settled.LATER
+    assert [step for step, _ in faulty.calls] == ["open"]
+    till.settle(order)
+    assert_paid_once(order, till)
+
+
+def test_charge_of_another_amount_is_put_before_a_person(
+    order: Order, faulty: FaultyGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Overcharging(FaultyGateway):
+        def confirm(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+            answer = super().confirm(payment_id, idempotency_key=idempotency_key)
+            return replace(answer, amount_minor=answer.amount_minor + 1)
+
+    settle(order, Overcharging(faulty.inner))
+
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PLACED
+    assert any("another amount" in record.getMessage() for record in caplog.records)
+
+
+def test_number_of_no_order_settles_nothing(shelf: list[Product], gateway: StripeGateway) -> None:
+    with pytest.raises(UnknownOrder):
+        settle_order("999999-99", gateway, clock=timezone.now)
+
+
+def test_outcome_event_and_payment_are_one_transaction(
+    order: Order, gateway: StripeGateway, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*args: object, **fields: object) -> None:
+        raise ProcessDied
+
+    with monkeypatch.context() as patch:
+        patch.setattr("payments.settlement._move_order", die)
+        with pytest.raises(ProcessDied):
+            settle(order, gateway)
+    assert Payment.objects.get().status == PaymentStatus.PROCESSING
+    assert not OrderEvent.objects.filter(to_status="paid").exists()
+
+    lease_runs_out()
+    till.settle(order)
+
+    assert_paid_once(order, till)

@@ -1,0 +1,388 @@
+"""Receive, settle, commit, delete: in this order, and with nothing but our own messages."""
+
+import json
+import secrets
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+import pytest
+from botocore.exceptions import EndpointConnectionError
+from django.db import OperationalError, connection
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.messages import VERSION
+from checkout.orders.models import Order
+from checkout.orders.outbox import publish_outbox
+from checkout.orders.queue import Incoming, Outgoing, PaymentsQueue, sqs_client
+from checkout.orders.queue_setup import dead_letter_queue_name
+from checkout.orders.states import OrderStatus
+from payments import worker
+from payments.gateways.base import Gateway, GatewayPayment
+from payments.gateways.stripe import StripeGateway
+from payments.models import Payment
+from payments.worker import Verdict, Worker, handle
+from tests.faults.gateway import FaultyGateway
+from tests.orders.factories import placed_order
+from tests.till import Till
+
+
+@pytest.fixture(autouse=True)
+def _threads_leave_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here a pool's threads end with a test, not with their process."""
+
+    def handle_and_close(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
+        try:
+            return handle(message, gateway)
+        finally:
+            connection.close()
+
+    monkeypatch.setattr(worker, "handle", handle_and_close)
+
+
+def message(body: object, receive_count: int = 1) -> Incoming:
+    text = body if isinstance(body, str) else json.dumps(body)
+    return Incoming(id="m-1", body=text, receipt_handle="r-1", receive_count=receive_count)
+
+
+def about(order: Order) -> Incoming:
+    return message({"v": VERSION, "order": order.number, "kind": "settle_payment", "generation": 1})
+
+
+def waiting_in(queue_url: str) -> int:
+    reply = sqs_client().get_queue_attributes(
+        QueueUrl=queue_url,
+        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
+    )
+    return sum(int(value) for value in reply["Attributes"].values())
+
+
+def eventually(true: Callable[[], bool], seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, "did not happen in time"
+        time.sleep(0.02)
+
+
+@contextmanager
+def running(worker: Worker) -> Iterator[Callable[[], int]]:
+    """The worker in a thread; call what is yielded to stop it, for the number it left undone."""
+    stopping = threading.Event()
+    left: list[int] = []
+    thread = threading.Thread(target=lambda: left.append(worker.run(stopping)))
+    thread.start()
+
+    def stop() -> int:
+        stopping.set()
+        thread.join(timeout=30)
+        assert not thread.is_alive()
+        return left[0]
+
+    try:
+        yield stop
+    finally:
+        stop()
+
+
+def test_settled_message_is_deleted(shelf: list[Product], gateway: StripeGateway) -> None:
+    order = placed_order(shelf[0])
+
+    assert handle(about(order), gateway) == (Verdict.DELETE, 0)
+
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAID
+
+
+def test_message_whose_payment_is_elsewhere_is_put_back(
+    shelf: list[Product], gateway: StripeGateway, till: Till
+) -> None:
+    order = placed_order(shelf[0])
+    inner: list[tuple[Verdict, int]] = []
+    faulty = FaultyGateway(gateway)
+    faulty.before["confirm"] = lambda: inner.append(handle(about(order), gateway))
+
+    handle(about(order), faulty)
+
+    assert inner == [(Verdict.PUT_BACK, worker.BUSY_SECONDS)]
+    assert len(till.charges()) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "not json",
+        {"v": 1, "order": "999999-99", "kind": "settle_payment", "generation": 1},
+        {"v": 1, "order": "999999-99", "kind": "make_coffee", "generation": 1},
+        "x" * 100_000,
+    ],
+    ids=["not JSON", "unknown order", "unknown kind", "absurd size"],
+)
+def test_poison_settles_nothing_and_is_left_for_the_dead_letter_queue(
+    shelf: list[Product],
+    gateway: StripeGateway,
+    till: Till,
+    body: object,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    placed_order(shelf[0])
+
+    verdict, seconds = handle(message(body), gateway)
+
+    assert verdict is Verdict.PUT_BACK
+    assert seconds == worker.POISON_SECONDS
+    assert till.charges() == []
+    [record] = [r for r in caplog.records if r.name == "payments.worker"]
+    assert (record.levelname, record.__dict__["message"]) == ("ERROR", record.getMessage())
+    assert "dead-letter queue" in record.getMessage()
+
+
+def test_message_of_a_newer_release_is_put_back(
+    shelf: list[Product], gateway: StripeGateway
+) -> None:
+    verdict, seconds = handle(message({"v": VERSION + 1}), gateway)
+
+    assert (verdict, seconds) == (Verdict.PUT_BACK, worker.FUTURE_VERSION_SECONDS)
+
+
+def test_fault_of_the_database_puts_the_message_back(
+    shelf: list[Product], gateway: StripeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = placed_order(shelf[0])
+
+    def fail(*args: object, **fields: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setattr(worker, "settle_order", fail)
+
+    assert handle(about(order), gateway) == (Verdict.PUT_BACK, worker.FAILED_SECONDS)
+
+
+def test_worker_settles_and_empties_the_queue(
+    shelf: list[Product], queue: PaymentsQueue, gateway: StripeGateway, till: Till
+) -> None:
+    orders = [placed_order(shelf[0]) for _ in range(5)]
+    publish_outbox(queue, now=timezone.now())
+
+    with running(Worker(queue, gateway, threads=3, wait_seconds=0)) as stop:
+        eventually(lambda: Order.objects.filter(status="paid").count() == 5)
+        eventually(lambda: waiting_in(queue.url) == 0)
+        asked_at = time.monotonic()
+        assert stop() == 0
+        assert time.monotonic() - asked_at < 5
+
+    assert sorted(charge.order for charge in till.charges()) == sorted(o.number for o in orders)
+
+
+def test_nothing_is_deleted_before_its_outcome_is_committed(
+    shelf: list[Product], queue: PaymentsQueue, gateway: StripeGateway
+) -> None:
+    class Watching(PaymentsQueue):
+        seen: list[str] = []
+
+        def delete(self, receipt_handles: Sequence[str]) -> int:
+            self.seen.extend(Order.objects.values_list("status", flat=True))
+            connection.close()
+            return super().delete(receipt_handles)
+
+    placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+
+    watching = Watching(sqs_client(), queue.url)
+    with running(Worker(watching, gateway, threads=1, wait_seconds=0)):
+        eventually(lambda: waiting_in(queue.url) == 0)
+
+    assert watching.seen == ["paid"]
+
+
+def test_poison_ends_in_the_dead_letter_queue_and_the_next_message_is_settled(
+    shelf: list[Product],
+    queue: PaymentsQueue,
+    gateway: StripeGateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "POISON_SECONDS", 0)
+    queue.send([Outgoing(body="poison", group="poison", deduplication_id=secrets.token_hex(4))])
+    order = placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+    dead = sqs_client().get_queue_url(QueueName=dead_letter_queue_name())["QueueUrl"]
+
+    with running(Worker(queue, gateway, threads=1, wait_seconds=0)):
+        eventually(lambda: Order.objects.filter(pk=order.pk, status="paid").exists())
+        eventually(lambda: waiting_in(dead) == 1)
+        eventually(lambda: waiting_in(queue.url) == 0)
+
+
+def test_worker_receives_no_more_than_it_has_free_threads(
+    shelf: list[Product], queue: PaymentsQueue, gateway: StripeGateway
+) -> None:
+    for _ in range(6):
+        placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+    release, in_hand, most = threading.Event(), [0], [0]
+    lock = threading.Lock()
+
+    def hold() -> None:
+        with lock:
+            in_hand[0] += 1
+            most[0] = max(most[0], in_hand[0])
+        release.wait(10)
+        with lock:
+            in_hand[0] -= 1
+
+    faulty = FaultyGateway(gateway, before={"open": hold})
+    with running(Worker(queue, faulty, threads=2, wait_seconds=0)):
+        eventually(lambda: in_hand[0] == 2)
+        time.sleep(0.3)
+        reply = sqs_client().get_queue_attributes(
+            QueueUrl=queue.url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
+        )
+        assert reply["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "2"
+        release.set()
+        eventually(lambda: Order.objects.filter(status="paid").count() == 6)
+
+    assert most == [2]
+
+
+def test_heartbeat_hides_a_message_for_longer_than_the_visibility_timeout(
+    shelf: list[Product],
+    settings: Settings,
+    gateway: StripeGateway,
+    request: pytest.FixtureRequest,
+    till: Till,
+) -> None:
+    settings.MESSAGE_VISIBILITY_SECONDS = 2
+    queue: PaymentsQueue = request.getfixturevalue("queue")
+    placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+    faulty = FaultyGateway(gateway, before={"confirm": lambda: time.sleep(4.5)})
+
+    with running(Worker(queue, faulty, threads=2, wait_seconds=0)):
+        eventually(lambda: Order.objects.filter(status="paid").exists())
+        eventually(lambda: waiting_in(queue.url) == 0)
+
+    assert [step for step, _ in faulty.calls] == ["open", "confirm"]  # it came only once
+    assert len(till.charges()) == 1
+
+
+def test_stop_finishes_what_is_in_hand(
+    shelf: list[Product], queue: PaymentsQueue, gateway: StripeGateway
+) -> None:
+    order = placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+    begun = threading.Event()
+
+    def slow() -> None:
+        begun.set()
+        time.sleep(1)
+
+    with running(
+        Worker(queue, FaultyGateway(gateway, before={"confirm": slow}), threads=1, wait_seconds=0)
+    ) as stop:
+        assert begun.wait(10)
+        assert stop() == 0
+
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAID
+    assert waiting_in(queue.url) == 0
+
+
+def test_stop_makes_what_is_unfinished_visible_at_once(
+    shelf: list[Product],
+    queue: PaymentsQueue,
+    gateway: StripeGateway,
+    till: Till,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "FINISH_SECONDS", 0.2)
+    placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+    begun, release = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        begun.set()
+        release.wait(20)
+
+    with running(
+        Worker(queue, FaultyGateway(gateway, before={"confirm": hold}), threads=1, wait_seconds=0)
+    ) as stop:
+        assert begun.wait(10)
+        assert stop() == 1
+        assert len(queue.receive(at_most=1, wait_seconds=0)) == 1
+        release.set()
+        eventually(lambda: Order.objects.filter(status="paid").exists())
+
+    assert len(till.charges()) == 1
+
+
+def test_failed_delete_is_harmless(
+    shelf: list[Product], queue: PaymentsQueue, gateway: StripeGateway, till: Till
+) -> None:
+    class Forgetful(PaymentsQueue):
+        failures = 1
+
+        def delete(self, receipt_handles: Sequence[str]) -> int:
+            if self.failures:
+                self.failures -= 1
+                self.change_visibility(receipt_handles, seconds=0)  # as if its time had run out
+                return len(receipt_handles)
+            return super().delete(receipt_handles)
+
+    placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+
+    with running(Worker(Forgetful(sqs_client(), queue.url), gateway, threads=1, wait_seconds=0)):
+        eventually(lambda: waiting_in(queue.url) == 0)
+
+    assert len(till.charges()) == 1
+    assert Payment.objects.count() == 1
+
+
+def test_worker_outlives_an_outage_of_sqs(
+    shelf: list[Product],
+    queue: PaymentsQueue,
+    gateway: StripeGateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(worker, "PAUSE_SECONDS", 0.05)
+
+    class Down(PaymentsQueue):
+        failures = 3
+
+        def receive(self, *, at_most: int, wait_seconds: int) -> list[Incoming]:
+            if self.failures:
+                self.failures -= 1
+                raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+            return super().receive(at_most=at_most, wait_seconds=wait_seconds)
+
+    placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+
+    with running(Worker(Down(sqs_client(), queue.url), gateway, threads=1, wait_seconds=0)):
+        eventually(lambda: Order.objects.filter(status="paid").exists())
+
+
+def test_logs_of_a_settlement_hold_nothing_personal(
+    shelf: list[Product], gateway: StripeGateway, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG", logger="payments")
+    order = placed_order(shelf[0], payment_method="pm_sandbox_unavailable")
+
+    handle(about(order), gateway)
+
+    logged = " ".join(str(record.__dict__) for record in caplog.records)
+    assert order.number in logged
+    private = [order.email, order.full_name, order.address, order.reference, order.payment_method]
+    assert not [value for value in private if value in logged]
+
+
+def test_answer_is_a_gateway_payment(gateway: StripeGateway, shelf: list[Product]) -> None:
+    order = placed_order(shelf[0])
+    handle(about(order), gateway)
+
+    answer = gateway.retrieve(Payment.objects.get().gateway_payment_id)
+
+    assert isinstance(answer, GatewayPayment)
+    assert answer.order_number == order.number
