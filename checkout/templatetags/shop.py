@@ -1,0 +1,18 @@
+from django import template
+from django.conf import settings
+
+from checkout.countries import COUNTRIES
+
+register = template.Library()
+
+_COUNTRY_NAMES = dict(COUNTRIES)
+
+
+@register.simple_tag
+def shop_name() -> str:
+    return settings.SHOP_NAME
+
+
+@register.filter
+def country_name(code: str) -> str:
+    return _COUNTRY_NAMES.get(code, code)
