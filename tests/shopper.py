@@ -59,12 +59,18 @@ class InProcess:
 
 
 class OverHttp:
-    """Real sockets to a real server. Several base addresses may share the cookies."""
+    """Real sockets to a real server."""
 
     def __init__(self, base_url: str, timeout_seconds: float = 60) -> None:
         self.base_url = base_url
         self.timeout_seconds = timeout_seconds
         self.session = requests.Session()
+
+    def same_browser_at(self, base_url: str) -> "OverHttp":
+        """Another connection with the same cookies, as a browser opens for a second press."""
+        other = OverHttp(base_url, self.timeout_seconds)
+        other.session.cookies.update(self.session.cookies)
+        return other
 
     def get(self, path: str) -> Answer:
         return self._answer(

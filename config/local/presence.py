@@ -9,8 +9,9 @@ def demo_environment(local_dir: Path) -> str:
     """The running demo's environment file, or an empty file's path when no demo runs.
 
     The demo holds a lock on `demo.lock` for as long as it lives; a file that a killed demo left
-    behind is therefore never believed.
+    behind is therefore never believed. DEMO_DIR names another folder than the usual one.
     """
+    local_dir = Path(os.environ.get("DEMO_DIR") or local_dir)
     environment, lock = local_dir / "demo.env", local_dir / "demo.lock"
     return str(environment) if environment.exists() and _is_locked(lock) else os.devnull
 

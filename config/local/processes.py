@@ -1,0 +1,140 @@
+"""Processes that this one starts, and that end when it ends, however it ends."""
+
+import ctypes
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+# Below the range from which Linux and macOS take the ports of outgoing connections: a server can
+# come back on its port after a restart, and no connection takes it meanwhile.
+PORTS = range(15_000, 30_000)
+
+POLL_SECONDS = 0.02
+
+# prctl(2)
+PR_SET_PDEATHSIG = 1
+
+
+class CannotStart(Exception):
+    """A part could not be started. The message is for a person, in one line."""
+
+
+def free_port() -> int:
+    while True:
+        port = random.choice(PORTS)  # noqa: S311 - no secret
+        if port_is_free(port):
+            return port
+
+
+def port_is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        # What a server sets too: the connections of an earlier one do not keep a port taken.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def end_with_parent(death_signal: signal.Signals) -> None:
+    """Have the kernel send this process a signal when its parent ends. Only Linux can."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal)
+
+
+def _before_exec(death_signal: signal.Signals) -> Callable[[], None]:
+    parent = os.getpid()
+
+    def in_child() -> None:
+        # After setuid, which would clear it. A parent that is gone already sends no signal.
+        end_with_parent(death_signal)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return in_child
+
+
+@dataclass(kw_only=True)
+class Child:
+    """A process in a session of its own, so that Ctrl-C reaches this process alone.
+
+    To be started by a thread that stays: the kernel takes its end for the end of the parent.
+    """
+
+    name: str
+    command: Sequence[str]
+    log: Path
+    environment: Mapping[str, str] | None = None
+    directory: Path | None = None
+    death_signal: signal.Signals = signal.SIGKILL
+    stop_signal: signal.Signals = signal.SIGTERM
+    user: int | None = None
+    group: int | None = None
+    pass_fds: Sequence[int] = ()
+    process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+
+    def start(self) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.environment,
+                cwd=self.directory,
+                user=self.user,
+                group=self.group,
+                extra_groups=None if self.group is None else [self.group],
+                pass_fds=self.pass_fds,
+                start_new_session=True,
+                preexec_fn=_before_exec(self.death_signal),
+            )
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid if self.process else 0
+
+    @property
+    def is_running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
+
+    def send(self, signum: signal.Signals) -> None:
+        if self.process:
+            self.process.send_signal(signum)  # does nothing to a process that was waited for
+
+    def last_lines(self, count: int) -> list[str]:
+        try:
+            return self.log.read_text(errors="replace").splitlines()[-count:]
+        except OSError:
+            return []
+
+
+def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while not (fulfilled := condition()) and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+    return fulfilled
+
+
+def stop(children: Iterable[Child], *, seconds: float) -> None:
+    """Ask all at once, ask those that take too long again, then kill what is left."""
+    running = [child for child in children if child.is_running]
+    signals = [(lambda child: child.stop_signal, seconds), (lambda _: signal.SIGTERM, 1.0)]
+    for signal_of, patience in signals:
+        for child in running:
+            child.send(signal_of(child))
+        if wait_until(lambda: not any(child.is_running for child in running), seconds=patience):
+            return
+    for child in running:
+        child.send(signal.SIGKILL)
+        if child.process:
+            child.process.wait()

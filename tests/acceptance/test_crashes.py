@@ -1,0 +1,249 @@
+"""Processes are killed and SQS fails; afterwards every order is paid, by exactly one charge."""
+
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from subprocess import Popen
+
+import pytest
+import requests
+from django.core.management import call_command
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox import publish_outbox
+from checkout.orders.queue import PaymentsQueue, sqs_client
+from config.local.processes import free_port
+from payments.sandbox.server import SandboxServer
+from tests.orders.factories import placed_order
+from tests.processes import ShopProcesses, eventually
+from tests.shopper import OverHttp, Shopper
+from tests.till import Charge, Till
+
+SIGKILLED = -signal.SIGKILL
+
+
+@pytest.fixture(autouse=True)
+def _short_times(settings: Settings) -> None:
+    """What a dead worker held is free again after seconds instead of minutes."""
+    settings.MESSAGE_VISIBILITY_SECONDS = 3
+    settings.PAYMENT_LEASE_SECONDS = 2
+
+
+def in_queue(queue: PaymentsQueue) -> int:
+    reply = sqs_client().get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])
+    counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
+    return sum(int(reply["Attributes"][name]) for name in counts)
+
+
+def all_paid() -> bool:
+    return not Order.objects.exclude(status="paid").exists()
+
+
+def assert_each_paid_once(till: Till) -> None:
+    eventually(all_paid, seconds=40, what="paying every order")
+    expected = [Charge(o.number, o.total_minor, o.currency) for o in Order.objects.all()]
+    assert sorted(till.charges(), key=str) == sorted(expected, key=str)
+
+
+@pytest.mark.parametrize(
+    "fault_point",
+    [
+        "settlement.before_gateway",
+        "settlement.charged",
+        "settlement.committed",
+        "worker.before_delete",
+    ],
+)
+def test_worker_killed_leaves_one_charge_and_the_order_paid(
+    processes: ShopProcesses,
+    shelf: list[Product],
+    queue: PaymentsQueue,
+    till: Till,
+    fault_point: str,
+) -> None:
+    order = placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+    assert processes.worker(FAULT_POINT=fault_point).wait(timeout=30) == SIGKILLED
+    charged_before = len(till.charges())
+
+    processes.worker()
+
+    assert_each_paid_once(till)
+    eventually(lambda: in_queue(queue) == 0, what="deleting the message")
+    assert charged_before == (0 if fault_point == "settlement.before_gateway" else 1)
+    assert order.events.filter(to_status="paid").count() == 1
+
+
+def test_publisher_killed_between_send_and_record_leaves_one_charge(
+    processes: ShopProcesses, shelf: list[Product], queue: PaymentsQueue, till: Till
+) -> None:
+    placed_order(shelf[0])
+    assert processes.publisher(FAULT_POINT="outbox.sent").wait(timeout=30) == SIGKILLED
+    assert OutboxMessage.objects.get().published_at is None
+    processes.worker()
+    assert_each_paid_once(till)
+    eventually(lambda: in_queue(queue) == 0, what="deleting the message")
+
+    OutboxMessage.objects.update(claimed_until=timezone.now())  # its claim lasts 30 s
+    processes.publisher()
+
+    eventually(lambda: not OutboxMessage.objects.filter(published_at=None).exists())
+    eventually(lambda: in_queue(queue) == 0, what="deleting the second copy")
+    assert_each_paid_once(till)
+
+
+@pytest.fixture
+def own_sqs(settings: Settings) -> Iterator["OwnSqs"]:
+    sqs = OwnSqs(free_port())
+    sqs.start()
+    settings.AWS_ENDPOINT_URL = sqs.url
+    yield sqs
+    sqs.stop()
+
+
+class OwnSqs:
+    """A local SQS that forgets everything when it is stopped."""
+
+    def __init__(self, port: int) -> None:
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self._process: Popen[bytes] | None = None
+
+    def start(self) -> None:
+        self._process = Popen(
+            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        eventually(self._answers, what="the start of the local SQS")
+
+    def stop(self) -> None:
+        if self._process:
+            self._process.kill()
+            self._process.wait()
+            self._process = None
+
+    def _answers(self) -> bool:
+        try:
+            return requests.get(f"{self.url}/moto-api/", timeout=5).ok
+        except requests.ConnectionError:
+            return False
+
+
+def press_times(shopper: Shopper, times: int) -> list[float]:
+    taken = []
+    for _ in range(times):
+        shopper.add_to_cart("SKU-01")
+        form = shopper.open_checkout()
+        began = time.monotonic()
+        assert shopper.submit(form).status == 303
+        taken.append(time.monotonic() - began)
+    return taken
+
+
+def test_checkout_goes_on_while_sqs_is_stopped_and_everything_settles_after(
+    own_sqs: OwnSqs, request: pytest.FixtureRequest, settings: Settings, till: Till
+) -> None:
+    processes: ShopProcesses = request.getfixturevalue("processes")
+    web = processes.web(SWEEP_AFTER_SECONDS="2")
+    processes.publisher(SWEEP_AFTER_SECONDS="2", SWEEP_EVERY_SECONDS="0.5")
+    processes.worker()
+    shopper = Shopper(OverHttp(web.url, timeout_seconds=10))
+    press_times(shopper, 5)
+    with_sqs = statistics.median(press_times(shopper, 20))
+    assert_each_paid_once(till)
+
+    own_sqs.stop()
+    without_sqs = statistics.median(press_times(shopper, 20))
+    assert Order.objects.filter(status="placed").count() == 20
+
+    own_sqs.start()  # and its queue is gone, with whatever was in it
+    call_command("ensure_queues", verbosity=0)
+    assert_each_paid_once(till)
+    print(
+        f"\nPlacing an order: {with_sqs * 1000:.1f} ms with SQS, {without_sqs * 1000:.1f} ms with "
+        f"SQS stopped, ratio {without_sqs / with_sqs:.2f}"
+    )
+
+
+def test_purged_queue_is_filled_again_by_the_sweep(
+    processes: ShopProcesses,
+    shelf: list[Product],
+    queue: PaymentsQueue,
+    settings: Settings,
+    till: Till,
+) -> None:
+    settings.SWEEP_AFTER_SECONDS = 1
+    for _ in range(3):
+        placed_order(shelf[0])
+    assert publish_outbox(queue, now=timezone.now()) == 3
+    sqs_client().purge_queue(QueueUrl=queue.url)
+    assert in_queue(queue) == 0
+
+    processes.worker()
+    processes.publisher(SWEEP_AFTER_SECONDS="1", SWEEP_EVERY_SECONDS="0.2")
+
+    assert_each_paid_once(till)
+
+
+def test_sigterm_lets_the_worker_finish_and_exits_with_0(
+    processes: ShopProcesses, shelf: list[Product], queue: PaymentsQueue, till: Till
+) -> None:
+    placed_order(shelf[0], payment_method="pm_sandbox_slow")
+    publish_outbox(queue, now=timezone.now())
+    worker = processes.worker()
+    eventually(lambda: Order.objects.filter(payments__attempts__step="confirm").exists())
+
+    worker.terminate()
+
+    assert worker.wait(timeout=20) == 0
+    assert_each_paid_once(till)
+    assert in_queue(queue) == 0
+
+
+def test_second_signal_ends_the_worker_now_and_loses_nothing(
+    processes: ShopProcesses, shelf: list[Product], queue: PaymentsQueue, till: Till
+) -> None:
+    placed_order(shelf[0], payment_method="pm_sandbox_slow")
+    publish_outbox(queue, now=timezone.now())
+    worker = processes.worker()
+    eventually(lambda: Order.objects.filter(payments__attempts__step="confirm").exists())
+    worker.terminate()
+    time.sleep(0.3)
+
+    worker.terminate()
+
+    assert worker.wait(timeout=5) == -signal.SIGTERM
+    processes.worker()
+    assert_each_paid_once(till)
+
+
+def test_sigterm_ends_the_publisher_with_0(processes: ShopProcesses, queue: PaymentsQueue) -> None:
+    publisher = processes.publisher()
+    eventually(lambda: "Publishing to" in processes.said(), what="the start of the publisher")
+
+    publisher.terminate()
+
+    assert publisher.wait(timeout=10) == 0
+
+
+def test_whole_flow_over_real_processes(
+    processes: ShopProcesses, queue: PaymentsQueue, sandbox: SandboxServer, till: Till
+) -> None:
+    web = processes.web()
+    processes.publisher()
+    processes.worker()
+    shopper = Shopper(OverHttp(web.url))
+
+    answers = [shopper.buy("SKU-01"), shopper.buy("SKU-02", 3)]
+
+    assert [answer.status for answer in answers] == [303, 303]
+    assert_each_paid_once(till)
+    assert "You were charged once" in shopper.look(answers[1]).words
+    eventually(lambda: in_queue(queue) == 0, what="deleting the messages")

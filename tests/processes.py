@@ -1,0 +1,115 @@
+"""The shop's own processes, as operators run them, on a test's database and queue."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from subprocess import Popen
+
+import requests
+from django.conf import settings
+from django.db import connection
+
+from config.local.processes import free_port
+
+ROOT = Path(__file__).resolve().parents[1]
+START_SECONDS = 30
+
+
+def database_url(*, port: int | None = None) -> str:
+    """Of the test's database; another port leads there over a proxy."""
+    parts = connection.settings_dict
+    secret = f":{parts['PASSWORD']}" if parts["PASSWORD"] else ""
+    return (
+        f"postgres://{parts['USER']}{secret}@{parts['HOST']}:{port or parts['PORT']}"
+        f"/{parts['NAME']}"
+    )
+
+
+def eventually(true: Callable[[], bool], *, seconds: float = 20, what: str = "it") -> None:
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
+        time.sleep(0.02)
+
+
+class ShopProcesses:
+    """Starts them with one environment and ends them, each by its own id."""
+
+    def __init__(self, logs: Path, **environment: str) -> None:
+        self._logs = logs
+        self._running: list[Popen[bytes]] = []
+        self.environment: Mapping[str, str] = {
+            **os.environ,
+            "DATABASE_URL": database_url(),
+            "PAYMENTS_QUEUE_NAME": settings.PAYMENTS_QUEUE_NAME,
+            "MESSAGE_VISIBILITY_SECONDS": str(settings.MESSAGE_VISIBILITY_SECONDS),
+            "PAYMENT_LEASE_SECONDS": str(settings.PAYMENT_LEASE_SECONDS),
+            "AWS_ENDPOINT_URL": settings.AWS_ENDPOINT_URL,
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "HTTPS_ONLY": "false",
+            "SANDBOX_GATEWAY_ALLOWED": "true",
+            **environment,
+        }
+
+    def manage(self, *arguments: str, **environment: str) -> Popen[bytes]:
+        return self._start([sys.executable, "manage.py", *arguments], environment)
+
+    def worker(self, **environment: str) -> Popen[bytes]:
+        return self.manage("run_payment_worker", "--wait-seconds", "1", **environment)
+
+    def publisher(self, **environment: str) -> Popen[bytes]:
+        return self.manage("run_outbox_publisher", **environment)
+
+    def web(self, **environment: str) -> "WebProcess":
+        """A production server of one process; answers when it serves."""
+        port = free_port()
+        command = [sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}"]
+        command += ["--worker-class=gthread", "--threads=8", "--workers=1"]
+        process = self._start(command, environment)
+        web = WebProcess(f"http://127.0.0.1:{port}", process)
+        eventually(web.is_ready, seconds=START_SECONDS, what=f"the start of {web.url}")
+        return web
+
+    def _start(self, command: list[str], environment: Mapping[str, str]) -> Popen[bytes]:
+        log = self._logs / f"{len(self._running):02d}-{Path(command[2]).name}.log"
+        with log.open("wb") as output:
+            process = Popen(
+                command,
+                cwd=ROOT,
+                env={**self.environment, **environment},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self._running.append(process)
+        return process
+
+    def stop(self) -> None:
+        for process in self._running:
+            if process.poll() is None:
+                process.terminate()
+        for process in self._running:
+            try:
+                process.wait(timeout=10)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def said(self) -> str:
+        """Everything they have written, for a look after a failure."""
+        return "\n".join(log.read_text() for log in sorted(self._logs.glob("*.log")))
+
+
+class WebProcess:
+    def __init__(self, url: str, process: Popen[bytes]) -> None:
+        self.url = url
+        self.process = process
+
+    def is_ready(self) -> bool:
+        assert self.process.poll() is None, "the web process ended"
+        try:
+            return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
