@@ -56,7 +56,7 @@ def read_token(token: str, *, nonce: str | None) -> CheckoutToken:
             currency=currency,
             issued_at=datetime.fromtimestamp(issued, tz=timezone.get_default_timezone()),
         )
-    except (signing.BadSignature, ValueError) as error:
+    except (signing.BadSignature, TypeError, ValueError) as error:
         raise TokenRefused from error
     if nonce is None or not hmac.compare_digest(token_nonce.encode(), nonce.encode()):
         raise TokenRefused

@@ -16,7 +16,6 @@ class PaymentInline(ReadOnlyInline):
     model = Payment
     fields = ["round", "status", "shown_amount", "payment_method", "decline_code"]
     fields += ["gateway_payment_id", "tries", "settled_at", "calls"]
-    readonly_fields = ["shown_amount", "calls"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("attempts")

@@ -29,11 +29,13 @@ class ReadOnlyInline(ReadOnly, admin.TabularInline[Model, Order]):
     can_delete = False
     show_change_link = False
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        return list(self.fields)
+
 
 class OrderLineInline(ReadOnlyInline):
     model = OrderLine
     fields = ["sku", "name", "quantity", "line_total"]
-    readonly_fields = ["line_total"]
 
     @admin.display(description="Total")
     def line_total(self, line: OrderLine) -> str:
