@@ -67,7 +67,7 @@ class ShopProcesses:
         """A production server of one process; answers when it serves."""
         port = free_port()
         command = [sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}"]
-        command += ["--worker-class=gthread", "--threads=8", "--workers=1"]
+        command += ["--worker-class=gthread", "--threads=8", "--workers=1", "--no-control-socket"]
         process = self._start(command, environment)
         web = WebProcess(f"http://127.0.0.1:{port}", process)
         eventually(web.is_ready, seconds=START_SECONDS, what=f"the start of {web.url}")

@@ -30,7 +30,7 @@ class ReadOnlyInline(ReadOnly, admin.TabularInline[Model, Order]):
     show_change_link = False
 
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return list(self.fields)
+        return [str(field) for field in self.fields or ()]
 
 
 class OrderLineInline(ReadOnlyInline):

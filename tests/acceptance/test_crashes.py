@@ -2,14 +2,11 @@
 
 import signal
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from subprocess import Popen
+from pathlib import Path
 
 import pytest
-import requests
 from django.core.management import call_command
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -18,7 +15,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue, sqs_client
-from config.local.processes import free_port
+from config.local.sqs import LocalSQS
 from payments.sandbox.server import SandboxServer
 from tests.orders.factories import placed_order
 from tests.processes import ShopProcesses, eventually
@@ -37,8 +34,10 @@ def _short_times(settings: Settings) -> None:
 
 def in_queue(queue: PaymentsQueue) -> int:
     reply = sqs_client().get_queue_attributes(QueueUrl=queue.url, AttributeNames=["All"])
-    counts = ("ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible")
-    return sum(int(reply["Attributes"][name]) for name in counts)
+    counts = reply["Attributes"]
+    return int(counts["ApproximateNumberOfMessages"]) + int(
+        counts["ApproximateNumberOfMessagesNotVisible"]
+    )
 
 
 def all_paid() -> bool:
@@ -99,41 +98,11 @@ def test_publisher_killed_between_send_and_record_leaves_one_charge(
 
 
 @pytest.fixture
-def own_sqs(settings: Settings) -> Iterator["OwnSqs"]:
-    sqs = OwnSqs(free_port())
-    sqs.start()
-    settings.AWS_ENDPOINT_URL = sqs.url
+def own_sqs(settings: Settings, tmp_path: Path) -> Iterator[LocalSQS]:
+    sqs = LocalSQS(log=tmp_path / "sqs.log")
+    settings.AWS_ENDPOINT_URL = sqs.start()
     yield sqs
     sqs.stop()
-
-
-class OwnSqs:
-    """A local SQS that forgets everything when it is stopped."""
-
-    def __init__(self, port: int) -> None:
-        self.port = port
-        self.url = f"http://127.0.0.1:{port}"
-        self._process: Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self._process = Popen(
-            [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self.port)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        eventually(self._answers, what="the start of the local SQS")
-
-    def stop(self) -> None:
-        if self._process:
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-
-    def _answers(self) -> bool:
-        try:
-            return requests.get(f"{self.url}/moto-api/", timeout=5).ok
-        except requests.ConnectionError:
-            return False
 
 
 def press_times(shopper: Shopper, times: int) -> list[float]:
@@ -148,9 +117,8 @@ def press_times(shopper: Shopper, times: int) -> list[float]:
 
 
 def test_checkout_goes_on_while_sqs_is_stopped_and_everything_settles_after(
-    own_sqs: OwnSqs, request: pytest.FixtureRequest, settings: Settings, till: Till
+    own_sqs: LocalSQS, processes: ShopProcesses, till: Till
 ) -> None:
-    processes: ShopProcesses = request.getfixturevalue("processes")
     web = processes.web(SWEEP_AFTER_SECONDS="2")
     processes.publisher(SWEEP_AFTER_SECONDS="2", SWEEP_EVERY_SECONDS="0.5")
     processes.worker()
@@ -163,7 +131,7 @@ def test_checkout_goes_on_while_sqs_is_stopped_and_everything_settles_after(
     without_sqs = statistics.median(press_times(shopper, 20))
     assert Order.objects.filter(status="placed").count() == 20
 
-    own_sqs.start()  # and its queue is gone, with whatever was in it
+    own_sqs.start()  # without its queues and whatever was in them
     call_command("ensure_queues", verbosity=0)
     assert_each_paid_once(till)
     print(
@@ -221,6 +189,7 @@ def test_second_signal_ends_the_worker_now_and_loses_nothing(
 
     assert worker.wait(timeout=5) == -signal.SIGTERM
     processes.worker()
+    processes.publisher()  # the gateway may have to be asked again later
     assert_each_paid_once(till)
 
 
