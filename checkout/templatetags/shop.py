@@ -10,7 +10,7 @@ _COUNTRY_NAMES = dict(COUNTRIES)
 
 @register.simple_tag
 def shop_name() -> str:
-    return settings.SHOP_NAME
+    return str(settings.SHOP_NAME)
 
 
 @register.filter

@@ -1,40 +1,45 @@
 // A courtesy only: the server makes one order of any number of presses.
-"use strict";
+(function () {
+  "use strict";
 
-const STILL_WAITING_MS = 15_000;
+  var STILL_WAITING_MS = 15000;
 
-for (const form of document.querySelectorAll("form[data-press-once]")) {
-  const button = form.querySelector("button");
-  const words = form.querySelector("[data-press-words]");
-  if (!button) continue;
-  const label = button.textContent;
-  let timer = 0;
-  let onItsWay = false;
+  function pressOnce(form) {
+    var button = form.querySelector("button");
+    var words = form.querySelector("[data-press-words]");
+    if (!button || !words) return;
+    var label = button.textContent;
+    var timer = 0;
+    var isOnItsWay = false;
 
-  const offerAgain = () => {
-    clearTimeout(timer);
-    onItsWay = false;
-    button.removeAttribute("aria-disabled");
-    button.textContent = label;
-  };
-
-  form.addEventListener("submit", (event) => {
-    if (onItsWay) {
-      event.preventDefault();
-      return;
+    function offerAgain() {
+      clearTimeout(timer);
+      isOnItsWay = false;
+      button.removeAttribute("aria-disabled");
+      button.textContent = label;
     }
-    onItsWay = true;
-    button.setAttribute("aria-disabled", "true");
-    button.textContent = form.dataset.busyLabel;
-    timer = setTimeout(() => {
-      offerAgain();
-      words.textContent =
-        "No answer yet. Your press may have arrived all the same, so pressing again is harmless: " +
-        "it is the same purchase, placed once and charged once.";
-    }, STILL_WAITING_MS);
-  });
 
-  window.addEventListener("pageshow", (event) => {
-    if (event.persisted) offerAgain();
-  });
-}
+    form.addEventListener("submit", function (event) {
+      if (isOnItsWay) {
+        event.preventDefault();
+        return;
+      }
+      isOnItsWay = true;
+      button.setAttribute("aria-disabled", "true");
+      button.textContent = form.getAttribute("data-busy-label");
+      timer = setTimeout(function () {
+        offerAgain();
+        words.textContent =
+          "No answer yet. Your press may have arrived all the same. Press again: " +
+          "it is the same purchase, placed once and charged once.";
+      }, STILL_WAITING_MS);
+    });
+
+    window.addEventListener("pageshow", function (event) {
+      if (event.persisted) offerAgain();
+    });
+  }
+
+  var forms = document.querySelectorAll("form[data-press-once]");
+  for (var i = 0; i < forms.length; i += 1) pressOnce(forms[i]);
+})();

@@ -1,54 +1,91 @@
 // Shows the order's next status as soon as there is one, without a press.
-"use strict";
+// Written for old browsers too: with scripts on, they skip the page's <noscript> refresh.
+(function () {
+  "use strict";
 
-const FIRST_WAIT_MS = 1_000;
-const LONGEST_WAIT_MS = 10_000;
-const ANSWER_WITHIN_MS = 8_000;
+  var FIRST_WAIT_MS = 1000;
+  var LONGEST_WAIT_MS = 10000;
+  var ANSWER_WITHIN_MS = 8000;
 
-const order = document.querySelector("[data-order]");
-const words = document.querySelector("[data-status-words]");
-let wait = FIRST_WAIT_MS;
-let timer = 0;
+  var order = document.querySelector("[data-order]");
+  var words = document.querySelector("[data-status-words]");
+  var wait = FIRST_WAIT_MS;
+  var timer = 0;
+  var isLooking = false;
 
-async function look() {
-  try {
-    const answer = await fetch(order.dataset.statusUrl, {
-      cache: "no-store",
-      signal: AbortSignal.timeout(ANSWER_WITHIN_MS),
-    });
-    if (!answer.ok) throw new Error(String(answer.status));
-    const now = await answer.json();
-    if (now.status !== order.dataset.status) {
-      window.location.reload();
-      return;
-    }
-    words.textContent = "This page updates by itself.";
-    if (now.is_final) return;
-  } catch {
-    words.textContent = "The shop does not answer just now. Your order is safe; we keep looking.";
+  function say(sentence) {
+    if (words.textContent !== sentence) words.textContent = sentence;
   }
-  wait = Math.min(wait * 1.5, LONGEST_WAIT_MS);
-  lookLater();
-}
 
-function lookLater() {
-  clearTimeout(timer);
-  timer = setTimeout(look, wait);
-}
+  function lookLater() {
+    clearTimeout(timer);
+    timer = setTimeout(look, wait);
+    wait = Math.min(wait * 1.5, LONGEST_WAIT_MS);
+  }
 
-if (order && order.dataset.final === "false") {
-  lookLater();
-  document.addEventListener("visibilitychange", () => {
-    if (document.visibilityState === "visible") {
-      wait = FIRST_WAIT_MS;
-      lookLater();
+  function look() {
+    if (isLooking) return;
+    isLooking = true;
+    var request = new XMLHttpRequest();
+    request.open("GET", order.getAttribute("data-status-url"));
+    request.timeout = ANSWER_WITHIN_MS;
+    request.onloadend = function () {
+      isLooking = false;
+      read(request);
+    };
+    request.send();
+  }
+
+  function read(request) {
+    var now = null;
+    try {
+      if (request.status === 200) now = JSON.parse(request.responseText);
+    } catch (unreadable) {
+      // Not the shop's answer: a captive portal's page, for instance.
     }
-  });
-}
+    if (!now) {
+      say("The shop does not answer just now. Your order is safe, and this page keeps looking.");
+    } else if (now.status !== order.getAttribute("data-status")) {
+      window.location.replace(order.getAttribute("data-order-url"));
+      return;
+    } else {
+      say("This page updates by itself.");
+      if (now.is_final) return;
+    }
+    lookLater();
+  }
 
-for (const time of document.querySelectorAll("time[data-time]")) {
-  time.textContent = new Intl.DateTimeFormat(document.documentElement.lang, {
-    dateStyle: "long",
-    timeStyle: "short",
-  }).format(new Date(time.dateTime));
-}
+  function lookSoon() {
+    wait = FIRST_WAIT_MS;
+    lookLater();
+  }
+
+  if (order && order.getAttribute("data-final") === "false") {
+    say("This page updates by itself.");
+    lookLater();
+    document.addEventListener("visibilitychange", function () {
+      if (document.visibilityState === "visible") lookSoon();
+    });
+    window.addEventListener("pageshow", function (event) {
+      if (event.persisted) lookSoon();
+    });
+  }
+
+  // The server writes times in its own zone; without Intl they stay so.
+  if (window.Intl) {
+    var times = document.querySelectorAll("time[data-time]");
+    for (var i = 0; i < times.length; i += 1) {
+      times[i].textContent = new Date(times[i].getAttribute("datetime")).toLocaleString(
+        document.documentElement.lang,
+        {
+          day: "numeric",
+          month: "long",
+          year: "numeric",
+          hour: "2-digit",
+          minute: "2-digit",
+          timeZoneName: "short"
+        }
+      );
+    }
+  }
+})();
