@@ -1,0 +1,74 @@
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Playwright, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from checkout.catalogue.models import Product
+from checkout.orders.queue import PaymentsQueue
+from payments.sandbox.server import SandboxServer
+from tests.browser.visitor import Visitor
+from tests.processes import ShopProcesses
+
+Visit = Callable[..., Visitor]
+
+
+def chromium_path(playwright: Playwright) -> str:
+    named = ["chromium", "chromium-browser", "google-chrome", "/usr/bin/chromium"]
+    found = next(filter(None, map(shutil.which, named)), playwright.chromium.executable_path)
+    if not Path(found).exists():
+        pytest.skip("no Chromium on this machine: `playwright install chromium` gets one")
+    return found
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """One for all tests of this package, and gone before any other test runs: while Playwright's
+    synchronous API is started, its event loop counts as running in this thread, and Django would
+    refuse every query here as one from asynchronous code, which it is not."""
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        executable = chromium_path(playwright)
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        chromium = playwright.chromium.launch(
+            executable_path=executable,
+            args=["--no-proxy-server", "--disable-dev-shm-usage"],
+            # As for a shopper: Back shows the page as it was left.
+            ignore_default_args=["--disable-back-forward-cache"],
+        )
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, shelf: list[Product], live_server: LiveServer) -> Iterator[Visit]:
+    """`visit(javascript=False, width=360)`: a browser of a shopper's own in front of the shop."""
+    visitors: list[Visitor] = []
+
+    def start(*, javascript: bool = True, width: int = 1280) -> Visitor:
+        context = browser.new_context(
+            base_url=live_server.url,
+            java_script_enabled=javascript,
+            viewport={"width": width, "height": 900},
+        )
+        context.set_default_timeout(10_000)
+        visitors.append(Visitor(context))
+        return visitors[-1]
+
+    yield start
+    for visitor in visitors:
+        visitor.context.close()
+    assert [problem for visitor in visitors for problem in visitor.problems] == []
+
+
+@pytest.fixture
+def processes(
+    tmp_path: Path, shelf: list[Product], queue: PaymentsQueue, sandbox: SandboxServer
+) -> Iterator[ShopProcesses]:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    started = ShopProcesses(logs, STRIPE_API_BASE=sandbox.url)
+    yield started
+    started.stop()
+    print(started.said())  # shown by pytest when the test failed

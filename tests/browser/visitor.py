@@ -1,0 +1,73 @@
+"""A shopper at a real browser."""
+
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+
+from tests.shopper import TYPED
+
+TEXT_FIELDS = ["email", "full_name", "address", "city", "postcode"]
+
+
+class Visitor:
+    """Acts in one tab, `page`; `new_tab` opens another with the same cookies."""
+
+    def __init__(self, context: BrowserContext) -> None:
+        self.context = context
+        self.problems: list[str] = []
+        context.on("console", self._note)
+        context.on("weberror", lambda error: self.problems.append(str(error.error)))
+        self.page = context.new_page()
+
+    def _note(self, message: ConsoleMessage) -> None:
+        # The browser's own line for an answer of 4xx or 5xx, which the tests ask for.
+        expected = message.text.startswith("Failed to load resource")
+        if expected and "/static/" not in message.location["url"]:
+            return
+        if message.type in {"error", "warning"}:
+            self.problems.append(f"{message.location['url']}: {message.text}")
+
+    def new_tab(self, path: str) -> Page:
+        page = self.context.new_page()
+        page.goto(path)
+        return page
+
+    def fill_cart(self, name: str = "Notebook 01") -> None:
+        """From the shelf over the product's page into the cart."""
+        self.page.goto("/")
+        self.page.get_by_role("link", name=name, exact=True).click()
+        self.page.get_by_role("button", name="Add to cart").click()
+        expect(self.page.get_by_role("heading", name="Your cart")).to_be_visible()
+
+    def open_checkout(self, method: str = "pm_card_visa") -> None:
+        self.fill_cart()
+        self.page.get_by_role("link", name="Go to checkout").click()
+        self.type_in(self.page, method)
+
+    def type_in(self, page: Page, method: str = "pm_card_visa") -> None:
+        for name in TEXT_FIELDS:
+            page.locator(f"[name={name}]").fill(TYPED[name])
+        page.locator("[name=country]").select_option(TYPED["country"])
+        page.locator(f"[name=payment_method][value={method}]").check()
+
+    def typed(self, page: Page) -> dict[str, str]:
+        fields = {
+            name: page.locator(f"[name={name}]").input_value() for name in [*TEXT_FIELDS, "country"]
+        }
+        method = page.locator("[name=payment_method]:checked").get_attribute("value")
+        return fields | {"payment_method": method or ""}
+
+    def place_order(self) -> str:
+        """Press the button and arrive on the order's page."""
+        place_button(self.page).click()
+        return self.arrive(self.page)
+
+    def arrive(self, page: Page) -> str:
+        page.wait_for_url("**/orders/*/")
+        return page.url
+
+
+def place_button(page: Page) -> Locator:
+    return page.get_by_role("button", name="Place order")
+
+
+def heading(page: Page) -> Locator:
+    return page.get_by_role("heading", level=1)
