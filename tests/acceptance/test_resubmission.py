@@ -79,6 +79,7 @@ def test_connection_cut_after_commit_was_sent(
     order = assert_one_order_one_charge(till)
     assert (answer.status, answer.location) == (303, f"/orders/{order.reference}/")
     assert order.resubmission_count == 0  # it was found as our own, not placed a second time
+    assert order.outbox_messages.count() == 1  # no code that waits for COMMIT's reply has run
 
 
 def test_connection_cut_before_commit(

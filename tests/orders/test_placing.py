@@ -12,7 +12,7 @@ from checkout.catalogue.models import Product
 from checkout.catalogue.stock import OutOfStock
 from checkout.models import new_checkout_id
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
-from checkout.orders.placing import BasketTaken, PlacingUnavailable, place_order
+from checkout.orders.placing import BasketTaken, PlacingUnavailable, find_order, place_order
 from tests.orders.factories import OpenBasket, line, placed_order, purchase
 from tests.shopper import Shopper
 
@@ -102,6 +102,31 @@ def test_lost_connection_is_tried_again_under_the_same_checkout_id(shelf: list[P
     assert order.resubmission_count == 0
 
 
+def test_connection_lost_again_while_looking_the_order_up_is_replaced(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failures = iter([OperationalError("gone")])
+    look_ups = []
+
+    def fail_once() -> None:
+        if error := next(failures, None):
+            raise error
+
+    def look_up_over_a_dying_connection(checkout_id: uuid.UUID) -> Order | None:
+        look_ups.append(checkout_id)
+        if len(look_ups) == 1:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+        return find_order(checkout_id)
+
+    monkeypatch.setattr("checkout.orders.placing.find_order", look_up_over_a_dying_connection)
+    wanted = purchase()
+    order = place_order(wanted, OpenBasket([line(shelf[0])], fail_once), now=timezone.now())
+
+    assert order.checkout_id == wanted.checkout_id
+    assert len(look_ups) == 2
+
+
 def test_database_that_stays_away_is_said_and_not_guessed(
     shelf: list[Product], caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -138,19 +163,31 @@ def test_three_pieces_make_three_orders_however_many_ask(shelf: list[Product]) -
     assert Product.objects.get(pk=shelf[-1].pk).stock == 0
 
 
-def test_orders_for_the_same_products_do_not_deadlock(shelf: list[Product]) -> None:
+def follow_the_order_that_was_asked_for() -> None:
+    """A plan that the database may choose on a large table: row by row, by the index."""
+    with connection.cursor() as cursor:
+        for other_way in ("enable_hashjoin", "enable_mergejoin", "enable_seqscan"):
+            cursor.execute(f"SET LOCAL {other_way} = off")
+
+
+def test_orders_for_the_same_products_do_not_deadlock(
+    shelf: list[Product], caplog: pytest.LogCaptureFixture
+) -> None:
     def buy(turn: int) -> int:
         try:
             products = shelf[:10] if turn % 2 else shelf[9::-1]
-            return placed_order(*products).pk
+            lines = [line(product) for product in products]
+            basket = OpenBasket(lines, before=follow_the_order_that_was_asked_for)
+            return place_order(purchase(), basket, now=timezone.now()).pk
         finally:
             connection.close()
 
     with ThreadPoolExecutor(8) as pool:
-        orders = set(pool.map(buy, range(40)))
+        orders = set(pool.map(buy, range(80)))
 
-    assert len(orders) == 40
-    assert Product.objects.get(pk=shelf[0].pk).stock == 100_000 - 40
+    assert len(orders) == 80
+    assert Product.objects.get(pk=shelf[0].pk).stock == 100_000 - 80
+    assert caplog.messages == []  # a deadlock would have been tried again, in silence otherwise
 
 
 def test_uncounted_resubmission_still_gets_the_order(
