@@ -1,7 +1,6 @@
 """The shop's own processes, as operators run them, on a test's database and queue."""
 
 import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -12,7 +11,7 @@ import requests
 from django.conf import settings
 from django.db import connection
 
-from config.local.processes import free_port
+from config.local.processes import Child, free_port, stop
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 30
@@ -40,7 +39,7 @@ class ShopProcesses:
 
     def __init__(self, logs: Path, **environment: str) -> None:
         self._logs = logs
-        self._running: list[Popen[bytes]] = []
+        self._started: list[Child] = []
         self.environment: Mapping[str, str] = {
             **os.environ,
             "DATABASE_URL": database_url(),
@@ -74,28 +73,21 @@ class ShopProcesses:
         return web
 
     def _start(self, command: list[str], environment: Mapping[str, str]) -> Popen[bytes]:
-        log = self._logs / f"{len(self._running):02d}-{Path(command[2]).name}.log"
-        with log.open("wb") as output:
-            process = Popen(
-                command,
-                cwd=ROOT,
-                env={**self.environment, **environment},
-                stdout=output,
-                stderr=subprocess.STDOUT,
-            )
-        self._running.append(process)
-        return process
+        name = Path(command[2]).name
+        child = Child(
+            name=name,
+            command=command,
+            log=self._logs / f"{len(self._started):02d}-{name}.log",
+            environment={**self.environment, **environment},
+            directory=ROOT,
+        )
+        self._started.append(child)
+        child.start()
+        assert child.process
+        return child.process
 
     def stop(self) -> None:
-        for process in self._running:
-            if process.poll() is None:
-                process.terminate()
-        for process in self._running:
-            try:
-                process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+        stop(self._started, seconds=10)
 
     def said(self) -> str:
         """Everything they have written, for a look after a failure."""
