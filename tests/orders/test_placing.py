@@ -190,20 +190,20 @@ def test_orders_for_the_same_products_do_not_deadlock(
     assert caplog.messages == []  # a deadlock would have been tried again, in silence otherwise
 
 
-def test_uncounted_resubmission_still_gets_the_order(
-    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+def test_repeat_that_cannot_be_counted_still_gets_the_order(
+    shopper: Shopper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wanted, basket = purchase(), OpenBasket([line(shelf[0])])
-    first = place_order(wanted, basket, now=timezone.now())
+    shopper.add_to_cart("SKU-01")
+    form = shopper.open_checkout()
+    first = shopper.submit(form)
 
     def fail(**fields: object) -> None:
         raise OperationalError("lock timeout")
 
     monkeypatch.setattr(OrderEvent.objects, "create", fail)
-    monkeypatch.setattr("checkout.orders.placing.reserve_stock", lambda quantities: None)
-    second = place_order(wanted, basket, now=timezone.now())
+    second = shopper.submit(form)
 
-    assert second.pk == first.pk
+    assert second == first
 
 
 def test_numbers_and_references_differ(shelf: list[Product]) -> None:
