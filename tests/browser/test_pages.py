@@ -1,0 +1,117 @@
+"""What holds for every page, on a narrow phone. `visit` fails on any console message."""
+
+import re
+
+from django.contrib.staticfiles import finders
+from playwright.sync_api import Page, expect
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order
+from tests.browser.conftest import Visit
+from tests.browser.visitor import Visitor, heading, place_button
+from tests.till import Till
+
+INLINE = """() => [...document.querySelectorAll("*")].filter(element =>
+  element.localName === "style" || element.matches("script:not([src])") ||
+  [...element.attributes].some(a => a.name === "style" || a.name.startsWith("on") ||
+    /^\\s*javascript:/i.test(a.value))
+).map(element => element.outerHTML)"""
+
+TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+
+# Links within a sentence may be as low as their line.
+TOO_SMALL = """() => [...document.querySelectorAll("a, button, select, input:not([type=hidden])")]
+  .filter(element => !element.matches("p:not(.actions):not(.crumb):not(.summary-change) a, .skip"))
+  .map(element => element.matches("[type=radio]") ? element.closest("label") : element)
+  .filter(element => element.getBoundingClientRect().height < MINIMUM)
+  .map(element => element.outerHTML)"""
+TOUCH_TARGET_PX = 44
+
+
+def check(page: Page, title: str) -> None:
+    expect(heading(page)).to_have_text(title)
+    assert page.evaluate(TOO_WIDE) == 0, f"{title}: scrolls sideways"
+    assert page.evaluate(INLINE) == [], title
+    assert page.evaluate(TOO_SMALL.replace("MINIMUM", str(TOUCH_TARGET_PX))) == [], title
+
+
+def check_shop(page: Page) -> None:
+    for path, title in [
+        ("/", "Paper, ink and what goes with them"),
+        ("/products/notebook-01/", "Notebook 01"),
+        ("/products/globe/", "Globe"),
+        ("/nowhere/", "There is nothing at this address"),
+    ]:
+        page.goto(path)
+        check(page, title)
+
+
+def check_carts_and_checkout(visitor: Visitor) -> None:
+    page = visitor.page
+    page.goto("/cart/")
+    check(page, "Your cart")
+    visitor.fill_cart("Globe")
+    visitor.open_checkout("pm_card_chargeDeclined")
+    check(page, "Checkout")
+    Product.objects.filter(sku="LAST").update(stock=0)
+    place_button(page).click()
+    expect(page.get_by_role("alert")).to_contain_text("Somebody else was faster")
+    check(page, "Checkout")
+    page.goto("/cart/")
+    check(page, "Your cart")
+    page.get_by_role("button", name="Remove Globe").click()
+    page.goto("/checkout/")
+    visitor.type_in(page, "pm_card_chargeDeclined")
+    page.get_by_label("E-mail").fill("ada@example")
+    place_button(page).click()
+    expect(page.get_by_role("alert")).to_be_visible()
+    check(page, "Checkout")
+    page.get_by_label("E-mail").fill("ada@example.com")
+
+
+def check_order(visitor: Visitor, till: Till) -> None:
+    page = visitor.page
+    visitor.place_order()
+    check(page, "We have your order")
+    till.settle(Order.objects.get())
+    check(page, "Your payment was declined")
+    page.get_by_label("Card that is approved").check()
+    page.get_by_role("button", name="Pay").click()
+    expect(heading(page)).to_have_text("We have your order")
+    till.settle(Order.objects.get())
+    check(page, "Thank you, your order is paid")
+    page.goto("/cart/")
+    check(page, "Your cart")
+
+
+def test_pages_fit_a_narrow_phone_and_carry_nothing_inline(visit: Visit, till: Till) -> None:
+    visitor = visit(width=360)
+    Product.objects.filter(sku="SKU-20").update(name="Unbreakable" * 9)
+
+    check_shop(visitor.page)
+    check_carts_and_checkout(visitor)
+    check_order(visitor, till)
+
+    assert len(till.charges()) == 1
+
+
+def test_form_from_another_session_is_refused_in_the_shops_own_design(visit: Visit) -> None:
+    visitor = visit(width=360)
+    visitor.page.goto("/")
+    visitor.context.clear_cookies()
+
+    visitor.page.get_by_role("button", name="Add to cart").first.click()
+
+    check(visitor.page, "Please try that once more")
+
+
+def test_scripts_are_readable_by_old_browsers() -> None:
+    """A script that cannot be parsed runs not at all, and <noscript> stays unused beside it."""
+    newer = re.compile(
+        r"=>|`|\?\.|\?\?|\b(?:const|let|class|async)\s+\w|catch \{|\.\.\.\w|\bfetch\("
+    )
+    for name in ["checkout/checkout.js", "checkout/order.js"]:
+        path = finders.find(name)
+        assert path
+        with open(path, encoding="utf-8") as script:
+            assert newer.findall(script.read()) == [], name

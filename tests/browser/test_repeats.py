@@ -1,0 +1,91 @@
+"""Pressed twice, gone back, opened twice: one order and one charge all the same."""
+
+import pytest
+from playwright.sync_api import Route, expect
+
+from checkout.orders.models import Order
+from tests.browser.conftest import Visit
+from tests.browser.visitor import heading, place_button
+from tests.till import Till, assert_one_order_one_charge
+
+ARRIVED = "We have your order"
+PRESS = "() => document.querySelector('.checkout-form button').click()"
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no_scripts"])
+def test_double_click_is_one_order(visit: Visit, till: Till, javascript: bool) -> None:
+    visitor = visit(javascript=javascript)
+    visitor.open_checkout()
+
+    place_button(visitor.page).dblclick()
+
+    visitor.arrive(visitor.page)
+    expect(heading(visitor.page)).to_have_text(ARRIVED)
+    assert_one_order_one_charge(till)
+
+
+@pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no_scripts"])
+def test_back_and_press_again_shows_the_same_order(
+    visit: Visit, till: Till, javascript: bool
+) -> None:
+    visitor = visit(javascript=javascript)
+    visitor.open_checkout()
+    first = visitor.place_order()
+
+    visitor.page.go_back()
+    if place_button(visitor.page).is_visible():  # kept by the browser, not asked for anew
+        expect(place_button(visitor.page)).not_to_have_attribute("aria-disabled", "true")
+        visitor.place_order()
+
+    assert visitor.page.url == first
+    assert_one_order_one_charge(till)
+
+
+def test_form_opened_twice_and_both_submitted_is_one_order(visit: Visit, till: Till) -> None:
+    visitor = visit()
+    visitor.open_checkout()
+    tabs = [visitor.page, visitor.new_tab("/checkout/")]
+    visitor.type_in(tabs[1])
+
+    for tab in tabs:
+        tab.evaluate(f"() => {{ setTimeout({PRESS}, 200) }}")
+
+    first, second = [visitor.arrive(tab) for tab in tabs]
+    assert first == second
+    assert_one_order_one_charge(till)
+
+
+def test_button_comes_back_when_no_answer_comes(visit: Visit, till: Till) -> None:
+    visitor = visit()
+    visitor.open_checkout()
+    page = visitor.page
+    held: list[Route] = []
+    page.clock.install()
+    page.route("**/checkout/", lambda route: held.append(route))
+
+    page.evaluate(PRESS)
+
+    button = page.locator(".checkout-form button")
+    expect(button).to_have_text("Placing your order…")
+    expect(button).to_have_attribute("aria-disabled", "true")
+    page.clock.run_for(15_000)
+    expect(button).not_to_have_attribute("aria-disabled", "true")
+    expect(page.locator("[data-press-words]")).to_contain_text("No answer yet")
+    page.unroute("**/checkout/")
+    visitor.place_order()
+    assert_one_order_one_charge(till)
+
+
+def test_order_page_says_when_the_shop_does_not_answer(visit: Visit, till: Till) -> None:
+    visitor = visit()
+    visitor.open_checkout()
+    visitor.page.route("**/status/", lambda route: route.abort())
+    visitor.place_order()
+    words = visitor.page.locator("[data-status-words]")
+    expect(words).to_contain_text("does not answer just now. Your order is safe")
+
+    visitor.page.unroute("**/status/")
+    till.settle(Order.objects.get())
+
+    expect(heading(visitor.page)).to_have_text("Thank you, your order is paid")
+    assert_one_order_one_charge(till)
