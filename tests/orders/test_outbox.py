@@ -242,6 +242,9 @@ def test_settled_orders_are_never_swept(shelf: list[Product]) -> None:
     order = placed_order(shelf[0])
     publish_outbox(as_queue(RecordingQueue()), now=timezone.now())
     transition(order.pk, OrderStatus.PAYMENT_FAILED, reason="Declined", now=timezone.now())
+    assert Order.objects.get().sweep_at is None
+
+    Order.objects.update(sweep_at=timezone.now())  # and if a mistake ever gave it one again
 
     assert sweep(now=timezone.now() + timedelta(days=400)) == 0
 
