@@ -10,7 +10,8 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
+from django.db.transaction import TransactionManagementError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -18,6 +19,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import transition
 from payments.gateways.base import (
     Gateway,
     GatewayMisconfigured,
@@ -373,6 +375,64 @@ def test_overtaken_worker_does_not_undo_the_outcome(
 
     assert_paid_once(order, till)
     assert OutboxMessage.objects.filter(order=order).count() == 1  # nothing is asked again
+
+
+def test_overtaken_worker_with_an_old_answer_does_not_undo_the_outcome(
+    order: Order, faulty: FaultyGateway, till: Till
+) -> None:
+    class WithOldAnswer(FaultyGateway):
+        def confirm(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+            lease_runs_out()
+            till.settle(order)
+            answer = self.inner.retrieve(payment_id)
+            return replace(answer, state=GatewayState.CANCELLED)
+
+    settle(order, WithOldAnswer(faulty.inner))
+
+    assert_paid_once(order, till)
+
+
+def test_overtaken_worker_does_not_confirm_what_it_opened(
+    order: Order, faulty: FaultyGateway, till: Till, sandbox: SandboxServer
+) -> None:
+    def overtaken() -> None:
+        sandbox.clock.advance(25 * 60 * 60)  # the gateway has forgotten the key by then
+        lease_runs_out()
+        till.settle(order)
+
+    faulty.after["open"] = overtaken
+    settle(order, faulty)
+
+    assert_paid_once(order, till)
+
+
+def test_clock_of_a_worker_that_is_wrong_does_not_end_a_lease(
+    order: Order, faulty: FaultyGateway, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faulty.before["open"] = raising(ProcessDied())  # type: ignore[arg-type] # not an Exception, on purpose
+    with pytest.raises(ProcessDied):
+        settle(order, faulty)
+    tomorrow = timezone.now() + timedelta(days=1)
+    monkeypatch.setattr("django.utils.timezone.now", lambda: tomorrow)
+
+    assert till.settle(order) is Settled.BUSY
+
+
+def test_cancelled_order_is_never_charged(order: Order, faulty: FaultyGateway, till: Till) -> None:
+    """Its message may still be on the way."""
+    transition(order.pk, OrderStatus.CANCELLED, reason="Cancelled", now=timezone.now())
+
+    assert settle(order, faulty) is Settled.NOTHING_TO_DO
+
+    assert faulty.calls == []
+    assert not Payment.objects.exists()
+
+
+def test_settling_inside_a_transaction_is_refused(order: Order, till: Till) -> None:
+    with transaction.atomic(), pytest.raises(TransactionManagementError):
+        till.settle(order)
+
+    assert till.charges() == []
 
 
 def test_gateway_is_never_called_inside_a_transaction(order: Order, faulty: FaultyGateway) -> None:
