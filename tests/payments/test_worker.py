@@ -252,7 +252,9 @@ def test_heartbeat_hides_a_message_for_longer_than_the_visibility_timeout(
     gateway: StripeGateway,
     request: pytest.FixtureRequest,
     till: Till,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level("INFO", "payments.worker")
     settings.MESSAGE_VISIBILITY_SECONDS = 2
     queue: PaymentsQueue = request.getfixturevalue("queue")
     placed_order(shelf[0])
@@ -263,7 +265,8 @@ def test_heartbeat_hides_a_message_for_longer_than_the_visibility_timeout(
         eventually(lambda: Order.objects.filter(status="paid").exists())
         eventually(lambda: waiting_in(queue.url) == 0)
 
-    assert [step for step, _ in faulty.calls] == ["open", "confirm"]  # it came only once
+    assert [step for step, _ in faulty.calls] == ["open", "confirm"]
+    assert caplog.messages.count("Message handled") == 1  # it came only once
     assert len(till.charges()) == 1
 
 
