@@ -33,7 +33,7 @@ def browser() -> Iterator[Browser]:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         chromium = playwright.chromium.launch(
             executable_path=executable,
-            args=["--no-proxy-server", "--disable-dev-shm-usage"],
+            args=["--no-proxy-server", "--disable-dev-shm-usage", "--disable-gpu"],
             # As for a shopper: Back shows the page as it was left.
             ignore_default_args=["--disable-back-forward-cache"],
         )

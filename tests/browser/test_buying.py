@@ -4,7 +4,7 @@ from playwright.sync_api import Page, expect
 
 from checkout.orders.models import Order
 from tests.browser.conftest import Visit
-from tests.browser.visitor import heading
+from tests.browser.visitor import Visitor, heading
 from tests.processes import ShopProcesses
 from tests.shopper import TYPED
 from tests.till import Till, assert_one_order_one_charge
@@ -17,7 +17,8 @@ def test_order_page_becomes_paid_without_a_press(
     visit: Visit, processes: ShopProcesses, till: Till
 ) -> None:
     visitor = visit()
-    visitor.open_checkout()
+    take_from_shelf(visitor)
+    visitor.go_to_checkout()
 
     visitor.place_order()
 
@@ -32,7 +33,8 @@ def test_purchase_without_scripts_refreshes_until_paid(
     visit: Visit, processes: ShopProcesses, till: Till
 ) -> None:
     visitor = visit(javascript=False)
-    visitor.open_checkout()
+    take_from_shelf(visitor)
+    visitor.go_to_checkout()
 
     visitor.place_order()
 
@@ -88,6 +90,12 @@ def test_reload_of_the_order_page_makes_nothing(visit: Visit, till: Till) -> Non
     assert visitor.page.url == address
     assert Order.objects.get().events.count() == events
     assert_one_order_one_charge(till)
+
+
+def take_from_shelf(visitor: Visitor) -> None:
+    visitor.page.goto("/")
+    visitor.page.get_by_role("link", name="Notebook 01", exact=True).click()
+    visitor.page.get_by_role("button", name="Add to cart").click()
 
 
 def settle(processes: ShopProcesses) -> None:

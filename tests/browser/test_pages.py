@@ -50,7 +50,7 @@ def check_carts_and_checkout(visitor: Visitor) -> None:
     page = visitor.page
     page.goto("/cart/")
     check(page, "Your cart")
-    visitor.fill_cart("Globe")
+    visitor.fill_cart("globe")
     visitor.open_checkout("pm_card_chargeDeclined")
     check(page, "Checkout")
     Product.objects.filter(sku="LAST").update(stock=0)
@@ -100,7 +100,7 @@ def test_form_from_another_session_is_refused_in_the_shops_own_design(visit: Vis
     visitor.page.goto("/")
     visitor.context.clear_cookies()
 
-    visitor.page.get_by_role("button", name="Add to cart").first.click()
+    visitor.page.get_by_role("button", name="Add Notebook 01 to the cart").click()
 
     check(visitor.page, "Please try that once more")
 

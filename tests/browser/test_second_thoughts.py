@@ -77,7 +77,7 @@ def test_sold_out_item_is_removed_in_another_tab(
     visit: Visit, till: Till, shelf: list[Product]
 ) -> None:
     visitor = visit()
-    visitor.fill_cart("Globe")
+    visitor.fill_cart("globe")
     visitor.open_checkout()
     typed = visitor.typed(visitor.page)
     Product.objects.filter(sku="LAST").update(stock=0)

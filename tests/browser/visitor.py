@@ -30,15 +30,16 @@ class Visitor:
         page.goto(path)
         return page
 
-    def fill_cart(self, name: str = "Notebook 01") -> None:
-        """From the shelf over the product's page into the cart."""
-        self.page.goto("/")
-        self.page.get_by_role("link", name=name, exact=True).click()
+    def fill_cart(self, slug: str = "notebook-01") -> None:
+        self.page.goto(f"/products/{slug}/")
         self.page.get_by_role("button", name="Add to cart").click()
         expect(self.page.get_by_role("heading", name="Your cart")).to_be_visible()
 
     def open_checkout(self, method: str = "pm_card_visa") -> None:
         self.fill_cart()
+        self.go_to_checkout(method)
+
+    def go_to_checkout(self, method: str = "pm_card_visa") -> None:
         self.page.get_by_role("link", name="Go to checkout").click()
         self.type_in(self.page, method)
 
