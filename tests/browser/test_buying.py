@@ -111,7 +111,7 @@ def focused(page: Page) -> str:
 
 
 def tab_to(page: Page, wanted: str) -> None:
-    seen = []
+    seen: list[str] = []
     while len(seen) < 40:
         page.keyboard.press("Tab")
         seen.append(focused(page))
