@@ -1,0 +1,53 @@
+# `make` alone lists what there is.
+PORT ?= 8000
+ARGS ?=
+
+PYTHON := .venv/bin/python
+# mypy reads the settings; it connects to nothing.
+LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
+
+.PHONY: help demo test lint lock clean
+
+help: ## This list
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+
+demo: .venv/.installed ## A running shop on this machine (PORT=8000), until Ctrl-C
+	@PORT=$(PORT) $(PYTHON) -m config.local.demo
+
+test: .venv/.installed ## Every test, or some: make test ARGS="tests/orders -x"
+	@$(PYTHON) -m pytest $(ARGS)
+
+lint: .venv/.installed ## Style, format and types
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@$(LINT_SETTINGS) .venv/bin/mypy manage.py config checkout payments tests
+
+lock: .venv/.installed ## Pin the newest dependencies that pyproject.toml allows
+	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --group dev pyproject.toml -o requirements-dev.lock
+
+clean: ## Remove the environment, the demo's data and every cache
+	rm -rf .venv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+.venv/.installed: requirements-dev.lock
+	@for name in python3.11 python3 python; do \
+		if $$name -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+			python=$$name; break; \
+		fi; \
+	done; \
+	if [ -z "$$python" ]; then \
+		echo "Python 3.11 is needed, and none was found. Install it (python3.11), then try again." >&2; \
+		exit 1; \
+	fi; \
+	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "$$python cannot make environments. Install its venv package (python3.11-venv), then try again." >&2; \
+		exit 1; \
+	fi; \
+	echo "Installing into .venv, once; this takes a minute or two."; \
+	$$python -m venv --clear .venv && \
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input \
+		--require-hashes -r requirements-dev.lock && \
+	touch $@
