@@ -9,6 +9,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.core import signing
+from django.db import OperationalError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -211,6 +212,7 @@ def test_expired_form_with_a_mistake_still_leads_to_its_order(
         lambda token: "A" + token[1:],
         lambda token: token + "\0",
         lambda token: signing.dumps(signing.loads(token, salt=SALT), salt="another.salt"),
+        lambda token: signing.dumps(signing.loads(token, salt=SALT)),  # Django's own salt
         lambda token: signing.dumps(signing.loads(token, salt=SALT), salt=SALT, key="guessed"),
         lambda token: signing.dumps(["not", "a", "token"], salt=SALT),
         lambda token: signing.dumps({"checkout_id": 1}, salt=SALT),
@@ -224,6 +226,7 @@ def test_expired_form_with_a_mistake_still_leads_to_its_order(
         "content changed",
         "with a NUL",
         "other salt",
+        "default salt",
         "other key",
         "other content",
         "a mapping",
@@ -365,6 +368,26 @@ def test_mistake_in_the_form_keeps_everything_typed(shopper: Shopper) -> None:
     kept = read_form(answer.text, "/checkout/")
     assert {name: kept[name] for name in TYPED} == TYPED | {"email": "not an address"}
     assert not Order.objects.exists()
+
+
+def test_database_that_is_away_at_the_first_look_keeps_the_form(
+    shopper: Shopper, monkeypatch: pytest.MonkeyPatch, till: Till
+) -> None:
+    def away(checkout_id: object) -> Order | None:
+        raise OperationalError("connection refused")
+
+    shopper.add_to_cart("SKU-01")
+    form = shopper.open_checkout()
+    with monkeypatch.context() as patch:
+        patch.setattr("checkout.views.place.find_order", away)
+        answer = shopper.submit(form)
+
+    assert answer.status == 503
+    assert "you cannot be charged twice" in answer.words
+    offered = read_form(answer.text, "/checkout/")
+    assert {name: offered.get(name) for name in form} == form  # the token with it
+    assert shopper.submit(offered).status == 303
+    assert_one_order_one_charge(till)
 
 
 def test_tokens_outlive_a_change_of_the_secret_key(

@@ -392,7 +392,7 @@ def test_overtaken_worker_with_an_old_answer_does_not_undo_the_outcome(
     assert_paid_once(order, till)
 
 
-def test_overtaken_worker_does_not_confirm_what_it_opened(
+def test_overtaken_worker_neither_confirms_nor_keeps_what_it_opened(
     order: Order, faulty: FaultyGateway, till: Till, sandbox: SandboxServer
 ) -> None:
     def overtaken() -> None:
@@ -404,6 +404,8 @@ def test_overtaken_worker_does_not_confirm_what_it_opened(
     settle(order, faulty)
 
     assert_paid_once(order, till)
+    known = faulty.retrieve(Payment.objects.get().gateway_payment_id)
+    assert known.state is GatewayState.PAID
 
 
 def test_clock_of_a_worker_that_is_wrong_does_not_end_a_lease(
