@@ -2,6 +2,8 @@
 
 from typing import TypedDict
 
+from django.utils.text import slugify
+
 
 class DemoProduct(TypedDict):
     sku: str
@@ -13,11 +15,10 @@ class DemoProduct(TypedDict):
 
 
 def _product(sku: str, name: str, price_minor: int, stock: int, description: str) -> DemoProduct:
-    slug = name.lower().replace(" ", "-").replace(",", "")
     return DemoProduct(
         sku=sku,
         name=name,
-        slug=slug,
+        slug=slugify(name),
         description=description,
         price_minor=price_minor,
         stock=stock,

@@ -126,14 +126,11 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
 
 
 def stop(children: Iterable[Child], *, seconds: float) -> None:
-    """Ask all at once, ask those that take too long again, then kill what is left."""
+    """Ask all at once, and kill what takes longer."""
     running = [child for child in children if child.is_running]
-    signals = [(lambda child: child.stop_signal, seconds), (lambda _: signal.SIGTERM, 1.0)]
-    for signal_of, patience in signals:
-        for child in running:
-            child.send(signal_of(child))
-        if wait_until(lambda: not any(child.is_running for child in running), seconds=patience):
-            return
+    for child in running:
+        child.send(child.stop_signal)
+    wait_until(lambda: not any(child.is_running for child in running), seconds=seconds)
     for child in running:
         child.send(signal.SIGKILL)
         if child.process:

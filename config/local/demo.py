@@ -1,0 +1,308 @@
+"""`make demo`: the whole shop on this machine, and its first purchase before your eyes.
+
+Postgres, SQS, the sandbox gateway, two web processes, publisher and worker are started, watched
+and, when one of them dies, started again. All of them end when this process ends.
+"""
+
+import fcntl
+import io
+import os
+import secrets
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import django
+import requests
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management import CommandError, call_command
+from django.db import OperationalError
+
+from config.local.postgres import EmbeddedPostgres
+from config.local.processes import (
+    CannotStart,
+    Child,
+    free_port,
+    port_is_free,
+    stop,
+    wait_until,
+)
+from config.local.sqs import LocalSQS
+
+ROOT = Path(__file__).resolve().parents[2]
+
+WEB_PROCESSES = 2
+START_SECONDS = 60.0
+WATCH_SECONDS = 0.2
+
+# A part that dies so soon after its start is given a pause before the next.
+TOO_SOON_SECONDS = 2.0
+
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "DEBUG": "false",
+    "HTTPS_ONLY": "false",
+    "ALLOWED_HOSTS": "localhost,127.0.0.1",
+    "AWS_REGION": "us-east-1",
+    "STRIPE_SECRET_KEY": "sk_test_sandbox",
+    "SANDBOX_GATEWAY_ALLOWED": "true",
+    # A visitor who kills a worker does not wait two minutes for its message to come again.
+    "MESSAGE_VISIBILITY_SECONDS": "20",
+    "PAYMENT_LEASE_SECONDS": "15",
+    "GATEWAY_TIMEOUT_SECONDS": "8",
+    "SWEEP_AFTER_SECONDS": "20",
+    "SWEEP_EVERY_SECONDS": "5",
+}
+# Those of the local SQS, which takes any.
+SQS_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
+
+
+class Ended(BaseException):
+    """Ctrl-C or SIGTERM. No handler of an error may take it for one."""
+
+
+class Demo:
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}"
+        self.sandbox_url = ""
+        self.environment = dict(ENVIRONMENT)
+        self.postgres: EmbeddedPostgres | None = None
+        self.sqs: LocalSQS | None = None
+        self.parts: list[Child] = []
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        with _only_one(self.folder / "demo.lock"):
+            if not port_is_free(self.port):
+                raise CannotStart(
+                    f"Port {self.port} is taken by another program. "
+                    f"Try: make demo PORT={self.port + 1}"
+                )
+            try:
+                self._start()
+                self._make_the_first_purchase()
+                self._watch()
+            finally:
+                self._stop()
+
+    def _start(self) -> None:
+        self._start_services()
+        self.environment["SECRET_KEY"] = _kept_secret(self.folder / "secret_key")
+        os.environ.pop("FAULT_POINT", None)
+        os.environ.update(self.environment)
+        django.setup()
+        _write_environment(self.folder / "demo.env", self.environment)
+        call_command("migrate", verbosity=0)
+        call_command("ensure_queues", verbosity=0, stdout=_nowhere())
+        call_command("load_demo_catalogue", stdout=_nowhere())
+        _create_administrator()
+        self._say("tables, queues and catalogue")
+        self._start_processes()
+        self._say(f"the shop, {WEB_PROCESSES} web processes, publisher and worker")
+
+    def _start_services(self) -> None:
+        if "DATABASE_URL" not in os.environ:
+            self.postgres = EmbeddedPostgres(self.folder / "postgres", durable=True)
+            self.environment["DATABASE_URL"] = self.postgres.start()
+            self._say("Postgres")
+        if "AWS_ENDPOINT_URL" not in os.environ:
+            self.sqs = LocalSQS(log=self._log("sqs"))
+            self.environment |= SQS_CREDENTIALS
+            self.environment["AWS_ENDPOINT_URL"] = self.sqs.start()
+            self._say("SQS")
+        port = free_port()
+        self.sandbox_url = f"http://127.0.0.1:{port}"
+        self.environment["STRIPE_API_BASE"] = self.sandbox_url
+        self.environment["PORT"] = str(self.port)
+
+    def _start_processes(self) -> None:
+        manage = [sys.executable, str(ROOT / "manage.py")]
+        sandbox = [*manage, "run_sandbox_gateway", "--port", self.sandbox_url.rpartition(":")[2]]
+        sandbox += ["--ledger", str(self.folder / "sandbox-ledger.jsonl")]
+        web = [sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{self.port}"]
+        web += [f"--workers={WEB_PROCESSES}", "--worker-class=gthread", "--threads=4"]
+        web += ["--no-control-socket", "--graceful-timeout=5"]
+        commands = {
+            "sandbox": sandbox,
+            "web": web,
+            "publisher": [*manage, "run_outbox_publisher"],
+            "worker": [*manage, "run_payment_worker"],
+        }
+        for name, command in commands.items():
+            part = Child(
+                name=name,
+                command=command,
+                log=self._log(name),
+                directory=ROOT,
+                # The web's master takes its workers with it.
+                death_signal=signal.SIGTERM if name == "web" else signal.SIGKILL,
+            )
+            self.parts.append(part)
+            part.start()
+        if not wait_until(self._is_ready, seconds=START_SECONDS):
+            raise CannotStart(f"The shop does not answer. Its log is {self._log('web')}.")
+
+    def _is_ready(self) -> bool:
+        for part in self.parts:
+            if not part.is_running:
+                last = " ".join(part.last_lines(1)) or "without a word"
+                raise CannotStart(f"The {part.name} ended while it was starting: {last}")
+        return _answers(f"{self.url}/readyz") and _answers(f"{self.sandbox_url}/sandbox/ledger")
+
+    def _make_the_first_purchase(self) -> None:
+        from checkout.orders.models import Order
+        from config.local.first_purchase import PromiseBroken, buy, product_with_plenty
+
+        earlier = Order.objects.count()
+        found = f"Found {earlier} earlier order{'' if earlier == 1 else 's'}.\n" if earlier else ""
+        print(f"\n{found}", flush=True)
+        product = product_with_plenty()
+        if product is None:
+            print("Everything is nearly sold out: no purchase this time.", flush=True)
+        else:
+            try:
+                for line in buy(self.url, self.sandbox_url, product):
+                    print(line, flush=True)
+            except (PromiseBroken, requests.RequestException) as error:
+                raise CannotStart(f"The first purchase failed: {error}") from error
+        pids = {part.name: part.pid for part in self.parts}
+        print(
+            f"""
+Shop     {self.url}/
+Admin    {self.url}/admin/   (admin, password admin)
+Logs     {self._log("*")}
+
+Try to break it. For instance, with a slow bank chosen: kill -9 {pids["worker"]} (the worker),
+{pids["web"]} (web) or {pids["publisher"]} (publisher). What died is started again.
+Ctrl-C ends everything.
+""",
+            flush=True,
+        )
+
+    def _watch(self) -> None:
+        """Start again what has died, until a signal comes."""
+        started = dict.fromkeys(map(id, self.parts), time.monotonic())
+        while True:
+            time.sleep(WATCH_SECONDS)
+            if self.postgres and self.postgres.child and not self.postgres.child.is_running:
+                self._report("Postgres")
+                self.postgres.stop()
+                self.postgres.start()
+            if self.sqs and not self.sqs.child.is_running:
+                self._report("SQS")
+                self.sqs.start()
+                call_command("ensure_queues", verbosity=0, stdout=_nowhere())
+            for part in self.parts:
+                if part.is_running:
+                    continue
+                if time.monotonic() - started[id(part)] < TOO_SOON_SECONDS:
+                    time.sleep(TOO_SOON_SECONDS)
+                died = part.pid
+                part.start()
+                started[id(part)] = time.monotonic()
+                self._report(part.name, f"{died}, now {part.pid}")
+
+    def _stop(self) -> None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        (self.folder / "demo.env").unlink(missing_ok=True)
+        stop(self.parts, seconds=10)
+        if self.sqs:
+            self.sqs.stop()
+        if self.postgres:
+            self.postgres.stop()
+
+    def _log(self, name: str) -> Path:
+        return self.folder / "logs" / f"{name}.log"
+
+    def _say(self, what: str) -> None:
+        print(f"{time.monotonic() - self._began:5.1f} s  {what}", flush=True)
+
+    def _report(self, name: str, pids: str = "") -> None:
+        print(
+            f"{time.strftime('%H:%M:%S')}  {name} died{f' (pid {pids})' if pids else ''}: "
+            "started again.",
+            flush=True,
+        )
+
+
+@contextmanager
+def _only_one(lock: Path) -> Iterator[None]:
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise CannotStart("A demo is running in this folder already.") from None
+        yield
+
+
+def _kept_secret(path: Path) -> str:
+    """The same over restarts, so that a form from before is still good."""
+    if not path.exists():
+        _write_private(path, secrets.token_urlsafe(48))
+    return path.read_text()
+
+
+def _write_environment(path: Path, environment: dict[str, str]) -> None:
+    """For commands in another terminal; see `presence`."""
+    _write_private(path, "".join(f"{name}={value}\n" for name, value in environment.items()))
+
+
+def _write_private(path: Path, text: str) -> None:
+    """At once or not at all, and for nobody else to read."""
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    unfinished.touch(mode=0o600)
+    unfinished.write_text(text)
+    unfinished.replace(path)
+
+
+def _create_administrator() -> None:
+    from django.contrib.auth.models import User
+
+    if not User.objects.filter(username="admin").exists():
+        User.objects.create_superuser("admin", password="admin")  # noqa: S106 - for this machine only
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
+
+
+def _nowhere() -> io.StringIO:
+    return io.StringIO()
+
+
+def _end(signum: int, frame: FrameType | None) -> None:
+    raise Ended
+
+
+def _port() -> int:
+    text = os.environ.get("PORT") or "8000"
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise CannotStart(f"PORT is {text!r}, and must be a number from 1 to 65535.")
+    return int(text)
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, _end)
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        Demo(Path(os.environ.get("DEMO_DIR") or ROOT / ".local").absolute(), _port()).run()
+    except Ended:
+        print("Everything has ended. The orders are kept.")
+    except (CannotStart, CommandError, ImproperlyConfigured, OperationalError) as error:
+        sys.exit(str(error).strip())
+
+
+if __name__ == "__main__":
+    main()

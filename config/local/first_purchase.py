@@ -1,0 +1,133 @@
+"""The demo's purchase: one form sent five times, and what the shop and the gateway made of it."""
+
+import re
+import secrets
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import requests
+from django.db import close_old_connections
+
+from checkout.catalogue.models import Product
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.models import Order
+from checkout.orders.states import UNSETTLED
+
+SUBMITS = 5
+
+# Fewer than this are left alone: the last piece is for the visitor to fight over.
+PLENTY = 10
+
+SETTLED_WITHIN_SECONDS = 60
+
+TYPED = {
+    "full_name": "Ada Quillfeather",
+    "address": "12 Inkwell Lane",
+    "city": "Cork",
+    "postcode": "T12 ABC1",
+    "country": "IE",
+    "payment_method": "pm_card_visa",
+}
+
+
+class PromiseBroken(Exception):
+    """Five submits of one form were not one order and one charge."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    when: str
+    status: int
+    location: str
+    seconds: float
+
+
+def product_with_plenty() -> Product | None:
+    plenty = Product.objects.filter(is_on_sale=True, stock__gte=PLENTY)
+    return plenty.order_by("-stock", "sku").first()
+
+
+def buy(shop: str, sandbox: str, product: Product) -> Iterator[str]:
+    """Do it over HTTP, and tell it line by line."""
+    yield f"The first purchase: {product.name}, {show_money(product.price)}, sent {SUBMITS} times"
+    email = f"ada-{secrets.token_hex(4)}@example.com"
+    browser, form = _open_checkout(shop, product)
+    form["email"] = email
+    for number, answer in enumerate(_submit_five_times(shop, browser, form), 1):
+        yield f"  {number}  {answer.when:<21} {answer.status} to {answer.location}" + (
+            f"  {answer.seconds * 1000:4.0f} ms"
+        )
+    order = _the_one_order(email)
+    yield ""
+    yield f"One order: {order.number}, {show_money(order.total)}, {order.get_status_display()}"
+    yield from _what_happened(order)
+    yield ""
+    charges = [charge for charge in _ledger(sandbox) if charge["order"] == order.number]
+    if len(charges) != 1 or charges[0]["amount"] != order.total_minor:
+        raise PromiseBroken(f"The gateway's ledger shows {len(charges)} charges: {charges}")
+    yield f"One charge in the gateway's ledger: {show_money(order.total)} for {order.number}"
+
+
+def _open_checkout(shop: str, product: Product) -> tuple[requests.Session, dict[str, str]]:
+    browser = requests.Session()
+    browser.get(f"{shop}/products/{product.slug}/", timeout=30).raise_for_status()
+    csrf = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
+    cart = csrf | {"sku": product.sku, "quantity": "1"}
+    browser.post(f"{shop}/cart/add/", data=cart, timeout=30).raise_for_status()
+    page = browser.get(f"{shop}/checkout/", timeout=30)
+    page.raise_for_status()
+    token = re.search(r'name="token" value="([^"]+)"', page.text)
+    if token is None:
+        raise PromiseBroken("The checkout page carries no token")
+    return browser, csrf | TYPED | {"token": token[1]}
+
+
+def _submit_five_times(
+    shop: str, browser: requests.Session, form: dict[str, str]
+) -> Iterator[Answer]:
+    def submit(when: str) -> Answer:
+        began = time.monotonic()
+        reply = requests.post(
+            f"{shop}/checkout/",
+            data=form,
+            cookies=browser.cookies,
+            timeout=60,
+            allow_redirects=False,
+        )
+        location = reply.headers.get("Location", "no other page")
+        return Answer(when, reply.status_code, location, time.monotonic() - began)
+
+    with ThreadPoolExecutor(2) as both:
+        yield from both.map(submit, ["two at once", "two at once"])
+    for when in ("pressed again", "again, after Back", "and once more"):
+        yield submit(when)
+
+
+def _the_one_order(email: str) -> Order:
+    deadline = time.monotonic() + SETTLED_WITHIN_SECONDS
+    while True:
+        close_old_connections()
+        placed = list(Order.objects.filter(email=email))
+        if len(placed) != 1:
+            raise PromiseBroken(f"{SUBMITS} submits of one form made {len(placed)} orders")
+        if placed[0].status not in UNSETTLED:
+            return placed[0]
+        if time.monotonic() > deadline:
+            raise PromiseBroken(
+                f"The order is still {placed[0].status} after {SETTLED_WITHIN_SECONDS} s"
+            )
+        time.sleep(0.1)
+
+
+def _what_happened(order: Order) -> Iterator[str]:
+    for event in order.events.order_by("created_at", "id"):
+        after = (event.created_at - order.placed_at).total_seconds()
+        yield f"  {event.created_at:%H:%M:%S}  {after:+6.2f} s  {event.reason}"
+
+
+def _ledger(sandbox: str) -> list[dict[str, object]]:
+    reply = requests.get(f"{sandbox}/sandbox/ledger", timeout=30)
+    charges: list[dict[str, object]] = reply.json()["charges"]
+    return charges
