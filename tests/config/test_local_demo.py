@@ -1,0 +1,187 @@
+"""`make demo`, as somebody meets it who has just cloned the repository."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from subprocess import Popen
+
+import psycopg
+import pytest
+import requests
+
+from config.local.processes import free_port
+from tests.processes import eventually
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# What the demo brings when nobody has set it.
+BROUGHT = ["DATABASE_URL", "AWS_ENDPOINT_URL"]
+
+
+class RunningDemo:
+    def __init__(self, folder: Path, port: int) -> None:
+        self.folder = folder
+        self.port = port
+        self.output = folder / f"output-{port}.txt"
+        environment = {name: value for name, value in os.environ.items() if name not in BROUGHT}
+        with self.output.open("wb") as output:
+            self.process: Popen[bytes] = Popen(
+                [sys.executable, "-m", "config.local.demo"],
+                cwd=ROOT,
+                env=environment | {"DEMO_DIR": str(folder), "PORT": str(port)},
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def wait_for(self, words: str) -> None:
+        def is_said() -> bool:
+            assert self.process.poll() is None or words in self.said, self.said
+            return words in self.said
+
+        eventually(is_said, seconds=60, what=f"saying {words!r}")
+
+    def pid_of(self, part: str) -> int:
+        return int(re.findall(rf"(\d+) \({part}\)", self.said)[-1])
+
+    def settings(self) -> dict[str, str]:
+        lines = (self.folder / "demo.env").read_text().splitlines()
+        return dict(line.split("=", 1) for line in lines)
+
+    def processes(self) -> set[int]:
+        """Every process it has started, and those that they have started."""
+        started, parents = set(), {self.process.pid}
+        while parents:
+            parents = {pid for pid, parent in _process_table() if parent in parents}
+            started |= parents
+        return started
+
+
+def _process_table() -> Iterator[tuple[int, int]]:
+    """(process, its parent)"""
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+        except OSError:
+            continue  # it has ended meanwhile
+        yield int(folder.name), parent
+
+
+def are_gone(pids: set[int]) -> bool:
+    return not pids & {pid for pid, _ in _process_table()}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for path in [tmp_path, *tmp_path.parents[:3]]:
+        if path.stat().st_uid == os.geteuid():
+            path.chmod(path.stat().st_mode | 0o011)
+    return tmp_path
+
+
+@pytest.fixture
+def demo(folder: Path) -> Iterator[RunningDemo]:
+    running = RunningDemo(folder, free_port())
+    yield running
+    if running.process.poll() is None:
+        running.process.terminate()
+        running.process.wait(timeout=30)
+
+
+def test_first_purchase_five_times_then_a_kill_then_the_end(
+    demo: RunningDemo, folder: Path
+) -> None:
+    demo.wait_for("Ctrl-C ends everything.")
+
+    answers = re.findall(r"^  [1-5]  .* 303 to (/orders/\S+/) ", demo.said, re.MULTILINE)
+    assert len(answers) == 5
+    assert len(set(answers)) == 1
+    assert len(re.findall(r"^One order: \S+, €2.80, Paid$", demo.said, re.MULTILINE)) == 1
+    assert "Payment succeeded" in demo.said
+    assert "One charge in the gateway's ledger" in demo.said
+    assert (folder / "demo.env").stat().st_mode & 0o077 == 0
+
+    page = requests.get(f"http://127.0.0.1:{demo.port}{answers[0]}", timeout=10)
+    assert "You were charged once" in page.text
+
+    os.kill(demo.pid_of("the worker"), signal.SIGKILL)
+    demo.wait_for("worker died")
+
+    started = demo.processes()
+    assert len(started) >= 7  # Postgres, SQS, sandbox, web and its two, publisher, worker
+    demo.process.terminate()
+    assert demo.process.wait(timeout=30) == 0
+    assert "Everything has ended" in demo.said
+    assert are_gone(started)
+    assert not (folder / "demo.env").exists()
+
+
+def test_killed_demo_leaves_no_process_and_the_next_one_finds_its_order(
+    demo: RunningDemo, folder: Path
+) -> None:
+    demo.wait_for("Ctrl-C ends everything.")
+    started = demo.processes()
+
+    demo.process.kill()
+    demo.process.wait()
+
+    eventually(lambda: are_gone(started), seconds=10, what="the end of every process")
+    second = RunningDemo(folder, free_port())
+    try:
+        second.wait_for("Ctrl-C ends everything.")
+        assert "Found 1 earlier order." in second.said
+        with psycopg.connect(second.settings()["DATABASE_URL"]) as connection:
+            row = connection.execute("SELECT count(*) FROM orders_order").fetchone()
+        assert row == (2,)
+    finally:
+        second.process.terminate()
+        assert second.process.wait(timeout=30) == 0
+
+
+def test_commands_in_another_terminal_talk_to_the_running_demo(
+    demo: RunningDemo, folder: Path
+) -> None:
+    demo.wait_for("Ctrl-C ends everything.")
+    untold = [*BROUGHT, "SECRET_KEY", "STRIPE_API_BASE", "STRIPE_SECRET_KEY", "ALLOWED_HOSTS"]
+    environment = {name: value for name, value in os.environ.items() if name not in untold}
+
+    audit = subprocess.run(
+        [sys.executable, "manage.py", "audit_orders"],
+        cwd=ROOT,
+        env=environment | {"DEMO_DIR": str(folder)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert audit.returncode == 0, audit.stderr
+
+
+def test_taken_port_is_one_line(folder: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        demo = RunningDemo(folder, port)
+
+        assert demo.process.wait(timeout=30) == 1
+
+    assert demo.said == (
+        f"Port {port} is taken by another program. Try: make demo PORT={port + 1}\n"
+    )
+
+
+def test_second_demo_in_one_folder_is_one_line(demo: RunningDemo, folder: Path) -> None:
+    demo.wait_for("Postgres")
+
+    second = RunningDemo(folder, free_port())
+
+    assert second.process.wait(timeout=30) == 1
+    assert second.said == "A demo is running in this folder already.\n"
