@@ -78,7 +78,7 @@ def test_purchase_with_the_keyboard_alone(visit: Visit, till: Till) -> None:
     }
 
 
-def test_reload_of_the_order_page_makes_nothing(visit: Visit, till: Till) -> None:
+def test_reload_and_back_show_the_order_and_make_nothing(visit: Visit, till: Till) -> None:
     visitor = visit()
     visitor.open_checkout()
     address = visitor.place_order()
@@ -86,6 +86,7 @@ def test_reload_of_the_order_page_makes_nothing(visit: Visit, till: Till) -> Non
 
     for _ in range(3):
         visitor.page.reload()
+    visitor.page.go_back()
 
     assert visitor.page.url == address
     assert Order.objects.get().events.count() == events

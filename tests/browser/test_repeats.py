@@ -25,17 +25,6 @@ def test_double_click_is_one_order(visit: Visit, till: Till, javascript: bool) -
     assert_one_order_one_charge(till)
 
 
-def test_back_leads_to_the_order(visit: Visit, till: Till) -> None:
-    visitor = visit()
-    visitor.open_checkout()
-    first = visitor.place_order()
-
-    visitor.page.go_back()
-
-    assert visitor.page.url == first
-    assert_one_order_one_charge(till)
-
-
 @pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no_scripts"])
 def test_back_to_a_kept_form_and_press_again_is_one_order(
     visit: Visit, till: Till, monkeypatch: pytest.MonkeyPatch, javascript: bool
