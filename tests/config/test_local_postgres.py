@@ -49,7 +49,7 @@ def postgres(folder: Path) -> Iterator[EmbeddedPostgres]:
 
 def ask(url: str, question: str) -> object:
     with psycopg.connect(url, autocommit=True) as connection:
-        row = connection.execute(question).fetchone()  # type: ignore[arg-type] # a literal
+        row = connection.execute(question).fetchone()
     assert row
     return row[0]
 
