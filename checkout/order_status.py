@@ -18,7 +18,7 @@ _WORDS = {
     OrderStatus.PLACED: StatusWords(
         "We have your order",
         "Your payment is being confirmed with your bank, which usually takes a few seconds. You "
-        "need not do anything: reloading this page or ordering again from it cannot charge you "
+        "need not do anything: reloading this page or sending the form again cannot charge you "
         "twice.",
         is_final=False,
     ),

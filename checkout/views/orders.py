@@ -2,11 +2,11 @@
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.shortcuts import get_object_or_404, render
+from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from checkout.catalogue.templatetags.money import show_money
 from checkout.forms import PayAgainForm
@@ -33,8 +33,10 @@ def order_status(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 @never_cache
-@require_POST
+@require_http_methods(["GET", "HEAD", "POST"])
 def pay(request: HttpRequest, reference: str) -> HttpResponse:
+    if request.method != "POST":  # its address, opened again after a mistake in the form
+        return redirect("order", reference)
     order = get_object_or_404(Order, reference=reference)
     form = PayAgainForm(request.POST)
     if not form.is_valid():

@@ -122,7 +122,7 @@ def _the_one_order(email: str) -> Order:
 
 
 def _what_happened(order: Order) -> Iterator[str]:
-    for event in order.events.order_by("created_at", "id"):
+    for event in order.events.order_by("id"):
         after = (event.created_at - order.placed_at).total_seconds()
         yield f"  {event.created_at:%H:%M:%S}  {after:+6.2f} s  {event.reason}"
 
