@@ -132,7 +132,8 @@ class Demo:
             "sandbox": sandbox,
             "web": web,
             "publisher": [*manage, "run_outbox_publisher"],
-            "worker": [*manage, "run_payment_worker"],
+            # A short wait for messages lets Ctrl-C end it at once.
+            "worker": [*manage, "run_payment_worker", "--wait-seconds", "1"],
         }
         for name, command in commands.items():
             part = Child(

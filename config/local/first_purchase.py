@@ -123,7 +123,7 @@ def _the_one_order(email: str) -> Order:
 
 def _what_happened(order: Order) -> Iterator[str]:
     for event in order.events.order_by("id"):
-        after = (event.created_at - order.placed_at).total_seconds()
+        after = max(0.0, (event.created_at - order.placed_at).total_seconds())  # of two at once
         yield f"  {event.created_at:%H:%M:%S}  {after:+6.2f} s  {event.reason}"
 
 
