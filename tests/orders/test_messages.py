@@ -17,7 +17,7 @@ from checkout.orders.messages import (
     encode,
 )
 from checkout.orders.models import OutboxMessage
-from tests.orders.factories import CUSTOMER, placed_order
+from tests.orders.factories import placed_order
 
 GOOD = {"v": 1, "order": "100482-61", "kind": "settle_payment", "generation": 1}
 
@@ -38,8 +38,12 @@ def test_message_holds_no_amount_and_nothing_personal(shelf: list[Product]) -> N
 
     body = encode(OutboxMessage(order=order, kind="settle_payment", available_at=timezone.now()))
 
-    private = [CUSTOMER.email, CUSTOMER.full_name, CUSTOMER.address, order.reference, "pm_card"]
-    assert not [value for value in [*private, str(order.total_minor)] if value in body]
+    assert json.loads(body) == {
+        "v": 1,
+        "order": order.number,
+        "kind": "settle_payment",
+        "generation": 1,
+    }
 
 
 def test_unknown_keys_are_ignored() -> None:
