@@ -11,6 +11,7 @@ from checkout.orders.queue_setup import ensure_queues
 from payments.gateways.stripe import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
+from tests.processes import ShopProcesses
 from tests.shopper import InProcess, Shopper
 from tests.till import Till
 
@@ -84,3 +85,15 @@ def queue(settings: Settings) -> PaymentsQueue:
     settings.PAYMENTS_QUEUE_NAME = f"payments-{secrets.token_hex(4)}.fifo"
     ensure_queues()
     return PaymentsQueue.connect()
+
+
+@pytest.fixture
+def processes(
+    tmp_path: Path, shelf: list[Product], queue: PaymentsQueue, sandbox: SandboxServer
+) -> Iterator[ShopProcesses]:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    started = ShopProcesses(logs, STRIPE_API_BASE=sandbox.url)
+    yield started
+    started.stop()
+    print(started.said())  # shown by pytest when the test failed

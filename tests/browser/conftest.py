@@ -7,10 +7,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from checkout.catalogue.models import Product
-from checkout.orders.queue import PaymentsQueue
-from payments.sandbox.server import SandboxServer
 from tests.browser.visitor import Visitor
-from tests.processes import ShopProcesses
 
 Visit = Callable[..., Visitor]
 
@@ -60,15 +57,3 @@ def visit(browser: Browser, shelf: list[Product], live_server: LiveServer) -> It
     for visitor in visitors:
         visitor.context.close()
     assert [problem for visitor in visitors for problem in visitor.problems] == []
-
-
-@pytest.fixture
-def processes(
-    tmp_path: Path, shelf: list[Product], queue: PaymentsQueue, sandbox: SandboxServer
-) -> Iterator[ShopProcesses]:
-    logs = tmp_path / "logs"
-    logs.mkdir()
-    started = ShopProcesses(logs, STRIPE_API_BASE=sandbox.url)
-    yield started
-    started.stop()
-    print(started.said())  # shown by pytest when the test failed

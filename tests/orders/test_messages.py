@@ -33,19 +33,6 @@ def test_what_is_written_is_read_back(shelf: list[Product]) -> None:
     )
 
 
-def test_message_holds_no_amount_and_nothing_personal(shelf: list[Product]) -> None:
-    order = placed_order(shelf[0])
-
-    body = encode(OutboxMessage(order=order, kind="settle_payment", available_at=timezone.now()))
-
-    assert json.loads(body) == {
-        "v": 1,
-        "order": order.number,
-        "kind": "settle_payment",
-        "generation": 1,
-    }
-
-
 def test_unknown_keys_are_ignored() -> None:
     assert decode(json.dumps(GOOD | {"trace": "abc"})).order_number == "100482-61"
 
