@@ -14,8 +14,8 @@ from payments.models import Payment, PaymentAttempt
 
 class PaymentInline(ReadOnlyInline):
     model = Payment
-    fields = ["round", "status", "shown_amount", "payment_method", "decline_code"]
-    fields += ["gateway_payment_id", "tries", "settled_at", "calls"]
+    fields = ["round", "status", "shown_amount", "payment_method"]
+    fields += ["gateway_payment_id", "settled_at", "calls"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).prefetch_related("attempts")

@@ -1,4 +1,4 @@
-"""The invariants of DESIGN, checked against the database and the gateway's own list.
+"""The promises of docs/architecture.md, checked against the database and the gateway's own list.
 
 Every check is one set-based statement that names the rows that break it, so an audit takes the
 same memory for a thousand orders and for a million.
@@ -26,17 +26,17 @@ NAMED = 50
 @dataclass(frozen=True)
 class Check:
     invariant: str
-    question: str
+    promise: str
     sql: str  # answers (row, what is wrong with it)
     parameters: tuple[datetime | list[str], ...] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's result. `rows` names what breaks the invariant; empty is as it should be."""
+    """One check's result. `rows` names what breaks the promise; empty is as it should be."""
 
     invariant: str
-    question: str
+    promise: str
     count: int
     rows: list[str]
 
@@ -50,13 +50,13 @@ def database_checks(now: datetime) -> list[Check]:
     return [
         Check(
             "I1",
-            "A checkout id has more than one order",
+            "No checkout id has more than one order",
             """SELECT string_agg(number, ', '), 'share a checkout id' FROM orders_order
                GROUP BY checkout_id HAVING count(*) > 1""",
         ),
         Check(
             "I2",
-            "An order lacks the event of its placing, or its lines",
+            "No order lacks the event of its placing, or its lines",
             """SELECT o.number, 'no event of placing or no lines' FROM orders_order o
                WHERE NOT EXISTS (SELECT FROM orders_orderevent e
                                  WHERE e.order_id = o.id AND e.kind = 'transition'
@@ -65,7 +65,7 @@ def database_checks(now: datetime) -> list[Check]:
         ),
         Check(
             "I3",
-            "An order has more than one successful payment, or one of another amount",
+            "No order has more than one successful payment, or one of another amount",
             """SELECT o.number, count(*) || ' paid, ' || sum(p.amount_minor) || ' for '
                       || o.total_minor
                FROM orders_order o JOIN payments_payment p ON p.order_id = o.id
@@ -75,7 +75,7 @@ def database_checks(now: datetime) -> list[Check]:
         ),
         Check(
             "I4",
-            "An order is paid without a payment, or has one and is not paid",
+            "No order is paid without a payment, or has one and is not paid",
             """SELECT o.number, 'order is ' || o.status FROM orders_order o
                WHERE (o.status = ANY(%s)) <> EXISTS (SELECT FROM payments_payment p
                                                      WHERE p.order_id = o.id
@@ -84,7 +84,7 @@ def database_checks(now: datetime) -> list[Check]:
         ),
         Check(
             "I5",
-            "An unsettled order is forgotten: its sweep is missing or overdue",
+            "No unsettled order is forgotten: its sweep missing or overdue",
             """SELECT number, coalesce('sweep was due at ' || sweep_at, 'no sweep time')
                FROM orders_order
                WHERE status = ANY(%s) AND (sweep_at IS NULL OR sweep_at < %s)""",
@@ -92,7 +92,7 @@ def database_checks(now: datetime) -> list[Check]:
         ),
         Check(
             "I6",
-            "An order's total is not the sum of its lines",
+            "Each order's total is the sum of its lines",
             """SELECT o.number, 'total ' || o.total_minor || ', lines '
                       || sum(l.quantity * l.unit_price_minor)
                FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id GROUP BY o.id
@@ -100,12 +100,12 @@ def database_checks(now: datetime) -> list[Check]:
         ),
         Check(
             "I7",
-            "A product's stock is negative",
+            "No product's stock is negative",
             "SELECT sku, 'stock ' || stock FROM catalogue_product WHERE stock < 0",
         ),
         Check(
             "I8",
-            "An order's history has a move that is not allowed, or does not end where it is",
+            "Each order's history has allowed moves alone, and ends where the order is",
             """WITH moves AS (
                    SELECT order_id, id, from_status, to_status,
                           lag(to_status, 1, '') OVER w AS before,
@@ -134,7 +134,7 @@ def audit_database(now: datetime) -> Iterator[Finding]:
             found = cursor.fetchall()
         yield Finding(
             invariant=check.invariant,
-            question=check.question,
+            promise=check.promise,
             count=found[0][2] if found else 0,
             rows=[f"{row}: {wrong}" for row, wrong, _ in found],
         )
@@ -155,8 +155,8 @@ def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
         for number, payments in charges.items()
         if len(payments) > 1
     ]
-    yield _finding("I3", "The gateway charged an order more than once", twice)
-    yield _finding("I4", "The gateway's charges and our paid orders differ", _differences(charges))
+    yield _finding("I3", "The gateway charged no order more than once", twice)
+    yield _finding("I4", "The gateway's charges and our paid orders are the same", _differences(charges))
 
 
 def _differences(charges: dict[str, list[GatewayPayment]]) -> list[str]:
@@ -177,5 +177,5 @@ def _differences(charges: dict[str, list[GatewayPayment]]) -> list[str]:
     return wrong
 
 
-def _finding(invariant: str, question: str, rows: list[str]) -> Finding:
-    return Finding(invariant, question, count=len(rows), rows=rows[:NAMED])
+def _finding(invariant: str, promise: str, rows: list[str]) -> Finding:
+    return Finding(invariant, promise, count=len(rows), rows=rows[:NAMED])

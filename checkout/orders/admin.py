@@ -56,14 +56,14 @@ class OutboxMessageInline(ReadOnlyInline):
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
-    list_display = ["number", "status", "shown_total", "email", "resubmission_count", "placed_at"]
+    list_display = ["number", "status", "shown_total", "email", "repeats", "placed_at"]
     list_filter = ["status"]
     search_fields = ["number"]
     search_help_text = "Order number, e-mail address or reference"
     show_full_result_count = False
     inlines = [OrderLineInline, OrderEventInline, OutboxMessageInline]
     fieldsets = [
-        (None, {"fields": ["number", "status", "shown_total", "placed_at", "resubmission_count"]}),
+        (None, {"fields": ["number", "status", "shown_total", "placed_at", "repeats"]}),
         ("Customer", {"fields": ["full_name", "email", "address", "postcode", "city", "country"]}),
         ("References", {"fields": ["reference", "checkout_id", "payment_round", "sweep_at"]}),
     ]
@@ -71,6 +71,10 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     @admin.display(description="Total", ordering="total_minor")
     def shown_total(self, order: Order) -> str:
         return show_money(order.total)
+
+    @admin.display(description="Sent again", ordering="resubmission_count")
+    def repeats(self, order: Order) -> str:
+        return f"{order.resubmission_count} ×"
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str

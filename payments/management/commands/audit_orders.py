@@ -45,7 +45,7 @@ class Command(BaseCommand):
         else:
             for finding in findings:
                 verdict = f"{finding.count} VIOLATIONS" if finding.count else "ok"
-                self.stdout.write(f"{finding.invariant}  {verdict:<14} {finding.question}")
+                self.stdout.write(f"{finding.invariant}  {verdict:<14} {finding.promise}")
                 for row in finding.rows:
                     self.stdout.write(f"      {row}")
             self.stdout.write(f"{orders} orders, {len(findings)} checks.")
