@@ -156,7 +156,8 @@ def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
         if len(payments) > 1
     ]
     yield _finding("I3", "The gateway charged no order more than once", twice)
-    yield _finding("I4", "The gateway's charges and our paid orders are the same", _differences(charges))
+    same = "The gateway's charges and our paid orders are the same"
+    yield _finding("I4", same, _differences(charges))
 
 
 def _differences(charges: dict[str, list[GatewayPayment]]) -> list[str]:
