@@ -11,8 +11,10 @@ LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
+# Exported, not set in the command: so make starts no shell, which would keep signals to itself.
+demo: export PORT := $(PORT)
 demo: .venv/.installed ## A running shop on this machine (PORT=8000), until Ctrl-C
-	@PORT=$(PORT) $(PYTHON) -m config.local.demo
+	@$(PYTHON) -m config.local.demo
 
 test: .venv/.installed ## Every test, or some: make test ARGS="tests/orders -x"
 	@$(PYTHON) -m pytest $(ARGS)
@@ -48,6 +50,6 @@ clean: ## Remove the environment, the demo's data and every cache
 	fi; \
 	echo "Installing into .venv, once; this takes a minute or two."; \
 	$$python -m venv --clear .venv && \
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check --no-input \
+	$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input \
 		--require-hashes -r requirements-dev.lock && \
 	touch $@

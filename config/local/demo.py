@@ -20,7 +20,7 @@ import django
 import requests
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import DatabaseError
 
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import (
@@ -57,12 +57,19 @@ ENVIRONMENT = {
     "SWEEP_AFTER_SECONDS": "20",
     "SWEEP_EVERY_SECONDS": "5",
 }
+# Started here only where nobody names another.
+REPLACEABLE = ["DATABASE_URL", "AWS_ENDPOINT_URL"]
+
 # Those of the local SQS, which takes any.
 SQS_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
 
 
+# Ctrl-C, a polite kill, and the end of the terminal.
+END_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+
+
 class Ended(BaseException):
-    """Ctrl-C or SIGTERM. No handler of an error may take it for one."""
+    """One of the signals above. No handler of an error may take it for one."""
 
 
 class Demo:
@@ -71,7 +78,7 @@ class Demo:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.sandbox_url = ""
-        self.environment = dict(ENVIRONMENT)
+        self.environment = ENVIRONMENT | _given() | _no_proxy()
         self.postgres: EmbeddedPostgres | None = None
         self.sqs: LocalSQS | None = None
         self.parts: list[Child] = []
@@ -94,10 +101,12 @@ class Demo:
     def _start(self) -> None:
         self._start_services()
         self.environment["SECRET_KEY"] = _kept_secret(self.folder / "secret_key")
-        os.environ.pop("FAULT_POINT", None)
+        for name in ["FAULT_POINT", *(f"{name}_FILE" for name in self.environment)]:
+            os.environ.pop(name, None)  # a file would win over the value
         os.environ.update(self.environment)
-        django.setup()
+        # Before the settings are read: they would believe the file of a demo that was killed.
         _write_environment(self.folder / "demo.env", self.environment)
+        django.setup()
         call_command("migrate", verbosity=0)
         call_command("ensure_queues", verbosity=0, stdout=_nowhere())
         call_command("load_demo_catalogue", stdout=_nowhere())
@@ -107,11 +116,15 @@ class Demo:
         self._say(f"the shop, {WEB_PROCESSES} web processes, publisher and worker")
 
     def _start_services(self) -> None:
-        if "DATABASE_URL" not in os.environ:
+        if "DATABASE_URL" in self.environment:
+            self._say("your Postgres, by DATABASE_URL")
+        else:
             self.postgres = EmbeddedPostgres(self.folder / "postgres", durable=True)
             self.environment["DATABASE_URL"] = self.postgres.start()
             self._say("Postgres")
-        if "AWS_ENDPOINT_URL" not in os.environ:
+        if "AWS_ENDPOINT_URL" in self.environment:
+            self._say("your SQS, by AWS_ENDPOINT_URL")
+        else:
             self.sqs = LocalSQS(log=self._log("sqs"))
             self.environment |= SQS_CREDENTIALS
             self.environment["AWS_ENDPOINT_URL"] = self.sqs.start()
@@ -210,8 +223,8 @@ Ctrl-C ends everything.
                 self._report(part.name, f"{died}, now {part.pid}")
 
     def _stop(self) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        for signum in END_SIGNALS:
+            signal.signal(signum, signal.SIG_IGN)
         (self.folder / "demo.env").unlink(missing_ok=True)
         stop(self.parts, seconds=10)
         if self.sqs:
@@ -244,6 +257,24 @@ def _only_one(lock: Path) -> Iterator[None]:
         yield
 
 
+def _given() -> dict[str, str]:
+    """The services that somebody names, as values: commands in another terminal need them too."""
+    given = {}
+    for name in REPLACEABLE:
+        if path := os.environ.get(f"{name}_FILE"):
+            given[name] = Path(path).read_text().strip()
+        elif name in os.environ:
+            given[name] = os.environ[name]
+    return given
+
+
+def _no_proxy() -> dict[str, str]:
+    """What the demo talks to is on this machine, where a company's proxy does not reach."""
+    names = ["no_proxy", "NO_PROXY"]  # programs differ in which one they read
+    already = [os.environ[name] for name in names if os.environ.get(name)]
+    return dict.fromkeys(names, ",".join([*already, "127.0.0.1", "localhost"]))
+
+
 def _kept_secret(path: Path) -> str:
     """The same over restarts, so that a form from before is still good."""
     if not path.exists():
@@ -268,7 +299,8 @@ def _write_private(path: Path, text: str) -> None:
 def _create_administrator() -> None:
     from django.contrib.auth.models import User
 
-    if not User.objects.filter(username="admin").exists():
+    # A shop that has its own, on a database that somebody named, gets no second one.
+    if not User.objects.filter(is_superuser=True).exists():
         User.objects.create_superuser("admin", password="admin")  # noqa: S106 - for this machine only
 
 
@@ -295,14 +327,20 @@ def _port() -> int:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, _end)
-    signal.signal(signal.SIGTERM, _end)
+    for signum in END_SIGNALS:
+        signal.signal(signum, _end)
     try:
-        Demo(Path(os.environ.get("DEMO_DIR") or ROOT / ".local").absolute(), _port()).run()
-    except Ended:
-        print("Everything has ended. The orders are kept.")
-    except (CannotStart, CommandError, ImproperlyConfigured, OperationalError) as error:
+        try:
+            Demo(Path(os.environ.get("DEMO_DIR") or ROOT / ".local").absolute(), _port()).run()
+        except Ended:
+            print("Everything has ended. The orders are kept.", flush=True)
+    except BrokenPipeError:
+        # Nobody reads any more: `make demo | tee`, where Ctrl-C ended tee first.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except (CannotStart, CommandError, ImproperlyConfigured) as error:
         sys.exit(str(error).strip())
+    except (DatabaseError, OSError) as error:
+        sys.exit(f"The demo cannot go on: {' '.join(str(error).split())}")
 
 
 if __name__ == "__main__":

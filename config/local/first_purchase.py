@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from http import HTTPStatus
 
 import requests
 from django.db import close_old_connections
@@ -55,13 +56,18 @@ def buy(shop: str, sandbox: str, product: Product) -> Iterator[str]:
     email = f"ada-{secrets.token_hex(4)}@example.com"
     browser, form = _open_checkout(shop, product)
     form["email"] = email
+    addresses = set()
     for number, answer in enumerate(_submit_five_times(shop, browser, form), 1):
         yield f"  {number}  {answer.when:<21} {answer.status} to {answer.location}" + (
             f"  {answer.seconds * 1000:4.0f} ms"
         )
+        addresses.add((answer.status, answer.location))
     order = _the_one_order(email)
+    if addresses != {(HTTPStatus.SEE_OTHER, f"/orders/{order.reference}/")}:
+        raise PromiseBroken(f"Not every answer leads to the order {order.number}")
     yield ""
     yield f"One order: {order.number}, {show_money(order.total)}, {order.get_status_display()}"
+    yield f"It absorbed {order.resubmission_count} more submits:"
     yield from _what_happened(order)
     yield ""
     charges = [charge for charge in _ledger(sandbox) if charge["order"] == order.number]
