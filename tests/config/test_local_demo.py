@@ -6,7 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from subprocess import Popen
 
@@ -14,6 +14,7 @@ import psycopg
 import pytest
 import requests
 
+from config.local.demo import Demo
 from config.local.processes import free_port
 from tests.processes import eventually
 
@@ -22,18 +23,25 @@ ROOT = Path(__file__).resolve().parents[2]
 # What the demo brings when nobody has set it.
 BROUGHT = ["DATABASE_URL", "AWS_ENDPOINT_URL"]
 
+DEMO = [sys.executable, "-m", "config.local.demo"]
+# The environment that the tests run in is the installed one.
+MAKE_DEMO = ["make", "--assume-old=.venv/.installed", f"PYTHON={sys.executable}", "demo"]
+
+# A company's proxy, which does not reach this machine.
+PROXY = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "NO_PROXY": ""}
+
 
 class RunningDemo:
-    def __init__(self, folder: Path, port: int) -> None:
+    def __init__(self, folder: Path, port: int, command: Sequence[str] = DEMO) -> None:
         self.folder = folder
         self.port = port
         self.output = folder / f"output-{port}.txt"
         environment = {name: value for name, value in os.environ.items() if name not in BROUGHT}
         with self.output.open("wb") as output:
             self.process: Popen[bytes] = Popen(
-                [sys.executable, "-m", "config.local.demo"],
+                command,
                 cwd=ROOT,
-                env=environment | {"DEMO_DIR": str(folder), "PORT": str(port)},
+                env=environment | PROXY | {"DEMO_DIR": str(folder), "PORT": str(port)},
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
@@ -106,6 +114,7 @@ def test_first_purchase_five_times_then_a_kill_then_the_end(
     assert len(answers) == 5
     assert len(set(answers)) == 1
     assert len(re.findall(r"^One order: \S+, €2.80, Paid$", demo.said, re.MULTILINE)) == 1
+    assert "It absorbed 4 more submits:" in demo.said
     assert "Payment succeeded" in demo.said
     assert "One charge in the gateway's ledger" in demo.said
     assert (folder / "demo.env").stat().st_mode & 0o077 == 0
@@ -164,6 +173,43 @@ def test_commands_in_another_terminal_talk_to_the_running_demo(
     )
 
     assert audit.returncode == 0, audit.stderr
+
+
+def test_signal_to_make_ends_the_demo(folder: Path) -> None:
+    demo = RunningDemo(folder, free_port(), MAKE_DEMO)
+    demo.wait_for(" SQS")
+    started = demo.processes()
+
+    demo.process.terminate()
+    demo.process.wait(timeout=30)
+
+    assert len(started) >= 3  # the demo, Postgres and SQS
+    eventually(lambda: are_gone(started), what="the end of every process")
+    assert "Everything has ended" in demo.said
+
+
+def test_services_that_somebody_names_are_used_and_told_to_other_terminals(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (folder / "url").write_text("postgres://shop@db.example/shop\n")
+    monkeypatch.delenv("DATABASE_URL")
+    monkeypatch.setenv("DATABASE_URL_FILE", str(folder / "url"))
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://sqs.example")
+
+    environment = Demo(folder, free_port()).environment
+
+    assert environment["DATABASE_URL"] == "postgres://shop@db.example/shop"
+    assert environment["AWS_ENDPOINT_URL"] == "http://sqs.example"
+
+
+def test_folder_that_cannot_be_used_is_one_line(folder: Path) -> None:
+    (folder / "demo.lock").mkdir()
+
+    demo = RunningDemo(folder, free_port())
+
+    assert demo.process.wait(timeout=30) == 1
+    assert demo.said.startswith("The demo cannot go on: ")
+    assert demo.said.count("\n") == 1
 
 
 def test_taken_port_is_one_line(folder: Path) -> None:
