@@ -1,7 +1,8 @@
 """An order's status in a shopper's words: what is going on, and were they charged?"""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 
@@ -24,8 +25,10 @@ _WORDS = {
     ),
     OrderStatus.ACTION_REQUIRED: StatusWords(
         "Your bank has a question",
-        "Your bank asks you to approve this payment. You have not been charged.",
+        "Your bank asks you to approve this payment. You have not been charged. Follow the link to "
+        "your bank, or choose another way to pay below.",
         is_final=False,
+        can_pay=True,
     ),
     OrderStatus.PAYMENT_FAILED: StatusWords(
         "Your payment was declined",
@@ -40,7 +43,7 @@ _WORDS = {
     ),
     OrderStatus.PARTLY_REFUNDED: StatusWords(
         "Part of your payment was refunded",
-        "You were charged once, {total}, and part of it was sent back to you.",
+        "You were charged once, {total}, and {refunded} of it was sent back to you.",
         is_final=True,
     ),
     OrderStatus.REFUNDED: StatusWords(
@@ -54,8 +57,19 @@ _WORDS = {
 }
 
 
-def status_words(order: Order, total: str) -> StatusWords:
+_PAID_AND_CANCELLED = StatusWords(
+    "This order was cancelled",
+    "A payment for it arrived after it was cancelled. It will be sent back to you, and you need "
+    "not do anything.",
+    is_final=False,
+)
+
+
+def status_words(order: Order) -> StatusWords:
+    if order.status == OrderStatus.CANCELLED and order.needs_person:
+        return _PAID_AND_CANCELLED
     words = _WORDS[OrderStatus(order.status)]
-    return StatusWords(
-        words.headline, words.sentence.format(total=total), words.is_final, words.can_pay
+    sentence = words.sentence.format(
+        total=show_money(order.total), refunded=show_money(order.refunded)
     )
+    return replace(words, sentence=sentence)

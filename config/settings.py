@@ -149,6 +149,9 @@ SHOP_CURRENCY = env.str("SHOP_CURRENCY", default="EUR")
 # How long an unsent checkout form stays good. A form that was sent leads to its order for ever.
 CHECKOUT_TOKEN_MAX_AGE_SECONDS = env.int("CHECKOUT_TOKEN_MAX_AGE_SECONDS", default=2 * 60 * 60)
 
+# An order whose payment waits for the customer that long is cancelled.
+UNPAID_ORDER_EXPIRES_SECONDS = env.int("UNPAID_ORDER_EXPIRES_SECONDS", default=24 * 60 * 60)
+
 # --- Queue --------------------------------------------------------------------------------------
 
 AWS_REGION = env.str("AWS_REGION", default="us-east-1")
@@ -176,6 +179,13 @@ STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 
 # One call to the gateway. Settling an order makes three at most, and has 60 s in all.
 GATEWAY_TIMEOUT_SECONDS = env.float("GATEWAY_TIMEOUT_SECONDS", default=20)
+
+# Signing secrets of Stripe's webhooks; two while one replaces the other.
+STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
+
+# Where the shop is found from outside, without a slash at the end: https://shop.example. A bank
+# sends the customer back there after 3-D Secure.
+SHOP_URL = env.str("SHOP_URL", default="").rstrip("/")
 
 # For so long a worker has an order's payment to itself; longer than its calls can take together.
 PAYMENT_LEASE_SECONDS = env.float("PAYMENT_LEASE_SECONDS", default=90)

@@ -11,6 +11,7 @@ urlpatterns = [
     path("healthz", probes.healthz),
     path("readyz", probes.readyz),
     path("admin/", admin.site.urls),
+    path("payments/", include("payments.urls")),
     path("", include("checkout.urls")),
 ]
 

@@ -1,11 +1,12 @@
 import secrets
 
+from django.conf import settings
 from django.db import models
 from moneyed import Money
 
 from checkout.catalogue.money import money
 from checkout.orders.models import Order
-from payments.states import PaymentStatus
+from payments.states import PaymentStatus, RefundStatus
 
 
 def new_key() -> str:
@@ -28,6 +29,10 @@ class Payment(models.Model):
     currency = models.CharField(max_length=3)
     payment_method = models.CharField(max_length=120)
 
+    # Where the customer comes back to from their bank. Frozen with the rest: a repeated call with
+    # another address would be another call.
+    return_url = models.CharField(max_length=600, blank=True, default="", db_default="")
+
     # Stored before the first call; every repetition of a call goes out under the same key.
     idempotency_key = models.CharField(max_length=64, default=new_key, editable=False)
     # The gateway's handle. Stored before any money moves, so that it can always be asked by id.
@@ -46,6 +51,11 @@ class Payment(models.Model):
     settled_at = models.DateTimeField(null=True, blank=True)
     # When the gateway said that it can never be charged any more. A later round begins after it.
     closed_at = models.DateTimeField(null=True, blank=True)
+    # What the gateway says it charged. Empty until it does.
+    charged_minor = models.PositiveBigIntegerField(null=True, blank=True)
+    # Charged on top of what the order cost: a second card, or an order that was cancelled and
+    # whose goods are gone. All of it has to go back.
+    is_surplus = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         ordering = ["id"]
@@ -75,6 +85,17 @@ class Payment(models.Model):
         return money(self.amount_minor, self.currency)
 
     @property
+    def charged(self) -> Money:
+        return money(self.taken_minor, self.currency)
+
+    @property
+    def taken_minor(self) -> int:
+        """What the gateway took. A payment from before this was written down took its amount."""
+        if self.status != PaymentStatus.PAID:
+            return 0
+        return self.amount_minor if self.charged_minor is None else self.charged_minor
+
+    @property
     def open_key(self) -> str:
         return f"{self.idempotency_key}-open"
 
@@ -98,6 +119,8 @@ class PaymentAttempt(models.Model):
         CONFIRM = "confirm", "Confirm"
         RETRIEVE = "retrieve", "Ask"
         CANCEL = "cancel", "Cancel"
+        REFUND = "refund", "Refund"
+        REFUNDS = "refunds", "Ask for refunds"
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="attempts")
     step = models.CharField(max_length=10, choices=Step)
@@ -112,3 +135,72 @@ class PaymentAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_step_display()}: {self.outcome or 'no answer yet'}"
+
+
+class Refund(models.Model):
+    """Money to be sent back. It is part of the sum from the moment it is asked for."""
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
+    status = models.CharField(max_length=20, choices=RefundStatus, editable=False)
+    amount_minor = models.PositiveBigIntegerField()
+    reason = models.CharField(max_length=200)
+    # Empty: asked for by the shop itself, or made at the gateway's own site.
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    # Goes to the gateway with it, so that it is found there when its answer was lost.
+    key = models.CharField(max_length=64, default=new_key, editable=False)
+    gateway_refund_id = models.CharField(max_length=120, blank=True, default="", editable=False)
+    failure = models.CharField(max_length=80, blank=True)
+    # How often it was sent or asked for. Counted before each call: above 0, look for it first.
+    tries = models.PositiveIntegerField(default=0)
+
+    created_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        permissions = [("request_refund", "Can send money back to a customer")]
+        constraints = [
+            models.UniqueConstraint(fields=["key"], name="payments_refund_key_uniq"),
+            models.UniqueConstraint(
+                fields=["gateway_refund_id"],
+                condition=~models.Q(gateway_refund_id=""),
+                name="payments_refund_gateway_id_uniq",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__gt=0), name="payments_refund_amount_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=RefundStatus.values),
+                name="payments_refund_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Refund {self.pk}"
+
+    @property
+    def amount(self) -> Money:
+        return money(self.amount_minor, self.payment.currency)
+
+
+class WebhookEvent(models.Model):
+    """One event the gateway told us of. Only a hint: the worker asks the gateway itself."""
+
+    event_id = models.CharField(max_length=120)
+    kind = models.CharField(max_length=120)
+    order = models.ForeignKey(
+        Order, models.PROTECT, null=True, blank=True, related_name="webhook_events"
+    )
+    received_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["event_id"], name="payments_webhookevent_id_uniq")
+        ]
+
+    def __str__(self) -> str:
+        return self.event_id

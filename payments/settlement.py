@@ -14,23 +14,21 @@ stored id and the guarded UPDATE; any number of workers may run this for one ord
 """
 
 import logging
-import random
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
-from django.db.transaction import TransactionManagementError
 
 from checkout.orders.faultpoints import fault_point
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.states import UNSETTLED, OrderStatus
-from checkout.orders.transitions import transition
+from checkout.orders.states import UNSETTLED
+from checkout.orders.transitions import put_before_a_person
+from payments.calls import Calls, Clock
 from payments.gateways.base import (
     Gateway,
     GatewayError,
@@ -41,18 +39,21 @@ from payments.gateways.base import (
     OutcomeUnknown,
     PaymentMethodRefused,
 )
-from payments.models import Payment, PaymentAttempt
-from payments.states import LIVE, PaymentStatus, sources_of
+from payments.later import ask_later, pause_after
+from payments.models import Payment
+from payments.outcomes import (
+    UNKNOWN_TOO_LONG,
+    record_closed,
+    record_decline,
+    record_needs_action,
+    record_success,
+)
+from payments.states import LIVE, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
-Clock = Callable[[], datetime]
-
-# No call is begun later than this after the first; with the lease it bounds one settlement.
-DEADLINE = timedelta(seconds=60)
-
-LONGEST_PAUSE = timedelta(hours=1)
-MISCONFIGURED_PAUSE = timedelta(minutes=1)
+# Stripe may forget an idempotency key after 24 hours; a person should know before that.
+UNKNOWN_AT_MOST = timedelta(hours=20)
 
 
 class UnknownOrder(Exception):
@@ -66,6 +67,8 @@ class Settled(Enum):
     PAID = "paid"
     DECLINED = "declined"
     NEEDS_ACTION = "needs action"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
     LATER = "asked again later"
     BUSY = "another worker is at it"
 
@@ -75,17 +78,24 @@ class _Round:
     """One worker's hold on one payment round."""
 
     payment: Payment
-    gateway: Gateway
-    clock: Clock
+    calls: Calls
     lease_token: uuid.UUID
-    deadline: datetime
+
+    @property
+    def now(self) -> datetime:
+        return self.calls.clock()
+
+
+def find_order(order_number: str) -> Order:
+    order = Order.objects.filter(number=order_number).first()
+    if order is None:
+        raise UnknownOrder(order_number)
+    return order
 
 
 def settle_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
     """Take the order's current payment round as far as the gateway lets it."""
-    order = Order.objects.filter(number=order_number).first()
-    if order is None:
-        raise UnknownOrder(order_number)
+    order = find_order(order_number)
     if order.status not in UNSETTLED:
         return Settled.NOTHING_TO_DO
     payment = _begin_round(order, now=clock())
@@ -93,25 +103,25 @@ def settle_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settle
     if lease_token is None:
         live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
         return Settled.BUSY if live else Settled.NOTHING_TO_DO
-    round_ = _Round(
-        payment=payment,
-        gateway=gateway,
-        clock=clock,
-        lease_token=lease_token,
-        deadline=clock() + DEADLINE,
+    return _settle(
+        _Round(payment=payment, calls=Calls.begin(gateway, clock), lease_token=lease_token)
     )
-    return _settle(round_)
 
 
 def _settle(round_: _Round) -> Settled:
+    payment = round_.payment
     try:
-        for earlier in _earlier_open_rounds(round_.payment):
-            answer = _close(round_, earlier)
+        for earlier in _earlier_open_rounds(payment):
+            answer = close(round_.calls, earlier)
             if answer.state is GatewayState.PAID:  # a success that came late pays the order
-                return _record_late_success(round_, earlier, answer)
+                record_success(
+                    earlier, answer, now=round_.now, reason="An earlier card was charged"
+                )
+                return Settled.PAID
         answer = _charge(round_)
     except PaymentMethodRefused as error:
-        return _record_decline(round_, error.code or "payment_method_refused")
+        record_decline(payment, error.code or "payment_method_refused", now=round_.now)
+        return Settled.DECLINED
     except NotExecuted as error:
         return _try_later(round_, PaymentStatus.PROCESSING, error)
     except OutcomeUnknown as error:
@@ -130,6 +140,9 @@ def _begin_round(order: Order, *, now: datetime) -> Payment:
             "amount_minor": order.total_minor,
             "currency": order.currency,
             "payment_method": order.payment_method,
+            "return_url": f"{settings.SHOP_URL}/orders/{order.reference}/"
+            if settings.SHOP_URL
+            else "",
             "created_at": now,
         },
     )
@@ -158,178 +171,69 @@ def _earlier_open_rounds(payment: Payment) -> list[Payment]:
     )
 
 
-def _close(round_: _Round, earlier: Payment) -> GatewayPayment:
-    """Cancel an earlier round at the gateway, so that its card cannot be charged as well."""
-    answer = _call(
-        round_,
-        earlier,
-        PaymentAttempt.Step.CANCEL,
-        earlier.cancel_key,
-        lambda: round_.gateway.cancel(
-            earlier.gateway_payment_id, idempotency_key=earlier.cancel_key
-        ),
-    )
+def close(calls: Calls, payment: Payment) -> GatewayPayment:
+    """Cancel a payment at the gateway, so that its card can never be charged. PAID if it was."""
+    answer = calls.cancel(payment)
     if answer.state is GatewayState.CANCELLED:
-        Payment.objects.filter(pk=earlier.pk).update(closed_at=round_.clock())
+        record_closed(payment, now=calls.clock())
     elif answer.state is not GatewayState.PAID:
         raise OutcomeUnknown(f"cancel_answered_{answer.state.value}")
     return answer
 
 
 def _charge(round_: _Round) -> GatewayPayment:
-    payment, gateway = round_.payment, round_.gateway
+    payment, calls = round_.payment, round_.calls
     fault_point("settlement.before_gateway")
     if payment.gateway_payment_id:
-        answer = _retrieve(round_)
+        answer = calls.retrieve(payment)
     else:
-        opened = _call(
-            round_,
-            payment,
-            PaymentAttempt.Step.OPEN,
-            payment.open_key,
-            lambda: gateway.open(
-                order_number=payment.order.number,
-                amount_minor=payment.amount_minor,
-                currency=payment.currency,
-                payment_method=payment.payment_method,
-                idempotency_key=payment.open_key,
-            ),
-        )
+        opened = calls.open(payment)
         fault_point("settlement.opened")
         # Ours is the id only if none was stored: a second worker's payment stays unconfirmed.
         stored = Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(
             gateway_payment_id=opened.id
         )
         payment.refresh_from_db()
-        answer = opened if stored else _retrieve(round_)
+        answer = opened if stored else calls.retrieve(payment)
     if answer.state is GatewayState.OPEN:
-        answer = _call(
-            round_,
-            payment,
-            PaymentAttempt.Step.CONFIRM,
-            payment.confirm_key,
-            lambda: gateway.confirm(
-                payment.gateway_payment_id, idempotency_key=payment.confirm_key
-            ),
-        )
+        answer = calls.confirm(payment)
         fault_point("settlement.charged")
     return answer
 
 
-def _retrieve(round_: _Round) -> GatewayPayment:
-    payment = round_.payment
-    return _call(
-        round_,
-        payment,
-        PaymentAttempt.Step.RETRIEVE,
-        "",
-        lambda: round_.gateway.retrieve(payment.gateway_payment_id),
-    )
-
-
-def _call(
-    round_: _Round,
-    payment: Payment,
-    step: PaymentAttempt.Step,
-    key: str,
-    ask: Callable[[], GatewayPayment],
-) -> GatewayPayment:
-    """One call to the gateway: written down, made outside of any transaction, written down."""
-    if connection.in_atomic_block:
-        raise TransactionManagementError("The gateway must not be called inside a transaction.")
-    if round_.clock() >= round_.deadline:
-        raise NotExecuted("deadline")
-    attempt = PaymentAttempt.objects.create(
-        payment=payment, step=step, idempotency_key=key, started_at=round_.clock()
-    )
-    finished = PaymentAttempt.objects.filter(pk=attempt.pk)
-    try:
-        answer = ask()
-    except GatewayError as error:
-        finished.update(
-            finished_at=round_.clock(), outcome=type(error).__name__, code=error.code[:80]
-        )
-        raise
-    finished.update(
-        finished_at=round_.clock(), outcome=answer.state.value, code=answer.decline_code[:80]
-    )
-    return answer
-
-
 def _record(round_: _Round, answer: GatewayPayment) -> Settled:
+    payment, now = round_.payment, round_.now
+    settled = Settled.LATER
     match answer.state:
         case GatewayState.PAID:
-            return _record_success(round_, answer)
+            if not record_success(payment, answer, now=now) and _is_still_ours(round_):
+                return _put_off(round_, GatewayMisconfigured("amount_differs"))
+            settled = Settled.PAID
         case GatewayState.DECLINED:
-            return _record_decline(round_, answer.decline_code)
+            record_decline(payment, answer.decline_code, now=now)
+            settled = Settled.DECLINED
         case GatewayState.CANCELLED:
-            return _record_decline(round_, "cancelled", PaymentStatus.CANCELLED)
+            record_decline(payment, "cancelled", now=now, status=PaymentStatus.CANCELLED)
+            settled = Settled.DECLINED
         case GatewayState.NEEDS_ACTION:
-            return _record_needs_action(round_, answer)
+            record_needs_action(payment, answer.action_url, now=now)
+            settled = Settled.NEEDS_ACTION
         case GatewayState.PROCESSING | GatewayState.OPEN:
             return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown(answer.state.value))
-
-
-def _record_success(round_: _Round, answer: GatewayPayment) -> Settled:
-    payment = round_.payment
-    if (answer.amount_minor, answer.currency) != (payment.amount_minor, payment.currency):
-        logger.error(
-            "The gateway charged another amount than was asked; a person must look",
-            extra={"order": answer.order_number, "payment": payment.gateway_payment_id},
-        )
-        return _put_off(round_, GatewayMisconfigured("amount_differs"))
-    with transaction.atomic():
-        if _move(payment, PaymentStatus.PAID, round_.clock()):
-            _move_order(payment, OrderStatus.PAID, "Payment succeeded", round_.clock())
     fault_point("settlement.committed")
-    return Settled.PAID
+    return settled
 
 
-def _record_late_success(round_: _Round, earlier: Payment, answer: GatewayPayment) -> Settled:
-    """The card of an earlier round was charged after all: it pays, this round is never opened."""
-    with transaction.atomic():
-        _move(round_.payment, PaymentStatus.CANCELLED, round_.clock())
-        if _move(earlier, PaymentStatus.PAID, round_.clock()):
-            _move_order(earlier, OrderStatus.PAID, "An earlier card was charged", round_.clock())
-    return Settled.PAID
-
-
-def _record_decline(
-    round_: _Round, code: str, status: PaymentStatus = PaymentStatus.DECLINED
-) -> Settled:
-    payment = round_.payment
-    with transaction.atomic():
-        if _move(payment, status, round_.clock(), decline_code=code[:60]):
-            _move_order(
-                payment,
-                OrderStatus.PAYMENT_FAILED,
-                f"Payment not made ({code}); nothing was charged",
-                round_.clock(),
-            )
-    fault_point("settlement.committed")
-    return Settled.DECLINED
-
-
-def _record_needs_action(round_: _Round, answer: GatewayPayment) -> Settled:
-    payment = round_.payment
-    with transaction.atomic():
-        if _move(payment, PaymentStatus.NEEDS_ACTION, None, action_url=answer.action_url):
-            transition(
-                payment.order_id,
-                OrderStatus.ACTION_REQUIRED,
-                reason="The bank asks the customer to approve the payment",
-                now=round_.clock(),
-            )
-    return Settled.NEEDS_ACTION
+def _is_still_ours(round_: _Round) -> bool:
+    return Payment.objects.filter(
+        pk=round_.payment.pk, lease_token=round_.lease_token, status__in=LIVE
+    ).exists()
 
 
 def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Settled:
     """No outcome yet: an outbox message asks again, ever more slowly, under the same keys."""
     payment = round_.payment
-    pause = min(timedelta(seconds=2 ** min(payment.tries, 12)), LONGEST_PAUSE)
-    pause *= random.uniform(0.5, 1)  # noqa: S311 - jitter, so that orders do not come back at once
-    if isinstance(error, NotExecuted) and error.retry_after_seconds is not None:
-        pause = min(max(pause, timedelta(seconds=error.retry_after_seconds)), LONGEST_PAUSE)
+    pause = pause_after(error, payment.tries)
     logger.info(
         "No outcome yet, will ask the gateway again",
         extra={
@@ -339,6 +243,8 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Se
             "pause_seconds": round(pause.total_seconds(), 1),
         },
     )
+    if status is PaymentStatus.UNKNOWN and round_.now - payment.created_at >= UNKNOWN_AT_MOST:
+        put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
     return _ask_again(round_, status, pause=pause, tries=payment.tries + 1)
 
 
@@ -348,9 +254,8 @@ def _put_off(round_: _Round, error: GatewayMisconfigured) -> Settled:
         "The gateway refuses this shop, not the customer; a person must act",
         extra={"order": payment.order.number, "reason": error.code},
     )
-    return _ask_again(
-        round_, PaymentStatus.PROCESSING, pause=MISCONFIGURED_PAUSE, tries=payment.tries
-    )
+    pause = pause_after(error, payment.tries)
+    return _ask_again(round_, PaymentStatus.PROCESSING, pause=pause, tries=payment.tries)
 
 
 def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries: int) -> Settled:
@@ -360,26 +265,6 @@ def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries
             pk=payment.pk, lease_token=round_.lease_token, status__in=LIVE
         ).update(status=status, tries=tries, lease_token=None, lease_until=None)
         if still_ours:  # otherwise whoever took over also cares for what comes next
-            OutboxMessage.objects.create(
-                order_id=payment.order_id,
-                kind=OutboxMessage.Kind.SETTLE_PAYMENT,
-                available_at=round_.clock() + pause,
-            )
+            kind = OutboxMessage.Kind.SETTLE_PAYMENT
+            ask_later(payment.order_id, kind, pause=pause, now=round_.now)
     return Settled.LATER
-
-
-def _move(payment: Payment, to: PaymentStatus, settled_at: datetime | None, **changes: str) -> bool:
-    """The guarded UPDATE of a payment. False: another worker or a webhook has been here first."""
-    return bool(
-        Payment.objects.filter(pk=payment.pk, status__in=sources_of(to)).update(
-            status=to, settled_at=settled_at, lease_token=None, lease_until=None, **changes
-        )
-    )
-
-
-def _move_order(payment: Payment, to: OrderStatus, reason: str, now: datetime) -> None:
-    if not transition(payment.order_id, to, reason=reason, now=now):
-        logger.error(
-            "A payment's outcome does not fit its order; a person must look",
-            extra={"order": payment.order.number, "outcome": to.value},
-        )

@@ -13,6 +13,20 @@ class PaymentStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class RefundStatus(models.TextChoices):
+    PREPARED = "prepared", "Prepared, a person must agree"
+    REQUESTED = "requested", "Asked for"
+    PENDING = "pending", "On its way"
+    SUCCEEDED = "succeeded", "Sent back"
+    FAILED = "failed", "Not sent back"
+
+
+# The worker still owes these an outcome.
+UNSETTLED_REFUNDS = [RefundStatus.REQUESTED, RefundStatus.PENDING]
+
+# These take part of what was charged; nobody else can have it.
+COUNTED_REFUNDS = [RefundStatus.PREPARED, *UNSETTLED_REFUNDS, RefundStatus.SUCCEEDED]
+
 _LIVE = frozenset(
     {
         PaymentStatus.PENDING,
@@ -32,7 +46,8 @@ TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     # A decline is final for this card. Should the gateway say otherwise later, it is believed.
     PaymentStatus.DECLINED: frozenset({PaymentStatus.PAID}),
     PaymentStatus.PAID: frozenset(),
-    PaymentStatus.CANCELLED: frozenset(),
+    # Cancelled here while the gateway charged: it is believed, and a person is asked.
+    PaymentStatus.CANCELLED: frozenset({PaymentStatus.PAID}),
 }
 
 LIVE = sorted(_LIVE)

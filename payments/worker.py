@@ -22,7 +22,9 @@ from checkout.orders.faultpoints import fault_point
 from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import OutboxMessage
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
+from payments.checking import cancel_order, check_order
 from payments.gateways.base import Gateway
+from payments.refund_settlement import settle_refunds
 from payments.settlement import Settled, UnknownOrder, settle_order
 
 logger = logging.getLogger(__name__)
@@ -40,6 +42,13 @@ DELETE_WAIT_SECONDS = 0.02
 FINISH_SECONDS = 60
 
 PAUSE_SECONDS = 1.0
+
+HANDLERS: dict[str, Callable[..., Settled]] = {
+    OutboxMessage.Kind.SETTLE_PAYMENT: settle_order,
+    OutboxMessage.Kind.CHECK_PAYMENT: check_order,
+    OutboxMessage.Kind.REFUND: settle_refunds,
+    OutboxMessage.Kind.CANCEL_ORDER: cancel_order,
+}
 
 
 class Verdict(Enum):
@@ -80,9 +89,10 @@ def handle(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
 
 
 def _dispatch(content: OrderMessage, gateway: Gateway) -> Settled:
-    if content.kind != OutboxMessage.Kind.SETTLE_PAYMENT:
+    act = HANDLERS.get(content.kind)
+    if act is None:
         raise PoisonMessage("unknown kind")
-    return settle_order(content.order_number, gateway, clock=timezone.now)
+    return act(content.order_number, gateway, clock=timezone.now)
 
 
 @dataclass

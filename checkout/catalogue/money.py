@@ -9,3 +9,11 @@ def money(amount_minor: int, currency: str) -> Money:
     """`money(1250, "EUR")` is €12.50; `money(1250, "JPY")` is ¥1,250."""
     unit = get_currency(currency)
     return Money(Decimal(amount_minor) / unit.sub_unit, unit)
+
+
+def minor_units(amount: Decimal, currency: str) -> int:
+    """`minor_units(Decimal("12.50"), "EUR")` is 1250. ValueError when there is no such coin."""
+    units = amount * get_currency(currency).sub_unit
+    if units != units.to_integral_value():
+        raise ValueError(f"{currency} has no coins that small.")
+    return int(units)

@@ -1,4 +1,4 @@
-"""Stock goes down when an order is placed and never below zero."""
+"""Stock goes down when an order is placed, never below zero, and up when one is cancelled."""
 
 from collections.abc import Mapping
 
@@ -44,3 +44,24 @@ def reserve_stock(quantities: Mapping[int, int]) -> None:
         reserved = {product_id for (product_id,) in cursor.fetchall()}
     if short := quantities.keys() - reserved:
         raise OutOfStock(set(short))
+
+
+# Takes and gives back lock in the same order.
+RELEASE = """
+    WITH given_back AS (
+        SELECT * FROM unnest(%s::bigint[], %s::int[]) AS g(product_id, quantity)
+    ), locked AS (
+        SELECT p.id, g.quantity
+        FROM catalogue_product p JOIN given_back g ON g.product_id = p.id
+        ORDER BY p.sku
+        FOR UPDATE OF p
+    )
+    UPDATE catalogue_product p SET stock = p.stock + l.quantity FROM locked l WHERE p.id = l.id
+"""
+
+
+def release_stock(quantities: Mapping[int, int]) -> None:
+    """Put `{product id: quantity}` back. Call it inside the transaction that cancels the order:
+    that transition happens once, and so does this."""
+    with connection.cursor() as cursor:
+        cursor.execute(RELEASE, [list(quantities.keys()), list(quantities.values())])

@@ -44,6 +44,13 @@ class Order(models.Model):
     placed_at = models.DateTimeField()
     # When the sweep looks whether this order was forgotten. Empty: nobody owes it anything.
     sweep_at = models.DateTimeField(null=True, blank=True)
+    # When an order that waits for its customer is given up. Empty: it does not wait for them.
+    expires_at = models.DateTimeField(null=True, blank=True)
+    # Where the customer approves the payment (3-D Secure), while their bank asks for it.
+    action_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
+    refunded_minor = models.PositiveBigIntegerField(default=0, db_default=0)
+    # Why no program can go on from here. Empty: nobody need look.
+    needs_person = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     class Meta:
         ordering = ["-id"]
@@ -67,6 +74,16 @@ class Order(models.Model):
                 name="orders_order_sweep_idx",
             ),
             models.Index(models.functions.Upper("email"), name="orders_order_email_idx"),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(expires_at__isnull=False),
+                name="orders_order_expiry_idx",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=~models.Q(needs_person=""),
+                name="orders_order_needs_person_idx",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -75,6 +92,10 @@ class Order(models.Model):
     @property
     def total(self) -> Money:
         return money(self.total_minor, self.currency)
+
+    @property
+    def refunded(self) -> Money:
+        return money(self.refunded_minor, self.currency)
 
 
 class OrderLine(models.Model):
@@ -116,6 +137,7 @@ class OrderEvent(models.Model):
         RESUBMITTED = "resubmitted", "Same purchase sent again"
         RESUBMITTED_CHANGED = "resubmitted_changed", "Same purchase sent again, with changes"
         SWEPT = "swept", "Found waiting too long, published again"
+        NOTE = "note", "Noted"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="events")
     kind = models.CharField(max_length=20, choices=Kind)
@@ -136,6 +158,9 @@ class OutboxMessage(models.Model):
 
     class Kind(models.TextChoices):
         SETTLE_PAYMENT = "settle_payment", "Settle the payment"
+        CHECK_PAYMENT = "check_payment", "Ask the gateway about all its payments"
+        REFUND = "refund", "Send money back"
+        CANCEL_ORDER = "cancel_order", "Cancel it, unless it is paid"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="outbox_messages")
     kind = models.CharField(max_length=30, choices=Kind)

@@ -1,4 +1,4 @@
-"""From the outbox to the queue, and the sweep that finds what was forgotten on the way.
+"""From the outbox to the queue.
 
 Claim and commit, send, record: the database is never locked while SQS is asked. A publisher that
 dies in between leaves a claim that runs out; the message is then sent again under the same
@@ -8,17 +8,14 @@ deduplication id, and whatever gets through twice meets an idempotent worker.
 import logging
 from datetime import datetime, timedelta
 
-from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from checkout.orders.faultpoints import fault_point
 from checkout.orders.messages import encode
-from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.models import OutboxMessage
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Outgoing, PaymentsQueue
-from checkout.orders.states import UNSETTLED
-from checkout.orders.transitions import next_sweep
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +26,6 @@ CLAIM = timedelta(seconds=30)
 REFUSED_PAUSE = timedelta(seconds=1)
 
 CLAIM_AT_MOST = 100
-SWEEP_AT_MOST = 500
 
 
 def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
@@ -75,49 +71,6 @@ def claim(*, now: datetime) -> list[OutboxMessage]:
             claimed_until=Now() + CLAIM
         )
     return messages
-
-
-def sweep(*, now: datetime) -> int:
-    """Publish again what should have moved and has not; how many orders that were.
-
-    SQS may have lost its message, or a person purged the queue. The order itself knows when it
-    must be looked at, so everything can be rebuilt from the database at any time.
-    """
-    with transaction.atomic():
-        forgotten = list(
-            Order.objects.select_for_update(skip_locked=True)
-            .filter(status__in=UNSETTLED, sweep_at__lte=now)
-            .order_by("sweep_at")
-            .values_list("pk", flat=True)[:SWEEP_AT_MOST]
-        )
-        Order.objects.filter(pk__in=forgotten).update(sweep_at=next_sweep(now))
-        return sum(republish(order_id, now=now) for order_id in forgotten)
-
-
-def republish(order_id: int, *, now: datetime) -> bool:
-    """A new generation of the order's last message; False where one is still waiting to go out."""
-    messages = OutboxMessage.objects.filter(order_id=order_id)
-    if messages.filter(published_at__isnull=True).exists():
-        return False
-    latest = messages.order_by("-id").first()
-    if latest is None:
-        OutboxMessage.objects.create(
-            order_id=order_id, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
-        )
-    else:
-        OutboxMessage.objects.filter(pk=latest.pk).update(
-            generation=F("generation") + 1,
-            available_at=now,
-            published_at=None,
-            claimed_until=None,
-        )
-    OrderEvent.objects.create(
-        order_id=order_id,
-        kind=OrderEvent.Kind.SWEPT,
-        reason=f"No outcome after {settings.SWEEP_AFTER_SECONDS:g} s, published again",
-        created_at=now,
-    )
-    return True
 
 
 def _outgoing(message: OutboxMessage) -> Outgoing:

@@ -1,43 +1,54 @@
-"""Paying again for an order whose payment was declined."""
+"""Paying for an order with another card, after a decline or instead of the bank's question."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import F
 
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.states import OrderStatus
-from checkout.orders.transitions import next_sweep, record_transition
+from checkout.orders.states import EXPIRING, OrderStatus
+from checkout.orders.sweeping import ask_again
+from checkout.orders.transitions import transition
+
+# However often the customer's return is reloaded, the gateway is asked no more often than this.
+RETURN_PAUSE = timedelta(seconds=10)
 
 
 def pay_again(
     order: Order, *, payment_method: str, failed_round: int | None, now: datetime
 ) -> bool:
-    """Open a new payment round on the same order, with another card.
+    """Open a new payment round on the same order.
 
-    `failed_round` is the round whose decline the shopper was shown: a repeat of the same press
-    finds a later round and changes nothing. False when there is nothing to pay again.
+    `failed_round` is the round whose end the shopper was shown: a repeat of the same press finds a
+    later round and changes nothing. False when there is nothing to pay again. The worker closes
+    the earlier round at the gateway before it opens this one.
     """
-    declined = Order.objects.filter(pk=order.pk, status=OrderStatus.PAYMENT_FAILED)
-    if failed_round is not None:
-        declined = declined.filter(payment_round=failed_round)
     with transaction.atomic():
-        reopened = declined.update(
-            status=OrderStatus.PLACED,
-            payment_round=F("payment_round") + 1,
-            payment_method=payment_method,
-            sweep_at=next_sweep(now),
-        )
-        if not reopened:  # pressed twice, or paid meanwhile
-            return False
-        record_transition(
+        current = Order.objects.select_for_update().get(pk=order.pk)
+        if failed_round is not None and current.payment_round != failed_round:
+            return False  # pressed twice
+        reopened = transition(
             order.pk,
-            OrderStatus.PAYMENT_FAILED,
             OrderStatus.PLACED,
-            reason="The customer pays again with another method",
+            sources=EXPIRING,
+            reason="The customer pays with another method",
             now=now,
+            payment_round=current.payment_round + 1,
+            payment_method=payment_method,
         )
+        if not reopened:  # paid or cancelled meanwhile
+            return False
         OutboxMessage.objects.create(
             order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
         )
     return True
+
+
+def customer_returned(order: Order, *, now: datetime) -> bool:
+    """Back from their bank: have the gateway asked at once. The address they came by is a hint."""
+    if order.status != OrderStatus.ACTION_REQUIRED:
+        return False
+    check = OutboxMessage.Kind.CHECK_PAYMENT
+    just_asked = order.outbox_messages.filter(kind=check, available_at__gt=now - RETURN_PAUSE)
+    if just_asked.exists():
+        return False
+    return ask_again(order.pk, check, reason="The customer came back from their bank", now=now)

@@ -8,8 +8,9 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
-from checkout.orders.outbox import publish_outbox, sweep
+from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue
+from checkout.orders.sweeping import expire_unpaid, sweep
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +31,8 @@ def run(queue: PaymentsQueue, stopping: threading.Event) -> None:
                 swept = sweep(now=timezone.now())
                 if swept:
                     logger.warning("Orders were published again", extra={"count": swept})
+                if expired := expire_unpaid(now=timezone.now()):
+                    logger.info("Unpaid orders have expired", extra={"count": expired})
             published = publish_outbox(queue, now=timezone.now())
             if not healthy:
                 logger.info("Publishing works again")

@@ -24,17 +24,32 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
         }
     ),
     OrderStatus.ACTION_REQUIRED: frozenset(
-        {OrderStatus.PAID, OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED}
+        {
+            OrderStatus.PLACED,  # with another card
+            OrderStatus.PAID,
+            OrderStatus.PAYMENT_FAILED,
+            OrderStatus.CANCELLED,
+        }
     ),
-    OrderStatus.PAYMENT_FAILED: frozenset({OrderStatus.PLACED, OrderStatus.CANCELLED}),
+    OrderStatus.PAYMENT_FAILED: frozenset(
+        {
+            OrderStatus.PLACED,  # with another card
+            OrderStatus.PAID,  # the gateway said otherwise later
+            OrderStatus.CANCELLED,
+        }
+    ),
     OrderStatus.PAID: frozenset({OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED}),
     OrderStatus.PARTLY_REFUNDED: frozenset({OrderStatus.REFUNDED}),
     OrderStatus.REFUNDED: frozenset(),
-    OrderStatus.CANCELLED: frozenset(),
+    # A payment that arrives late revives the order, if its goods are still there.
+    OrderStatus.CANCELLED: frozenset({OrderStatus.PAID}),
 }
 
 # The worker still owes these an outcome, so the sweep watches over them.
 UNSETTLED = frozenset({OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED})
+
+# They wait for the customer, and not for ever.
+EXPIRING = frozenset({OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED})
 
 
 def sources_of(target: OrderStatus) -> list[OrderStatus]:

@@ -1,30 +1,51 @@
 """The one door through which an order changes its status."""
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
 from checkout.orders.models import Order, OrderEvent
-from checkout.orders.states import UNSETTLED, OrderStatus, sources_of
+from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus, sources_of
 
 
-def transition(order_id: int, to: OrderStatus, *, reason: str, now: datetime) -> bool:
+def transition(
+    order_id: int,
+    to: OrderStatus,
+    *,
+    reason: str,
+    now: datetime,
+    sources: Collection[OrderStatus] | None = None,
+    **changes: str | int,
+) -> bool:
     """Move the order, and write down why, in one transaction.
 
     False means that the order is not where such a move starts: another process was first, or the
-    order is final. That is a normal answer; the caller looks again, or leaves it.
+    order is final. That is a normal answer; the caller looks again, or leaves it. `sources` allows
+    fewer starts than the table does. `changes` are fields that change with the status.
     """
     with transaction.atomic(savepoint=False):
         for source in sources_of(to):
+            if sources is not None and source not in sources:
+                continue
             # The WHERE is the guard: of two processes only one finds the row in this status.
             moved = Order.objects.filter(pk=order_id, status=source).update(
-                status=to, sweep_at=next_sweep(now) if to in UNSETTLED else None
+                status=to, **(_follow_ups(to, now) | changes)
             )
             if moved:
                 record_transition(order_id, source, to, reason=reason, now=now)
                 return True
     return False
+
+
+def _follow_ups(to: OrderStatus, now: datetime) -> dict[str, datetime | str | int | None]:
+    expiry = timedelta(seconds=settings.UNPAID_ORDER_EXPIRES_SECONDS)
+    return {
+        "sweep_at": next_sweep(now) if to in UNSETTLED else None,
+        "expires_at": now + expiry if to in EXPIRING else None,
+        "action_url": "",
+    }
 
 
 def record_transition(
@@ -38,6 +59,24 @@ def record_transition(
         reason=reason,
         created_at=now,
     )
+
+
+def note(order_id: int, reason: str, *, now: datetime) -> None:
+    """Something that support should know of, and that does not change the status."""
+    OrderEvent.objects.create(
+        order_id=order_id, kind=OrderEvent.Kind.NOTE, reason=reason[:200], created_at=now
+    )
+
+
+def put_before_a_person(order_id: int, why: str, *, now: datetime) -> None:
+    """Say so once; the first reason stands until it is resolved."""
+    with transaction.atomic():
+        if Order.objects.filter(pk=order_id, needs_person="").update(needs_person=why):
+            note(order_id, f"A person must look: {why}", now=now)
+
+
+def resolved(order_id: int, why: str) -> None:
+    Order.objects.filter(pk=order_id, needs_person=why).update(needs_person="")
 
 
 def next_sweep(now: datetime) -> datetime:

@@ -8,11 +8,10 @@ from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from checkout.catalogue.templatetags.money import show_money
 from checkout.forms import PayAgainForm
 from checkout.order_status import status_words
 from checkout.orders.models import Order, OrderEvent
-from checkout.orders.paying import pay_again
+from checkout.orders.paying import customer_returned, pay_again
 from checkout.responses import HttpResponseSeeOther
 
 
@@ -20,6 +19,9 @@ from checkout.responses import HttpResponseSeeOther
 @require_safe
 def order_page(request: HttpRequest, reference: str) -> HttpResponse:
     order = get_object_or_404(Order, reference=reference)
+    if "redirect_status" in request.GET:  # as the bank sends the customer back
+        customer_returned(order, now=timezone.now())
+        return redirect("order", reference)
     return _show_order(request, order, PayAgainForm())
 
 
@@ -28,7 +30,7 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
 def order_status(request: HttpRequest, reference: str) -> HttpResponse:
     """For the page's script: reload when `status` is no longer the one that is shown."""
     order = get_object_or_404(Order, reference=reference)
-    words = status_words(order, show_money(order.total))
+    words = status_words(order)
     return JsonResponse({"status": order.status, "is_final": words.is_final})
 
 
@@ -57,7 +59,7 @@ def _show_order(
     context = {
         "order": order,
         "lines": order.lines.select_related("order"),
-        "words": status_words(order, show_money(order.total)),
+        "words": status_words(order),
         "form": form,
         "changed_repeat": changed_repeat.order_by("id").first(),
         "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,

@@ -35,6 +35,24 @@ class GatewayPayment:
     action_url: str = ""  # where the customer must go; set when NEEDS_ACTION
 
 
+class RefundState(Enum):
+    PENDING = "pending"  # accepted, the money is on its way back
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"  # final: the money did not go back
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayRefund:
+    """Money on its way back, as the gateway tells it."""
+
+    id: str
+    state: RefundState
+    payment_id: str
+    amount_minor: int
+    currency: str  # ISO 4217, upper case
+    refund_key: str  # the caller's own name for it, as it was given to `refund`
+
+
 class GatewayError(Exception):
     """The gateway gave no outcome. The subclass says what may be concluded from that."""
 
@@ -59,6 +77,10 @@ class PaymentMethodRefused(GatewayError):
     """The gateway will not even open a payment with this method. Definitive: nothing was opened."""
 
 
+class RefundRefused(GatewayError):
+    """The gateway will not send this money back (more than is left, for one). Definitive."""
+
+
 class GatewayMisconfigured(GatewayError):
     """The gateway refuses us, not the customer (wrong key, bad request). A person must act."""
 
@@ -81,8 +103,8 @@ class Gateway(Protocol):
     ) -> GatewayPayment:
         """Make the payment known without moving money."""
 
-    def confirm(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
-        """Charge an opened payment."""
+    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+        """Charge an opened payment. `return_url` is where a customer who must act comes back to."""
 
     def retrieve(self, payment_id: str) -> GatewayPayment:
         """Ask how a payment stands."""
@@ -90,5 +112,17 @@ class Gateway(Protocol):
     def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
         """Make sure a payment can never be charged; answers PAID when it already was."""
 
+    def refund(
+        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+    ) -> GatewayRefund:
+        """Send part or all of a charge back. `refund_key` is kept with it at the gateway, so that
+        it can be found again by `refunds_of` when its answer was lost."""
+
+    def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
+        """All refunds of a payment, newest first."""
+
     def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
         """Every payment opened at or after `since`, newest first."""
+
+    def list_refunds_since(self, since: datetime) -> Iterator[GatewayRefund]:
+        """Every refund made at or after `since`, newest first."""

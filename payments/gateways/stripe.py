@@ -11,6 +11,7 @@ from typing import Self
 import requests
 import stripe
 from django.conf import settings
+from stripe.params import PaymentIntentConfirmParams
 from urllib3.exceptions import NewConnectionError
 
 from payments.gateways.base import (
@@ -100,9 +101,10 @@ class StripeGateway:
             raise _conclusion(error) from None
         return _payment(intent)
 
-    def confirm(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+        params: PaymentIntentConfirmParams = {"return_url": return_url} if return_url else {}
         try:
-            intent = self._intents.confirm(payment_id, {}, {"idempotency_key": idempotency_key})
+            intent = self._intents.confirm(payment_id, params, {"idempotency_key": idempotency_key})
         except stripe.StripeError as error:
             return _payment_told_by(error)
         return _payment(intent)

@@ -10,7 +10,7 @@ from django.utils import timezone
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
-from checkout.orders.states import TRANSITIONS, UNSETTLED, OrderStatus
+from checkout.orders.states import EXPIRING, TRANSITIONS, UNSETTLED, OrderStatus
 from checkout.orders.transitions import transition
 from tests.orders.factories import placed_order
 
@@ -119,8 +119,10 @@ def test_late_press_for_an_earlier_decline_changes_nothing(shelf: list[Product])
     assert (order.status, order.payment_round) == (OrderStatus.PAYMENT_FAILED, 2)
 
 
-@pytest.mark.parametrize("status", [s for s in OrderStatus if s != OrderStatus.PAYMENT_FAILED])
-def test_only_a_declined_order_is_paid_again(shelf: list[Product], status: OrderStatus) -> None:
+@pytest.mark.parametrize("status", [s for s in OrderStatus if s not in EXPIRING])
+def test_only_an_order_that_waits_for_its_customer_is_paid_again(
+    shelf: list[Product], status: OrderStatus
+) -> None:
     order = order_in(status, shelf)
 
     assert not pay_again(order, payment_method="pm_x", failed_round=None, now=timezone.now())

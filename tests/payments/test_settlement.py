@@ -29,10 +29,11 @@ from payments.gateways.base import (
     OutcomeUnknown,
 )
 from payments.gateways.stripe import StripeGateway
-from payments.models import Payment, PaymentAttempt
+from payments.models import Payment, PaymentAttempt, Refund
+from payments.outcomes import OVERCHARGED, WRONG_AMOUNT
 from payments.sandbox.server import SandboxServer
 from payments.settlement import Settled, UnknownOrder, settle_order
-from payments.states import PaymentStatus
+from payments.states import PaymentStatus, RefundStatus
 from tests.faults.gateway import FaultyGateway, raising
 from tests.orders.factories import placed_order
 from tests.till import Till
@@ -381,7 +382,9 @@ def test_overtaken_worker_with_an_old_answer_does_not_undo_the_outcome(
     order: Order, faulty: FaultyGateway, till: Till
 ) -> None:
     class WithOldAnswer(FaultyGateway):
-        def confirm(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+        def confirm(
+            self, payment_id: str, *, return_url: str, idempotency_key: str
+        ) -> GatewayPayment:
             lease_runs_out()
             till.settle(order)
             answer = self.inner.retrieve(payment_id)
@@ -465,19 +468,42 @@ def test_no_call_is_begun_after_the_deadline(
     assert_paid_once(order, till)
 
 
-def test_charge_of_another_amount_is_put_before_a_person(
+class Charging(FaultyGateway):
+    """Charges another amount than it was asked for, or says so."""
+
+    by: int = 0
+
+    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+        answer = super().confirm(payment_id, return_url=return_url, idempotency_key=idempotency_key)
+        return replace(answer, amount_minor=answer.amount_minor + self.by)
+
+
+def test_charge_of_too_little_is_put_before_a_person(
     order: Order, faulty: FaultyGateway, caplog: pytest.LogCaptureFixture
 ) -> None:
-    class Overcharging(FaultyGateway):
-        def confirm(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
-            answer = super().confirm(payment_id, idempotency_key=idempotency_key)
-            return replace(answer, amount_minor=answer.amount_minor + 1)
+    less = Charging(faulty.inner)
+    less.by = -1
 
-    settle(order, Overcharging(faulty.inner))
+    settle(order, less)
 
     order.refresh_from_db()
     assert order.status == OrderStatus.PLACED
+    assert order.needs_person == WRONG_AMOUNT
     assert any("another amount" in record.getMessage() for record in caplog.records)
+
+
+def test_charge_of_too_much_pays_and_prepares_the_refund_of_the_difference(
+    order: Order, faulty: FaultyGateway
+) -> None:
+    more = Charging(faulty.inner)
+    more.by = 7
+
+    settle(order, more)
+
+    order.refresh_from_db()
+    assert (order.status, order.needs_person) == (OrderStatus.PAID, OVERCHARGED)
+    refund = Refund.objects.get()
+    assert (refund.amount_minor, refund.status) == (7, RefundStatus.PREPARED)
 
 
 def test_number_of_no_order_settles_nothing(shelf: list[Product], gateway: StripeGateway) -> None:
@@ -492,7 +518,7 @@ def test_outcome_event_and_payment_are_one_transaction(
         raise ProcessDied
 
     with monkeypatch.context() as patch:
-        patch.setattr("payments.settlement._move_order", die)
+        patch.setattr("payments.outcomes.move_order", die)
         with pytest.raises(ProcessDied):
             settle(order, gateway)
     assert Payment.objects.get().status == PaymentStatus.PROCESSING

@@ -15,7 +15,7 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.messages import VERSION
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import Incoming, Outgoing, PaymentsQueue, sqs_client
 from checkout.orders.queue_setup import dead_letter_queue_name
@@ -155,7 +155,7 @@ def test_fault_of_the_database_puts_the_message_back(
     def fail(*args: object, **fields: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(worker, "settle_order", fail)
+    monkeypatch.setitem(worker.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail)
 
     assert handle(about(order), gateway) == (Verdict.PUT_BACK, worker.FAILED_SECONDS)
 

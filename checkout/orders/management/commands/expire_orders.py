@@ -1,0 +1,26 @@
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from checkout.orders.sweeping import expire_unpaid
+
+
+class Command(BaseCommand):
+    help = (
+        "Have the worker cancel the orders whose customers gave up paying "
+        "(UNPAID_ORDER_EXPIRES_SECONDS). The publisher does so each minute; this does it now."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        expired = 0
+        while asked := expire_unpaid(now=timezone.now()):
+            expired += asked
+        if options["json"]:
+            self.stdout.write(json.dumps({"expired": expired}))
+        else:
+            self.stdout.write(f"{expired} unpaid orders are handed to the worker.")

@@ -1,0 +1,91 @@
+"""Orders that should have moved and have not: asked about again, or given up.
+
+Nothing here talks to SQS or the gateway; what is decided goes out through the outbox.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+
+from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.states import UNSETTLED
+from checkout.orders.transitions import next_sweep
+
+EXPIRE_AGAIN = timedelta(hours=1)
+
+AT_MOST = 500
+
+
+def sweep(*, now: datetime) -> int:
+    """Publish again what should have moved and has not; how many orders that were.
+
+    SQS may have lost its message, or a person purged the queue. The order itself knows when it
+    must be looked at, so everything can be rebuilt from the database at any time.
+    """
+    with transaction.atomic():
+        forgotten = list(
+            Order.objects.select_for_update(skip_locked=True)
+            .filter(sweep_at__lte=now)
+            .order_by("sweep_at")
+            .values_list("pk", "status")[:AT_MOST]
+        )
+        Order.objects.filter(pk__in=[pk for pk, _ in forgotten]).update(sweep_at=next_sweep(now))
+        return sum(
+            ask_again(
+                order_id,
+                OutboxMessage.Kind.SETTLE_PAYMENT
+                if status in UNSETTLED
+                else OutboxMessage.Kind.CHECK_PAYMENT,
+                reason=f"No outcome after {settings.SWEEP_AFTER_SECONDS:g} s, published again",
+                now=now,
+            )
+            for order_id, status in forgotten
+        )
+
+
+def expire_unpaid(*, now: datetime) -> int:
+    """Have the worker cancel what its customers gave up; how many orders that were.
+
+    Nothing is cancelled here: only the worker can make sure first, at the gateway, that the
+    payment can never succeed.
+    """
+    with transaction.atomic():
+        expired = list(
+            Order.objects.select_for_update(skip_locked=True)
+            .filter(expires_at__lte=now)
+            .order_by("expires_at")
+            .values_list("pk", flat=True)[:AT_MOST]
+        )
+        # Should this message be lost, the next one goes out an hour from now.
+        Order.objects.filter(pk__in=expired).update(expires_at=now + EXPIRE_AGAIN)
+        for order_id in expired:
+            ask_again(
+                order_id,
+                OutboxMessage.Kind.CANCEL_ORDER,
+                reason="Not paid in time, to be cancelled",
+                now=now,
+            )
+    return len(expired)
+
+
+def ask_again(order_id: int, kind: OutboxMessage.Kind, *, reason: str, now: datetime) -> bool:
+    """A new generation of the order's last message of a kind; False where one waits to go out."""
+    messages = OutboxMessage.objects.filter(order_id=order_id, kind=kind)
+    if messages.filter(published_at__isnull=True).exists():
+        return False
+    latest = messages.order_by("-id").first()
+    if latest is None:
+        OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=now)
+    else:
+        OutboxMessage.objects.filter(pk=latest.pk).update(
+            generation=F("generation") + 1,
+            available_at=now,
+            published_at=None,
+            claimed_until=None,
+        )
+    OrderEvent.objects.create(
+        order_id=order_id, kind=OrderEvent.Kind.SWEPT, reason=reason, created_at=now
+    )
+    return True

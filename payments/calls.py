@@ -1,0 +1,126 @@
+"""Calls to the gateway: each written down before it is made and after it was answered.
+
+A call is made with no transaction open, and every repetition of it goes out under the same key.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Self
+
+from django.db import connection
+from django.db.transaction import TransactionManagementError
+
+from payments.gateways.base import (
+    Gateway,
+    GatewayError,
+    GatewayPayment,
+    GatewayRefund,
+    NotExecuted,
+)
+from payments.models import Payment, PaymentAttempt, Refund
+
+Clock = Callable[[], datetime]
+Step = PaymentAttempt.Step
+
+# No call is begun later than this after the first; with the lease it bounds one settlement.
+DEADLINE = timedelta(seconds=60)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calls:
+    """What one message may ask of the gateway, within one deadline."""
+
+    gateway: Gateway
+    clock: Clock
+    deadline: datetime
+
+    @classmethod
+    def begin(cls, gateway: Gateway, clock: Clock) -> Self:
+        return cls(gateway=gateway, clock=clock, deadline=clock() + DEADLINE)
+
+    def open(self, payment: Payment) -> GatewayPayment:
+        with _Attempt(self, payment, Step.OPEN, payment.open_key) as attempt:
+            answer = self.gateway.open(
+                order_number=payment.order.number,
+                amount_minor=payment.amount_minor,
+                currency=payment.currency,
+                payment_method=payment.payment_method,
+                idempotency_key=payment.open_key,
+            )
+            return attempt.told(answer)
+
+    def confirm(self, payment: Payment) -> GatewayPayment:
+        with _Attempt(self, payment, Step.CONFIRM, payment.confirm_key) as attempt:
+            answer = self.gateway.confirm(
+                payment.gateway_payment_id,
+                return_url=payment.return_url,
+                idempotency_key=payment.confirm_key,
+            )
+            return attempt.told(answer)
+
+    def retrieve(self, payment: Payment) -> GatewayPayment:
+        with _Attempt(self, payment, Step.RETRIEVE) as attempt:
+            return attempt.told(self.gateway.retrieve(payment.gateway_payment_id))
+
+    def cancel(self, payment: Payment) -> GatewayPayment:
+        with _Attempt(self, payment, Step.CANCEL, payment.cancel_key) as attempt:
+            answer = self.gateway.cancel(
+                payment.gateway_payment_id, idempotency_key=payment.cancel_key
+            )
+            return attempt.told(answer)
+
+    def refund(self, refund: Refund) -> GatewayRefund:
+        with _Attempt(self, refund.payment, Step.REFUND, refund.key) as attempt:
+            answer = self.gateway.refund(
+                refund.payment.gateway_payment_id,
+                amount_minor=refund.amount_minor,
+                refund_key=refund.key,
+                idempotency_key=refund.key,
+            )
+            attempt.outcome = answer.state.value
+            return answer
+
+    def refunds_of(self, payment: Payment) -> list[GatewayRefund]:
+        with _Attempt(self, payment, Step.REFUNDS) as attempt:
+            refunds = self.gateway.refunds_of(payment.gateway_payment_id)
+            attempt.outcome = f"{len(refunds)} found"
+            return refunds
+
+
+class _Attempt:
+    """One call's row. Stays without an end when the process dies in between."""
+
+    def __init__(self, calls: Calls, payment: Payment, step: Step, key: str = "") -> None:
+        self._calls = calls
+        self._payment = payment
+        self._step = step
+        self._key = key
+        self.outcome = ""
+        self.code = ""
+
+    def told(self, answer: GatewayPayment) -> GatewayPayment:
+        self.outcome, self.code = answer.state.value, answer.decline_code
+        return answer
+
+    def __enter__(self) -> Self:
+        if connection.in_atomic_block:
+            raise TransactionManagementError("The gateway must not be called inside a transaction.")
+        if self._calls.clock() >= self._calls.deadline:
+            raise NotExecuted("deadline")
+        self._row = PaymentAttempt.objects.create(
+            payment=self._payment,
+            step=self._step,
+            idempotency_key=self._key,
+            started_at=self._calls.clock(),
+        )
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
+        if isinstance(error, GatewayError):
+            self.outcome, self.code = type(error).__name__, error.code
+        elif error is not None:
+            return  # nothing is known of it
+        PaymentAttempt.objects.filter(pk=self._row.pk).update(
+            finished_at=self._calls.clock(), outcome=self.outcome, code=self.code[:80]
+        )

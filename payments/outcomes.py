@@ -1,0 +1,139 @@
+"""What the gateway said, as it becomes true here: payment, order, event and follow-up at once.
+
+The worker's own calls, a webhook's hint, a customer's return and reconciliation all end here.
+"""
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+
+from checkout.orders.cancelling import revive
+from checkout.orders.models import Order
+from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import put_before_a_person, resolved, transition
+from payments.gateways.base import GatewayPayment
+from payments.models import Payment, Refund
+from payments.states import PaymentStatus, RefundStatus, sources_of
+
+logger = logging.getLogger(__name__)
+
+# Why a person is asked. Stored with the order, shown to support, told by audit_orders.
+UNKNOWN_TOO_LONG = "The gateway has not said for 20 hours whether it charged"
+CHARGED_TWICE = "Charged a second time; a refund is prepared"
+PAID_AFTER_CANCELLATION = "Paid after it was cancelled, and sold out; a refund is prepared"
+OVERCHARGED = "Charged more than it cost; a refund of the difference is prepared"
+WRONG_AMOUNT = "The gateway charged less than it cost, or another currency"
+
+SURPLUS_REASONS = (CHARGED_TWICE, PAID_AFTER_CANCELLATION, OVERCHARGED)
+
+
+def record_success(
+    payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = "Payment succeeded"
+) -> bool:
+    """The gateway charged. False if that was known, or must not be taken for the order's price."""
+    if answer.currency != payment.currency or answer.amount_minor < payment.amount_minor:
+        logger.error(
+            "The gateway charged another amount than was asked; a person must look",
+            extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
+        )
+        put_before_a_person(payment.order_id, WRONG_AMOUNT, now=now)
+        return False
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(pk=payment.order_id)
+        if not move_payment(payment, PaymentStatus.PAID, now, charged_minor=answer.amount_minor):
+            return False  # recorded before, by another worker or a webhook
+        resolved(order.pk, UNKNOWN_TOO_LONG)
+        price_is_paid = order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).exclude(
+            pk=payment.pk
+        )
+        if price_is_paid.exists():
+            _record_surplus(payment, CHARGED_TWICE, now=now)
+        elif order.status == OrderStatus.CANCELLED:
+            if not revive(order, reason=f"{reason}, after it was cancelled", now=now):
+                _record_surplus(payment, PAID_AFTER_CANCELLATION, now=now)
+        else:
+            move_order(payment, OrderStatus.PAID, reason, now=now)
+            _close_the_round_under_way(order, payment, now=now)
+        over = answer.amount_minor - payment.amount_minor
+        if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
+            prepare_refund(payment, over, OVERCHARGED, now=now)
+    return True
+
+
+def record_decline(
+    payment: Payment,
+    code: str,
+    *,
+    now: datetime,
+    status: PaymentStatus = PaymentStatus.DECLINED,
+) -> None:
+    with transaction.atomic():
+        if move_payment(payment, status, now, decline_code=code[:60]):
+            resolved(payment.order_id, UNKNOWN_TOO_LONG)
+            reason = f"Payment not made ({code}); nothing was charged"
+            move_order(payment, OrderStatus.PAYMENT_FAILED, reason, now=now)
+
+
+def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> None:
+    with transaction.atomic():
+        if move_payment(payment, PaymentStatus.NEEDS_ACTION, None, action_url=action_url[:600]):
+            resolved(payment.order_id, UNKNOWN_TOO_LONG)
+            transition(
+                payment.order_id,
+                OrderStatus.ACTION_REQUIRED,
+                reason="The bank asks the customer to approve the payment",
+                now=now,
+                action_url=action_url,
+            )
+
+
+def record_closed(payment: Payment, *, now: datetime) -> None:
+    """The gateway will never charge it any more."""
+    move_payment(payment, PaymentStatus.CANCELLED, now)
+    Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
+
+
+def move_payment(
+    payment: Payment, to: PaymentStatus, settled_at: datetime | None, **changes: str | int
+) -> bool:
+    """The guarded UPDATE of a payment. False: another worker or a webhook has been here first."""
+    return bool(
+        Payment.objects.filter(pk=payment.pk, status__in=sources_of(to)).update(
+            status=to, settled_at=settled_at, lease_token=None, lease_until=None, **changes
+        )
+    )
+
+
+def move_order(payment: Payment, to: OrderStatus, reason: str, *, now: datetime) -> None:
+    if not transition(payment.order_id, to, reason=reason, now=now):
+        logger.error(
+            "A payment's outcome does not fit its order; a person must look",
+            extra={"order": payment.order.number, "outcome": to.value},
+        )
+
+
+def prepare_refund(payment: Payment, amount_minor: int, why: str, *, now: datetime) -> None:
+    """Nothing is sent back until a person agrees."""
+    Refund.objects.create(
+        payment=payment,
+        status=RefundStatus.PREPARED,
+        amount_minor=amount_minor,
+        reason=why,
+        created_at=now,
+    )
+    logger.error(why, extra={"order": payment.order.number, "payment": payment.gateway_payment_id})
+    put_before_a_person(payment.order_id, why, now=now)
+
+
+def _record_surplus(payment: Payment, why: str, *, now: datetime) -> None:
+    Payment.objects.filter(pk=payment.pk).update(is_surplus=True)
+    payment.refresh_from_db()
+    prepare_refund(payment, payment.taken_minor, why, now=now)
+
+
+def _close_the_round_under_way(order: Order, paid: Payment, *, now: datetime) -> None:
+    """An earlier card has paid: a later round that never reached the gateway is dropped."""
+    unopened = order.payments.filter(round__gt=paid.round, gateway_payment_id="")
+    for payment in unopened:
+        move_payment(payment, PaymentStatus.CANCELLED, now)

@@ -1,0 +1,172 @@
+"""Sending back what was asked for, once, and finding out what became of it.
+
+The refund's own key travels with it. Before any repetition the gateway is asked whether it has a
+refund of that key already, so this outlives the gateway's memory for idempotency keys.
+"""
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, Sum
+
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.transitions import note, put_before_a_person, resolved, transition
+from payments.calls import Calls, Clock
+from payments.gateways.base import (
+    Gateway,
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayRefund,
+    NotExecuted,
+    OutcomeUnknown,
+    RefundRefused,
+    RefundState,
+)
+from payments.later import ask_later, pause_after
+from payments.models import Payment, Refund
+from payments.outcomes import SURPLUS_REASONS
+from payments.settlement import Settled, find_order
+from payments.states import UNSETTLED_REFUNDS, RefundStatus
+
+logger = logging.getLogger(__name__)
+
+REFUND_FAILED = "A refund was not made; the gateway says why"
+
+
+def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
+    """Send back what was asked for on this order, and find out what became of it."""
+    order = find_order(order_number)
+    open_refunds = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
+    calls = Calls.begin(gateway, clock)
+    outcome = Settled.NOTHING_TO_DO
+    for refund in open_refunds.select_related("payment"):
+        try:
+            answer = _send_or_find(refund, calls)
+        except RefundRefused as error:
+            _record_failure(refund, error.code, now=clock())
+            outcome = Settled.REFUNDED
+        except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
+            return _try_later(refund, error, now=clock())
+        else:
+            if answer.state is RefundState.PENDING:
+                Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED).update(
+                    status=RefundStatus.PENDING, gateway_refund_id=answer.id
+                )
+                return _try_later(refund, OutcomeUnknown("pending"), now=clock())
+            _record(refund, answer, now=clock())
+            outcome = Settled.REFUNDED
+    return outcome
+
+
+def _send_or_find(refund: Refund, calls: Calls) -> GatewayRefund:
+    tried_before = refund.tries > 0
+    # Counted before the call: whoever comes after a crash looks for it first.
+    Refund.objects.filter(pk=refund.pk).update(tries=F("tries") + 1)
+    if tried_before:
+        for known in calls.refunds_of(refund.payment):
+            if known.refund_key == refund.key:
+                return known
+    return calls.refund(refund)
+
+
+def _record(refund: Refund, answer: GatewayRefund, *, now: datetime) -> None:
+    if answer.state is RefundState.FAILED:
+        _record_failure(refund, "failed_at_the_gateway", now=now)
+        return
+    with transaction.atomic():
+        Order.objects.select_for_update().get(pk=refund.payment.order_id)
+        sent = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED_REFUNDS).update(
+            status=RefundStatus.SUCCEEDED, gateway_refund_id=answer.id, settled_at=now
+        )
+        if sent:
+            note(refund.payment.order_id, f"{show_money(refund.amount)} was sent back", now=now)
+            _follow(refund.payment, now=now)
+
+
+def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
+    with transaction.atomic():
+        failed = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED_REFUNDS).update(
+            status=RefundStatus.FAILED, failure=code[:80], settled_at=now
+        )
+        if failed:
+            put_before_a_person(refund.payment.order_id, REFUND_FAILED, now=now)
+            _stop_sweeping(refund.payment.order_id)
+
+
+def _follow(payment: Payment, *, now: datetime) -> None:
+    """The order's status after money was sent back."""
+    sent = payment.refunds.filter(status=RefundStatus.SUCCEEDED)
+    total: int = sent.aggregate(total=Sum("amount_minor"))["total"] or 0
+    order_id = payment.order_id
+    if payment.is_surplus:
+        if total >= payment.taken_minor:
+            _resolve_surplus(order_id)
+    else:
+        overcharged = payment.taken_minor - payment.amount_minor
+        of_the_price = max(0, total - overcharged)
+        if total >= overcharged > 0:
+            _resolve_surplus(order_id)
+        if of_the_price:
+            to = (
+                OrderStatus.REFUNDED
+                if of_the_price >= payment.amount_minor
+                else OrderStatus.PARTLY_REFUNDED
+            )
+            transition(order_id, to, reason="Money was sent back", now=now)
+            Order.objects.filter(pk=order_id).update(refunded_minor=of_the_price)
+    _stop_sweeping(order_id)
+
+
+def _resolve_surplus(order_id: int) -> None:
+    for why in SURPLUS_REASONS:
+        resolved(order_id, why)
+
+
+def _stop_sweeping(order_id: int) -> None:
+    """Until nothing is on its way any more, the sweep keeps watch."""
+    pending = Refund.objects.filter(payment__order=order_id, status__in=UNSETTLED_REFUNDS)
+    if not pending.exists():
+        Order.objects.filter(pk=order_id).exclude(status__in=UNSETTLED).update(sweep_at=None)
+
+
+def _try_later(refund: Refund, error: GatewayError, *, now: datetime) -> Settled:
+    logger.info(
+        "No outcome of a refund yet, will ask the gateway again",
+        extra={"order": refund.payment.order.number, "reason": error.code},
+    )
+    ask_later(
+        refund.payment.order_id,
+        OutboxMessage.Kind.REFUND,
+        pause=pause_after(error, refund.tries),
+        now=now,
+    )
+    return Settled.LATER
+
+
+def take_over_refunds(payment: Payment, calls: Calls) -> None:
+    """Enter refunds that were made at the gateway's own site, so that both books are the same."""
+    known = set(payment.refunds.values_list("key", flat=True))
+    known |= set(payment.refunds.values_list("gateway_refund_id", flat=True))
+    for made in calls.refunds_of(payment):
+        if made.state is not RefundState.SUCCEEDED or {made.refund_key, made.id} & known:
+            continue
+        now = calls.clock()
+        with transaction.atomic():
+            Order.objects.select_for_update().get(pk=payment.order_id)
+            _, is_new = Refund.objects.get_or_create(
+                gateway_refund_id=made.id,
+                defaults={
+                    "payment": payment,
+                    "status": RefundStatus.SUCCEEDED,
+                    "amount_minor": made.amount_minor,
+                    "reason": "Made at the gateway's own site",
+                    "created_at": now,
+                    "settled_at": now,
+                },
+            )
+            if is_new:
+                note(payment.order_id, "Money was sent back at the gateway's own site", now=now)
+                _follow(payment, now=now)

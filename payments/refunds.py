@@ -1,0 +1,79 @@
+"""Asking for money to be sent back. Reserved first, so that never more goes back than was charged.
+
+The worker makes the refund; see `refund_settlement`.
+"""
+
+from datetime import datetime
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.db.models import Sum
+
+from checkout.catalogue.money import money
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.transitions import next_sweep, note
+from payments.models import Payment, Refund
+from payments.states import COUNTED_REFUNDS, PaymentStatus, RefundStatus
+
+
+class RefundImpossible(Exception):
+    """The refund was not asked for. The message says why, to staff."""
+
+
+def refundable_minor(payment: Payment) -> int:
+    """What is left of the charge, in the currency's minor unit."""
+    counted = payment.refunds.filter(status__in=COUNTED_REFUNDS)
+    taken: int = counted.aggregate(total=Sum("amount_minor"))["total"] or 0
+    return payment.taken_minor - taken
+
+
+def request_refund(
+    payment: Payment,
+    *,
+    amount_minor: int,
+    reason: str,
+    requested_by: User | None,
+    now: datetime,
+) -> Refund:
+    """Reserve the amount and have the worker send it back. Pressed twice, it is asked for twice,
+    and what was charged is the limit of both together."""
+    with transaction.atomic():
+        # The lock makes two people who ask at once wait for each other's sum.
+        payment = Payment.objects.select_for_update().get(pk=payment.pk)
+        if payment.status != PaymentStatus.PAID:
+            raise RefundImpossible("This payment was not charged, so nothing can be sent back.")
+        left = refundable_minor(payment)
+        if not 0 < amount_minor <= left:
+            most = show_money(money(left, payment.currency))
+            raise RefundImpossible(f"Of this payment {most} is left to be sent back.")
+        refund = Refund.objects.create(
+            payment=payment,
+            status=RefundStatus.REQUESTED,
+            amount_minor=amount_minor,
+            reason=reason,
+            requested_by=requested_by,
+            created_at=now,
+        )
+        _have_it_sent(refund, now=now)
+    return refund
+
+
+def approve_refund(refund: Refund, *, approved_by: User, now: datetime) -> bool:
+    """Agree to a refund that the shop has prepared. False if somebody did already."""
+    with transaction.atomic():
+        agreed = Refund.objects.filter(pk=refund.pk, status=RefundStatus.PREPARED).update(
+            status=RefundStatus.REQUESTED, requested_by=approved_by
+        )
+        if agreed:
+            _have_it_sent(refund, now=now)
+    return bool(agreed)
+
+
+def _have_it_sent(refund: Refund, *, now: datetime) -> None:
+    order_id = refund.payment.order_id
+    note(order_id, f"Refund of {show_money(refund.amount)} asked for: {refund.reason}", now=now)
+    Order.objects.filter(pk=order_id).update(sweep_at=next_sweep(now))
+    OutboxMessage.objects.create(
+        order_id=order_id, kind=OutboxMessage.Kind.REFUND, available_at=now
+    )

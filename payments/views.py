@@ -1,0 +1,36 @@
+"""Where the gateway tells of its events."""
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.utils import timezone
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_POST
+
+from payments.webhooks import BadEvent, BadSignature, check_signature, receive_event
+
+MAX_BODY_BYTES = 64 * 1024
+
+
+@csrf_exempt
+@require_POST
+def stripe_webhook(request: HttpRequest) -> HttpResponse:
+    """200 when stored, also for a repetition; Stripe sends again what was answered otherwise."""
+    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY_BYTES:
+        return HttpResponse("Too large.\n", status=413, content_type="text/plain")
+    body = request.read(MAX_BODY_BYTES + 1)
+    if len(body) > MAX_BODY_BYTES:
+        return HttpResponse("Too large.\n", status=413, content_type="text/plain")
+    now = timezone.now()
+    try:
+        check_signature(
+            body,
+            request.headers.get("Stripe-Signature", ""),
+            secrets=settings.STRIPE_WEBHOOK_SECRETS,
+            now=now,
+        )
+        is_new = receive_event(body, now=now)
+    except BadSignature:
+        return HttpResponse("Bad signature.\n", status=400, content_type="text/plain")
+    except BadEvent:
+        return HttpResponse("Not an event.\n", status=400, content_type="text/plain")
+    return HttpResponse("Stored.\n" if is_new else "Known.\n", content_type="text/plain")
