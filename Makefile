@@ -31,6 +31,7 @@ lock: .venv/.installed ## Pin the newest dependencies that pyproject.toml allows
 		--no-emit-index-url --no-header --group dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the environment, the demo's data and every cache
+	rm -rf $$(readlink .local/*.elsewhere .local/*/*.elsewhere)
 	rm -rf .venv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

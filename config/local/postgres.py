@@ -1,7 +1,6 @@
 """A private Postgres: no service of the machine's, no root, no password to think of."""
 
 import fcntl
-import hashlib
 import os
 import pwd
 import re
@@ -276,16 +275,28 @@ def _reachable_folder(data_dir: Path, user: pwd.struct_passwd | None) -> Path:
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     if _may_enter(data_dir.parent, user):
         return data_dir
-    digest = hashlib.sha256(str(data_dir).encode()).hexdigest()[:16]
-    # Kept over a reboot, which /tmp may not be.
-    temporary = Path("/var/tmp")  # noqa: S108 - its owner is checked below
-    folder = (temporary if temporary.is_dir() else Path(tempfile.gettempdir())) / f"shop-{digest}"
-    folder.mkdir(mode=0o711, exist_ok=True)
-    if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
-        raise CannotStart(f"{folder} belongs to somebody else. Set DATABASE_URL.")
+    # Found again by a link, which goes when `.local` goes: a new clone begins with an empty shop.
+    link = data_dir.with_name(f"{data_dir.name}.elsewhere")
+    if not link.exists():
+        _link_to_new_folder(link)
+    folder = link.readlink()
+    if folder.lstat().st_uid != os.geteuid():
+        raise CannotStart(f"{folder} belongs to somebody else. Remove {link}, or set DATABASE_URL.")
     folder.chmod(0o711)
     print(
         f"User {user.pw_name} cannot enter {data_dir.parent}: the database is in {folder} instead.",
         file=sys.stderr,
     )
     return folder / data_dir.name
+
+
+def _link_to_new_folder(link: Path) -> None:
+    if link.is_symlink():
+        link.unlink()  # what it led to was cleaned away
+    # Kept over a reboot, which /tmp may not be.
+    kept = Path("/var/tmp")  # noqa: S108 - only mkdtemp's own folder in it is used
+    folder = Path(tempfile.mkdtemp(prefix="shop-", dir=kept if kept.is_dir() else None))
+    try:
+        link.symlink_to(folder)
+    except FileExistsError:
+        folder.rmdir()  # another process was faster

@@ -1,6 +1,7 @@
 """The private Postgres: starts anywhere, ends with its parent, loses nothing."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -145,6 +146,26 @@ def test_interrupted_first_start_leaves_nothing_in_the_way(postgres: EmbeddedPos
     (building / "data" / "PG_VERSION").write_text("9\n")
 
     assert ask(postgres.start(), "SELECT 1") == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root becomes another user for the server")
+def test_folder_that_the_server_cannot_enter_is_replaced_for_as_long_as_it_lives(
+    tmp_path: Path,
+) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+
+    first = EmbeddedPostgres(closed / "postgres", durable=False).data_dir.parent
+    again = EmbeddedPostgres(closed / "postgres", durable=False).data_dir.parent
+    shutil.rmtree(closed)
+    closed.mkdir(mode=0o700)
+    new = EmbeddedPostgres(closed / "postgres", durable=False).data_dir.parent
+
+    assert closed not in first.parents
+    assert again == first
+    assert new != first
+    first.rmdir()
+    new.rmdir()
 
 
 def test_binaries_of_the_wheel_are_used_where_the_machine_has_none(
