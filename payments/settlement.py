@@ -234,7 +234,8 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Se
     """No outcome yet: an outbox message asks again, ever more slowly, under the same keys."""
     payment = round_.payment
     pause = pause_after(error, payment.tries)
-    logger.info(
+    logger.log(
+        _level(payment.tries + 1),
         "No outcome yet, will ask the gateway again",
         extra={
             "order": payment.order.number,
@@ -246,6 +247,11 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Se
     if status is PaymentStatus.UNKNOWN and round_.now - payment.created_at >= UNKNOWN_AT_MOST:
         put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
     return _ask_again(round_, status, pause=pause, tries=payment.tries + 1)
+
+
+def _level(tries: int) -> int:
+    """A warning after about ten minutes without an outcome, and then every few hours."""
+    return logging.WARNING if tries >= 10 and tries % 4 == 2 else logging.INFO
 
 
 def _put_off(round_: _Round, error: GatewayMisconfigured) -> Settled:

@@ -56,6 +56,29 @@ def ensure_queues() -> list[QueueReport]:
     return [dead, _ensure(client, settings.PAYMENTS_QUEUE_NAME, wanted)]
 
 
+# Fewer, and one unlucky restart would put a good message away.
+LEAST_RECEIVE_COUNT = 3
+
+
+def dead_letter_problem(queue_url: str) -> str:
+    """Why a worker must not start on this queue; empty when all is well.
+
+    Without a dead-letter queue one poison message would be received for 14 days.
+    """
+    reply = sqs_client().get_queue_attributes(QueueUrl=queue_url, AttributeNames=["RedrivePolicy"])
+    policy = json.loads(reply.get("Attributes", {}).get("RedrivePolicy", "{}"))
+    dead_letter_queue = policy.get("deadLetterTargetArn", "")
+    if not dead_letter_queue:
+        return (
+            "The queue has no dead-letter queue. Run `manage.py ensure_queues` to see what differs."
+        )
+    if not dead_letter_queue.endswith(".fifo"):
+        return "The queue's dead-letter queue is not a FIFO queue."
+    if int(policy.get("maxReceiveCount", 0)) < LEAST_RECEIVE_COUNT:
+        return f"The queue's maxReceiveCount is below {LEAST_RECEIVE_COUNT}."
+    return ""
+
+
 def _ensure(client: "SQSClient", name: str, wanted: dict[str, str]) -> QueueReport:
     try:
         url = client.get_queue_url(QueueName=name)["QueueUrl"]

@@ -239,7 +239,7 @@ def _retry_after_seconds(error: stripe.StripeError) -> float | None:
 
 def _logged(conclusion: GatewayError, error: stripe.StripeError) -> GatewayError:
     """Leaves the request id, by which an operator finds the call in Stripe's dashboard."""
-    logger.warning(
+    logger.info(  # what becomes of it is for settlement to say, with the order
         "Stripe gave no outcome.",
         extra={
             "conclusion": type(conclusion).__name__,

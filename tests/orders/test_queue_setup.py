@@ -8,7 +8,7 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from checkout.orders.queue import PaymentsQueue, QueueMissing, sqs_client
-from checkout.orders.queue_setup import dead_letter_queue_name, ensure_queues
+from checkout.orders.queue_setup import dead_letter_problem, dead_letter_queue_name, ensure_queues
 
 
 def attributes_of(name: str) -> dict[str, str]:
@@ -81,3 +81,25 @@ def test_sqs_that_does_not_answer_is_said_in_one_line(settings: Settings) -> Non
 
     with pytest.raises(CommandError, match="SQS does not answer"):
         call_command("ensure_queues")
+
+
+@pytest.mark.parametrize(
+    ("policy", "problem"),
+    [
+        ("", "no dead-letter queue"),
+        ('{"deadLetterTargetArn": "%s", "maxReceiveCount": 2}', "maxReceiveCount is below 3"),
+    ],
+)
+def test_worker_does_not_start_on_a_queue_that_keeps_poison(
+    queue: PaymentsQueue, policy: str, problem: str
+) -> None:
+    arn = attributes_of(dead_letter_queue_name())["QueueArn"]
+    policy = policy % arn if policy else policy
+    sqs_client().set_queue_attributes(QueueUrl=queue.url, Attributes={"RedrivePolicy": policy})
+
+    with pytest.raises(CommandError, match=problem):
+        call_command("run_payment_worker")
+
+
+def test_queue_as_it_is_made_is_fit_for_a_worker(queue: PaymentsQueue) -> None:
+    assert dead_letter_problem(queue.url) == ""

@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.queue import MAX_WAIT_SECONDS, QueueMissing, connect_when_reachable
+from checkout.orders.queue_setup import dead_letter_problem
 from checkout.orders.running import stop_signals
 from payments.gateways import load_gateway
 from payments.worker import Worker
@@ -37,6 +38,8 @@ class Command(BaseCommand):
             except QueueMissing as error:
                 raise CommandError(str(error)) from error
             if queue:
+                if problem := dead_letter_problem(queue.url):
+                    raise CommandError(problem)
                 self.stdout.write(f"Receiving from {queue.url}")
                 worker = Worker(
                     queue, load_gateway(), threads=options["threads"], wait_seconds=wait_seconds
