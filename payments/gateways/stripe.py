@@ -11,17 +11,20 @@ from typing import Self
 import requests
 import stripe
 from django.conf import settings
-from stripe.params import PaymentIntentConfirmParams
+from stripe.params import PaymentIntentConfirmParams, RefundListParams
 from urllib3.exceptions import NewConnectionError
 
 from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
+    GatewayRefund,
     GatewayState,
     NotExecuted,
     OutcomeUnknown,
     PaymentMethodRefused,
+    RefundRefused,
+    RefundState,
 )
 
 logger = logging.getLogger(__name__)
@@ -45,6 +48,26 @@ STATES = {
     "canceled": GatewayState.CANCELLED,
 }
 
+# Stripe API reference, "The Refund object". Whatever is not here is on its way.
+REFUND_STATES = {
+    "succeeded": RefundState.SUCCEEDED,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.FAILED,
+}
+
+# Stripe docs, "Error codes": there is nothing, or not as much, to be sent back.
+REFUND_REFUSED = frozenset(
+    {
+        "amount_too_large",
+        "charge_already_refunded",
+        "charge_disputed",
+        "charge_not_refundable",
+        "parameter_invalid_integer",
+        "payment_intent_unexpected_state",
+        "refund_disputed_payment",
+    }
+)
+
 # Stripe API reference, Errors: the request was refused for what it is, and before it had an effect.
 REFUSED_STATUSES = frozenset({400, 401, 403, 404})
 
@@ -65,6 +88,7 @@ class StripeGateway:
             ),
         )
         self._intents = client.v1.payment_intents
+        self._refunds = client.v1.refunds
 
     @classmethod
     def from_settings(cls) -> Self:
@@ -123,6 +147,38 @@ class StripeGateway:
             return _payment_told_by(error)
         return _payment(intent)
 
+    def refund(
+        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+    ) -> GatewayRefund:
+        try:
+            refund = self._refunds.create(
+                {
+                    "payment_intent": payment_id,
+                    "amount": amount_minor,
+                    "metadata": {"refund_key": refund_key},
+                },
+                {"idempotency_key": idempotency_key},
+            )
+        except stripe.StripeError as error:
+            if _code(error) in REFUND_REFUSED:
+                raise _logged(RefundRefused(_code(error)), error) from None
+            raise _conclusion(error) from None
+        return _refund(refund)
+
+    def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
+        return list(self._list_refunds({"payment_intent": payment_id, "limit": PAGE_SIZE}))
+
+    def list_refunds_since(self, since: datetime) -> Iterator[GatewayRefund]:
+        created = int(since.timestamp())
+        return self._list_refunds({"created": {"gte": created}, "limit": PAGE_SIZE})
+
+    def _list_refunds(self, params: RefundListParams) -> Iterator[GatewayRefund]:
+        try:
+            for refund in self._refunds.list(params).auto_paging_iter():
+                yield _refund(refund)
+        except stripe.StripeError as error:
+            raise _conclusion(error) from None
+
     def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
         # Stripe's times are whole seconds; rounding down leaves nothing out.
         created = int(since.timestamp())
@@ -144,6 +200,19 @@ def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
         order_number=_order_number(intent),
         decline_code=_decline_code(intent) if state is GatewayState.DECLINED else "",
         action_url=_action_url(intent) if state is GatewayState.NEEDS_ACTION else "",
+    )
+
+
+def _refund(refund: stripe.Refund) -> GatewayRefund:
+    payment = refund.payment_intent
+    payment_id = payment if isinstance(payment, str) else getattr(payment, "id", "")
+    return GatewayRefund(
+        id=refund.id,
+        state=REFUND_STATES.get(refund.status or "", RefundState.PENDING),
+        payment_id=payment_id,
+        amount_minor=refund.amount,
+        currency=refund.currency.upper(),
+        refund_key=getattr(refund.metadata, "refund_key", ""),
     )
 
 

@@ -8,7 +8,7 @@ import hashlib
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +20,7 @@ from payments.sandbox.idempotency import IdempotencyKeys, StoredAnswer
 from payments.sandbox.intents import Intent, Step
 from payments.sandbox.ledger import Ledger
 from payments.sandbox.methods import PAYMENT_METHODS, Fault
+from payments.sandbox.refunds import Refund, make_refund, refuse_unknown_parameters
 
 # How long a request waits for another one on the same intent, before it is told to come again.
 LOCK_SECONDS = 1.0
@@ -58,6 +59,7 @@ class Account:
         self._intents: dict[str, Intent] = {}
         self._turned_away: Counter[str] = Counter()
         self._charges: list[Json] = []
+        self._refunds: dict[str, Refund] = {}
         self._keys = IdempotencyKeys()
         self._writing = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
@@ -73,6 +75,9 @@ class Account:
     def charges(self) -> list[Json]:
         return list(self._charges)
 
+    def refunds(self) -> list[Json]:
+        return [refund.as_json() for refund in self._refunds.values()]
+
     def _route(self, request: Request) -> Answer:
         match request.method, request.path.strip("/").split("/"):
             case "GET", ["v1", "payment_intents"]:
@@ -85,6 +90,12 @@ class Account:
                 return self._once(request, lambda: self._confirm(intent_id, request))
             case "POST", ["v1", "payment_intents", intent_id, "cancel"]:
                 return self._once(request, lambda: self._cancel(intent_id, request))
+            case "POST", ["v1", "refunds"]:
+                return self._once(request, lambda: self._refund(request))
+            case "GET", ["v1", "refunds"]:
+                return self._list_refunds(request.params)
+            case "GET", ["v1", "refunds", refund_id]:
+                return Answer(status=200, body=self._find_refund(refund_id).as_json())
         message = f"Unrecognized request URL ({request.method}: {request.path})."
         raise RefusalError(error_answer(404, "url_unknown", message))
 
@@ -124,30 +135,39 @@ class Account:
             step = intents.cancel(self._find(intent_id), now=self._clock())
             return self._commit(step, request)
 
-    def _list(self, params: dict[str, str]) -> Answer:
-        since = _number(params, "created[gte]", default=0)
-        limit = _number(params, "limit", default=DEFAULT_PAGE_SIZE)
-        if not 1 <= limit <= MAX_PAGE_SIZE:
-            message = f"limit must be between 1 and {MAX_PAGE_SIZE}."
-            raise RefusalError(
-                error_answer(400, "parameter_invalid_integer", message, param="limit")
+    def _refund(self, request: Request) -> Answer:
+        refuse_unknown_parameters(request.params)
+        intent_id = request.params.get("payment_intent", "")
+        with self._locked(intent_id):
+            intent = self._find(intent_id)
+            refund = make_refund(
+                request.params,
+                intent,
+                [refund for refund in self._refunds.values() if refund.payment_intent == intent_id],
+                refund_id=_new_id("re"),
+                now=self._clock(),
             )
-        # Within a second the later one comes first; the dictionary keeps the order of opening.
-        newest_first = list(self._intents.values())[::-1]
-        newest_first.sort(key=lambda intent: intent.created, reverse=True)
-        if after := params.get("starting_after"):
-            ids = [intent.id for intent in newest_first]
-            if after not in ids:
-                raise unknown_object("payment_intent", after, status=400, param="starting_after")
-            newest_first = newest_first[ids.index(after) + 1 :]
-        found = [intent for intent in newest_first if intent.created >= since]
-        body = {
-            "object": "list",
-            "url": "/v1/payment_intents",
-            "has_more": len(found) > limit,
-            "data": [intent.as_json() for intent in found[:limit]],
-        }
-        return Answer(status=200, body=body)
+            answer = Answer(status=200, body=refund.as_json())
+            line = _line("refunded", intent, self._clock()) | {
+                "amount": refund.amount,
+                "refund": refund.as_json(),
+            }
+            self._write([line, *self._stored(answer, intent, request)])
+            return answer
+
+    def _list(self, params: dict[str, str]) -> Answer:
+        return _page(list(self._intents.values()), params, "payment_intent")
+
+    def _list_refunds(self, params: dict[str, str]) -> Answer:
+        wanted = params.get("payment_intent")
+        refunds = [r for r in self._refunds.values() if wanted in {None, r.payment_intent}]
+        return _page(refunds, params, "refund")
+
+    def _find_refund(self, refund_id: str) -> Refund:
+        refund = self._refunds.get(refund_id)
+        if refund is None:
+            raise unknown_object("refund", refund_id, status=404, param="id")
+        return refund
 
     def _find(self, intent_id: str) -> Intent:
         intent = self._intents.get(intent_id)
@@ -179,16 +199,20 @@ class Account:
     def _commit(self, step: Step, request: Request) -> Answer:
         now = self._clock()
         lines = [_line(step.kind, step.intent, now)] if step.kind else []
-        if request.idempotency_key:
-            stored = _line("answer_stored", step.intent, now) | {
-                "key": request.idempotency_key,
-                "fingerprint": request.fingerprint,
-                "status": step.answer.status,
-                "body": step.answer.body,
-            }
-            lines.append(stored)
-        self._write(lines)
+        self._write([*lines, *self._stored(step.answer, step.intent, request)])
         return step.answer
+
+    def _stored(self, answer: Answer, intent: Intent, request: Request) -> list[Json]:
+        """The ledger's line that keeps an answer under its key, if it has one."""
+        if not request.idempotency_key:
+            return []
+        stored = {
+            "key": request.idempotency_key,
+            "fingerprint": request.fingerprint,
+            "status": answer.status,
+            "body": answer.body,
+        }
+        return [_line("answer_stored", intent, self._clock()) | stored]
 
     def _write(self, lines: list[Json]) -> None:
         with self._writing:
@@ -212,7 +236,35 @@ class Account:
             case "charged":
                 told = ("payment_intent", "amount", "currency", "order", "at")
                 self._charges.append({name: line[name] for name in told})
+            case "refunded":
+                refund = Refund(**line["refund"])
+                self._refunds[refund.id] = refund
         self._intents[line["payment_intent"]] = Intent(**line["intent"])
+
+
+def _page(objects: Sequence[Intent | Refund], params: dict[str, str], kind: str) -> Answer:
+    """Newest first, a page at a time. Stripe API reference, "Pagination"."""
+    since = _number(params, "created[gte]", default=0)
+    limit = _number(params, "limit", default=DEFAULT_PAGE_SIZE)
+    if not 1 <= limit <= MAX_PAGE_SIZE:
+        message = f"limit must be between 1 and {MAX_PAGE_SIZE}."
+        raise RefusalError(error_answer(400, "parameter_invalid_integer", message, param="limit"))
+    # Within a second the later one comes first: the objects are in the order of their making.
+    newest_first = list(objects)[::-1]
+    newest_first.sort(key=lambda one: one.created, reverse=True)
+    if after := params.get("starting_after"):
+        ids = [one.id for one in newest_first]
+        if after not in ids:
+            raise unknown_object(kind, after, status=400, param="starting_after")
+        newest_first = newest_first[ids.index(after) + 1 :]
+    found = [one for one in newest_first if one.created >= since]
+    body = {
+        "object": "list",
+        "url": f"/v1/{kind}s",
+        "has_more": len(found) > limit,
+        "data": [one.as_json() for one in found[:limit]],
+    }
+    return Answer(status=200, body=body)
 
 
 def _line(kind: str, intent: Intent, now: datetime) -> Json:

@@ -68,7 +68,7 @@ def open_intent(
         amount=_amount(params),
         currency=_currency(params),
         status="requires_confirmation" if method else "requires_payment_method",
-        metadata=_metadata(params),
+        metadata=metadata_of(params),
         payment_method=method,
         client_secret=client_secret,
         created=int(now.timestamp()),
@@ -177,7 +177,7 @@ def _currency(params: dict[str, str]) -> str:
     return currency
 
 
-def _metadata(params: dict[str, str]) -> dict[str, str]:
+def metadata_of(params: dict[str, str]) -> dict[str, str]:
     prefix = "metadata["
     return {
         name.removeprefix(prefix).removesuffix("]"): value

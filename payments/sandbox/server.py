@@ -15,7 +15,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from payments.sandbox.account import Account, Request
-from payments.sandbox.answers import Answer, error_answer
+from payments.sandbox.answers import Answer, Json, error_answer
 from payments.sandbox.clock import Clock, MovableClock, utc_now
 from payments.sandbox.ledger import Ledger
 
@@ -172,7 +172,9 @@ class Handler(BaseHTTPRequestHandler):
         sandbox = self.server.sandbox
         match self.command, path:
             case "GET", "/sandbox/ledger":
-                return Answer(status=200, body={"charges": sandbox.account.charges()})
+                account = sandbox.account
+                ledger: Json = {"charges": account.charges(), "refunds": account.refunds()}
+                return Answer(status=200, body=ledger)
             case "POST", "/sandbox/clock":
                 seconds = _seconds_to_advance(body)
                 if seconds is None:

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import TypeVar
 
-from payments.gateways.base import Gateway, GatewayPayment
+from payments.gateways.base import Gateway, GatewayPayment, GatewayRefund
 
 Act = Callable[[], object]
+Answer = TypeVar("Answer")
 
 
 @dataclass
@@ -58,10 +60,30 @@ class FaultyGateway:
             lambda: self.inner.cancel(payment_id, idempotency_key=idempotency_key),
         )
 
+    def refund(
+        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+    ) -> GatewayRefund:
+        return self._around(
+            "refund",
+            idempotency_key,
+            lambda: self.inner.refund(
+                payment_id,
+                amount_minor=amount_minor,
+                refund_key=refund_key,
+                idempotency_key=idempotency_key,
+            ),
+        )
+
+    def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
+        return self._around("refunds", "", lambda: self.inner.refunds_of(payment_id))
+
     def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
         return self.inner.list_since(since)
 
-    def _around(self, step: str, key: str, call: Callable[[], GatewayPayment]) -> GatewayPayment:
+    def list_refunds_since(self, since: datetime) -> Iterator[GatewayRefund]:
+        return self.inner.list_refunds_since(since)
+
+    def _around(self, step: str, key: str, call: Callable[[], Answer]) -> Answer:
         self.calls.append((step, key))
         if act := self.before.get(step):
             act()

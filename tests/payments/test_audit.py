@@ -51,7 +51,7 @@ def charge_without_us(till: Till, order: Order, key: str) -> None:
         payment_method="pm_card_visa",
         idempotency_key=f"{key}-open",
     )
-    till.gateway.confirm(opened.id, idempotency_key=f"{key}-confirm")
+    till.gateway.confirm(opened.id, return_url="", idempotency_key=f"{key}-confirm")
 
 
 BREAKS: dict[str, Callable[[Order], object]] = {

@@ -217,7 +217,7 @@ def test_a_request_without_a_secret_key_is_a_401(
 
 def test_an_unknown_address_is_a_404(sandbox: SandboxServer) -> None:
     """Stripe API reference, Errors."""
-    answer = requests.get(f"{sandbox.url}/v1/refunds", auth=("sk_test_shop", ""), timeout=5)
+    answer = requests.get(f"{sandbox.url}/v1/payouts", auth=("sk_test_shop", ""), timeout=5)
 
     assert answer.status_code == 404
 

@@ -81,7 +81,7 @@ def test_a_signal_stops_it_cleanly(tmp_path: Path, name: signal.Signals) -> None
 def test_a_killed_sandbox_has_forgotten_nothing(ledger_path: Path) -> None:
     with listening(ledger_path) as (process, gateway):
         payment_id = opened(gateway)
-        gateway.confirm(payment_id, idempotency_key="confirm-1")
+        gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
         process.kill()
 
     with listening(ledger_path) as (_, gateway):

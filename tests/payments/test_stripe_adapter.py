@@ -83,7 +83,7 @@ def test_opening_moves_no_money(gateway: StripeGateway, sandbox: SandboxServer) 
 def test_confirming_charges_the_amount(gateway: StripeGateway, sandbox: SandboxServer) -> None:
     opened = open_payment(gateway)
 
-    payment = gateway.confirm(opened.id, idempotency_key="confirm-1")
+    payment = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
     assert payment.state is GatewayState.PAID
     assert (payment.id, payment.amount_minor, payment.currency) == (opened.id, 4200, "EUR")
@@ -103,7 +103,7 @@ def test_a_decline_is_an_answer(
 ) -> None:
     opened = open_payment(gateway, method)
 
-    payment = gateway.confirm(opened.id, idempotency_key="confirm-1")
+    payment = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
     assert payment.state is GatewayState.DECLINED
     assert payment.decline_code == decline_code
@@ -113,9 +113,9 @@ def test_a_decline_is_an_answer(
 
 def test_confirming_a_declined_payment_again_tells_the_decline(gateway: StripeGateway) -> None:
     opened = open_payment(gateway, "pm_card_chargeDeclined")
-    declined = gateway.confirm(opened.id, idempotency_key="confirm-1")
+    declined = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
-    again = gateway.confirm(opened.id, idempotency_key="confirm-2")
+    again = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-2")
 
     assert again == declined
 
@@ -124,9 +124,9 @@ def test_confirming_a_paid_payment_again_tells_that_it_is_paid(
     gateway: StripeGateway, sandbox: SandboxServer
 ) -> None:
     opened = open_payment(gateway)
-    paid = gateway.confirm(opened.id, idempotency_key="confirm-1")
+    paid = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
-    again = gateway.confirm(opened.id, idempotency_key="confirm-2")
+    again = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-2")
 
     assert again == paid
     assert charge_count(sandbox) == 1
@@ -138,7 +138,7 @@ def test_a_cancelled_payment_cannot_be_charged(
     opened = open_payment(gateway)
 
     cancelled = gateway.cancel(opened.id, idempotency_key="cancel-1")
-    confirmed = gateway.confirm(opened.id, idempotency_key="confirm-1")
+    confirmed = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
     assert cancelled.state is GatewayState.CANCELLED
     assert confirmed == cancelled
@@ -147,7 +147,7 @@ def test_a_cancelled_payment_cannot_be_charged(
 
 def test_cancelling_what_is_paid_answers_paid(gateway: StripeGateway) -> None:
     opened = open_payment(gateway)
-    paid = gateway.confirm(opened.id, idempotency_key="confirm-1")
+    paid = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
     assert gateway.cancel(opened.id, idempotency_key="cancel-1") == paid
 
@@ -161,7 +161,7 @@ def test_cancelling_twice_answers_cancelled(gateway: StripeGateway) -> None:
 
 def test_a_declined_payment_can_be_cancelled(gateway: StripeGateway) -> None:
     opened = open_payment(gateway, "pm_card_chargeDeclined")
-    gateway.confirm(opened.id, idempotency_key="confirm-1")
+    gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
     cancelled = gateway.cancel(opened.id, idempotency_key="cancel-1")
 
@@ -208,10 +208,10 @@ def test_a_turned_away_call_says_when_to_come_again(
 
     for _ in range(2):
         with pytest.raises(NotExecuted) as caught:
-            gateway.confirm(opened.id, idempotency_key="confirm-1")
+            gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
         assert caught.value.retry_after_seconds == 1.0
         assert gateway.retrieve(opened.id).state is GatewayState.OPEN
-    paid = gateway.confirm(opened.id, idempotency_key="confirm-1")
+    paid = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
     assert paid.state is GatewayState.PAID
     assert charge_count(sandbox) == 1
@@ -223,10 +223,13 @@ def test_a_timeout_after_the_charge_leaves_the_outcome_unknown(
     opened = open_payment(gateway, "pm_sandbox_timeout_after_charge")
 
     with pytest.raises(OutcomeUnknown, match="timeout"):
-        gateway.confirm(opened.id, idempotency_key="confirm-1")
+        gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
     assert gateway.retrieve(opened.id).state is GatewayState.PAID
-    assert gateway.confirm(opened.id, idempotency_key="confirm-1").state is GatewayState.PAID
+    assert (
+        gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1").state
+        is GatewayState.PAID
+    )
     assert charge_count(sandbox) == 1
 
 
@@ -237,7 +240,7 @@ def test_a_500_after_the_charge_leaves_the_outcome_unknown_for_ever_under_its_ke
 
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
-            gateway.confirm(opened.id, idempotency_key="confirm-1")
+            gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
     assert gateway.retrieve(opened.id).state is GatewayState.PAID
     assert charge_count(sandbox) == 1
@@ -246,10 +249,10 @@ def test_a_500_after_the_charge_leaves_the_outcome_unknown_for_ever_under_its_ke
 def test_a_key_in_use_is_not_executed(gateway: StripeGateway, sandbox: SandboxServer) -> None:
     opened = open_payment(gateway, "pm_sandbox_slow")
     with pytest.raises(OutcomeUnknown, match="timeout"):
-        gateway.confirm(opened.id, idempotency_key="confirm-1")
+        gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
     with pytest.raises(NotExecuted, match="idempotency_key_in_use"):
-        gateway.confirm(opened.id, idempotency_key="confirm-1")
+        gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
     with pytest.raises(NotExecuted, match="lock_timeout"):
         gateway.cancel(opened.id, idempotency_key="cancel-1")
 
@@ -273,7 +276,7 @@ def test_the_list_is_newest_first_and_pages(gateway: StripeGateway, sandbox: San
 def test_threads_may_share_it(gateway: StripeGateway, sandbox: SandboxServer) -> None:
     def pay(number: int) -> GatewayPayment:
         opened = open_payment(gateway, order_number=f"A-{number}", key=f"open-{number}")
-        return gateway.confirm(opened.id, idempotency_key=f"confirm-{number}")
+        return gateway.confirm(opened.id, return_url="", idempotency_key=f"confirm-{number}")
 
     with ThreadPoolExecutor(8) as threads:
         payments = list(threads.map(pay, range(40)))
@@ -330,7 +333,7 @@ def gateway_at(url: str) -> StripeGateway:
 
 CALLS: dict[str, Call] = {
     "open": open_payment,
-    "confirm": lambda gateway: gateway.confirm("pi_1", idempotency_key="confirm-1"),
+    "confirm": lambda gateway: gateway.confirm("pi_1", return_url="", idempotency_key="confirm-1"),
     "retrieve": lambda gateway: gateway.retrieve("pi_1"),
     "cancel": lambda gateway: gateway.cancel("pi_1", idempotency_key="cancel-1"),
     "list_since": lambda gateway: next(gateway.list_since(NOON)),
@@ -434,7 +437,7 @@ def test_a_decline_without_its_payment_leaves_the_outcome_unknown() -> None:
     answer = stripe_error(402, type="card_error", code="card_declined")
 
     with answering(answer) as url, pytest.raises(OutcomeUnknown, match="card_declined"):
-        gateway_at(url).confirm("pi_1", idempotency_key="confirm-1")
+        gateway_at(url).confirm("pi_1", return_url="", idempotency_key="confirm-1")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,77 @@
+"""The life of a Refund, as pure functions. Stripe API reference, "Refunds"."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+
+from payments.sandbox.answers import Json, RefusalError, error_answer
+from payments.sandbox.intents import Intent, metadata_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refund:
+    """Field for field what Stripe calls it."""
+
+    id: str
+    object: str = "refund"
+    amount: int
+    charge: str
+    created: int
+    currency: str
+    metadata: dict[str, str] = field(default_factory=dict)
+    payment_intent: str
+    reason: str | None = None
+    status: str = "succeeded"
+
+    def as_json(self) -> Json:
+        return asdict(self)
+
+
+def make_refund(
+    params: dict[str, str],
+    intent: Intent,
+    earlier: Iterable[Refund],
+    *,
+    refund_id: str,
+    now: datetime,
+) -> Refund:
+    """Of a succeeded intent, and never more than is left of its charge.
+
+    Stripe API reference, "Create a refund": "This method will raise an error when called on an
+    already-refunded charge, or when trying to refund more money than is left on a charge."
+    """
+    if intent.status != "succeeded" or intent.latest_charge is None:
+        message = f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
+        raise RefusalError(error_answer(400, "payment_intent_unexpected_state", message))
+    left = intent.amount_received - sum(refund.amount for refund in earlier)
+    if left == 0:
+        message = f"Charge {intent.latest_charge} has already been refunded."
+        raise RefusalError(error_answer(400, "charge_already_refunded", message))
+    amount = _amount(params.get("amount", str(left)))
+    if amount > left:
+        message = "Refund amount is greater than unrefunded amount on charge."
+        raise RefusalError(error_answer(400, "amount_too_large", message, param="amount"))
+    return Refund(
+        id=refund_id,
+        amount=amount,
+        charge=intent.latest_charge,
+        created=int(now.timestamp()),
+        currency=intent.currency,
+        metadata=metadata_of(params),
+        payment_intent=intent.id,
+        reason=params.get("reason"),
+    )
+
+
+def refuse_unknown_parameters(params: dict[str, str]) -> None:
+    for name in params:
+        if name not in {"payment_intent", "amount", "reason"} and not name.startswith("metadata["):
+            message = f"Received unknown parameter: {name}"
+            raise RefusalError(error_answer(400, "parameter_unknown", message, param=name))
+
+
+def _amount(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
+        message = f"Invalid integer: {text}"
+        raise RefusalError(error_answer(400, "parameter_invalid_integer", message, param="amount"))
+    return int(text)
