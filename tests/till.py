@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import requests
 from django.utils import timezone
 
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OutboxMessage
 from payments.gateways.base import Gateway
 from payments.settlement import Settled, settle_order
+from payments.worker import HANDLERS
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,12 @@ class Till:
 
     def settle(self, order: Order) -> Settled:
         return settle_order(order.number, self.gateway, clock=timezone.now)
+
+    def deliver_messages(self) -> None:
+        """What publisher and worker do with everything in the outbox, whenever it is due."""
+        while message := OutboxMessage.objects.filter(published_at=None).order_by("id").first():
+            OutboxMessage.objects.filter(pk=message.pk).update(published_at=timezone.now())
+            HANDLERS[message.kind](message.order.number, self.gateway, clock=timezone.now)
 
     def settle_everything_twice(self) -> None:
         """As a queue does that delivers every message at least once."""

@@ -8,9 +8,9 @@ import hashlib
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 
 from payments.sandbox import intents
@@ -52,6 +52,7 @@ class Account:
     def __init__(
         self, *, ledger: Ledger, clock: Clock, pause: Callable[[float], None], slow_seconds: float
     ) -> None:
+        self.url = ""  # known when the server listens
         self._ledger = ledger
         self._clock = clock
         self._pause = pause
@@ -118,7 +119,7 @@ class Account:
         return self._commit(step, request)
 
     def _confirm(self, intent_id: str, request: Request) -> Answer:
-        _refuse_parameters(request)
+        _refuse_parameters(request, expected={"return_url"})
         with self._locked(intent_id):
             intent = self._find(intent_id)
             fault = _fault_of(intent)
@@ -126,8 +127,23 @@ class Account:
                 self._turn_away(intent)
             if fault is Fault.SLOW:
                 self._pause(self._slow_seconds)
-            step = intents.confirm(intent, charge_id=_new_id("ch"))
+            step = intents.confirm(
+                intent,
+                charge_id=_new_id("ch"),
+                bank_url=f"{self.url}/sandbox/bank",
+                return_url=request.params.get("return_url", ""),
+            )
             return self._commit(_with_fault(step, fault), request)
+
+    def authenticate(self, intent_id: str, *, approved: bool | None) -> Intent:
+        """The customer's answer at the bank's page, which counts once; None only looks."""
+        with self._locked(intent_id):
+            intent = self._find(intent_id)
+            if approved is None or intent.status != "requires_action":
+                return intent
+            step = intents.authenticate(intent, approved=approved, charge_id=_new_id("ch"))
+            self._write([_line(step.kind, step.intent, self._clock())])
+            return step.intent
 
     def _cancel(self, intent_id: str, request: Request) -> Answer:
         _refuse_parameters(request)
@@ -276,7 +292,7 @@ def _line(kind: str, intent: Intent, now: datetime) -> Json:
         "currency": intent.currency,
         "order": intent.order,
     }
-    return line if kind == "answer_stored" else line | {"intent": intent.as_json()}
+    return line if kind == "answer_stored" else line | {"intent": asdict(intent)}
 
 
 def _fault_of(intent: Intent) -> Fault:
@@ -296,8 +312,8 @@ def _with_fault(step: Step, fault: Fault) -> Step:
     return step
 
 
-def _refuse_parameters(request: Request) -> None:
-    for name in request.params:
+def _refuse_parameters(request: Request, expected: Set[str] = frozenset()) -> None:
+    for name in request.params.keys() - expected:
         message = f"Received unknown parameter: {name}"
         raise RefusalError(error_answer(400, "parameter_unknown", message, param=name))
 

@@ -1,8 +1,7 @@
 """The life of a PaymentIntent, as pure functions: nothing here reads a clock or keeps anything.
 
-Stripe docs, "How PaymentIntents work". Handled so far: requires_payment_method,
-requires_confirmation, succeeded and canceled. A method that asks for 3-D Secure would make
-`confirm` end in requires_action.
+Stripe docs, "How PaymentIntents work". Handled: requires_payment_method, requires_confirmation,
+requires_action, succeeded and canceled.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -38,9 +37,13 @@ class Intent:
     livemode: bool = False
     canceled_at: int | None = None
     capture_method: str = "automatic"
+    # Stripe keeps it to itself once the customer has answered.
+    return_url: str = ""
 
     def as_json(self) -> Json:
-        return asdict(self)
+        told = asdict(self)
+        del told["return_url"]
+        return told
 
     @property
     def order(self) -> str:
@@ -76,24 +79,69 @@ def open_intent(
     return Step(kind="opened", intent=intent, answer=_told(intent))
 
 
-def confirm(intent: Intent, *, charge_id: str) -> Step:
-    """Charge it. Once it has succeeded nothing leads here again, so there is no second charge."""
+def confirm(intent: Intent, *, charge_id: str, bank_url: str, return_url: str) -> Step:
+    """Charge it, or have the customer asked. Once it has succeeded nothing leads here again, so
+    there is no second charge."""
     if intent.status != "requires_confirmation" or intent.payment_method is None:
         return _unexpected_state(intent, "confirm")
-    decline_code = PAYMENT_METHODS[intent.payment_method].decline_code
-    if decline_code:
-        return _decline(intent, charge_id=charge_id, decline_code=decline_code)
+    method = PAYMENT_METHODS[intent.payment_method]
+    if method.asks_customer:
+        return _ask_customer(intent, bank_url=bank_url, return_url=return_url)
+    if method.decline_code:
+        return _decline(intent, charge_id=charge_id, decline_code=method.decline_code)
+    return _charge(intent, charge_id=charge_id)
+
+
+def authenticate(intent: Intent, *, approved: bool, charge_id: str) -> Step:
+    """The customer's answer at their bank. Stripe docs, "3D Secure authentication flow"."""
+    if intent.status != "requires_action":
+        return _unexpected_state(intent, "authenticate")
+    if approved:
+        return _charge(replace(intent, next_action=None), charge_id=charge_id)
+    error = {
+        "type": "card_error",
+        "code": "payment_intent_authentication_failure",
+        "message": "The customer refused the payment at their bank.",
+    }
+    refused = replace(
+        intent,
+        status="requires_payment_method",
+        payment_method=None,
+        next_action=None,
+        last_payment_error=error,
+    )
+    return Step(kind="refused_by_customer", intent=refused, answer=_told(refused))
+
+
+def cancel(intent: Intent, *, now: datetime) -> Step:
+    if intent.status not in CANCELABLE:
+        return _unexpected_state(intent, "cancel")
+    cancelled = replace(
+        intent, status="canceled", canceled_at=int(now.timestamp()), next_action=None
+    )
+    return Step(kind="cancelled", intent=cancelled, answer=_told(cancelled))
+
+
+def _charge(intent: Intent, *, charge_id: str) -> Step:
     charged = replace(
         intent, status="succeeded", amount_received=intent.amount, latest_charge=charge_id
     )
     return Step(kind="charged", intent=charged, answer=_told(charged))
 
 
-def cancel(intent: Intent, *, now: datetime) -> Step:
-    if intent.status not in CANCELABLE:
-        return _unexpected_state(intent, "cancel")
-    cancelled = replace(intent, status="canceled", canceled_at=int(now.timestamp()))
-    return Step(kind="cancelled", intent=cancelled, answer=_told(cancelled))
+def _ask_customer(intent: Intent, *, bank_url: str, return_url: str) -> Step:
+    """Stripe API reference, "The PaymentIntent object", next_action.redirect_to_url."""
+    if not return_url:
+        message = "You must provide a `return_url` when confirming with this payment method."
+        raise RefusalError(error_answer(400, "parameter_missing", message, param="return_url"))
+    redirect = {"url": f"{bank_url}/{intent.id}", "return_url": return_url}
+    asking = replace(
+        intent,
+        status="requires_action",
+        return_url=return_url,
+        next_action={"type": "redirect_to_url", "redirect_to_url": redirect},
+    )
+    return Step(kind="asks_customer", intent=asking, answer=_told(asking))
 
 
 def _told(intent: Intent) -> Answer:

@@ -18,6 +18,7 @@ class Fault(Enum):
 class PaymentMethod:
     decline_code: str = ""  # empty: approved
     fault: Fault = Fault.NONE
+    asks_customer: bool = False  # 3-D Secure, before anything is charged
 
 
 # Stripe docs, "Testing": pm_card_*.
@@ -25,6 +26,7 @@ PAYMENT_METHODS = {
     "pm_card_visa": PaymentMethod(),
     "pm_card_chargeDeclined": PaymentMethod(decline_code="generic_decline"),
     "pm_card_chargeDeclinedInsufficientFunds": PaymentMethod(decline_code="insufficient_funds"),
+    "pm_card_authenticationRequired": PaymentMethod(asks_customer=True),
     "pm_sandbox_slow": PaymentMethod(fault=Fault.SLOW),
     "pm_sandbox_timeout_after_charge": PaymentMethod(fault=Fault.CHARGED_WITHOUT_ANSWER),
     "pm_sandbox_error_after_charge": PaymentMethod(fault=Fault.CHARGED_WITH_ERROR),

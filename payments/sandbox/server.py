@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from payments.sandbox.account import Account, Request
-from payments.sandbox.answers import Answer, Json, error_answer
+from payments.sandbox.answers import Answer, Json, RefusalError, error_answer
+from payments.sandbox.bank import bank_page, way_back
 from payments.sandbox.clock import Clock, MovableClock, utc_now
 from payments.sandbox.ledger import Ledger
 
@@ -23,6 +24,9 @@ logger = logging.getLogger(__name__)
 
 # Far above any request of the subset spoken here.
 MAX_BODY_BYTES = 64 * 1024
+
+# The pages of 3-D Secure.
+BANK = "/sandbox/bank/"
 
 # How often a held connection is looked at: is the client still there, is the server still on.
 HOLD_POLL_SECONDS = 0.05
@@ -57,6 +61,7 @@ class SandboxServer:
                 slow_seconds=slow_seconds,
             )
             self._http = HttpServer((host, port), self)
+            self.account.url = self.url
         except BaseException:
             self._ledger.close()
             raise
@@ -148,6 +153,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def _serve(self, body: bytes) -> None:
         url = urlsplit(self.path)
+        if url.path.startswith(BANK):
+            self._bank(url.path.removeprefix(BANK), body)
+            return
         if url.path.startswith("/sandbox/"):
             answer = self._administer(url.path, body)
         elif not _authorized(self.headers.get("Authorization", "")):
@@ -166,6 +174,28 @@ class Handler(BaseHTTPRequestHandler):
             self._hold()
         else:
             self._send(answer)
+
+    def _bank(self, intent_id: str, body: bytes) -> None:
+        """The customer's own bank asks them, as 3-D Secure does."""
+        answer = dict(parse_qsl(body.decode("utf-8", "replace"))).get("answer", "")
+        approved = {"approve": True, "refuse": False}.get(answer)
+        try:
+            intent = self.server.sandbox.account.authenticate(intent_id, approved=approved)
+        except RefusalError as refusal:
+            self._send(refusal.answer)
+            return
+        if self.command == "POST" and (address := way_back(intent)):
+            self.send_response(303)
+            self.send_header("Location", address)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+            return
+        page = bank_page(intent).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html; charset=utf-8")
+        self.send_header("Content-Length", str(len(page)))
+        self.end_headers()
+        self.wfile.write(page)
 
     def _administer(self, path: str, body: bytes) -> Answer:
         """For demo and tests; Stripe has nothing like it."""

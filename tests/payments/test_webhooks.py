@@ -17,9 +17,7 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
-from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, WebhookEvent
-from payments.worker import HANDLERS
 from tests.orders.factories import placed_order
 from tests.till import Charge, Till
 
@@ -62,13 +60,6 @@ def send(body: bytes, header: str | None = None) -> int:
         headers={"Stripe-Signature": signature(body) if header is None else header},
     )
     return answer.status_code
-
-
-def deliver_messages(gateway: StripeGateway) -> None:
-    """What publisher and worker do with everything that is due, in order."""
-    while message := OutboxMessage.objects.filter(published_at=None).order_by("id").first():
-        OutboxMessage.objects.filter(pk=message.pk).update(published_at=timezone.now())
-        HANDLERS[message.kind](message.order.number, gateway, clock=timezone.now)
 
 
 def test_event_is_stored_with_a_message_to_the_worker(order: Order, till: Till) -> None:
@@ -197,26 +188,22 @@ def test_signed_nonsense_is_refused(db: None, body: bytes) -> None:
     assert not WebhookEvent.objects.exists()
 
 
-def test_event_before_the_workers_own_commit_changes_nothing(
-    order: Order, gateway: StripeGateway, till: Till
-) -> None:
+def test_event_before_the_workers_own_commit_changes_nothing(order: Order, till: Till) -> None:
     send(event({"metadata": {"order": order.number}}))
 
-    deliver_messages(gateway)
+    till.deliver_messages()
 
     order.refresh_from_db()
     assert order.status == "paid"
     assert till.charges() == [Charge(order.number, order.total_minor, "EUR")]
 
 
-def test_claim_of_a_charge_that_never_was_pays_nothing(
-    shelf: list[Product], gateway: StripeGateway, till: Till
-) -> None:
+def test_claim_of_a_charge_that_never_was_pays_nothing(shelf: list[Product], till: Till) -> None:
     order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
     till.settle(order)
 
     send(event({"id": order.payments.get().gateway_payment_id, "status": "succeeded"}))
-    deliver_messages(gateway)
+    till.deliver_messages()
 
     order.refresh_from_db()
     assert order.status == "payment_failed"
@@ -246,8 +233,6 @@ KINDS = [
 )
 def test_events_in_any_order_and_number_end_in_the_gateways_word(
     shelf: list[Product],
-    sandbox: object,
-    gateway: StripeGateway,
     till: Till,
     kinds: list[str],
     deliveries: set[int],
@@ -257,10 +242,10 @@ def test_events_in_any_order_and_number_end_in_the_gateways_word(
     order = placed_order(shelf[0], payment_method=method)
     for place, kind in enumerate(kinds):
         if place in deliveries:
-            deliver_messages(gateway)
+            till.deliver_messages()
         body = event({"metadata": {"order": order.number}}, kind=kind)
         assert send(body) == send(body) == 200
-    deliver_messages(gateway)
+    till.deliver_messages()
 
     order.refresh_from_db()
     charges = [charge for charge in till.charges() if charge.order == order.number]

@@ -1,0 +1,215 @@
+"""The bank asks the customer: however they answer, come back or stay away, one charge at most."""
+
+from datetime import timedelta
+
+import pytest
+import requests
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.states import OrderStatus
+from checkout.orders.sweeping import expire_unpaid
+from payments.gateways.base import GatewayState
+from payments.models import Payment
+from tests.payments.test_webhooks import SECRET, event, send
+from tests.shopper import Answer, Shopper
+from tests.till import Charge, Till
+
+A_DAY_LATER = timedelta(hours=24, seconds=1)
+
+
+@pytest.fixture(autouse=True)
+def _shop(settings: Settings) -> None:
+    settings.SHOP_URL = "http://shop.example"
+    settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
+
+
+@pytest.fixture
+def asked(shopper: Shopper, till: Till) -> Answer:
+    """A purchase whose bank asks: the answer that leads to its order's page."""
+    shopper.typed["payment_method"] = "pm_card_authenticationRequired"
+    placed = shopper.buy("SKU-01")
+    till.deliver_messages()
+    return placed
+
+
+def the_order() -> Order:
+    return Order.objects.get()
+
+
+def at_the_bank(answer: str, url: str = "") -> requests.Response:
+    url = url or the_order().action_url
+    return requests.post(url, data={"answer": answer}, allow_redirects=False, timeout=10)
+
+
+def come_back(shopper: Shopper, response: requests.Response) -> Answer:
+    address = response.headers["Location"].removeprefix("http://shop.example")
+    return shopper.web.get(address)
+
+
+def tell_by_webhook() -> None:
+    payment_id = Payment.objects.latest("round").gateway_payment_id
+    assert send(event({"id": payment_id})) == 200
+
+
+def assert_paid_once(till: Till) -> None:
+    order = the_order()
+    assert order.status == OrderStatus.PAID
+    assert till.charges() == [Charge(order.number, order.total_minor, "EUR")]
+    assert order.action_url == ""
+
+
+def test_order_page_leads_to_the_bank_and_nothing_is_charged(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    page = shopper.look(asked)
+
+    assert the_order().status == OrderStatus.ACTION_REQUIRED
+    assert f'href="{the_order().action_url}"' in page.text
+    assert "You have not been charged" in page.words
+    assert till.charges() == []
+    assert "Do you approve" in requests.get(the_order().action_url, timeout=10).text
+
+
+def test_customer_comes_back_before_the_webhook(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    back = come_back(shopper, at_the_bank("approve"))
+    assert (back.status, back.location) == (302, asked.location)
+    till.deliver_messages()
+
+    assert_paid_once(till)
+    tell_by_webhook()
+    till.deliver_messages()
+    assert_paid_once(till)
+
+
+def test_webhook_comes_before_the_customer(shopper: Shopper, asked: Answer, till: Till) -> None:
+    response = at_the_bank("approve")
+    tell_by_webhook()
+    till.deliver_messages()
+
+    assert_paid_once(till)
+    come_back(shopper, response)
+    till.deliver_messages()
+    assert_paid_once(till)
+
+
+def test_neither_comes_and_the_sweep_finds_it(asked: Answer, till: Till) -> None:
+    at_the_bank("approve")
+
+    till.settle(the_order())  # as a swept message does
+
+    assert_paid_once(till)
+
+
+def test_coming_back_again_and_again_asks_the_gateway_once(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    messages = OutboxMessage.objects.count()
+    for _ in range(5):
+        shopper.web.get(f"{asked.location}?redirect_status=succeeded")
+
+    assert OutboxMessage.objects.count() == messages + 1
+    till.deliver_messages()
+    assert the_order().status == OrderStatus.ACTION_REQUIRED  # the address is not believed
+
+
+def test_refused_payment_is_paid_with_another_card(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    come_back(shopper, at_the_bank("refuse"))
+    till.deliver_messages()
+    assert the_order().status == OrderStatus.PAYMENT_FAILED
+    assert "You have not been charged" in shopper.look(asked).words
+
+    shopper.pay_again(asked.location, "pm_card_visa")
+    till.deliver_messages()
+
+    assert_paid_once(till)
+
+
+def test_another_card_while_the_bank_waits_closes_the_first(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    bank = the_order().action_url
+    shopper.pay_again(asked.location, "pm_card_visa")
+    till.deliver_messages()
+    assert_paid_once(till)
+
+    at_the_bank("approve", bank)  # the tab with the bank's page is still open
+    tell_by_webhook()
+    till.deliver_messages()
+
+    assert_paid_once(till)
+    first = Payment.objects.get(round=1)
+    assert till.gateway.retrieve(first.gateway_payment_id).state is GatewayState.CANCELLED
+
+
+def test_approved_first_and_another_card_after_is_one_charge(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    at_the_bank("approve")
+    shopper.pay_again(asked.location, "pm_card_visa")  # before anybody has told the shop
+    till.deliver_messages()
+
+    assert_paid_once(till)
+
+
+def test_abandoned_payment_is_cancelled_there_then_here_and_its_stock_released(
+    asked: Answer, till: Till
+) -> None:
+    bank = the_order().action_url
+    assert expire_unpaid(now=timezone.now()) == 0
+
+    assert expire_unpaid(now=timezone.now() + A_DAY_LATER) == 1
+    till.deliver_messages()
+
+    order = the_order()
+    assert order.status == OrderStatus.CANCELLED
+    assert Product.objects.get(sku="SKU-01").stock == 100_000
+    at_the_bank("approve", bank)
+    tell_by_webhook()
+    till.deliver_messages()
+    assert till.charges() == []
+    assert the_order().status == OrderStatus.CANCELLED
+
+
+def test_payment_that_wins_the_race_against_expiry_wins(asked: Answer, till: Till) -> None:
+    expire_unpaid(now=timezone.now() + A_DAY_LATER)
+    at_the_bank("approve")
+
+    till.deliver_messages()
+
+    assert_paid_once(till)
+    assert Product.objects.get(sku="SKU-01").stock == 99_999
+
+
+def test_expiry_asked_twice_releases_the_stock_once(asked: Answer, till: Till) -> None:
+    for hours in (25, 27, 29):
+        expire_unpaid(now=timezone.now() + timedelta(hours=hours))
+        till.deliver_messages()
+
+    assert Product.objects.get(sku="SKU-01").stock == 100_000
+
+
+def test_order_being_paid_again_does_not_expire(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    expire_unpaid(now=timezone.now() + A_DAY_LATER)
+    shopper.pay_again(asked.location, "pm_card_visa")
+
+    till.deliver_messages()
+
+    assert_paid_once(till)
+
+
+def test_payment_whose_outcome_is_unknown_never_expires(shopper: Shopper, till: Till) -> None:
+    shopper.typed["payment_method"] = "pm_sandbox_error_after_charge"
+    shopper.buy("SKU-01")
+    till.settle(the_order())
+    assert the_order().status == OrderStatus.PLACED
+
+    assert expire_unpaid(now=timezone.now() + timedelta(days=30)) == 0
