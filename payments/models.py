@@ -39,7 +39,6 @@ class Payment(models.Model):
     gateway_payment_id = models.CharField(max_length=120, blank=True, default="", editable=False)
 
     decline_code = models.CharField(max_length=60, blank=True)
-    action_url = models.URLField(max_length=600, blank=True)
     # How often an outcome was asked for in vain; sets the pace of asking again.
     tries = models.PositiveIntegerField(default=0)
 

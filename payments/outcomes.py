@@ -77,7 +77,7 @@ def record_decline(
 
 def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> None:
     with transaction.atomic():
-        if move_payment(payment, PaymentStatus.NEEDS_ACTION, None, action_url=action_url[:600]):
+        if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
             resolved(payment.order_id, UNKNOWN_TOO_LONG)
             transition(
                 payment.order_id,

@@ -6,6 +6,7 @@ import requests
 from django.utils import timezone
 
 from checkout.orders.models import Order, OutboxMessage
+from payments.checking import check_order
 from payments.gateways.base import Gateway
 from payments.settlement import Settled, settle_order
 from payments.worker import HANDLERS
@@ -36,6 +37,9 @@ class Till:
 
     def settle(self, order: Order) -> Settled:
         return settle_order(order.number, self.gateway, clock=timezone.now)
+
+    def check(self, order: Order) -> Settled:
+        return check_order(order.number, self.gateway, clock=timezone.now)
 
     def deliver_messages(self) -> None:
         """What publisher and worker do with everything in the outbox, whenever it is due."""

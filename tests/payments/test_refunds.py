@@ -1,0 +1,290 @@
+"""Money goes back once, by a person's wish, and never more than came."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import requests
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order
+from checkout.orders.states import OrderStatus
+from checkout.orders.sweeping import sweep
+from payments.gateways.base import GatewayMisconfigured, NotExecuted, OutcomeUnknown, RefundRefused
+from payments.gateways.stripe import StripeGateway
+from payments.models import Payment, Refund
+from payments.refund_settlement import REFUND_FAILED, settle_refunds
+from payments.refunds import RefundImpossible, request_refund
+from payments.sandbox.server import SandboxServer
+from payments.settlement import Settled
+from payments.states import RefundStatus
+from tests.faults.gateway import FaultyGateway, raising
+from tests.orders.factories import placed_order
+from tests.shopper import Shopper
+from tests.till import Till
+
+TOTAL = 1001
+
+
+@pytest.fixture
+def payment(shelf: list[Product], till: Till) -> Payment:
+    till.settle(placed_order(shelf[0]))
+    return Payment.objects.get()
+
+
+def ask(payment: Payment, amount_minor: int) -> Refund:
+    return request_refund(
+        payment,
+        amount_minor=amount_minor,
+        reason="A page was missing",
+        requested_by=None,
+        now=timezone.now(),
+    )
+
+
+def settle(payment: Payment, gateway: FaultyGateway | StripeGateway) -> Settled:
+    return settle_refunds(payment.order.number, gateway, clock=timezone.now)
+
+
+def sent_back(sandbox: SandboxServer) -> list[int]:
+    ledger = requests.get(f"{sandbox.url}/sandbox/ledger", timeout=10).json()
+    return [refund["amount"] for refund in ledger["refunds"]]
+
+
+def test_whole_refund_is_sent_back_and_the_shopper_sees_it(
+    payment: Payment, till: Till, sandbox: SandboxServer, shopper: Shopper
+) -> None:
+    ask(payment, TOTAL)
+    till.deliver_messages()
+
+    order = Order.objects.get()
+    assert (order.status, order.refunded_minor) == (OrderStatus.REFUNDED, TOTAL)
+    assert order.sweep_at is None
+    assert sent_back(sandbox) == [TOTAL]
+    page = shopper.web.get(f"/orders/{order.reference}/")
+    assert "all of it was sent back to you" in page.words
+
+
+def test_parts_add_up(
+    payment: Payment, till: Till, sandbox: SandboxServer, shopper: Shopper
+) -> None:
+    ask(payment, 300)
+    till.deliver_messages()
+    order = Order.objects.get()
+    assert (order.status, order.refunded_minor) == (OrderStatus.PARTLY_REFUNDED, 300)
+    page = shopper.web.get(f"/orders/{order.reference}/")
+    assert "€3.00 of it was sent back" in page.words
+
+    ask(payment, 701)
+    till.deliver_messages()
+
+    order.refresh_from_db()
+    assert (order.status, order.refunded_minor) == (OrderStatus.REFUNDED, TOTAL)
+    assert sorted(sent_back(sandbox)) == [300, 701]
+
+
+@pytest.mark.parametrize("amount_minor", [0, -1, TOTAL + 1])
+def test_more_than_was_charged_cannot_be_asked_for(payment: Payment, amount_minor: int) -> None:
+    with pytest.raises(RefundImpossible):
+        ask(payment, amount_minor)
+
+    assert not Refund.objects.exists()
+
+
+def test_unpaid_payment_cannot_be_refunded(shelf: list[Product], till: Till) -> None:
+    till.settle(placed_order(shelf[0], payment_method="pm_card_chargeDeclined"))
+
+    with pytest.raises(RefundImpossible):
+        ask(Payment.objects.get(), 1)
+
+
+def test_many_who_ask_at_once_never_get_more_than_was_charged(
+    payment: Payment, till: Till, sandbox: SandboxServer
+) -> None:
+    barrier = threading.Barrier(8)
+
+    def press(_: int) -> bool:
+        try:
+            barrier.wait()
+            ask(payment, 400)
+        except RefundImpossible:
+            return False
+        else:
+            return True
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(8) as pool:
+        asked = sum(pool.map(press, range(8)))
+    till.deliver_messages()
+
+    assert asked == 2
+    assert sent_back(sandbox) == [400, 400]
+
+
+def test_message_delivered_twice_sends_back_once(
+    payment: Payment, till: Till, sandbox: SandboxServer
+) -> None:
+    ask(payment, 400)
+
+    outcomes = [settle(payment, till.gateway) for _ in range(3)]  # type: ignore[arg-type] # Stripe's
+
+    assert outcomes == [Settled.REFUNDED, Settled.NOTHING_TO_DO, Settled.NOTHING_TO_DO]
+    assert sent_back(sandbox) == [400]
+
+
+@pytest.mark.parametrize("forgotten", [False, True], ids=["key known", "key forgotten"])
+def test_lost_answer_is_found_by_the_refunds_own_key(
+    payment: Payment, gateway: StripeGateway, sandbox: SandboxServer, forgotten: bool
+) -> None:
+    ask(payment, 400)
+    faulty = FaultyGateway(gateway, after={"refund": raising(OutcomeUnknown("timeout"))})
+    assert settle(payment, faulty) is Settled.LATER
+    assert sent_back(sandbox) == [400]
+
+    if forgotten:
+        sandbox.clock.advance(25 * 60 * 60)
+    assert settle(payment, gateway) is Settled.REFUNDED
+
+    assert sent_back(sandbox) == [400]
+    assert Refund.objects.get().status == RefundStatus.SUCCEEDED
+    assert Order.objects.get().refunded_minor == 400
+
+
+class ProcessDied(BaseException):
+    """Like SIGKILL: no handler of ours may see it."""
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_worker_that_dies_around_the_call_sends_back_once(
+    payment: Payment, gateway: StripeGateway, sandbox: SandboxServer, moment: str
+) -> None:
+    ask(payment, 400)
+    faulty = FaultyGateway(gateway)
+    getattr(faulty, moment)["refund"] = raising(ProcessDied())  # type: ignore[arg-type] # not an Exception, on purpose
+    with pytest.raises(ProcessDied):
+        settle(payment, faulty)
+
+    sandbox.clock.advance(25 * 60 * 60)
+    settle(payment, gateway)
+
+    assert sent_back(sandbox) == [400]
+
+
+@pytest.mark.parametrize(
+    "error", [NotExecuted("rate_limit"), OutcomeUnknown("timeout"), GatewayMisconfigured("key")]
+)
+def test_refund_without_an_outcome_is_tried_again(
+    payment: Payment, gateway: StripeGateway, till: Till, error: Exception
+) -> None:
+    ask(payment, 400)
+    faulty = FaultyGateway(gateway, before={"refund": raising(error)})
+
+    assert settle(payment, faulty) is Settled.LATER
+
+    assert Refund.objects.get().status == RefundStatus.REQUESTED
+    till.deliver_messages()
+    assert Refund.objects.get().status == RefundStatus.SUCCEEDED
+
+
+def test_refused_refund_is_put_before_a_person_and_can_be_asked_for_again(
+    payment: Payment, gateway: StripeGateway, till: Till
+) -> None:
+    ask(payment, TOTAL)
+    refused = FaultyGateway(gateway, before={"refund": raising(RefundRefused("charge_disputed"))})
+
+    settle(payment, refused)
+
+    order = Order.objects.get()
+    assert (order.status, order.needs_person) == (OrderStatus.PAID, REFUND_FAILED)
+    assert Refund.objects.get().failure == "charge_disputed"
+    ask(payment, TOTAL)  # what failed is not reserved any more
+
+
+def test_lost_message_of_a_refund_is_swept(
+    payment: Payment, till: Till, sandbox: SandboxServer
+) -> None:
+    ask(payment, 400)
+    payment.order.outbox_messages.update(published_at=timezone.now())  # and SQS lost it
+    order = Order.objects.get()
+    assert order.sweep_at is not None
+
+    assert sweep(now=order.sweep_at) == 1
+    till.deliver_messages()
+
+    assert sent_back(sandbox) == [400]
+
+
+def test_refund_made_at_the_gateways_own_site_is_taken_over(
+    payment: Payment, gateway: StripeGateway, till: Till
+) -> None:
+    gateway.refund(
+        payment.gateway_payment_id, amount_minor=250, refund_key="", idempotency_key="theirs"
+    )
+
+    till.check(Order.objects.get())
+    till.check(Order.objects.get())
+
+    order = Order.objects.get()
+    assert (order.status, order.refunded_minor) == (OrderStatus.PARTLY_REFUNDED, 250)
+    assert Refund.objects.count() == 1
+
+
+@pytest.fixture
+def staff(db: None) -> User:
+    user = User.objects.create_user("support", password="look", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__startswith="view_"))
+    return user
+
+
+def refund_page(payment: Payment) -> str:
+    return f"/admin/payments/payment/{payment.pk}/refund/"
+
+
+def test_staff_with_the_permission_ask_for_a_refund(
+    payment: Payment, staff: User, till: Till, sandbox: SandboxServer
+) -> None:
+    staff.user_permissions.add(Permission.objects.get(codename="request_refund"))
+    client = Client()
+    client.force_login(staff)
+    assert (
+        "Send money back"
+        in client.get(f"/admin/payments/payment/{payment.pk}/change/").content.decode()
+    )
+    assert "€10.01 is left" in client.get(refund_page(payment)).content.decode()
+
+    answer = client.post(refund_page(payment), {"amount": "4.50", "reason": "Torn"})
+    till.deliver_messages()
+
+    assert answer.status_code == 302
+    refund = Refund.objects.get()
+    assert (refund.amount_minor, refund.reason, refund.requested_by) == (450, "Torn", staff)
+    assert sent_back(sandbox) == [450]
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [{"amount": "10.02", "reason": "x"}, {"amount": "1.005", "reason": "x"}, {"amount": "1"}],
+    ids=["too much", "half a cent", "no reason"],
+)
+def test_impossible_wish_is_said_on_the_page(
+    payment: Payment, admin_client: Client, typed: dict[str, str]
+) -> None:
+    answer = admin_client.post(refund_page(payment), typed)
+
+    assert answer.status_code == 200
+    assert "errorlist" in answer.content.decode()
+    assert not Refund.objects.exists()
+
+
+def test_staff_without_the_permission_cannot(payment: Payment, staff: User) -> None:
+    client = Client()
+    client.force_login(staff)
+
+    assert client.get(refund_page(payment)).status_code == 403
+    assert client.post(refund_page(payment), {"amount": "1", "reason": "x"}).status_code == 403
+    assert not Refund.objects.exists()
