@@ -4,6 +4,7 @@ Every check is one set-based statement that names the rows that break it, so an 
 same memory for a thousand orders and for a million.
 """
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -12,7 +13,7 @@ from django.db import connection
 
 from checkout.orders.models import Order
 from checkout.orders.states import TRANSITIONS, UNSETTLED
-from payments.gateways.base import Gateway, GatewayPayment, GatewayState
+from payments.gateways.base import Gateway, GatewayPayment, GatewayState, RefundState
 from payments.models import Payment
 from payments.states import PaymentStatus
 
@@ -41,7 +42,23 @@ class Finding:
     rows: list[str]
 
 
-PAID_STATUSES = ("paid", "partly_refunded", "refunded")
+PAID_STATUSES = ("paid", "partly_refunded")
+
+# Of each charge: what was taken, what of it is too much, what was or will be sent back. Every check
+# may read it by the name of `books`.
+BOOKS = """
+    SELECT o.id AS order_id, o.number, p.is_surplus,
+           coalesce(p.charged_minor, p.amount_minor) AS taken,
+           CASE WHEN p.is_surplus THEN coalesce(p.charged_minor, p.amount_minor)
+                ELSE coalesce(p.charged_minor, p.amount_minor) - p.amount_minor END AS too_much,
+           coalesce(sum(r.amount_minor) FILTER (WHERE r.status = 'succeeded'), 0) AS sent_back,
+           coalesce(sum(r.amount_minor) FILTER (WHERE r.status <> 'failed'), 0) AS reserved
+    FROM payments_payment p
+    JOIN orders_order o ON o.id = p.order_id
+    LEFT JOIN payments_refund r ON r.payment_id = p.id
+    WHERE p.status = 'paid'
+    GROUP BY o.id, p.id
+"""
 
 
 def database_checks(now: datetime) -> list[Check]:
@@ -69,18 +86,42 @@ def database_checks(now: datetime) -> list[Check]:
             """SELECT o.number, count(*) || ' paid, ' || sum(p.amount_minor) || ' for '
                       || o.total_minor
                FROM orders_order o JOIN payments_payment p ON p.order_id = o.id
-               WHERE p.status = 'paid' GROUP BY o.id
+               WHERE p.status = 'paid' AND NOT p.is_surplus GROUP BY o.id
                HAVING count(*) > 1
                    OR bool_or(p.amount_minor <> o.total_minor OR p.currency <> o.currency)""",
+        ),
+        Check(
+            "I3",
+            "Whatever was charged too much has been sent back",
+            """SELECT number, too_much - sent_back || ' too much is still here'
+               FROM books WHERE sent_back < too_much""",
+        ),
+        Check(
+            "I3",
+            "No payment has more refunds than it had charges",
+            """SELECT number, reserved || ' of ' || taken FROM books WHERE reserved > taken""",
         ),
         Check(
             "I4",
             "No order is paid without a payment, or has one and is not paid",
             """SELECT o.number, 'order is ' || o.status FROM orders_order o
-               WHERE (o.status = ANY(%s)) <> EXISTS (SELECT FROM payments_payment p
-                                                     WHERE p.order_id = o.id
-                                                       AND p.status = 'paid')""",
+               WHERE (o.status = ANY(%s)) <> EXISTS (SELECT FROM books b
+                                                     WHERE b.order_id = o.id AND NOT b.is_surplus
+                                                       AND b.sent_back < b.taken)""",
             (list(PAID_STATUSES),),
+        ),
+        Check(
+            "I4",
+            "Each order says how much of its price was sent back",
+            """SELECT o.number, o.refunded_minor || ' there, ' || b.sent_back - b.too_much
+               FROM orders_order o JOIN books b ON b.order_id = o.id AND NOT b.is_surplus
+               WHERE o.refunded_minor <> greatest(0, b.sent_back - b.too_much)
+                  OR (o.status = 'refunded') <> (b.sent_back >= b.taken)""",
+        ),
+        Check(
+            "I4",
+            "No order waits for a person",
+            "SELECT number, needs_person FROM orders_order WHERE needs_person <> ''",
         ),
         Check(
             "I5",
@@ -127,7 +168,7 @@ def audit_database(now: datetime) -> Iterator[Finding]:
     for check in database_checks(now):
         with connection.cursor() as cursor:
             cursor.execute(
-                f"WITH found(row, wrong) AS ({check.sql}) "  # noqa: S608 - our own statements
+                f"WITH books AS ({BOOKS}), found(row, wrong) AS ({check.sql}) "  # noqa: S608 - our own statements
                 f"SELECT row, wrong, count(*) OVER () FROM found LIMIT {NAMED}",
                 check.parameters,
             )
@@ -143,12 +184,19 @@ def audit_database(now: datetime) -> Iterator[Finding]:
 def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
     """Hold our books against the gateway's list of everything it opened since our first order.
 
-    What is still under way at either side is left out: the two are compared where both are final.
+    What was wholly sent back counts on neither side. What is still under way at either side is
+    left out: the two are compared where both are final.
     """
     first = Order.objects.order_by("id").values_list("placed_at", flat=True).first()
+    since = (first or now) - timedelta(minutes=5)
+    sent_back: Counter[str] = Counter()
+    for refund in gateway.list_refunds_since(since):
+        if refund.state is RefundState.SUCCEEDED:
+            sent_back[refund.payment_id] += refund.amount_minor
     charges: dict[str, list[GatewayPayment]] = {}
-    for payment in gateway.list_since((first or now) - timedelta(minutes=5)):
-        if payment.state is GatewayState.PAID and payment.order_number:
+    for payment in gateway.list_since(since):
+        is_kept = payment.amount_minor > sent_back[payment.id]
+        if payment.state is GatewayState.PAID and payment.order_number and is_kept:
             charges.setdefault(payment.order_number, []).append(payment)
     twice = [
         f"{number}: {', '.join(payment.id for payment in payments)}"
@@ -161,11 +209,14 @@ def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
 
 
 def _differences(charges: dict[str, list[GatewayPayment]]) -> list[str]:
+    paid = Payment.objects.filter(
+        status=PaymentStatus.PAID, is_surplus=False, order__status__in=PAID_STATUSES
+    )
     recorded = {
-        number: (gateway_id, amount, currency)
-        for number, gateway_id, amount, currency in Payment.objects.filter(
-            status=PaymentStatus.PAID
-        ).values_list("order__number", "gateway_payment_id", "amount_minor", "currency")
+        number: (gateway_id, amount if charged is None else charged, currency)
+        for number, gateway_id, amount, charged, currency in paid.values_list(
+            "order__number", "gateway_payment_id", "amount_minor", "charged_minor", "currency"
+        )
     }
     unsettled = set(Order.objects.filter(status__in=UNSETTLED).values_list("number", flat=True))
     wrong = [f"{number}: paid here, not charged there" for number in recorded.keys() - charges]

@@ -15,8 +15,9 @@ from checkout.orders.models import Order, OrderEvent, OrderLine
 from payments.audit import audit_database, audit_gateway
 from payments.gateways.base import Gateway
 from payments.gateways.stripe import StripeGateway
-from payments.models import Payment
+from payments.models import Payment, Refund
 from payments.sandbox.server import SandboxServer
+from payments.states import RefundStatus
 from tests.orders.factories import placed_order
 from tests.till import Till
 
@@ -73,6 +74,53 @@ def test_broken_promise_is_found_and_its_order_named(paid: Order, invariant: str
     assert any(paid.number in row for row in broken()[invariant])
 
 
+def sent_back(amount_minor: int) -> None:
+    Refund.objects.create(
+        payment=Payment.objects.get(),
+        status=RefundStatus.SUCCEEDED,
+        amount_minor=amount_minor,
+        reason="For the test",
+        created_at=timezone.now(),
+    )
+
+
+MONEY_BREAKS: dict[str, tuple[Callable[[], object], str]] = {
+    "surplus still here": (lambda: Payment.objects.update(is_surplus=True), "1001 too much"),
+    "charged too much": (lambda: Payment.objects.update(charged_minor=1008), "7 too much"),
+    "sent back too much": (lambda: sent_back(1002), "1002 of 1001"),
+    "sent back unsaid": (lambda: sent_back(300), "0 there, 300"),
+    "said, not sent back": (lambda: Order.objects.update(refunded_minor=5), "5 there, 0"),
+    "refunded too early": (
+        lambda: Order.objects.update(status="refunded"),
+        "order is refunded",
+    ),
+    "needs a person": (lambda: Order.objects.update(needs_person="Look here"), "Look here"),
+}
+
+
+@pytest.mark.parametrize("broken_by", MONEY_BREAKS)
+def test_money_that_does_not_add_up_is_found(paid: Order, broken_by: str) -> None:
+    break_it, said = MONEY_BREAKS[broken_by]
+    break_it()
+
+    rows = [row for rows in broken().values() for row in rows]
+    assert any(paid.number in row and said in row for row in rows)
+
+
+def test_charge_that_was_wholly_sent_back_is_no_second_charge(paid: Order, till: Till) -> None:
+    charge_without_us(till, paid, "second")
+    [second] = [
+        payment
+        for payment in till.gateway.list_since(timezone.now() - timedelta(minutes=5))
+        if payment.id != Payment.objects.get().gateway_payment_id
+    ]
+    till.gateway.refund(
+        second.id, amount_minor=paid.total_minor, refund_key="", idempotency_key="back"
+    )
+
+    assert all(not f.count for f in audit_gateway(till.gateway, now=timezone.now()))
+
+
 def test_second_charge_at_the_gateway_is_found(paid: Order, till: Till) -> None:
     charge_without_us(till, paid, "second")
 
@@ -117,7 +165,7 @@ def test_command_exits_with_0_and_says_what_it_checked(
     call_command("audit_orders", stdout=out)
 
     assert "1 orders" in out.getvalue()
-    assert out.getvalue().count(" ok ") == 10
+    assert out.getvalue().count(" ok ") == 14
 
 
 def test_command_exits_with_1_and_names_the_row(

@@ -1,0 +1,188 @@
+"""Paid late, paid twice, or nobody knows: recorded with its order, and put before a person."""
+
+from dataclasses import replace
+from datetime import timedelta
+from io import StringIO
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from checkout.catalogue.models import Product
+from checkout.orders.cancelling import cancel_unpaid
+from checkout.orders.models import Order
+from checkout.orders.paying import pay_again
+from checkout.orders.states import OrderStatus
+from payments.checking import check_order
+from payments.gateways.base import GatewayPayment, GatewayState, OutcomeUnknown
+from payments.gateways.stripe import StripeGateway
+from payments.models import Payment, Refund
+from payments.outcomes import CHARGED_TWICE, PAID_AFTER_CANCELLATION, UNKNOWN_TOO_LONG
+from payments.refunds import approve_refund
+from payments.settlement import Settled, settle_order
+from payments.states import PaymentStatus, RefundStatus
+from tests.faults.gateway import FaultyGateway, raising
+from tests.orders.factories import placed_order
+from tests.shopper import Shopper
+from tests.till import Till
+
+
+class SaysPaid(FaultyGateway):
+    """Tells of every payment it is asked about that it was charged after all."""
+
+    def retrieve(self, payment_id: str) -> GatewayPayment:
+        return replace(self.inner.retrieve(payment_id), state=GatewayState.PAID)
+
+
+@pytest.fixture
+def declined(shelf: list[Product], till: Till) -> Order:
+    order = placed_order(shelf[-1], payment_method="pm_card_chargeDeclined")
+    till.settle(order)
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAYMENT_FAILED
+    return order
+
+
+@pytest.fixture
+def late(gateway: StripeGateway) -> SaysPaid:
+    return SaysPaid(gateway)
+
+
+def check(order: Order, gateway: FaultyGateway) -> Settled:
+    outcome = check_order(order.number, gateway, clock=timezone.now)
+    order.refresh_from_db()
+    return outcome
+
+
+def audit() -> str:
+    out = StringIO()
+    call_command("audit_orders", "--no-gateway", stdout=out)
+    return out.getvalue()
+
+
+def test_declined_order_whose_charge_shows_up_is_paid(declined: Order, late: SaysPaid) -> None:
+    assert check(declined, late) is Settled.PAID
+
+    assert (declined.status, declined.needs_person) == (OrderStatus.PAID, "")
+    assert not Refund.objects.exists()
+
+
+def test_cancelled_order_is_revived_while_its_goods_are_there(
+    declined: Order, late: SaysPaid
+) -> None:
+    cancel_unpaid(declined, reason="Not paid in time", now=timezone.now())
+    assert Product.objects.get(sku="LAST").stock == 1
+
+    check(declined, late)
+
+    assert (declined.status, declined.needs_person) == (OrderStatus.PAID, "")
+    assert Product.objects.get(sku="LAST").stock == 0
+
+
+def test_cancelled_order_whose_goods_are_sold_is_put_before_a_person(
+    declined: Order, late: SaysPaid, shelf: list[Product], shopper: Shopper
+) -> None:
+    cancel_unpaid(declined, reason="Not paid in time", now=timezone.now())
+    placed_order(shelf[-1])  # the last one goes to somebody else
+
+    check(declined, late)
+
+    assert (declined.status, declined.needs_person) == (
+        OrderStatus.CANCELLED,
+        PAID_AFTER_CANCELLATION,
+    )
+    refund = Refund.objects.get()
+    assert (refund.amount_minor, refund.status) == (declined.total_minor, RefundStatus.PREPARED)
+    assert Product.objects.get(sku="LAST").stock == 0
+    page = shopper.web.get(f"/orders/{declined.reference}/")
+    assert "will be sent back to you" in page.words
+    assert "not been charged" not in page.words
+
+
+def paid_twice(order: Order, till: Till, late: SaysPaid) -> None:
+    """The second card has paid, and then the first one turns out to be charged as well."""
+    pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    till.settle(order)
+    check(order, late)
+
+
+def test_second_charge_is_recorded_and_fails_the_audit(
+    declined: Order, late: SaysPaid, till: Till
+) -> None:
+    paid_twice(declined, till, late)
+
+    assert (declined.status, declined.needs_person) == (OrderStatus.PAID, CHARGED_TWICE)
+    first, second = Payment.objects.order_by("round")
+    assert (first.is_surplus, second.is_surplus) == (True, False)
+    assert Refund.objects.get().payment == first
+    with pytest.raises(CommandError):
+        audit()
+
+
+def test_second_charge_told_again_changes_nothing(
+    declined: Order, late: SaysPaid, till: Till
+) -> None:
+    paid_twice(declined, till, late)
+
+    check(declined, late)
+
+    assert Refund.objects.count() == 1
+
+
+def test_prepared_refund_goes_out_when_a_person_agrees_and_once(
+    declined: Order, till: Till, late: SaysPaid, gateway: StripeGateway, shelf: list[Product]
+) -> None:
+    paid_twice(declined, till, late)
+    # The sandbox never charged the first card: give it a charge that can be sent back.
+    charged = placed_order(shelf[0])
+    till.settle(charged)
+    other = Payment.objects.get(order=charged)
+    surplus = Payment.objects.get(is_surplus=True)
+    opened = gateway.open(
+        order_number=declined.number,
+        amount_minor=declined.total_minor,
+        currency="EUR",
+        payment_method="pm_card_visa",
+        idempotency_key="surplus-open",
+    )
+    gateway.confirm(opened.id, return_url="", idempotency_key="surplus-confirm")
+    Payment.objects.filter(pk=surplus.pk).update(gateway_payment_id=opened.id)
+    person = User.objects.create_user("person")
+
+    refund = Refund.objects.get()
+    agreed = [approve_refund(refund, approved_by=person, now=timezone.now()) for _ in range(3)]
+    till.deliver_messages()
+
+    assert agreed == [True, False, False]
+    declined.refresh_from_db()
+    assert (declined.status, declined.needs_person) == (OrderStatus.PAID, "")
+    assert declined.refunded_minor == 0  # what the order cost was not given back
+    assert Refund.objects.get().status == RefundStatus.SUCCEEDED
+    assert other.refunds.count() == 0
+    audit()
+
+
+def test_outcome_unknown_for_20_hours_is_put_before_a_person_until_it_is_known(
+    shelf: list[Product], gateway: StripeGateway, till: Till
+) -> None:
+    order = placed_order(shelf[0])
+    silent = FaultyGateway(gateway, after={"confirm": raising(OutcomeUnknown("timeout"))})
+    settle_order(order.number, silent, clock=timezone.now)
+    silent.before["retrieve"] = raising(OutcomeUnknown("timeout"))
+    for hours in (19, 21, 23):
+        later = timezone.now() + timedelta(hours=hours)
+        settle_order(order.number, silent, clock=lambda later=later: later)  # type: ignore[misc] # mypy sees no default
+        order.refresh_from_db()
+        assert (order.needs_person == UNKNOWN_TOO_LONG) is (hours > 20)
+    assert order.status == OrderStatus.PLACED
+    assert Payment.objects.get().status == PaymentStatus.UNKNOWN
+    with pytest.raises(CommandError):
+        audit()
+
+    till.settle(order)
+
+    order.refresh_from_db()
+    assert (order.status, order.needs_person) == (OrderStatus.PAID, "")
+    assert len(till.charges()) == 1
+    audit()
