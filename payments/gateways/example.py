@@ -1,0 +1,163 @@
+"""A gateway in memory: what a shop with another provider has to write, in one page.
+
+It moves no money and forgets everything with its process, so it is good for tests and for reading.
+The contract suite in tests/payments/gateway_contract.py runs over it as over the real one.
+"""
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import Self, TypeVar
+
+from payments.gateways.base import (
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayRefund,
+    GatewayState,
+    PaymentMethodRefused,
+    RefundRefused,
+    RefundState,
+)
+
+Answer = TypeVar("Answer", GatewayPayment, GatewayRefund)
+
+DECLINES = {"pm_card_chargeDeclined": "generic_decline"}
+ASKS_CUSTOMER = "pm_card_authenticationRequired"
+KNOWN = {"pm_card_visa", ASKS_CUSTOMER, *DECLINES}
+
+
+@dataclass
+class ExampleGateway:
+    """Safe to share between threads: one lock around everything."""
+
+    clock: Callable[[], datetime] = lambda: datetime.now(UTC)
+    payments: dict[str, GatewayPayment] = field(default_factory=dict)
+    refunds: dict[str, GatewayRefund] = field(default_factory=dict)
+    _methods: dict[str, str] = field(default_factory=dict)
+    _made_at: dict[str, datetime] = field(default_factory=dict)
+    _answers: dict[str, tuple[object, object]] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        """How the product makes it; a real one reads its credentials from the settings here."""
+        return cls()
+
+    def open(
+        self,
+        *,
+        order_number: str,
+        amount_minor: int,
+        currency: str,
+        payment_method: str,
+        idempotency_key: str,
+    ) -> GatewayPayment:
+        def make() -> GatewayPayment:
+            if payment_method not in KNOWN:
+                raise PaymentMethodRefused("resource_missing")
+            payment = GatewayPayment(
+                id=self._new_id("pay"),
+                state=GatewayState.OPEN,
+                amount_minor=amount_minor,
+                currency=currency,
+                order_number=order_number,
+            )
+            self._methods[payment.id] = payment_method
+            return self._keep(payment)
+
+        asked = ("open", order_number, amount_minor, currency, payment_method)
+        return self._once(idempotency_key, asked, make)
+
+    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+        def charge() -> GatewayPayment:
+            payment = self.retrieve(payment_id)
+            if payment.state is not GatewayState.OPEN:
+                return payment  # charged, declined or cancelled before: it stays so
+            method = self._methods[payment_id]
+            if method in DECLINES:
+                code = DECLINES[method]
+                return self._keep(replace(payment, state=GatewayState.DECLINED, decline_code=code))
+            if method == ASKS_CUSTOMER:
+                address = f"https://bank.example/{payment_id}"
+                return self._keep(
+                    replace(payment, state=GatewayState.NEEDS_ACTION, action_url=address)
+                )
+            return self._keep(replace(payment, state=GatewayState.PAID))
+
+        return self._once(idempotency_key, ("confirm", payment_id, return_url), charge)
+
+    def retrieve(self, payment_id: str) -> GatewayPayment:
+        with self._lock:
+            if payment_id not in self.payments:
+                raise GatewayMisconfigured("resource_missing")
+            return self.payments[payment_id]
+
+    def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+        def close() -> GatewayPayment:
+            payment = self.retrieve(payment_id)
+            if payment.state in {GatewayState.PAID, GatewayState.CANCELLED}:
+                return payment
+            return self._keep(
+                replace(payment, state=GatewayState.CANCELLED, decline_code="", action_url="")
+            )
+
+        return self._once(idempotency_key, ("cancel", payment_id), close)
+
+    def refund(
+        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+    ) -> GatewayRefund:
+        def send_back() -> GatewayRefund:
+            payment = self.retrieve(payment_id)
+            gone = sum(refund.amount_minor for refund in self.refunds_of(payment_id))
+            if payment.state is not GatewayState.PAID or gone + amount_minor > payment.amount_minor:
+                raise RefundRefused("amount_too_large")
+            refund = GatewayRefund(
+                id=self._new_id("ref"),
+                state=RefundState.SUCCEEDED,
+                payment_id=payment_id,
+                amount_minor=amount_minor,
+                currency=payment.currency,
+                refund_key=refund_key,
+            )
+            self.refunds[refund.id] = refund
+            return refund
+
+        asked = ("refund", payment_id, amount_minor, refund_key)
+        return self._once(idempotency_key, asked, send_back)
+
+    def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
+        with self._lock:
+            newest_first = reversed(self.refunds.values())
+            return [refund for refund in newest_first if refund.payment_id == payment_id]
+
+    def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
+        with self._lock:
+            newest_first = list(reversed(self.payments.values()))
+        return (payment for payment in newest_first if self._made_at[payment.id] >= since)
+
+    def list_refunds_since(self, since: datetime) -> Iterator[GatewayRefund]:
+        with self._lock:
+            newest_first = list(reversed(self.refunds.values()))
+        return (refund for refund in newest_first if self._made_at[refund.id] >= since)
+
+    def _once(self, key: str, asked: object, act: Callable[[], Answer]) -> Answer:
+        """One answer for a key, whoever asks again; another question under it is a mistake."""
+        with self._lock:
+            if key in self._answers:
+                asked_before, answer = self._answers[key]
+                if asked_before != asked:
+                    raise GatewayMisconfigured("idempotency_error")
+                return answer  # type: ignore[return-value] # the same question had the same answer
+            answer = act()
+            self._answers[key] = (asked, answer)
+            return answer
+
+    def _keep(self, payment: GatewayPayment) -> GatewayPayment:
+        self.payments[payment.id] = payment
+        return payment
+
+    def _new_id(self, kind: str) -> str:
+        new_id = f"{kind}_{len(self._made_at) + 1}"
+        self._made_at[new_id] = self.clock()
+        return new_id

@@ -1,0 +1,185 @@
+"""What every gateway has to do for the promise to hold. A shop's own adapter runs this too.
+
+Subclass `GatewayContract`, give it a `gateway` fixture, and name the payment methods.
+"""
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from payments.gateways.base import (
+    Gateway,
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayState,
+    PaymentMethodRefused,
+    RefundRefused,
+    RefundState,
+)
+
+RETURN_URL = "https://shop.example/orders/x/"
+
+
+def key() -> str:
+    return f"contract-{secrets.token_hex(8)}"
+
+
+class GatewayContract:
+    approved = "pm_card_visa"
+    declined = "pm_card_chargeDeclined"
+    asks_customer = "pm_card_authenticationRequired"
+
+    def open(self, gateway: Gateway, method: str = "", idempotency_key: str = "") -> GatewayPayment:
+        return gateway.open(
+            order_number="100001-19",
+            amount_minor=1250,
+            currency="EUR",
+            payment_method=method or self.approved,
+            idempotency_key=idempotency_key or key(),
+        )
+
+    def confirm(
+        self, gateway: Gateway, payment: GatewayPayment, idempotency_key: str = ""
+    ) -> GatewayPayment:
+        return gateway.confirm(
+            payment.id, return_url=RETURN_URL, idempotency_key=idempotency_key or key()
+        )
+
+    def paid(self, gateway: Gateway) -> GatewayPayment:
+        return self.confirm(gateway, self.open(gateway))
+
+    def test_opening_moves_no_money(self, gateway: Gateway) -> None:
+        opened = self.open(gateway)
+
+        assert (opened.state, opened.order_number) == (GatewayState.OPEN, "100001-19")
+        assert gateway.retrieve(opened.id).state is GatewayState.OPEN
+
+    def test_opening_again_under_one_key_is_the_same_payment(self, gateway: Gateway) -> None:
+        one_key = key()
+
+        assert self.open(gateway, "", one_key).id == self.open(gateway, "", one_key).id
+
+    def test_another_question_under_one_key_is_for_a_person(self, gateway: Gateway) -> None:
+        one_key = key()
+        self.open(gateway, self.approved, one_key)
+
+        with pytest.raises(GatewayMisconfigured):
+            self.open(gateway, self.declined, one_key)
+
+    def test_method_that_does_not_exist_is_refused(self, gateway: Gateway) -> None:
+        with pytest.raises(PaymentMethodRefused):
+            self.open(gateway, "pm_that_does_not_exist")
+
+    def test_confirming_charges_the_amount(self, gateway: Gateway) -> None:
+        paid = self.paid(gateway)
+
+        assert (paid.state, paid.amount_minor, paid.currency) == (GatewayState.PAID, 1250, "EUR")
+        assert gateway.retrieve(paid.id) == paid
+
+    def test_confirming_again_is_the_same_charge(self, gateway: Gateway) -> None:
+        opened, one_key = self.open(gateway), key()
+
+        answers = [self.confirm(gateway, opened, one_key) for _ in range(2)]
+        answers.append(self.confirm(gateway, opened, key()))
+
+        assert {answer.state for answer in answers} == {GatewayState.PAID}
+
+    def test_decline_is_an_answer_and_final(self, gateway: Gateway) -> None:
+        opened = self.open(gateway, self.declined)
+
+        declined = self.confirm(gateway, opened)
+
+        assert declined.state is GatewayState.DECLINED
+        assert declined.decline_code
+        assert self.confirm(gateway, opened).state is GatewayState.DECLINED
+
+    def test_customer_who_must_act_is_told_where(self, gateway: Gateway) -> None:
+        opened = self.open(gateway, self.asks_customer)
+
+        asking = self.confirm(gateway, opened)
+
+        assert asking.state is GatewayState.NEEDS_ACTION
+        assert asking.action_url.startswith("http")
+        assert gateway.retrieve(opened.id).state is GatewayState.NEEDS_ACTION
+
+    @pytest.mark.parametrize("stage", ["opened", "declined", "asked"])
+    def test_cancelled_payment_can_never_be_charged(self, gateway: Gateway, stage: str) -> None:
+        methods = {"declined": self.declined, "asked": self.asks_customer}
+        payment = self.open(gateway, methods.get(stage, self.approved))
+        if stage != "opened":
+            self.confirm(gateway, payment)
+
+        cancelled = gateway.cancel(payment.id, idempotency_key=key())
+
+        assert cancelled.state is GatewayState.CANCELLED
+        assert self.confirm(gateway, payment).state is GatewayState.CANCELLED
+        assert gateway.cancel(payment.id, idempotency_key=key()).state is GatewayState.CANCELLED
+
+    def test_cancelling_what_is_paid_says_so(self, gateway: Gateway) -> None:
+        paid = self.paid(gateway)
+
+        assert gateway.cancel(paid.id, idempotency_key=key()).state is GatewayState.PAID
+
+    def test_unknown_payment_is_for_a_person(self, gateway: Gateway) -> None:
+        with pytest.raises(GatewayMisconfigured):
+            gateway.retrieve("pi_that_does_not_exist")
+
+    def test_list_tells_every_payment_newest_first(self, gateway: Gateway) -> None:
+        since = datetime.now(UTC) - timedelta(seconds=2)
+        made = [self.open(gateway).id for _ in range(3)]
+
+        listed = [payment.id for payment in gateway.list_since(since)]
+
+        assert [payment_id for payment_id in listed if payment_id in made] == made[::-1]
+
+    def test_refund_sends_a_part_and_then_the_rest(self, gateway: Gateway) -> None:
+        paid = self.paid(gateway)
+
+        for amount, name in ((250, "first"), (1000, "second")):
+            refund = gateway.refund(
+                paid.id, amount_minor=amount, refund_key=name, idempotency_key=key()
+            )
+            assert (refund.amount_minor, refund.payment_id) == (amount, paid.id)
+            assert refund.state in {RefundState.SUCCEEDED, RefundState.PENDING}
+
+        assert [refund.refund_key for refund in gateway.refunds_of(paid.id)] == ["second", "first"]
+        assert gateway.retrieve(paid.id).state is GatewayState.PAID
+
+    def test_more_than_is_left_is_refused(self, gateway: Gateway) -> None:
+        paid = self.paid(gateway)
+        gateway.refund(paid.id, amount_minor=1000, refund_key="a", idempotency_key=key())
+
+        for amount in (251, 1250):
+            with pytest.raises(RefundRefused):
+                gateway.refund(paid.id, amount_minor=amount, refund_key="b", idempotency_key=key())
+
+    def test_refund_of_what_was_never_charged_is_refused(self, gateway: Gateway) -> None:
+        opened = self.open(gateway)
+
+        with pytest.raises(RefundRefused):
+            gateway.refund(opened.id, amount_minor=1, refund_key="a", idempotency_key=key())
+
+    def test_refund_again_under_one_key_is_the_same(self, gateway: Gateway) -> None:
+        paid, one_key = self.paid(gateway), key()
+
+        refunds = {
+            gateway.refund(paid.id, amount_minor=500, refund_key="a", idempotency_key=one_key).id
+            for _ in range(3)
+        }
+
+        assert len(refunds) == 1
+
+    def test_list_of_refunds_tells_them_all(self, gateway: Gateway) -> None:
+        since = datetime.now(UTC) - timedelta(seconds=2)
+        paid = self.paid(gateway)
+        made = gateway.refund(paid.id, amount_minor=5, refund_key="a", idempotency_key=key())
+
+        assert made.id in [refund.id for refund in gateway.list_refunds_since(since)]
+
+    def test_threads_may_share_it(self, gateway: Gateway) -> None:
+        with ThreadPoolExecutor(4) as pool:
+            states = list(pool.map(lambda _: self.paid(gateway).state, range(8)))
+
+        assert states == [GatewayState.PAID] * 8
