@@ -180,6 +180,9 @@ STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 # One call to the gateway. Settling an order makes three at most, and has 60 s in all.
 GATEWAY_TIMEOUT_SECONDS = env.float("GATEWAY_TIMEOUT_SECONDS", default=20)
 
+# For the Payment Element, which takes the card in the browser.
+STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default="")
+
 # Signing secrets of Stripe's webhooks; two while one replaces the other.
 STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
 

@@ -5,6 +5,12 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 
+# Settling an order asks the gateway so often at most.
+CALLS = 3
+
+STRIPE_TEMPLATE = "payments/payment_method_stripe.html"
+SANDBOX_TEMPLATE = "payments/payment_method_sandbox.html"
+
 
 @register(Tags.security)
 def check_gateway(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -32,6 +38,39 @@ def check_gateway(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 "PAYMENT_LEASE_SECONDS is not below MESSAGE_VISIBILITY_SECONDS.",
                 hint="A message that comes again would find the lease of a worker that died.",
                 id="payments.E003",
+            )
+        )
+    if settings.GATEWAY_TIMEOUT_SECONDS * CALLS >= settings.MESSAGE_VISIBILITY_SECONDS:
+        problems.append(
+            Error(
+                f"{CALLS} calls of GATEWAY_TIMEOUT_SECONDS take longer than "
+                "MESSAGE_VISIBILITY_SECONDS.",
+                hint="A message would come again while its payment is being settled.",
+                id="payments.E004",
+            )
+        )
+    return problems + _check_payment_method()
+
+
+def _check_payment_method() -> list[CheckMessage]:
+    problems: list[CheckMessage] = []
+    template = settings.PAYMENT_METHOD_TEMPLATE
+    if template == STRIPE_TEMPLATE and not settings.STRIPE_PUBLISHABLE_KEY:
+        problems.append(
+            Error(
+                "STRIPE_PUBLISHABLE_KEY is not set, so nobody can enter a card.",
+                hint="It begins with pk_ and stands beside the secret key in Stripe's dashboard.",
+                id="payments.E005",
+            )
+        )
+    is_sandbox = settings.STRIPE_API_BASE or settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED
+    if template == SANDBOX_TEMPLATE and not is_sandbox:
+        problems.append(
+            Error(
+                "PAYMENT_METHOD_TEMPLATE offers the sandbox's test buttons, and the gateway is "
+                "Stripe.",
+                hint=f"Set PAYMENT_METHOD_TEMPLATE={STRIPE_TEMPLATE}.",
+                id="payments.E006",
             )
         )
     return problems

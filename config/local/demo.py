@@ -133,6 +133,7 @@ class Demo:
         self.sandbox_url = f"http://127.0.0.1:{port}"
         self.environment["STRIPE_API_BASE"] = self.sandbox_url
         self.environment["PORT"] = str(self.port)
+        self.environment["SHOP_URL"] = self.url
 
     def _start_processes(self) -> None:
         manage = [sys.executable, str(ROOT / "manage.py")]

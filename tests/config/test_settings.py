@@ -73,6 +73,9 @@ def test_secret_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         ({"STRIPE_API_BASE": "http://127.0.0.1:9", "SANDBOX_GATEWAY_ALLOWED": "false"}, "E001"),
         ({"FAULT_POINT": "worker.received", "SANDBOX_GATEWAY_ALLOWED": "false"}, "E002"),
         ({"PAYMENT_LEASE_SECONDS": "200"}, "E003"),
+        ({"GATEWAY_TIMEOUT_SECONDS": "40"}, "E004"),
+        ({"PAYMENT_METHOD_TEMPLATE": "payments/payment_method_stripe.html"}, "E005"),
+        ({"STRIPE_API_BASE": "", "SANDBOX_GATEWAY_ALLOWED": "false"}, "E006"),
     ],
 )
 def test_settings_that_would_cost_money_are_refused(
