@@ -87,3 +87,21 @@ def test_card_number_typed_as_method_is_refused_and_not_shown(shopper: Shopper) 
 
 def _csrf(shopper: Shopper) -> str:
     return read_form(shopper.web.get("/").text, "/cart/add/")["csrfmiddlewaretoken"]
+
+
+@pytest.mark.parametrize("typed", ["4242424242424242", "4242 4242-4242 4242 my card"])
+def test_card_number_typed_as_name_is_neither_kept_nor_shown(shopper: Shopper, typed: str) -> None:
+    shopper.add_to_cart("SKU-01")
+
+    answer = shopper.submit(shopper.open_checkout() | {"full_name": typed})
+
+    assert answer.status == 422
+    assert "4242" not in answer.text
+    assert "12 Inkwell Lane" in answer.text  # all else is
+
+
+def test_long_number_that_is_no_card_is_kept(shopper: Shopper) -> None:
+    shopper.add_to_cart("SKU-01")
+    address = "Parcel locker 12345678901234567"
+
+    assert shopper.submit(shopper.open_checkout() | {"address": address}).status == 303
