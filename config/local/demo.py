@@ -101,6 +101,7 @@ class Demo:
     def _start(self) -> None:
         self._start_services()
         self.environment["SECRET_KEY"] = _kept_secret(self.folder / "secret_key")
+        self.environment["STRIPE_WEBHOOK_SECRETS"] = f"whsec_{secrets.token_hex(16)}"
         for name in ["FAULT_POINT", *(f"{name}_FILE" for name in self.environment)]:
             os.environ.pop(name, None)  # a file would win over the value
         os.environ.update(self.environment)
@@ -139,6 +140,8 @@ class Demo:
         manage = [sys.executable, str(ROOT / "manage.py")]
         sandbox = [*manage, "run_sandbox_gateway", "--port", self.sandbox_url.rpartition(":")[2]]
         sandbox += ["--ledger", str(self.folder / "sandbox-ledger.jsonl")]
+        sandbox += ["--webhook-url", f"{self.url}/payments/webhooks/stripe/"]
+        sandbox += ["--webhook-secret", self.environment["STRIPE_WEBHOOK_SECRETS"]]
         web = [sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{self.port}"]
         web += [f"--workers={WEB_PROCESSES}", "--worker-class=gthread", "--threads=4"]
         web += ["--no-control-socket", "--graceful-timeout=5"]

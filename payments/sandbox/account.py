@@ -50,9 +50,16 @@ class Account:
     """`pause` sleeps for a slow payment; it raises if the server is stopped meanwhile."""
 
     def __init__(
-        self, *, ledger: Ledger, clock: Clock, pause: Callable[[float], None], slow_seconds: float
+        self,
+        *,
+        ledger: Ledger,
+        clock: Clock,
+        pause: Callable[[float], None],
+        slow_seconds: float,
+        notify: Callable[[str, Json], None] = lambda kind, about: None,
     ) -> None:
         self.url = ""  # known when the server listens
+        self._notify = notify
         self._ledger = ledger
         self._clock = clock
         self._pause = pause
@@ -235,6 +242,9 @@ class Account:
             self._ledger.append(lines)
             for line in lines:
                 self._apply(line)
+        for line in lines:
+            if line["kind"] != "answer_stored":
+                self._notify(line["kind"], _told_by(line))
 
     def _apply(self, line: Json) -> None:
         match line["kind"]:
@@ -293,6 +303,19 @@ def _line(kind: str, intent: Intent, now: datetime) -> Json:
         "order": intent.order,
     }
     return line if kind == "answer_stored" else line | {"intent": asdict(intent)}
+
+
+def _told_by(line: Json) -> Json:
+    """What an event is about, as Stripe would show it."""
+    intent = Intent(**line["intent"])
+    if line["kind"] != "refunded":
+        return intent.as_json()
+    return {
+        "id": intent.latest_charge,
+        "object": "charge",
+        "payment_intent": intent.id,
+        "metadata": intent.metadata,
+    }
 
 
 def _fault_of(intent: Intent) -> Fault:

@@ -19,6 +19,7 @@ from payments.sandbox.answers import Answer, Json, RefusalError, error_answer
 from payments.sandbox.bank import bank_page, way_back
 from payments.sandbox.clock import Clock, MovableClock, utc_now
 from payments.sandbox.ledger import Ledger
+from payments.sandbox.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
 
@@ -48,8 +49,11 @@ class SandboxServer:
         clock: Clock = utc_now,
         slow_seconds: float = 5.0,
         silent_seconds: float = 120.0,
+        webhook_url: str = "",
+        webhook_secret: str = "",
     ) -> None:
         self.clock = MovableClock(clock)
+        self.webhooks = WebhookSender(url=webhook_url, secret=webhook_secret, clock=self.clock)
         self.silent_seconds = silent_seconds
         self.stopping = threading.Event()
         self._ledger = Ledger(ledger_path)
@@ -59,6 +63,7 @@ class SandboxServer:
                 clock=self.clock,
                 pause=self._pause,
                 slow_seconds=slow_seconds,
+                notify=self.webhooks.notify,
             )
             self._http = HttpServer((host, port), self)
             self.account.url = self.url
@@ -83,9 +88,11 @@ class SandboxServer:
 
     def start(self) -> None:
         self._thread.start()
+        self.webhooks.start()
 
     def stop(self) -> None:
         self.stopping.set()
+        self.webhooks.stop()
         if self._thread.is_alive():
             self._http.shutdown()
             self._thread.join()
@@ -212,7 +219,25 @@ class Handler(BaseHTTPRequestHandler):
                     return error_answer(400, "parameter_missing", message)
                 sandbox.clock.advance(seconds)
                 return Answer(status=200, body={"now": sandbox.clock().isoformat()})
+            case "GET", "/sandbox/events":
+                return Answer(status=200, body={"events": sandbox.webhooks.events()})
+            case "POST", "/sandbox/webhooks":
+                return self._mix_webhooks(body)
         return error_answer(404, "url_unknown", "No such sandbox address.")
+
+    def _mix_webhooks(self, body: bytes) -> Answer:
+        """`{"hold": true}` keeps events back, `{"duplicate": true}` sends each twice,
+        `{"release": 7}` sends all of them (again), shuffled by that seed."""
+        webhooks = self.server.sandbox.webhooks
+        try:
+            wish = json.loads(body)
+            webhooks.hold = bool(wish.get("hold", webhooks.hold))
+            webhooks.duplicate = bool(wish.get("duplicate", webhooks.duplicate))
+            sent = webhooks.release(int(wish["release"])) if "release" in wish else 0
+        except (ValueError, TypeError, AttributeError):
+            message = 'Send {"hold": true}, {"duplicate": true} or {"release": SEED}.'
+            return error_answer(400, "parameter_missing", message)
+        return Answer(status=200, body={"sent": sent})
 
     def _send(self, answer: Answer) -> None:
         body = json.dumps(answer.body).encode()

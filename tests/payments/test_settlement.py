@@ -118,8 +118,14 @@ def test_worker_that_dies_around_a_call_leaves_one_charge(
     assert_paid_once(order, till)
 
 
+@pytest.mark.parametrize("hours_off", [0, 25], ids=["key known", "key forgotten"])
 def test_worker_that_dies_before_storing_the_id_confirms_nothing_else(
-    order: Order, gateway: StripeGateway, till: Till, monkeypatch: pytest.MonkeyPatch
+    order: Order,
+    gateway: StripeGateway,
+    till: Till,
+    sandbox: SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
+    hours_off: int,
 ) -> None:
     def die(name: str) -> None:
         if name == "settlement.opened":
@@ -131,11 +137,15 @@ def test_worker_that_dies_before_storing_the_id_confirms_nothing_else(
             settle(order, gateway)
     assert Payment.objects.get().gateway_payment_id == ""
 
+    sandbox.clock.advance(hours_off * 60 * 60)
     lease_runs_out()
     till.settle(order)
 
     assert_paid_once(order, till)
-    assert len(list(gateway.list_since(order.placed_at - timedelta(minutes=5)))) == 1
+    opened = list(gateway.list_since(order.placed_at - timedelta(minutes=5)))
+    states = sorted(payment.state.value for payment in opened)
+    # What a forgotten key opened once more was never confirmed; reconciliation cancels it.
+    assert states == (["paid"] if not hours_off else ["open", "paid"])
 
 
 def test_key_forgotten_by_the_gateway_does_not_charge_again(
@@ -170,6 +180,11 @@ def test_charge_without_an_answer_is_found_by_asking(
     assert_paid_once(order, till)
     steps = PaymentAttempt.objects.values_list("step", flat=True)
     assert list(steps) == ["open", "confirm", "retrieve"]  # asked by id, never confirmed blindly
+    keys = PaymentAttempt.objects.exclude(idempotency_key="")
+    assert set(keys.values_list("idempotency_key", flat=True)) == {
+        payment.open_key,
+        payment.confirm_key,
+    }
 
 
 def test_gateway_out_of_reach_is_tried_again_and_pays(shelf: list[Product], till: Till) -> None:

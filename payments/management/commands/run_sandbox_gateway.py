@@ -16,6 +16,12 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
+        parser.add_argument(
+            "--webhook-url",
+            default="",
+            help="Where events are sent; those on their way are lost when the sandbox stops.",
+        )
+        parser.add_argument("--webhook-secret", default="", help="Signs them; whsec_….")
         parser.add_argument("--ledger", type=Path, default=Path(".local/sandbox-ledger.jsonl"))
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -24,7 +30,13 @@ class Command(BaseCommand):
         host, port, ledger = options["host"], options["port"], options["ledger"]
         with stop_signals() as stopping:
             try:
-                server = SandboxServer(host=host, port=port, ledger_path=ledger)
+                server = SandboxServer(
+                    host=host,
+                    port=port,
+                    ledger_path=ledger,
+                    webhook_url=options["webhook_url"],
+                    webhook_secret=options["webhook_secret"],
+                )
             except (OSError, OverflowError, LedgerError) as error:
                 raise CommandError(f"Cannot listen on {host}:{port}: {error}") from error
             server.start()
