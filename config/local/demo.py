@@ -51,7 +51,7 @@ ENVIRONMENT = {
     "STRIPE_SECRET_KEY": "sk_test_sandbox",
     "SANDBOX_GATEWAY_ALLOWED": "true",
     # A visitor who kills a worker does not wait two minutes for its message to come again.
-    "MESSAGE_VISIBILITY_SECONDS": "20",
+    "MESSAGE_VISIBILITY_SECONDS": "30",
     "PAYMENT_LEASE_SECONDS": "15",
     "GATEWAY_TIMEOUT_SECONDS": "8",
     "SWEEP_AFTER_SECONDS": "20",
