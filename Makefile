@@ -17,7 +17,7 @@ demo: .venv/.installed ## A running shop on this machine (PORT=8000), until Ctrl
 	@$(PYTHON) -m config.local.demo
 
 test: .venv/.installed ## Every test, or some: make test ARGS="tests/orders -x"
-	@$(PYTHON) -m pytest $(ARGS)
+	@$(PYTHON) -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 lint: .venv/.installed ## Style, format and types
 	@.venv/bin/ruff check .
