@@ -12,6 +12,7 @@ class Answer:
     body: Json
     headers: dict[str, str] = field(default_factory=dict)
     withheld: bool = False  # everything happened, but the client is never told
+    cut: bool = False  # everything happened, but the connection is reset instead of an answer
 
 
 class RefusalError(Exception):

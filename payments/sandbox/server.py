@@ -7,8 +7,10 @@ import logging
 import select
 import socket
 import socketserver
+import struct
 import sys
 import threading
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from payments.sandbox.account import Account, Request
 from payments.sandbox.answers import Answer, Json, RefusalError, error_answer
 from payments.sandbox.bank import bank_page, way_back
 from payments.sandbox.clock import Clock, MovableClock, utc_now
+from payments.sandbox.faults import Faults, NetworkFault, step_of
 from payments.sandbox.ledger import Ledger
 from payments.sandbox.webhooks import WebhookSender
 
@@ -28,6 +31,8 @@ MAX_BODY_BYTES = 64 * 1024
 
 # The pages of 3-D Secure.
 BANK = "/sandbox/bank/"
+
+LATE_SECONDS = 1.0
 
 # How often a held connection is looked at: is the client still there, is the server still on.
 HOLD_POLL_SECONDS = 0.05
@@ -51,7 +56,9 @@ class SandboxServer:
         silent_seconds: float = 120.0,
         webhook_url: str = "",
         webhook_secret: str = "",
+        faults: Faults | None = None,
     ) -> None:
+        self.faults = faults or Faults()
         self.clock = MovableClock(clock)
         self.webhooks = WebhookSender(url=webhook_url, secret=webhook_secret, clock=self.clock)
         self.silent_seconds = silent_seconds
@@ -169,18 +176,46 @@ class Handler(BaseHTTPRequestHandler):
             answer = error_answer(401, "api_key_invalid", "Invalid API Key provided.")
         else:
             form = body.decode("utf-8", "replace") if self.command == "POST" else url.query
-            answer = self.server.sandbox.account.answer(
-                Request(
-                    method=self.command,
-                    path=url.path,
-                    params=dict(parse_qsl(form, keep_blank_values=True)),
-                    idempotency_key=self.headers.get("Idempotency-Key", ""),
-                )
+            request = Request(
+                method=self.command,
+                path=url.path,
+                params=dict(parse_qsl(form, keep_blank_values=True)),
+                idempotency_key=self.headers.get("Idempotency-Key", ""),
             )
-        if answer.withheld:
+            answer = self._answer(request)
+        if answer.cut:
+            self._cut()
+        elif answer.withheld:
             self._hold()
         else:
             self._send(answer)
+
+    def _answer(self, request: Request) -> Answer:
+        sandbox = self.server.sandbox
+        fault = sandbox.faults.next_for(step_of(request.method, request.path))
+        if fault is NetworkFault.TURNED_AWAY:
+            message = "Too many requests. Try again later."
+            return error_answer(429, "rate_limit", message, headers={"Retry-After": "1"})
+        if fault is NetworkFault.UNAVAILABLE:
+            return error_answer(503, "unavailable", "Try again later.", error_type="api_error")
+        if fault is NetworkFault.LATE:
+            sandbox.stopping.wait(LATE_SECONDS)
+        answer = sandbox.account.answer(request)
+        if fault is NetworkFault.ERROR:
+            message = "An unknown error occurred."
+            return error_answer(500, "internal_error", message, error_type="api_error")
+        return replace(
+            answer,
+            withheld=answer.withheld or fault is NetworkFault.SILENT,
+            cut=fault is NetworkFault.RESET,
+        )
+
+    def _cut(self) -> None:
+        """Close with a reset instead of an end."""
+        linger = struct.pack("ii", 1, 0)
+        self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self.connection.close()
+        self.close_connection = True
 
     def _bank(self, intent_id: str, body: bytes) -> None:
         """The customer's own bank asks them, as 3-D Secure does."""
@@ -221,9 +256,23 @@ class Handler(BaseHTTPRequestHandler):
                 return Answer(status=200, body={"now": sandbox.clock().isoformat()})
             case "GET", "/sandbox/events":
                 return Answer(status=200, body={"events": sandbox.webhooks.events()})
+            case "POST", "/sandbox/faults":
+                return self._script_faults(body)
             case "POST", "/sandbox/webhooks":
                 return self._mix_webhooks(body)
         return error_answer(404, "url_unknown", "No such sandbox address.")
+
+    def _script_faults(self, body: bytes) -> Answer:
+        """`{"next": "confirm:reset,open:429"}` for the next calls, `{"outage": true}` for all."""
+        faults = self.server.sandbox.faults
+        try:
+            wish = json.loads(body)
+            faults.script(str(wish.get("next", "")))
+            faults.outage = bool(wish.get("outage", faults.outage))
+        except (ValueError, AttributeError):
+            message = 'Send {"next": "confirm:reset"} or {"outage": true}.'
+            return error_answer(400, "parameter_missing", message)
+        return Answer(status=200, body={"outage": faults.outage})
 
     def _mix_webhooks(self, body: bytes) -> Answer:
         """`{"hold": true}` keeps events back, `{"duplicate": true}` sends each twice,

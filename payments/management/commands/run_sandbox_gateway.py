@@ -5,6 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.running import stop_signals
+from payments.sandbox.faults import BadSpecification, Faults, parse
 from payments.sandbox.ledger import LedgerError
 from payments.sandbox.server import SandboxServer
 
@@ -22,6 +23,13 @@ class Command(BaseCommand):
             help="Where events are sent; those on their way are lost when the sandbox stops.",
         )
         parser.add_argument("--webhook-secret", default="", help="Signs them; whsec_….")
+        parser.add_argument(
+            "--faults",
+            default="",
+            help="step:fault=probability, separated by commas. Steps: open, confirm, retrieve, "
+            "cancel, refund, list, *. Faults: late, silent, reset, 500, 429, 503.",
+        )
+        parser.add_argument("--seed", type=int, default=0, help="Of the faults by chance.")
         parser.add_argument("--ledger", type=Path, default=Path(".local/sandbox-ledger.jsonl"))
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -36,7 +44,10 @@ class Command(BaseCommand):
                     ledger_path=ledger,
                     webhook_url=options["webhook_url"],
                     webhook_secret=options["webhook_secret"],
+                    faults=Faults(parse(options["faults"]), options["seed"]),
                 )
+            except BadSpecification as error:
+                raise CommandError(f"--faults: {error}") from error
             except (OSError, OverflowError, LedgerError) as error:
                 raise CommandError(f"Cannot listen on {host}:{port}: {error}") from error
             server.start()

@@ -1,0 +1,94 @@
+"""Faults of the network and of the gateway, by chance from a seed or for the next few calls.
+
+A specification is a list of `step:fault=probability`, for instance
+`confirm:reset=0.1,open:429=0.2,*:late=0.05`. Steps are open, confirm, retrieve, cancel, refund,
+list, and * for all of them.
+"""
+
+import random
+import threading
+from dataclasses import dataclass, field
+from enum import Enum
+
+
+class NetworkFault(Enum):
+    LATE = "late"  # answered after a second
+    SILENT = "silent"  # executed, and never answered
+    RESET = "reset"  # executed, and the connection cut
+    ERROR = "500"  # executed, and answered with an error
+    TURNED_AWAY = "429"  # not executed, with Retry-After
+    UNAVAILABLE = "503"  # not executed
+
+
+STEPS = ("open", "confirm", "retrieve", "cancel", "refund", "list")
+
+
+class BadSpecification(ValueError):
+    """The text is not a list of `step:fault=probability`."""
+
+
+@dataclass(frozen=True)
+class Chance:
+    step: str
+    fault: NetworkFault
+    probability: float
+
+
+def parse(specification: str) -> list[Chance]:
+    return [_parse_one(part) for part in specification.split(",") if part.strip()]
+
+
+def _parse_one(part: str) -> Chance:
+    step, _, rest = part.strip().partition(":")
+    fault, _, probability = rest.partition("=")
+    try:
+        chance = Chance(step, NetworkFault(fault), float(probability or 1))
+    except ValueError:
+        raise BadSpecification(f"{part!r} is not step:fault=probability") from None
+    if step not in {*STEPS, "*"} or not 0 <= chance.probability <= 1:
+        raise BadSpecification(f"{part!r} is not step:fault=probability")
+    return chance
+
+
+@dataclass
+class Faults:
+    """The same seed and the same calls meet the same faults."""
+
+    chances: list[Chance] = field(default_factory=list)
+    seed: int = 0
+    outage: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _scripted: list[Chance] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._random = random.Random(self.seed)  # noqa: S311 - it is to be repeatable
+
+    def script(self, specification: str) -> None:
+        """The next calls of these steps meet these faults, each once and in this order."""
+        with self._lock:
+            self._scripted += parse(specification)
+
+    def next_for(self, step: str) -> NetworkFault | None:
+        with self._lock:
+            if self.outage:
+                return NetworkFault.UNAVAILABLE
+            for chance in self._scripted:
+                if chance.step in {step, "*"}:
+                    self._scripted.remove(chance)
+                    return chance.fault
+            for chance in self.chances:
+                if chance.step in {step, "*"} and self._random.random() < chance.probability:
+                    return chance.fault
+        return None
+
+
+def step_of(method: str, path: str) -> str:
+    """The step that a request is, by the words of `STEPS`; empty for any other."""
+    parts = path.strip("/").split("/")
+    if method == "GET":
+        return "retrieve" if len(parts) == 3 else "list"
+    if parts[1:] == ["payment_intents"]:
+        return "open"
+    if parts[1:] == ["refunds"]:
+        return "refund"
+    return parts[-1] if parts[-1] in STEPS else ""

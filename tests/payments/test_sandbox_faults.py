@@ -1,0 +1,103 @@
+"""Faults on demand and by chance: what the adapter concludes, and that none charges twice."""
+
+import pytest
+import requests
+from django.core.management import CommandError, call_command
+
+from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
+from payments.gateways.stripe import StripeGateway
+from payments.sandbox.faults import BadSpecification, Faults, NetworkFault, parse
+from payments.sandbox.server import SandboxServer
+
+
+def opened(gateway: StripeGateway) -> str:
+    return gateway.open(
+        order_number="100001-19",
+        amount_minor=1250,
+        currency="EUR",
+        payment_method="pm_card_visa",
+        idempotency_key="open-1",
+    ).id
+
+
+def wish(sandbox: SandboxServer, **wishes: object) -> requests.Response:
+    return requests.post(f"{sandbox.url}/sandbox/faults", json=wishes, timeout=10)
+
+
+@pytest.mark.parametrize(
+    ("fault", "error", "charges"),
+    [
+        ("silent", OutcomeUnknown, 1),
+        ("reset", OutcomeUnknown, 1),
+        ("500", OutcomeUnknown, 1),
+        ("429", NotExecuted, 0),
+        ("503", OutcomeUnknown, 0),
+    ],
+)
+def test_next_call_meets_the_fault_and_the_one_after_does_not(
+    sandbox: SandboxServer,
+    gateway: StripeGateway,
+    fault: str,
+    error: type[Exception],
+    charges: int,
+) -> None:
+    payment_id = opened(gateway)
+    wish(sandbox, next=f"confirm:{fault}")
+
+    with pytest.raises(error):
+        gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+    assert len(sandbox.account.charges()) == charges
+
+    paid = gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+    assert paid.state is GatewayState.PAID
+    assert len(sandbox.account.charges()) == 1
+
+
+def test_late_answer_is_an_answer(sandbox: SandboxServer, gateway: StripeGateway) -> None:
+    wish(sandbox, next="open:late")
+
+    assert opened(gateway)
+
+
+def test_outage_can_be_switched(sandbox: SandboxServer, gateway: StripeGateway) -> None:
+    assert wish(sandbox, outage=True).json() == {"outage": True}
+    with pytest.raises(OutcomeUnknown):
+        opened(gateway)
+
+    wish(sandbox, outage=False)
+
+    assert opened(gateway)
+
+
+def calls(seed: int) -> list[NetworkFault | None]:
+    faults = Faults(parse("confirm:reset=0.3,*:429=0.2"), seed)
+    return [faults.next_for(step) for step in ("open", "confirm") * 50]
+
+
+def test_same_seed_meets_the_same_faults() -> None:
+    assert calls(7) == calls(7)
+    assert calls(7) != calls(8)
+    assert {None, NetworkFault.RESET, NetworkFault.TURNED_AWAY} == set(calls(7))
+
+
+def test_without_a_specification_there_are_none() -> None:
+    faults = Faults()
+
+    assert [faults.next_for("confirm") for _ in range(100)] == [None] * 100
+
+
+@pytest.mark.parametrize(
+    "specification", ["confirm", "confirm:boom=1", "nothing:429=1", "open:429=2", "open:429=x"]
+)
+def test_specification_that_cannot_be_read_is_said(specification: str) -> None:
+    with pytest.raises(BadSpecification, match="step:fault=probability"):
+        parse(specification)
+    with pytest.raises(CommandError, match="--faults"):
+        call_command("run_sandbox_gateway", "--port", "0", "--faults", specification)
+
+
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"next": "boom"}'])
+def test_wish_that_makes_no_sense_is_refused(sandbox: SandboxServer, body: bytes) -> None:
+    answer = requests.post(f"{sandbox.url}/sandbox/faults", data=body, timeout=10)
+
+    assert answer.status_code == 400
