@@ -22,6 +22,9 @@ logger = logging.getLogger(__name__)
 # Stripe docs, "Receive Stripe events in your webhook endpoint", Preventing replay attacks.
 TOLERANCE = timedelta(seconds=300)
 
+# Events that only tell what the worker has just done itself.
+OUR_OWN_DOING = {"payment_intent.created"}
+
 
 class BadSignature(Exception):
     """Not signed by the gateway with a secret of ours, or too long ago."""
@@ -65,6 +68,8 @@ def receive_event(body: bytes, *, now: datetime) -> bool:
             logger.info("An event about no order of this shop", extra={"event": event_id})
             return True
         WebhookEvent.objects.filter(pk=event.pk).update(order=order)
+        if kind in OUR_OWN_DOING:
+            return True
         OutboxMessage.objects.create(
             order=order, kind=OutboxMessage.Kind.CHECK_PAYMENT, available_at=now
         )

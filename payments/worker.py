@@ -6,6 +6,7 @@ hand and deletes what is done, in batches.
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable
@@ -30,7 +31,7 @@ from payments.settlement import Settled, UnknownOrder, settle_order
 logger = logging.getLogger(__name__)
 
 # How long a message is put back for, by why.
-BUSY_SECONDS = 30
+BUSY_SECONDS = (2, 8, 30)  # at its first receives; see `busy_seconds`
 FUTURE_VERSION_SECONDS = 300
 POISON_SECONDS = 5  # on its way to the dead-letter queue: soon, but not in a tight loop
 FAILED_SECONDS = 10
@@ -84,8 +85,16 @@ def handle(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
         connection.close()
         return Verdict.PUT_BACK, FAILED_SECONDS
     if outcome is Settled.BUSY:
-        return Verdict.PUT_BACK, BUSY_SECONDS
+        return Verdict.PUT_BACK, busy_seconds(message.receive_count)
     return Verdict.DELETE, 0
+
+
+def busy_seconds(receive_count: int) -> int:
+    """Soon at first, since the other worker is mostly done in a moment; then for longer than any
+    lease, so that a worker that died costs no message its way to the dead-letter queue."""
+    if receive_count <= len(BUSY_SECONDS):
+        return BUSY_SECONDS[max(0, receive_count - 1)]
+    return max(30, math.ceil(settings.PAYMENT_LEASE_SECONDS))
 
 
 def _dispatch(content: OrderMessage, gateway: Gateway) -> Settled:

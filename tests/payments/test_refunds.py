@@ -175,6 +175,21 @@ def test_worker_that_dies_around_the_call_sends_back_once(
     assert sent_back(sandbox) == [400]
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_overtaken_worker_sends_back_and_notes_it_once(
+    payment: Payment, gateway: StripeGateway, sandbox: SandboxServer, moment: str
+) -> None:
+    ask(payment, 400)
+    faulty = FaultyGateway(gateway)
+    getattr(faulty, moment)["refund"] = lambda: settle(payment, gateway)
+
+    settle(payment, faulty)
+
+    assert sent_back(sandbox) == [400]
+    notes = payment.order.events.filter(kind="note").values_list("reason", flat=True)
+    assert list(notes) == ["Refund of €4.00 asked for: A page was missing", "€4.00 was sent back"]
+
+
 @pytest.mark.parametrize(
     "error", [NotExecuted("rate_limit"), OutcomeUnknown("timeout"), GatewayMisconfigured("key")]
 )

@@ -106,8 +106,19 @@ def test_message_whose_payment_is_elsewhere_is_put_back(
 
     handle(about(order), faulty)
 
-    assert inner == [(Verdict.PUT_BACK, worker.BUSY_SECONDS)]
+    assert inner == [(Verdict.PUT_BACK, 2)]
     assert len(till.charges()) == 1
+
+
+def test_put_back_messages_outlive_any_lease_before_the_dead_letter_queue(
+    settings: Settings,
+) -> None:
+    for lease_seconds in (10, 90, 119.5):
+        settings.PAYMENT_LEASE_SECONDS = lease_seconds
+        pauses = [worker.busy_seconds(receive_count) for receive_count in range(1, 5)]
+
+        assert pauses == sorted(pauses)
+        assert sum(pauses) > lease_seconds  # and the fifth receive, the last, finds it free
 
 
 @pytest.mark.parametrize(
