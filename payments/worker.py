@@ -94,7 +94,8 @@ def busy_seconds(receive_count: int) -> int:
     lease, so that a worker that died costs no message its way to the dead-letter queue."""
     if receive_count <= len(BUSY_SECONDS):
         return BUSY_SECONDS[max(0, receive_count - 1)]
-    return max(30, math.ceil(settings.PAYMENT_LEASE_SECONDS))
+    lease_seconds: float = settings.PAYMENT_LEASE_SECONDS
+    return max(30, math.ceil(lease_seconds))
 
 
 def _dispatch(content: OrderMessage, gateway: Gateway) -> Settled:

@@ -18,7 +18,12 @@ from payments.checking import check_order
 from payments.gateways.base import GatewayPayment, GatewayState, OutcomeUnknown
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, Refund
-from payments.outcomes import CHARGED_TWICE, PAID_AFTER_CANCELLATION, UNKNOWN_TOO_LONG
+from payments.outcomes import (
+    CHARGED_TWICE,
+    PAID_AFTER_CANCELLATION,
+    UNKNOWN_TOO_LONG,
+    record_success,
+)
 from payments.refunds import approve_refund
 from payments.settlement import Settled, settle_order
 from payments.states import PaymentStatus, RefundStatus
@@ -124,8 +129,11 @@ def test_second_charge_told_again_changes_nothing(
     declined: Order, late: SaysPaid, till: Till
 ) -> None:
     paid_twice(declined, till, late)
+    surplus = Payment.objects.get(is_surplus=True)
 
     check(declined, late)
+    told = late.retrieve(surplus.gateway_payment_id)
+    assert not record_success(surplus, told, now=timezone.now())  # another worker, just as late
 
     assert Refund.objects.count() == 1
 

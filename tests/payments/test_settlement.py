@@ -393,6 +393,31 @@ def test_overtaken_worker_does_not_undo_the_outcome(
     assert OutboxMessage.objects.filter(order=order).count() == 1  # nothing is asked again
 
 
+def test_repeated_call_is_the_same_call_although_a_setting_has_changed(
+    order: Order, gateway: StripeGateway, settings: Settings, till: Till
+) -> None:
+    told: list[str] = []
+
+    class Listening(FaultyGateway):
+        def confirm(
+            self, payment_id: str, *, return_url: str, idempotency_key: str
+        ) -> GatewayPayment:
+            told.append(return_url)
+            if len(told) == 1:
+                raise NotExecuted("rate_limit")
+            return self.inner.confirm(
+                payment_id, return_url=return_url, idempotency_key=idempotency_key
+            )
+
+    listening = Listening(gateway)
+    for address in ("http://shop.example", "http://new.example"):
+        settings.SHOP_URL = address
+        settle(order, listening)
+
+    assert told == [f"http://shop.example/orders/{order.reference}/"] * 2
+    assert_paid_once(order, till)
+
+
 def test_overtaken_worker_with_an_old_answer_does_not_undo_the_outcome(
     order: Order, faulty: FaultyGateway, till: Till
 ) -> None:

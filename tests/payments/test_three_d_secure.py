@@ -11,8 +11,11 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweeping import expire_unpaid
+from payments.checking import cancel_order
 from payments.gateways.base import GatewayState
 from payments.models import Payment
+from payments.settlement import Settled
+from tests.faults.gateway import FaultyGateway
 from tests.payments.test_webhooks import SECRET, event, send
 from tests.shopper import Answer, Shopper
 from tests.till import Charge, Till
@@ -108,13 +111,26 @@ def test_neither_comes_and_the_sweep_finds_it(asked: Answer, till: Till) -> None
 def test_coming_back_again_and_again_asks_the_gateway_once(
     shopper: Shopper, asked: Answer, till: Till
 ) -> None:
-    messages = OutboxMessage.objects.count()
     for _ in range(5):
         shopper.web.get(f"{asked.location}?redirect_status=succeeded")
+        OutboxMessage.objects.update(published_at=timezone.now())
 
-    assert OutboxMessage.objects.count() == messages + 1
+    [check] = OutboxMessage.objects.filter(kind="check_payment")
+    assert check.generation == 1
+    OutboxMessage.objects.filter(pk=check.pk).update(published_at=None)
     till.deliver_messages()
     assert the_order().status == OrderStatus.ACTION_REQUIRED  # the address is not believed
+
+
+def test_coming_back_to_a_paid_order_asks_nothing(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    response = at_the_bank("approve")
+    till.settle(the_order())
+
+    come_back(shopper, response)
+
+    assert not OutboxMessage.objects.filter(kind="check_payment").exists()
 
 
 def test_refused_payment_is_paid_with_another_card(
@@ -204,6 +220,29 @@ def test_order_being_paid_again_does_not_expire(
     till.deliver_messages()
 
     assert_paid_once(till)
+
+
+def test_order_paid_again_during_the_cancellation_is_not_cancelled(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    faulty = FaultyGateway(till.gateway)
+    faulty.after["cancel"] = lambda: shopper.pay_again(asked.location, "pm_card_visa")
+
+    cancel_order(the_order().number, faulty, clock=timezone.now)
+
+    assert the_order().status == OrderStatus.PLACED
+    till.deliver_messages()
+    assert_paid_once(till)
+
+
+def test_late_cancellation_of_a_paid_order_asks_nothing(asked: Answer, till: Till) -> None:
+    at_the_bank("approve")
+    till.settle(the_order())
+    faulty = FaultyGateway(till.gateway)
+
+    assert cancel_order(the_order().number, faulty, clock=timezone.now) is Settled.NOTHING_TO_DO
+
+    assert faulty.calls == []
 
 
 def test_payment_whose_outcome_is_unknown_never_expires(shopper: Shopper, till: Till) -> None:
