@@ -127,7 +127,7 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin[Payment]):
             raise PermissionDenied
         payment = get_object_or_404(Payment.objects.select_related("order"), pk=payment_id)
         left = money(refundable_minor(payment), payment.currency)
-        form = RefundForm(request.POST or None, initial={"amount": left.amount})
+        form = RefundForm(request.POST or None, initial={"amount": f"{left.amount:.2f}"})
         if request.method == "POST" and form.is_valid():
             try:
                 refund = request_refund(

@@ -1,32 +1,53 @@
-"""Our books against the gateway's, charge by charge and refund by refund.
+"""Our books against the gateway's, charge by charge and refund by refund, and what is safe to repair.
 
-The gateway's lists are read once, page by page; of them only the ids stay in memory. What is still
-under way on either side is no difference.
+The gateway's lists are read once, newest first, and compared in chunks of one page each, with a
+constant number of statements for a chunk. Of what was read only the ids stay in memory. One more
+call is made for each difference that may be gone by the time it is seen, and none for books that
+agree. So the time grows with what was opened since `since`, and the memory with its ids.
+
+What is still under way on either side is no difference.
 """
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+import json
+import logging
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import islice
 from typing import TypeVar
 
-from django.db.models import Max
+from django.db import transaction
+from django.db.models import Exists, Max, OuterRef
+from django.utils import timezone
+from moneyed import CurrencyDoesNotExist
 
-from checkout.orders.models import Order
+from checkout.catalogue.money import money
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.numbers import parse_order_number
+from checkout.orders.states import UNSETTLED, OrderStatus
 from payments.calls import Calls, Clock
 from payments.gateways.base import (
     Gateway,
     GatewayError,
+    GatewayMisconfigured,
     GatewayPayment,
     GatewayRefund,
     GatewayState,
     RefundState,
 )
+from payments.later import ask_later
 from payments.models import Payment, Refund
 from payments.outcomes import record_success
 from payments.refund_settlement import take_over_refunds
+from payments.refunds import refundable_minor
+from payments.settlement import close
 from payments.states import LIVE, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
+
+logger = logging.getLogger(__name__)
 
 CHARGED_NOT_PAID = "charged there, not paid here"
 PAID_NOT_CHARGED = "paid here, not charged there"
@@ -35,160 +56,302 @@ ORPHAN = "still open there, over here"
 REFUND_THERE_ONLY = "sent back there, not here"
 REFUND_HERE_ONLY = "sent back here, not there"
 REFUND_DIFFERS = "another amount was sent back there"
-NO_SUCH_ORDER = "charged there for an order that does not exist"
+NO_SUCH_ORDER = "there for an order that does not exist"
 
 # A payment or refund younger than this may be on its way through the worker.
 UNDER_WAY = timedelta(hours=1)
 
+# As long as Stripe remembers a key, a repeated call to open finds what the first one opened.
+KEY_LIFE = timedelta(hours=24)
+
 # Clocks differ, and a payment is opened there before its outcome is stored here.
 MARGIN = timedelta(hours=1)
 
-CHUNK = 200
+# No gateway is asked about times before there were any.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
-T = TypeVar("T")
+# A page of the gateway's list; see the adapter.
+CHUNK = 100
+
+# A repair may lay another difference open: a charge recorded, and its order's other card is over.
+PASSES = 3
 
 # What may still be charged without anybody here knowing.
 CHARGEABLE = {GatewayState.OPEN, GatewayState.NEEDS_ACTION, GatewayState.PROCESSING}
+
+PAID_ORDERS = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED]
+
+T = TypeVar("T")
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """What one of the two books says."""
+
+    state: str
+    amount_minor: int
+    currency: str
+
+    def __str__(self) -> str:
+        amount = f"{self.amount_minor} {self.currency}"
+        with suppress(CurrencyDoesNotExist):
+            amount = show_money(money(self.amount_minor, self.currency))
+        return f"{self.state} {amount}"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Difference:
     kind: str
     order: str
-    gateway_id: str
-    here: str = ""
-    there: str = ""
+    gateway_id: str  # the payment's, or the refund's; empty when no payment is known on either side
+    here: Side | None = None  # None: unknown here
+    there: Side | None = None
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        return self.kind, self.order, self.gateway_id
 
 
-def differences(gateway: Gateway, *, since: datetime, now: datetime) -> Iterator[Difference]:
-    seen: set[str] = set()
-    for chunk in _chunks(gateway.list_since(since - MARGIN)):
-        seen.update(payment.id for payment in chunk)
-        yield from _compare_payments(chunk, now)
-    yield from _paid_and_never_seen(seen, since)
-    yield from _compare_refunds(gateway, since, now)
+@dataclass(kw_only=True)
+class Report:
+    found: list[Difference]
+    remaining: list[Difference]
+    repairs: dict[tuple[str, str, str], str] = field(default_factory=dict)
+
+
+def differences(
+    gateway: Gateway, *, since: datetime, now: datetime, progress: Progress | None = None
+) -> Iterator[Difference]:
+    return _Comparison(gateway, since, now, progress or (lambda compared: None)).run()
 
 
 def repair(
-    gateway: Gateway, found: Iterable[Difference], *, clock: Clock
-) -> Iterator[tuple[Difference, str]]:
-    """Do what is safe about each, and say what was done; an empty word leaves it to a person."""
-    for difference in found:
-        try:
-            yield difference, _repair_one(gateway, difference, clock)
-        except GatewayError as error:
-            yield difference, f"not now: {type(error).__name__}"
+    gateway: Gateway,
+    report: Report,
+    *,
+    since: datetime,
+    clock: Clock,
+    progress: Progress | None = None,
+) -> Report:
+    """Do what is safe about each difference, and compare again. What remains is for a person."""
+    found = {difference.key: difference for difference in report.found}
+    remaining, repairs = report.found, dict(report.repairs)
+    for _ in range(PASSES):
+        # The oldest first: of two charges for one order the first one pays it.
+        untried = [d for d in reversed(remaining) if is_repairable(d) and d.key not in repairs]
+        if not untried:
+            break
+        for difference in sorted(untried, key=lambda d: list(_REPAIRS).index(d.kind)):
+            repairs[difference.key] = _repaired(gateway, difference, clock)
+        remaining = list(differences(gateway, since=since, now=clock(), progress=progress))
+        found |= {difference.key: difference for difference in remaining}
+    return Report(found=list(found.values()), remaining=remaining, repairs=repairs)
 
 
-def _compare_payments(chunk: list[GatewayPayment], now: datetime) -> Iterator[Difference]:
-    ours = {
-        payment.gateway_payment_id: payment
-        for payment in Payment.objects.filter(
-            gateway_payment_id__in=[payment.id for payment in chunk]
-        ).select_related("order")
-    }
-    strangers = {payment.order_number for payment in chunk if payment.id not in ours}
-    orders = {order.number: order for order in Order.objects.filter(number__in=strangers)}
-    for theirs in chunk:
-        if payment := ours.get(theirs.id):
-            yield from _compare(payment, theirs, now)
-        elif order := orders.get(theirs.order_number):
-            yield from _compare_unknown(order, theirs, now)
-        elif theirs.state is GatewayState.PAID and parse_order_number(theirs.order_number):
-            yield _difference(NO_SUCH_ORDER, theirs)
+def is_repairable(difference: Difference) -> bool:
+    return difference.kind in _REPAIRS
 
 
-def _compare(payment: Payment, theirs: GatewayPayment, now: datetime) -> Iterator[Difference]:
-    here = f"{payment.status} {payment.taken_minor} {payment.currency}"
-    is_under_way = payment.status in LIVE and payment.created_at > now - UNDER_WAY
-    if theirs.state is GatewayState.PAID:
-        if payment.status == PaymentStatus.PAID:
-            if (payment.taken_minor, payment.currency) != (theirs.amount_minor, theirs.currency):
-                yield _difference(WRONG_AMOUNT, theirs, here)
-        elif not is_under_way:
-            yield _difference(CHARGED_NOT_PAID, theirs, here)
-    elif payment.status == PaymentStatus.PAID:
-        yield _difference(PAID_NOT_CHARGED, theirs, here)
-    elif theirs.state in CHARGEABLE and payment.status not in LIVE:
-        yield _difference(ORPHAN, theirs, here)
+@dataclass
+class _Comparison:
+    gateway: Gateway
+    since: datetime
+    now: datetime
+    progress: Progress
+    seen: set[str] = field(default_factory=set)
+    charged_orders: set[str] = field(default_factory=set)
 
+    def run(self) -> Iterator[Difference]:
+        for chunk in self._chunks(self.gateway.list_since(self.since - MARGIN)):
+            self.seen.update(payment.id for payment in chunk)
+            for suspected in _compare_payments(chunk, self.now):
+                yield from self._confirmed(suspected)
+        yield from self._paid_and_never_seen()
+        yield from self._paid_without_payment()
+        for refunds in self._chunks(self.gateway.list_refunds_since(self.since - MARGIN)):
+            sent = [refund for refund in refunds if refund.state is not RefundState.FAILED]
+            self.seen.update(refund.id for refund in sent)
+            yield from _compare_refunds(sent, self.now)
+        yield from self._sent_back_and_never_seen()
 
-def _compare_unknown(order: Order, theirs: GatewayPayment, now: datetime) -> Iterator[Difference]:
-    """A payment for one of our orders, under an id that we never stored."""
-    being_opened = order.payments.filter(
-        status__in=LIVE, gateway_payment_id="", created_at__gt=now - UNDER_WAY
-    )
-    if theirs.state is GatewayState.PAID:
-        yield _difference(CHARGED_NOT_PAID, theirs, "unknown here")
-    elif theirs.state in CHARGEABLE and not being_opened.exists():
-        yield _difference(ORPHAN, theirs, "unknown here")
+    def _chunks(self, items: Iterable[T]) -> Iterator[list[T]]:
+        iterator = iter(items)
+        while chunk := list(islice(iterator, CHUNK)):
+            yield chunk
+            self.progress(len(self.seen))
 
+    def _confirmed(self, suspected: Difference) -> Iterable[Difference]:
+        """The list is older than our rows: what it showed as unpaid may have moved since."""
+        if suspected.kind == CHARGED_NOT_PAID:
+            self.charged_orders.add(suspected.order)
+        if suspected.kind == ORPHAN and suspected.gateway_id in self._young:
+            return []
+        if suspected.kind in {ORPHAN, PAID_NOT_CHARGED}:
+            return _compare_one(self.gateway, suspected.gateway_id, self.now)
+        return [suspected]
 
-def _paid_and_never_seen(seen: set[str], since: datetime) -> Iterator[Difference]:
-    paid = Payment.objects.filter(status=PaymentStatus.PAID, created_at__gte=since)
-    for payment in paid.select_related("order").iterator(chunk_size=CHUNK):
-        if payment.gateway_payment_id not in seen:
-            yield Difference(
-                kind=PAID_NOT_CHARGED,
-                order=payment.order.number,
-                gateway_id=payment.gateway_payment_id,
-                here=f"{payment.status} {payment.taken_minor} {payment.currency}",
-                there="unknown there",
-            )
+    @cached_property
+    def _young(self) -> set[str]:
+        """Read at the first suspicion: after the page that raised it, so nothing newer is amiss."""
+        return {theirs.id for theirs in self.gateway.list_since(self.now - UNDER_WAY)}
 
+    def _paid_and_never_seen(self) -> Iterator[Difference]:
+        paid = Payment.objects.filter(status=PaymentStatus.PAID, created_at__gte=self.since)
+        for payment in paid.select_related("order").iterator(chunk_size=CHUNK):
+            if payment.gateway_payment_id in self.seen:
+                continue
+            try:  # it may be older there than here, or newer than the list
+                yield from _compare_one(self.gateway, payment.gateway_payment_id, self.now)
+            except GatewayMisconfigured:
+                yield Difference(
+                    kind=PAID_NOT_CHARGED,
+                    order=payment.order.number,
+                    gateway_id=payment.gateway_payment_id,
+                    here=_payment_side(payment),
+                )
 
-def _compare_refunds(gateway: Gateway, since: datetime, now: datetime) -> Iterator[Difference]:
-    seen: set[str] = set()
-    for chunk in _chunks(gateway.list_refunds_since(since - MARGIN)):
-        sent = [refund for refund in chunk if refund.state is not RefundState.FAILED]
-        seen.update(refund.id for refund in sent)
-        yield from _compare_refund_chunk(sent, now)
-    here_only = Refund.objects.filter(
-        status=RefundStatus.SUCCEEDED, settled_at__gte=since
-    ).select_related("payment__order")
-    for refund in here_only.iterator(chunk_size=CHUNK):
-        if refund.gateway_refund_id not in seen:
+    def _paid_without_payment(self) -> Iterator[Difference]:
+        paid = Payment.objects.filter(
+            order=OuterRef("pk"), status=PaymentStatus.PAID, is_surplus=False
+        )
+        orders = Order.objects.filter(status__in=PAID_ORDERS, placed_at__gte=self.since)
+        for order in orders.exclude(Exists(paid)).iterator(chunk_size=CHUNK):
+            if order.number not in self.charged_orders:  # else that says it all
+                yield Difference(
+                    kind=PAID_NOT_CHARGED,
+                    order=order.number,
+                    gateway_id="",
+                    here=Side(
+                        state=order.status, amount_minor=order.total_minor, currency=order.currency
+                    ),
+                )
+
+    def _sent_back_and_never_seen(self) -> Iterator[Difference]:
+        settled = Refund.objects.filter(
+            status=RefundStatus.SUCCEEDED, settled_at__gte=self.since
+        ).select_related("payment__order")
+        for refund in settled.iterator(chunk_size=CHUNK):
+            if refund.gateway_refund_id in self.seen or self._is_there(refund):
+                continue
             yield Difference(
                 kind=REFUND_HERE_ONLY,
                 order=refund.payment.order.number,
                 gateway_id=refund.gateway_refund_id or refund.payment.gateway_payment_id,
-                here=str(refund.amount_minor),
+                here=_refund_side(refund),
+            )
+
+    def _is_there(self, refund: Refund) -> bool:
+        """It may be older there than here: taken over, or long on its way."""
+        try:
+            theirs = self.gateway.refunds_of(refund.payment.gateway_payment_id)
+        except GatewayMisconfigured:
+            return False  # not even its payment is
+        return any(r.state is not RefundState.FAILED and _is_same(refund, r) for r in theirs)
+
+
+def _compare_one(gateway: Gateway, gateway_id: str, now: datetime) -> Iterator[Difference]:
+    return _compare_payments([gateway.retrieve(gateway_id)], now)
+
+
+def _compare_payments(chunk: list[GatewayPayment], now: datetime) -> Iterator[Difference]:
+    of_ids = Payment.objects.filter(gateway_payment_id__in=[theirs.id for theirs in chunk])
+    ours = {payment.gateway_payment_id: payment for payment in of_ids.select_related("order")}
+    strangers = {theirs.order_number for theirs in chunk if theirs.id not in ours}
+    orders = {order.number: order for order in Order.objects.filter(number__in=strangers)}
+    for theirs in chunk:
+        payment = ours.get(theirs.id)
+        if payment is not None:
+            kind = _kind_of_known(payment, theirs, now)
+        elif order := orders.get(theirs.order_number):
+            kind = _kind_of_stranger(order, theirs, now)
+        else:
+            kind = _kind_of_foreign(theirs)
+        if kind:
+            yield Difference(
+                kind=kind,
+                order=payment.order.number if payment else theirs.order_number,
+                gateway_id=theirs.id,
+                here=_payment_side(payment) if payment else None,
+                there=_side(theirs.state.value, theirs),
             )
 
 
-def _compare_refund_chunk(chunk: list[GatewayRefund], now: datetime) -> Iterator[Difference]:
+def _kind_of_known(payment: Payment, theirs: GatewayPayment, now: datetime) -> str:
+    is_paid = payment.status == PaymentStatus.PAID
+    if theirs.state is GatewayState.PAID:
+        if is_paid:
+            if (payment.taken_minor, payment.currency) != (theirs.amount_minor, theirs.currency):
+                return WRONG_AMOUNT
+            counts = payment.is_surplus or payment.order.status in PAID_ORDERS
+            return "" if counts else CHARGED_NOT_PAID
+        if payment.status in LIVE and payment.created_at > now - UNDER_WAY:
+            return ""
+        return CHARGED_NOT_PAID if _is_its_price(payment.order, theirs) else WRONG_AMOUNT
+    if is_paid:
+        return PAID_NOT_CHARGED
+    is_awaited = payment.status in LIVE and payment.order.status in UNSETTLED
+    return ORPHAN if theirs.state in CHARGEABLE and not is_awaited else ""
+
+
+def _kind_of_stranger(order: Order, theirs: GatewayPayment, now: datetime) -> str:
+    """A payment for one of our orders, under an id that we never stored."""
+    if theirs.state is GatewayState.PAID:
+        return CHARGED_NOT_PAID if _is_its_price(order, theirs) else WRONG_AMOUNT
+    if theirs.state not in CHARGEABLE:
+        return ""
+    being_opened = order.payments.filter(
+        status__in=LIVE, gateway_payment_id="", created_at__gt=now - KEY_LIFE
+    )
+    is_awaited = order.status in UNSETTLED and being_opened.exists()
+    return "" if is_awaited else ORPHAN
+
+
+def _kind_of_foreign(theirs: GatewayPayment) -> str:
+    """Another shop may use the same account; only a number of our kind must be one of ours."""
+    is_our_kind = parse_order_number(theirs.order_number) == theirs.order_number
+    counts = theirs.state is GatewayState.PAID or theirs.state in CHARGEABLE
+    return NO_SUCH_ORDER if is_our_kind and counts else ""
+
+
+def _is_its_price(order: Order, theirs: GatewayPayment) -> bool:
+    """What is more than the price can be sent back; less does not pay the order."""
+    return theirs.currency == order.currency and theirs.amount_minor >= order.total_minor
+
+
+def _compare_refunds(chunk: list[GatewayRefund], now: datetime) -> Iterator[Difference]:
+    of_ids = Payment.objects.filter(gateway_payment_id__in={theirs.payment_id for theirs in chunk})
     payments = {
         payment.gateway_payment_id: payment
-        for payment in Payment.objects.filter(
-            gateway_payment_id__in={refund.payment_id for refund in chunk}
-        )
-        .select_related("order")
-        .prefetch_related("refunds")
+        for payment in of_ids.select_related("order").prefetch_related("refunds")
     }
     for theirs in chunk:
         payment = payments.get(theirs.payment_id)
         if payment is None:
             continue  # of a charge that is not ours, or that is reported itself
         ours = next((r for r in payment.refunds.all() if _is_same(r, theirs)), None)
-        told = Difference(
-            kind=REFUND_THERE_ONLY,
-            order=payment.order.number,
-            gateway_id=theirs.id,
-            there=str(theirs.amount_minor),
-        )
-        if ours is None or ours.status in {RefundStatus.FAILED, RefundStatus.PREPARED}:
-            yield told
-        elif ours.status in UNSETTLED_REFUNDS:
-            if ours.created_at < now - UNDER_WAY:
-                yield told
-        elif ours.amount_minor != theirs.amount_minor:
+        if kind := _kind_of_refund(ours, theirs, now):
             yield Difference(
-                kind=REFUND_DIFFERS,
-                order=told.order,
-                gateway_id=told.gateway_id,
-                here=str(ours.amount_minor),
-                there=told.there,
+                kind=kind,
+                order=payment.order.number,
+                gateway_id=theirs.id,
+                here=_refund_side(ours) if ours else None,
+                there=_side(theirs.state.value, theirs),
             )
+
+
+def _kind_of_refund(ours: Refund | None, theirs: GatewayRefund, now: datetime) -> str:
+    if ours is not None and ours.status == RefundStatus.SUCCEEDED:
+        same = (ours.amount_minor, ours.payment.currency) == (theirs.amount_minor, theirs.currency)
+        return "" if same else REFUND_DIFFERS
+    if theirs.state is not RefundState.SUCCEEDED:
+        return ""
+    is_under_way = (
+        ours is not None
+        and ours.status in UNSETTLED_REFUNDS
+        and ours.created_at > now - UNDER_WAY
+    )
+    return "" if is_under_way else REFUND_THERE_ONLY
 
 
 def _is_same(ours: Refund, theirs: GatewayRefund) -> bool:
@@ -197,72 +360,180 @@ def _is_same(ours: Refund, theirs: GatewayRefund) -> bool:
     return bool(theirs.refund_key) and ours.key == theirs.refund_key
 
 
-def _repair_one(gateway: Gateway, difference: Difference, clock: Clock) -> str:
-    safe = {
-        CHARGED_NOT_PAID: _record,
-        ORPHAN: _cancel,
-        REFUND_THERE_ONLY: _take_over,
-    }
-    act = safe.get(difference.kind)
-    return act(gateway, difference, clock) if act else ""
+def _side(state: str, theirs: GatewayPayment | GatewayRefund) -> Side:
+    return Side(state=state, amount_minor=theirs.amount_minor, currency=theirs.currency)
 
 
-def _cancel(gateway: Gateway, difference: Difference, clock: Clock) -> str:
-    gateway_id = difference.gateway_id
-    answer = gateway.cancel(gateway_id, idempotency_key=f"reconcile-{gateway_id}")
-    if answer.state is GatewayState.PAID:  # in the last moment
-        return _record(gateway, difference, clock)
-    return "cancelled there" if answer.state is GatewayState.CANCELLED else ""
+def _payment_side(ours: Payment) -> Side:
+    amount_minor = ours.taken_minor or ours.amount_minor
+    return Side(state=ours.status, amount_minor=amount_minor, currency=ours.currency)
+
+
+def _refund_side(ours: Refund) -> Side:
+    return Side(state=ours.status, amount_minor=ours.amount_minor, currency=ours.payment.currency)
+
+
+def _repaired(gateway: Gateway, difference: Difference, clock: Clock) -> str:
+    """What was done about it; empty leaves it to a person."""
+    try:
+        done = _REPAIRS[difference.kind](gateway, difference, clock)
+    except GatewayError as error:
+        return f"not now: {type(error).__name__}"
+    if done:
+        logger.info(
+            "Reconciliation repaired a difference",
+            extra={"order": difference.order, "payment": difference.gateway_id, "action": done},
+        )
+    return done
 
 
 def _record(gateway: Gateway, difference: Difference, clock: Clock) -> str:
     """A charge for its own order, through the same door as every other."""
     theirs = gateway.retrieve(difference.gateway_id)
-    if theirs.state is not GatewayState.PAID:
+    order = Order.objects.filter(number=theirs.order_number).first()
+    if theirs.state is not GatewayState.PAID or order is None or not _is_its_price(order, theirs):
         return ""
-    payment = Payment.objects.filter(gateway_payment_id=theirs.id).first()
-    if payment is None:
-        payment = _adopt(theirs, now=clock())
-    recorded = record_success(payment, theirs, now=clock(), reason="Found by reconciliation")
-    return "recorded" if recorded else ""
+    if order.status == OrderStatus.CANCELLED and gateway.refunds_of(theirs.id):
+        return ""  # it would revive the order, and somebody has seen to it there
+    with transaction.atomic():
+        order = Order.objects.select_for_update().get(pk=order.pk)
+        payment = _payment_for(order, theirs, now=clock())
+        if payment is None or not record_success(
+            payment, theirs, now=clock(), reason="Found by reconciliation"
+        ):
+            return ""
+    _take_over_all(payment, gateway, clock)
+    return "recorded"
 
 
-def _adopt(theirs: GatewayPayment, *, now: datetime) -> Payment:
-    order = Order.objects.get(number=theirs.order_number)
-    latest: int = order.payments.aggregate(latest=Max("round"))["latest"] or 0
-    return Payment.objects.create(
-        order=order,
-        round=latest + 1,
-        amount_minor=order.total_minor,
-        currency=order.currency,
-        payment_method="",
-        status=PaymentStatus.UNKNOWN,
-        gateway_payment_id=theirs.id,
-        created_at=now,
+def _payment_for(order: Order, theirs: GatewayPayment, *, now: datetime) -> Payment | None:
+    """The row of this charge: its own, the order's current round if that has none, or a new one."""
+    known = Payment.objects.filter(gateway_payment_id=theirs.id).first()
+    if known is not None:
+        return known if known.order_id == order.pk else None
+    new = {
+        "amount_minor": order.total_minor,
+        "currency": order.currency,
+        "payment_method": order.payment_method,
+        "status": PaymentStatus.UNKNOWN,
+        "created_at": now,
+    }
+    # The worker looks for this round too, and must not begin another one beside it.
+    current, _ = Payment.objects.get_or_create(
+        order=order, round=order.payment_round, defaults=new
     )
+    attached = Payment.objects.filter(
+        pk=current.pk, gateway_payment_id="", status__in=LIVE
+    ).update(gateway_payment_id=theirs.id)
+    if attached:
+        current.refresh_from_db()
+        return current
+    latest: int = order.payments.aggregate(latest=Max("round"))["latest"]
+    return Payment.objects.create(
+        order=order, round=latest + 1, gateway_payment_id=theirs.id, **new
+    )
+
+
+def _cancel(gateway: Gateway, difference: Difference, clock: Clock) -> str:
+    gateway_id = difference.gateway_id
+    # Somebody may have thought about the question for long.
+    if not any(d.kind == ORPHAN for d in _compare_one(gateway, gateway_id, clock())):
+        return ""
+    payment = Payment.objects.filter(gateway_payment_id=gateway_id).first()
+    if payment is not None:
+        answer = close(Calls.begin(gateway, clock), payment)
+    else:
+        answer = gateway.cancel(gateway_id, idempotency_key=f"reconcile-{gateway_id}")
+    if answer.state is GatewayState.PAID:  # at the last moment
+        return _record(gateway, difference, clock)
+    return "cancelled there" if answer.state is GatewayState.CANCELLED else ""
 
 
 def _take_over(gateway: Gateway, difference: Difference, clock: Clock) -> str:
-    calls = Calls.begin(gateway, clock)
     for payment in Payment.objects.filter(
         order__number=difference.order, status=PaymentStatus.PAID
     ):
-        take_over_refunds(payment, calls)
-    known = Refund.objects.filter(gateway_refund_id=difference.gateway_id)
-    return "taken over" if known.exists() else ""
+        _take_over_all(payment, gateway, clock)
+    if Refund.objects.filter(gateway_refund_id=difference.gateway_id).exists():
+        return "taken over"
+    return _hand_to_the_worker(difference, now=clock())
 
 
-def _difference(kind: str, theirs: GatewayPayment, here: str = "") -> Difference:
-    return Difference(
-        kind=kind,
-        order=theirs.order_number,
-        gateway_id=theirs.id,
-        here=here,
-        there=f"{theirs.state.value} {theirs.amount_minor} {theirs.currency}",
+def _take_over_all(payment: Payment, gateway: Gateway, clock: Clock) -> None:
+    take_over_refunds(payment, Calls.begin(gateway, clock))
+    with transaction.atomic():
+        payment = Payment.objects.select_for_update().get(pk=payment.pk)
+        too_much = -refundable_minor(payment)
+        # What was prepared here was sent back there.
+        for prepared in payment.refunds.filter(status=RefundStatus.PREPARED):
+            if too_much <= 0:
+                break
+            left = max(0, prepared.amount_minor - too_much)
+            too_much -= prepared.amount_minor - left
+            changes = {"amount_minor": left} if left else {"status": RefundStatus.FAILED}
+            payment.refunds.filter(pk=prepared.pk, status=RefundStatus.PREPARED).update(**changes)
+
+
+def _hand_to_the_worker(difference: Difference, *, now: datetime) -> str:
+    """Asked for here, sent back there, and nobody has noted it: the worker finds it by its key."""
+    sent_before = Refund.objects.filter(
+        payment__order__number=difference.order, status__in=UNSETTLED_REFUNDS, tries__gt=0
     )
+    order = Order.objects.filter(payments__refunds__in=sent_before).first()
+    if order is None:
+        return ""
+    told = order.outbox_messages.filter(kind=OutboxMessage.Kind.REFUND, published_at=None)
+    if not told.exists():
+        ask_later(order.pk, OutboxMessage.Kind.REFUND, pause=timedelta(0), now=now)
+    return "handed to the worker"
 
 
-def _chunks(items: Iterable[T]) -> Iterator[list[T]]:
-    iterator = iter(items)
-    while chunk := list(islice(iterator, CHUNK)):
-        yield chunk
+# What is safe to do, in this order; all else is for a person.
+_REPAIRS: dict[str, Callable[[Gateway, Difference, Clock], str]] = {
+    CHARGED_NOT_PAID: _record,
+    ORPHAN: _cancel,
+    REFUND_THERE_ONLY: _take_over,
+}
+
+
+def since_when(text: str, now: datetime) -> datetime:
+    """`36h`, `14d` or `2026-11-01`. ValueError when it is none of them, or not in the past."""
+    try:
+        if match := re.fullmatch(r"(\d{1,6})([hd])", text, re.ASCII):
+            since = now - timedelta(hours=int(match[1]) * (24 if match[2] == "d" else 1))
+        else:
+            day = datetime.strptime(text, "%Y-%m-%d")  # noqa: DTZ007 - made aware below
+            since = timezone.make_aware(day)
+        if EARLIEST <= since < now:
+            return since
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(f"--since {text} is neither 36h nor 14d nor 2026-11-01, or not in the past.")
+
+
+def as_json(report: Report, *, since: datetime) -> str:
+    remaining = {difference.key for difference in report.remaining}
+    rows = [
+        asdict(difference)
+        | {"repair": report.repairs.get(difference.key, ""), "remains": difference.key in remaining}
+        for difference in report.found
+    ]
+    told = {"since": since.isoformat(), "differences": rows, "remaining": len(remaining)}
+    return json.dumps(told, indent=2)
+
+
+def as_table(report: Report, *, since: datetime) -> str:
+    rows = [("difference", "order", "at the gateway", "here", "there", "repair")]
+    for difference in report.found:
+        here, there = difference.here or "unknown", difference.there or "unknown"
+        done = report.repairs.get(difference.key, "")
+        rows.append(
+            (difference.kind, difference.order, difference.gateway_id, str(here), str(there), done)
+        )
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+        for row in rows
+    ]
+    count = f"{len(report.found)} differences since {since:%Y-%m-%d %H:%M}."
+    return "\n".join([*lines, count] if report.found else [count])
