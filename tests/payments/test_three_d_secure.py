@@ -12,10 +12,10 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweeping import expire_unpaid
 from payments.checking import cancel_order
-from payments.gateways.base import GatewayState
+from payments.gateways.base import GatewayState, NotExecuted
 from payments.models import Payment
-from payments.settlement import Settled
-from tests.faults.gateway import FaultyGateway
+from payments.settlement import Settled, settle_order
+from tests.faults.gateway import FaultyGateway, raising
 from tests.payments.test_webhooks import SECRET, event, send
 from tests.shopper import Answer, Shopper
 from tests.till import Charge, Till
@@ -235,14 +235,19 @@ def test_order_paid_again_during_the_cancellation_is_not_cancelled(
     assert_paid_once(till)
 
 
-def test_late_cancellation_of_a_paid_order_asks_nothing(asked: Answer, till: Till) -> None:
-    at_the_bank("approve")
-    till.settle(the_order())
+def test_late_cancellation_leaves_a_payment_under_way_alone(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    shopper.pay_again(asked.location, "pm_card_visa")
+    busy = FaultyGateway(till.gateway, before={"confirm": raising(NotExecuted("rate_limit"))})
+    settle_order(the_order().number, busy, clock=timezone.now)
     faulty = FaultyGateway(till.gateway)
 
     assert cancel_order(the_order().number, faulty, clock=timezone.now) is Settled.NOTHING_TO_DO
 
     assert faulty.calls == []
+    till.deliver_messages()
+    assert_paid_once(till)
 
 
 def test_payment_whose_outcome_is_unknown_never_expires(shopper: Shopper, till: Till) -> None:
