@@ -64,6 +64,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     inlines = [OrderLineInline, OrderEventInline, OutboxMessageInline]
     fieldsets = [
         (None, {"fields": ["number", "status", "shown_total", "placed_at", "repeats"]}),
+        ("Payment", {"fields": ["needs_person", "shown_refunded", "expires_at"]}),
         ("Customer", {"fields": ["full_name", "email", "address", "postcode", "city", "country"]}),
         ("References", {"fields": ["reference", "checkout_id", "payment_round", "sweep_at"]}),
     ]
@@ -71,6 +72,10 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     @admin.display(description="Total", ordering="total_minor")
     def shown_total(self, order: Order) -> str:
         return show_money(order.total)
+
+    @admin.display(description="Sent back")
+    def shown_refunded(self, order: Order) -> str:
+        return show_money(order.refunded)
 
     @admin.display(description="Sent again", ordering="resubmission_count")
     def repeats(self, order: Order) -> str:

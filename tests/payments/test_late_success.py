@@ -7,6 +7,7 @@ from io import StringIO
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
@@ -123,6 +124,22 @@ def test_second_charge_is_recorded_and_fails_the_audit(
     assert Refund.objects.get().payment == first
     with pytest.raises(CommandError):
         audit()
+
+
+def test_support_finds_what_needs_a_person(
+    declined: Order, late: SaysPaid, till: Till, admin_client: Client
+) -> None:
+    paid_twice(declined, till, late)
+    fine = placed_order(Product.objects.get(sku="SKU-01"))
+
+    found = admin_client.get("/admin/orders/order/?needs_person=yes").content.decode()
+    page = admin_client.get(f"/admin/orders/order/{declined.pk}/change/").content.decode()
+
+    assert declined.number in found
+    assert fine.number not in found
+    assert CHARGED_TWICE in page
+    assert "(surplus)" in page
+    assert "prepared, a person must agree" in page
 
 
 def test_second_charge_told_again_changes_nothing(
