@@ -148,10 +148,11 @@ def _try_later(refund: Refund, error: GatewayError, *, now: datetime) -> Settled
 
 def take_over_refunds(payment: Payment, calls: Calls) -> None:
     """Enter refunds that were made at the gateway's own site, so that both books are the same."""
-    known = set(payment.refunds.values_list("key", flat=True))
-    known |= set(payment.refunds.values_list("gateway_refund_id", flat=True))
+    keys = set(payment.refunds.values_list("key", flat=True))
+    ids = set(payment.refunds.values_list("gateway_refund_id", flat=True))
     for made in calls.refunds_of(payment):
-        if made.state is not RefundState.SUCCEEDED or {made.refund_key, made.id} & known:
+        is_ours = made.refund_key in keys or made.id in ids
+        if is_ours or made.state is not RefundState.SUCCEEDED:
             continue
         now = calls.clock()
         with transaction.atomic():

@@ -249,6 +249,19 @@ def test_refund_made_at_the_gateways_own_site_is_taken_over(
     assert Refund.objects.count() == 1
 
 
+def test_refund_made_there_is_taken_over_beside_one_of_ours_on_its_way(
+    payment: Payment, gateway: StripeGateway, till: Till
+) -> None:
+    ask(payment, 100)  # has no id at the gateway yet
+    gateway.refund(
+        payment.gateway_payment_id, amount_minor=250, refund_key="", idempotency_key="theirs"
+    )
+
+    till.check(Order.objects.get())
+
+    assert Order.objects.get().refunded_minor == 350
+
+
 @pytest.fixture
 def staff(db: None) -> User:
     user = User.objects.create_user("support", password="look", is_staff=True)
