@@ -1,4 +1,4 @@
-"""Our books against the gateway's, charge by charge and refund by refund, and what is safe to repair.
+"""Our books against the gateway's, charge by charge and refund by refund, and safe repairs.
 
 The gateway's lists are read once, newest first, and compared in chunks of one page each, with a
 constant number of statements for a chunk. Of what was read only the ids stay in memory. One more
@@ -11,6 +11,7 @@ What is still under way on either side is no difference.
 import json
 import logging
 import re
+import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -19,6 +20,7 @@ from functools import cached_property
 from itertools import islice
 from typing import TypeVar
 
+from django.core.management.base import OutputWrapper
 from django.db import transaction
 from django.db.models import Exists, Max, OuterRef
 from django.utils import timezone
@@ -120,10 +122,30 @@ class Report:
     repairs: dict[tuple[str, str, str], str] = field(default_factory=dict)
 
 
+class UnreadableSince(Exception):
+    """The time to begin at was not understood. The message says what is."""
+
+
+def reconcile(
+    gateway: Gateway,
+    *,
+    since: datetime,
+    clock: Clock,
+    may_repair: Callable[[Report], bool],
+    progress: Progress | None = None,
+) -> Report:
+    """Compare; then, if there is something safe to do and it may be done, repair."""
+    found = list(differences(gateway, since=since, now=clock(), progress=progress))
+    report = Report(found=found, remaining=found)
+    if any(map(is_repairable, found)) and may_repair(report):
+        return repair(gateway, report, since=since, clock=clock, progress=progress)
+    return report
+
+
 def differences(
     gateway: Gateway, *, since: datetime, now: datetime, progress: Progress | None = None
 ) -> Iterator[Difference]:
-    return _Comparison(gateway, since, now, progress or (lambda compared: None)).run()
+    return _Comparison(gateway, since, now, progress).run()
 
 
 def repair(
@@ -158,7 +180,7 @@ class _Comparison:
     gateway: Gateway
     since: datetime
     now: datetime
-    progress: Progress
+    progress: Progress | None
     seen: set[str] = field(default_factory=set)
     charged_orders: set[str] = field(default_factory=set)
 
@@ -179,7 +201,8 @@ class _Comparison:
         iterator = iter(items)
         while chunk := list(islice(iterator, CHUNK)):
             yield chunk
-            self.progress(len(self.seen))
+            if self.progress:
+                self.progress(len(self.seen))
 
     def _confirmed(self, suspected: Difference) -> Iterable[Difference]:
         """The list is older than our rows: what it showed as unpaid may have moved since."""
@@ -347,9 +370,7 @@ def _kind_of_refund(ours: Refund | None, theirs: GatewayRefund, now: datetime) -
     if theirs.state is not RefundState.SUCCEEDED:
         return ""
     is_under_way = (
-        ours is not None
-        and ours.status in UNSETTLED_REFUNDS
-        and ours.created_at > now - UNDER_WAY
+        ours is not None and ours.status in UNSETTLED_REFUNDS and ours.created_at > now - UNDER_WAY
     )
     return "" if is_under_way else REFUND_THERE_ONLY
 
@@ -419,12 +440,10 @@ def _payment_for(order: Order, theirs: GatewayPayment, *, now: datetime) -> Paym
         "created_at": now,
     }
     # The worker looks for this round too, and must not begin another one beside it.
-    current, _ = Payment.objects.get_or_create(
-        order=order, round=order.payment_round, defaults=new
+    current, _ = Payment.objects.get_or_create(order=order, round=order.payment_round, defaults=new)
+    attached = Payment.objects.filter(pk=current.pk, gateway_payment_id="", status__in=LIVE).update(
+        gateway_payment_id=theirs.id
     )
-    attached = Payment.objects.filter(
-        pk=current.pk, gateway_payment_id="", status__in=LIVE
-    ).update(gateway_payment_id=theirs.id)
     if attached:
         current.refresh_from_db()
         return current
@@ -460,6 +479,7 @@ def _take_over(gateway: Gateway, difference: Difference, clock: Clock) -> str:
 
 
 def _take_over_all(payment: Payment, gateway: Gateway, clock: Clock) -> None:
+    payment.refresh_from_db()
     take_over_refunds(payment, Calls.begin(gateway, clock))
     with transaction.atomic():
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
@@ -497,7 +517,7 @@ _REPAIRS: dict[str, Callable[[Gateway, Difference, Clock], str]] = {
 
 
 def since_when(text: str, now: datetime) -> datetime:
-    """`36h`, `14d` or `2026-11-01`. ValueError when it is none of them, or not in the past."""
+    """`36h`, `14d` or `2026-11-01`. UnreadableSince when it is none, or not past."""
     try:
         if match := re.fullmatch(r"(\d{1,6})([hd])", text, re.ASCII):
             since = now - timedelta(hours=int(match[1]) * (24 if match[2] == "d" else 1))
@@ -508,7 +528,25 @@ def since_when(text: str, now: datetime) -> datetime:
             return since
     except (ValueError, OverflowError):
         pass
-    raise ValueError(f"--since {text} is neither 36h nor 14d nor 2026-11-01, or not in the past.")
+    raise UnreadableSince(
+        f"--since {text} is neither 36h nor 14d nor 2026-11-01, or not in the past."
+    )
+
+
+def consent(terminal: OutputWrapper, *, repair: bool, yes: bool) -> Callable[[Report], bool]:
+    def ask(report: Report) -> bool:
+        safe = sum(map(is_repairable, report.found))
+        lines = [*table(report), f"Repair {safe} of {len(report.found)} differences? [y/N] "]
+        terminal.write("\n".join(lines), style_func=str, ending="")
+        return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+    return ask if repair and not yes else lambda report: repair
+
+
+def shown_on(terminal: OutputWrapper) -> Progress | None:
+    if not terminal.isatty():
+        return None
+    return lambda compared: terminal.write(f"\r{compared} compared\r", style_func=str, ending="")
 
 
 def as_json(report: Report, *, since: datetime) -> str:
@@ -523,17 +561,22 @@ def as_json(report: Report, *, since: datetime) -> str:
 
 
 def as_table(report: Report, *, since: datetime) -> str:
+    return "\n".join(
+        [*table(report), f"{len(report.found)} differences since {since:%Y-%m-%d %H:%M}."]
+    )
+
+
+def table(report: Report) -> list[str]:
     rows = [("difference", "order", "at the gateway", "here", "there", "repair")]
+    remaining = {difference.key for difference in report.remaining}
     for difference in report.found:
-        here, there = difference.here or "unknown", difference.there or "unknown"
+        here, there = str(difference.here or "unknown"), str(difference.there or "unknown")
         done = report.repairs.get(difference.key, "")
-        rows.append(
-            (difference.kind, difference.order, difference.gateway_id, str(here), str(there), done)
-        )
+        if done and difference.key in remaining:
+            done += "; remains"
+        rows.append((difference.kind, difference.order, difference.gateway_id, here, there, done))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = [
+    return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in rows
+        for row in (rows if report.found else [])
     ]
-    count = f"{len(report.found)} differences since {since:%Y-%m-%d %H:%M}."
-    return "\n".join([*lines, count] if report.found else [count])

@@ -4,21 +4,34 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from payments import reconciliation as r
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
-from payments.reconciliation import Reconciliation, as_json, as_table, since_when
 
 
 class Command(BaseCommand):
-    help = "Compare the gateway's list with our books; exits with 1 and names what still differs."
+    help = "Compare the gateway's list with our books. Exits with 1 and names what still differs."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--since", default="72h", help="36h, 14d or 2026-11-01 (default 72h).")
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
-        parser.add_argument("--repair", action="store_true", help="Do what is safe about it.")
+        parser.add_argument("--repair", action="store_true", help="Do what is safe; ask before.")
         parser.add_argument("--yes", action="store_true", help="Repair without asking.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        asks = options["repair"] and not options["yes"]
-        if asks and not sys.stdin.isatty():
+        if options["repair"] and not options["yes"] and not sys.stdin.isatty():
             raise CommandError("Nobody to ask. Repair with --yes.", returncode=2)
+        consent = r.consent(self.stderr, repair=options["repair"], yes=options["yes"])
+        try:
+            since = r.since_when(options["since"], timezone.now())
+            gateway, progress = load_gateway(), r.shown_on(self.stderr)
+            report = r.reconcile(
+                gateway, since=since, clock=timezone.now, may_repair=consent, progress=progress
+            )
+        except r.UnreadableSince as error:
+            raise CommandError(str(error)) from error
+        except GatewayError as error:
+            raise CommandError(f"The gateway could not be asked ({error.code}).") from error
+        self.stdout.write((r.as_json if options["json"] else r.as_table)(report, since=since))
+        if report.remaining:
+            raise CommandError(f"{len(report.remaining)} differences are for a person.")
