@@ -706,9 +706,6 @@ def test_charge_with_its_refund_is_taken_over_as_a_whole(
     assert (order.status, order.refunded_minor) == ("partly_refunded", 100)
 
 
-@pytest.mark.xfail(
-    reason="take_over_refunds passes over a refund without a key beside one without an id"
-)
 @pytest.mark.parametrize(
     ("sent_back_there", "prepared"),
     [(1001, []), (400, [601])],
