@@ -4,18 +4,27 @@ Every check is one set-based statement that names the rows that break it, so an 
 same memory for a thousand orders and for a million.
 """
 
+import json
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from django.db import connection
 
 from checkout.orders.models import Order
+from checkout.orders.numbers import parse_order_number
 from checkout.orders.states import TRANSITIONS, UNSETTLED
-from payments.gateways.base import Gateway, GatewayPayment, GatewayState, RefundState
+from payments.gateways.base import (
+    Gateway,
+    GatewayPayment,
+    GatewayState,
+    OutcomeUnknown,
+    RefundState,
+)
 from payments.models import Payment
-from payments.states import PaymentStatus
+from payments.settlement import UNKNOWN_AT_MOST
+from payments.states import COUNTED_REFUNDS, PaymentStatus
 
 # A sweep that is this much overdue means that no publisher runs.
 SWEEP_GRACE = timedelta(minutes=10)
@@ -44,15 +53,14 @@ class Finding:
 
 PAID_STATUSES = ("paid", "partly_refunded")
 
-# Of each charge: what was taken, what of it is too much, what was or will be sent back. Every check
-# may read it by the name of `books`.
+# Of each charge: what was taken, what of it is too much, what was sent back. Every check may read
+# it by the name of `books`.
 BOOKS = """
     SELECT o.id AS order_id, o.number, p.is_surplus,
            coalesce(p.charged_minor, p.amount_minor) AS taken,
            CASE WHEN p.is_surplus THEN coalesce(p.charged_minor, p.amount_minor)
                 ELSE coalesce(p.charged_minor, p.amount_minor) - p.amount_minor END AS too_much,
-           coalesce(sum(r.amount_minor) FILTER (WHERE r.status = 'succeeded'), 0) AS sent_back,
-           coalesce(sum(r.amount_minor) FILTER (WHERE r.status <> 'failed'), 0) AS reserved
+           coalesce(sum(r.amount_minor) FILTER (WHERE r.status = 'succeeded'), 0) AS sent_back
     FROM payments_payment p
     JOIN orders_order o ON o.id = p.order_id
     LEFT JOIN payments_refund r ON r.payment_id = p.id
@@ -83,12 +91,13 @@ def database_checks(now: datetime) -> list[Check]:
         Check(
             "I3",
             "No order has more than one successful payment, or one of another amount",
-            """SELECT o.number, count(*) || ' paid, ' || sum(p.amount_minor) || ' for '
-                      || o.total_minor
+            """SELECT o.number, count(*) || ' paid, '
+                      || sum(coalesce(p.charged_minor, p.amount_minor)) || ' for ' || o.total_minor
                FROM orders_order o JOIN payments_payment p ON p.order_id = o.id
                WHERE p.status = 'paid' AND NOT p.is_surplus GROUP BY o.id
                HAVING count(*) > 1
-                   OR bool_or(p.amount_minor <> o.total_minor OR p.currency <> o.currency)""",
+                   OR bool_or(p.amount_minor <> o.total_minor OR p.currency <> o.currency
+                              OR p.charged_minor < o.total_minor)""",
         ),
         Check(
             "I3",
@@ -99,7 +108,14 @@ def database_checks(now: datetime) -> list[Check]:
         Check(
             "I3",
             "No payment has more refunds than it had charges",
-            """SELECT number, reserved || ' of ' || taken FROM books WHERE reserved > taken""",
+            """SELECT o.number, sum(r.amount_minor) || ' of ' || p.taken
+               FROM (SELECT id, order_id, CASE WHEN status <> 'paid' THEN 0
+                            ELSE coalesce(charged_minor, amount_minor) END AS taken
+                     FROM payments_payment) p
+               JOIN orders_order o ON o.id = p.order_id
+               JOIN payments_refund r ON r.payment_id = p.id AND r.status = ANY(%s)
+               GROUP BY o.id, p.id, p.taken HAVING sum(r.amount_minor) > p.taken""",
+            ([status.value for status in COUNTED_REFUNDS],),
         ),
         Check(
             "I4",
@@ -113,15 +129,33 @@ def database_checks(now: datetime) -> list[Check]:
         Check(
             "I4",
             "Each order says how much of its price was sent back",
-            """SELECT o.number, o.refunded_minor || ' there, ' || b.sent_back - b.too_much
-               FROM orders_order o JOIN books b ON b.order_id = o.id AND NOT b.is_surplus
-               WHERE o.refunded_minor <> greatest(0, b.sent_back - b.too_much)
-                  OR (o.status = 'refunded') <> (b.sent_back >= b.taken)""",
+            """SELECT number, 'order is ' || status || ' and says ' || refunded_minor || ', '
+                      || sent_back || ' of ' || price || ' was sent back'
+               FROM (SELECT o.number, o.status, o.refunded_minor,
+                            coalesce(b.taken - b.too_much, 0) AS price,
+                            greatest(0, coalesce(b.sent_back - b.too_much, 0)) AS sent_back
+                     FROM orders_order o
+                     LEFT JOIN books b ON b.order_id = o.id AND NOT b.is_surplus) prices
+               WHERE refunded_minor <> sent_back
+                  OR (status = 'refunded') <> (price > 0 AND sent_back >= price)
+                  OR (status = 'partly_refunded' AND sent_back = 0)""",
         ),
         Check(
             "I4",
             "No order waits for a person",
             "SELECT number, needs_person FROM orders_order WHERE needs_person <> ''",
+        ),
+        Check(
+            "I4",
+            "No outcome at the gateway has been unknown for 20 hours",
+            """SELECT o.number, 'round ' || p.round || ' has no outcome since ' || p.created_at
+               FROM payments_payment p JOIN orders_order o ON o.id = p.order_id
+               WHERE p.created_at <= %s
+                 AND (p.status = 'unknown' OR p.status = 'processing' AND EXISTS (
+                      SELECT FROM payments_paymentattempt a
+                      WHERE a.payment_id = p.id AND a.step IN ('open', 'confirm')
+                        AND (a.finished_at IS NULL OR a.outcome = ANY(%s))))""",
+            (now - UNKNOWN_AT_MOST, [OutcomeUnknown.__name__, GatewayState.PROCESSING.value]),
         ),
         Check(
             "I5",
@@ -184,8 +218,9 @@ def audit_database(now: datetime) -> Iterator[Finding]:
 def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
     """Hold our books against the gateway's list of everything it opened since our first order.
 
-    What was wholly sent back counts on neither side. What is still under way at either side is
-    left out: the two are compared where both are final.
+    Of several charges for one order all but one must have been wholly sent back there, and be known
+    as surplus here. What is still under way at either side is left out: the two are compared where
+    both are final.
     """
     first = Order.objects.order_by("id").values_list("placed_at", flat=True).first()
     since = (first or now) - timedelta(minutes=5)
@@ -195,39 +230,76 @@ def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
             sent_back[refund.payment_id] += refund.amount_minor
     charges: dict[str, list[GatewayPayment]] = {}
     for payment in gateway.list_since(since):
-        is_kept = payment.amount_minor > sent_back[payment.id]
-        if payment.state is GatewayState.PAID and payment.order_number and is_kept:
+        # Another shop may use the same account; its numbers are not of our kind.
+        is_ours = parse_order_number(payment.order_number) == payment.order_number
+        if is_ours and payment.state is GatewayState.PAID:
             charges.setdefault(payment.order_number, []).append(payment)
-    twice = [
+    kept = {p.id for told in charges.values() for p in told if p.amount_minor > sent_back[p.id]}
+    once = "The gateway charged no order more than once, but for what was sent back"
+    yield _finding("I3", once, _charged_twice(charges, kept))
+    same = "The gateway's charges and our paid orders are the same"
+    yield _finding("I4", same, _differences(charges, kept, now))
+
+
+def _charged_twice(charges: dict[str, list[GatewayPayment]], kept: set[str]) -> list[str]:
+    surplus = set(
+        Payment.objects.filter(is_surplus=True).values_list("gateway_payment_id", flat=True)
+    )
+    undone = surplus - kept
+    return [
         f"{number}: {', '.join(payment.id for payment in payments)}"
         for number, payments in charges.items()
-        if len(payments) > 1
+        if sum(payment.id not in undone for payment in payments) > 1
     ]
-    yield _finding("I3", "The gateway charged no order more than once", twice)
-    same = "The gateway's charges and our paid orders are the same"
-    yield _finding("I4", same, _differences(charges))
 
 
-def _differences(charges: dict[str, list[GatewayPayment]]) -> list[str]:
+def _differences(
+    charges: dict[str, list[GatewayPayment]], kept: set[str], now: datetime
+) -> list[str]:
     paid = Payment.objects.filter(
         status=PaymentStatus.PAID, is_surplus=False, order__status__in=PAID_STATUSES
-    )
-    recorded = {
-        number: (gateway_id, amount if charged is None else charged, currency)
-        for number, gateway_id, amount, charged, currency in paid.values_list(
-            "order__number", "gateway_payment_id", "amount_minor", "charged_minor", "currency"
-        )
-    }
-    unsettled = set(Order.objects.filter(status__in=UNSETTLED).values_list("number", flat=True))
-    wrong = [f"{number}: paid here, not charged there" for number in recorded.keys() - charges]
-    for number, payments in charges.items():
-        if number not in recorded:
-            if number not in unsettled:  # else the worker is still on its way to recording it
-                wrong.append(f"{number}: charged there, not paid here")
-        elif recorded[number] not in [(p.id, p.amount_minor, p.currency) for p in payments]:
+    ).select_related("order")
+    wrong, recorded = [], set()
+    for payment in paid.iterator():
+        number = payment.order.number
+        recorded.add(number)
+        if payment.settled_at and payment.settled_at >= now:
+            continue  # after the gateway's list was read
+        there = charges.get(number, [])
+        ours = (payment.gateway_payment_id, payment.taken_minor, payment.currency)
+        if not there:
+            wrong.append(f"{number}: paid here, not charged there")
+        elif ours not in [(p.id, p.amount_minor, p.currency) for p in there]:
             wrong.append(f"{number}: another payment or amount there than here")
+        elif payment.gateway_payment_id not in kept:
+            wrong.append(f"{number}: paid here, sent back there")
+    unsettled = set(Order.objects.filter(status__in=UNSETTLED).values_list("number", flat=True))
+    for number, payments in charges.items():
+        is_kept = any(payment.id in kept for payment in payments)
+        # An unsettled order's worker is still on its way to recording it.
+        if is_kept and number not in recorded and number not in unsettled:
+            wrong.append(f"{number}: charged there, not paid here")
     return wrong
 
 
 def _finding(invariant: str, promise: str, rows: list[str]) -> Finding:
     return Finding(invariant, promise, count=len(rows), rows=rows[:NAMED])
+
+
+def as_json(findings: list[Finding], *, orders: int, gateway_error: str) -> str:
+    report = {
+        "orders": orders,
+        "violations": sum(finding.count for finding in findings),
+        "gateway_error": gateway_error,
+        "checks": [asdict(finding) for finding in findings],
+    }
+    return json.dumps(report, indent=2)
+
+
+def as_text(findings: list[Finding], *, orders: int) -> str:
+    lines = []
+    for finding in findings:
+        verdict = f"{finding.count} VIOLATIONS" if finding.count else "ok"
+        lines.append(f"{finding.invariant}  {verdict:<14} {finding.promise}")
+        lines += [f"      {row}" for row in finding.rows]
+    return "\n".join([*lines, f"{orders} orders, {len(findings)} checks."])

@@ -15,7 +15,7 @@ from checkout.orders.models import Order, OrderEvent, OrderLine
 from payments.audit import audit_database, audit_gateway
 from payments.gateways.base import Gateway
 from payments.gateways.stripe import StripeGateway
-from payments.models import Payment, Refund
+from payments.models import Payment, PaymentAttempt, Refund
 from payments.sandbox.server import SandboxServer
 from payments.states import RefundStatus
 from tests.orders.factories import placed_order
@@ -74,8 +74,8 @@ def test_broken_promise_is_found_and_its_order_named(paid: Order, invariant: str
     assert any(paid.number in row for row in broken()[invariant])
 
 
-def sent_back(amount_minor: int) -> None:
-    Refund.objects.create(
+def sent_back(amount_minor: int) -> Refund:
+    return Refund.objects.create(
         payment=Payment.objects.get(),
         status=RefundStatus.SUCCEEDED,
         amount_minor=amount_minor,
@@ -84,12 +84,60 @@ def sent_back(amount_minor: int) -> None:
     )
 
 
+def second_payment(*, status: str, age: timedelta = timedelta(hours=21)) -> Payment:
+    order = Order.objects.get()
+    return Payment.objects.create(
+        order=order,
+        round=2,
+        status=status,
+        amount_minor=order.total_minor,
+        currency=order.currency,
+        gateway_payment_id="pi_second",
+        created_at=timezone.now() - age,
+    )
+
+
+def attempt(payment: Payment, **outcome: object) -> None:
+    PaymentAttempt.objects.create(
+        payment=payment, step="confirm", started_at=payment.created_at, **outcome
+    )
+
+
 MONEY_BREAKS: dict[str, tuple[Callable[[], object], str]] = {
     "surplus still here": (lambda: Payment.objects.update(is_surplus=True), "1001 too much"),
     "charged too much": (lambda: Payment.objects.update(charged_minor=1008), "7 too much"),
     "sent back too much": (lambda: sent_back(1002), "1002 of 1001"),
-    "sent back unsaid": (lambda: sent_back(300), "0 there, 300"),
-    "said, not sent back": (lambda: Order.objects.update(refunded_minor=5), "5 there, 0"),
+    "charged too little": (lambda: Payment.objects.update(charged_minor=999), "999 for 1001"),
+    "two paid": (lambda: second_payment(status="paid"), "2 paid"),
+    "sent back without a charge": (
+        lambda: (sent_back(5), Payment.objects.update(status="declined")),
+        "5 of 0",
+    ),
+    "sent back unsaid": (lambda: sent_back(300), "says 0, 300 of 1001"),
+    "said, not sent back": (lambda: Order.objects.update(refunded_minor=5), "says 5, 0 of 1001"),
+    "wholly sent back, still paid": (
+        lambda: (sent_back(1001), Order.objects.update(refunded_minor=1001)),
+        "order is paid and says 1001",
+    ),
+    "partly refunded, nothing sent back": (
+        lambda: Order.objects.update(status="partly_refunded"),
+        "order is partly_refunded and says 0",
+    ),
+    "refunded without a charge": (
+        lambda: (
+            Payment.objects.update(status="declined"),
+            Order.objects.update(status="refunded"),
+        ),
+        "order is refunded and says 0",
+    ),
+    "unknown too long": (
+        lambda: second_payment(status="unknown"),
+        "round 2 has no outcome since",
+    ),
+    "processing too long after a call whose end is unknown": (
+        lambda: attempt(second_payment(status="processing")),
+        "round 2 has no outcome since",
+    ),
     "refunded too early": (
         lambda: Order.objects.update(status="refunded"),
         "order is refunded",
@@ -107,18 +155,94 @@ def test_money_that_does_not_add_up_is_found(paid: Order, broken_by: str) -> Non
     assert any(paid.number in row and said in row for row in rows)
 
 
-def test_charge_that_was_wholly_sent_back_is_no_second_charge(paid: Order, till: Till) -> None:
-    charge_without_us(till, paid, "second")
-    [second] = [
-        payment
-        for payment in till.gateway.list_since(timezone.now() - timedelta(minutes=5))
-        if payment.id != Payment.objects.get().gateway_payment_id
-    ]
-    till.gateway.refund(
-        second.id, amount_minor=paid.total_minor, refund_key="", idempotency_key="back"
+def test_outcome_is_given_time_and_a_call_that_did_nothing_is_no_unknown_outcome(
+    paid: Order,
+) -> None:
+    payment = second_payment(status="unknown", age=timedelta(hours=19))
+    assert broken() == {}
+
+    Payment.objects.filter(pk=payment.pk).update(
+        status="processing", created_at=timezone.now() - timedelta(hours=21)
+    )
+    attempt(payment, finished_at=timezone.now(), outcome="NotExecuted")
+    assert broken() == {}
+
+
+def test_surplus_that_was_wholly_sent_back_is_in_order(paid: Order, till: Till) -> None:
+    second = second_charge(paid, till)
+    surplus = second_payment(status="paid")
+    Payment.objects.filter(pk=surplus.pk).update(is_surplus=True, gateway_payment_id=second)
+    assert "I3" in broken()
+    assert "I3" in broken_at_the_gateway(till.gateway)
+
+    send_back(till, second, paid.total_minor)
+    Refund.objects.create(
+        payment=surplus,
+        status=RefundStatus.SUCCEEDED,
+        amount_minor=paid.total_minor,
+        reason="For the test",
+        created_at=timezone.now(),
     )
 
-    assert all(not f.count for f in audit_gateway(till.gateway, now=timezone.now()))
+    assert broken() == {}
+    assert broken_at_the_gateway(till.gateway) == {}
+
+
+def second_charge(order: Order, till: Till) -> str:
+    charge_without_us(till, order, "second")
+    since = timezone.now() - timedelta(minutes=5)
+    ours = set(Payment.objects.values_list("gateway_payment_id", flat=True))
+    [second] = [payment.id for payment in till.gateway.list_since(since) if payment.id not in ours]
+    return second
+
+
+def send_back(till: Till, payment_id: str, amount_minor: int) -> None:
+    till.gateway.refund(
+        payment_id, amount_minor=amount_minor, refund_key="", idempotency_key="back"
+    )
+
+
+def broken_at_the_gateway(gateway: Gateway) -> dict[str, list[str]]:
+    return {f.invariant: f.rows for f in audit_gateway(gateway, now=timezone.now()) if f.count}
+
+
+def test_second_charge_that_was_sent_back_must_be_known_here(paid: Order, till: Till) -> None:
+    second = second_charge(paid, till)
+    send_back(till, second, paid.total_minor)
+
+    assert second in broken_at_the_gateway(till.gateway)["I3"][0]
+
+
+def test_charge_that_was_sent_back_there_alone_is_found(paid: Order, till: Till) -> None:
+    send_back(till, Payment.objects.get().gateway_payment_id, paid.total_minor)
+
+    assert broken_at_the_gateway(till.gateway) == {
+        "I4": [f"{paid.number}: paid here, sent back there"]
+    }
+
+
+def test_charge_of_another_amount_there_is_found(paid: Order, till: Till) -> None:
+    Payment.objects.update(charged_minor=1000)
+
+    assert broken_at_the_gateway(till.gateway) == {
+        "I4": [f"{paid.number}: another payment or amount there than here"]
+    }
+
+
+def test_charges_of_another_shop_on_the_same_account_are_left_alone(
+    paid: Order, till: Till
+) -> None:
+    charge_without_us(till, Order(number="INV-2026-7", total_minor=700), "foreign")
+
+    assert broken_at_the_gateway(till.gateway) == {}
+
+
+def test_what_is_paid_after_the_list_was_read_is_left_out(
+    paid: Order, sandbox_of_nobody: Gateway
+) -> None:
+    before = timezone.now() - timedelta(minutes=1)
+
+    assert all(not f.count for f in audit_gateway(sandbox_of_nobody, now=before))
 
 
 def test_second_charge_at_the_gateway_is_found(paid: Order, till: Till) -> None:
@@ -165,7 +289,7 @@ def test_command_exits_with_0_and_says_what_it_checked(
     call_command("audit_orders", stdout=out)
 
     assert "1 orders" in out.getvalue()
-    assert out.getvalue().count(" ok ") == 14
+    assert out.getvalue().count(" ok ") == 15
 
 
 def test_command_exits_with_1_and_names_the_row(
