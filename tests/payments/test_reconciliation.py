@@ -451,6 +451,34 @@ def test_what_was_opened_within_the_hour_is_no_orphan(
     assert kinds(found(gateway, timezone.now() + OLD)) == [r.ORPHAN]
 
 
+def test_order_that_is_paid_but_for_its_payment_is_told_once(
+    shelf: list[Product], gateway: ExampleGateway
+) -> None:
+    paid_order(shelf[0], gateway)
+    Payment.objects.update(status="declined", charged_minor=None)
+
+    assert kinds(found(gateway)) == [r.CHARGED_NOT_PAID]
+
+
+def test_surplus_of_a_cancelled_order_is_known_to_both(
+    shelf: list[Product], gateway: ExampleGateway
+) -> None:
+    paid_order(shelf[0], gateway)
+    Payment.objects.update(is_surplus=True)
+    Order.objects.update(status="cancelled")
+
+    assert found(gateway) == []
+
+
+def test_final_order_awaits_no_payment(shelf: list[Product], gateway: ExampleGateway) -> None:
+    order = placed_order(shelf[0])
+    payment_without_id(order)
+    open_another(order, gateway)
+    Order.objects.update(status="cancelled", sweep_at=None)
+
+    assert kinds(found(gateway)) == [r.ORPHAN]
+
+
 def test_what_the_worker_will_find_by_its_key_is_no_orphan(
     shelf: list[Product], gateway: ExampleGateway
 ) -> None:
@@ -756,6 +784,19 @@ def test_refund_that_the_worker_owes_an_outcome_is_handed_to_it(
     assert found(gateway) == []
 
 
+def test_refund_that_was_never_sent_from_here_is_left_to_a_person(
+    shelf: list[Product], gateway: ExampleGateway
+) -> None:
+    """As after a restored backup: the worker would not look for it, and send it again."""
+    payment = paid_order(shelf[0], gateway)
+    refund = ask_for_refund(payment, age=OLD)
+    refund_at_the_gateway(payment.gateway_payment_id, gateway, refund_key=refund.key)
+    OutboxMessage.objects.update(published_at=timezone.now())
+
+    assert kinds(repaired(gateway).remaining) == [r.REFUND_THERE_ONLY]
+    assert not OutboxMessage.objects.filter(published_at=None).exists()
+
+
 def test_refund_that_failed_here_and_was_made_there_is_left_to_a_person(
     shelf: list[Product], gateway: ExampleGateway
 ) -> None:
@@ -793,6 +834,46 @@ def test_card_that_was_charged_before_it_was_cancelled_is_recorded(
 
     assert kinds(report.remaining) == []
     assert Order.objects.get().needs_person == CHARGED_TWICE
+
+
+def test_orphan_charged_too_little_at_the_last_moment_changes_nothing_here(
+    shelf: list[Product], gateway: ExampleGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order = failed_order(shelf[0], gateway)
+    opened = open_another(order, gateway, amount_minor=5)
+    before = books()
+
+    def charges_first(payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+        return gateway.confirm(opened, return_url="", idempotency_key="late")
+
+    monkeypatch.setattr(gateway, "cancel", charges_first)
+
+    assert kinds(repaired(gateway).remaining) == [r.WRONG_AMOUNT]
+    assert books() == before
+
+
+def test_orphan_that_the_order_waits_for_by_now_is_not_cancelled(
+    shelf: list[Product], gateway: ExampleGateway
+) -> None:
+    order = failed_order(shelf[0], gateway)
+    opened = open_another(order, gateway)
+
+    def pays_again_while_the_question_stands(report: r.Report) -> bool:
+        Order.objects.update(status="placed", payment_round=2, sweep_at=timezone.now())
+        order.refresh_from_db()
+        payment_without_id(order)
+        Payment.objects.filter(round=2).update(gateway_payment_id=opened)
+        return True
+
+    report = r.reconcile(
+        gateway,
+        since=timezone.now() - SINCE,
+        clock=timezone.now,
+        may_repair=pays_again_while_the_question_stands,
+    )
+
+    assert report.remaining == []
+    assert gateway.retrieve(opened).state is GatewayState.OPEN
 
 
 def confirm_all(gateway: ExampleGateway) -> int:
