@@ -195,6 +195,20 @@ def test_processes_end_soon_after_sigterm(stage: Stage, design: str) -> None:
     assert set(codes.values()) == {0}, codes
 
 
+@pytest.mark.parametrize("design", ["notify", "fifo_only"])
+def test_order_that_cannot_be_announced_stays_behind_unpaid(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch, design: str
+) -> None:
+    # Nobody listens there, and the queue was not created.
+    monkeypatch.setenv("TOPIC_URL", f"http://127.0.0.1:{free_port()}/")
+    stage.web_url = stage.serve(design, "web")
+
+    reply = stage.buy()
+
+    assert reply.status_code == 503
+    assert stage.orders() == [(f"{design}-1", "pending")]
+
+
 def test_old_says_try_again_when_the_gateway_is_silent_after_charging(
     database_url: str, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
