@@ -11,6 +11,7 @@ from typing import Self
 from django.db import connection
 from django.db.transaction import TransactionManagementError
 
+from checkout.orders.faultpoints import fault_points
 from payments.gateways.base import (
     Gateway,
     GatewayError,
@@ -108,12 +109,13 @@ class _Attempt:
             raise TransactionManagementError("The gateway must not be called inside a transaction.")
         if self._calls.clock() >= self._calls.deadline:
             raise NotExecuted("deadline")
-        self._row = PaymentAttempt.objects.create(
-            payment=self._payment,
-            step=self._step,
-            idempotency_key=self._key,
-            started_at=self._calls.clock(),
-        )
+        with fault_points("attempt committed"):
+            self._row = PaymentAttempt.objects.create(
+                payment=self._payment,
+                step=self._step,
+                idempotency_key=self._key,
+                started_at=self._calls.clock(),
+            )
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:

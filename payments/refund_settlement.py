@@ -11,6 +11,7 @@ from django.db import transaction
 from django.db.models import F, Sum
 
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.orders.transitions import note, put_before_a_person, resolved, transition
@@ -69,7 +70,8 @@ def _send_or_find(refund: Refund, calls: Calls) -> GatewayRefund:
         for known in calls.refunds_of(refund.payment):
             if known.refund_key == refund.key:
                 return known
-    return calls.refund(refund)
+    with fault_points("refund sent"):
+        return calls.refund(refund)
 
 
 def _record(refund: Refund, answer: GatewayRefund, *, now: datetime) -> None:

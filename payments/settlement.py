@@ -24,7 +24,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
-from checkout.orders.faultpoints import fault_point
+from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
 from checkout.orders.transitions import put_before_a_person
@@ -128,7 +128,8 @@ def _settle(round_: _Round) -> Settled:
         return _try_later(round_, PaymentStatus.UNKNOWN, error)
     except GatewayMisconfigured as error:
         return _put_off(round_, error)
-    return _record(round_, answer)
+    with fault_points("outcome committed"):
+        return _record(round_, answer)
 
 
 def _begin_round(order: Order, *, now: datetime) -> Payment:
@@ -183,21 +184,21 @@ def close(calls: Calls, payment: Payment) -> GatewayPayment:
 
 def _charge(round_: _Round) -> GatewayPayment:
     payment, calls = round_.payment, round_.calls
-    fault_point("settlement.before_gateway")
     if payment.gateway_payment_id:
         answer = calls.retrieve(payment)
     else:
-        opened = calls.open(payment)
-        fault_point("settlement.opened")
+        with fault_points("intent opened"):
+            opened = calls.open(payment)
         # Ours is the id only if none was stored: a second worker's payment stays unconfirmed.
-        stored = Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(
-            gateway_payment_id=opened.id
-        )
+        with fault_points("id stored"):
+            stored = Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(
+                gateway_payment_id=opened.id
+            )
         payment.refresh_from_db()
         answer = opened if stored else calls.retrieve(payment)
     if answer.state is GatewayState.OPEN:
-        answer = calls.confirm(payment)
-        fault_point("settlement.charged")
+        with fault_points("confirm sent"):
+            answer = calls.confirm(payment)
     return answer
 
 
@@ -220,7 +221,6 @@ def _record(round_: _Round, answer: GatewayPayment) -> Settled:
             settled = Settled.NEEDS_ACTION
         case GatewayState.PROCESSING | GatewayState.OPEN:
             return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown(answer.state.value))
-    fault_point("settlement.committed")
     return settled
 
 

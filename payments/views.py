@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from checkout.orders.faultpoints import fault_points
 from payments.webhooks import BadEvent, BadSignature, check_signature, receive_event
 
 MAX_BODY_BYTES = 64 * 1024
@@ -28,7 +29,8 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
             secrets=settings.STRIPE_WEBHOOK_SECRETS,
             now=now,
         )
-        is_new = receive_event(body, now=now)
+        with fault_points("webhook stored"):
+            is_new = receive_event(body, now=now)
     except BadSignature:
         return HttpResponse("Bad signature.\n", status=400, content_type="text/plain")
     except BadEvent:

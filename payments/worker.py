@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
-from checkout.orders.faultpoints import fault_point
+from checkout.orders.faultpoints import fault_points
 from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import OutboxMessage
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
@@ -179,7 +179,8 @@ class Worker:
             return 0
         received = 0
         try:
-            messages = self._queue.receive(at_most=free, wait_seconds=self._wait_seconds)
+            with fault_points("message received"):
+                messages = self._queue.receive(at_most=free, wait_seconds=self._wait_seconds)
             received = len(messages)
         finally:
             for _ in range(free - received):
@@ -190,7 +191,6 @@ class Worker:
                 self._free.release()
             return 0
         for message in messages:
-            fault_point("worker.received")
             self._hand.take(message)
             pool.submit(self._work, message)
         return received
@@ -211,9 +211,7 @@ class Worker:
             close_old_connections()
             verdict, seconds = handle(message, self._gateway)
             delete = verdict is Verdict.DELETE
-            if delete:
-                fault_point("worker.before_delete")
-            else:
+            if not delete:
                 self._show_again([message.receipt_handle], seconds=seconds)
         finally:
             self._hand.let_go(message, delete=delete)
@@ -230,7 +228,8 @@ class Worker:
                 self._hand.wake.clear()
                 time.sleep(DELETE_WAIT_SECONDS)
             while batch := self._hand.take_done():
-                self._quietly(partial(self._queue.delete, batch), "Deleting")
+                with fault_points("message deleted"):
+                    self._quietly(partial(self._queue.delete, batch), "Deleting")
             if time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + beat
                 self._show_again(

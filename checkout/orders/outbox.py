@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from checkout.orders.faultpoints import fault_point
+from checkout.orders.faultpoints import fault_points
 from checkout.orders.messages import encode
 from checkout.orders.models import OutboxMessage
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Outgoing, PaymentsQueue
@@ -31,18 +31,20 @@ CLAIM_AT_MOST = 100
 def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
     """Publish what is due; how many messages SQS took. Raises what boto3 raises when SQS does
     not answer; nothing is lost by that, and the claims are given back."""
-    claimed = claim(now=now)
+    with fault_points("batch claimed"):
+        claimed = claim(now=now)
     published = 0
     for start in range(0, len(claimed), BATCH):
         batch = claimed[start : start + BATCH]
         try:
-            taken = queue.send([_outgoing(message) for message in batch])
+            with fault_points("message sent"):
+                taken = queue.send([_outgoing(message) for message in batch])
         except QUEUE_ERRORS:
             _release(claimed[start:])
             raise
-        fault_point("outbox.sent")
         sent = [message for position, message in enumerate(batch) if position in taken]
-        _record(sent, now=now)
+        with fault_points("publication recorded"):
+            _record(sent, now=now)
         published += len(sent)
         if refused := [message for message in batch if message not in sent]:
             logger.warning("SQS refused messages", extra={"count": len(refused)})

@@ -21,7 +21,7 @@ from django.db import (
 from django.db.models import F
 
 from checkout.catalogue.stock import reserve_stock
-from checkout.orders.faultpoints import fault_point
+from checkout.orders.faultpoints import fault_point, fault_points
 from checkout.orders.models import (
     CHECKOUT_UNIQUE,
     Order,
@@ -121,7 +121,9 @@ def find_order(checkout_id: UUID) -> Order | None:
 def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     try:
         with transaction.atomic(durable=True):
-            return _place(request, basket, now=now)
+            order = _place(request, basket, now=now)
+        fault_point("after commit sent")
+        return order
     except BasketTaken:
         winner = find_order(request.checkout_id)
     except IntegrityError as error:
@@ -136,23 +138,25 @@ def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime)
 
 def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     lines = basket.take()
-    order = Order.objects.create(
-        checkout_id=request.checkout_id,
-        content_digest=request.content_digest,
-        total_minor=sum(line.quantity * line.unit_price_minor for line in lines),
-        currency=request.currency,
-        payment_method=request.payment_method,
-        placed_at=now,
-        sweep_at=next_sweep(now),
-        **asdict(request.customer),
-    )
+    with fault_points("order inserted"):
+        order = Order.objects.create(
+            checkout_id=request.checkout_id,
+            content_digest=request.content_digest,
+            total_minor=sum(line.quantity * line.unit_price_minor for line in lines),
+            currency=request.currency,
+            payment_method=request.payment_method,
+            placed_at=now,
+            sweep_at=next_sweep(now),
+            **asdict(request.customer),
+        )
     OrderLine.objects.bulk_create([OrderLine(order=order, **asdict(line)) for line in lines])
-    reserve_stock({line.product_id: line.quantity for line in lines})
+    with fault_points("stock reserved"):
+        reserve_stock({line.product_id: line.quantity for line in lines})
     record_transition(order.pk, None, OrderStatus.PLACED, reason="Order placed", now=now)
     OutboxMessage.objects.create(
         order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
     )
-    fault_point("placing.before_commit")
+    fault_point("before commit sent")
     return order
 
 

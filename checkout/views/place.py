@@ -29,6 +29,7 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.errors import error_page
 from checkout.forms import CheckoutForm
 from checkout.models import CartLine, lines_total
+from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order
 from checkout.orders.placing import (
     Customer,
@@ -108,7 +109,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
 def _submit(request: HttpRequest, *, now: datetime) -> HttpResponse:
     form = CheckoutForm(request.POST)
     try:
-        token = read_token(request.POST.get("token", ""), nonce=session_nonce(request.session))
+        with fault_points("token verified"):
+            token = read_token(request.POST.get("token", ""), nonce=session_nonce(request.session))
     except TokenRefused:
         return _refused(request, form, now=now)
 

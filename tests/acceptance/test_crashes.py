@@ -53,10 +53,10 @@ def assert_each_paid_once(till: Till) -> None:
 @pytest.mark.parametrize(
     "fault_point",
     [
-        "settlement.before_gateway",
-        "settlement.charged",
-        "settlement.committed",
-        "worker.before_delete",
+        "before attempt committed",
+        "after confirm sent",
+        "after outcome committed",
+        "before message deleted",
     ],
 )
 def test_worker_killed_leaves_one_charge_and_the_order_paid(
@@ -68,14 +68,14 @@ def test_worker_killed_leaves_one_charge_and_the_order_paid(
 ) -> None:
     order = placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
-    assert processes.worker(FAULT_POINT=fault_point).wait(timeout=30) == SIGKILLED
+    assert processes.worker(FAULT_POINT=f"kill {fault_point}").wait(timeout=30) == SIGKILLED
     charged_before = len(till.charges())
 
     processes.worker()
 
     assert_each_paid_once(till)
     eventually(lambda: in_queue(queue) == 0, what="deleting the message")
-    assert charged_before == (0 if fault_point == "settlement.before_gateway" else 1)
+    assert charged_before == (0 if fault_point == "before attempt committed" else 1)
     assert order.events.filter(to_status="paid").count() == 1
 
 
@@ -83,7 +83,7 @@ def test_publisher_killed_between_send_and_record_leaves_one_charge(
     processes: ShopProcesses, shelf: list[Product], queue: PaymentsQueue, till: Till
 ) -> None:
     placed_order(shelf[0])
-    assert processes.publisher(FAULT_POINT="outbox.sent").wait(timeout=30) == SIGKILLED
+    assert processes.publisher(FAULT_POINT="kill after message sent").wait(timeout=30) == SIGKILLED
     assert OutboxMessage.objects.get().published_at is None
     processes.worker()
     assert_each_paid_once(till)

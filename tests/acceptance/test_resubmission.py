@@ -139,7 +139,7 @@ def test_half_open_first_attempt_lets_go_of_the_row(
 
 
 def test_web_process_killed_in_the_middle_of_placing(processes: ShopProcesses, till: Till) -> None:
-    doomed, healthy = processes.web(FAULT_POINT="placing.before_commit"), processes.web()
+    doomed, healthy = processes.web(FAULT_POINT="kill before commit sent"), processes.web()
     browser = OverHttp(doomed.url)
     shopper = Shopper(browser)
     shopper.add_to_cart("SKU-01")

@@ -5,7 +5,9 @@ tests/acceptance.
 """
 
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
@@ -127,12 +129,14 @@ def test_worker_that_dies_before_storing_the_id_confirms_nothing_else(
     monkeypatch: pytest.MonkeyPatch,
     hours_off: int,
 ) -> None:
-    def die(name: str) -> None:
-        if name == "settlement.opened":
+    @contextmanager
+    def die(place: str) -> Iterator[None]:
+        yield
+        if place == "intent opened":
             raise ProcessDied
 
     with monkeypatch.context() as patch:
-        patch.setattr("payments.settlement.fault_point", die)
+        patch.setattr("payments.settlement.fault_points", die)
         with pytest.raises(ProcessDied):
             settle(order, gateway)
     assert Payment.objects.get().gateway_payment_id == ""

@@ -1,0 +1,270 @@
+"""Every named place of the flow: the process dies there, or loses all its connections there.
+
+Whatever happened, sending the same form again, starting the process again and letting time pass
+lead to one order, one charge and clean books.
+"""
+
+import signal
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+import requests
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.faultpoints import PUBLISHER, WEB, WORKER
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox import publish_outbox
+from checkout.orders.queue import PaymentsQueue
+from checkout.orders.queue_setup import ensure_queues
+from payments.audit import audit_database, audit_gateway
+from payments.models import Payment, Refund
+from payments.refunds import request_refund
+from payments.worker import Verdict, handle
+from tests.faults.queue.server import QueueServer
+from tests.orders.factories import placed_order
+from tests.payments.test_webhooks import SECRET, event, signature
+from tests.processes import ShopProcesses, WebProcess, eventually
+from tests.shopper import OverHttp, Shopper
+from tests.till import Charge, Till
+
+SIGKILLED = -signal.SIGKILL
+
+# A shopper gives up some time; nobody needs as many presses.
+PRESSES = 6
+
+STEP_SECONDS = 1.5
+
+HOURS_LATER = timedelta(hours=2)
+
+
+def faults(*places: str, acts: tuple[str, ...] = ("kill", "cut")) -> list[str]:
+    return [
+        f"{act} {when} {place}" for place in places for when in ("before", "after") for act in acts
+    ]
+
+
+PLACING = [place for place in WEB if place != "webhook stored"]
+SETTLING = [place for place in WORKER if place != "refund sent"]
+CASES = [faults(*places) for places in (WEB, PUBLISHER, WORKER)]
+
+
+@pytest.fixture(autouse=True)
+def _short_times(settings: Settings) -> None:
+    settings.MESSAGE_VISIBILITY_SECONDS = 3
+    settings.PAYMENT_LEASE_SECONDS = 2
+    settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
+    settings.SHOP_URL = "http://shop.example"
+
+
+@pytest.fixture
+def sqs(settings: Settings) -> Iterator[QueueServer]:
+    server = QueueServer()
+    server.start()
+    settings.AWS_ENDPOINT_URL = server.url
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def queue(sqs: QueueServer) -> PaymentsQueue:
+    ensure_queues()
+    return PaymentsQueue.connect()
+
+
+class Afterwards:
+    """What time and healthy processes do, as fast as a test can wait."""
+
+    def __init__(self, till: Till, queue: PaymentsQueue, sqs: QueueServer) -> None:
+        self.till = till
+        self.queue = queue
+        self.sqs = sqs
+        self._next_step = time.monotonic() + STEP_SECONDS
+
+    def time_passes(self) -> None:
+        """Claims, leases and visibility time-outs of whoever died run out; in steps, so that the
+        living get something done in between."""
+        if time.monotonic() < self._next_step:
+            return
+        self._next_step = time.monotonic() + STEP_SECONDS
+        OutboxMessage.objects.update(claimed_until=None)
+        Payment.objects.update(lease_until=None)
+        self.sqs.clock.advance(10)
+
+    def publish(self) -> None:
+        """Also what waits to be asked later."""
+        publish_outbox(self.queue, now=timezone.now() + HOURS_LATER)
+
+    def work(self) -> None:
+        while messages := self.queue.receive(at_most=10, wait_seconds=0):
+            for message in messages:
+                verdict, _ = handle(message, self.till.gateway)
+                if verdict is Verdict.DELETE:
+                    self.queue.delete([message.receipt_handle])
+
+    def is_quiet(self) -> bool:
+        waiting = [m for queue in self.sqs.account.queues.values() for m in queue.messages(0)]
+        return not waiting and not OutboxMessage.objects.filter(published_at=None).exists()
+
+    def assert_one_order_one_charge(self, status: str = "paid") -> Order:
+        order = Order.objects.get()
+        assert order.status == status
+        assert self.till.charges() == [Charge(order.number, order.total_minor, order.currency)]
+        assert order.events.filter(to_status="paid").count() == 1
+        now = timezone.now()
+        findings = [*audit_database(now), *audit_gateway(self.till.gateway, now=now)]
+        assert [row for finding in findings for row in finding.rows] == []
+        moved = [entry for entry in self.sqs.journal if entry["did"] == "moved"]
+        assert moved == []  # nothing went to the dead-letter queue
+        return order
+
+
+@pytest.fixture
+def afterwards(till: Till, queue: PaymentsQueue, sqs: QueueServer) -> Afterwards:
+    return Afterwards(till, queue, sqs)
+
+
+def test_matrix_is_whole() -> None:
+    """Each place before and after, killed and cut; prints how many cases that makes."""
+    count = sum(len(cases) for cases in CASES)
+    print(f"\nCrash matrix: {count} cases of {count // 4} places")
+    assert count >= 60
+    assert len(set().union(*CASES)) == count
+
+
+@pytest.mark.parametrize("fault", faults(*PLACING))
+def test_web_process_fails_while_placing(
+    processes: ShopProcesses, afterwards: Afterwards, shelf: list[Product], fault: str
+) -> None:
+    web = processes.web(FAULT_POINT=fault)
+    browser = OverHttp(web.url)
+    shopper = Shopper(browser)
+    shopper.add_to_cart("SKU-01", 2)
+    form = shopper.open_checkout()
+    before = shelf[0].stock
+    if fault.startswith("kill"):
+        with pytest.raises(requests.ConnectionError):
+            shopper.submit(form)
+        browser = browser.same_browser_at(processes.web().url)
+
+    assert press_until_placed(Shopper(browser), form)
+
+    afterwards.publish()
+    afterwards.work()
+    afterwards.assert_one_order_one_charge()
+    shelf[0].refresh_from_db()
+    assert shelf[0].stock == before - 2
+
+
+def press_until_placed(shopper: Shopper, form: dict[str, str]) -> bool:
+    for _ in range(PRESSES):
+        try:
+            answer = shopper.submit(form)
+        except requests.ConnectionError:
+            continue
+        if answer.status == 303:
+            assert shopper.look(answer).status == 200
+            return True
+        assert answer.status == 503, answer.words
+    return False
+
+
+@pytest.mark.parametrize("fault", faults("webhook stored"))
+def test_web_process_fails_while_storing_a_webhook(
+    processes: ShopProcesses, afterwards: Afterwards, shelf: list[Product], fault: str
+) -> None:
+    order = placed_order(shelf[0], payment_method="pm_card_authenticationRequired")
+    afterwards.publish()
+    afterwards.work()
+    order.refresh_from_db()
+    requests.post(order.action_url, data={"answer": "approve"}, allow_redirects=False, timeout=10)
+    web = processes.web(FAULT_POINT=fault, STRIPE_WEBHOOK_SECRETS=SECRET)
+    body = event({"id": Payment.objects.get().gateway_payment_id})
+    with pytest.raises(requests.ConnectionError):
+        tell(web, body)
+    if fault.startswith("kill"):
+        web = processes.web(STRIPE_WEBHOOK_SECRETS=SECRET)
+
+    assert tell(web, body) == 200  # the gateway sends again what was not answered
+
+    afterwards.publish()
+    afterwards.work()
+    afterwards.assert_one_order_one_charge()
+
+
+def tell(web: WebProcess, body: bytes) -> int:
+    headers = {"Stripe-Signature": signature(body), "Content-Type": "application/json"}
+    url = f"{web.url}/payments/webhooks/stripe/"
+    return requests.post(url, body, headers=headers, timeout=20).status_code
+
+
+@pytest.mark.parametrize("fault", faults(*PUBLISHER))
+def test_publisher_fails(
+    processes: ShopProcesses, afterwards: Afterwards, shelf: list[Product], fault: str
+) -> None:
+    placed_order(shelf[0])
+    publisher = processes.publisher(FAULT_POINT=fault)
+    if fault.startswith("kill"):
+        assert publisher.wait(timeout=30) == SIGKILLED
+        publisher = processes.publisher()
+
+    def converged() -> bool:
+        afterwards.time_passes()
+        afterwards.work()
+        return afterwards.is_quiet()
+
+    eventually(converged, seconds=30, what="publishing everything")
+    assert publisher.poll() is None
+    afterwards.assert_one_order_one_charge()
+
+
+@pytest.mark.parametrize("fault", faults(*SETTLING))
+def test_worker_fails_while_settling(
+    processes: ShopProcesses, afterwards: Afterwards, shelf: list[Product], fault: str
+) -> None:
+    placed_order(shelf[0])
+    afterwards.publish()
+
+    work_through(fault, processes, afterwards)
+
+    afterwards.assert_one_order_one_charge()
+
+
+@pytest.mark.parametrize("fault", faults("refund sent"))
+def test_worker_fails_while_refunding(
+    processes: ShopProcesses, afterwards: Afterwards, shelf: list[Product], fault: str
+) -> None:
+    placed_order(shelf[0])
+    afterwards.publish()
+    afterwards.work()
+    payment = Payment.objects.get()
+    now = timezone.now()
+    request_refund(payment, amount_minor=400, reason="Torn", requested_by=None, now=now)
+    afterwards.publish()
+
+    work_through(fault, processes, afterwards)
+
+    order = afterwards.assert_one_order_one_charge(status="partly_refunded")
+    assert order.refunded_minor == 400
+    assert [refund.status for refund in Refund.objects.all()] == ["succeeded"]
+    sent_back = afterwards.till.gateway.refunds_of(payment.gateway_payment_id)
+    assert [refund.amount_minor for refund in sent_back] == [400]
+
+
+def work_through(fault: str, processes: ShopProcesses, afterwards: Afterwards) -> None:
+    """One worker meets the fault; it or the next one finishes what there is."""
+    worker = processes.worker(FAULT_POINT=fault)
+    if fault.startswith("kill"):
+        assert worker.wait(timeout=30) == SIGKILLED
+        worker = processes.worker()
+
+    def converged() -> bool:
+        afterwards.time_passes()
+        afterwards.publish()
+        return afterwards.is_quiet()
+
+    eventually(converged, seconds=30, what="settling everything")
+    assert worker.poll() is None
