@@ -91,6 +91,10 @@ class ShopProcesses:
     def stop(self) -> None:
         stop(self._started, seconds=10)
 
+    def has_said(self, process: Popen[bytes], words: str) -> bool:
+        [child] = [child for child in self._started if child.process is process]
+        return words in child.log.read_text()
+
     def said(self) -> str:
         """Everything they have written, for a look after a failure."""
         return "\n".join(log.read_text() for log in sorted(self._logs.glob("*.log")))

@@ -1,0 +1,219 @@
+"""Fifty deploys while people buy: web, publisher and worker processes end and start all the time,
+and nobody notices."""
+
+import itertools
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import partial
+from subprocess import Popen
+
+import pytest
+import requests
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+from urllib3.exceptions import NewConnectionError
+
+from checkout.orders.models import Order
+from checkout.orders.queue import PaymentsQueue
+from checkout.orders.queue_setup import dead_letter_queue_name, ensure_queues
+from payments.audit import audit_database, audit_gateway
+from tests.faults.queue.server import QueueServer
+from tests.processes import ShopProcesses, eventually
+from tests.shopper import Answer, OverHttp, Shopper
+from tests.till import Charge, Till
+
+WEB, PUBLISHER, WORKER = KINDS = ("web", "publisher", "worker")
+READY = {PUBLISHER: "Publishing to", WORKER: "Receiving from"}
+
+RESTARTS = 50
+SHOPPERS = 4
+
+# So many for one shopper at most, should a restart never come to its end.
+PURCHASES_AT_MOST = 1000
+
+# Between two purchases of one shopper: leaves the machine to those who start.
+PAUSE_SECONDS = 0.1
+
+# From the balancer's last connection to a process to its SIGTERM: more than an accept takes.
+TAKEN_OUT_SECONDS = 0.3
+
+
+@pytest.fixture
+def sqs(settings: Settings) -> Iterator[QueueServer]:
+    server = QueueServer()
+    server.start()
+    settings.AWS_ENDPOINT_URL = server.url
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def queue(sqs: QueueServer) -> PaymentsQueue:
+    ensure_queues()
+    return PaymentsQueue.connect()
+
+
+class Balancer:
+    """Sends each request to the next web process, or to the other one where it is refused.
+
+    It is told before a process ends, and gives that one no more connections; what is in progress
+    there is left to the process to finish. gunicorn resets connections that it has not accepted
+    when it ends, so a deploy without this shows a few shoppers a 502. A request that was sent is
+    never sent again here, for it may have been executed: what breaks then counts as a 502.
+    """
+
+    def __init__(self, *urls: str) -> None:
+        self.urls = list(urls)
+        self.statuses: Counter[int] = Counter()
+        self.broken: list[str] = []
+        self.refused = 0
+        self._turns = itertools.count()
+        self._lock = threading.Lock()
+
+    def take_out(self, url: str) -> None:
+        self.urls = [other for other in self.urls if other != url]
+
+    def put_in(self, url: str) -> None:
+        self.urls = [*self.urls, url]
+
+    def forward(self, send: Callable[[str], Answer]) -> Answer:
+        answer = self._first_to_take(send)
+        with self._lock:
+            self.statuses[answer.status] += 1
+        return answer
+
+    def _first_to_take(self, send: Callable[[str], Answer]) -> Answer:
+        urls, turn = self.urls, next(self._turns)
+        for offset in range(len(urls)):
+            try:
+                return send(urls[(turn + offset) % len(urls)])
+            except requests.ConnectionError as error:
+                if not was_refused(error):
+                    self.broken.append(str(error))
+                    return Answer(502, "", str(error))
+                self.refused += 1
+        return Answer(502, "", "No process takes connections.")
+
+
+def was_refused(error: requests.ConnectionError) -> bool:
+    return isinstance(getattr(error.args[0], "reason", None), NewConnectionError)
+
+
+class Balanced(OverHttp):
+    """A browser that knows the balancer only, which opens a connection for each request."""
+
+    def __init__(self, balancer: Balancer) -> None:
+        super().__init__("")
+        self.balancer = balancer
+        self.session.headers["Connection"] = "close"
+
+    def get(self, path: str) -> Answer:
+        return self.balancer.forward(lambda url: super(Balanced, self).get(url + path))
+
+    def post(self, path: str, data: dict[str, str]) -> Answer:
+        return self.balancer.forward(lambda url: super(Balanced, self).post(url + path, data))
+
+
+@dataclass
+class Crowd:
+    """Shoppers who buy until they are told to stop."""
+
+    balancer: Balancer
+    closing: threading.Event = field(default_factory=threading.Event)
+
+    def shop(self) -> list[str]:
+        """The addresses of the orders that were acknowledged to one shopper."""
+        acknowledged = []
+        for _ in range(PURCHASES_AT_MOST):
+            if self.closing.wait(PAUSE_SECONDS):
+                break
+            shopper = Shopper(Balanced(self.balancer))
+            answer = shopper.buy("SKU-01")
+            assert shopper.look(answer).status == 200
+            acknowledged.append(answer.location)
+        return acknowledged
+
+
+class Fleet:
+    """Two processes of each kind, of which one at a time is restarted."""
+
+    def __init__(self, processes: ShopProcesses) -> None:
+        self.processes = processes
+        self.webs = [processes.web(), processes.web()]
+        self.others = {kind: [self.start(kind), self.start(kind)] for kind in READY}
+        self.balancer = Balancer(*(web.url for web in self.webs))
+        self.restarts: Counter[str] = Counter()
+        self.wait_for_readiness()
+
+    def start(self, kind: str) -> Popen[bytes]:
+        return self.processes.worker() if kind == WORKER else self.processes.publisher()
+
+    def wait_for_readiness(self) -> None:
+        for kind, pair in self.others.items():
+            for process in pair:
+                is_ready = partial(self.processes.has_said, process, READY[kind])
+                eventually(is_ready, what=f"the start of a {kind}")
+
+    def restart(self, kinds: Sequence[str]) -> None:
+        """Of each kind the older process ends; then new ones start, all at once."""
+        if WEB in kinds:
+            self.balancer.take_out(self.webs[0].url)
+            time.sleep(TAKEN_OUT_SECONDS)
+        ending = [self.others[kind].pop(0) for kind in kinds if kind != WEB]
+        if WEB in kinds:
+            ending.append(self.webs.pop(0).process)
+        for process in ending:
+            process.send_signal(signal.SIGTERM)
+        assert [process.wait(timeout=60) for process in ending] == [0] * len(kinds)
+        for kind in kinds:
+            if kind != WEB:
+                self.others[kind].append(self.start(kind))
+        if WEB in kinds:
+            self.webs.append(self.processes.web())
+            self.balancer.put_in(self.webs[-1].url)
+        self.wait_for_readiness()
+        self.restarts.update(kinds)
+
+
+@pytest.mark.timeout(300)
+def test_fifty_restarts_under_load_are_not_noticed(
+    processes: ShopProcesses, sqs: QueueServer, till: Till
+) -> None:
+    fleet = Fleet(processes)
+    crowd = Crowd(fleet.balancer)
+    began = time.monotonic()
+
+    with ThreadPoolExecutor(SHOPPERS) as pool:
+        shopping = [pool.submit(crowd.shop) for _ in range(SHOPPERS)]
+        try:
+            while left := RESTARTS - fleet.restarts.total():
+                fleet.restart(KINDS[:left])
+        finally:
+            crowd.closing.set()
+        acknowledged = [location for shopper in shopping for location in shopper.result()]
+    took = time.monotonic() - began
+
+    balancer = fleet.balancer
+    print(
+        f"\n{fleet.restarts.total()} restarts in {took:.0f} s ({dict(fleet.restarts)}); "
+        f"{len(acknowledged)} orders, answers {dict(balancer.statuses)}, "
+        f"{balancer.refused} connections refused and sent to the other process"
+    )
+    assert balancer.broken == []
+    assert [status for status in balancer.statuses if status >= 500] == []
+    assert len(acknowledged) > RESTARTS
+    eventually(lambda: not Order.objects.exclude(status="paid").exists(), seconds=40, what="paying")
+    orders = list(Order.objects.all())
+    assert sorted(acknowledged) == sorted(f"/orders/{order.reference}/" for order in orders)
+    expected = Counter(Charge(order.number, order.total_minor, order.currency) for order in orders)
+    assert Counter(till.charges()) == expected
+    assert [entry for entry in sqs.journal if entry["did"] == "moved"] == []
+    assert sqs.account.queues[dead_letter_queue_name()].messages(0) == []
+    now = timezone.now()
+    findings = [*audit_database(now), *audit_gateway(till.gateway, now=now)]
+    assert [row for finding in findings for row in finding.rows] == []
