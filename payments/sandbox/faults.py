@@ -7,6 +7,7 @@ list, and * for all of them.
 
 import random
 import threading
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -57,6 +58,7 @@ class Faults:
     chances: list[Chance] = field(default_factory=list)
     seed: int = 0
     outage: bool = False
+    hits: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _scripted: list[Chance] = field(default_factory=list)
 
@@ -68,17 +70,28 @@ class Faults:
         with self._lock:
             self._scripted += parse(specification)
 
+    def calm(self) -> None:
+        """No fault by chance any more, and none that was scripted."""
+        with self._lock:
+            self.chances, self._scripted = [], []
+
     def next_for(self, step: str) -> NetworkFault | None:
         with self._lock:
-            if self.outage:
-                return NetworkFault.UNAVAILABLE
-            for chance in self._scripted:
-                if chance.step in {step, "*"}:
-                    self._scripted.remove(chance)
-                    return chance.fault
-            for chance in self.chances:
-                if chance.step in {step, "*"} and self._random.random() < chance.probability:
-                    return chance.fault
+            fault = self._choose(step)
+            if fault:
+                self.hits[fault.value] += 1
+            return fault
+
+    def _choose(self, step: str) -> NetworkFault | None:
+        if self.outage:
+            return NetworkFault.UNAVAILABLE
+        for chance in self._scripted:
+            if chance.step in {step, "*"}:
+                self._scripted.remove(chance)
+                return chance.fault
+        for chance in self.chances:
+            if chance.step in {step, "*"} and self._random.random() < chance.probability:
+                return chance.fault
         return None
 
 

@@ -256,6 +256,8 @@ class Handler(BaseHTTPRequestHandler):
                 return Answer(status=200, body={"now": sandbox.clock().isoformat()})
             case "GET", "/sandbox/events":
                 return Answer(status=200, body={"events": sandbox.webhooks.events()})
+            case "GET", "/sandbox/faults":
+                return Answer(status=200, body={"hits": dict(sandbox.faults.hits)})
             case "POST", "/sandbox/faults":
                 return self._script_faults(body)
             case "POST", "/sandbox/webhooks":
@@ -263,10 +265,13 @@ class Handler(BaseHTTPRequestHandler):
         return error_answer(404, "url_unknown", "No such sandbox address.")
 
     def _script_faults(self, body: bytes) -> Answer:
-        """`{"next": "confirm:reset,open:429"}` for the next calls, `{"outage": true}` for all."""
+        """`{"next": "confirm:reset,open:429"}` for the next calls, `{"outage": true}` for all,
+        `{"calm": true}` ends them."""
         faults = self.server.sandbox.faults
         try:
             wish = json.loads(body)
+            if wish.get("calm"):
+                faults.calm()
             faults.script(str(wish.get("next", "")))
             faults.outage = bool(wish.get("outage", faults.outage))
         except (ValueError, AttributeError):
@@ -276,13 +281,17 @@ class Handler(BaseHTTPRequestHandler):
 
     def _mix_webhooks(self, body: bytes) -> Answer:
         """`{"hold": true}` keeps events back, `{"duplicate": true}` sends each twice,
-        `{"release": 7}` sends all of them (again), shuffled by that seed."""
+        `{"release": 7}` sends all of them (again), or the `latest` so many, shuffled by that seed.
+        """
         webhooks = self.server.sandbox.webhooks
         try:
             wish = json.loads(body)
             webhooks.hold = bool(wish.get("hold", webhooks.hold))
             webhooks.duplicate = bool(wish.get("duplicate", webhooks.duplicate))
-            sent = webhooks.release(int(wish["release"])) if "release" in wish else 0
+            sent = 0
+            if "release" in wish:
+                latest = int(wish["latest"]) if "latest" in wish else None
+                sent = webhooks.release(int(wish["release"]), latest=latest)
         except (ValueError, TypeError, AttributeError):
             message = 'Send {"hold": true}, {"duplicate": true} or {"release": SEED}.'
             return error_answer(400, "parameter_missing", message)

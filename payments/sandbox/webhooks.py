@@ -97,10 +97,12 @@ class WebhookSender:
         with self._changed:
             return list(self._events)
 
-    def release(self, seed: int) -> int:
-        """Send what was held, and everything before it once more, in a shuffled order."""
+    def release(self, seed: int, *, latest: int | None = None) -> int:
+        """Send what was held, and everything before it, or the latest of it, once more, in a
+        shuffled order."""
         with self._changed:
-            again = self._events + self._held
+            again = self._events[-latest:] if latest else list(self._events)
+            again += self._held
             random.Random(seed).shuffle(again)  # noqa: S311 - the order is to be repeatable
             self._held.clear()
             self._enqueue(again)

@@ -101,3 +101,18 @@ def test_wish_that_makes_no_sense_is_refused(sandbox: SandboxServer, body: bytes
     answer = requests.post(f"{sandbox.url}/sandbox/faults", data=body, timeout=10)
 
     assert answer.status_code == 400
+
+
+def test_faults_are_counted_and_end_when_told(
+    sandbox: SandboxServer, gateway: StripeGateway
+) -> None:
+    payment_id = opened(gateway)
+    wish(sandbox, next="retrieve:429,retrieve:429")
+    with pytest.raises(NotExecuted):
+        gateway.retrieve(payment_id)
+
+    wish(sandbox, calm=True)
+
+    assert gateway.retrieve(payment_id).state is GatewayState.OPEN
+    hits = requests.get(f"{sandbox.url}/sandbox/faults", timeout=10).json()
+    assert hits == {"hits": {"429": 1}}

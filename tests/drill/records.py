@@ -1,0 +1,105 @@
+"""The three records kept outside the product: what shoppers were told, what the gateway charged,
+what the queue did."""
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+# Answers that tell a shopper that the purchase is made.
+ACKNOWLEDGED = 303
+
+
+@dataclass(frozen=True, kw_only=True)
+class Press:
+    """One POST of a purchase with its answer; `status` is 0 when none came."""
+
+    at: float
+    purchase: str
+    seconds: float
+    status: int
+    location: str = ""
+
+
+class PostLog:
+    def __init__(self, path: Path) -> None:
+        self.presses: list[Press] = []
+        self._file = path.open("w", buffering=1)
+        self._lock = threading.Lock()
+
+    def add(self, purchase: str, *, began: float, status: int, location: str = "") -> None:
+        press = Press(
+            at=began,
+            purchase=purchase,
+            seconds=time.time() - began,
+            status=status,
+            location=location,
+        )
+        with self._lock:
+            self.presses.append(press)
+            self._file.write(json.dumps(asdict(press)) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def acknowledged(self) -> dict[str, set[str]]:
+        """Purchase → the addresses it was told its order has."""
+        told: dict[str, set[str]] = {}
+        for press in self.presses:
+            if press.status == ACKNOWLEDGED:
+                told.setdefault(press.purchase, set()).add(press.location)
+        return told
+
+    def waits(self) -> list[float]:
+        """From the first press of each purchase to its first acknowledgement, in seconds."""
+        first: dict[str, float] = {}
+        told: dict[str, float] = {}
+        for press in self.presses:
+            first[press.purchase] = min(first.get(press.purchase, press.at), press.at)
+            if press.status == ACKNOWLEDGED:
+                ended = press.at + press.seconds
+                told[press.purchase] = min(told.get(press.purchase, ended), ended)
+        return sorted(told[purchase] - first[purchase] for purchase in told)
+
+
+@dataclass(frozen=True)
+class Charge:
+    order: str
+    amount_minor: int
+    currency: str
+
+
+def charges_in(ledger: Path) -> list[Charge]:
+    """From the file itself, which the gateway only ever adds to."""
+    return [
+        Charge(entry["order"], entry["amount"], entry["currency"].upper())
+        for entry in _lines(ledger)
+        if entry["kind"] == "charged"
+    ]
+
+
+def journal_of(path: Path) -> Counter[str]:
+    """How often the queue did what."""
+    return Counter(entry["did"] for entry in _lines(path))
+
+
+def deletions_in(journal: Path) -> Iterator[tuple[str, float]]:
+    """Order number and time of each message about settling a payment that was deleted."""
+    bodies: dict[str, dict[str, Any]] = {}
+    for entry in _lines(journal):
+        if entry["did"] == "sent":
+            bodies[entry["message"]] = json.loads(entry["body"])
+        elif entry["did"] == "deleted":
+            body = bodies.get(entry["message"], {})
+            if body.get("kind") == "settle_payment":
+                yield body["order"], entry["at"]
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    with path.open() as lines:
+        for line in lines:
+            yield json.loads(line)
