@@ -1,5 +1,8 @@
 """Error pages in the shop's own design. Each says whether anything was charged."""
 
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
@@ -31,6 +34,8 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Rendered without the database, which may be what failed."""
+    if isinstance(sys.exception(), (OperationalError, InterfaceError)):  # away, or its disk is full
+        return unavailable(request)
     return error_page(
         request,
         status=500,
@@ -38,3 +43,15 @@ def server_error(request: HttpRequest) -> HttpResponse:
         sentence="If you were placing an order, send the form again: the same form can never buy "
         "twice or charge you twice.",
     )
+
+
+def unavailable(request: HttpRequest) -> HttpResponse:
+    response = error_page(
+        request,
+        status=503,
+        headline="We cannot do that just now",
+        sentence="Nothing was ordered and nothing was charged by this. Please try again in a "
+        "moment.",
+    )
+    response.headers["Retry-After"] = "10"
+    return response

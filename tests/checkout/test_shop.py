@@ -1,10 +1,11 @@
 """Looking around and filling a cart."""
 
 import pytest
+from django.db import OperationalError
 
 from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
-from tests.shopper import Shopper, read_form
+from tests.shopper import InProcess, Shopper, read_form
 
 
 def quantities() -> dict[str, int]:
@@ -105,3 +106,25 @@ def test_long_number_that_is_no_card_is_kept(shopper: Shopper) -> None:
     address = "Parcel locker 12345678901234567"
 
     assert shopper.submit(shopper.open_checkout() | {"address": address}).status == 303
+
+
+@pytest.mark.parametrize("error", [OperationalError("could not extend file"), KeyError("a bug")])
+def test_page_says_whether_the_database_failed_or_the_shop(
+    shopper: Shopper, error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*arguments: object) -> None:
+        raise error
+
+    fields = read_form(shopper.web.get("/").text, "/cart/add/") | {"sku": "SKU-01"}
+    monkeypatch.setattr("checkout.views.shop.add_to_cart", fail)
+    assert isinstance(shopper.web, InProcess)
+    shopper.web.client.raise_request_exception = False
+
+    answer = shopper.web.post("/cart/add/", fields)
+
+    if isinstance(error, OperationalError):
+        assert answer.status == 503
+        assert "nothing was charged" in answer.words
+    else:
+        assert answer.status == 500
+        assert "can never buy twice" in answer.words
