@@ -1,0 +1,502 @@
+"""A whole shop in one process, in steps that a test may put into any order."""
+
+import hashlib
+import hmac
+import json
+import re
+import secrets
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from django.core import signing
+from django.db import OperationalError, connection
+from django.test import Client
+from django.utils import timezone
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox import publish_outbox
+from checkout.orders.queue import QUEUE_ERRORS, Incoming
+from checkout.orders.states import OrderStatus
+from checkout.orders.sweeping import expire_unpaid, sweep
+from checkout.tokens import SALT
+from payments.audit import audit_database, audit_gateway
+from payments.models import Payment, Refund
+from payments.refund_settlement import REFUND_FAILED
+from payments.refunds import RefundImpossible, refundable_minor, request_refund
+from payments.sandbox.account import Account, Request
+from payments.sandbox.answers import Json
+from payments.sandbox.ledger import Ledger
+from payments.sandbox.server import SandboxServer
+from payments.sandbox.webhooks import WebhookSender
+from payments.states import UNSETTLED_REFUNDS, PaymentStatus
+from payments.worker import Verdict, handle
+from tests.machine.books import Books, Violation, require
+from tests.machine.gateway import StoppingGateway
+from tests.machine.hands import Hand, stop_here
+from tests.machine.queue import InProcessQueue, Trouble
+from tests.shopper import TYPED
+
+WEBHOOK_SECRET = "whsec_of_the_machine"
+
+# What is on the shelf at first: plenty, few, and the last one.
+SHELF = {"PLENTY": (1250, 500), "FEW": (4999, 4), "LAST": (12900, 1)}
+
+SHOPPERS = 3
+
+# So many workers and publishers may be in the middle of something.
+HANDS = 3
+
+# The order in which rows can go although others refer to them.
+TABLES = [
+    "payments_webhookevent",
+    "payments_refund",
+    "payments_paymentattempt",
+    "payments_payment",
+    "orders_outboxmessage",
+    "orders_orderevent",
+    "orders_orderline",
+    "orders_order",
+    "checkout_cartline",
+    "checkout_cart",
+    "catalogue_product",
+    "django_session",
+]
+
+# The sweep looks after what has been waiting for a quarter of an hour.
+ROUND_SECONDS = 16 * 60
+
+# An order is given up after a day, a refund is asked for hourly at the least: this is ample.
+ROUNDS = 150
+
+T = TypeVar("T")
+
+
+class Clock:
+    """Stands still between steps, so that a sequence of steps sees the same times again."""
+
+    def __init__(self) -> None:
+        self._at = datetime.now(UTC)
+
+    def __call__(self) -> datetime:
+        return self._at
+
+    def seconds(self) -> float:
+        return self._at.timestamp()
+
+    def advance(self, seconds: float) -> None:
+        self._at += timedelta(seconds=seconds)
+
+
+class NoLedger(Ledger):
+    """What the gateway charged is read from its memory; a file would be flushed at each step."""
+
+    def __init__(self) -> None:
+        pass
+
+    def read(self) -> list[Json]:
+        return []
+
+    def append(self, lines: object) -> None:
+        pass
+
+    def close(self) -> None:
+        pass
+
+
+@dataclass(eq=False)
+class Form:
+    """A checkout page as it was rendered for one shopper."""
+
+    shopper: "Visitor"
+    token: str
+    fields: dict[str, str] = field(default_factory=dict)  # as last sent
+
+    @property
+    def checkout_id(self) -> str:
+        return str(self._content[0])
+
+    @property
+    def total_minor(self) -> int:
+        return int(self._content[3])
+
+    @property
+    def _content(self) -> list[Any]:
+        content: list[Any] = signing.loads(self.token, salt=SALT)
+        return content
+
+
+@dataclass(eq=False)
+class Visitor:
+    client: Client
+    forms: list[Form] = field(default_factory=list)
+
+
+@dataclass
+class World:
+    """What is too slow to be made anew for each run."""
+
+    sandbox: SandboxServer
+    hands: list[Hand] = field(default_factory=lambda: [Hand() for _ in range(HANDS + 1)])
+    clients: list[Client] = field(default_factory=lambda: [Client() for _ in range(SHOPPERS)])
+    books: Books = field(default_factory=Books)
+
+    def close(self) -> None:
+        for hand in self.hands:
+            hand.close()
+
+
+class Shop:
+    def __init__(self, world: World, set_clock: Callable[[Clock], None]) -> None:
+        self.clock = Clock()
+        set_clock(self.clock)
+        self.world = world
+        self.sandbox = world.sandbox
+        self._renew_sandbox()
+        self.gateway = StoppingGateway(self.sandbox.url)
+        self.queue = InProcessQueue(self.clock.seconds)
+        self.acknowledged: dict[str, tuple[str, int]] = {}
+        self.seen_rounds: dict[str, int] = {}
+        self.told_events: set[str] = set()
+        self.hears_webhooks = True
+        self.refunded_at_the_site = False
+        for client in world.clients:
+            client.cookies.clear()
+        self.visitors = [Visitor(client) for client in world.clients]
+        with connection.cursor() as cursor:
+            cursor.execute(";".join(f"DELETE FROM {table}" for table in TABLES))
+        self.delivered = {sku: stock for sku, (_, stock) in SHELF.items()}
+        Product.objects.bulk_create(
+            Product(
+                sku=sku, name=sku.title(), slug=sku.lower(), price_minor=price_minor, stock=stock
+            )
+            for sku, (price_minor, stock) in SHELF.items()
+        )
+
+    def _renew_sandbox(self) -> None:
+        self.sandbox.clock._base = self.clock
+        self.sandbox.faults.calm()
+        self.sandbox.faults.outage = False
+        self.webhooks = WebhookSender(url="held", secret=WEBHOOK_SECRET, clock=self.clock)
+        self.webhooks.hold = True  # the machine delivers them, or does not
+        self.account = self.sandbox.account = Account(
+            ledger=NoLedger(),
+            clock=self.clock,
+            pause=lambda seconds: None,
+            slow_seconds=0,
+            notify=self.webhooks.notify,
+        )
+        self.account.url = self.sandbox.url
+
+    # The shopper
+
+    def put_in_cart(self, visitor: Visitor, sku: str, quantity: int) -> None:
+        self._post(visitor, "/cart/add/", {"sku": sku, "quantity": str(quantity)}, {303})
+
+    def change_cart(self, visitor: Visitor, sku: str, quantity: int) -> None:
+        self._post(visitor, "/cart/change/", {"sku": sku, "quantity": str(quantity)}, {303})
+
+    def open_checkout(self, visitor: Visitor) -> Form | None:
+        """None: nothing is in the cart, or it was bought already."""
+        answer = visitor.client.get("/checkout/")
+        if answer.status_code in {302, 303}:
+            return None
+        require(answer.status_code == 200, f"the checkout page answers {answer.status_code}")
+        found = re.search(r'name="token" value="([^"]+)"', answer.content.decode())
+        assert found
+        form = Form(visitor, found[1])
+        visitor.forms.append(form)
+        return form
+
+    def submit(self, form: Form, payment_method: str) -> None:
+        form.fields = TYPED | {"token": form.token, "payment_method": payment_method}
+        self._send(form, form.fields)
+
+    def send_again(self, form: Form, **edited: str) -> None:
+        """The same form as before, or changed after the Back button."""
+        self._send(form, form.fields | edited)
+
+    def _send(self, form: Form, fields: dict[str, str]) -> None:
+        known = self.acknowledged.get(form.checkout_id)
+        answer = self._post(form.shopper, "/checkout/", fields, {303, 409})
+        if answer.status_code == 409:
+            require(known is None, "a form that was sent before does not lead to its order")
+            return
+        found = re.fullmatch(r"/orders/([\w-]{22})/", answer.headers["Location"])
+        require(found is not None, f"a purchase leads to {answer.headers['Location']}")
+        assert found
+        if known is None:
+            order = Order.objects.get(reference=found[1])
+            is_of_this_form = order.total_minor == form.total_minor
+            require(is_of_this_form, f"seen {form.total_minor}, ordered {order.total_minor}")
+            self.acknowledged[form.checkout_id] = (found[1], order.total_minor)
+        else:
+            require(found[1] == known[0], "one purchase leads to two orders")
+
+    def send_forged(self, form: Form, token: str, *, visitor: Visitor) -> None:
+        """Tampered with, or another shopper's."""
+        fields = TYPED | {"token": token}
+        self._post(visitor, "/checkout/", fields, {400})
+
+    def look_at(self, order: Order) -> None:
+        visitor = self.visitors[0]
+        answer = visitor.client.get(f"/orders/{order.reference}/")
+        require(answer.status_code == 200, f"an order's page answers {answer.status_code}")
+        found = re.search(r'name="failed_round" value="(\d+)"', answer.content.decode())
+        if found:
+            self.seen_rounds[order.reference] = int(found[1])
+
+    def pay_again(self, order: Order, payment_method: str) -> None:
+        """By the page as it was last looked at, which may be long ago."""
+        if order.reference not in self.seen_rounds:
+            self.look_at(order)
+        shown = self.seen_rounds.get(order.reference)
+        fields = {"payment_method": payment_method}
+        if shown:
+            fields["failed_round"] = str(shown)
+        self._post(self.visitors[0], f"/orders/{order.reference}/pay/", fields, {303})
+
+    def answer_the_bank(self, intent_id: str, *, approved: bool) -> None:
+        self.account.authenticate(intent_id, approved=approved)
+
+    def come_back(self, order: Order) -> None:
+        told = urlencode({"redirect_status": "succeeded"})
+        answer = self.visitors[0].client.get(f"/orders/{order.reference}/?{told}")
+        require(answer.status_code == 302, f"coming back is answered by {answer.status_code}")
+
+    def _post(
+        self, visitor: Visitor, path: str, fields: dict[str, str], expected: set[int]
+    ) -> Any:
+        answer = visitor.client.post(path, fields)
+        if answer.status_code not in expected:
+            raise Violation(f"POST {path} is answered by {answer.status_code}")
+        return answer
+
+    # Staff
+
+    def reprice(self, sku: str, price_minor: int) -> None:
+        Product.objects.filter(sku=sku).update(price_minor=price_minor)
+
+    def deliver_goods(self, sku: str, pieces: int) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE catalogue_product SET stock = stock + %s WHERE sku = %s", [pieces, sku]
+            )
+        self.delivered[sku] += pieces
+
+    def refund(self, payment: Payment, amount_minor: int) -> None:
+        left = refundable_minor(Payment.objects.get(pk=payment.pk))
+        try:
+            request_refund(
+                payment,
+                amount_minor=amount_minor,
+                reason="They asked for it",
+                requested_by=None,
+                now=self.clock(),
+            )
+        except RefundImpossible:
+            require(not 0 < amount_minor <= left, f"{amount_minor} of {left} cannot be refunded")
+        else:
+            require(amount_minor <= left, f"{amount_minor} of {left} was refunded")
+
+    def refund_at_the_site(self, payment: Payment, amount_minor: int) -> None:
+        """Somebody uses the gateway's own page for it."""
+        self.refunded_at_the_site = True
+        params = {"payment_intent": payment.gateway_payment_id, "amount": str(amount_minor)}
+        self.account.answer(Request(method="POST", path="/v1/refunds", params=params))
+
+    # Publisher and worker
+
+    def free_hand(self) -> Hand | None:
+        """None: enough of them are in the middle of something. One more is kept for whole acts."""
+        busy = self.busy_hands()
+        free = [hand for hand in self.world.hands if hand not in busy]
+        return free[0] if len(free) > 1 else None
+
+    def busy_hands(self) -> list[Hand]:
+        return [hand for hand in self.world.hands if hand.place]
+
+    def run(self, act: Callable[[], object], *, dies_after: int | None = None) -> None:
+        """In one go; or until it has stopped so many times, where it dies."""
+        hand = next(hand for hand in self.world.hands if not hand.place)
+        hand.start(act, stops=dies_after is not None)
+        for _ in range(dies_after or 0):
+            if hand.place:
+                hand.go_on()
+        hand.die()
+
+    def publish(self) -> None:
+        try:
+            publish_outbox(self.queue, now=self.clock())
+        except QUEUE_ERRORS:
+            pass  # as its loop does: it comes again
+
+    def receive(self) -> Incoming | None:
+        received = self.queue.receive(at_most=1, wait_seconds=0)
+        return received[0] if received else None
+
+    def work_on(self, message: Incoming) -> None:
+        verdict, seconds = handle(message, self.gateway)
+        stop_here("before delete")
+        if verdict is Verdict.DELETE:
+            self.queue.delete([message.receipt_handle])
+        else:
+            self.queue.change_visibility([message.receipt_handle], seconds=seconds)
+
+    def move_everything(self) -> None:
+        """Publisher and worker do what there is to do now."""
+        self.run(self.publish)
+        for _ in range(20):
+            message = self.receive()
+            if message is None:
+                return
+            self.run(lambda message=message: self.work_on(message))
+
+    # Gateway, webhooks, queue and time
+
+    def trouble_the_queue(self, trouble: Trouble) -> None:
+        self.queue.troubles.append(trouble)
+
+    def trouble_the_gateway(self, step: str, fault: str) -> None:
+        self.sandbox.faults.script(f"{step}:{fault}")
+        if fault == "silent":
+            self.gateway.silent_steps.add({"list": "refunds"}.get(step, step))
+
+    def waiting_at_the_bank(self) -> list[str]:
+        return self._events_about("payment_intent.requires_action")
+
+    def _events_about(self, kind: str) -> list[str]:
+        events = self.webhooks.events()
+        return [str(event["data"]["object"]["id"]) for event in events if event["type"] == kind]
+
+    def tell(self, event: Json) -> None:
+        """Deliver an event as the gateway does."""
+        body = json.dumps(event).encode()
+        at = int(self.clock.seconds())
+        signed = hmac.new(WEBHOOK_SECRET.encode(), f"{at}.".encode() + body, hashlib.sha256)
+        answer = self.visitors[0].client.post(
+            "/payments/webhooks/stripe/",
+            body,
+            content_type="application/json",
+            headers={"Stripe-Signature": f"t={at},v1={signed.hexdigest()}"},
+        )
+        require(answer.status_code == 200, f"a webhook is answered by {answer.status_code}")
+        self.told_events.add(event["id"])
+
+    def move_clock(self, seconds: float) -> None:
+        """Claims and leases run by the database's clock, which cannot be moved: they are."""
+        self.clock.advance(seconds)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE orders_outboxmessage "
+                "SET claimed_until = claimed_until - make_interval(secs => %(seconds)s) "
+                "WHERE claimed_until IS NOT NULL;"
+                "UPDATE payments_payment "
+                "SET lease_until = lease_until - make_interval(secs => %(seconds)s) "
+                "WHERE lease_until IS NOT NULL",
+                {"seconds": seconds},
+            )
+
+    def sweep(self) -> None:
+        sweep(now=self.clock())
+
+    def expire(self) -> None:
+        expire_unpaid(now=self.clock())
+
+    # What must be true
+
+    def check(self) -> None:
+        books = self.world.books
+        books.read(self.clock())
+        books.check_charges(self.account)
+        books.check_refunds(self.account)
+        books.check_acknowledged(self.acknowledged)
+        books.check_forgotten({message.group for message in self.queue.waiting()})
+        books.check_stock(self.delivered)
+
+    def abandon(self) -> None:
+        """Whoever is in the middle of something dies there."""
+        for hand in self.world.hands:
+            hand.die()
+
+    def settle_everything(self) -> None:
+        """The faults are over: everything goes on until nothing moves any more."""
+        self.sandbox.faults.calm()
+        self.sandbox.faults.outage = False
+        self.gateway.silent_steps.clear()
+        self.queue.troubles.clear()
+        for hand in self.world.hands:
+            hand.finish()
+        if self.hears_webhooks:
+            for event in self.webhooks.events():
+                if event["id"] not in self.told_events:
+                    self.tell(event)
+        for _ in range(ROUNDS):
+            self.move_everything()
+            if self._is_quiet():
+                break
+            self.move_clock(ROUND_SECONDS)
+            self.sweep()
+            self.expire()
+        self.check()
+        self._check_end()
+
+    def _is_quiet(self) -> bool:
+        return not (
+            self.queue.waiting()
+            or OutboxMessage.objects.filter(published_at=None).exists()
+            or Order.objects.filter(status=OrderStatus.PLACED).exists()
+            or Refund.objects.filter(status__in=UNSETTLED_REFUNDS).exists()
+        )
+
+    def _check_end(self) -> None:
+        require(self._is_quiet(), "it never becomes quiet")
+        findings = [*audit_database(self.clock())]
+        findings += audit_gateway(self.gateway.patient, now=self.clock())
+        for finding in findings:
+            rows = finding.rows
+            if self.refunded_at_the_site:  # what has gone back there already cannot be sent here
+                rows = [row for row in rows if not row.endswith(REFUND_FAILED)]
+            require(not rows, f"{finding.promise}: {rows}")
+
+
+@contextmanager
+def reply_to_commit_lost() -> Iterator[None]:
+    """The next COMMIT reaches the database, and its reply is lost with the connection."""
+    wrapper: Any = connection
+    commit = wrapper._commit
+
+    def commit_unheard() -> None:
+        wrapper._commit = commit
+        commit()
+        raise OperationalError("the connection was lost")
+
+    wrapper._commit = commit_unheard
+    try:
+        yield
+    finally:
+        wrapper._commit = commit
+
+
+def pick(items: Sequence[T], number: int) -> T:
+    return items[number % len(items)]
+
+
+def paid_payments() -> list[Payment]:
+    return list(Payment.objects.filter(status=PaymentStatus.PAID).order_by("id"))
+
+
+def orders() -> list[Order]:
+    return list(Order.objects.order_by("id"))
+
+
+def random_key() -> str:
+    return secrets.token_hex(12)
+
+
+def now() -> datetime:
+    return timezone.now()
