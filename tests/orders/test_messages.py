@@ -1,6 +1,7 @@
 """The contract on the queue: what is read, what is put back, what is poison."""
 
 import json
+from pathlib import Path
 
 import pytest
 from django.utils import timezone
@@ -10,14 +11,20 @@ from hypothesis import strategies as st
 from checkout.catalogue.models import Product
 from checkout.orders.messages import (
     MAX_BODY_BYTES,
+    VERSION,
     FutureVersion,
     OrderMessage,
     PoisonMessage,
     decode,
     encode,
 )
-from checkout.orders.models import OutboxMessage
+from checkout.orders.models import Order, OutboxMessage
+from payments.worker import HANDLERS
 from tests.orders.factories import placed_order
+
+# What every release that was ever published has put on the queue. None of it is edited: a changed
+# message is a new version, in a folder of its own.
+PUBLISHED = Path(__file__).with_name("messages")
 
 GOOD = {"v": 1, "order": "100482-61", "kind": "settle_payment", "generation": 1}
 
@@ -31,6 +38,30 @@ def test_what_is_written_is_read_back(shelf: list[Product]) -> None:
     assert decode(encode(message)) == OrderMessage(
         order_number=order.number, kind="settle_payment", generation=3
     )
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted(PUBLISHED.glob("v*/*.json")),
+    ids=lambda path: f"{path.parent.name}/{path.stem}",
+)
+def test_message_of_any_release_is_read_and_leads_to_a_handler(path: Path) -> None:
+    content = decode(path.read_text())
+
+    assert content == OrderMessage(order_number="100482-61", kind=path.stem, generation=1)
+    assert content.kind in HANDLERS
+
+
+def test_every_kind_is_written_as_published() -> None:
+    order = Order(number="100482-61")
+
+    written = {
+        kind.value: encode(OutboxMessage(order=order, kind=kind, generation=1)) + "\n"
+        for kind in OutboxMessage.Kind
+    }
+
+    newest = PUBLISHED / f"v{VERSION}"
+    assert written == {path.stem: path.read_text() for path in newest.glob("*.json")}
 
 
 def test_unknown_keys_are_ignored() -> None:
