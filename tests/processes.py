@@ -37,8 +37,9 @@ def eventually(true: Callable[[], bool], *, seconds: float = 20, what: str = "it
 class ShopProcesses:
     """Starts them with one environment and ends them, each by its own id."""
 
-    def __init__(self, logs: Path, **environment: str) -> None:
+    def __init__(self, logs: Path, *, directory: Path = ROOT, **environment: str) -> None:
         self._logs = logs
+        self._directory = directory
         self._started: list[Child] = []
         self.environment: Mapping[str, str] = {
             **os.environ,
@@ -81,7 +82,7 @@ class ShopProcesses:
             command=command,
             log=self._logs / f"{len(self._started):02d}-{name}.log",
             environment={**self.environment, **environment},
-            directory=ROOT,
+            directory=self._directory,
         )
         self._started.append(child)
         child.start()
