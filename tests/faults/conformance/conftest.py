@@ -14,8 +14,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if HERE in item.path.parents and isinstance(item, pytest.Function):
             name = item.name.replace("[moto]", "").replace("[moto-", "[")
-            if name != item.name and name in OF_MOTO:
-                item.add_marker(pytest.mark.xfail(reason=OF_MOTO[name], strict=True))
+            reason = OF_MOTO.get(name) or OF_MOTO.get(item.originalname)
+            if name != item.name and reason:
+                item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 
 
 @pytest.fixture(scope="session", params=targets())

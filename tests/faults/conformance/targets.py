@@ -92,8 +92,11 @@ class Queue:
         reply = self.client.receive_message(
             QueueUrl=self.url,
             MaxNumberOfMessages=at_most,
-            MessageSystemAttributeNames=["All"],
-            **{"WaitTimeSeconds": self.wait_seconds, **more},
+            **{
+                "MessageSystemAttributeNames": ["All"],
+                "WaitTimeSeconds": self.wait_seconds,
+                **more,
+            },
         )
         return reply.get("Messages", [])
 
