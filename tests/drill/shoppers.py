@@ -148,9 +148,7 @@ class AtOurShop:
         self, plan: Plan, shopper: Shopper, web: Balanced, log: PostLog, chance: random.Random
     ) -> Life:
         for sku, quantity in plan.basket:
-            yield from _until(200, lambda: web.get("/"), chance)
-            added = yield from _try(lambda: shopper.add_to_cart(sku, quantity), chance)  # noqa: B023
-            yield from _until(200, lambda: web.get(added.location or "/cart/"), chance)  # noqa: B023
+            yield from _add_to_cart(shopper, sku, quantity, chance)
         page = yield from _until(200, lambda: web.get("/checkout/"), chance)
         form = read_form(page.text, "/checkout/") | shopper.typed
         if total := TOTAL.search(page.text):
@@ -266,6 +264,16 @@ def _try(ask: Callable[[], Answer], chance: random.Random) -> Generator[float, N
         if 0 < answer.status < 500:
             return answer
         yield chance.uniform(0.2, 2.0)
+    raise GaveUp
+
+
+def _add_to_cart(shopper: Shopper, sku: str, quantity: int, chance: random.Random) -> Life:
+    for _ in range(TRIES):
+        page = yield from _until(200, lambda: shopper.web.get("/"), chance)
+        fields = read_form(page.text, "/cart/add/") | {"sku": sku, "quantity": str(quantity)}
+        answer = yield from _try(lambda: shopper.web.post("/cart/add/", fields), chance)  # noqa: B023
+        if answer.status in (302, 303):
+            return
     raise GaveUp
 
 

@@ -140,10 +140,12 @@ class Ours:
             ]
 
     def unfinished(self, at: Addresses) -> int:
-        """Orders that still move. What waits for its customer does not."""
+        """Orders that still move, and what is due to be sent about any. What waits for its
+        customer does not move."""
         query = """SELECT count(*) FROM orders_order o WHERE status = 'placed' OR EXISTS
                    (SELECT FROM orders_outboxmessage m
-                    WHERE m.order_id = o.id AND m.published_at IS NULL)"""
+                    WHERE m.order_id = o.id AND m.published_at IS NULL
+                      AND m.available_at <= now())"""
         with psycopg.connect(at.database, connect_timeout=5) as connection:
             row = connection.execute(query).fetchone()
         return int(row[0]) if row else 0

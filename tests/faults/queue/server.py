@@ -3,6 +3,7 @@
     POST /                  an action of SQS, named by X-Amz-Target
     POST /control/clock     {"advance": 300}: seconds
     POST /control/hostile   {"on": false}
+    POST /control/purge     {"queue": "payments.fifo"}: at once, whatever the faults
     GET  /control/faults    how often each fault was hit
     GET  /control/journal   what was done, one JSON object a line
     GET  /control/messages  what is in the queues
@@ -112,6 +113,7 @@ class QueueServer:
             [
                 web.post("/control/clock", self._move_clock),
                 web.post("/control/hostile", self._set_hostile),
+                web.post("/control/purge", self._purge),
                 web.get("/control/faults", self._tell_faults),
                 web.get("/control/journal", self._tell_journal),
                 web.get("/control/messages", self._tell_messages),
@@ -198,6 +200,10 @@ class QueueServer:
     async def _set_hostile(self, request: web.Request) -> web.StreamResponse:
         self.hostility.is_on = bool((await request.json())["on"])
         return web.json_response({"on": self.hostility.is_on})
+
+    async def _purge(self, request: web.Request) -> web.StreamResponse:
+        queue = self.account.queues[(await request.json())["queue"]]
+        return web.json_response({"purged": queue.purge(self.clock())})
 
     async def _tell_faults(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(dict(self.hostility.hits))

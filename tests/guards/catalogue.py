@@ -1,0 +1,217 @@
+"""The guards of the promise, each with the edit that takes it out and the test that must then fail.
+
+Nothing here is believed without a run: `python -m tests.guards` makes each edit in a copy of the
+source and runs its test.
+"""
+
+from dataclasses import dataclass
+
+PLACING = "checkout/orders/placing.py"
+OUTBOX = "checkout/orders/outbox.py"
+SETTLEMENT = "payments/settlement.py"
+
+TEST_PLACING = "tests/orders/test_placing.py"
+TEST_OUTBOX = "tests/orders/test_outbox.py"
+TEST_RESUBMISSION = "tests/checkout/test_resubmission.py"
+TEST_SETTLEMENT = "tests/payments/test_settlement.py"
+TEST_WORKER = "tests/payments/test_worker.py"
+
+
+@dataclass(frozen=True)
+class Edit:
+    file: str
+    old: str  # occurs in the file once
+    new: str
+
+
+@dataclass(frozen=True)
+class Guard:
+    name: str
+    without: str  # what goes wrong then
+    edits: tuple[Edit, ...]
+    test: str  # pytest's id
+
+
+def _guard(name: str, without: str, file: str, old: str, new: str, test: str) -> Guard:
+    return Guard(name, without, (Edit(file, old, new),), test)
+
+
+GUARDS = [
+    Guard(
+        "unique constraint",
+        "two requests of one checkout id make two orders",
+        (
+            Edit(
+                "checkout/orders/models.py",
+                'models.UniqueConstraint(fields=["checkout_id"], name=CHECKOUT_UNIQUE),\n',
+                "\n",
+            ),
+            Edit(
+                "checkout/orders/migrations/0001_initial.py",
+                "models.UniqueConstraint(fields=('checkout_id',), "
+                "name='orders_order_checkout_uniq'), ",
+                "",
+            ),
+        ),
+        f"{TEST_PLACING}::test_sixteen_at_once_without_a_cart_lock_make_one_order",
+    ),
+    _guard(
+        "insert first",
+        "the loser of a race gets an error instead of the winner's order",
+        PLACING,
+        "if _constraint_name(error) != CHECKOUT_UNIQUE:",
+        "if find_order(request.checkout_id) is None or True:",
+        f"{TEST_PLACING}::test_the_constraint_alone_keeps_a_checkout_id_to_one_order",
+    ),
+    _guard(
+        "outbox in the transaction",
+        "an order whose COMMIT went unanswered is never sent to the worker",
+        PLACING,
+        """    OutboxMessage.objects.create(
+        order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
+    )
+""",
+        """    transaction.on_commit(
+        lambda: OutboxMessage.objects.create(
+            order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
+        )
+    )
+""",
+        "tests/acceptance/test_resubmission.py::test_connection_cut_after_commit_was_sent",
+    ),
+    _guard(
+        "delete after commit",
+        "a worker that dies takes its message with it",
+        "payments/worker.py",
+        "            self._hand.take(message)\n",
+        "            self._hand.take(message)\n"
+        "            self._hand.let_go(message, delete=True)\n",
+        f"{TEST_WORKER}::test_nothing_is_deleted_before_its_outcome_is_committed",
+    ),
+    _guard(
+        "stored key",
+        "a repeated call is another call to the gateway",
+        "payments/calls.py",
+        "                idempotency_key=payment.confirm_key,",
+        "                idempotency_key=__import__('uuid').uuid4().hex,",
+        f"{TEST_SETTLEMENT}::test_repeated_call_is_the_same_call_although_a_setting_has_changed",
+    ),
+    _guard(
+        "no new round after unknown",
+        "a second card is charged while the first may have been",
+        SETTLEMENT,
+        "        return _try_later(round_, PaymentStatus.UNKNOWN, error)\n"
+        "    except GatewayMisconfigured",
+        '        record_decline(payment, "unknown", now=round_.now)\n'
+        "        return Settled.DECLINED\n"
+        "    except GatewayMisconfigured",
+        f"{TEST_SETTLEMENT}::test_unknown_outcome_never_opens_a_round_for_a_new_card",
+    ),
+    _guard(
+        "no transaction across the gateway call",
+        "a slow gateway holds row locks, and a rollback forgets a charge",
+        "payments/calls.py",
+        "        if connection.in_atomic_block:",
+        "        if False:",
+        f"{TEST_SETTLEMENT}::test_settling_inside_a_transaction_is_refused",
+    ),
+    _guard(
+        "sweep",
+        "what the queue loses stays lost",
+        "checkout/orders/sweeping.py",
+        "            .filter(sweep_at__lte=now)",
+        "            .filter(sweep_at__lte=now, pk=0)",
+        f"{TEST_OUTBOX}::test_order_whose_message_was_lost_is_published_again",
+    ),
+    _guard(
+        "lease by the database's clock",
+        "a worker whose clock is wrong ends the lease of another",
+        SETTLEMENT,
+        "Q(lease_until__lt=Now())",
+        "Q(lease_until__lt=__import__('django.utils.timezone').utils.timezone.now())",
+        f"{TEST_SETTLEMENT}::test_clock_of_a_worker_that_is_wrong_does_not_end_a_lease",
+    ),
+    _guard(
+        "webhook re-fetch",
+        "whoever can make a webhook can make an order paid",
+        "payments/webhooks.py",
+        "        if kind in OUR_OWN_DOING:\n            return True\n",
+        "        if kind == 'payment_intent.succeeded':\n"
+        "            Payment.objects.filter(order=order).update(status='paid')\n"
+        "            Order.objects.filter(pk=order.pk).update(status='paid')\n",
+        "tests/payments/test_webhooks.py::test_claim_of_a_charge_that_never_was_pays_nothing",
+    ),
+    _guard(
+        "conditional stock update",
+        "more is sold than is there",
+        "checkout/catalogue/stock.py",
+        " AND p.stock >= l.quantity",
+        "",
+        f"{TEST_PLACING}::test_three_pieces_make_three_orders_however_many_ask",
+    ),
+    _guard(
+        "generation in the deduplication id",
+        "SQS drops what the sweep publishes again",
+        "checkout/orders/models.py",
+        'f"{self.pk}-{self.generation}"',
+        'f"{self.pk}"',
+        f"{TEST_OUTBOX}::test_order_whose_message_was_lost_is_published_again",
+    ),
+    _guard(
+        "nonce in the session",
+        "a form that leaked is good in another session",
+        "checkout/tokens.py",
+        "    if nonce is None or not hmac.compare_digest(token_nonce.encode(), nonce.encode()):",
+        "    if False:",
+        f"{TEST_RESUBMISSION}::test_another_sessions_token_reveals_nothing",
+    ),
+    _guard(
+        "look-up before expiry",
+        "a used form that has expired offers the purchase a second time",
+        "checkout/views/place.py",
+        "    # Before anything else may stand in the way: a used token leads to its order, for "
+        "ever.\n",
+        "    if token.has_expired(now):\n        return _expired(request, form, now=now)\n",
+        f"{TEST_RESUBMISSION}::test_resubmit_a_day_later_leads_to_the_order",
+    ),
+    _guard(
+        "one-time token",
+        "each rendering of the form is a purchase of its own",
+        "checkout/views/place.py",
+        "            checkout_id=cart.pk,",
+        "            checkout_id=__import__('uuid').uuid4(),",
+        f"{TEST_RESUBMISSION}::test_form_rendered_twice_carries_one_purchase",
+    ),
+    _guard(
+        "cart locked and closed with the order",
+        "a second request of the same form orders again",
+        "checkout/cart.py",
+        "if not seen.update(closed_at=self.now):",
+        "if not seen.exists():",
+        f"{TEST_RESUBMISSION}::test_checkout_of_a_bought_cart_shows_its_order",
+    ),
+    _guard(
+        "id stored before money moves",
+        "a payment that nobody knows of is charged beside the one that is known",
+        SETTLEMENT,
+        'Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(',
+        "Payment.objects.filter(pk=payment.pk).update(",
+        f"{TEST_SETTLEMENT}::test_overtaken_worker_neither_confirms_nor_keeps_what_it_opened",
+    ),
+    _guard(
+        "guarded update of a payment",
+        "an old answer undoes the outcome",
+        "payments/outcomes.py",
+        "Payment.objects.filter(pk=payment.pk, status__in=sources_of(to)).update(",
+        "Payment.objects.filter(pk=payment.pk).update(",
+        f"{TEST_SETTLEMENT}::test_overtaken_worker_with_an_old_answer_does_not_undo_the_outcome",
+    ),
+    _guard(
+        "only what SQS took is recorded",
+        "a message that was refused is never sent",
+        OUTBOX,
+        "sent = [message for position, message in enumerate(batch) if position in taken]",
+        "sent = batch",
+        f"{TEST_OUTBOX}::test_only_what_sqs_took_is_recorded",
+    ),
+]
