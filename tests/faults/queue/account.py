@@ -24,6 +24,7 @@ ACCOUNT = "000000000000"
 MOST_BYTES = 1024 * 1024
 
 MOST_ENTRIES = 10
+MOST_MESSAGE_ATTRIBUTES = 10
 PURGE_AGAIN_SECONDS = 60
 
 # Attribute → default, smallest and largest value (CreateQueue, API Reference).
@@ -83,7 +84,7 @@ class Account:
                 "The name of a FIFO queue can only include alphanumeric characters, hyphens, or "
                 "underscores, must end with .fifo suffix and be 1 to 80 in length."
             )
-        self._check_attributes(asked)
+        self._check_attributes(asked, asked)
         if asked.get("FifoQueue") != "true":
             raise errors.invalid("Only FIFO queues are offered here: FifoQueue must be true.")
         if existing := self.queues.get(name):
@@ -141,7 +142,7 @@ class Account:
         asked = {str(key): str(value) for key, value in request.get("Attributes", {}).items()}
         if "FifoQueue" in asked:
             raise errors.invalid_attribute_value("FifoQueue")
-        self._check_attributes(asked)
+        self._check_attributes(asked, queue.attributes | asked)
         queue.attributes |= asked
         queue.changed_at = self._clock()
         return {}
@@ -160,9 +161,8 @@ class Account:
         return {}
 
     def list_dead_letter_source_queues(self, request: Json) -> Json:
-        arn = _arn(self._queue(request).name)
-        sources = [q.name for q in self.queues.values() if q.redrive and q.redrive[0] == arn]
-        return {"queueUrls": [self._url(name) for name in sources]}
+        sources = self._sources_of(self._queue(request))
+        return {"queueUrls": [self._url(queue.name) for queue in sources]}
 
     def start_message_move_task(self, request: Json) -> Json:
         """All at once, each to where it came from or to the given queue, under a new message id."""
@@ -172,6 +172,8 @@ class Account:
             raise QueueError(
                 "ResourceNotFoundException", "The resource does not exist.", status=404
             )
+        if not self._sources_of(source):
+            raise errors.invalid("Source queue must be configured as a Dead Letter Queue.")
         for message in source.messages(self._clock()):
             target = self._by_arn(given or _arn(message.dead_letter_source))
             if target and not message.invisible_until:
@@ -204,6 +206,11 @@ class Account:
                 "BatchRequestTooLong",
                 f"Batch requests cannot be longer than {MOST_BYTES} bytes.",
             )
+        # Amazon fails the whole batch for these, and not the entry.
+        for entry in entries:
+            if entry.get("MessageGroupId") is None:
+                raise errors.invalid("The request must contain the parameter MessageGroupId.")
+            _deduplication_id(queue, entry)
         return self._each(entries, lambda entry: self._send(queue, entry), "send")
 
     def receive_message(self, request: Json) -> Json:
@@ -257,6 +264,7 @@ class Account:
                 "One or more parameters are invalid. Reason: Message must be shorter than "
                 f"{queue.attributes['MaximumMessageSize']} bytes."
             )
+        _check_message_attributes(attributes)
         if FORBIDDEN.search(body):
             raise QueueError(
                 "InvalidMessageContents",
@@ -268,14 +276,7 @@ class Account:
                 "request include parameter that is not valid for this queue type."
             )
         group = _text(entry, "MessageGroupId")
-        deduplication_id = entry.get("MessageDeduplicationId")
-        if deduplication_id is None:
-            if not queue.deduplicates_by_content:
-                raise errors.invalid(
-                    "The queue should either have ContentBasedDeduplication enabled or "
-                    "MessageDeduplicationId provided explicitly"
-                )
-            deduplication_id = hashlib.sha256(body.encode()).hexdigest()
+        deduplication_id = _deduplication_id(queue, entry)
         for name, value in (
             ("MessageGroupId", group),
             ("MessageDeduplicationId", deduplication_id),
@@ -364,10 +365,14 @@ class Account:
             raise errors.no_such_queue()
         return self.queues[name]
 
+    def _sources_of(self, dead_letters: FifoQueue) -> list[FifoQueue]:
+        arn = _arn(dead_letters.name)
+        return [q for q in self.queues.values() if q.redrive and q.redrive[0] == arn]
+
     def _by_arn(self, arn: str) -> FifoQueue | None:
         return self.queues.get(arn.rpartition(":")[2])
 
-    def _check_attributes(self, asked: dict[str, str]) -> None:
+    def _check_attributes(self, asked: dict[str, str], together: dict[str, str]) -> None:
         for name, value in asked.items():
             if name in NUMBERS:
                 _, smallest, largest = NUMBERS[name]
@@ -378,6 +383,9 @@ class Account:
                     raise errors.invalid_attribute_value(name)
             elif name not in TEXTS:
                 raise errors.invalid_attribute_name(name)
+        by_group = together.get("DeduplicationScope") == "messageGroup"
+        if together.get("FifoThroughputLimit") == "perMessageGroupId" and not by_group:
+            raise errors.invalid_attribute_value("FifoThroughputLimit")
         if asked.get("RedrivePolicy"):
             self._check_redrive(asked["RedrivePolicy"])
 
@@ -459,6 +467,33 @@ def _entries(request: Json) -> list[Json]:
         repeated = next(id_ for id_ in ids if ids.count(id_) > 1)
         raise errors.batch("BatchEntryIdsNotDistinct", f"Id {repeated} repeated.")
     return entries
+
+
+def _deduplication_id(queue: FifoQueue, entry: Json) -> str:
+    given = entry.get("MessageDeduplicationId")
+    if given is not None:
+        return str(given)
+    if not queue.deduplicates_by_content:
+        raise errors.invalid(
+            "The queue should either have ContentBasedDeduplication enabled or "
+            "MessageDeduplicationId provided explicitly"
+        )
+    return hashlib.sha256(str(entry.get("MessageBody", "")).encode()).hexdigest()
+
+
+def _check_message_attributes(attributes: Json) -> None:
+    """ "Amazon SQS message quotas" and "Amazon SQS message metadata" (Developer Guide)."""
+    if len(attributes) > MOST_MESSAGE_ATTRIBUTES:
+        raise errors.invalid(
+            f"Number of message attributes [{len(attributes)}] exceeds the allowed maximum "
+            f"[{MOST_MESSAGE_ATTRIBUTES}]."
+        )
+    for name, value in attributes.items():
+        if not value.get("StringValue") and not value.get("BinaryValue"):
+            raise errors.invalid(
+                f"Message (user) attribute '{name}' must contain a non-empty value of type "
+                f"'{value.get('DataType')}'."
+            )
 
 
 def _size(entry: Json) -> int:

@@ -103,6 +103,8 @@ class FifoQueue:
         self._sent: OrderedDict[tuple[str, str], tuple[float, Message]] = OrderedDict()
         self._attempts: dict[str, _Attempt] = {}
         self._in_flight = 0
+        # Ends each receipt handle, so that no other queue takes it for one of a deleted message.
+        self._signature = "-" + secrets.token_urlsafe(6)
 
     # --- What its attributes say --------------------------------------------------------------
 
@@ -246,7 +248,8 @@ class FifoQueue:
         message.receives += 1
         message.first_received_at = message.first_received_at or now
         message.received_at = now
-        message.handle = f"{message.sequence}.{message.receives}.{secrets.token_urlsafe(24)}"
+        token = secrets.token_urlsafe(24)
+        message.handle = f"{message.sequence}.{message.receives}.{token}{self._signature}"
         self._note(
             "received",
             queue=self.name,
@@ -292,7 +295,10 @@ class FifoQueue:
 
     def delete(self, handle: str, *, now: float) -> None:
         self.pass_time(now)
-        if message := self._held_by(handle):
+        message = self._named_by(handle)
+        if message and not message.invisible_until:
+            raise HandleRefused  # the visibility timeout is over
+        if message:
             self._note("deleted", queue=self.name, message=message.id, group=message.group)
             self._drop(message)
             self._look_at(message.group, now)
@@ -304,7 +310,7 @@ class FifoQueue:
 
     def change_visibility(self, handle: str, seconds: float, *, now: float) -> None:
         self.pass_time(now)
-        message = self._held_by(handle)
+        message = self._named_by(handle)
         if message is None or not message.invisible_until:
             raise NotInFlight
         if now + seconds > message.received_at + LONGEST_INVISIBLE_SECONDS:
@@ -325,18 +331,14 @@ class FifoQueue:
         if message.invisible_until:
             self._hide(message, at)
 
-    def _held_by(self, handle: str) -> Message | None:
+    def _named_by(self, handle: str) -> Message | None:
         """None: it was deleted before, which is fine."""
         sequence, _, rest = handle.partition(".")
-        if not sequence.isdecimal() or not rest:
+        if not sequence.isdecimal() or not rest.endswith(self._signature):
             raise HandleRefused
         message = self._messages.get(int(sequence))
-        if message is None:
-            return None
-        if message.handle != handle:
+        if message and message.handle != handle:
             raise HandleRefused
-        if not message.invisible_until and message.receives:
-            raise HandleRefused  # the visibility timeout is over
         return message
 
     # --- Time ---------------------------------------------------------------------------------
