@@ -248,10 +248,10 @@ def test_a_delayed_message_is_counted_and_not_yet_delivered(target: Target) -> N
 
 def test_a_delayed_message_is_delivered_after_its_delay(target: Target) -> None:
     """ "Amazon SQS delay queues", Developer Guide."""
-    queue = target.queue(DelaySeconds="2")
+    queue = target.queue(DelaySeconds="1")
     queue.send("first")
     queue.send("second")
-    target.advance(2.2)
+    target.advance(1.2)
 
     assert queue.bodies() == ["first", "second"]
 

@@ -116,7 +116,7 @@ def test_twelve_hours_are_counted_from_the_receive(target: Target, queue: Queue)
     """ChangeMessageVisibility, API Reference: "to a value greater than the maximum time left"."""
     queue.send("first")
     message = queue.receive_one(hidden_for=30)
-    target.advance(2.1)
+    target.advance(1.1)
 
     with refused("InvalidParameterValue"):
         queue.hide(message, TWELVE_HOURS)
