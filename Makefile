@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 
-.PHONY: help demo test lint lock clean
+.PHONY: help demo test drill guards lint lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -18,6 +18,12 @@ demo: .venv/.installed ## A running shop on this machine (PORT=8000), until Ctrl
 
 test: .venv/.installed ## Every test, or some: make test ARGS="tests/orders -x"
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+drill: .venv/.installed ## Break everything while people buy, then audit: make drill ARGS="--design all"
+	@$(PYTHON) -m tests.drill $(ARGS)
+
+guards: .venv/.installed ## Take each guard out and see its test fail
+	@$(PYTHON) -m tests.guards $(ARGS)
 
 lint: .venv/.installed ## Style, format and types
 	@.venv/bin/ruff check .

@@ -35,8 +35,9 @@ class Totals:
     orders: int
     duplicate_orders: int
     lost_orders: int
-    charges_wanted: int
     charges: int
+    charges_wanted: int  # of the purchases with a good card, as the next
+    charges_made: int
     double_charges: int
     lost_charges: int
 
@@ -79,14 +80,18 @@ def totals(evidence: Evidence) -> Totals:
         purchase: sum(len(charged[order.number]) for order in made.get(purchase, []))
         for purchase in evidence.plans
     }
-    wanted = [purchase for purchase in acknowledged if evidence.plans[purchase].card == GOOD_CARD]
+    good_cards = {plan.purchase for plan in evidence.plans.values() if plan.card == GOOD_CARD}
+    wanted = good_cards & acknowledged.keys()
     return Totals(
         purchases=len(acknowledged),
         orders=len(evidence.orders),
         duplicate_orders=sum(len(orders) - 1 for orders in made.values()),
         lost_orders=sum(purchase not in made for purchase in acknowledged),
-        charges_wanted=len(wanted),
         charges=len(evidence.charges),
+        charges_wanted=len(wanted),
+        charges_made=sum(
+            count for purchase, count in per_purchase.items() if purchase in good_cards
+        ),
         double_charges=sum(max(0, count - 1) for count in per_purchase.values()),
         lost_charges=sum(per_purchase[purchase] == 0 for purchase in wanted),
     )

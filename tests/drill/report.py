@@ -46,7 +46,7 @@ def verdict(outcome: Outcome) -> str:
 def as_table(outcomes: Sequence[Outcome]) -> str:
     """The designs side by side, in Markdown."""
     head = (
-        "| design | purchases | orders | duplicate | lost | charges wanted | made | double | lost "
+        "| design | purchases | orders | duplicate | lost | to charge | charged | double | lost "
         "| wait, median | 99 % |"
     )
     rows = [head, "|---|" + "---:|" * 10]
@@ -55,7 +55,7 @@ def as_table(outcomes: Sequence[Outcome]) -> str:
         wanted = total.charges_wanted
         rows.append(
             f"| {outcome.design} | {total.purchases} | {total.orders} | {total.duplicate_orders} "
-            f"| {total.lost_orders} | {wanted} | {total.charges} | {total.double_charges} "
+            f"| {total.lost_orders} | {wanted} | {total.charges_made} | {total.double_charges} "
             f"| {total.lost_charges} | {outcome.median_wait:.2f} s "
             f"| {outcome.longest_but_one_percent:.1f} s |"
         )

@@ -92,9 +92,9 @@ GUARDS = [
         "stored key",
         "a repeated call is another call to the gateway",
         "payments/calls.py",
-        "                idempotency_key=payment.confirm_key,",
+        "                idempotency_key=payment.open_key,",
         "                idempotency_key=__import__('uuid').uuid4().hex,",
-        f"{TEST_SETTLEMENT}::test_repeated_call_is_the_same_call_although_a_setting_has_changed",
+        f"{TEST_SETTLEMENT}::test_worker_that_dies_before_storing_the_id_confirms_nothing_else",
     ),
     _guard(
         "no new round after unknown",
