@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 BUSY_SECONDS = (2, 8, 30)  # at its first receives; see `busy_seconds`
 FUTURE_VERSION_SECONDS = 300
 POISON_SECONDS = 5  # on its way to the dead-letter queue: soon, but not in a tight loop
-FAILED_SECONDS = 10
+FAILED_SECONDS = (10, 30, 120, 600)  # so the database may be away for 12 minutes
 
 # Deletes wait so long for company. A message's group is locked for as long.
 DELETE_WAIT_SECONDS = 0.02
@@ -83,7 +83,7 @@ def handle(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
         # Anything else is a fault of ours or of the database: the message must come again.
         logger.exception("Settling failed, the message comes again", extra=extra)
         connection.close()
-        return Verdict.PUT_BACK, FAILED_SECONDS
+        return Verdict.PUT_BACK, failed_seconds(message.receive_count)
     if outcome is Settled.BUSY:
         return Verdict.PUT_BACK, busy_seconds(message.receive_count)
     return Verdict.DELETE, 0
@@ -96,6 +96,12 @@ def busy_seconds(receive_count: int) -> int:
         return BUSY_SECONDS[max(0, receive_count - 1)]
     lease_seconds: float = settings.PAYMENT_LEASE_SECONDS
     return max(30, math.ceil(lease_seconds))
+
+
+def failed_seconds(receive_count: int) -> int:
+    """Longer each time: while the database is away or its disk full, every message in hand fails,
+    and five failures within a minute would fill the dead-letter queue with good ones."""
+    return FAILED_SECONDS[min(max(1, receive_count), len(FAILED_SECONDS)) - 1]
 
 
 def _dispatch(content: OrderMessage, gateway: Gateway) -> Settled:

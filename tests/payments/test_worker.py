@@ -48,8 +48,9 @@ def message(body: object, receive_count: int = 1) -> Incoming:
     return Incoming(id="m-1", body=text, receipt_handle="r-1", receive_count=receive_count)
 
 
-def about(order: Order) -> Incoming:
-    return message({"v": VERSION, "order": order.number, "kind": "settle_payment", "generation": 1})
+def about(order: Order, receive_count: int = 1) -> Incoming:
+    body = {"v": VERSION, "order": order.number, "kind": "settle_payment", "generation": 1}
+    return message(body, receive_count)
 
 
 def waiting_in(queue_url: str) -> int:
@@ -166,17 +167,22 @@ def test_message_of_a_newer_release_is_put_back_for_its_worker(
     assert [r.levelname for r in caplog.records if r.name == "payments.worker"] == ["WARNING"]
 
 
-def test_fault_of_the_database_puts_the_message_back(
+def test_fault_of_the_database_puts_the_message_back_for_longer_each_time(
     shelf: list[Product], gateway: StripeGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    order = placed_order(shelf[0])
-
     def fail(*args: object, **fields: object) -> None:
         raise OperationalError("gone")
 
+    order = placed_order(shelf[0])
     monkeypatch.setitem(worker.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail)
 
-    assert handle(about(order), gateway) == (Verdict.PUT_BACK, worker.FAILED_SECONDS)
+    answers = [handle(about(order, receive_count), gateway) for receive_count in range(1, 6)]
+
+    assert {verdict for verdict, _ in answers} == {Verdict.PUT_BACK}
+    pauses = [seconds for _, seconds in answers]
+    assert pauses == sorted(pauses)
+    assert pauses[0] <= 10  # a dropped connection delays nobody for long
+    assert sum(pauses[:4]) >= 12 * 60  # until the fifth receive, the last
 
 
 def test_worker_settles_and_empties_the_queue(
