@@ -1,5 +1,6 @@
 """The record outside the product: what the gateway says it charged."""
 
+from collections import Counter
 from dataclasses import dataclass
 
 import requests
@@ -10,6 +11,7 @@ from payments.checking import check_order
 from payments.gateways.base import Gateway
 from payments.settlement import Settled, settle_order
 from payments.worker import HANDLERS
+from tests.processes import eventually
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,15 @@ def assert_one_order_one_charge(till: Till) -> Order:
     assert till.charges() == [Charge(order.number, order.total_minor, order.currency)]
     assert order.status == "paid"
     return order
+
+
+def assert_each_paid_once(till: Till) -> None:
+    """Processes are at work: wait for them, then hold every order against the gateway's record."""
+    eventually(all_paid, seconds=40, what="paying every order")
+    orders = Order.objects.all()
+    expected = Counter(Charge(order.number, order.total_minor, order.currency) for order in orders)
+    assert Counter(till.charges()) == expected
+
+
+def all_paid() -> bool:
+    return not Order.objects.exclude(status="paid").exists()

@@ -20,7 +20,7 @@ from payments.sandbox.server import SandboxServer
 from tests.orders.factories import placed_order
 from tests.processes import ShopProcesses, eventually
 from tests.shopper import OverHttp, Shopper
-from tests.till import Charge, Till
+from tests.till import Till, assert_each_paid_once
 
 SIGKILLED = -signal.SIGKILL
 
@@ -38,16 +38,6 @@ def in_queue(queue: PaymentsQueue) -> int:
     return int(counts["ApproximateNumberOfMessages"]) + int(
         counts["ApproximateNumberOfMessagesNotVisible"]
     )
-
-
-def all_paid() -> bool:
-    return not Order.objects.exclude(status="paid").exists()
-
-
-def assert_each_paid_once(till: Till) -> None:
-    eventually(all_paid, seconds=40, what="paying every order")
-    expected = [Charge(o.number, o.total_minor, o.currency) for o in Order.objects.all()]
-    assert sorted(till.charges(), key=str) == sorted(expected, key=str)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 import re
 import signal
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,9 +21,9 @@ from checkout.orders.queue import PaymentsQueue
 from payments.sandbox.server import SandboxServer
 from tests.faults.pgbouncer import pgbouncer_binary, running_pgbouncer
 from tests.orders.factories import placed_order
-from tests.processes import ROOT, ShopProcesses, database_url, eventually
+from tests.processes import ROOT, ShopProcesses, database_url
 from tests.shopper import Answer, OverHttp, Shopper
-from tests.till import Charge, Till
+from tests.till import Till, assert_each_paid_once
 
 # Far fewer than the threads of the shop's processes: every transaction meets another connection.
 POOL_SIZE = 4
@@ -84,17 +83,6 @@ def processes(
     yield started
     started.stop()
     print(started.said())
-
-
-def assert_each_paid_once(till: Till) -> None:
-    eventually(
-        lambda: not Order.objects.exclude(status="paid").exists(),
-        seconds=40,
-        what="paying every order",
-    )
-    orders = Order.objects.all()
-    expected = Counter(Charge(order.number, order.total_minor, order.currency) for order in orders)
-    assert Counter(till.charges()) == expected
 
 
 def test_limits_of_the_role_are_in_force_through_the_pool(

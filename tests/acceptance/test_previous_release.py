@@ -4,7 +4,6 @@ is migrated already."""
 import io
 import subprocess
 import tarfile
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,9 +16,9 @@ from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue
 from payments.sandbox.server import SandboxServer
 from tests.orders.factories import placed_order
-from tests.processes import ROOT, ShopProcesses, eventually
+from tests.processes import ROOT, ShopProcesses
 from tests.shopper import OverHttp, Shopper
-from tests.till import Charge, Till
+from tests.till import Till, assert_each_paid_once
 
 # The commit from which the last release was made. A release sets its own here.
 COMMIT = Path(__file__).with_name("previous_release.txt").read_text().strip()
@@ -56,17 +55,6 @@ def previous(
     yield started
     started.stop()
     print(started.said())
-
-
-def assert_each_paid_once(till: Till) -> None:
-    eventually(
-        lambda: not Order.objects.exclude(status="paid").exists(),
-        seconds=40,
-        what="paying every order",
-    )
-    orders = Order.objects.all()
-    expected = Counter(Charge(order.number, order.total_minor, order.currency) for order in orders)
-    assert Counter(till.charges()) == expected
 
 
 def test_previous_worker_settles_what_the_present_release_placed(
