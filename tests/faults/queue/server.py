@@ -66,7 +66,7 @@ class QueueServer:
         self.clock = MovableClock()
         self.hostility = hostility or peaceful()
         self._journal = Journal(self.clock, journal)
-        self.account = Account(url="", clock=self.clock, note=self._journal.note)
+        self.account = Account(url="", clock=self.clock, note=self._note)
         self.account.lateness = self._lateness
         self.account.fails = lambda _: self.hostility.strikes("partial batch")
         self.account.keeps = lambda: self.hostility.strikes("deleted in vain")
@@ -187,6 +187,11 @@ class QueueServer:
     def _lateness(self) -> float:
         late = self.hostility.strikes("late delivery")
         return self.hostility.seconds(LATE_SECONDS) if late else 0
+
+    def _note(self, did: str, **particulars: object) -> None:
+        self._journal.note(did, **particulars)
+        if did == "moved":  # by a receive, and somebody may wait for the dead letter
+            self._wake()
 
     def _wake(self) -> None:
         self._changed.set()
