@@ -18,6 +18,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from tests.faults.queue.server import QueueServer
 
 if TYPE_CHECKING:
+    from _pytest.mark import ParameterSet
     from mypy_boto3_sqs import SQSClient
     from mypy_boto3_sqs.type_defs import MessageTypeDef, SendMessageResultTypeDef
 
@@ -187,9 +188,14 @@ class Target:
             self._server.stop()
 
 
-def targets() -> Sequence[str]:
-    other = ["endpoint"] if os.environ.get("CONFORMANCE_ENDPOINT") else []
-    return ["double", "moto", "amazon", *other]
+def targets() -> "Sequence[ParameterSet]":
+    reason = _reason_against_amazon()
+    known = [
+        pytest.param("double"),
+        pytest.param("moto"),
+        pytest.param("amazon", marks=[pytest.mark.skip(reason=reason)] if reason else []),
+    ]
+    return [*known, pytest.param("endpoint")] if os.environ.get("CONFORMANCE_ENDPOINT") else known
 
 
 def start(name: str) -> Target:
@@ -231,19 +237,22 @@ def _local_client(address: str) -> "SQSClient":
     )
 
 
-def _amazon_client() -> "SQSClient":
+def _amazon_session() -> boto3.Session:
     """By a profile: the tests' settings replace what the environment says of credentials."""
+    name = os.environ.get("CONFORMANCE_AWS_PROFILE", "default")
+    return boto3.Session(profile_name=name, region_name=REGION)
+
+
+def _reason_against_amazon() -> str:
     if os.environ.get("CONFORMANCE_ON_AMAZON") != "1":
-        pytest.skip("costs money: set CONFORMANCE_ON_AMAZON=1, and CONFORMANCE_AWS_PROFILE")
+        return "costs money: set CONFORMANCE_ON_AMAZON=1, and CONFORMANCE_AWS_PROFILE"
     try:
-        session = boto3.Session(
-            profile_name=os.environ.get("CONFORMANCE_AWS_PROFILE", "default"), region_name=REGION
-        )
-        credentials = session.get_credentials()
+        has_credentials = _amazon_session().get_credentials() is not None
     except BotoCoreError:
-        credentials = None
-    if credentials is None:
-        pytest.skip("no credentials: CONFORMANCE_AWS_PROFILE names none that is configured here")
-    return session.client(
-        "sqs", endpoint_url=f"https://sqs.{REGION}.amazonaws.com", config=_config()
-    )
+        has_credentials = False
+    return "" if has_credentials else "no credentials in the profile CONFORMANCE_AWS_PROFILE names"
+
+
+def _amazon_client() -> "SQSClient":
+    address = f"https://sqs.{REGION}.amazonaws.com"
+    return _amazon_session().client("sqs", endpoint_url=address, config=_config())

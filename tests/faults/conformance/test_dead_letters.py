@@ -1,6 +1,8 @@
 """Where messages go that nobody deletes, and how they come back."""
 
 import json
+import threading
+import time
 
 import pytest
 
@@ -131,6 +133,22 @@ def test_dead_letters_of_a_group_stay_in_order(target: Target) -> None:
     queue.receive(10)
 
     assert dead_letters.bodies() == ["0", "1", "2"]
+
+
+def test_a_long_poll_ends_as_soon_as_a_dead_letter_comes(target: Target) -> None:
+    """ "Amazon SQS short and long polling", Developer Guide."""
+    queue, dead_letters = target.queue_with_dead_letters(receives=1)
+    queue.send("first")
+    receive_and_put_back(queue, 1)
+    moving = threading.Timer(0.5, queue.receive)
+    moving.start()
+    started = time.monotonic()
+
+    received = dead_letters.bodies(WaitTimeSeconds=4)
+
+    moving.join()
+    assert received == ["first"]
+    assert time.monotonic() - started < 3
 
 
 def test_retention_of_a_dead_letter_starts_with_its_move(target: Target) -> None:
