@@ -25,6 +25,9 @@ ORDERS = """
                o.status, o.total_minor, o.currency, o.sweep_at IS NOT NULL AS is_swept,
                EXISTS (SELECT FROM orders_outboxmessage m
                        WHERE m.order_id = o.id AND m.published_at IS NULL) AS has_message,
+               EXISTS (SELECT FROM orders_outboxmessage m
+                       WHERE m.order_id = o.id AND m.published_at IS NULL AND m.available_at <= $1
+                         AND (m.claimed_until IS NULL OR m.claimed_until < now())) AS has_due,
                (SELECT coalesce(sum(r.amount_minor), 0)
                 FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
                 WHERE p.order_id = o.id AND r.status <> 'failed') AS refunds_minor
@@ -57,7 +60,7 @@ class Books:
         if connection.connection is None or connection.connection is not self._prepared_on:
             self._prepare(now)
         with connection.cursor() as cursor:
-            cursor.execute("EXECUTE machine_books")
+            cursor.execute("EXECUTE machine_books(%s)", [now])
             row = cursor.fetchone()
         assert row
         self.orders, self.stock, broken = row
@@ -72,7 +75,8 @@ class Books:
             for place, check in enumerate(checks)
         )
         statement = (
-            f"PREPARE machine_books AS WITH books AS ({BOOKS}), found(words) AS ({found}) "
+            "PREPARE machine_books(timestamptz) AS "
+            f"WITH books AS ({BOOKS}), found(words) AS ({found}) "
             f"SELECT ({ORDERS}), ({STOCK}), (SELECT json_agg(words) FROM found)"
         )
         with connection.cursor() as cursor:

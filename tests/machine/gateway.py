@@ -67,6 +67,4 @@ class StoppingGateway(FaultyGateway):
 
 
 def _stripe(url: str, timeout_seconds: float) -> StripeGateway:
-    return StripeGateway(
-        secret_key="sk_test_shop", api_base=url, timeout_seconds=timeout_seconds
-    )
+    return StripeGateway(secret_key="sk_test_shop", api_base=url, timeout_seconds=timeout_seconds)

@@ -83,6 +83,9 @@ class InProcessQueue(PaymentsQueue):
         self.delivered += received
         return received
 
+    def can_be_received(self) -> bool:
+        return self._fifo_queue.can_be_received(self._clock())
+
     def delete(self, receipt_handles: Sequence[str]) -> int:
         return self._refused(
             lambda handle: self._fifo_queue.delete(handle, now=self._clock()), receipt_handles
@@ -114,3 +117,6 @@ class InProcessQueue(PaymentsQueue):
     def waiting(self) -> list[Message]:
         """Received or not, but not yet deleted."""
         return self._fifo_queue.messages(self._clock())
+
+    def dead_letters(self) -> list[Message]:
+        return self._dead.messages(self._clock())

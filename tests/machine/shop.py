@@ -4,9 +4,9 @@ import hashlib
 import hmac
 import json
 import re
-import secrets
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -14,18 +14,20 @@ from urllib.parse import urlencode
 
 from django.core import signing
 from django.db import OperationalError, connection
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse
 from django.test import Client
-from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import QUEUE_ERRORS, Incoming
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import EXPIRING, OrderStatus
 from checkout.orders.sweeping import expire_unpaid, sweep
 from checkout.tokens import SALT
-from payments.audit import audit_database, audit_gateway
+from payments.audit import PAID_STATUSES, audit_database
 from payments.models import Payment, Refund
+from payments.outside_audit import audit_gateway
 from payments.refund_settlement import REFUND_FAILED
 from payments.refunds import RefundImpossible, refundable_minor, request_refund
 from payments.sandbox.account import Account, Request
@@ -38,7 +40,7 @@ from payments.worker import Verdict, handle
 from tests.machine.books import Books, Violation, require
 from tests.machine.gateway import StoppingGateway
 from tests.machine.hands import Hand, stop_here
-from tests.machine.queue import InProcessQueue, Trouble
+from tests.machine.queue import InProcessQueue
 from tests.shopper import TYPED
 
 WEBHOOK_SECRET = "whsec_of_the_machine"
@@ -47,6 +49,9 @@ WEBHOOK_SECRET = "whsec_of_the_machine"
 SHELF = {"PLENTY": (1250, 500), "FEW": (4999, 4), "LAST": (12900, 1)}
 
 SHOPPERS = 3
+
+# An order that has been charged, whatever was sent back since.
+CHARGED = (*PAID_STATUSES, OrderStatus.REFUNDED)
 
 # So many workers and publishers may be in the middle of something.
 HANDS = 3
@@ -72,6 +77,9 @@ ROUND_SECONDS = 16 * 60
 
 # An order is given up after a day, a refund is asked for hourly at the least: this is ample.
 ROUNDS = 150
+
+# A run has no more messages than this on their way at once.
+MESSAGES = 100
 
 T = TypeVar("T")
 
@@ -128,6 +136,12 @@ class Form:
     def _content(self) -> list[Any]:
         content: list[Any] = signing.loads(self.token, salt=SALT)
         return content
+
+    def with_total(self, total_minor: int) -> str:
+        """The token with another total under the old signature."""
+        _, _, signature = self.token.partition(":")
+        content = [*self._content[:3], total_minor, *self._content[4:]]
+        return f"{signing.dumps(content, salt=SALT).partition(':')[0]}:{signature}"
 
 
 @dataclass(eq=False)
@@ -206,9 +220,7 @@ class Shop:
         if answer.status_code in {302, 303}:
             return None
         require(answer.status_code == 200, f"the checkout page answers {answer.status_code}")
-        found = re.search(r'name="token" value="([^"]+)"', answer.content.decode())
-        assert found
-        form = Form(visitor, found[1])
+        form = Form(visitor, answer.content.decode())
         visitor.forms.append(form)
         return form
 
@@ -237,7 +249,10 @@ class Shop:
         else:
             require(found[1] == known[0], "one purchase leads to two orders")
 
-    def send_forged(self, form: Form, token: str, *, visitor: Visitor) -> None:
+    def forms(self) -> list[Form]:
+        return [form for visitor in self.visitors for form in visitor.forms]
+
+    def send_forged(self, token: str, *, visitor: Visitor) -> None:
         """Tampered with, or another shopper's."""
         fields = TYPED | {"token": token}
         self._post(visitor, "/checkout/", fields, {400})
@@ -246,9 +261,8 @@ class Shop:
         visitor = self.visitors[0]
         answer = visitor.client.get(f"/orders/{order.reference}/")
         require(answer.status_code == 200, f"an order's page answers {answer.status_code}")
-        found = re.search(r'name="failed_round" value="(\d+)"', answer.content.decode())
-        if found:
-            self.seen_rounds[order.reference] = int(found[1])
+        if shown := answer.content.decode():
+            self.seen_rounds[order.reference] = int(shown)
 
     def pay_again(self, order: Order, payment_method: str) -> None:
         """By the page as it was last looked at, which may be long ago."""
@@ -263,14 +277,13 @@ class Shop:
     def answer_the_bank(self, intent_id: str, *, approved: bool) -> None:
         self.account.authenticate(intent_id, approved=approved)
 
-    def come_back(self, order: Order) -> None:
+    def come_back(self, order_number: str) -> None:
+        order = Order.objects.get(number=order_number)
         told = urlencode({"redirect_status": "succeeded"})
         answer = self.visitors[0].client.get(f"/orders/{order.reference}/?{told}")
         require(answer.status_code == 302, f"coming back is answered by {answer.status_code}")
 
-    def _post(
-        self, visitor: Visitor, path: str, fields: dict[str, str], expected: set[int]
-    ) -> Any:
+    def _post(self, visitor: Visitor, path: str, fields: dict[str, str], expected: set[int]) -> Any:
         answer = visitor.client.post(path, fields)
         if answer.status_code not in expected:
             raise Violation(f"POST {path} is answered by {answer.status_code}")
@@ -278,15 +291,14 @@ class Shop:
 
     # Staff
 
-    def reprice(self, sku: str, price_minor: int) -> None:
-        Product.objects.filter(sku=sku).update(price_minor=price_minor)
+    def reprice(self, sku: str, change_minor: int) -> None:
+        Product.objects.filter(sku=sku).update(price_minor=F("price_minor") + change_minor)
 
-    def deliver_goods(self, sku: str, pieces: int) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE catalogue_product SET stock = stock + %s WHERE sku = %s", [pieces, sku]
-            )
-        self.delivered[sku] += pieces
+    def add_stock(self, sku: str, pieces: int) -> None:
+        """Delivered, or found broken: as many as there are."""
+        enough = Product.objects.filter(sku=sku, stock__gte=-pieces)
+        if enough.update(stock=F("stock") + pieces):
+            self.delivered[sku] += pieces
 
     def refund(self, payment: Payment, amount_minor: int) -> None:
         left = refundable_minor(Payment.objects.get(pk=payment.pk))
@@ -320,6 +332,15 @@ class Shop:
     def busy_hands(self) -> list[Hand]:
         return [hand for hand in self.world.hands if hand.place]
 
+    def is_at_the_gateway(self, hand: Hand) -> bool:
+        return hand.place not in {"before send", "after send", "before delete"}
+
+    def begin(self, act: Callable[[], object]) -> None:
+        """As far as its first stop; others may do something before it goes on."""
+        hand = self.free_hand()
+        assert hand
+        hand.start(act, stops=True)
+
     def run(self, act: Callable[[], object], *, dies_after: int | None = None) -> None:
         """In one go; or until it has stopped so many times, where it dies."""
         hand = next(hand for hand in self.world.hands if not hand.place)
@@ -330,10 +351,8 @@ class Shop:
         hand.die()
 
     def publish(self) -> None:
-        try:
+        with suppress(QUEUE_ERRORS):  # as its loop does: it comes again
             publish_outbox(self.queue, now=self.clock())
-        except QUEUE_ERRORS:
-            pass  # as its loop does: it comes again
 
     def receive(self) -> Incoming | None:
         received = self.queue.receive(at_most=1, wait_seconds=0)
@@ -348,30 +367,28 @@ class Shop:
             self.queue.change_visibility([message.receipt_handle], seconds=seconds)
 
     def move_everything(self) -> None:
-        """Publisher and worker do what there is to do now."""
-        self.run(self.publish)
-        for _ in range(20):
+        """Publisher and workers do what there is to do now; of an order one message at a time."""
+        for _ in range(MESSAGES):
+            self.run(self.publish)
             message = self.receive()
             if message is None:
                 return
-            self.run(lambda message=message: self.work_on(message))
+            self.run(lambda message=message: self.work_on(message))  # type: ignore[misc] # mypy sees no default
 
     # Gateway, webhooks, queue and time
-
-    def trouble_the_queue(self, trouble: Trouble) -> None:
-        self.queue.troubles.append(trouble)
 
     def trouble_the_gateway(self, step: str, fault: str) -> None:
         self.sandbox.faults.script(f"{step}:{fault}")
         if fault == "silent":
             self.gateway.silent_steps.add({"list": "refunds"}.get(step, step))
 
-    def waiting_at_the_bank(self) -> list[str]:
-        return self._events_about("payment_intent.requires_action")
-
-    def _events_about(self, kind: str) -> list[str]:
-        events = self.webhooks.events()
-        return [str(event["data"]["object"]["id"]) for event in events if event["type"] == kind]
+    def asked_by_the_bank(self) -> list[tuple[str, str]]:
+        """Payments, with their order's number, whose customers were ever sent to their bank."""
+        return [
+            (event["data"]["object"]["id"], event["data"]["object"]["metadata"]["order"])
+            for event in self.webhooks.events()
+            if event["type"] == "payment_intent.requires_action"
+        ]
 
     def tell(self, event: Json) -> None:
         """Deliver an event as the gateway does."""
@@ -417,6 +434,25 @@ class Shop:
         books.check_acknowledged(self.acknowledged)
         books.check_forgotten({message.group for message in self.queue.waiting()})
         books.check_stock(self.delivered)
+
+    def has_due(self) -> bool:
+        """Something to publish, as of the last check."""
+        return any(order["has_due"] for order in self.world.books.orders)
+
+    def has_charges(self) -> bool:
+        return any(order["status"] in CHARGED for order in self.world.books.orders)
+
+    def outcomes(self) -> Counter[str]:
+        """What the run has led to, to see that nothing of the shop is left out."""
+        charges, refunds = self.account.charges(), self.account.refunds()
+        return Counter(f"= {order['status']}" for order in self.world.books.orders) + Counter(
+            {
+                "= charges": len(charges),
+                "= refunds at the gateway": len(refunds),
+                "= rounds after the first": Payment.objects.filter(round__gt=1).count(),
+                "= dead letters": len(self.queue.dead_letters()),
+            }
+        )
 
     def abandon(self) -> None:
         """Whoever is in the middle of something dies there."""
@@ -482,6 +518,21 @@ def reply_to_commit_lost() -> Iterator[None]:
         wrapper._commit = commit
 
 
+def token_alone(
+    request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    """In place of the checkout page: to render it takes longer than all the rest."""
+    return HttpResponse(context["token"], status=status)
+
+
+def round_alone(
+    request: HttpRequest, template: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    """In place of an order's page: what its form to pay again would say."""
+    order: Order = context["order"]
+    return HttpResponse(order.payment_round if order.status in EXPIRING else "", status=status)
+
+
 def pick(items: Sequence[T], number: int) -> T:
     return items[number % len(items)]
 
@@ -494,9 +545,5 @@ def orders() -> list[Order]:
     return list(Order.objects.order_by("id"))
 
 
-def random_key() -> str:
-    return secrets.token_hex(12)
-
-
-def now() -> datetime:
-    return timezone.now()
+def share(payment: Payment, percent: int) -> int:
+    return max(1, payment.taken_minor * percent // 100)
