@@ -1,5 +1,6 @@
 """The SQS FIFO queue. Imported by the publisher, the worker and commands, never by a request."""
 
+import json
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,12 @@ BATCH = 10
 
 # The longest wait SQS offers a receive (SQS Developer Guide, "Long polling").
 MAX_WAIT_SECONDS = 20
+
+COUNTS = (
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+)
 
 QUEUE_ERRORS = (BotoCoreError, ClientError)
 
@@ -111,6 +118,22 @@ class PaymentsQueue:
             )
             for message in reply.get("Messages", [])
         ]
+
+    def count_messages(self) -> int:
+        """In the queue and in its dead-letter queue, in hand and delayed ones too; approximate."""
+        attributes = self._attributes(self.url)
+        count = sum(int(attributes[name]) for name in COUNTS)
+        policy = json.loads(attributes.get("RedrivePolicy", "{}"))
+        if policy:
+            dead_letters = policy["deadLetterTargetArn"].rpartition(":")[2]
+            url = self._client.get_queue_url(QueueName=dead_letters)["QueueUrl"]
+            attributes = self._attributes(url)
+            count += sum(int(attributes[name]) for name in COUNTS)
+        return count
+
+    def _attributes(self, url: str) -> dict[str, str]:
+        reply = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+        return {str(name): value for name, value in reply["Attributes"].items()}
 
     def delete(self, receipt_handles: Sequence[str]) -> int:
         """Delete up to ten; answers how many failed. A failed delete is harmless: the message

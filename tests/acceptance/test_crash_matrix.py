@@ -20,8 +20,9 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue
 from checkout.orders.queue_setup import ensure_queues
-from payments.audit import audit_database, audit_gateway
+from payments.audit import audit_database
 from payments.models import Payment, Refund
+from payments.outside_audit import audit_gateway
 from payments.refunds import request_refund
 from payments.worker import Verdict, handle
 from tests.faults.queue.server import QueueServer

@@ -21,7 +21,8 @@ from urllib3.exceptions import NewConnectionError
 from checkout.orders.models import Order
 from checkout.orders.queue import PaymentsQueue
 from checkout.orders.queue_setup import dead_letter_queue_name, ensure_queues
-from payments.audit import audit_database, audit_gateway
+from payments.audit import audit_database
+from payments.outside_audit import audit_gateway
 from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses, eventually
 from tests.shopper import Answer, OverHttp, Shopper

@@ -71,7 +71,10 @@ def test_secret_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ("environment", "check_id"),
     [
         ({"STRIPE_API_BASE": "http://127.0.0.1:9", "SANDBOX_GATEWAY_ALLOWED": "false"}, "E001"),
-        ({"FAULT_POINT": "kill after message received", "SANDBOX_GATEWAY_ALLOWED": "false"}, "E002"),
+        (
+            {"FAULT_POINT": "kill after id stored", "SANDBOX_GATEWAY_ALLOWED": "false"},
+            "E002",
+        ),
         ({"PAYMENT_LEASE_SECONDS": "200"}, "E003"),
         ({"GATEWAY_TIMEOUT_SECONDS": "40"}, "E004"),
         ({"PAYMENT_METHOD_TEMPLATE": "payments/payment_method_stripe.html"}, "E005"),

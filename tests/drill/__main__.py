@@ -7,7 +7,9 @@ itself. Exit code 0: kept; 1: a promise was broken; 2: too few faults for a verd
 
 import argparse
 import random
+import signal
 import sys
+from types import FrameType
 
 from tests.drill.report import as_json, as_table, as_text
 from tests.drill.run import SETTLE_SECONDS, Drill, Options, Outcome
@@ -19,6 +21,7 @@ DESIGNS = ("old", "notify", "fifo-only", "ours")
 
 def main() -> int:
     options = _arguments()
+    signal.signal(signal.SIGTERM, _interrupt)  # so that everything is ended and removed
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**6)
     designs = DESIGNS if options.design == "all" else [options.design]
     outcomes = []
@@ -41,6 +44,10 @@ def main() -> int:
     else:
         print(as_text(outcomes[0]))
     return _exit_code(outcomes[-1], compared=len(outcomes) > 1)
+
+
+def _interrupt(signum: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
 
 
 def _exit_code(outcome: Outcome, *, compared: bool) -> int:

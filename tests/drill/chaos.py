@@ -17,8 +17,10 @@ from tests.drill.systems import ROOT, Part
 # Each kind of fault is to be hit so often, or the run proves nothing about it.
 ENOUGH = 20
 
-# What is planned of each kind, since some hits find a process that is just dead or stopped.
+# What is planned of each kind, at least and by the minute: some hits find a process that is just
+# dead or stopped.
 PLANNED = 26
+PLANNED_PER_MINUTE = 3
 
 RESTART_SECONDS = 0.5
 STOPPED_SECONDS = (0.5, 8.0)
@@ -134,7 +136,7 @@ def against_processes(fleet: Fleet, seconds: float, chance: random.Random) -> li
     events = []
     for role in sorted(roles):
         for act in ("kill", "stop"):
-            for _ in range(PLANNED):
+            for _ in range(max(PLANNED, round(PLANNED_PER_MINUTE * seconds / 60))):
                 events.append(
                     Event(
                         chance.uniform(0.02, 0.98) * seconds,

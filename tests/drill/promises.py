@@ -243,5 +243,5 @@ def _own_audit(at: Addresses) -> Promise:
         for row in check["rows"]
     ]
     if status and not broken:
-        broken = [f"exit code {status}: {report.get('gateway_error') or report.get('error')}"]
+        broken = [f"exit code {status}: {report.get('not_asked') or report.get('error')}"]
     return Promise("manage.py audit_orders finds nothing (checks)", len(checks), broken)  # type: ignore[arg-type] # JSON

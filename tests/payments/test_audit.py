@@ -1,6 +1,7 @@
 """The audit is silent about a shop in order, and names the row for each promise that is broken."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from datetime import timedelta
 from io import StringIO
@@ -12,10 +13,13 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OrderEvent, OrderLine
-from payments.audit import audit_database, audit_gateway
+from checkout.orders.outbox import publish_outbox
+from checkout.orders.queue import PaymentsQueue
+from payments.audit import audit_database
 from payments.gateways.base import Gateway
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund
+from payments.outside_audit import audit_gateway, audit_queue
 from payments.sandbox.server import SandboxServer
 from payments.states import RefundStatus
 from tests.orders.factories import placed_order
@@ -281,7 +285,7 @@ def sandbox_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gate
 
 
 def test_command_exits_with_0_and_says_what_it_checked(
-    paid: Order, till: Till, settings: Settings
+    paid: Order, till: Till, settings: Settings, queue: PaymentsQueue
 ) -> None:
     settings.STRIPE_API_BASE = till.sandbox_url
     out = StringIO()
@@ -289,11 +293,12 @@ def test_command_exits_with_0_and_says_what_it_checked(
     call_command("audit_orders", stdout=out)
 
     assert "1 orders" in out.getvalue()
-    assert out.getvalue().count(" ok ") == 15
+    assert out.getvalue().count(" ok ") == 17
+    assert re.search(r"I1 .* 1 checked", out.getvalue())
 
 
 def test_command_exits_with_1_and_names_the_row(
-    paid: Order, till: Till, settings: Settings
+    paid: Order, till: Till, settings: Settings, queue: PaymentsQueue
 ) -> None:
     settings.STRIPE_API_BASE = till.sandbox_url
     Payment.objects.update(amount_minor=1)
@@ -308,11 +313,81 @@ def test_command_exits_with_1_and_names_the_row(
 
 
 def test_gateway_that_does_not_answer_is_not_taken_for_a_clean_audit(
-    paid: Order, settings: Settings
+    paid: Order, settings: Settings, queue: PaymentsQueue
 ) -> None:
     settings.STRIPE_API_BASE = "http://127.0.0.1:9"
 
-    with pytest.raises(CommandError, match="could not be asked"):
+    with pytest.raises(CommandError, match="could be asked: gateway"):
         call_command("audit_orders", stdout=StringIO())
 
     call_command("audit_orders", "--no-gateway", stdout=StringIO())
+
+
+def test_queue_that_does_not_answer_is_not_taken_for_a_clean_audit(
+    paid: Order, settings: Settings
+) -> None:
+    settings.AWS_ENDPOINT_URL = "http://127.0.0.1:9"
+
+    with pytest.raises(CommandError, match="could be asked: queue"):
+        call_command("audit_orders", "--no-gateway", stdout=StringIO())
+
+    call_command("audit_orders", "--no-gateway", "--no-queue", stdout=StringIO())
+
+
+def test_message_that_is_gone_before_its_outcome_is_found(
+    shelf: list[Product], queue: PaymentsQueue
+) -> None:
+    order = placed_order(shelf[0])
+    now = timezone.now()
+    later = now + timedelta(minutes=2)
+    publish_outbox(queue, now=now)
+    assert audit_queue(queue, now=later).count == 0
+
+    [message] = queue.receive(at_most=1, wait_seconds=0)
+    assert audit_queue(queue, now=later).count == 0  # in somebody's hands
+    queue.delete([message.receipt_handle])
+
+    found = audit_queue(queue, now=later)
+    assert (found.count, found.checked) == (1, 1)
+    Order.objects.filter(pk=order.pk).update(status="cancelled")
+    assert audit_queue(queue, now=later).count == 0
+
+
+@pytest.mark.parametrize(
+    "words", ["Card 4242 4242 4242 4242", "To ADA@example.com", "12 Inkwell Lane"]
+)
+def test_personal_data_in_the_history_is_found(paid: Order, words: str) -> None:
+    OrderEvent.objects.filter(to_status="paid").update(reason=f"Paid. {words}")
+
+    assert broken()["I10"] == [f"{paid.number}: an event or attempt holds personal data"]
+
+
+def test_gateway_is_compared_in_chunks(
+    shelf: list[Product], till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of five charges in chunks of two: the statements grow by the chunk, and nothing is missed."""
+    monkeypatch.setattr("payments.outside_audit.CHUNK", 2)
+    orders = [placed_order(shelf[0]) for _ in range(5)]
+    for order in orders:
+        till.settle(order)
+    charge_without_us(till, orders[0], "second")
+    Payment.objects.filter(order=orders[4]).update(gateway_payment_id="pi_unheard_of")
+
+    found = {f.invariant: f.rows for f in audit_gateway(till.gateway, now=timezone.now())}
+
+    assert sorted(found["I3"]) == sorted(
+        f"{order.number}: {second_id(till, order)}" for order in (orders[0], orders[4])
+    )
+    assert found["I4"] == [f"{orders[4].number}: paid here, not charged there"]
+
+
+def second_id(till: Till, order: Order) -> str:
+    """Of the order's charge that our books do not have."""
+    ours = set(Payment.objects.values_list("gateway_payment_id", flat=True))
+    since = timezone.now() - timedelta(minutes=5)
+    [stranger] = [
+        payment.id
+        for payment in till.gateway.list_since(since)
+        if payment.order_number == order.number and payment.id not in ours
+    ]
+    return stranger

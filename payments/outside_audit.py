@@ -1,0 +1,170 @@
+"""Our books held against what others keep: the gateway's list and the queue.
+
+Read in chunks and in one pass, so that an audit takes the same memory for a thousand orders and
+for a million: what is remembered is what is wrong, and one byte for each payment of ours.
+"""
+
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import TypeVar
+
+from django.db.models import Exists, Max, Min, OuterRef, QuerySet
+from django.db.models.functions import Now
+
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.numbers import parse_order_number
+from checkout.orders.queue import PaymentsQueue
+from checkout.orders.states import UNSETTLED, OrderStatus
+from payments.audit import PAID_STATUSES, Finding
+from payments.gateways.base import Gateway, GatewayPayment, GatewayState, RefundState
+from payments.models import Payment
+from payments.states import PaymentStatus
+
+CHUNK = 500
+
+# A message that was published so long ago is in the queue, or was.
+PUBLISHED_AGO = timedelta(minutes=1)
+
+ONCE = "The gateway charged no order more than once, but for what was sent back"
+SAME = "The gateway's charges and our paid orders are the same"
+
+One = TypeVar("One")
+
+
+def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
+    """Hold our books against the gateway's list of everything it opened since our first order.
+
+    Of several charges for one order all but one must have been wholly sent back there, and be known
+    as surplus here. What is still under way at either side is left out: the two are compared where
+    both are final.
+    """
+    comparison = _Comparison(gateway, now)
+    first = Order.objects.order_by("id").values_list("placed_at", flat=True).first()
+    since = (first or now) - timedelta(minutes=5)
+    for payments in _chunks(gateway.list_since(since)):
+        comparison.look_at([payment for payment in payments if _is_charge_of_ours(payment)])
+    for refunds in _chunks(gateway.list_refunds_since(since)):
+        succeeded = [r.payment_id for r in refunds if r.state is RefundState.SUCCEEDED]
+        comparison.look_at_refunds(succeeded)
+    comparison.look_for_the_unseen()
+    yield Finding.of("I3", ONCE, comparison.charged_twice, checked=comparison.charges)
+    yield Finding.of("I4", SAME, comparison.differences, checked=comparison.charges)
+
+
+def audit_queue(queue: PaymentsQueue, *, now: datetime) -> Finding:
+    """Each order whose message was published, and to which nothing has come of it, still has it in
+    the queue or in the dead-letter queue. The counts are SQS's approximate ones."""
+    messages = OutboxMessage.objects.filter(order=OuterRef("pk"))
+    leased = Payment.objects.filter(order=OuterRef("pk"), lease_until__gte=Now())
+    waiting = Order.objects.filter(
+        Exists(messages.filter(published_at__lt=now - PUBLISHED_AGO)),
+        ~Exists(messages.filter(published_at=None)),
+        ~Exists(leased),
+        status=OrderStatus.PLACED,
+    ).count()
+    there = queue.count_messages()
+    gone = max(0, waiting - there)
+    rows = [f"{waiting} orders wait for one, {there} messages are there"] if gone else []
+    promise = "No message is gone before its order has an outcome"
+    return Finding("I9", promise, checked=waiting, count=gone, rows=rows)
+
+
+class _Comparison:
+    """One pass over the gateway's list, and what it brought to light."""
+
+    def __init__(self, gateway: Gateway, now: datetime) -> None:
+        self.charges = 0
+        self.charged_twice: list[str] = []
+        self.differences: list[str] = []
+        self._gateway = gateway
+        self._now = now
+        span = Payment.objects.aggregate(first=Min("pk"), last=Max("pk"))
+        self._first = span["first"] or 0
+        self._seen = bytearray((span["last"] or 0) - self._first + 1)
+
+    def look_at(self, charges: list[GatewayPayment]) -> None:
+        ids = [charge.id for charge in charges]
+        known = {
+            payment.gateway_payment_id: payment
+            for payment in Payment.objects.filter(
+                gateway_payment_id__in=ids, status=PaymentStatus.PAID
+            ).select_related("order")
+        }
+        strangers = {charge.order_number for charge in charges if charge.id not in known}
+        their_orders = Order.objects.filter(number__in=strangers).values_list("number", flat=True)
+        paid = Exists(_price_paid().filter(order=OuterRef("pk")))
+        paid_otherwise = set(their_orders.filter(paid))
+        unsettled = set(their_orders.filter(status__in=UNSETTLED))
+        for charge in charges:
+            self.charges += 1
+            if ours := known.get(charge.id):
+                self._compare(charge, ours)
+            elif charge.order_number in paid_otherwise:
+                self.charged_twice.append(f"{charge.order_number}: {charge.id}")
+            # An unsettled order's worker is still on its way to recording it.
+            elif charge.order_number not in unsettled and not self._is_sent_back(charge.id):
+                self.differences.append(f"{charge.order_number}: charged there, not paid here")
+
+    def _compare(self, charge: GatewayPayment, ours: Payment) -> None:
+        if ours.is_surplus:
+            if not self._is_sent_back(charge.id):
+                self.charged_twice.append(f"{charge.order_number}: {charge.id}")
+            return
+        if ours.pk - self._first < len(self._seen):  # otherwise it is younger than this pass
+            self._seen[ours.pk - self._first] = True
+        if self._is_too_young(ours):
+            return
+        if (charge.amount_minor, charge.currency) != (ours.taken_minor, ours.currency):
+            self.differences.append(
+                f"{charge.order_number}: another payment or amount there than here"
+            )
+
+    def look_at_refunds(self, payment_ids: list[str]) -> None:
+        """A charge that was sent back there, wholly, while the order says that it is paid."""
+        paid = _price_paid().filter(
+            gateway_payment_id__in=payment_ids, order__status__in=PAID_STATUSES
+        )
+        for payment in paid.select_related("order"):
+            if not self._is_too_young(payment) and self._is_sent_back(payment.gateway_payment_id):
+                self.differences.append(f"{payment.order.number}: paid here, sent back there")
+
+    def look_for_the_unseen(self) -> None:
+        last = 0
+        ours = _price_paid().filter(order__status__in=PAID_STATUSES).select_related("order")
+        while chunk := list(ours.filter(pk__gt=last).order_by("pk")[:CHUNK]):
+            last = chunk[-1].pk
+            for payment in chunk:
+                seen = payment.pk - self._first >= len(self._seen)
+                seen = seen or bool(self._seen[payment.pk - self._first])
+                if not seen and not self._is_too_young(payment):
+                    self.differences.append(f"{payment.order.number}: paid here, not charged there")
+
+    def _is_too_young(self, payment: Payment) -> bool:
+        """Settled after the gateway's list was read."""
+        return payment.settled_at is not None and payment.settled_at >= self._now
+
+    def _is_sent_back(self, payment_id: str) -> bool:
+        """Asked for the few charges that look wrong."""
+        sent = sum(
+            refund.amount_minor
+            for refund in self._gateway.refunds_of(payment_id)
+            if refund.state is RefundState.SUCCEEDED
+        )
+        return sent >= self._gateway.retrieve(payment_id).amount_minor
+
+
+def _price_paid() -> QuerySet[Payment]:
+    return Payment.objects.filter(status=PaymentStatus.PAID, is_surplus=False)
+
+
+def _is_charge_of_ours(payment: GatewayPayment) -> bool:
+    """Another shop may use the same account; its numbers are not of our kind."""
+    number = payment.order_number
+    return payment.state is GatewayState.PAID and parse_order_number(number) == number
+
+
+def _chunks(all_of_them: Iterable[One]) -> Iterator[list[One]]:
+    them = iter(all_of_them)
+    while chunk := list(islice(them, CHUNK)):
+        yield chunk
