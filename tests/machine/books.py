@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 
 from checkout.orders.states import UNSETTLED
-from payments.audit import BOOKS, PAID_STATUSES, database_checks
+from payments.audit import BOOKS, PAID_STATUSES, Check, database_checks
 from payments.sandbox.account import Account
 
 # These promises are kept in the end, and not while things are under way.
@@ -42,6 +42,15 @@ STOCK = """
     ))), '{}') FROM catalogue_product p
 """
 
+# A repeated call is the same call, so it goes out under the same key.
+KEYS = """
+    SELECT p.order_id::text, a.step || ' went out under ' || count(DISTINCT a.idempotency_key)
+                             || ' keys'
+    FROM payments_paymentattempt a JOIN payments_payment p ON p.id = a.payment_id
+    WHERE a.step IN ('open', 'confirm', 'cancel')
+    GROUP BY p.id, a.step HAVING count(DISTINCT a.idempotency_key) > 1
+"""
+
 
 class Violation(AssertionError):
     """A promise of the shop is broken."""
@@ -69,6 +78,8 @@ class Books:
     def _prepare(self, now: datetime) -> None:
         checks = [check for check in database_checks(now) if check.promise not in IN_THE_END]
         assert len(checks) + len(IN_THE_END) == len(database_checks(now))
+        same_key = "Every repetition of a call has the key of the first"
+        checks.append(Check("I3", same_key, "payments_paymentattempt", KEYS))
         found = " UNION ALL ".join(
             f"SELECT '{check.promise.replace(chr(39), chr(39) * 2)}: ' || row::text || ' ' || wrong"
             f" FROM ({check.sql}) AS check_{place}(row, wrong)"

@@ -351,7 +351,7 @@ class Shop:
         hand.die()
 
     def publish(self) -> None:
-        with suppress(QUEUE_ERRORS):  # as its loop does: it comes again
+        with suppress(*QUEUE_ERRORS):  # as its loop does: it comes again
             publish_outbox(self.queue, now=self.clock())
 
     def receive(self) -> Incoming | None:

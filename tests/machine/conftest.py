@@ -1,0 +1,47 @@
+import logging
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from checkout.forms import CheckoutForm
+from payments.sandbox.server import SandboxServer
+from tests.machine.rules import Machine
+from tests.machine.shop import WEBHOOK_SECRET, Clock, World, round_alone, token_alone
+
+
+@pytest.fixture
+def world(
+    tmp_path: Path,
+    transactional_db: None,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[World]:
+    settings.SHOP_URL = "https://shop.example"
+    settings.STRIPE_WEBHOOK_SECRETS = [WEBHOOK_SECRET]
+    monkeypatch.setattr("checkout.views.place.render", token_alone)
+    monkeypatch.setattr("checkout.views.orders.render", round_alone)
+    # Each form copies the list of countries, which takes longer than placing the order.
+    countries = [("IE", "Ireland")]
+    monkeypatch.setattr(CheckoutForm.base_fields["country"], "choices", countries)
+    sandbox = SandboxServer(ledger_path=tmp_path / "ledger.jsonl")
+    sandbox.start()
+    world = World(sandbox)
+    logging.disable(logging.CRITICAL)
+    yield world
+    logging.disable(logging.NOTSET)
+    world.close()
+    sandbox.stop()
+
+
+@pytest.fixture
+def machine(world: World, monkeypatch: pytest.MonkeyPatch) -> type[Machine]:
+    def set_clock(clock: Clock) -> None:
+        monkeypatch.setattr("django.utils.timezone.now", clock)
+
+    made: type[Machine] = type("Machine", (Machine,), {})
+    made.world, made.steps = world, Counter()
+    made.set_clock = staticmethod(set_clock)
+    return made

@@ -1,0 +1,185 @@
+"""The machine finds what it is there to find: it fails with any one guard taken out of the shop."""
+
+import secrets
+import uuid
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+import pytest
+from hypothesis import Phase
+
+from checkout.cart import CartBasket
+from checkout.models import Cart, CartLine
+from checkout.orders.models import Order
+from checkout.orders.placing import BasketTaken, PurchaseLine
+from checkout.orders.queue import Incoming
+from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import _follow_ups, record_transition
+from payments.calls import Calls
+from payments.gateways.base import GatewayPayment, GatewayRefund
+from payments.models import Payment, Refund
+from payments.settlement import _Round
+from payments.states import PaymentStatus
+from payments.worker import handle
+from tests.machine.books import Violation
+from tests.machine.rules import Machine, run
+from tests.machine.shop import Shop
+
+# A guard that is not missed within so many runs is not watched.
+RUNS_AT_MOST = 200
+
+TakeOut = Callable[[pytest.MonkeyPatch], None]
+
+
+def used_token_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    for place in ("checkout.views.place", "checkout.orders.placing"):
+        monkeypatch.setattr(f"{place}.find_order", lambda checkout_id: None)
+
+
+def total_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    def take(basket: CartBasket) -> Sequence[PurchaseLine]:
+        cart_id = basket.token.checkout_id
+        open_cart = Cart.objects.filter(pk=cart_id, closed_at__isnull=True)
+        if not open_cart.update(closed_at=basket.now):
+            raise BasketTaken
+        return [
+            PurchaseLine(
+                product_id=line.product.pk,
+                sku=line.product.sku,
+                name=line.product.name,
+                quantity=line.quantity,
+                unit_price_minor=line.product.price_minor,
+            )
+            for line in CartLine.objects.filter(cart_id=cart_id).select_related("product")
+        ]
+
+    monkeypatch.setattr(CartBasket, "take", take)
+
+
+def each_repetition_has_a_key_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("open_key", "confirm_key", "cancel_key"):
+        monkeypatch.setattr(Payment, name, property(lambda payment: secrets.token_hex(12)))
+
+
+def each_repetition_is_a_payment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    def charge(round_: _Round) -> GatewayPayment:
+        payment = round_.payment
+        payment.idempotency_key = secrets.token_hex(12)
+        payment.gateway_payment_id = round_.calls.open(payment).id
+        payment.save(update_fields=["idempotency_key", "gateway_payment_id"])
+        return round_.calls.confirm(payment)
+
+    monkeypatch.setattr("payments.settlement._charge", charge)
+
+
+def earlier_card_is_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payments.settlement._earlier_open_rounds", lambda payment: [])
+
+
+def cancelled_order_leaves_its_payment_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payments.checking._not_closed", lambda order: [])
+
+
+def payment_moves_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def move_payment(
+        payment: Payment, to: PaymentStatus, settled_at: datetime | None, **changes: str | int
+    ) -> bool:
+        return bool(
+            Payment.objects.filter(pk=payment.pk).update(
+                status=to, settled_at=settled_at, lease_token=None, lease_until=None, **changes
+            )
+        )
+
+    monkeypatch.setattr("payments.outcomes.move_payment", move_payment)
+
+
+def order_moves_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    def transition(
+        order_id: int,
+        to: OrderStatus,
+        *,
+        reason: str,
+        now: datetime,
+        sources: object = None,
+        **changes: str | int,
+    ) -> bool:
+        source = OrderStatus(Order.objects.get(pk=order_id).status)
+        Order.objects.filter(pk=order_id).update(status=to, **(_follow_ups(to, now) | changes))
+        record_transition(order_id, source, to, reason=reason, now=now)
+        return True
+
+    for place in ("checkout.orders.paying", "checkout.orders.cancelling", "payments.outcomes"):
+        monkeypatch.setattr(f"{place}.transition", transition)
+
+
+def stock_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checkout.orders.cancelling.release_stock", lambda quantities: None)
+
+
+def refunds_have_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("payments.refunds.refundable_minor", lambda payment: 10**9)
+
+
+def refund_is_neither_looked_for_nor_keyed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refund(calls: Calls, refund: Refund) -> GatewayRefund:
+        return calls.gateway.refund(
+            refund.payment.gateway_payment_id,
+            amount_minor=refund.amount_minor,
+            refund_key=refund.key,
+            idempotency_key=str(uuid.uuid4()),
+        )
+
+    monkeypatch.setattr(Calls, "refund", refund)
+    monkeypatch.setattr(Calls, "refunds_of", lambda calls, payment: [])
+
+
+def nothing_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.machine.shop.sweep", lambda now: 0)
+
+
+def message_is_deleted_before_its_outcome(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sweep would make up for it a quarter of an hour later."""
+
+    def work_on(shop: Shop, message: Incoming) -> None:
+        shop.queue.delete([message.receipt_handle])
+        handle(message, shop.gateway)
+
+    monkeypatch.setattr(Shop, "work_on", work_on)
+    monkeypatch.setattr("tests.machine.queue.InProcessQueue.purge", lambda queue: None)
+    nothing_is_swept(monkeypatch)
+
+
+@pytest.mark.timeout(0)
+@pytest.mark.parametrize(
+    "take_out",
+    [
+        used_token_is_not_looked_up,
+        total_is_not_compared,
+        each_repetition_has_a_key_of_its_own,
+        each_repetition_is_a_payment_of_its_own,
+        earlier_card_is_not_closed,
+        cancelled_order_leaves_its_payment_open,
+        payment_moves_from_anywhere,
+        order_moves_from_anywhere,
+        stock_is_not_given_back,
+        refunds_have_no_limit,
+        refund_is_neither_looked_for_nor_keyed,
+        nothing_is_swept,
+        message_is_deleted_before_its_outcome,
+    ],
+)
+def test_machine_fails_when(
+    take_out: TakeOut, machine: type[Machine], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    take_out(monkeypatch)
+
+    with pytest.raises(Violation) as caught:
+        run(
+            machine,
+            runs=RUNS_AT_MOST,
+            with_seed=1,
+            phases=[Phase.generate],
+            report_multiple_bugs=False,
+        )
+
+    print(f"After {machine.steps['runs']} runs: {caught.value}")
