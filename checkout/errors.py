@@ -50,8 +50,8 @@ def unavailable(request: HttpRequest) -> HttpResponse:
         request,
         status=503,
         headline="We cannot do that just now",
-        sentence="Nothing was ordered and nothing was charged by this. Please try again in a "
-        "moment.",
+        sentence="Nothing was charged by this page. Please try again in a moment; sending the same "
+        "thing again can never buy twice or charge you twice.",
     )
     response.headers["Retry-After"] = "10"
     return response
