@@ -27,7 +27,7 @@ ORDERS = """
                        WHERE m.order_id = o.id AND m.published_at IS NULL) AS has_message,
                EXISTS (SELECT FROM orders_outboxmessage m
                        WHERE m.order_id = o.id AND m.published_at IS NULL AND m.available_at <= $1
-                         AND (m.claimed_until IS NULL OR m.claimed_until < now())) AS has_due,
+                         AND (m.claimed_until IS NULL OR m.claimed_until < $1)) AS has_due,
                (SELECT coalesce(sum(r.amount_minor), 0)
                 FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
                 WHERE p.order_id = o.id AND r.status <> 'failed') AS refunds_minor

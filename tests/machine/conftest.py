@@ -9,7 +9,7 @@ from pytest_django.fixtures import Settings
 from checkout.forms import CheckoutForm
 from payments.sandbox.server import SandboxServer
 from tests.machine.rules import Machine
-from tests.machine.shop import WEBHOOK_SECRET, Clock, World, round_alone, token_alone
+from tests.machine.shop import WEBHOOK_SECRET, Clock, World, round_alone, token_alone, use_clock
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def world(
 @pytest.fixture
 def machine(world: World, monkeypatch: pytest.MonkeyPatch) -> type[Machine]:
     def set_clock(clock: Clock) -> None:
-        monkeypatch.setattr("django.utils.timezone.now", clock)
+        use_clock(clock, monkeypatch)
 
     made: type[Machine] = type("Machine", (Machine,), {})
     made.world, made.steps = world, Counter()

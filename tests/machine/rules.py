@@ -274,7 +274,7 @@ class Machine(RuleBasedStateMachine):
     @step(kind=kinds("fault", "fault", "out", "back"), at=st.sampled_from(STEPS), fault=FAULTS)
     def gateway(self, kind: str, at: str, fault: str) -> None:
         if kind == "fault":
-            self.shop.trouble_the_gateway(at, fault)
+            self.shop.sandbox.faults.script(f"{at}:{fault}")
         else:
             self.shop.sandbox.faults.outage = kind == "out"
 
@@ -299,7 +299,7 @@ class Machine(RuleBasedStateMachine):
 
     @step(kind=kinds("and nothing else", "sweep", "expiry", "both"), seconds=PAUSES)
     def time_passes(self, kind: str, seconds: int) -> None:
-        self.shop.move_clock(seconds)
+        self.shop.clock.advance(seconds)
         if kind in {"expiry", "both"}:
             self.shop.expire()
         if kind in {"sweep", "both"}:

@@ -12,9 +12,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
+import pytest
 from django.core import signing
 from django.db import OperationalError, connection
 from django.db.models import F
+from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
@@ -100,6 +102,16 @@ class Clock:
         self._at += timedelta(seconds=seconds)
 
 
+def use_clock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
+    """For the shop's processes and for its database alike, which claims and leases run by."""
+
+    def as_postgresql(now: Now, compiler: object, connection: object, **context: Any) -> Any:
+        return "%s::timestamptz", [clock()]
+
+    monkeypatch.setattr("django.utils.timezone.now", clock)
+    monkeypatch.setattr(Now, "as_postgresql", as_postgresql)
+
+
 class NoLedger(Ledger):
     """What the gateway charged is read from its memory; a file would be flushed at each step."""
 
@@ -171,7 +183,7 @@ class Shop:
         self.world = world
         self.sandbox = world.sandbox
         self._renew_sandbox()
-        self.gateway = StoppingGateway(self.sandbox.url)
+        self.gateway = StoppingGateway(self.sandbox)
         self.queue = InProcessQueue(self.clock.seconds)
         self.acknowledged: dict[str, tuple[str, int]] = {}
         self.seen_rounds: dict[str, int] = {}
@@ -377,11 +389,6 @@ class Shop:
 
     # Gateway, webhooks, queue and time
 
-    def trouble_the_gateway(self, step: str, fault: str) -> None:
-        self.sandbox.faults.script(f"{step}:{fault}")
-        if fault == "silent":
-            self.gateway.silent_steps.add({"list": "refunds"}.get(step, step))
-
     def asked_by_the_bank(self) -> list[tuple[str, str]]:
         """Payments, with their order's number, whose customers were ever sent to their bank."""
         return [
@@ -403,20 +410,6 @@ class Shop:
         )
         require(answer.status_code == 200, f"a webhook is answered by {answer.status_code}")
         self.told_events.add(event["id"])
-
-    def move_clock(self, seconds: float) -> None:
-        """Claims and leases run by the database's clock, which cannot be moved: they are."""
-        self.clock.advance(seconds)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE orders_outboxmessage "
-                "SET claimed_until = claimed_until - make_interval(secs => %(seconds)s) "
-                "WHERE claimed_until IS NOT NULL;"
-                "UPDATE payments_payment "
-                "SET lease_until = lease_until - make_interval(secs => %(seconds)s) "
-                "WHERE lease_until IS NOT NULL",
-                {"seconds": seconds},
-            )
 
     def sweep(self) -> None:
         sweep(now=self.clock())
@@ -463,7 +456,6 @@ class Shop:
         """The faults are over: everything goes on until nothing moves any more."""
         self.sandbox.faults.calm()
         self.sandbox.faults.outage = False
-        self.gateway.silent_steps.clear()
         self.queue.troubles.clear()
         for hand in self.world.hands:
             hand.finish()
@@ -475,7 +467,7 @@ class Shop:
             self.move_everything()
             if self._is_quiet():
                 break
-            self.move_clock(ROUND_SECONDS)
+            self.clock.advance(ROUND_SECONDS)
             self.sweep()
             self.expire()
         self.check()
