@@ -11,6 +11,7 @@ from checkout.orders.queue_setup import ensure_queues
 from payments.gateways.stripe import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
+from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses
 from tests.shopper import InProcess, Shopper
 from tests.till import Till
@@ -77,6 +78,17 @@ def shopper(shelf: list[Product]) -> Shopper:
 @pytest.fixture
 def another_shopper(shelf: list[Product]) -> Shopper:
     return Shopper(InProcess())
+
+
+@pytest.fixture
+def exact_sqs(settings: Settings) -> Iterator[QueueServer]:
+    """A queue server that is exact where moto is not, with a clock and a journal. A module that
+    wants it for all of its tests names it in `pytestmark`, so that it is there before `queue`."""
+    server = QueueServer()
+    server.start()
+    settings.AWS_ENDPOINT_URL = server.url
+    yield server
+    server.stop()
 
 
 @pytest.fixture

@@ -6,7 +6,6 @@ lead to one order, one charge and clean books.
 
 import signal
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
@@ -19,7 +18,6 @@ from checkout.orders.faultpoints import PUBLISHER, WEB, WORKER
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue
-from checkout.orders.queue_setup import ensure_queues
 from payments.audit import audit_database
 from payments.models import Payment, Refund
 from payments.outside_audit import audit_gateway
@@ -31,6 +29,8 @@ from tests.payments.test_webhooks import SECRET, event, signature
 from tests.processes import ShopProcesses, WebProcess, eventually
 from tests.shopper import OverHttp, Shopper
 from tests.till import Charge, Till
+
+pytestmark = pytest.mark.usefixtures("exact_sqs")
 
 SIGKILLED = -signal.SIGKILL
 
@@ -61,28 +61,13 @@ def _short_times(settings: Settings) -> None:
     settings.SHOP_URL = "http://shop.example"
 
 
-@pytest.fixture
-def sqs(settings: Settings) -> Iterator[QueueServer]:
-    server = QueueServer()
-    server.start()
-    settings.AWS_ENDPOINT_URL = server.url
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def queue(sqs: QueueServer) -> PaymentsQueue:
-    ensure_queues()
-    return PaymentsQueue.connect()
-
-
 class Afterwards:
     """What time and healthy processes do, as fast as a test can wait."""
 
-    def __init__(self, till: Till, queue: PaymentsQueue, sqs: QueueServer) -> None:
+    def __init__(self, till: Till, queue: PaymentsQueue, exact_sqs: QueueServer) -> None:
         self.till = till
         self.queue = queue
-        self.sqs = sqs
+        self.sqs = exact_sqs
         self._next_step = time.monotonic() + STEP_SECONDS
 
     def time_passes(self) -> None:
@@ -124,8 +109,8 @@ class Afterwards:
 
 
 @pytest.fixture
-def afterwards(till: Till, queue: PaymentsQueue, sqs: QueueServer) -> Afterwards:
-    return Afterwards(till, queue, sqs)
+def afterwards(till: Till, queue: PaymentsQueue, exact_sqs: QueueServer) -> Afterwards:
+    return Afterwards(till, queue, exact_sqs)
 
 
 def test_matrix_is_whole() -> None:

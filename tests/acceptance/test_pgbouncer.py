@@ -2,9 +2,7 @@
 
 import re
 import signal
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
@@ -19,17 +17,17 @@ from checkout.orders.models import Order
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue
 from payments.sandbox.server import SandboxServer
+from tests.acceptance.presses import AT_ONCE, press_at_once
 from tests.faults.pgbouncer import pgbouncer_binary, running_pgbouncer
 from tests.orders.factories import placed_order
 from tests.processes import ROOT, ShopProcesses, database_url
-from tests.shopper import Answer, OverHttp, Shopper
+from tests.shopper import OverHttp, Shopper
 from tests.till import Till, assert_each_paid_once
 
 # Far fewer than the threads of the shop's processes: every transaction meets another connection.
 POOL_SIZE = 4
 
 ROUNDS = 20
-AT_ONCE = 16
 
 LIMIT = re.compile(r"^ALTER ROLE shop SET (\w+) = '([\w ]+)';$", re.MULTILINE)
 
@@ -105,23 +103,7 @@ def test_limits_of_the_role_are_in_force_through_the_pool(
 def test_sixteen_posts_of_one_token_over_two_processes_make_one_order(
     processes: ShopProcesses, till: Till
 ) -> None:
-    addresses = [processes.web().url, processes.web().url]
-    browser = OverHttp(addresses[0])
-    shopper = Shopper(browser)
-    together = threading.Barrier(AT_ONCE)
-
-    def press(connection_: OverHttp, form: dict[str, str]) -> Answer:
-        together.wait()
-        return Shopper(connection_).submit(form)
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in range(ROUNDS):
-            shopper.add_to_cart("SKU-01")
-            form = shopper.open_checkout()
-            presses = [browser.same_browser_at(addresses[n % 2]) for n in range(AT_ONCE)]
-            answers = list(pool.map(press, presses, [form] * AT_ONCE))
-            assert [answer.status for answer in answers] == [303] * AT_ONCE
-            assert len({answer.location for answer in answers}) == 1
+    press_at_once(processes, rounds=ROUNDS)
 
     assert 0 < connections_of_others() <= POOL_SIZE
     assert [order.resubmission_count for order in Order.objects.all()] == [AT_ONCE - 1] * ROUNDS

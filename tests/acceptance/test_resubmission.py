@@ -1,8 +1,6 @@
 """The rows of the resubmission table that need real processes or a broken connection."""
 
-import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import requests
@@ -10,13 +8,13 @@ from django.db import connection
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
+from tests.acceptance.presses import AT_ONCE, press_at_once
 from tests.faults.postgres_proxy import Cut, PostgresProxy
 from tests.processes import ShopProcesses, database_url
-from tests.shopper import TYPED, Answer, OverHttp, Shopper, read_form
+from tests.shopper import TYPED, OverHttp, Shopper, read_form
 from tests.till import Charge, Till, assert_one_order_one_charge
 
 ROUNDS = 100
-AT_ONCE = 16
 
 
 @pytest.mark.timeout(240)
@@ -24,23 +22,7 @@ def test_sixteen_posts_of_one_token_over_two_processes_make_one_order(
     processes: ShopProcesses, till: Till
 ) -> None:
     """A hundred rounds, each a purchase of its own, sent by sixteen connections at once."""
-    addresses = [processes.web().url, processes.web().url]
-    browser = OverHttp(addresses[0])
-    shopper = Shopper(browser)
-    together = threading.Barrier(AT_ONCE)
-
-    def press(connection_: OverHttp, form: dict[str, str]) -> Answer:
-        together.wait()
-        return Shopper(connection_).submit(form)
-
-    with ThreadPoolExecutor(AT_ONCE) as pool:
-        for _ in range(ROUNDS):
-            shopper.add_to_cart("SKU-01")
-            form = shopper.open_checkout()
-            presses = [browser.same_browser_at(addresses[n % 2]) for n in range(AT_ONCE)]
-            answers = list(pool.map(press, presses, [form] * AT_ONCE))
-            assert [answer.status for answer in answers] == [303] * AT_ONCE
-            assert len({answer.location for answer in answers}) == 1
+    press_at_once(processes, rounds=ROUNDS)
 
     orders = list(Order.objects.all())
     assert len(orders) == ROUNDS

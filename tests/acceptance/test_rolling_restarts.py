@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,18 +15,18 @@ from subprocess import Popen
 import pytest
 import requests
 from django.utils import timezone
-from pytest_django.fixtures import Settings
 from urllib3.exceptions import NewConnectionError
 
 from checkout.orders.models import Order
-from checkout.orders.queue import PaymentsQueue
-from checkout.orders.queue_setup import dead_letter_queue_name, ensure_queues
+from checkout.orders.queue_setup import dead_letter_queue_name
 from payments.audit import audit_database
 from payments.outside_audit import audit_gateway
 from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses, eventually
 from tests.shopper import Answer, OverHttp, Shopper
 from tests.till import Till, assert_each_paid_once
+
+pytestmark = pytest.mark.usefixtures("exact_sqs")
 
 WEB, PUBLISHER, WORKER = KINDS = ("web", "publisher", "worker")
 READY = {PUBLISHER: "Publishing to", WORKER: "Receiving from"}
@@ -42,21 +42,6 @@ PAUSE_SECONDS = 0.1
 
 # From the balancer's last connection to a process to its SIGTERM: more than an accept takes.
 TAKEN_OUT_SECONDS = 0.3
-
-
-@pytest.fixture
-def sqs(settings: Settings) -> Iterator[QueueServer]:
-    server = QueueServer()
-    server.start()
-    settings.AWS_ENDPOINT_URL = server.url
-    yield server
-    server.stop()
-
-
-@pytest.fixture
-def queue(sqs: QueueServer) -> PaymentsQueue:
-    ensure_queues()
-    return PaymentsQueue.connect()
 
 
 class Balancer:
@@ -183,7 +168,7 @@ class Fleet:
 
 @pytest.mark.timeout(300)
 def test_fifty_restarts_under_load_are_not_noticed(
-    processes: ShopProcesses, sqs: QueueServer, till: Till
+    processes: ShopProcesses, exact_sqs: QueueServer, till: Till
 ) -> None:
     fleet = Fleet(processes)
     crowd = Crowd(fleet.balancer)
@@ -211,8 +196,8 @@ def test_fifty_restarts_under_load_are_not_noticed(
     assert_each_paid_once(till)
     stored = [f"/orders/{order.reference}/" for order in Order.objects.all()]
     assert sorted(acknowledged) == sorted(stored)
-    assert [entry for entry in sqs.journal if entry["did"] == "moved"] == []
-    assert sqs.account.queues[dead_letter_queue_name()].messages(0) == []
+    assert [entry for entry in exact_sqs.journal if entry["did"] == "moved"] == []
+    assert exact_sqs.account.queues[dead_letter_queue_name()].messages(0) == []
     now = timezone.now()
     findings = [*audit_database(now), *audit_gateway(till.gateway, now=now)]
     assert [row for finding in findings for row in finding.rows] == []
