@@ -14,7 +14,7 @@ from django.db import connection
 from config.local.processes import Child, free_port, stop
 
 ROOT = Path(__file__).resolve().parents[1]
-START_SECONDS = 30
+START_SECONDS = 60
 
 
 def database_url(*, port: int | None = None) -> str:
