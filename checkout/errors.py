@@ -1,10 +1,12 @@
 """Error pages in the shop's own design. Each says whether anything was charged."""
 
+import math
 import sys
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.cache import patch_cache_control
 
 
 def error_page(request: HttpRequest, *, status: int, headline: str, sentence: str) -> HttpResponse:
@@ -30,6 +32,38 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
         sentence="The link may be incomplete. Nothing was ordered and nothing was charged by "
         "opening it.",
     )
+
+
+def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpResponse:
+    """Rendered without the database: whoever is slowed down costs it nothing more."""
+    seconds = max(1, math.ceil(retry_after_seconds))
+    again = (
+        "Then reload this page and let your browser send the form again: everything you typed is "
+        "in it, and the same form can never buy twice or charge you twice."
+        if request.method == "POST"
+        else "Then reload this page."
+    )
+    response = error_page(
+        request,
+        status=429,
+        headline="Please wait a moment",
+        sentence="That was more than we take from one place at a time. Nothing was ordered and "
+        f"nothing was charged by it. You can try again {_wait_in_words(seconds)}. {again}",
+    )
+    response.headers["Retry-After"] = str(seconds)
+    patch_cache_control(response, no_store=True)
+    return response
+
+
+def _wait_in_words(seconds: int) -> str:
+    """Rounded up, so that whoever waits as long as they are told is let in."""
+    if seconds == 1:
+        return "in 1 second"
+    if seconds <= 90:
+        return f"in {seconds} seconds"
+    if seconds <= 90 * 60:
+        return f"in {math.ceil(seconds / 60)} minutes"
+    return f"in {math.ceil(seconds / 3600)} hours"
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
