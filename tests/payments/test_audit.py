@@ -8,6 +8,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -15,7 +16,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue
-from payments.audit import audit_database
+from payments.audit import Check, audit_database
 from payments.gateways.base import Gateway
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund
@@ -360,6 +361,15 @@ def test_personal_data_in_the_history_is_found(paid: Order, words: str) -> None:
     OrderEvent.objects.filter(to_status="paid").update(reason=f"Paid. {words}")
 
     assert broken()["I10"] == [f"{paid.number}: an event or attempt holds personal data"]
+
+
+def test_check_may_take_longer_than_a_request(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    slow = Check("I1", "Slow", "orders_order", "SELECT '', '' FROM pg_sleep(0.3) WHERE false")
+    monkeypatch.setattr("payments.audit.database_checks", lambda now: [slow])
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = '100ms'")
+
+    assert [finding.count for finding in audit_database(timezone.now())] == [0]
 
 
 def test_gateway_is_compared_in_chunks(
