@@ -24,6 +24,16 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     )
 
 
+def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    return error_page(
+        request,
+        status=403,
+        headline="This page is not open to you",
+        sentence="You may have to sign in as somebody else. Nothing was ordered and nothing was "
+        "charged by opening it.",
+    )
+
+
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     return error_page(
         request,
@@ -74,8 +84,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
         request,
         status=500,
         headline="Something went wrong on our side",
-        sentence="If you were placing an order, send the form again: the same form can never buy "
-        "twice or charge you twice.",
+        sentence="An order that was placed stays placed, and is charged once. If you were placing "
+        "one, send the form again: the same form can never buy twice or charge you twice.",
     )
 
 
@@ -84,8 +94,8 @@ def unavailable(request: HttpRequest) -> HttpResponse:
         request,
         status=503,
         headline="We cannot do that just now",
-        sentence="Nothing was charged by this page. Please try again in a moment; sending the same "
-        "thing again can never buy twice or charge you twice.",
+        sentence="Part of the shop is away for a moment, and nothing was charged by this page. Please "
+        "try again soon; sending the same thing again can never buy twice or charge you twice.",
     )
     response.headers["Retry-After"] = "10"
     return response

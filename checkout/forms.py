@@ -1,11 +1,13 @@
 """What a shopper types. The fields' names are part of the product's contract."""
 
 import re
+from typing import Any
 
 from django import forms
 from django.core.validators import RegexValidator
 from django.http import QueryDict
 
+from checkout import postcodes
 from checkout.countries import COUNTRIES
 
 # The gateway's id of a payment method, never a card number: those have no place on this server.
@@ -45,22 +47,39 @@ class PaymentMethodForm(forms.Form):
     )
 
 
+class CountrySelect(forms.Select):
+    """Each country brings along what its postcodes look like, for the page's hint."""
+
+    def create_option(self, name: str, value: Any, *arguments: Any, **words: Any) -> dict[str, Any]:
+        option = super().create_option(name, value, *arguments, **words)
+        if known := postcodes.KNOWN.get(str(value)):
+            option["attrs"]["data-example"], option["attrs"]["data-pattern"] = known
+        return option
+
+
 class CheckoutForm(PaymentMethodForm):
     email = forms.EmailField(
         label="E-mail",
-        widget=forms.EmailInput(attrs={"autocomplete": "email", "inputmode": "email"}),
+        widget=forms.EmailInput(
+            attrs={
+                "autocomplete": "email",
+                "inputmode": "email",
+                "autocapitalize": "none",
+                "spellcheck": "false",
+            }
+        ),
         error_messages={"required": "We need your e-mail address for the receipt."},
     )
     full_name = forms.CharField(
         label="Full name",
         max_length=200,
-        widget=forms.TextInput(attrs={"autocomplete": "name"}),
+        widget=forms.TextInput(attrs={"autocomplete": "name", "autocapitalize": "words"}),
         error_messages={"required": "Who should we send it to?"},
     )
     address = forms.CharField(
         label="Address",
         max_length=300,
-        widget=forms.TextInput(attrs={"autocomplete": "street-address"}),
+        widget=forms.TextInput(attrs={"autocomplete": "address-line1"}),
         error_messages={"required": "Which street and house number?"},
     )
     city = forms.CharField(
@@ -73,14 +92,22 @@ class CheckoutForm(PaymentMethodForm):
         label="Postcode",
         max_length=20,
         required=False,  # some countries have none
-        widget=forms.TextInput(attrs={"autocomplete": "postal-code"}),
+        widget=forms.TextInput(
+            attrs={"autocomplete": "postal-code", "autocapitalize": "characters"}
+        ),
     )
     country = forms.ChoiceField(
         label="Country",
         choices=COUNTRIES,
-        widget=forms.Select(attrs={"autocomplete": "country"}),
+        widget=CountrySelect(attrs={"autocomplete": "country"}),
         error_messages={"required": "Which country?", "invalid_choice": "Choose a country."},
     )
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        if "postcode" in typed and "country" in typed:
+            typed["postcode"] = postcodes.tidy(typed["postcode"], typed["country"])
+        return typed
 
 
 class QuantityForm(forms.Form):

@@ -11,6 +11,7 @@ from checkout.orders.states import OrderStatus
 class StatusWords:
     headline: str
     sentence: str
+    next: str
     is_final: bool  # nothing more will change by itself, so the page stops asking
     can_pay: bool = False
 
@@ -21,38 +22,47 @@ _WORDS = {
         "Your payment is being confirmed with your bank, which usually takes a few seconds. You "
         "need not do anything: reloading this page or sending the form again cannot charge you "
         "twice.",
+        "Next: your bank answers, and this page says so. You may close it: the order is kept.",
         is_final=False,
     ),
     OrderStatus.ACTION_REQUIRED: StatusWords(
         "Your bank has a question",
         "Your bank asks you to approve this payment. You have not been charged. Follow the link to "
         "your bank, or choose another way to pay below.",
+        "Next: approve the payment at your bank, or choose another way to pay.",
         is_final=False,
         can_pay=True,
     ),
     OrderStatus.PAYMENT_FAILED: StatusWords(
         "Your payment was declined",
         "You have not been charged. Your order is kept as it is: choose another way to pay below.",
+        "Next: choose another way to pay. What you ordered stays set aside for you meanwhile.",
         is_final=True,
         can_pay=True,
     ),
     OrderStatus.PAID: StatusWords(
         "Thank you, your order is paid",
         "You were charged once, {total}. We are getting it ready for you.",
+        "Next: we wrap it and send it to the address on this page.",
         is_final=True,
     ),
     OrderStatus.PARTLY_REFUNDED: StatusWords(
         "Part of your payment was refunded",
         "You were charged once, {total}, and {refunded} of it was sent back to you.",
+        "Next: your bank shows the refund, which can take it some days.",
         is_final=True,
     ),
     OrderStatus.REFUNDED: StatusWords(
         "Your payment was refunded",
         "You were charged once, {total}, and all of it was sent back to you.",
+        "Next: your bank shows the refund, which can take it some days.",
         is_final=True,
     ),
     OrderStatus.CANCELLED: StatusWords(
-        "This order was cancelled", "You have not been charged for it.", is_final=True
+        "This order was cancelled",
+        "You have not been charged for it.",
+        "Next: nothing. If you still want these things, they are on the shelves.",
+        is_final=True,
     ),
 }
 
@@ -61,6 +71,7 @@ _PAID_AND_CANCELLED = StatusWords(
     "This order was cancelled",
     "A payment for it arrived after it was cancelled. It will be sent back to you, and you need "
     "not do anything.",
+    "Next: we send your money back.",
     is_final=False,
 )
 

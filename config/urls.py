@@ -16,5 +16,6 @@ urlpatterns = [
 ]
 
 handler400 = "checkout.errors.bad_request"
+handler403 = "checkout.errors.forbidden"
 handler404 = "checkout.errors.not_found"
 handler500 = "checkout.errors.server_error"

@@ -1,6 +1,7 @@
 from django import template
 from django.conf import settings
 
+from checkout import pictures
 from checkout.countries import COUNTRIES
 
 register = template.Library()
@@ -16,3 +17,13 @@ def shop_name() -> str:
 @register.filter
 def country_name(code: str) -> str:
     return _COUNTRY_NAMES.get(code, code)
+
+
+@register.filter
+def drawing_url(sku: str) -> str:
+    return pictures.drawing_url(sku)
+
+
+@register.filter
+def has_own_drawing(sku: str) -> bool:
+    return pictures.has_own_drawing(sku)

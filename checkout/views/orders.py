@@ -1,7 +1,7 @@
 """The page of one order: what is going on, were you charged, what to do next."""
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -13,6 +13,7 @@ from checkout.order_status import status_words
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.paying import customer_returned, pay_again
 from checkout.responses import HttpResponseSeeOther
+from checkout.timeline import timeline
 
 
 @never_cache
@@ -28,10 +29,11 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
 @never_cache
 @require_safe
 def order_status(request: HttpRequest, reference: str) -> HttpResponse:
-    """For the page's script: reload when `status` is no longer the one that is shown."""
+    """What may change of the page, alone: its script puts it in place, until it is final."""
     order = get_object_or_404(Order, reference=reference)
-    words = status_words(order)
-    return JsonResponse({"status": order.status, "is_final": words.is_final})
+    response = render(request, "orders/status.html", _what_is_going_on(order))
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
 
 
 @never_cache
@@ -56,10 +58,8 @@ def _show_order(
     request: HttpRequest, order: Order, form: PayAgainForm, *, status: int = 200
 ) -> HttpResponse:
     changed_repeat = order.events.filter(kind=OrderEvent.Kind.RESUBMITTED_CHANGED)
-    context = {
-        "order": order,
+    context = _what_is_going_on(order) | {
         "lines": order.lines.select_related("order"),
-        "words": status_words(order),
         "form": form,
         "changed_repeat": changed_repeat.order_by("id").first(),
         "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
@@ -67,3 +67,7 @@ def _show_order(
     response = render(request, "orders/order.html", context, status=status)
     response.headers["X-Robots-Tag"] = "noindex"
     return response
+
+
+def _what_is_going_on(order: Order) -> dict[str, object]:
+    return {"order": order, "words": status_words(order), "steps": timeline(order)}

@@ -1,9 +1,15 @@
 """Pages for when something went wrong: each says whether anything was charged."""
 
-import pytest
-from django.test import RequestFactory
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
 
-from checkout.errors import too_many_requests
+import pytest
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+from django.urls import get_resolver
+
+from checkout.errors import too_many_requests, unavailable
 from tests.shopper import Answer
 
 
@@ -35,3 +41,29 @@ def test_slowed_down_form_is_sent_again_by_a_reload() -> None:
     answer, _ = answered("POST", 30)
 
     assert "the same form can never buy twice" in answer.words
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        (400, "nothing was charged"),
+        (403, "nothing was charged"),
+        (404, "nothing was charged"),
+        (500, "can never buy twice or charge you twice"),
+        (503, "nothing was charged"),
+    ],
+)
+def test_every_error_page_says_whether_anything_was_charged(status: int, words: str) -> None:
+    response = page_for(status)(RequestFactory().get("/"))
+
+    assert response.status_code == status
+    assert words in Answer(status, "", response.text).words
+    assert 'class="masthead"' in response.text
+
+
+def page_for(status: int) -> Callable[[HttpRequest], HttpResponse]:
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:  # Django has no handler for it
+        return unavailable
+    handler = get_resolver().resolve_error_handler(status)
+    with_error = partial(handler, exception=Exception("For the test"))
+    return handler if status == HTTPStatus.INTERNAL_SERVER_ERROR else with_error

@@ -1,4 +1,4 @@
-// Shows the order's next status as soon as there is one, without a press.
+// Shows what becomes of the order as soon as it is known, without a press and without a reload.
 // Written for old browsers too: with scripts on, they skip the page's <noscript> refresh.
 (function () {
   "use strict";
@@ -7,14 +7,22 @@
   var LONGEST_WAIT_MS = 10000;
   var ANSWER_WITHIN_MS = 8000;
 
-  var order = document.querySelector("[data-order]");
-  var words = document.querySelector("[data-status-words]");
+  var heard = document.querySelector("[data-heard]");
   var wait = FIRST_WAIT_MS;
   var timer = 0;
   var isLooking = false;
 
+  function order() {
+    return document.querySelector("[data-order]");
+  }
+
+  function isFinal() {
+    return order().getAttribute("data-final") !== "false";
+  }
+
   function say(sentence) {
-    if (words.textContent !== sentence) words.textContent = sentence;
+    var words = document.querySelector("[data-status-words]");
+    if (words && words.textContent !== sentence) words.textContent = sentence;
   }
 
   function lookLater() {
@@ -24,55 +32,65 @@
   }
 
   function look() {
-    if (isLooking) return;
+    if (isLooking || document.hidden) return; // who comes back to the page is shown at once
     isLooking = true;
     var request = new XMLHttpRequest();
-    request.open("GET", order.getAttribute("data-status-url"));
+    request.open("GET", order().getAttribute("data-status-url"));
     request.timeout = ANSWER_WITHIN_MS;
     request.onloadend = function () {
       isLooking = false;
-      read(request);
+      read(request.status === 200 ? request.responseText : "");
     };
     request.send();
   }
 
-  function read(request) {
-    var now = null;
-    try {
-      if (request.status === 200) now = JSON.parse(request.responseText);
-    } catch (unreadable) {
-      // Not the shop's answer: a captive portal's page, for instance.
-    }
-    if (!now) {
+  function read(text) {
+    var answer = new DOMParser().parseFromString(text, "text/html");
+    var now = answer.querySelector("[data-order]");
+    var shown = order();
+    // Not the shop's answer otherwise: a captive portal's page, for instance.
+    var isOurs = now && now.getAttribute("data-order-url") === shown.getAttribute("data-order-url");
+    if (!isOurs) {
       say("The shop does not answer just now. Your order is safe, and this page keeps looking.");
-    } else if (now.status !== order.getAttribute("data-status")) {
-      window.location.replace(order.getAttribute("data-order-url"));
+    } else if (now.getAttribute("data-can-pay") !== shown.getAttribute("data-can-pay")) {
+      // The form for paying comes or goes with the whole page, and with the scripts it needs.
+      window.location.replace(shown.getAttribute("data-order-url"));
       return;
+    } else if (now.getAttribute("data-status") !== shown.getAttribute("data-status")) {
+      show(answer);
+      wait = FIRST_WAIT_MS;
     } else {
       say("This page updates by itself.");
-      if (now.is_final) return;
     }
-    lookLater();
+    if (!isFinal()) lookLater();
+  }
+
+  function show(answer) {
+    var hadFocus = order().contains(document.activeElement);
+    var parts = document.querySelectorAll("[data-part]");
+    for (var i = 0; i < parts.length; i += 1) {
+      var name = parts[i].getAttribute("data-part");
+      var part = answer.querySelector("[data-part='" + name + "']");
+      if (part) parts[i].parentNode.replaceChild(document.importNode(part, true), parts[i]);
+    }
+    var headline = order().querySelector("h1");
+    var title = document.title;
+    document.title = headline.textContent + title.slice(title.lastIndexOf(" · "));
+    heard.textContent = headline.textContent;
+    if (hadFocus) headline.focus();
+    if (!isFinal()) say("This page updates by itself.");
+    tellTimes();
   }
 
   function lookSoon() {
+    if (isFinal()) return;
     wait = FIRST_WAIT_MS;
     lookLater();
   }
 
-  if (order && order.getAttribute("data-final") === "false") {
-    say("This page updates by itself.");
-    lookLater();
-    document.addEventListener("visibilitychange", function () {
-      if (document.visibilityState === "visible") lookSoon();
-    });
-    window.addEventListener("pageshow", function (event) {
-      if (event.persisted) lookSoon();
-    });
-  }
-
   // The server writes times in its own zone; without Intl they stay so.
-  if (window.Intl) {
+  function tellTimes() {
+    if (!window.Intl) return;
     var times = document.querySelectorAll("time[data-time]");
     for (var i = 0; i < times.length; i += 1) {
       times[i].textContent = new Date(times[i].getAttribute("datetime")).toLocaleString(
@@ -88,4 +106,16 @@
       );
     }
   }
+
+  if (!order()) return;
+  tellTimes();
+  if (isFinal()) return;
+  say("This page updates by itself.");
+  lookLater();
+  document.addEventListener("visibilitychange", function () {
+    if (document.visibilityState === "visible") lookSoon();
+  });
+  window.addEventListener("pageshow", function (event) {
+    if (event.persisted) lookSoon();
+  });
 })();

@@ -1,0 +1,73 @@
+"""What happened to an order, in its shopper's words: the one place where they are found.
+
+Events are written for support. A shopper is told what matters to them, and no reason from inside.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Min
+
+from checkout.orders.models import Order, OrderEvent
+from checkout.orders.states import OrderStatus
+
+NEW = ""  # where an order comes from
+
+# (from, to) → what the shopper reads.
+MOVES: dict[tuple[str, str], str] = {
+    (NEW, OrderStatus.PLACED): "We received your order.",
+    (OrderStatus.PLACED, OrderStatus.PAID): "Your payment went through.",
+    (OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED): "Your bank asked you to approve the "
+    "payment.",
+    (OrderStatus.PLACED, OrderStatus.PAYMENT_FAILED): "Your payment was declined. You were not "
+    "charged.",
+    (OrderStatus.PLACED, OrderStatus.CANCELLED): "The order was cancelled.",
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PLACED): "You chose another way to pay.",
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAID): "Your bank has your approval, and your "
+    "payment went through.",
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED): "The payment was not approved. You "
+    "were not charged.",
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.CANCELLED): "The payment was not approved in time, "
+    "so the order was cancelled.",
+    (OrderStatus.PAYMENT_FAILED, OrderStatus.PLACED): "You chose another way to pay.",
+    (OrderStatus.PAYMENT_FAILED, OrderStatus.PAID): "Your bank told us that the payment went "
+    "through after all.",
+    (OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED): "The order was not paid in time, so it "
+    "was cancelled.",
+    (OrderStatus.CANCELLED, OrderStatus.PAID): "Your payment arrived after all, so we took the "
+    "order up again.",
+    (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED): "We sent part of your money back.",
+    (OrderStatus.PAID, OrderStatus.REFUNDED): "We sent your money back.",
+    (OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED): "We sent the rest of your money back.",
+}
+
+# What may come a thousand times is told once, with the time of the first.
+REPEATS: dict[str, str] = {
+    OrderEvent.Kind.RESUBMITTED: "Your order reached us again. It is still this one order.",
+    OrderEvent.Kind.RESUBMITTED_CHANGED: "Your order reached us again with other details. The "
+    "first one stands, and nothing more was charged.",
+}
+
+
+@dataclass(frozen=True)
+class Step:
+    happened_at: datetime
+    words: str
+
+
+def timeline(order: Order) -> list[Step]:
+    """Oldest first. Two statements, however much happened."""
+    return sorted([*_moves(order), *_repeats(order)], key=lambda step: step.happened_at)
+
+
+def _moves(order: Order) -> Iterator[Step]:
+    for event in order.events.filter(kind=OrderEvent.Kind.TRANSITION).order_by("id"):
+        if words := MOVES.get((event.from_status, event.to_status)):
+            yield Step(event.created_at, words)
+
+
+def _repeats(order: Order) -> Iterator[Step]:
+    repeats = order.events.filter(kind__in=REPEATS).order_by().values("kind")
+    for repeat in repeats.annotate(first_at=Min("created_at")):
+        yield Step(repeat["first_at"], REPEATS[repeat["kind"]])
