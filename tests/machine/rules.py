@@ -102,10 +102,15 @@ class Machine(RuleBasedStateMachine):
         self.shop.hears_webhooks = hears_webhooks
         self._buy(0, "PLENTY", method)
 
-    def _buy(self, visitor: int, sku: str, method: str) -> None:
+    def _buy(
+        self, visitor: int, sku: str, method: str, *, meanwhile: Callable[[], None] | None = None
+    ) -> None:
         shopper = self.shop.visitors[visitor]
         self.shop.put_in_cart(shopper, sku, 1)
-        if form := self.shop.open_checkout(shopper):
+        form = self.shop.open_checkout(shopper)
+        if meanwhile:
+            meanwhile()
+        if form:
             self.shop.submit(form, method)
 
     @invariant()
@@ -122,9 +127,16 @@ class Machine(RuleBasedStateMachine):
 
     # The shopper
 
-    @step(kind=kinds("placed", "published", "settled"), visitor=VISITORS, sku=SKUS, method=METHODS)
+    @step(
+        kind=kinds("placed", "published", "settled", "settled", "price changes meanwhile"),
+        visitor=VISITORS,
+        sku=SKUS,
+        method=METHODS,
+    )
     def buys(self, kind: str, visitor: int, sku: str, method: str) -> None:
-        self._buy(visitor, sku, method)
+        reprice = partial(self.shop.reprice, sku, 1)
+        is_repriced = kind == "price changes meanwhile"
+        self._buy(visitor, sku, method, meanwhile=reprice if is_repriced else None)
         if kind == "published":
             self.shop.run(self.shop.publish)
         elif kind == "settled":
