@@ -43,14 +43,14 @@ def main() -> int:
         print(f"\n{as_table(outcomes)}\n\nSeed {seed}.")
     else:
         print(as_text(outcomes[0]))
-    return _exit_code(outcomes[-1], compared=len(outcomes) > 1)
+    return exit_code(outcomes[-1], compared=len(outcomes) > 1)
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:
     raise KeyboardInterrupt
 
 
-def _exit_code(outcome: Outcome, *, compared: bool) -> int:
+def exit_code(outcome: Outcome, *, compared: bool) -> int:
     if outcome.violations:
         return 1
     return 2 if outcome.too_rare and not compared else 0
