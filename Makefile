@@ -6,7 +6,7 @@ PYTHON := .venv/bin/python
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 
-.PHONY: help demo test soak drill guards lint lock clean
+.PHONY: help demo test soak drill guards screenshots lint lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -24,6 +24,9 @@ drill: .venv/.installed ## Break everything while people buy, then audit: make d
 
 guards: .venv/.installed ## Take each guard out and see its test fail
 	@$(PYTHON) -m tests.guards $(ARGS)
+
+screenshots: .venv/.installed ## Every page, desktop and phone, light and dark, in .local/screenshots
+	@$(PYTHON) -m tests.browser.screenshots
 
 soak: export SOAK ?= 5000
 soak: .venv/.installed ## The state machine test, ten times as long: make soak SOAK=5000

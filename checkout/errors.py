@@ -94,8 +94,8 @@ def unavailable(request: HttpRequest) -> HttpResponse:
         request,
         status=503,
         headline="We cannot do that just now",
-        sentence="Part of the shop is away for a moment, and nothing was charged by this page. Please "
-        "try again soon; sending the same thing again can never buy twice or charge you twice.",
+        sentence="Part of the shop is away, and nothing was charged by this page. Please try again "
+        "in a moment; sending the same thing again can never buy twice or charge you twice.",
     )
     response.headers["Retry-After"] = "10"
     return response

@@ -1,0 +1,266 @@
+"""`make screenshots`: a picture of every page, desktop and phone, light and dark.
+
+Starts a private Postgres and one web process. Nothing is paid: orders are moved by hand, and pages
+for failures are rendered here and shown under the shop's address.
+"""
+
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Literal
+from urllib.request import urlopen
+
+import django
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from config.local.postgres import EmbeddedPostgres
+from config.local.processes import Child, free_port, stop, wait_until
+
+if TYPE_CHECKING:
+    from django.http import HttpResponse
+
+    from checkout.orders.models import Order
+
+ROOT = Path(__file__).resolve().parents[2]
+PICTURES = ROOT / ".local" / "screenshots"
+SHOP = ROOT / ".local" / "screenshots-shop"
+
+# A busy machine takes a minute; whatever hangs is given up after this.
+AT_MOST_SECONDS = 420
+START_SECONDS = 60.0
+STEP_MS = 15_000
+
+Scheme = Literal["light", "dark"]
+WIDTHS = {"desktop": 1280, "phone": 360}
+SCHEMES: list[Scheme] = ["light", "dark"]
+
+ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "DJANGO_ALLOW_ASYNC_UNSAFE": "true",  # Playwright's loop runs in this thread; nothing awaits
+    "DEMO_DIR": str(SHOP),  # no running demo has a say
+    "SECRET_KEY": "for-screenshots-only-" * 3,
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "DEBUG": "false",
+    "HTTPS_ONLY": "false",
+    "SANDBOX_GATEWAY_ALLOWED": "true",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nobody listens there, and nobody asks
+    "NO_PROXY": "*",
+}
+
+ADDRESS = {
+    "email": "ada@example.com",
+    "full_name": "Ada Quillfeather",
+    "address": "12 Inkwell Lane",
+    "postcode": "T12 ABC1",
+    "city": "Cork",
+}
+CART = ["fountain-pen-medium-nib", "dotted-notebook-a5"]
+
+
+@dataclass(frozen=True)
+class Shot:
+    name: str
+    path: str
+    prepare: Callable[[Page], object] = lambda page: None
+    failure: "HttpResponse | None" = None  # shown instead of what the shop answers
+
+
+def main() -> None:
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.alarm(AT_MOST_SECONDS)
+    shutil.rmtree(PICTURES, ignore_errors=True)
+    PICTURES.mkdir(parents=True)
+    with _shop() as url, sync_playwright() as playwright:
+        from tests.browser.conftest import chromium_path
+
+        browser = playwright.chromium.launch(
+            executable_path=chromium_path(playwright),
+            args=["--no-proxy-server", "--disable-dev-shm-usage", "--disable-gpu"],
+        )
+        shots = [*_shelves(), *_checkout(), *_orders(browser, url), *_failures()]
+        for device, width in WIDTHS.items():
+            for scheme in SCHEMES:
+                context = _context(browser, url, width, scheme)
+                _fill_cart(context.pages[0])
+                for shot in shots:
+                    _take(context, shot, f"{shot.name}-{device}-{scheme}")
+                context.close()
+        _take(_context(browser, url, WIDTHS["phone"], "light"), Shot("", "/cart/"), "cart-empty")
+        browser.close()
+    print(f"{len(list(PICTURES.glob('*.png')))} pictures in {PICTURES.relative_to(ROOT)}/")
+
+
+@contextmanager
+def _shop() -> Iterator[str]:
+    postgres = EmbeddedPostgres(SHOP / "postgres", durable=False)
+    port = free_port()
+    web = Child(
+        name="web",
+        command=[
+            *[sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}"],
+            *["--worker-class=gthread", "--threads=4", "--no-control-socket"],
+        ],
+        log=SHOP / "web.log",
+        directory=ROOT,
+    )
+    os.environ |= ENVIRONMENT | {"DATABASE_URL": postgres.start()}
+    try:
+        django.setup()
+        from django.core.management import call_command
+
+        call_command("migrate", verbosity=0)
+        call_command("flush", verbosity=0, interactive=False)  # what an earlier run has left
+        call_command("load_demo_catalogue", verbosity=0)
+        web.start()
+        url = f"http://127.0.0.1:{port}"
+        if not wait_until(lambda: _answers(url), seconds=START_SECONDS):
+            sys.exit(f"The shop does not answer. Its log is {web.log}.")
+        yield url
+    finally:
+        stop([web], seconds=5)
+        postgres.stop()
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/readyz", timeout=5):
+            return True
+    except OSError:
+        return False
+
+
+def _context(browser: Browser, url: str, width: int, scheme: Scheme) -> BrowserContext:
+    context = browser.new_context(
+        base_url=url,
+        viewport={"width": width, "height": 800},
+        color_scheme=scheme,
+        reduced_motion="reduce",
+        device_scale_factor=2 if width < 600 else 1,
+        timezone_id="Europe/Dublin",
+    )
+    context.set_default_timeout(STEP_MS)
+    context.new_page()
+    return context
+
+
+def _take(context: BrowserContext, shot: Shot, name: str) -> None:
+    page = context.new_page()
+    if failure := shot.failure:
+        status, body = failure.status_code, failure.content
+        page.route(
+            f"**{shot.path}",
+            lambda route: route.fulfill(status=status, body=body, content_type="text/html"),
+        )
+    page.goto(shot.path)
+    shot.prepare(page)
+    # Pictures further down are fetched when they come near.
+    page.evaluate("() => document.querySelectorAll('img').forEach(i => { i.loading = 'eager' })")
+    page.wait_for_function("() => [...document.images].every(image => image.complete)")
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    page.close()
+
+
+def _fill_cart(page: Page) -> None:
+    for slug in CART:
+        page.goto(f"/products/{slug}/")
+        page.get_by_role("button", name="Add to cart").click()
+        page.wait_for_url("**/cart/")
+
+
+def _type(page: Page) -> None:
+    for name, value in ADDRESS.items():
+        page.locator(f"[name={name}]").fill(value)
+    page.locator("[name=country]").select_option("IE")
+
+
+def _press_with_mistakes(page: Page) -> None:
+    _type(page)
+    page.locator("[name=email]").fill("ada@example")
+    page.locator("[name=postcode]").fill("12")
+    page.locator("[name=city]").fill(" ")
+    page.get_by_role("button", name="Place order").click()
+    page.get_by_role("alert").wait_for()
+
+
+def _shelves() -> list[Shot]:
+    return [
+        Shot("shelves", "/"),
+        Shot("product", "/products/fountain-pen-medium-nib/"),
+        Shot("product-last", "/products/desk-globe-1958/"),
+        Shot("product-sold-out", "/products/sealing-wax-red/"),
+    ]
+
+
+def _checkout() -> list[Shot]:
+    return [
+        Shot("cart", "/cart/"),
+        Shot("checkout", "/checkout/", _type),
+        Shot("checkout-mistakes", "/checkout/", _press_with_mistakes),
+    ]
+
+
+def _orders(browser: Browser, url: str) -> Iterator[Shot]:
+    from django.utils import timezone
+
+    from checkout.orders.states import OrderStatus as Status
+    from checkout.orders.transitions import transition
+
+    moves: dict[str, list[tuple[Status, dict[str, str | int]]]] = {
+        "placed": [],
+        "action-required": [(Status.ACTION_REQUIRED, {"action_url": f"{url}/"})],
+        "declined": [(Status.PAYMENT_FAILED, {})],
+        "paid": [(Status.PAYMENT_FAILED, {}), (Status.PLACED, {}), (Status.PAID, {})],
+        "partly-refunded": [(Status.PAID, {}), (Status.PARTLY_REFUNDED, {"refunded_minor": 1450})],
+        "refunded": [(Status.PAID, {}), (Status.REFUNDED, {"refunded_minor": 5650})],
+        "cancelled": [(Status.PAYMENT_FAILED, {}), (Status.CANCELLED, {})],
+    }
+    for name, steps in moves.items():
+        order = _place(browser, url)
+        for status, changes in steps:
+            transition(order.pk, status, reason="Screenshot", now=timezone.now(), **changes)
+        yield Shot(f"order-{name}", f"/orders/{order.reference}/")
+
+
+def _place(browser: Browser, url: str) -> "Order":
+    from checkout.orders.models import Order
+
+    context = _context(browser, url, WIDTHS["desktop"], "light")
+    page = context.pages[0]
+    _fill_cart(page)
+    page.goto("/checkout/")
+    _type(page)
+    page.get_by_role("button", name="Place order").click()
+    page.wait_for_url("**/orders/*/")
+    reference = page.url.rstrip("/").rpartition("/")[2]
+    context.close()
+    return Order.objects.get(reference=reference)
+
+
+def _failures() -> list[Shot]:
+    from django.test import RequestFactory
+
+    from checkout import errors
+
+    request = RequestFactory().get("/")
+    return [
+        Shot("error-400", "/failed/", failure=errors.bad_request(request)),
+        Shot("error-403", "/failed/", failure=errors.forbidden(request)),
+        Shot("error-404", "/nowhere/"),
+        Shot("error-429", "/failed/", failure=errors.too_many_requests(request, 90)),
+        Shot("error-500", "/failed/", failure=errors.server_error(request)),
+        Shot("error-503", "/failed/", failure=errors.unavailable(request)),
+    ]
+
+
+def _give_up(signum: int, frame: FrameType | None) -> None:
+    raise TimeoutError(f"Not done after {AT_MOST_SECONDS} s.")
+
+
+if __name__ == "__main__":
+    main()
