@@ -68,7 +68,10 @@ class CheckoutForm(PaymentMethodForm):
                 "spellcheck": "false",
             }
         ),
-        error_messages={"required": "We need your e-mail address for the receipt."},
+        error_messages={
+            "required": "We need your e-mail address for the receipt.",
+            "invalid": "Please look at the e-mail address: something is missing in it.",
+        },
     )
     full_name = forms.CharField(
         label="Full name",

@@ -162,6 +162,7 @@ def _take(context: BrowserContext, shot: Shot, name: str) -> None:
     # Pictures further down are fetched when they come near.
     page.evaluate("() => document.querySelectorAll('img').forEach(i => { i.loading = 'eager' })")
     page.wait_for_function("() => [...document.images].every(image => image.complete)")
+    page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0) }")
     page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
     page.close()
 

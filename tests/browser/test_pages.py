@@ -110,7 +110,7 @@ def test_scripts_are_readable_by_old_browsers() -> None:
     newer = re.compile(
         r"=>|`|\?\.|\?\?|\b(?:const|let|class|async)\s+\w|catch \{|\.\.\.\w|\bfetch\("
     )
-    for name in ["checkout/checkout.js", "checkout/order.js"]:
+    for name in ["checkout/checkout.js", "checkout/fields.js", "checkout/order.js"]:
         path = finders.find(name)
         assert path
         with open(path, encoding="utf-8") as script:
