@@ -91,6 +91,7 @@ class Books:
             f"SELECT ({ORDERS}), ({STOCK}), (SELECT json_agg(words) FROM found)"
         )
         with connection.cursor() as cursor:
+            cursor.execute("DEALLOCATE ALL")  # an earlier test may have left its own
             cursor.execute(statement, [value for check in checks for value in check.parameters])
         self._prepared_on = connection.connection
 

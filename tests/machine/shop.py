@@ -464,12 +464,12 @@ class Shop:
                 if event["id"] not in self.told_events:
                     self.tell(event)
         for _ in range(ROUNDS):
+            self.sweep()
+            self.expire()
             self.move_everything()
             if self._is_quiet():
                 break
             self.clock.advance(ROUND_SECONDS)
-            self.sweep()
-            self.expire()
         self.check()
         self._check_end()
 
