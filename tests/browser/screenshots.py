@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.request import urlopen
 
 import django
@@ -212,7 +212,7 @@ def _orders(browser: Browser, url: str) -> Iterator[Shot]:
     from checkout.orders.states import OrderStatus as Status
     from checkout.orders.transitions import transition
 
-    moves: dict[str, list[tuple[Status, dict[str, str | int]]]] = {
+    moves: dict[str, list[tuple[Status, dict[str, Any]]]] = {
         "placed": [],
         "action-required": [(Status.ACTION_REQUIRED, {"action_url": f"{url}/"})],
         "declined": [(Status.PAYMENT_FAILED, {})],

@@ -5,7 +5,7 @@ from functools import partial
 from http import HTTPStatus
 
 import pytest
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import get_resolver
 
@@ -61,9 +61,10 @@ def test_every_error_page_says_whether_anything_was_charged(status: int, words: 
     assert 'class="masthead"' in response.text
 
 
-def page_for(status: int) -> Callable[[HttpRequest], HttpResponse]:
+def page_for(status: int) -> Callable[..., HttpResponse]:
     if status == HTTPStatus.SERVICE_UNAVAILABLE:  # Django has no handler for it
         return unavailable
-    handler = get_resolver().resolve_error_handler(status)
-    with_error = partial(handler, exception=Exception("For the test"))
-    return handler if status == HTTPStatus.INTERNAL_SERVER_ERROR else with_error
+    handler: Callable[..., HttpResponse] = get_resolver().resolve_error_handler(status)
+    if status == HTTPStatus.INTERNAL_SERVER_ERROR:
+        return handler
+    return partial(handler, exception=Exception("For the test"))
