@@ -9,7 +9,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor, heading, place_button
-from tests.till import Till
+from tests.till import Till, assert_one_order_one_charge
 
 INLINE = """() => [...document.querySelectorAll("*")].filter(element =>
   element.localName === "style" || element.matches("script:not([src])") ||
@@ -103,6 +103,27 @@ def test_form_from_another_session_is_refused_in_the_shops_own_design(visit: Vis
     visitor.page.get_by_role("button", name="Add Notebook 01 to the cart").click()
 
     check(visitor.page, "Please try that once more")
+
+
+def test_shop_sells_without_its_stylesheet(visit: Visit, till: Till) -> None:
+    visitor = visit(width=360)
+    visitor.context.route("**/*.css", lambda route: route.fulfill(content_type="text/css"))
+    visitor.open_checkout()
+
+    visitor.place_order()
+
+    assert_one_order_one_charge(till)
+
+
+def test_sum_stays_in_view_on_a_phone(visit: Visit, shelf: list[Product]) -> None:
+    visitor = visit(width=360)
+    visitor.open_checkout()
+
+    place_button(visitor.page).scroll_into_view_if_needed()
+
+    bar = visitor.page.locator(".summary-bar")
+    expect(bar).to_be_in_viewport()
+    expect(bar).to_contain_text("€10.01")
 
 
 def test_scripts_are_readable_by_old_browsers() -> None:

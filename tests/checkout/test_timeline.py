@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OrderEvent
@@ -49,7 +50,9 @@ def test_notes_for_support_are_not_shown(shelf: list[Product]) -> None:
     assert told(order) == before
 
 
-def test_a_thousand_repeats_are_one_step_at_the_time_of_the_first(shelf: list[Product]) -> None:
+def test_a_thousand_repeats_are_one_step_at_the_time_of_the_first(
+    shelf: list[Product], django_assert_num_queries: DjangoAssertNumQueries
+) -> None:
     order = placed_order(shelf[0])
     first_at = timezone.now() + timedelta(seconds=5)
     OrderEvent.objects.bulk_create(
@@ -62,7 +65,8 @@ def test_a_thousand_repeats_are_one_step_at_the_time_of_the_first(shelf: list[Pr
         for n in range(1000)
     )
 
-    steps = timeline(order)
+    with django_assert_num_queries(2):
+        steps = timeline(order)
 
     assert steps[-1].happened_at == first_at
     assert [step.words for step in steps[1:]] == [
