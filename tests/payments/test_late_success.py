@@ -63,7 +63,7 @@ def check(order: Order, gateway: FaultyGateway) -> Settled:
 
 def audit() -> str:
     out = StringIO()
-    call_command("audit_orders", "--no-gateway", stdout=out)
+    call_command("audit_orders", "--no-gateway", "--no-queue", stdout=out)
     return out.getvalue()
 
 
