@@ -128,17 +128,21 @@ class Machine(RuleBasedStateMachine):
     # The shopper
 
     @step(
-        kind=kinds("placed", "published", "settled", "settled", "price changes meanwhile"),
+        kind=kinds(
+            "placed", "published", "published and lost", "settled", "settled", "price changes"
+        ),
         visitor=VISITORS,
         sku=SKUS,
         method=METHODS,
     )
     def buys(self, kind: str, visitor: int, sku: str, method: str) -> None:
         reprice = partial(self.shop.reprice, sku, 1)
-        is_repriced = kind == "price changes meanwhile"
+        is_repriced = kind == "price changes"
         self._buy(visitor, sku, method, meanwhile=reprice if is_repriced else None)
-        if kind == "published":
+        if kind.startswith("published"):
             self.shop.run(self.shop.publish)
+        if kind == "published and lost":
+            self.shop.queue.purge()
         elif kind == "settled":
             self.shop.move_everything()
 
@@ -199,10 +203,18 @@ class Machine(RuleBasedStateMachine):
             self.shop.pay_again(order, method)
 
     @precondition(lambda self: self.shop.asked_by_the_bank())
-    @step(kind=kinds("approves", "approves", "refuses"), number=NUMBERS, comes_back=st.booleans())
+    @step(
+        kind=kinds("approves", "approves too late", "refuses"),
+        number=NUMBERS,
+        comes_back=st.booleans(),
+    )
     def bank(self, kind: str, number: int, comes_back: bool) -> None:
         intent_id, order_number = pick(self.shop.asked_by_the_bank(), number)
-        self.shop.answer_the_bank(intent_id, approved=kind == "approves")
+        if kind == "approves too late":  # by now the shop has given the order up
+            self.shop.clock.advance(25 * HOUR)
+            self.shop.expire()
+            self.shop.move_everything()
+        self.shop.answer_the_bank(intent_id, approved=kind != "refuses")
         if comes_back:
             self.shop.come_back(order_number)
 
@@ -242,12 +254,6 @@ class Machine(RuleBasedStateMachine):
         assert message
         act = partial(self.shop.work_on, message)
         self.shop.run(act, dies_after=stops if kind == "dies" else None)
-
-    @precondition(lambda self: self.shop.queue.delivered)
-    @step(number=NUMBERS)
-    def works_on_an_old_delivery(self, number: int) -> None:
-        message = pick(self.shop.queue.delivered, number)
-        self.shop.run(partial(self.shop.work_on, message))
 
     @precondition(lambda self: self.shop.free_hand() and self.shop.has_due())
     @step()
@@ -298,7 +304,11 @@ class Machine(RuleBasedStateMachine):
             self.shop.tell(pick(self.shop.webhooks.events(), number))
 
     @precondition(lambda self: self.shop.queue.delivered)
-    @step(kind=kinds("purged", "shows early", "sends badly"), number=NUMBERS, trouble=TROUBLES)
+    @step(
+        kind=kinds("purged", "shows early", "delivers again", "sends badly"),
+        number=NUMBERS,
+        trouble=TROUBLES,
+    )
     def queue(self, kind: str, number: int, trouble: Trouble) -> None:
         match kind:
             case "purged":
@@ -306,6 +316,9 @@ class Machine(RuleBasedStateMachine):
             case "shows early":
                 early = pick(self.shop.queue.delivered, number)
                 self.shop.queue.show_early(early.receipt_handle)
+            case "delivers again":  # a message that may have been deleted long ago
+                again = pick(self.shop.queue.delivered, number)
+                self.shop.run(partial(self.shop.work_on, again))
             case "sends badly":
                 self.shop.queue.troubles.append(trouble)
 
