@@ -26,7 +26,7 @@ def world(
     # Each form copies the list of countries, which takes longer than placing the order.
     countries = [("IE", "Ireland")]
     monkeypatch.setattr(CheckoutForm.base_fields["country"], "choices", countries)
-    sandbox = SandboxServer(ledger_path=tmp_path / "ledger.jsonl")
+    sandbox = SandboxServer(ledger_path=tmp_path / "ledger.jsonl", silent_seconds=0)
     sandbox.start()
     world = World(sandbox)
     logging.disable(logging.CRITICAL)

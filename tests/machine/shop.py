@@ -484,7 +484,7 @@ class Shop:
     def _check_end(self) -> None:
         require(self._is_quiet(), "it never becomes quiet")
         findings = [*audit_database(self.clock())]
-        findings += audit_gateway(self.gateway.patient, now=self.clock())
+        findings += audit_gateway(self.gateway.inner, now=self.clock())
         for finding in findings:
             rows = finding.rows
             if self.refunded_at_the_site:  # what has gone back there already cannot be sent here

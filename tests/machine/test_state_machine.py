@@ -30,7 +30,7 @@ def test_promises_hold_whatever_happens_in_whatever_order(
     runs = min(RUNS_IN_A_PART, RUNS - part * RUNS_IN_A_PART)
     started, used = time.monotonic(), time.process_time()
     try:
-        _run(machine, runs=runs, with_seed=int(first) + part)
+        run(machine, runs=runs, with_seed=int(first) + part)
     finally:
         with capsys.disabled():
             print(
@@ -39,15 +39,3 @@ def test_promises_hold_whatever_happens_in_whatever_order(
                 + ", ".join(f"{name} {times}" for name, times in sorted(machine.steps.items())),
                 file=sys.stderr,
             )
-
-
-def _run(machine: type[Machine], *, runs: int, with_seed: int) -> None:
-    """A violation that the same runs do not show again hangs on the machine's own timing. It is
-    told as what it is, neither dropped nor taken for the fault of a change."""
-    try:
-        run(machine, runs=runs, with_seed=with_seed)
-    except Exception as found:
-        if "SOAK" in os.environ:
-            raise
-        run(machine, runs=runs, with_seed=with_seed)
-        pytest.xfail(f"Found once, not again with seed {with_seed}: {found!r}"[:500])
