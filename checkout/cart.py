@@ -21,6 +21,10 @@ from checkout.tokens import CheckoutToken
 CART_KEY = "cart"
 NONCE_KEY = "checkout_nonce"
 
+# The carts that were bought before the present one, newest last.
+EARLIER_KEY = "earlier_carts"
+EARLIER_AT_MOST = 50
+
 
 class NotAsSeen(Exception):
     """The cart is not what the submitted form showed. Nothing was stored."""
@@ -43,6 +47,11 @@ def session_cart(session: SessionBase) -> Cart | None:
     """The session's last cart, open or closed."""
     checkout_id = session.get(CART_KEY)
     return Cart.objects.filter(pk=checkout_id).first() if checkout_id else None
+
+
+def had_cart(session: SessionBase, checkout_id: uuid.UUID) -> bool:
+    """Whether that cart is this session's, or was."""
+    return checkout_id.hex in (session.get(CART_KEY), *session.get(EARLIER_KEY, []))
 
 
 def cart_lines(cart: Cart | None) -> list[CartLine]:
@@ -80,6 +89,8 @@ def _open_cart(session: SessionBase) -> Cart:
     if cart_id and _raise_version(cart_id):
         return Cart(pk=uuid.UUID(cart_id))
     cart = Cart.objects.create()
+    if cart_id:
+        session[EARLIER_KEY] = [*session.get(EARLIER_KEY, []), cart_id][-EARLIER_AT_MOST:]
     session[CART_KEY] = cart.pk.hex
     session.setdefault(NONCE_KEY, secrets.token_urlsafe(16))
     return cart

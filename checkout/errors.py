@@ -8,6 +8,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 
+from checkout.access import OrderHidden
+
 
 def error_page(request: HttpRequest, *, status: int, headline: str, sentence: str) -> HttpResponse:
     context = {"headline": headline, "sentence": sentence}
@@ -35,6 +37,8 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if isinstance(exception, OrderHidden):
+        return render(request, "orders/hidden.html", status=404)
     return error_page(
         request,
         status=404,

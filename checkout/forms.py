@@ -9,6 +9,7 @@ from django.http import QueryDict
 
 from checkout import postcodes
 from checkout.countries import COUNTRIES
+from checkout.orders.numbers import parse_order_number
 
 # The gateway's id of a payment method, never a card number: those have no place on this server.
 payment_method_id = RegexValidator(
@@ -111,6 +112,32 @@ class CheckoutForm(PaymentMethodForm):
         if "postcode" in typed and "country" in typed:
             typed["postcode"] = postcodes.tidy(typed["postcode"], typed["country"])
         return typed
+
+
+class FindOrderForm(forms.Form):
+    number = forms.CharField(
+        label="Order number",
+        max_length=30,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"}),
+        error_messages={"required": "It stands in every e-mail about your order."},
+    )
+    email = forms.EmailField(
+        label="E-mail",
+        widget=forms.EmailInput(
+            attrs={"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}
+        ),
+        error_messages={
+            "required": "Which address did you order with?",
+            "invalid": "Please look at the e-mail address: something is missing in it.",
+        },
+    )
+
+    def clean_number(self) -> str:
+        """By its check digits alone, which say nothing about whether there is such an order."""
+        number = parse_order_number(self.cleaned_data["number"])
+        if number is None:
+            raise forms.ValidationError("Please look at the number: a digit is missing or wrong.")
+        return number
 
 
 class QuantityForm(forms.Form):

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from django.db.models import Min
 
-from checkout.orders.models import Order, OrderEvent
+from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import OrderStatus
 
 NEW = ""  # where an order comes from
@@ -50,6 +50,15 @@ REPEATS: dict[str, str] = {
 }
 
 
+MAILS: dict[str, str] = {
+    Mail.Kind.RECEIVED: "We sent you an e-mail that we have your order.",
+    Mail.Kind.PAYMENT_FAILED: "We sent you an e-mail with a link to pay again.",
+    Mail.Kind.PAID: "We sent you the receipt by e-mail.",
+    Mail.Kind.REFUNDED: "We sent you an e-mail about your refund.",
+    Mail.Kind.LINK: "We sent you the link to this page by e-mail.",
+}
+
+
 @dataclass(frozen=True)
 class Step:
     happened_at: datetime
@@ -57,8 +66,10 @@ class Step:
 
 
 def timeline(order: Order) -> list[Step]:
-    """Oldest first. Two statements, however much happened."""
-    return sorted([*_moves(order), *_repeats(order)], key=lambda step: step.happened_at)
+    """Oldest first. Three statements, however much happened."""
+    return sorted(
+        [*_moves(order), *_repeats(order), *_mails(order)], key=lambda step: step.happened_at
+    )
 
 
 def _moves(order: Order) -> Iterator[Step]:
@@ -71,3 +82,10 @@ def _repeats(order: Order) -> Iterator[Step]:
     repeats = order.events.filter(kind__in=REPEATS).order_by().values("kind")
     for repeat in repeats.annotate(first_at=Min("created_at")):
         yield Step(repeat["first_at"], REPEATS[repeat["kind"]])
+
+
+def _mails(order: Order) -> Iterator[Step]:
+    sent = order.mails.filter(sent_at__isnull=False).order_by("id")
+    for kind, sent_at in sent.values_list("kind", "sent_at"):
+        if sent_at:
+            yield Step(sent_at, MAILS[kind])

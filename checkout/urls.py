@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from checkout.views import orders, place, shop
+from checkout.views import find, orders, place, shop
 
 
 class ReferenceConverter:
@@ -22,6 +22,9 @@ urlpatterns = [
     path("cart/add/", shop.cart_add, name="cart_add"),
     path("cart/change/", shop.cart_change, name="cart_change"),
     path("checkout/", place.checkout, name="checkout"),
+    path("orders/find/", find.find_order, name="order_find"),
+    path("orders/find/sent/", find.link_sent, name="order_find_sent"),
+    path("orders/link/<str:token>/", find.open_link, name="order_link"),
     path("orders/<reference:reference>/", orders.order_page, name="order"),
     path("orders/<reference:reference>/status/", orders.order_status, name="order_status"),
     path("orders/<reference:reference>/pay/", orders.pay, name="pay"),

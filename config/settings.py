@@ -204,6 +204,20 @@ PAYMENT_METHOD_TEMPLATE = env.str(
 # Tests name a place in the flow here at which the process kills itself; see orders/faultpoints.
 FAULT_POINT = env.str("FAULT_POINT", default="")
 
+# --- E-mail -------------------------------------------------------------------------------------
+
+# Unset: mails are printed instead of sent, which `check --deploy` warns of.
+try:
+    vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+except (ImproperlyConfigured, ValueError):
+    raise ImproperlyConfigured(
+        "EMAIL_URL cannot be read. It looks like smtp+tls://user:password@host:587."
+    ) from None
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{SHOP_NAME} <shop@localhost>")
+
+# For each answer of the mail server, of which one mail takes about ten.
+EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT_SECONDS", default=10)
+
 # --- Web ----------------------------------------------------------------------------------------
 
 STATIC_URL = "static/"

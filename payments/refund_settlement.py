@@ -14,7 +14,7 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED, OrderStatus
-from checkout.orders.transitions import note, put_before_a_person, resolved, transition
+from checkout.orders.transitions import note_refund, put_before_a_person, resolved, transition
 from payments.calls import Calls, Clock
 from payments.gateways.base import (
     Gateway,
@@ -84,7 +84,12 @@ def _record(refund: Refund, answer: GatewayRefund, *, now: datetime) -> None:
             status=RefundStatus.SUCCEEDED, gateway_refund_id=answer.id, settled_at=now
         )
         if sent:
-            note(refund.payment.order_id, f"{show_money(refund.amount)} was sent back", now=now)
+            note_refund(
+                refund.payment.order_id,
+                f"{show_money(refund.amount)} was sent back",
+                amount_minor=refund.amount_minor,
+                now=now,
+            )
             _follow(refund.payment, now=now)
 
 
@@ -171,5 +176,10 @@ def take_over_refunds(payment: Payment, calls: Calls) -> None:
                 },
             )
             if is_new:
-                note(payment.order_id, "Money was sent back at the gateway's own site", now=now)
+                note_refund(
+                    payment.order_id,
+                    "Money was sent back at the gateway's own site",
+                    amount_minor=made.amount_minor,
+                    now=now,
+                )
                 _follow(payment, now=now)

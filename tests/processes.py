@@ -65,6 +65,9 @@ class ShopProcesses:
     def publisher(self, **environment: str) -> Popen[bytes]:
         return self.manage("run_outbox_publisher", "--skip-checks", **environment)
 
+    def mailer(self, **environment: str) -> Popen[bytes]:
+        return self.manage("run_mailer", "--skip-checks", **environment)
+
     def web(self, **environment: str) -> "WebProcess":
         """A production server of one process; answers when it serves."""
         port = free_port()

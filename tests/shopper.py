@@ -12,6 +12,8 @@ from django.test import Client
 if TYPE_CHECKING:
     from django.test.client import _MonkeyPatchedWSGIResponse
 
+    from checkout.orders.models import Order
+
 TYPED = {
     "email": "ada@example.com",
     "full_name": "Ada Quillfeather",
@@ -162,6 +164,12 @@ class Shopper:
         """Follow an answer to the order's page."""
         assert answer.status == 303, (answer.status, answer.words)
         return self.web.get(answer.location)
+
+    def open_link(self, order: "Order") -> Answer:
+        """The link in an e-mail about the order, to its page."""
+        from checkout.orders.links import link_path  # the drill's crowd needs no settings
+
+        return self.look(self.web.get(link_path(order)))
 
     def pay_again(self, location: str, payment_method: str) -> Answer:
         action = f"{location}pay/"

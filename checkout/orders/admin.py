@@ -7,7 +7,7 @@ from django.db.models import Model, Q, QuerySet
 from django.http import HttpRequest
 
 from checkout.catalogue.templatetags.money import show_money
-from checkout.orders.models import Order, OrderEvent, OrderLine, OutboxMessage
+from checkout.orders.models import Mail, Order, OrderEvent, OrderLine, OutboxMessage
 from checkout.orders.numbers import parse_order_number
 
 
@@ -54,6 +54,12 @@ class OutboxMessageInline(ReadOnlyInline):
     verbose_name_plural = "Messages to the queue"
 
 
+class MailInline(ReadOnlyInline):
+    model = Mail
+    fields = ["kind", "available_at", "tries", "sent_at"]
+    verbose_name_plural = "E-mails"
+
+
 @admin.register(Order)
 class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     list_display = ["number", "status", "shown_total", "email", "repeats", "placed_at"]
@@ -61,7 +67,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     search_fields = ["number"]
     search_help_text = "Order number, e-mail address or reference"
     show_full_result_count = False
-    inlines = [OrderLineInline, OrderEventInline, OutboxMessageInline]
+    inlines = [OrderLineInline, OrderEventInline, OutboxMessageInline, MailInline]
     fieldsets = [
         (None, {"fields": ["number", "status", "shown_total", "placed_at", "repeats"]}),
         ("Payment", {"fields": ["needs_person", "shown_refunded", "expires_at"]}),

@@ -2,6 +2,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as WarningMessage
 from moneyed import CurrencyDoesNotExist, get_currency
 
 
@@ -18,3 +19,33 @@ def check_currency(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         ]
     return []
+
+
+@register(Tags.security, deploy=True)
+def check_mail(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    problems: list[CheckMessage] = []
+    if settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
+        problems.append(
+            WarningMessage(
+                "EMAIL_URL is not set: mails to customers are printed instead of sent.",
+                hint="Set it to the mail server, such as smtp+tls://user:password@host:587.",
+                id="orders.W001",
+            )
+        )
+    if settings.DEFAULT_FROM_EMAIL.rstrip(">").endswith("@localhost"):
+        problems.append(
+            WarningMessage(
+                "DEFAULT_FROM_EMAIL is no address that mail systems would take mail from.",
+                hint="Set it to the shop's own, such as Halfmoon Stationers <shop@shop.example>.",
+                id="orders.W002",
+            )
+        )
+    if not settings.SHOP_URL:
+        problems.append(
+            WarningMessage(
+                "SHOP_URL is not set: the mailer does not start, and banks lead nobody back.",
+                hint="Set it to the shop's address from outside, such as https://shop.example.",
+                id="orders.W003",
+            )
+        )
+    return problems

@@ -25,6 +25,8 @@ WORKER = (
     "refund sent",
 )
 
+MAILER = ("mail sent",)
+
 _cut_already: set[str] = set()
 
 

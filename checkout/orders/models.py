@@ -1,5 +1,7 @@
 import secrets
+import uuid
 
+from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 from moneyed import Money
@@ -36,6 +38,25 @@ class Order(models.Model):
     city = models.CharField(max_length=120)
     postcode = models.CharField(max_length=20)
     country = models.CharField(max_length=2)
+
+    # Whoever was signed in when it was placed. Empty: a guest.
+    customer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="orders"
+    )
+    # What its customer is written to in. Empty: the shop's own language.
+    language = models.CharField(max_length=10, blank=True, default="", db_default="")
+    # Products and quantities, as a digest: the same again from elsewhere is asked about.
+    basket_digest = models.CharField(
+        max_length=64, editable=False, blank=True, default="", db_default=""
+    )
+    # From which session and which network address it came, keyed so that neither can be read from
+    # them: declined payments are counted by them.
+    from_session = models.CharField(
+        max_length=32, editable=False, blank=True, default="", db_default=""
+    )
+    from_address = models.CharField(
+        max_length=32, editable=False, blank=True, default="", db_default=""
+    )
 
     # The gateway's id of the card to charge, and how many cards were tried before it.
     payment_method = models.CharField(max_length=120)
@@ -138,6 +159,9 @@ class OrderEvent(models.Model):
         RESUBMITTED_CHANGED = "resubmitted_changed", "Same purchase sent again, with changes"
         SWEPT = "swept", "Found waiting too long, published again"
         NOTE = "note", "Noted"
+        MAILED = "mailed", "E-mail sent"
+        TWIN_SEEN = "twin_seen", "Same again from elsewhere: led to this order"
+        TWIN_ORDERED = "twin_ordered", "Same again from elsewhere: ordered on purpose"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="events")
     kind = models.CharField(max_length=20, choices=Kind)
@@ -188,3 +212,65 @@ class OutboxMessage(models.Model):
     @property
     def deduplication_id(self) -> str:
         return f"{self.pk}-{self.generation}"
+
+
+class Mail(models.Model):
+    """An e-mail that was decided in a transaction and is sent after it, by the mailer.
+
+    To whom and what about is read from the order when it is sent: no copy of either is kept here.
+    """
+
+    class Kind(models.TextChoices):
+        RECEIVED = "received", "Order received"
+        PAYMENT_FAILED = "payment_failed", "Payment failed"
+        PAID = "paid", "Receipt"
+        REFUNDED = "refunded", "Refund"
+        LINK = "link", "Link to the order"
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="mails")
+    # What it tells of. One event makes one mail at most, whoever records it again.
+    event = models.ForeignKey(OrderEvent, models.PROTECT, related_name="+")
+    kind = models.CharField(max_length=20, choices=Kind)
+    # Of a refund: how much was sent back by it.
+    amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
+    # The same for every copy that is sent, so that mail systems can drop the second.
+    message_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    available_at = models.DateTimeField()
+    # Until then one mailer has it in hand. By the database's clock.
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(fields=["event"], name="orders_mail_event_uniq"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["available_at", "id"],
+                condition=models.Q(sent_at__isnull=True),
+                name="orders_mail_unsent_idx",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class LimitCount(models.Model):
+    """How often something happened to one key (a session, a network address, the whole shop) in
+    one stretch of time. Rows whose stretch is over mean nothing and are pruned."""
+
+    key = models.CharField(max_length=80)
+    window_end = models.DateTimeField()
+    count = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["key", "window_end"], name="orders_limitcount_uniq"),
+        ]
+        indexes = [models.Index(fields=["window_end"], name="orders_limitcount_end_idx")]
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.count}"

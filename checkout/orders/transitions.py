@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from checkout.orders.models import Order, OrderEvent
+from checkout.orders.mail_queue import mail_about, queue_mail
+from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus, sources_of
 
 
@@ -51,7 +52,7 @@ def _follow_ups(to: OrderStatus, now: datetime) -> dict[str, datetime | str | in
 def record_transition(
     order_id: int, source: OrderStatus | None, to: OrderStatus, *, reason: str, now: datetime
 ) -> None:
-    OrderEvent.objects.create(
+    event = OrderEvent.objects.create(
         order_id=order_id,
         kind=OrderEvent.Kind.TRANSITION,
         from_status=source or "",
@@ -59,13 +60,22 @@ def record_transition(
         reason=reason,
         created_at=now,
     )
+    if mail := mail_about(source, to):
+        queue_mail(mail, event, now=now)
 
 
-def note(order_id: int, reason: str, *, now: datetime) -> None:
+def note(order_id: int, reason: str, *, now: datetime) -> OrderEvent:
     """Something that support should know of, and that does not change the status."""
-    OrderEvent.objects.create(
+    return OrderEvent.objects.create(
         order_id=order_id, kind=OrderEvent.Kind.NOTE, reason=reason[:200], created_at=now
     )
+
+
+def note_refund(order_id: int, reason: str, *, amount_minor: int, now: datetime) -> None:
+    """Money was sent back. Told to the customer for each refund: the second part of one order's
+    money moves its status no more than a charge too many does."""
+    event = note(order_id, reason, now=now)
+    queue_mail(Mail.Kind.REFUNDED, event, now=now, amount_minor=amount_minor)
 
 
 def put_before_a_person(order_id: int, why: str, *, now: datetime) -> None:

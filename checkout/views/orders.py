@@ -1,13 +1,16 @@
 """The page of one order: what is going on, were you charged, what to do next."""
 
+from dataclasses import replace
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
+from checkout.access import is_own, own_order, visible_order
 from checkout.forms import PayAgainForm
 from checkout.order_status import status_words
 from checkout.orders.models import Order, OrderEvent
@@ -19,7 +22,7 @@ from checkout.timeline import timeline
 @never_cache
 @require_safe
 def order_page(request: HttpRequest, reference: str) -> HttpResponse:
-    order = get_object_or_404(Order, reference=reference)
+    order = visible_order(request, reference)
     if "redirect_status" in request.GET:  # as the bank sends the customer back
         customer_returned(order, now=timezone.now())
         return redirect("order", reference)
@@ -30,8 +33,8 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
 @require_safe
 def order_status(request: HttpRequest, reference: str) -> HttpResponse:
     """What may change of the page, alone: its script puts it in place, until it is final."""
-    order = get_object_or_404(Order, reference=reference)
-    response = render(request, "orders/status.html", _what_is_going_on(order))
+    order = visible_order(request, reference)
+    response = render(request, "orders/status.html", _what_is_going_on(request, order))
     response.headers["X-Robots-Tag"] = "noindex"
     return response
 
@@ -41,7 +44,7 @@ def order_status(request: HttpRequest, reference: str) -> HttpResponse:
 def pay(request: HttpRequest, reference: str) -> HttpResponse:
     if request.method != "POST":  # its address, opened again after a mistake in the form
         return redirect("order", reference)
-    order = get_object_or_404(Order, reference=reference)
+    order = own_order(request, reference)
     form = PayAgainForm(request.POST)
     if not form.is_valid():
         return _show_order(request, order, form, status=422)
@@ -58,7 +61,7 @@ def _show_order(
     request: HttpRequest, order: Order, form: PayAgainForm, *, status: int = 200
 ) -> HttpResponse:
     changed_repeat = order.events.filter(kind=OrderEvent.Kind.RESUBMITTED_CHANGED)
-    context = _what_is_going_on(order) | {
+    context = _what_is_going_on(request, order) | {
         "lines": order.lines.select_related("order"),
         "form": form,
         "changed_repeat": changed_repeat.order_by("id").first(),
@@ -69,5 +72,8 @@ def _show_order(
     return response
 
 
-def _what_is_going_on(order: Order) -> dict[str, object]:
-    return {"order": order, "words": status_words(order), "steps": timeline(order)}
+def _what_is_going_on(request: HttpRequest, order: Order) -> dict[str, object]:
+    words = status_words(order)
+    if not is_own(request.session, order):
+        words = replace(words, can_pay=False)  # staff look on
+    return {"order": order, "words": words, "steps": timeline(order)}

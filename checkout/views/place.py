@@ -14,6 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 from moneyed import Money
 
+from checkout.access import give_access
 from checkout.cart import (
     CartBasket,
     CartChanged,
@@ -65,7 +66,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
             return _unavailable(request, CheckoutForm(request.POST))
     cart = session_cart(request.session)
     if cart and cart.closed_at and (order := find_order(cart.pk)):
-        return HttpResponseSeeOther(_page_of(order))  # bought already: never offered a second time
+        return _lead_to(request, order)  # bought already: never offered a second time
     if not cart_lines(cart):
         return redirect("cart")
     return _show_form(request, CheckoutForm(), now=timezone.now())
@@ -90,7 +91,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         pass
     else:
         if order := find_order(token.checkout_id):
-            return HttpResponseSeeOther(_page_of(order))
+            return _lead_to(request, order)
     notice = Notice(
         "Please press the button once more",
         "You signed in or out since you opened this form, so we stopped to be sure that it is "
@@ -118,7 +119,7 @@ def _submit(request: HttpRequest, *, now: datetime) -> HttpResponse:
     content_digest = _content_digest(request, token)
     if order := find_order(token.checkout_id):
         absorb_resubmission(order, content_digest, now=now)
-        return HttpResponseSeeOther(_page_of(order))
+        return _lead_to(request, order)
 
     if token.has_expired(now):
         return _expired(request, form, now=now)
@@ -154,7 +155,7 @@ def _place(
         return _out_of_stock(request, form, short, now=now)
     except PlacingUnavailable:
         return _unavailable(request, form)
-    return HttpResponseSeeOther(_page_of(order))
+    return _lead_to(request, order)
 
 
 def _content_digest(request: HttpRequest, token: CheckoutToken) -> str:
@@ -274,5 +275,6 @@ def _unavailable(request: HttpRequest, form: CheckoutForm) -> HttpResponse:
     return response
 
 
-def _page_of(order: Order) -> str:
-    return reverse("order", args=[order.reference])
+def _lead_to(request: HttpRequest, order: Order) -> HttpResponse:
+    give_access(request.session, order)  # however many purchases ago it was placed from here
+    return HttpResponseSeeOther(reverse("order", args=[order.reference]))

@@ -1,7 +1,7 @@
 """`make demo`: the whole shop on this machine, and its first purchase before your eyes.
 
-Postgres, SQS, the sandbox gateway, two web processes, publisher and worker are started, watched
-and, when one of them dies, started again. All of them end when this process ends.
+Postgres, SQS, the sandbox gateway, two web processes, publisher, worker and mailer are started,
+watched and, when one of them dies, started again. All of them end when this process ends.
 """
 
 import fcntl
@@ -114,7 +114,7 @@ class Demo:
         _create_administrator()
         self._say("tables, queues and catalogue")
         self._start_processes()
-        self._say(f"the shop, {WEB_PROCESSES} web processes, publisher and worker")
+        self._say(f"the shop, {WEB_PROCESSES} web processes, publisher, worker and mailer")
 
     def _start_services(self) -> None:
         if "DATABASE_URL" in self.environment:
@@ -151,6 +151,8 @@ class Demo:
             "publisher": [*manage, "run_outbox_publisher"],
             # A short wait for messages lets Ctrl-C end it at once.
             "worker": [*manage, "run_payment_worker", "--wait-seconds", "1"],
+            # Prints the mails into its log, unless EMAIL_URL names a server.
+            "mailer": [*manage, "run_mailer"],
         }
         for name, command in commands.items():
             part = Child(

@@ -13,6 +13,7 @@ from django.db import close_old_connections
 
 from checkout.catalogue.models import Product
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.links import link_path
 from checkout.orders.models import Order
 from checkout.orders.states import UNSETTLED
 
@@ -74,6 +75,8 @@ def buy(shop: str, sandbox: str, product: Product) -> Iterator[str]:
     if len(charges) != 1 or charges[0]["amount"] != order.total_minor:
         raise PromiseBroken(f"The gateway's ledger shows {len(charges)} charges: {charges}")
     yield f"One charge in the gateway's ledger: {show_money(order.total)} for {order.number}"
+    yield ""
+    yield f"Its page, by the link in its mail: {shop}{link_path(order)}"
 
 
 def _open_checkout(shop: str, product: Product) -> tuple[requests.Session, dict[str, str]]:

@@ -209,6 +209,7 @@ def _checkout() -> list[Shot]:
 def _orders(browser: Browser, url: str) -> Iterator[Shot]:
     from django.utils import timezone
 
+    from checkout.orders.links import link_path
     from checkout.orders.states import OrderStatus as Status
     from checkout.orders.transitions import transition
 
@@ -225,7 +226,7 @@ def _orders(browser: Browser, url: str) -> Iterator[Shot]:
         order = _place(browser, url)
         for status, changes in steps:
             transition(order.pk, status, reason="Screenshot", now=timezone.now(), **changes)
-        yield Shot(f"order-{name}", f"/orders/{order.reference}/")
+        yield Shot(f"order-{name}", link_path(order))
 
 
 def _place(browser: Browser, url: str) -> "Order":

@@ -7,6 +7,7 @@ from django.utils import timezone
 from playwright.sync_api import Page, Request, expect
 
 from checkout.catalogue.models import Product
+from checkout.orders.links import link_path
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
@@ -23,7 +24,7 @@ def open_page(visit: Visit, order: Order) -> tuple[Page, list[str]]:
     """The page, and every address of an order's that it has asked for since."""
     page = visit().page
     page.clock.install()
-    page.goto(f"/orders/{order.reference}/")
+    page.goto(link_path(order))
     asked: list[str] = []
 
     def note(request: Request) -> None:

@@ -38,7 +38,7 @@ def test_every_status_says_whether_they_were_charged(
     if status is not OrderStatus.PLACED:
         transition(order.pk, status, reason="For the test", now=timezone.now())
 
-    page = shopper.web.get(page_of(order))
+    page = shopper.open_link(order)
 
     assert page.status == 200
     assert sentence in page.words
@@ -118,6 +118,7 @@ def test_page_runs_the_same_statements_for_1_and_20_lines(
 ) -> None:
     counts = []
     for order in (placed_order(shelf[0]), placed_order(*shelf[:20])):
+        shopper.open_link(order)
         with CaptureQueriesContext(connection) as captured:
             assert shopper.web.get(page_of(order)).status == 200
         counts.append(len(captured))

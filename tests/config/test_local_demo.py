@@ -119,14 +119,17 @@ def test_first_purchase_five_times_then_a_kill_then_the_end(
     assert "One charge in the gateway's ledger" in demo.said
     assert (folder / "demo.env").stat().st_mode & 0o077 == 0
 
-    page = requests.get(f"http://127.0.0.1:{demo.port}{answers[0]}", timeout=10)
+    stranger = requests.get(f"http://127.0.0.1:{demo.port}{answers[0]}", timeout=10)
+    assert stranger.status_code == 404
+    [link] = re.findall(r"^Its page.* (http\S+)$", demo.said, re.MULTILINE)
+    page = requests.Session().get(link, timeout=10)
     assert "You were charged once" in page.text
 
     os.kill(demo.pid_of("the worker"), signal.SIGKILL)
     demo.wait_for("worker died")
 
     started = demo.processes()
-    assert len(started) >= 7  # Postgres, SQS, sandbox, web and its two, publisher, worker
+    assert len(started) >= 8  # Postgres, SQS, sandbox, web and its two, publisher, worker, mailer
     demo.process.terminate()
     assert demo.process.wait(timeout=30) == 0
     assert "Everything has ended" in demo.said

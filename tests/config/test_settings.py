@@ -28,6 +28,8 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         ("DATABASE_URL", "nonsense"),
         ("PAYMENTS_QUEUE_NAME", "payments"),
         ("GATEWAY_TIMEOUT_SECONDS", "soon"),
+        ("EMAIL_URL", "carrier-pigeon://loft"),
+        ("EMAIL_URL", "smtp://mail.example:port"),
     ],
 )
 def test_malformed_setting_is_named_in_one_line(setting: str, value: str) -> None:
@@ -88,6 +90,34 @@ def test_settings_that_would_cost_money_are_refused(
 
     assert result.returncode == 1
     assert f"payments.{check_id}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("environment", "check_id"),
+    [
+        ({"EMAIL_URL": "consolemail://"}, "orders.W001"),
+        ({"DEFAULT_FROM_EMAIL": "Shop <shop@localhost>"}, "orders.W002"),
+        ({"SHOP_URL": ""}, "orders.W003"),
+    ],
+)
+def test_mail_that_would_reach_nobody_is_warned_of_before_deploying(
+    environment: dict[str, str], check_id: str
+) -> None:
+    complete = {
+        "EMAIL_URL": "smtp+tls://shop:secret@mail.example:587",
+        "DEFAULT_FROM_EMAIL": "Shop <shop@shop.example>",
+        "SHOP_URL": "https://shop.example",
+    }
+
+    assert check_id not in manage("check", "--deploy", **complete).stderr
+    assert check_id in manage("check", "--deploy", **complete | environment).stderr
+
+
+def test_mailer_does_not_start_without_an_address_for_its_links() -> None:
+    result = manage("run_mailer", SHOP_URL="")
+
+    assert result.returncode == 1
+    assert result.stderr.startswith("CommandError: SHOP_URL is not set")
 
 
 def test_currency_must_exist() -> None:

@@ -101,7 +101,7 @@ def test_cancelled_order_whose_goods_are_sold_is_put_before_a_person(
     refund = Refund.objects.get()
     assert (refund.amount_minor, refund.status) == (declined.total_minor, RefundStatus.PREPARED)
     assert Product.objects.get(sku="LAST").stock == 0
-    page = shopper.web.get(f"/orders/{declined.reference}/")
+    page = shopper.open_link(declined)
     assert "will be sent back to you" in page.words
     assert "not been charged" not in page.words
 

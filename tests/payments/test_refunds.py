@@ -65,7 +65,7 @@ def test_whole_refund_is_sent_back_and_the_shopper_sees_it(
     assert (order.status, order.refunded_minor) == (OrderStatus.REFUNDED, TOTAL)
     assert order.sweep_at is None
     assert sent_back(sandbox) == [TOTAL]
-    page = shopper.web.get(f"/orders/{order.reference}/")
+    page = shopper.open_link(order)
     assert "all of it was sent back to you" in page.words
 
 
@@ -76,7 +76,7 @@ def test_parts_add_up(
     till.deliver_messages()
     order = Order.objects.get()
     assert (order.status, order.refunded_minor) == (OrderStatus.PARTLY_REFUNDED, 300)
-    page = shopper.web.get(f"/orders/{order.reference}/")
+    page = shopper.open_link(order)
     assert "€3.00 of it was sent back" in page.words
 
     ask(payment, 701)

@@ -1,0 +1,53 @@
+"""Who may see an order: the session that placed it, whoever opened the link in its e-mail, and
+staff who may look at orders. To all others it does not exist.
+
+A cart's id is the checkout id of its order, so the session knew what it was going to buy before it
+did. Placing writes nothing into it: a process that dies between COMMIT and its answer, or a request
+beside it that stores the session after it, takes nobody's order from them.
+"""
+
+from django.contrib.sessions.backends.base import SessionBase
+from django.http import Http404, HttpRequest
+
+from checkout.cart import had_cart
+from checkout.orders.models import Order
+
+OPENED_KEY = "opened_orders"
+
+# Sessions are read with every request, so they stay small.
+OPENED_AT_MOST = 50
+
+
+class OrderHidden(Http404):
+    """No such order, or not yours: which of the two is not told."""
+
+
+def own_order(request: HttpRequest, reference: str) -> Order:
+    """For its customer alone."""
+    order = Order.objects.filter(reference=reference).first()
+    if order is None or not is_own(request.session, order):
+        raise OrderHidden
+    return order
+
+
+def visible_order(request: HttpRequest, reference: str) -> Order:
+    """For its customer, or for staff to look at."""
+    order = Order.objects.filter(reference=reference).first()
+    if order is None or not (is_own(request.session, order) or _is_staff(request)):
+        raise OrderHidden
+    return order
+
+
+def is_own(session: SessionBase, order: Order) -> bool:
+    return had_cart(session, order.checkout_id) or order.reference in session.get(OPENED_KEY, [])
+
+
+def give_access(session: SessionBase, order: Order) -> None:
+    """To whoever has proved that the order is theirs."""
+    if not is_own(session, order):
+        opened = [*session.get(OPENED_KEY, []), order.reference]
+        session[OPENED_KEY] = opened[-OPENED_AT_MOST:]
+
+
+def _is_staff(request: HttpRequest) -> bool:
+    return request.user.is_staff and request.user.has_perm("orders.view_order")

@@ -1,0 +1,117 @@
+"""What an e-mail says: what happened, were they charged, what to do next.
+
+Written from the order as it is when the mail is sent, which may be long after the event.
+"""
+
+from dataclasses import dataclass
+from email.utils import parseaddr
+
+from django.conf import settings
+from django.core.mail import EmailMultiAlternatives
+from django.template.loader import render_to_string
+
+from checkout.catalogue.money import money
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.links import order_link
+from checkout.orders.models import Mail
+from checkout.orders.states import OrderStatus
+
+
+@dataclass(frozen=True, kw_only=True)
+class MailWords:
+    subject: str
+    headline: str
+    happened: str
+    next: str = ""
+    button: str = "See your order"
+    with_goods: bool = True
+
+
+_WORDS = {
+    Mail.Kind.RECEIVED: MailWords(
+        subject="We have your order {number}",
+        headline="We have your order",
+        happened="Thank you. Your payment of {total} was on its way to your bank when you placed "
+        "it. Sending the form again cannot order or charge anything twice.",
+        next="Next: your bank answers, and we write to you again. You need not do anything.",
+    ),
+    Mail.Kind.PAYMENT_FAILED: MailWords(
+        subject="Your payment for order {number} was declined",
+        headline="Your payment was declined",
+        happened="You were not charged by this payment. Your order is kept as it is.",
+        next="Next: choose another way to pay on your order's page.",
+        button="Pay again",
+    ),
+    Mail.Kind.PAID: MailWords(
+        subject="Your receipt for order {number}",
+        headline="Thank you, your order is paid",
+        happened="You were charged once, {total}.",
+        next="Next: we wrap it and send it to the address below.",
+    ),
+    Mail.Kind.REFUNDED: MailWords(
+        subject="We sent money back for order {number}",
+        headline="We sent money back to you",
+        happened="{amount} is on its way to the account or card that you paid with.",
+        next="Next: your bank shows it, which can take it some days. You need not do anything.",
+    ),
+    Mail.Kind.LINK: MailWords(
+        subject="The link to your order {number}",
+        headline="The link to your order",
+        happened="Somebody, most likely you, asked our shop for it. Nothing was ordered or charged "
+        "by that. If it was not you, you need not do anything.",
+        with_goods=False,
+    ),
+}
+
+# Said as well, when the order has moved on since what the mail tells of.
+_SINCE_THEN = {
+    OrderStatus.PLACED: "Since then: another payment is being confirmed with your bank.",
+    OrderStatus.ACTION_REQUIRED: "Since then: your bank asks you to approve the payment. You have "
+    "not been charged.",
+    OrderStatus.PAYMENT_FAILED: "Since then: the payment was declined. You have not been charged.",
+    OrderStatus.PAID: "Since then: your payment went through. You were charged once, {total}.",
+    OrderStatus.PARTLY_REFUNDED: "Since then: you were charged once, {total}, and {refunded} of it "
+    "was sent back to you.",
+    OrderStatus.REFUNDED: "Since then: you were charged once, {total}, and all of it was sent back "
+    "to you.",
+    OrderStatus.CANCELLED: "Since then: the order was cancelled.",
+}
+
+
+def compose(mail: Mail) -> EmailMultiAlternatives:
+    order, words = mail.order, _WORDS[Mail.Kind(mail.kind)]
+    has_moved_on = mail.event.to_status not in ("", order.status)
+    amounts = {
+        "number": order.number,
+        "total": show_money(order.total),
+        "refunded": show_money(order.refunded),
+        "amount": show_money(money(mail.amount_minor or 0, order.currency)),
+    }
+    context = {
+        "order": order,
+        "lines": order.lines.select_related("order") if words.with_goods else [],
+        "headline": words.headline,
+        "happened": words.happened.format(**amounts),
+        "next": _SINCE_THEN[OrderStatus(order.status)].format(**amounts)
+        if has_moved_on
+        else words.next,
+        "happened_at": mail.event.created_at,
+        "button": "See your order" if has_moved_on else words.button,
+        "link": order_link(order),
+        "shop": settings.SHOP_NAME,
+    }
+    message = EmailMultiAlternatives(
+        subject=words.subject.format(**amounts),
+        body=render_to_string("emails/order.txt", context),
+        to=[order.email],
+        headers={
+            "Message-ID": f"<{mail.message_id.hex}@{_domain()}>",
+            "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
+        },
+    )
+    message.attach_alternative(render_to_string("emails/order.html", context), "text/html")
+    return message
+
+
+def _domain() -> str:
+    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"

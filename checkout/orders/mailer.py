@@ -1,0 +1,45 @@
+"""The mailer's loop. All of its behaviour is in `mailing`."""
+
+import logging
+import threading
+
+from django.core.mail import get_connection
+from django.db import DatabaseError, close_old_connections, connection
+from django.utils import timezone
+
+from checkout.orders.mailing import is_mail_due, send_next
+
+logger = logging.getLogger(__name__)
+
+# Nobody waits before a page for a mail.
+IDLE_SECONDS = 1.0
+
+# After an error: a server that is away is not hammered, and is found soon when it is back.
+PAUSE_SECONDS = 10.0
+
+
+def run(stopping: threading.Event) -> None:
+    healthy = True
+    while not stopping.is_set():
+        try:
+            close_old_connections()
+            if not is_mail_due(now=timezone.now()):
+                stopping.wait(IDLE_SECONDS)
+                continue
+            # Opened before a mail is taken in hand: an outage puts no mail off.
+            with get_connection() as server:
+                while not stopping.is_set() and send_next(server, now=timezone.now()):
+                    pass
+            if not healthy:
+                logger.info("Sending e-mail works again")
+                healthy = True
+        except (DatabaseError, OSError) as error:
+            if healthy:
+                logger.error(
+                    "Sending e-mail failed, will go on trying",
+                    extra={"error": type(error).__name__},
+                )
+                healthy = False
+            if isinstance(error, DatabaseError):
+                connection.close()
+            stopping.wait(PAUSE_SECONDS)

@@ -1,0 +1,118 @@
+"""From the table of mails to the mail server.
+
+Claim and commit, send, record: no transaction is open while the server is asked. A mailer that dies
+between sending and recording leaves a claim that runs out; the one mail it had in hand is then sent
+a second time, under the same Message-ID.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from smtplib import SMTPNotSupportedError, SMTPRecipientsRefused, SMTPResponseException
+
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db import DatabaseError, connection, models, transaction
+from django.db.models import Exists, F, OuterRef, Q
+from django.db.models.functions import Now
+
+from checkout.orders.faultpoints import fault_points
+from checkout.orders.mail_content import compose
+from checkout.orders.models import Mail, OrderEvent
+
+logger = logging.getLogger(__name__)
+
+# Longer than a server can take over one mail: about ten answers of EMAIL_TIMEOUT_SECONDS each.
+CLAIM = timedelta(minutes=5)
+
+# After a refusal: 30 s, then twice as long each time, and an hour at most. It is tried for ever.
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(hours=1)
+DOUBLINGS = 7  # past the longest pause; more would only make a large number
+
+# The server says no to this mail; a header that cannot be built is a ValueError. Every other
+# OSError, of which smtplib's errors are a kind, means that the server is away or broke off.
+REFUSALS = (SMTPResponseException, SMTPRecipientsRefused, SMTPNotSupportedError, ValueError)
+
+
+def is_mail_due(*, now: datetime) -> bool:
+    return _due(now).exists()
+
+
+def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
+    """Send the mail that is due longest; False when none is due. Raises OSError when the server
+    breaks off, after putting that mail off."""
+    mail = claim(now=now)
+    if mail is None:
+        return False
+    try:
+        message = compose(mail)
+        with fault_points("mail sent"):
+            server.send_messages([message])
+    except REFUSALS as error:
+        # Without the server's words: they quote the address.
+        logger.warning(
+            "An e-mail was not taken, will try again",
+            extra={
+                "order": mail.order.number,
+                "mail": mail.kind,
+                "tries": mail.tries,
+                "error": type(error).__name__,
+            },
+        )
+        put_off(mail, now=now)
+    except OSError:
+        put_off(mail, now=now)
+        raise
+    else:
+        _record_on_a_living_connection(mail, now=now)
+    return True
+
+
+def claim(*, now: datetime) -> Mail | None:
+    """Take one mail in hand, for this mailer alone. Those of an order go out in their order."""
+    with transaction.atomic():
+        mail = (
+            _due(now)
+            .select_for_update(skip_locked=True, of=("self",))
+            .select_related("order", "event")
+            .order_by("available_at", "id")
+            .first()
+        )
+        if mail:
+            mail.tries += 1  # counted before the try: a crash counts too
+            Mail.objects.filter(pk=mail.pk).update(
+                claimed_until=Now() + CLAIM, tries=F("tries") + 1
+            )
+    return mail
+
+
+def _due(now: datetime) -> models.QuerySet[Mail]:
+    older = Mail.objects.filter(order=OuterRef("order"), pk__lt=OuterRef("pk"), sent_at=None)
+    unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
+    return Mail.objects.filter(unclaimed, ~Exists(older), sent_at=None, available_at__lte=now)
+
+
+def put_off(mail: Mail, *, now: datetime) -> None:
+    pause = min(FIRST_PAUSE * 2 ** min(mail.tries - 1, DOUBLINGS), LONGEST_PAUSE)
+    Mail.objects.filter(pk=mail.pk, sent_at=None).update(
+        available_at=now + pause, claimed_until=None
+    )
+
+
+def _record_on_a_living_connection(mail: Mail, *, now: datetime) -> None:
+    """The mail is out and cannot be called back, so a connection that was lost gets no say."""
+    try:
+        record(mail, now=now)
+    except DatabaseError:
+        connection.close()
+        record(mail, now=now)
+
+
+def record(mail: Mail, *, now: datetime) -> None:
+    with transaction.atomic():
+        if Mail.objects.filter(pk=mail.pk, sent_at=None).update(sent_at=now, claimed_until=None):
+            OrderEvent.objects.create(
+                order_id=mail.order_id,
+                kind=OrderEvent.Kind.MAILED,
+                reason=f"E-mail sent: {mail.get_kind_display()}",
+                created_at=now,
+            )

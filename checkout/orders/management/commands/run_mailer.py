@@ -1,0 +1,25 @@
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from checkout.orders import mailer
+from checkout.orders.running import stop_signals
+
+
+class Command(BaseCommand):
+    help = (
+        "Send the e-mails that orders have queued. Any number may run; a slow mail server delays "
+        "nothing else. Ends on SIGTERM, with exit code 0."
+    )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if not settings.SHOP_URL:
+            raise CommandError(
+                "SHOP_URL is not set, and every e-mail holds a link to its order. Set it to the "
+                "shop's address from outside, such as https://shop.example."
+            )
+        with stop_signals() as stopping:
+            self.stdout.write(f"Sending e-mail from {settings.DEFAULT_FROM_EMAIL}")
+            mailer.run(stopping)
+        self.stdout.write("Mailer stopped.")

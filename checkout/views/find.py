@@ -1,0 +1,47 @@
+"""Back to an order from another device: by the link in its e-mails, or by asking for one."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from checkout.access import OrderHidden, give_access
+from checkout.forms import FindOrderForm
+from checkout.orders.links import read_link
+from checkout.orders.mail_queue import queue_link
+from checkout.orders.models import Order
+from checkout.responses import HttpResponseSeeOther
+
+
+@never_cache
+@require_safe
+def open_link(request: HttpRequest, token: str) -> HttpResponse:
+    """On to the order's own address, so that the link does not stay in the address bar, the history
+    or what is sent as the referring page."""
+    reference = read_link(token)
+    order = Order.objects.filter(reference=reference).first() if reference else None
+    if order is None:
+        raise OrderHidden
+    give_access(request.session, order)
+    return HttpResponseSeeOther(reverse("order", args=[order.reference]))
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def find_order(request: HttpRequest) -> HttpResponse:
+    """Answers the same whether there is such an order or not: its customer reads it in the mail."""
+    if request.method != "POST":
+        return render(request, "orders/find.html", {"form": FindOrderForm()})
+    form = FindOrderForm(request.POST)
+    if not form.is_valid():
+        return render(request, "orders/find.html", {"form": form}, status=422)
+    queue_link(form.cleaned_data["number"], form.cleaned_data["email"], now=timezone.now())
+    return HttpResponseSeeOther(reverse("order_find_sent"))
+
+
+@never_cache
+@require_safe
+def link_sent(request: HttpRequest) -> HttpResponse:
+    return render(request, "orders/find_sent.html")
