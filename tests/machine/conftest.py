@@ -4,12 +4,22 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis.internal.conjecture import providers
+from hypothesis.internal.constants_ast import Constants
 from pytest_django.fixtures import Settings
 
 from checkout.forms import CheckoutForm
 from payments.sandbox.server import SandboxServer
 from tests.machine.rules import Machine
 from tests.machine.shop import WEBHOOK_SECRET, Clock, World, round_alone, token_alone, use_clock
+
+
+@pytest.fixture(autouse=True)
+def same_runs_whatever_else_is_loaded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Hypothesis likes to draw numbers that stand in the source of the modules loaded by then, so
+    one seed would be other runs in the whole suite than alone."""
+    monkeypatch.setattr(providers, "_get_local_constants", Constants)
+    providers.CONSTANTS_CACHE.cache.clear()
 
 
 @pytest.fixture
