@@ -1,5 +1,5 @@
-"""Who may see an order: the session that placed it, whoever opened the link in its e-mail, and
-staff who may look at orders. To all others it does not exist.
+"""Who may see an order: the session that placed it, its owner's account, whoever opened the link
+in its e-mail, and staff who may look at orders. To all others it does not exist.
 
 A cart's id is the checkout id of its order, so the session knew what it was going to buy before it
 did. Placing writes nothing into it: a process that dies between COMMIT and its answer, or a request
@@ -25,7 +25,7 @@ class OrderHidden(Http404):
 def own_order(request: HttpRequest, reference: str) -> Order:
     """For its customer alone."""
     order = Order.objects.filter(reference=reference).first()
-    if order is None or not is_own(request.session, order):
+    if order is None or not is_own(request, order):
         raise OrderHidden
     return order
 
@@ -33,20 +33,28 @@ def own_order(request: HttpRequest, reference: str) -> Order:
 def visible_order(request: HttpRequest, reference: str) -> Order:
     """For its customer, or for staff to look at."""
     order = Order.objects.filter(reference=reference).first()
-    if order is None or not (is_own(request.session, order) or _is_staff(request)):
+    if order is None or not (is_own(request, order) or _is_staff(request)):
         raise OrderHidden
     return order
 
 
-def is_own(session: SessionBase, order: Order) -> bool:
-    return had_cart(session, order.checkout_id) or order.reference in session.get(OPENED_KEY, [])
+def is_own(request: HttpRequest, order: Order) -> bool:
+    return _knows(request.session, order) or _is_owner(request, order)
 
 
 def give_access(session: SessionBase, order: Order) -> None:
     """To whoever has proved that the order is theirs."""
-    if not is_own(session, order):
+    if not _knows(session, order):
         opened = [*session.get(OPENED_KEY, []), order.reference]
         session[OPENED_KEY] = opened[-OPENED_AT_MOST:]
+
+
+def _knows(session: SessionBase, order: Order) -> bool:
+    return had_cart(session, order.checkout_id) or order.reference in session.get(OPENED_KEY, [])
+
+
+def _is_owner(request: HttpRequest, order: Order) -> bool:
+    return order.customer_id is not None and order.customer_id == request.user.pk
 
 
 def _is_staff(request: HttpRequest) -> bool:

@@ -4,6 +4,9 @@ import re
 from typing import Any
 
 from django import forms
+from django.contrib.auth import password_validation
+from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, SetPasswordForm
+from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
 from django.http import QueryDict
 
@@ -33,13 +36,15 @@ def _is_card_number(text: str) -> bool:
 
 
 class PaymentMethodForm(forms.Form):
-    def __init__(self, data: QueryDict | None = None) -> None:
+    def __init__(
+        self, data: QueryDict | None = None, initial: dict[str, Any] | None = None
+    ) -> None:
         if data is not None:
             data = data.copy()
             for name in self.base_fields:
                 if name in data:
                     data[name] = without_card_numbers(str(data[name]))
-        super().__init__(data)
+        super().__init__(data, initial=initial)
 
     payment_method = forms.CharField(
         max_length=120,
@@ -138,6 +143,82 @@ class FindOrderForm(forms.Form):
         if number is None:
             raise forms.ValidationError("Please look at the number: a digit is missing or wrong.")
         return number
+
+
+EMAIL_ATTRIBUTES = {"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}
+
+
+class SignInForm(AuthenticationForm):
+    error_messages = {
+        "invalid_login": "There is no account with this e-mail address and password. Please look "
+        "at both again; capital letters count in the password.",
+        "inactive": "This account is closed.",
+    }
+
+    def __init__(self, *arguments: Any, **words: Any) -> None:
+        super().__init__(*arguments, **words)
+        self.fields["username"].label = "E-mail"  # or the user name of staff
+        self.fields["username"].widget.attrs |= {"inputmode": "email", "autocomplete": "username"}
+
+    def clean_username(self) -> str:
+        """As it was stored by signing up, whatever a phone's keyboard made of it."""
+        typed: str = self.cleaned_data["username"].strip()
+        return typed.lower() if "@" in typed else typed
+
+
+class SignUpForm(forms.Form):
+    email = forms.EmailField(
+        label="E-mail",
+        max_length=150,  # it is the user name as well
+        widget=forms.EmailInput(attrs=EMAIL_ATTRIBUTES),
+        error_messages={
+            "required": "Which e-mail address?",
+            "invalid": "Please look at the e-mail address: something is missing in it.",
+        },
+    )
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=200,
+        widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
+        error_messages={"required": "Choose a password."},
+    )
+
+    def clean_email(self) -> str:
+        email: str = self.cleaned_data["email"].lower()
+        if User.objects.filter(username=email).exists():
+            raise forms.ValidationError("There is an account with this address. Sign in instead.")
+        return email
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        if "password" in typed:
+            email = typed.get("email", "")
+            try:
+                password_validation.validate_password(
+                    typed["password"], User(username=email, email=email)
+                )
+            except forms.ValidationError as weak:
+                self.add_error("password", weak)
+        return typed
+
+    def save(self) -> User:
+        email = self.cleaned_data["email"]
+        return User.objects.create_user(email, email, self.cleaned_data["password"])
+
+
+class ResetForm(PasswordResetForm):
+    def __init__(self, *arguments: Any, **words: Any) -> None:
+        super().__init__(*arguments, **words)
+        self.fields["email"].label = "E-mail"
+
+
+class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg] # not generic at run time
+    def __init__(self, *arguments: Any, **words: Any) -> None:
+        super().__init__(*arguments, **words)
+        self.fields["new_password1"].label = "New password"
+        self.fields["new_password1"].help_text = ""
+        self.fields["new_password2"].label = "The same password again"
 
 
 class QuantityForm(forms.Form):

@@ -47,6 +47,10 @@ REPEATS: dict[str, str] = {
     OrderEvent.Kind.RESUBMITTED: "Your order reached us again. It is still this one order.",
     OrderEvent.Kind.RESUBMITTED_CHANGED: "Your order reached us again with other details. The "
     "first one stands, and nothing more was charged.",
+    OrderEvent.Kind.TWIN_SEEN: "You were about to order the same once more, and looked at this "
+    "order instead.",
+    OrderEvent.Kind.TWIN_ORDERED: "We asked whether you want the same twice, and you said yes: "
+    "there is another order like this one.",
 }
 
 

@@ -26,6 +26,7 @@ class CheckoutToken:
     cart_version: int
     total_minor: int
     currency: str
+    basket_digest: str  # empty: issued by a release that did not tell it
     issued_at: datetime
 
     def has_expired(self, now: datetime) -> bool:
@@ -39,21 +40,26 @@ def issue_token(
     cart_version: int,
     total_minor: int,
     currency: str,
+    basket_digest: str,
     now: datetime,
 ) -> str:
-    content = [checkout_id.hex, nonce, cart_version, total_minor, currency, int(now.timestamp())]
+    issued = int(now.timestamp())
+    content = [checkout_id.hex, nonce, cart_version, total_minor, currency, issued, basket_digest]
     return signing.dumps(content, salt=SALT)
 
 
 def read_token(token: str, *, nonce: str | None) -> CheckoutToken:
     """The token's content, however old it is: whether its order exists is asked before its age."""
     try:
-        checkout_id, token_nonce, version, total, currency, issued = signing.loads(token, salt=SALT)
+        checkout_id, token_nonce, version, total, currency, issued, *later = signing.loads(
+            token, salt=SALT
+        )
         content = CheckoutToken(
             checkout_id=uuid.UUID(checkout_id),
             cart_version=version,
             total_minor=total,
             currency=currency,
+            basket_digest=later[0] if later else "",
             issued_at=datetime.fromtimestamp(issued, tz=timezone.get_default_timezone()),
         )
     except (signing.BadSignature, TypeError, ValueError) as error:

@@ -1,6 +1,6 @@
 from django.urls import path, register_converter
 
-from checkout.views import find, orders, place, shop
+from checkout.views import account, find, orders, place, shop
 
 
 class ReferenceConverter:
@@ -22,6 +22,18 @@ urlpatterns = [
     path("cart/add/", shop.cart_add, name="cart_add"),
     path("cart/change/", shop.cart_change, name="cart_change"),
     path("checkout/", place.checkout, name="checkout"),
+    path("checkout/ordered-before/", place.see_twin, name="see_twin"),
+    path("account/", account.account, name="account"),
+    path("account/sign-in/", account.SignIn.as_view(), name="sign_in"),
+    path("account/sign-out/", account.SignOut.as_view(), name="sign_out"),
+    path("account/sign-up/", account.sign_up, name="sign_up"),
+    path("account/password/", account.AskForPassword.as_view(), name="password"),
+    path("account/password/sent/", account.PasswordSent.as_view(), name="password_sent"),
+    path(
+        "account/password/<uidb64>/<token>/",
+        account.NewPassword.as_view(),
+        name="password_new",
+    ),
     path("orders/find/", find.find_order, name="order_find"),
     path("orders/find/sent/", find.link_sent, name="order_find_sent"),
     path("orders/link/<str:token>/", find.open_link, name="order_link"),

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Protocol
@@ -85,6 +85,14 @@ class PlaceOrder:
     payment_method: str
     currency: str
     content_digest: str  # see `digest`
+    customer_id: int | None = None  # whoever is signed in
+    again_of: Order | None = None  # like this order, and wanted all the same
+
+
+def basket_digest(quantities: Iterable[tuple[int, int]]) -> str:
+    """Of products' ids and how many of each, in any order: tells whether two purchases are of the
+    same goods."""
+    return digest({str(product_id): quantity for product_id, quantity in quantities})
 
 
 def digest(content: Mapping[str, object]) -> str:
@@ -142,6 +150,8 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
         order = Order.objects.create(
             checkout_id=request.checkout_id,
             content_digest=request.content_digest,
+            basket_digest=basket_digest((line.product_id, line.quantity) for line in lines),
+            customer_id=request.customer_id,
             total_minor=sum(line.quantity * line.unit_price_minor for line in lines),
             currency=request.currency,
             payment_method=request.payment_method,
@@ -153,11 +163,27 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     with fault_points("stock reserved"):
         reserve_stock({line.product_id: line.quantity for line in lines})
     record_transition(order.pk, None, OrderStatus.PLACED, reason="Order placed", now=now)
+    if request.again_of:
+        _note_twins(order, request.again_of, now=now)
     OutboxMessage.objects.create(
         order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
     )
     fault_point("before commit sent")
     return order
+
+
+def _note_twins(order: Order, twin: Order, *, now: datetime) -> None:
+    """On both, so that whoever looks at either knows that it is no mistake."""
+    notes = [(order, f"Ordered beside {twin.number}"), (twin, f"Ordered again as {order.number}")]
+    OrderEvent.objects.bulk_create(
+        OrderEvent(
+            order=noted,
+            kind=OrderEvent.Kind.TWIN_ORDERED,
+            reason=f"{reason} on purpose: its customer was asked",
+            created_at=now,
+        )
+        for noted, reason in notes
+    )
 
 
 def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> None:

@@ -74,6 +74,6 @@ def _show_order(
 
 def _what_is_going_on(request: HttpRequest, order: Order) -> dict[str, object]:
     words = status_words(order)
-    if not is_own(request.session, order):
+    if not is_own(request, order):
         words = replace(words, can_pay=False)  # staff look on
     return {"order": order, "words": words, "steps": timeline(order)}

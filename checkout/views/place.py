@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_POST
 from moneyed import Money
 
-from checkout.access import give_access
+from checkout.access import OrderHidden, give_access, is_own
 from checkout.cart import (
     CartBasket,
     CartChanged,
@@ -31,18 +32,27 @@ from checkout.errors import error_page
 from checkout.forms import CheckoutForm
 from checkout.models import CartLine, lines_total
 from checkout.orders.faultpoints import fault_points
+from checkout.orders.mail_queue import queue_link
 from checkout.orders.models import Order
 from checkout.orders.placing import (
     Customer,
     PlaceOrder,
     PlacingUnavailable,
     absorb_resubmission,
+    basket_digest,
     digest,
     find_order,
     place_order,
 )
 from checkout.responses import HttpResponseSeeOther
 from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
+from checkout.twins import (
+    find_twin,
+    is_answered,
+    note_twin_was_looked_at,
+    question_about,
+    twin_asked_about,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -53,6 +63,14 @@ class Notice:
 
     headline: str
     sentence: str
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether another order like this one is wanted."""
+
+    twin: Order
+    answer: str  # what the form sends back if it is
 
 
 @never_cache
@@ -69,7 +87,19 @@ def checkout(request: HttpRequest) -> HttpResponse:
         return _lead_to(request, order)  # bought already: never offered a second time
     if not cart_lines(cart):
         return redirect("cart")
-    return _show_form(request, CheckoutForm(), now=timezone.now())
+    return _show_form(request, CheckoutForm(initial=_known(request)), now=timezone.now())
+
+
+def _known(request: HttpRequest) -> dict[str, str]:
+    """What somebody who is signed in need not type again: as in their last order."""
+    if not isinstance(request.user, User):
+        return {}
+    last = Order.objects.filter(customer=request.user).order_by("-id").first()
+    if last is None:
+        return {"email": request.user.email}
+    return {
+        name: getattr(last, name) for name in CheckoutForm.base_fields if name != "payment_method"
+    }
 
 
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
@@ -125,7 +155,16 @@ def _submit(request: HttpRequest, *, now: datetime) -> HttpResponse:
         return _expired(request, form, now=now)
     if not form.is_valid():
         return _show_form(request, form, now=now, status=422)
-    return _place(request, form, token, content_digest, now=now)
+    twin = find_twin(
+        request.session,
+        basket_digest=token.basket_digest,
+        email=form.cleaned_data["email"],
+        customer_id=request.user.pk,
+        now=now,
+    )
+    if twin and not is_answered(request.POST.get("again", ""), twin, token.checkout_id):
+        return _ask_about(request, form, twin, token, now=now)
+    return _place(request, form, token, content_digest, twin, now=now)
 
 
 def _place(
@@ -133,6 +172,7 @@ def _place(
     form: CheckoutForm,
     token: CheckoutToken,
     content_digest: str,
+    twin: Order | None,
     *,
     now: datetime,
 ) -> HttpResponse:
@@ -144,6 +184,8 @@ def _place(
         payment_method=payment_method,
         currency=token.currency,
         content_digest=content_digest,
+        customer_id=request.user.pk,
+        again_of=twin,
     )
     try:
         order = place_order(wanted, CartBasket(token, now), now=now)
@@ -173,6 +215,7 @@ def _show_form(
     notice: Notice | None = None,
     status: int = 200,
     token: str | None = None,
+    question: Question | None = None,
 ) -> HttpResponse:
     """The form for the session's cart as it is now, with a fresh token unless one is kept."""
     cart = session_cart(request.session)
@@ -186,9 +229,10 @@ def _show_form(
             cart_version=cart.version,
             total_minor=total.get_amount_in_sub_unit(),
             currency=settings.SHOP_CURRENCY,
+            basket_digest=basket_digest((line.product_id, line.quantity) for line in lines),
             now=now,
         )
-    return _render_form(request, form, lines, total, notice, status, token or "")
+    return _render_form(request, form, lines, total, notice, status, token or "", question)
 
 
 def _render_form(
@@ -199,6 +243,7 @@ def _render_form(
     notice: Notice | None,
     status: int,
     token: str,
+    question: Question | None = None,
 ) -> HttpResponse:
     context = {
         "form": form,
@@ -206,10 +251,39 @@ def _render_form(
         "lines": lines,
         "total": total,
         "notice": notice,
+        "question": question,
         "can_place": bool(lines) and all(line.is_available for line in lines),
         "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
     }
     return render(request, "checkout/checkout.html", context, status=status)
+
+
+def _ask_about(
+    request: HttpRequest, form: CheckoutForm, twin: Order, token: CheckoutToken, *, now: datetime
+) -> HttpResponse:
+    return _show_form(
+        request,
+        form,
+        now=now,
+        status=409,
+        token=request.POST.get("token", ""),
+        question=Question(twin, question_about(twin, token.checkout_id)),
+    )
+
+
+@require_POST
+def see_twin(request: HttpRequest) -> HttpResponse:
+    """The other answer: to the order that is there already, or to its link in the mail where this
+    browser has not shown that it is the same customer's."""
+    twin = twin_asked_about(request.POST.get("answer", ""))
+    if twin is None:
+        raise OrderHidden
+    now = timezone.now()
+    note_twin_was_looked_at(twin, now=now)
+    if is_own(request, twin):
+        return HttpResponseSeeOther(reverse("order", args=[twin.reference]))
+    queue_link(twin.number, twin.email, now=now)
+    return HttpResponseSeeOther(reverse("order_find_sent"))
 
 
 def _refused(request: HttpRequest, form: CheckoutForm, *, now: datetime) -> HttpResponse:

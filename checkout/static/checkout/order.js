@@ -79,7 +79,7 @@
     heard.textContent = headline.textContent;
     if (hadFocus) headline.focus();
     if (!isFinal()) say("This page updates by itself.");
-    tellTimes();
+    window.tellTimes();
   }
 
   function lookSoon() {
@@ -88,28 +88,7 @@
     lookLater();
   }
 
-  // The server writes times in its own zone; without Intl they stay so.
-  function tellTimes() {
-    if (!window.Intl) return;
-    var times = document.querySelectorAll("time[data-time]");
-    for (var i = 0; i < times.length; i += 1) {
-      times[i].textContent = new Date(times[i].getAttribute("datetime")).toLocaleString(
-        document.documentElement.lang,
-        {
-          day: "numeric",
-          month: "long",
-          year: "numeric",
-          hour: "2-digit",
-          minute: "2-digit",
-          timeZoneName: "short"
-        }
-      );
-    }
-  }
-
-  if (!order()) return;
-  tellTimes();
-  if (isFinal()) return;
+  if (!order() || isFinal()) return;
   say("This page updates by itself.");
   lookLater();
   document.addEventListener("visibilitychange", function () {
