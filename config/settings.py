@@ -231,7 +231,6 @@ USE_TZ = True
 
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "account"
-LOGOUT_REDIRECT_URL = "product_list"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in [

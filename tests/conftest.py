@@ -13,7 +13,7 @@ from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
 from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses
-from tests.shopper import InProcess, Shopper
+from tests.shopper import InProcess, Shopper, somebody_else
 from tests.till import Till
 
 
@@ -77,7 +77,7 @@ def shopper(shelf: list[Product]) -> Shopper:
 
 @pytest.fixture
 def another_shopper(shelf: list[Product]) -> Shopper:
-    return Shopper(InProcess())
+    return Shopper(InProcess(), somebody_else())
 
 
 @pytest.fixture

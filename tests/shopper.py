@@ -1,6 +1,7 @@
 """A shopper who uses the pages as a browser does: reads forms, sends fields, keeps cookies."""
 
 import re
+import secrets
 from dataclasses import dataclass, field
 from html import unescape
 from html.parser import HTMLParser
@@ -23,6 +24,11 @@ TYPED = {
     "country": "IE",
     "payment_method": "pm_card_visa",
 }
+
+
+def somebody_else() -> dict[str, str]:
+    """Another customer: the same one would be asked whether this is the same purchase."""
+    return TYPED | {"email": f"{secrets.token_hex(6)}@example.com"}
 
 
 @dataclass(frozen=True)

@@ -33,6 +33,7 @@ class SignIn(views.LoginView):
 
 
 class SignOut(views.LogoutView):
+    next_page = reverse_lazy("product_list")
     http_method_names = ["post", "options"]
 
 

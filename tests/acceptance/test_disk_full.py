@@ -21,7 +21,7 @@ from payments.sandbox.server import SandboxServer
 from tests.faults.queue.server import QueueServer
 from tests.faults.small_disk import NoSmallDisk, SmallDisk, small_disk
 from tests.processes import ShopProcesses, WebProcess, eventually
-from tests.shopper import Answer, OverHttp, Shopper, read_form
+from tests.shopper import Answer, OverHttp, Shopper, read_form, somebody_else
 from tests.till import Charge, charges_at
 
 # A new database takes 40 MB, its second log file 16 more.
@@ -144,7 +144,7 @@ class Crowd:
         browser = OverHttp(self.url)
         # Forms lie open for longer than the server keeps an idle connection.
         browser.session.headers["Connection"] = "close"
-        shopper = Shopper(browser)
+        shopper = Shopper(browser, somebody_else())
         shelf = self.note("shelf", shopper.web.get("/"))
         if shelf.status != 200:
             return None

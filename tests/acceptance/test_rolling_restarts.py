@@ -23,7 +23,7 @@ from payments.audit import audit_database
 from payments.outside_audit import audit_gateway
 from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses, eventually
-from tests.shopper import Answer, OverHttp, Shopper
+from tests.shopper import Answer, OverHttp, Shopper, somebody_else
 from tests.till import Till, assert_each_paid_once
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")
@@ -118,7 +118,7 @@ class Crowd:
         for _ in range(PURCHASES_AT_MOST):
             if self.closing.wait(PAUSE_SECONDS):
                 break
-            shopper = Shopper(Balanced(self.balancer))
+            shopper = Shopper(Balanced(self.balancer), somebody_else())
             answer = shopper.buy("SKU-01")
             assert shopper.look(answer).status == 200
             acknowledged.append(answer.location)
