@@ -40,7 +40,7 @@ def record_success(
         put_before_a_person(payment.order_id, WRONG_AMOUNT, now=now)
         return False
     with transaction.atomic():
-        order = Order.objects.select_for_update().get(pk=payment.order_id)
+        order = lock_order(payment)
         if not move_payment(payment, PaymentStatus.PAID, now, charged_minor=answer.amount_minor):
             return False  # recorded before, by another worker or a webhook
         resolved(order.pk, UNKNOWN_TOO_LONG)
@@ -69,6 +69,7 @@ def record_decline(
     status: PaymentStatus = PaymentStatus.DECLINED,
 ) -> None:
     with transaction.atomic():
+        lock_order(payment)
         if move_payment(payment, status, now, decline_code=code[:60]):
             resolved(payment.order_id, UNKNOWN_TOO_LONG)
             reason = f"Payment not made ({code}); nothing was charged"
@@ -77,6 +78,7 @@ def record_decline(
 
 def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> None:
     with transaction.atomic():
+        lock_order(payment)
         if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
             resolved(payment.order_id, UNKNOWN_TOO_LONG)
             transition(
@@ -92,6 +94,11 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
     """The gateway will never charge it any more."""
     move_payment(payment, PaymentStatus.CANCELLED, now)
     Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
+
+
+def lock_order(payment: Payment) -> Order:
+    """Before its payments, always: two workers with one order wait for each other in turn."""
+    return Order.objects.select_for_update().get(pk=payment.order_id)
 
 
 def move_payment(

@@ -43,6 +43,7 @@ from payments.later import ask_later, pause_after
 from payments.models import Payment
 from payments.outcomes import (
     UNKNOWN_TOO_LONG,
+    lock_order,
     record_closed,
     record_decline,
     record_needs_action,
@@ -244,8 +245,6 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Se
             "pause_seconds": round(pause.total_seconds(), 1),
         },
     )
-    if status is PaymentStatus.UNKNOWN and round_.now - payment.created_at >= UNKNOWN_AT_MOST:
-        put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
     return _ask_again(round_, status, pause=pause, tries=payment.tries + 1)
 
 
@@ -267,10 +266,14 @@ def _put_off(round_: _Round, error: GatewayMisconfigured) -> Settled:
 def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries: int) -> Settled:
     payment = round_.payment
     with transaction.atomic():
+        lock_order(payment)
         still_ours = Payment.objects.filter(
             pk=payment.pk, lease_token=round_.lease_token, status__in=LIVE
         ).update(status=status, tries=tries, lease_token=None, lease_until=None)
         if still_ours:  # otherwise whoever took over also cares for what comes next
             kind = OutboxMessage.Kind.SETTLE_PAYMENT
             ask_later(payment.order_id, kind, pause=pause, now=round_.now)
+            is_too_long = round_.now - payment.created_at >= UNKNOWN_AT_MOST
+            if status is PaymentStatus.UNKNOWN and is_too_long:
+                put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
     return Settled.LATER

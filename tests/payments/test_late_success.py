@@ -211,3 +211,24 @@ def test_outcome_unknown_for_20_hours_is_put_before_a_person_until_it_is_known(
     assert (order.status, order.needs_person) == (OrderStatus.PAID, "")
     assert len(till.charges()) == 1
     audit()
+
+
+def test_overtaken_worker_does_not_put_a_settled_order_before_a_person(
+    shelf: list[Product], gateway: StripeGateway, till: Till
+) -> None:
+    order = placed_order(shelf[0])
+    a_day_ago = timezone.now() - timedelta(hours=24)
+    begun = FaultyGateway(gateway, before={"open": raising(OutcomeUnknown("timeout"))})
+    settle_order(order.number, begun, clock=lambda: a_day_ago)
+
+    def overtaken() -> None:
+        Payment.objects.update(lease_until=a_day_ago)
+        till.settle(order)
+        raise OutcomeUnknown("timeout")
+
+    slow = FaultyGateway(gateway, after={"confirm": overtaken})
+    settle_order(order.number, slow, clock=timezone.now)
+
+    order.refresh_from_db()
+    assert (order.status, order.needs_person) == (OrderStatus.PAID, "")
+    audit()
