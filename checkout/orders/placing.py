@@ -85,6 +85,9 @@ class PlaceOrder:
     payment_method: str
     currency: str
     content_digest: str  # see `digest`
+    # See `Visitor` in limits: declined payments are counted by them.
+    from_session: str = ""
+    from_address: str = ""
 
 
 def digest(content: Mapping[str, object]) -> str:
@@ -145,6 +148,8 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
             total_minor=sum(line.quantity * line.unit_price_minor for line in lines),
             currency=request.currency,
             payment_method=request.payment_method,
+            from_session=request.from_session,
+            from_address=request.from_address,
             placed_at=now,
             sweep_at=next_sweep(now),
             **asdict(request.customer),

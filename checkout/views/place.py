@@ -1,8 +1,9 @@
 """The checkout page: show the form, and turn one press or twenty into one order."""
 
 import logging
+import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import InterfaceError, OperationalError
@@ -27,10 +28,11 @@ from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
 from checkout.catalogue.stock import OutOfStock
 from checkout.catalogue.templatetags.money import show_money
-from checkout.errors import error_page
+from checkout.errors import error_page, wait_in_words
 from checkout.forms import CheckoutForm
 from checkout.models import CartLine, lines_total
 from checkout.orders.faultpoints import fault_points
+from checkout.orders.limits import wait_before_placing
 from checkout.orders.models import Order
 from checkout.orders.placing import (
     Customer,
@@ -43,6 +45,7 @@ from checkout.orders.placing import (
 )
 from checkout.responses import HttpResponseSeeOther
 from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
+from checkout.visitor import visitor_of
 
 logger = logging.getLogger(__name__)
 
@@ -136,6 +139,9 @@ def _place(
     *,
     now: datetime,
 ) -> HttpResponse:
+    visitor = visitor_of(request)
+    if wait := wait_before_placing(visitor, now=now):
+        return _put_off(request, form, wait, now=now)
     typed = dict(form.cleaned_data)
     payment_method = typed.pop("payment_method")
     wanted = PlaceOrder(
@@ -144,6 +150,8 @@ def _place(
         payment_method=payment_method,
         currency=token.currency,
         content_digest=content_digest,
+        from_session=visitor.session,
+        from_address=visitor.address,
     )
     try:
         order = place_order(wanted, CartBasket(token, now), now=now)
@@ -259,6 +267,24 @@ def _out_of_stock(
         "Change your cart; what you typed here is kept until you leave this page.",
     )
     return _show_form(request, form, now=now, notice=notice, status=409)
+
+
+def _put_off(
+    request: HttpRequest, form: CheckoutForm, wait: timedelta, *, now: datetime
+) -> HttpResponse:
+    """The token is kept: were its order placed by another press meanwhile, this leads to it."""
+    seconds = math.ceil(wait.total_seconds())
+    notice = Notice(
+        "Please wait before you order",
+        "We take only so many orders, and only so many declined payments, in a given time, and "
+        "that number was reached. Nothing was ordered or charged by this press, and everything "
+        f"you typed is still here. You can press the button again {wait_in_words(seconds)}: it is "
+        "the same purchase, placed once and charged once.",
+    )
+    token = request.POST.get("token", "")
+    response = _show_form(request, form, now=now, notice=notice, status=429, token=token)
+    response.headers["Retry-After"] = str(seconds)
+    return response
 
 
 def _unavailable(request: HttpRequest, form: CheckoutForm) -> HttpResponse:
