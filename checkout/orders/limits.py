@@ -119,9 +119,7 @@ def wait_before_placing(visitor: Visitor, *, now: datetime) -> timedelta | None:
 
 
 @_lets_pass_on_error
-def wait_before_paying_again(
-    visitor: Visitor, order: Order, *, now: datetime
-) -> timedelta | None:
+def wait_before_paying_again(visitor: Visitor, order: Order, *, now: datetime) -> timedelta | None:
     """As before placing. Declines count where the order was placed, whoever has its link now."""
     origin = Visitor(session=order.from_session, address=order.from_address)
     full = _too_many_declines([visitor, origin], now=now) or _count_placing(visitor, now=now)

@@ -157,7 +157,9 @@ def test_connection_that_is_lost_by_counting_is_opened_again(
     shopper: Shopper, settings: Settings, monkeypatch: pytest.MonkeyPatch, till: Till
 ) -> None:
     settings.LIMIT_PLACING = read_rates("session 9/10m")
-    dying = "SELECT pg_terminate_backend(pg_backend_pid()), %s::text[], %s::timestamptz[], %s::int[]"
+    dying = (
+        "SELECT pg_terminate_backend(pg_backend_pid()), %s::text[], %s::timestamptz[], %s::int[]"
+    )
     monkeypatch.setattr("checkout.orders.limits.COUNT", dying)
 
     assert shopper.buy("SKU-01").status == 303
