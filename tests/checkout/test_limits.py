@@ -11,6 +11,8 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.models import LimitCount, Mail, Order
 from checkout.orders.rates import read_rates
+from payments.models import Payment
+from payments.outcomes import record_decline
 from tests.orders.factories import placed_order
 from tests.shopper import TYPED, InProcess, Shopper, read_form
 from tests.till import Till, assert_one_order_one_charge
@@ -156,14 +158,18 @@ def test_shop_goes_on_selling_when_it_cannot_count(
 def test_connection_that_is_lost_by_counting_is_opened_again(
     shopper: Shopper, settings: Settings, monkeypatch: pytest.MonkeyPatch, till: Till
 ) -> None:
-    settings.LIMIT_PLACING = read_rates("session 9/10m")
+    settings.LIMIT_PLACING = settings.LIMIT_LOOKUP = read_rates("session 9/10m")
     dying = (
         "SELECT pg_terminate_backend(pg_backend_pid()), %s::text[], %s::timestamptz[], %s::int[]"
     )
     monkeypatch.setattr("checkout.orders.limits.COUNT", dying)
 
     assert shopper.buy("SKU-01").status == 303
-    assert_one_order_one_charge(till)
+    order = assert_one_order_one_charge(till)
+    form = read_form(shopper.web.get("/orders/find/").text, "/orders/find/")
+    form |= {"number": order.number, "email": order.email}
+    assert shopper.web.post("/orders/find/", form).status == 303
+    assert order.mails.filter(kind=Mail.Kind.LINK).count() == 1
 
 
 def test_database_that_takes_no_order_says_so_with_limits_as_without(
@@ -262,6 +268,7 @@ def test_decline_that_is_settled_again_counts_once(
 
     till.settle_everything_twice()
     till.check(Order.objects.get())
+    record_decline(Payment.objects.get(), "card_declined", now=NOON)  # a worker that was overtaken
 
     assert list(LimitCount.objects.values_list("count", flat=True)) == [1, 1, 1]
 
