@@ -62,14 +62,14 @@ def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpR
         status=429,
         headline="Please wait a moment",
         sentence="That was more than we take from one place at a time. Nothing was ordered and "
-        f"nothing was charged by it. You can try again {_wait_in_words(seconds)}. {again}",
+        f"nothing was charged by it. You can try again {wait_in_words(seconds)}. {again}",
     )
     response.headers["Retry-After"] = str(seconds)
     patch_cache_control(response, no_store=True)
     return response
 
 
-def _wait_in_words(seconds: int) -> str:
+def wait_in_words(seconds: int) -> str:
     """Rounded up, so that whoever waits as long as they are told is let in."""
     if seconds == 1:
         return "in 1 second"

@@ -10,6 +10,7 @@ import django_stubs_ext
 import environ
 from django.core.exceptions import ImproperlyConfigured
 
+from checkout.orders.rates import Rates, read_rates
 from config.local.presence import demo_environment
 
 # Lets annotations such as ModelAdmin[Product] exist at run time.
@@ -43,6 +44,16 @@ def required(name: str, hint: str) -> str:
     except ImproperlyConfigured:
         raise ImproperlyConfigured(f"{name} is not set. {hint} Or start `make demo`.") from None
     return value
+
+
+def rates(name: str, text: str) -> Rates:
+    try:
+        return read_rates(text)
+    except ValueError:
+        raise ImproperlyConfigured(
+            f"{name} cannot be read. It looks like session 20/10m, address 120/10m, shop 5000/1h; "
+            "leave out what is not to be limited."
+        ) from None
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -152,6 +163,29 @@ CHECKOUT_TOKEN_MAX_AGE_SECONDS = env.int("CHECKOUT_TOKEN_MAX_AGE_SECONDS", defau
 # An order whose payment waits for the customer that long is cancelled.
 UNPAID_ORDER_EXPIRES_SECONDS = env.int("UNPAID_ORDER_EXPIRES_SECONDS", default=24 * 60 * 60)
 
+# --- Limits -------------------------------------------------------------------------------------
+
+# Per session, per network address, in the whole shop; how they are counted is in orders/limits.
+# Many customers of one office or mobile network share an address. Nobody presses twenty times.
+LIMIT_PLACING = rates(
+    "LIMIT_PLACING",
+    env.str("LIMIT_PLACING", default="session 20/10m, address 120/10m, shop 60000/10m"),
+)
+# Each decline costs the gateway's good will, and stolen cards are tried out by the hundred.
+LIMIT_DECLINES = rates(
+    "LIMIT_DECLINES",
+    env.str("LIMIT_DECLINES", default="session 5/1h, address 20/1h, shop 500/1h"),
+)
+if "shop" in LIMIT_DECLINES and len(LIMIT_DECLINES) == 1:
+    raise ImproperlyConfigured(
+        "LIMIT_DECLINES limits the shop alone. Add session or address, such as session 5/1h: too "
+        "many declines in the shop hold back those who have had one of their own."
+    )
+LIMIT_LOOKUP = rates(
+    "LIMIT_LOOKUP",
+    env.str("LIMIT_LOOKUP", default="session 5/10m, address 20/10m, shop 600/10m"),
+)
+
 # --- Queue --------------------------------------------------------------------------------------
 
 AWS_REGION = env.str("AWS_REGION", default="us-east-1")
@@ -250,6 +284,11 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if HTTPS_ONLY else 0
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+# How many proxies of ours a request comes through, each of which adds to X-Forwarded-For.
+TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
+if TRUSTED_PROXY_COUNT < 0:
+    raise ImproperlyConfigured("TRUSTED_PROXY_COUNT must be 0 (no proxy) or more.")
 
 LOGGING = {
     "version": 1,

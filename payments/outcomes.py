@@ -5,10 +5,12 @@ The worker's own calls, a webhook's hint, a customer's return and reconciliation
 
 import logging
 from datetime import datetime
+from functools import partial
 
 from django.db import transaction
 
 from checkout.orders.cancelling import revive
+from checkout.orders.limits import count_decline
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import put_before_a_person, resolved, transition
@@ -74,6 +76,8 @@ def record_decline(
             resolved(payment.order_id, UNKNOWN_TOO_LONG)
             reason = f"Payment not made ({code}); nothing was charged"
             move_order(payment, OrderStatus.PAYMENT_FAILED, reason, now=now)
+            if status is PaymentStatus.DECLINED:  # by the bank, and not closed by us
+                transaction.on_commit(partial(count_decline, payment.order_id, now=now))
 
 
 def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> None:

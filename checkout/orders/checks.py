@@ -22,6 +22,23 @@ def check_currency(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 
 @register(Tags.security, deploy=True)
+def check_proxies(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    limits = [settings.LIMIT_PLACING, settings.LIMIT_DECLINES, settings.LIMIT_LOOKUP]
+    counts_addresses = any("address" in rates for rates in limits)
+    behind_a_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
+    if not (counts_addresses and behind_a_proxy) or settings.TRUSTED_PROXY_COUNT:
+        return []
+    return [
+        WarningMessage(
+            "TRUST_X_FORWARDED_PROTO says that there is a proxy, and TRUSTED_PROXY_COUNT that "
+            "there is none: all customers share the limits of the proxy's address.",
+            hint="Set TRUSTED_PROXY_COUNT to how many proxies add to X-Forwarded-For.",
+            id="orders.W004",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
 def check_mail(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     problems: list[CheckMessage] = []
     if settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":

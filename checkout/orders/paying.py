@@ -43,6 +43,11 @@ def pay_again(
     return True
 
 
+def can_pay_again(order: Order, *, failed_round: int | None) -> bool:
+    """Whether such a press would open a new round, as far as can be told without a lock."""
+    return order.status in EXPIRING and failed_round in (None, order.payment_round)
+
+
 def customer_returned(order: Order, *, now: datetime) -> bool:
     """Back from their bank: have the gateway asked at once. The address they came by is a hint."""
     if order.status != OrderStatus.ACTION_REQUIRED:

@@ -87,6 +87,9 @@ class PlaceOrder:
     content_digest: str  # see `digest`
     customer_id: int | None = None  # whoever is signed in
     again_of: Order | None = None  # like this order, and wanted all the same
+    # See `Visitor` in limits: declined payments are counted by them.
+    from_session: str = ""
+    from_address: str = ""
 
 
 def basket_digest(quantities: Iterable[tuple[int, int]]) -> str:
@@ -155,6 +158,8 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
             total_minor=sum(line.quantity * line.unit_price_minor for line in lines),
             currency=request.currency,
             payment_method=request.payment_method,
+            from_session=request.from_session,
+            from_address=request.from_address,
             placed_at=now,
             sweep_at=next_sweep(now),
             **asdict(request.customer),

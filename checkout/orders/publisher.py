@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
+from checkout.orders.limits import prune_limits
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue
 from checkout.orders.sweeping import expire_unpaid, sweep
@@ -33,6 +34,7 @@ def run(queue: PaymentsQueue, stopping: threading.Event) -> None:
                     logger.warning("Orders were published again", extra={"count": swept})
                 if expired := expire_unpaid(now=timezone.now()):
                     logger.info("Unpaid orders have expired", extra={"count": expired})
+                prune_limits(now=timezone.now())
             published = publish_outbox(queue, now=timezone.now())
             if not healthy:
                 logger.info("Publishing works again")

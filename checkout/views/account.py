@@ -3,14 +3,18 @@
 Signing in keeps the cart and the purchase's token: both are in the session, which goes on.
 """
 
+from collections.abc import Callable
+from functools import wraps
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import login, views
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
+from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -18,14 +22,34 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from checkout.access import OrderHidden
+from checkout.errors import too_many_requests
 from checkout.forms import NewPasswordForm, ResetForm, SignInForm, SignUpForm
 from checkout.order_status import status_words
+from checkout.orders.limits import wait_before_looking_up
 from checkout.orders.models import Order
 from checkout.responses import HttpResponseSeeOther
+from checkout.visitor import visitor_of
 
 ORDERS_ON_A_PAGE = 20
 
+View = Callable[..., HttpResponseBase]
 
+
+def slowed_down(view: View) -> View:
+    """Each press may tell whether there is such an account or password."""
+
+    @wraps(view)
+    def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.method == "POST":
+            wait = wait_before_looking_up(visitor_of(request), now=timezone.now())
+            if wait:
+                return too_many_requests(request, wait.total_seconds())
+        return view(request, *args, **kwargs)
+
+    return limited
+
+
+@method_decorator(slowed_down, name="dispatch")
 class SignIn(views.LoginView):
     authentication_form = SignInForm
     template_name = "account/sign_in.html"
@@ -33,10 +57,13 @@ class SignIn(views.LoginView):
 
 
 class SignOut(views.LogoutView):
-    next_page = reverse_lazy("product_list")
     http_method_names = ["post", "options"]
 
+    def get_success_url(self) -> str:
+        return reverse("product_list")
 
+
+@slowed_down
 @sensitive_post_parameters("password")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -71,7 +98,7 @@ def account(request: HttpRequest) -> HttpResponse:
     return render(request, "account/account.html", context)
 
 
-@method_decorator(never_cache, name="dispatch")
+@method_decorator([never_cache, slowed_down], name="dispatch")
 class AskForPassword(views.PasswordResetView):
     """Says the same whether there is such an account or not."""
 

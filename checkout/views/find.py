@@ -8,11 +8,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from checkout.access import OrderHidden, give_access
+from checkout.errors import too_many_requests
 from checkout.forms import FindOrderForm
+from checkout.orders.limits import wait_before_looking_up
 from checkout.orders.links import read_link
 from checkout.orders.mail_queue import queue_link
 from checkout.orders.models import Order
 from checkout.responses import HttpResponseSeeOther
+from checkout.visitor import visitor_of
 
 
 @never_cache
@@ -34,10 +37,14 @@ def find_order(request: HttpRequest) -> HttpResponse:
     """Answers the same whether there is such an order or not: its customer reads it in the mail."""
     if request.method != "POST":
         return render(request, "orders/find.html", {"form": FindOrderForm()})
+    now = timezone.now()
+    # Before anything is looked at, so that being put off says nothing either.
+    if wait := wait_before_looking_up(visitor_of(request), now=now):
+        return too_many_requests(request, wait.total_seconds())
     form = FindOrderForm(request.POST)
     if not form.is_valid():
         return render(request, "orders/find.html", {"form": form}, status=422)
-    queue_link(form.cleaned_data["number"], form.cleaned_data["email"], now=timezone.now())
+    queue_link(form.cleaned_data["number"], form.cleaned_data["email"], now=now)
     return HttpResponseSeeOther(reverse("order_find_sent"))
 
 

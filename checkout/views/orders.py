@@ -1,6 +1,8 @@
 """The page of one order: what is going on, were you charged, what to do next."""
 
+import math
 from dataclasses import replace
+from datetime import timedelta
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -11,12 +13,15 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from checkout.access import is_own, own_order, visible_order
+from checkout.errors import wait_in_words
 from checkout.forms import PayAgainForm
 from checkout.order_status import status_words
+from checkout.orders.limits import wait_before_paying_again
 from checkout.orders.models import Order, OrderEvent
-from checkout.orders.paying import customer_returned, pay_again
+from checkout.orders.paying import can_pay_again, customer_returned, pay_again
 from checkout.responses import HttpResponseSeeOther
 from checkout.timeline import timeline
+from checkout.visitor import visitor_of
 
 
 @never_cache
@@ -48,22 +53,38 @@ def pay(request: HttpRequest, reference: str) -> HttpResponse:
     form = PayAgainForm(request.POST)
     if not form.is_valid():
         return _show_order(request, order, form, status=422)
+    now, failed_round = timezone.now(), form.cleaned_data["failed_round"]
+    # A press that only repeats another changes nothing, and is led to the order as ever.
+    if can_pay_again(order, failed_round=failed_round) and (
+        wait := wait_before_paying_again(visitor_of(request), order, now=now)
+    ):
+        return _put_off(request, order, form, wait)
     pay_again(
         order,
         payment_method=form.cleaned_data["payment_method"],
-        failed_round=form.cleaned_data["failed_round"],
-        now=timezone.now(),
+        failed_round=failed_round,
+        now=now,
     )
     return HttpResponseSeeOther(reverse("order", args=[reference]))
 
 
+def _put_off(
+    request: HttpRequest, order: Order, form: PayAgainForm, wait: timedelta
+) -> HttpResponse:
+    seconds = math.ceil(wait.total_seconds())
+    response = _show_order(request, order, form, status=429, wait=wait_in_words(seconds))
+    response.headers["Retry-After"] = str(seconds)
+    return response
+
+
 def _show_order(
-    request: HttpRequest, order: Order, form: PayAgainForm, *, status: int = 200
+    request: HttpRequest, order: Order, form: PayAgainForm, *, status: int = 200, wait: str = ""
 ) -> HttpResponse:
     changed_repeat = order.events.filter(kind=OrderEvent.Kind.RESUBMITTED_CHANGED)
     context = _what_is_going_on(request, order) | {
         "lines": order.lines.select_related("order"),
         "form": form,
+        "wait": wait,
         "changed_repeat": changed_repeat.order_by("id").first(),
         "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
     }

@@ -1,8 +1,9 @@
 """The checkout page: show the form, and turn one press or twenty into one order."""
 
 import logging
+import math
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -28,10 +29,11 @@ from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
 from checkout.catalogue.stock import OutOfStock
 from checkout.catalogue.templatetags.money import show_money
-from checkout.errors import error_page
+from checkout.errors import error_page, wait_in_words
 from checkout.forms import CheckoutForm
 from checkout.models import CartLine, lines_total
 from checkout.orders.faultpoints import fault_points
+from checkout.orders.limits import Visitor, wait_before_placing
 from checkout.orders.mail_queue import queue_link
 from checkout.orders.models import Order
 from checkout.orders.placing import (
@@ -53,6 +55,7 @@ from checkout.twins import (
     question_about,
     twin_asked_about,
 )
+from checkout.visitor import visitor_of
 
 logger = logging.getLogger(__name__)
 
@@ -155,6 +158,9 @@ def _submit(request: HttpRequest, *, now: datetime) -> HttpResponse:
         return _expired(request, form, now=now)
     if not form.is_valid():
         return _show_form(request, form, now=now, status=422)
+    visitor = visitor_of(request)
+    if wait := wait_before_placing(visitor, now=now):
+        return _put_off(request, form, wait, now=now)
     twin = find_twin(
         request.session,
         basket_digest=token.basket_digest,
@@ -164,7 +170,7 @@ def _submit(request: HttpRequest, *, now: datetime) -> HttpResponse:
     )
     if twin and not is_answered(request.POST.get("again", ""), twin, token.checkout_id):
         return _ask_about(request, form, twin, token, now=now)
-    return _place(request, form, token, content_digest, twin, now=now)
+    return _place(request, form, token, content_digest, visitor, twin, now=now)
 
 
 def _place(
@@ -172,6 +178,7 @@ def _place(
     form: CheckoutForm,
     token: CheckoutToken,
     content_digest: str,
+    visitor: Visitor,
     twin: Order | None,
     *,
     now: datetime,
@@ -186,6 +193,8 @@ def _place(
         content_digest=content_digest,
         customer_id=request.user.pk,
         again_of=twin,
+        from_session=visitor.session,
+        from_address=visitor.address,
     )
     try:
         order = place_order(wanted, CartBasket(token, now), now=now)
@@ -333,6 +342,24 @@ def _out_of_stock(
         "Change your cart; what you typed here is kept until you leave this page.",
     )
     return _show_form(request, form, now=now, notice=notice, status=409)
+
+
+def _put_off(
+    request: HttpRequest, form: CheckoutForm, wait: timedelta, *, now: datetime
+) -> HttpResponse:
+    """The token is kept: were its order placed by another press meanwhile, this leads to it."""
+    seconds = math.ceil(wait.total_seconds())
+    notice = Notice(
+        "Please wait before you order",
+        "We take only so many orders, and only so many declined payments, in a given time, and "
+        "that number was reached. Nothing was ordered or charged by this press, and everything "
+        f"you typed is still here. You can press the button again {wait_in_words(seconds)}: it is "
+        "the same purchase, placed once and charged once.",
+    )
+    token = request.POST.get("token", "")
+    response = _show_form(request, form, now=now, notice=notice, status=429, token=token)
+    response.headers["Retry-After"] = str(seconds)
+    return response
 
 
 def _unavailable(request: HttpRequest, form: CheckoutForm) -> HttpResponse:

@@ -6,9 +6,11 @@ import pytest
 from django.contrib.auth.models import User
 from django.core import mail
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
+from checkout.orders.rates import read_rates
 from checkout.views.account import ORDERS_ON_A_PAGE
 from tests.orders.factories import placed_order
 from tests.shopper import Answer, InProcess, Shopper, read_form
@@ -89,6 +91,18 @@ def test_signing_in_and_out(shopper: Shopper, ada: User) -> None:
 
     send(shopper, "/account/sign-out/", {}, page="/account/")
     assert shopper.web.get("/account/").status == 302
+
+
+@pytest.mark.parametrize("path", ["/account/sign-in/", "/account/sign-up/", "/account/password/"])
+def test_trying_addresses_and_passwords_is_slowed_down(
+    shopper: Shopper, shelf: list[Product], settings: Settings, path: str
+) -> None:
+    settings.LIMIT_LOOKUP = read_rates("address 3/10m")
+
+    answers = [send(shopper, path, {"email": EMAIL, "username": EMAIL}) for _ in range(5)]
+
+    assert [answer.status == 429 for answer in answers] == [False, False, False, True, True]
+    assert shopper.web.get(path).status == 200
 
 
 @pytest.mark.parametrize("path", ["/account/sign-in/", "/account/sign-up/"])

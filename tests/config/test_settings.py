@@ -30,6 +30,11 @@ def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[s
         ("GATEWAY_TIMEOUT_SECONDS", "soon"),
         ("EMAIL_URL", "carrier-pigeon://loft"),
         ("EMAIL_URL", "smtp://mail.example:port"),
+        ("LIMIT_PLACING", "20 in ten minutes"),
+        ("LIMIT_DECLINES", "session 5/1h, session 6/1h"),
+        ("LIMIT_DECLINES", "shop 500/1h"),
+        ("LIMIT_LOOKUP", "session 5"),
+        ("TRUSTED_PROXY_COUNT", "-1"),
     ],
 )
 def test_malformed_setting_is_named_in_one_line(setting: str, value: str) -> None:
@@ -111,6 +116,27 @@ def test_mail_that_would_reach_nobody_is_warned_of_before_deploying(
 
     assert check_id not in manage("check", "--deploy", **complete).stderr
     assert check_id in manage("check", "--deploy", **complete | environment).stderr
+
+
+def test_limits_are_on_unless_they_are_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    names = ["LIMIT_PLACING", "LIMIT_DECLINES", "LIMIT_LOOKUP"]
+    for name in names:
+        monkeypatch.delenv(name)
+    told = f"from django.conf import settings; print([len(getattr(settings, n)) for n in {names}])"
+
+    limited = manage("shell", "-v0", "-c", told)
+    partly = manage("shell", "-v0", "-c", told, LIMIT_DECLINES="", LIMIT_LOOKUP="session 5/10m")
+
+    assert limited.stdout.strip() == "[3, 3, 3]"
+    assert partly.stdout.strip() == "[3, 0, 1]"
+
+
+def test_proxy_that_is_not_counted_is_warned_of_before_deploying() -> None:
+    behind = {"TRUST_X_FORWARDED_PROTO": "true", "LIMIT_PLACING": "address 120/10m"}
+
+    assert "orders.W004" in manage("check", "--deploy", **behind).stderr
+    for fine in ({"TRUSTED_PROXY_COUNT": "1"}, {"LIMIT_PLACING": "session 20/10m"}):
+        assert "orders.W004" not in manage("check", "--deploy", **behind | fine).stderr
 
 
 def test_mailer_does_not_start_without_an_address_for_its_links() -> None:

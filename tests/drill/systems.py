@@ -31,6 +31,10 @@ SHOP_ENVIRONMENT = {
     "SECRET_KEY": "for-the-drill-only-" * 3,
     "ALLOWED_HOSTS": "127.0.0.1",
     "HTTPS_ONLY": "false",
+    # A thousand shoppers from one address, whose presses must all be heard.
+    "LIMIT_PLACING": "",
+    "LIMIT_DECLINES": "",
+    "LIMIT_LOOKUP": "",
     "SANDBOX_GATEWAY_ALLOWED": "true",
     "STRIPE_SECRET_KEY": "sk_test_drill",
     "STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET,
