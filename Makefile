@@ -3,6 +3,7 @@ PORT ?= 8000
 ARGS ?=
 
 PYTHON := .venv/bin/python
+AXE := tests/browser/axe/node_modules/.installed
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 
@@ -16,7 +17,7 @@ demo: export PORT := $(PORT)
 demo: .venv/.installed ## A running shop on this machine (PORT=8000), until Ctrl-C
 	@$(PYTHON) -m config.local.demo
 
-test: .venv/.installed ## Every test, or some: make test ARGS="tests/orders -x"
+test: .venv/.installed $(AXE) ## Every test, or some: make test ARGS="tests/orders -x"
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 $(ARGS)
 
 drill: .venv/.installed ## Break everything while people buy, then audit: make drill ARGS="--design all"
@@ -45,8 +46,17 @@ lock: .venv/.installed ## Pin the newest dependencies that pyproject.toml allows
 
 clean: ## Remove the environment, the demo's data and every cache
 	rm -rf $$(readlink .local/*.elsewhere .local/*/*.elsewhere)
+	rm -rf tests/browser/axe/node_modules
 	rm -rf .venv .local .mypy_cache .pytest_cache .ruff_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# For one test, which is skipped where there is no npm.
+$(AXE): tests/browser/axe/package-lock.json
+	@if command -v npm >/dev/null; then \
+		npm ci --silent --prefix $(<D) && touch $@; \
+	else \
+		echo "There is no npm here: the pages are not checked for accessibility."; \
+	fi
 
 .venv/.installed: requirements-dev.lock
 	@for name in python3.11 python3 python; do \

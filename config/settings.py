@@ -12,6 +12,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from checkout.orders.rates import Rates, read_rates
 from config.local.presence import demo_environment
+from config.policy import content_security_policy
 
 # Lets annotations such as ModelAdmin[Product] exist at run time.
 django_stubs_ext.monkeypatch()
@@ -69,6 +70,7 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "csp",
     "checkout.catalogue",
     "checkout.orders",
     "checkout",
@@ -77,6 +79,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -262,6 +265,8 @@ CSRF_FAILURE_VIEW = "checkout.views.place.csrf_failure"
 LANGUAGE_CODE = "en"
 TIME_ZONE = "UTC"
 USE_TZ = True
+
+CONTENT_SECURITY_POLICY = content_security_policy(PAYMENT_METHOD_TEMPLATE)
 
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "account"

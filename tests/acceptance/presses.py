@@ -4,7 +4,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from tests.processes import ShopProcesses
-from tests.shopper import Answer, OverHttp, Shopper
+from tests.shopper import Answer, OverHttp, Shopper, somebody_else
 
 AT_ONCE = 16
 
@@ -24,7 +24,7 @@ def press_at_once(processes: ShopProcesses, *, rounds: int) -> None:
     with ThreadPoolExecutor(AT_ONCE) as pool:
         for _ in range(rounds):
             shopper.add_to_cart("SKU-01")
-            form = shopper.open_checkout()
+            form = shopper.open_checkout() | somebody_else()
             presses = [browser.same_browser_at(addresses[n % 2]) for n in range(AT_ONCE)]
             answers = list(pool.map(press, presses, [form] * AT_ONCE))
             assert [answer.status for answer in answers] == [303] * AT_ONCE

@@ -1,9 +1,12 @@
 """`make screenshots`: a picture of every page, desktop and phone, light and dark.
 
+With `--accessibility` each of them is checked by axe-core instead, and what it finds is printed.
+
 Starts a private Postgres and one web process. Nothing is paid: orders are moved by hand, and pages
 for failures are rendered here and shown under the shop's address.
 """
 
+import argparse
 import os
 import shutil
 import signal
@@ -34,6 +37,11 @@ SHOP = ROOT / ".local" / "screenshots-shop"
 # A busy machine takes a minute; whatever hangs is given up after this.
 AT_MOST_SECONDS = 420
 START_SECONDS = 60.0
+
+# `npm ci` in that folder, which `make test` does, brings it.
+AXE = Path(__file__).parent / "axe" / "node_modules" / "axe-core" / "axe.min.js"
+# WCAG 2.2, levels A and AA, as axe-core names them ("API", Axe-core Tags).
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 STEP_MS = 15_000
 
 Scheme = Literal["light", "dark"]
@@ -60,6 +68,7 @@ ADDRESS = {
     "postcode": "T12 ABC1",
     "city": "Cork",
 }
+PASSWORD = "quill and parchment"
 CART = ["fountain-pen-medium-nib", "dotted-notebook-a5"]
 
 
@@ -72,10 +81,17 @@ class Shot:
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m tests.browser.screenshots")
+    parser.add_argument(
+        "--accessibility", action="store_true", help="check each page instead of picturing it"
+    )
+    look = _check if parser.parse_args().accessibility else _picture
     signal.signal(signal.SIGALRM, _give_up)
     signal.alarm(AT_MOST_SECONDS)
-    shutil.rmtree(PICTURES, ignore_errors=True)
-    PICTURES.mkdir(parents=True)
+    if look is _picture:
+        shutil.rmtree(PICTURES, ignore_errors=True)
+        PICTURES.mkdir(parents=True)
+    looked, found = 0, 0
     with _shop() as url, sync_playwright() as playwright:
         from tests.browser.conftest import chromium_path
 
@@ -83,17 +99,24 @@ def main() -> None:
             executable_path=chromium_path(playwright),
             args=["--no-proxy-server", "--disable-dev-shm-usage", "--disable-gpu"],
         )
-        shots = [*_shelves(), *_checkout(), *_orders(browser, url), *_failures()]
+        orders = list(_orders(browser, url))
+        shots = [*_shelves(), *_checkout(), *orders, *_failures(), *_account()]
         for device, width in WIDTHS.items():
             for scheme in SCHEMES:
                 context = _context(browser, url, width, scheme)
                 _fill_cart(context.pages[0])
                 for shot in shots:
-                    _take(context, shot, f"{shot.name}-{device}-{scheme}")
+                    found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
+                    looked += 1
                 context.close()
-        _take(_context(browser, url, WIDTHS["phone"], "light"), Shot("", "/cart/"), "cart-empty")
+        empty = _context(browser, url, WIDTHS["phone"], "light")
+        found += _visit(empty, Shot("", "/cart/"), "cart-empty", look)
         browser.close()
-    print(f"{len(list(PICTURES.glob('*.png')))} pictures in {PICTURES.relative_to(ROOT)}/")
+    if look is _picture:
+        print(f"{looked + 1} pictures in {PICTURES.relative_to(ROOT)}/")
+        return
+    print(f"{looked + 1} pages checked, {found} violations found")
+    sys.exit(1 if found or not looked else 0)
 
 
 @contextmanager
@@ -149,7 +172,7 @@ def _context(browser: Browser, url: str, width: int, scheme: Scheme) -> BrowserC
     return context
 
 
-def _take(context: BrowserContext, shot: Shot, name: str) -> None:
+def _visit(context: BrowserContext, shot: Shot, name: str, look: Callable[[Page, str], int]) -> int:
     page = context.new_page()
     if failure := shot.failure:
         status, body = failure.status_code, failure.content
@@ -163,8 +186,25 @@ def _take(context: BrowserContext, shot: Shot, name: str) -> None:
     page.evaluate("() => document.querySelectorAll('img').forEach(i => { i.loading = 'eager' })")
     page.wait_for_function("() => [...document.images].every(image => image.complete)")
     page.evaluate("() => { document.activeElement.blur(); scrollTo(0, 0) }")
-    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    found = look(page, name)
     page.close()
+    return found
+
+
+def _picture(page: Page, name: str) -> int:
+    page.screenshot(path=PICTURES / f"{name}.png", full_page=True)
+    return 0
+
+
+def _check(page: Page, name: str) -> int:
+    page.evaluate(AXE.read_text())
+    violations = page.evaluate(
+        "tags => axe.run({ runOnly: tags }).then(answer => answer.violations)", TAGS
+    )
+    for violation in violations:
+        places = ", ".join(str(node["target"]) for node in violation["nodes"])
+        print(f"{name}: {violation['id']}: {violation['help']}: {places}")
+    return len(violations)
 
 
 def _fill_cart(page: Page) -> None:
@@ -174,8 +214,8 @@ def _fill_cart(page: Page) -> None:
         page.wait_for_url("**/cart/")
 
 
-def _type(page: Page) -> None:
-    for name, value in ADDRESS.items():
+def _type(page: Page, email: str = ADDRESS["email"]) -> None:
+    for name, value in (ADDRESS | {"email": email}).items():
         page.locator(f"[name={name}]").fill(value)
     page.locator("[name=country]").select_option("IE")
 
@@ -187,6 +227,43 @@ def _press_with_mistakes(page: Page) -> None:
     page.locator("[name=city]").fill(" ")
     page.get_by_role("button", name="Place order").click()
     page.get_by_role("alert").wait_for()
+
+
+def _press_elsewhere(page: Page) -> None:
+    """The same goods as the order that was just placed, by the same customer."""
+    _type(page, "placed@example.com")
+    page.get_by_role("button", name="Place order").click()
+    page.get_by_role("heading", name="You already ordered this").wait_for()
+
+
+def _sign_up_with_mistakes(page: Page) -> None:
+    page.get_by_label("E-mail").fill("ada@example")
+    page.get_by_label("Password").fill("ink")
+    page.get_by_role("button", name="Make the account").click()
+    page.get_by_text("too short").wait_for()
+
+
+def _open_new_password(page: Page) -> None:
+    from django.contrib.auth.models import User
+    from django.contrib.auth.tokens import default_token_generator
+    from django.urls import reverse
+    from django.utils.encoding import force_bytes
+    from django.utils.http import urlsafe_base64_encode
+
+    user, _ = User.objects.get_or_create(username="forgetful@example.com")
+    user.set_password("forgotten")
+    user.save()
+    uid = urlsafe_base64_encode(force_bytes(user.pk))
+    page.goto(reverse("password_new", args=[uid, default_token_generator.make_token(user)]))
+
+
+def _sign_in(page: Page, email: str) -> None:
+    page.context.clear_cookies()
+    page.goto("/account/sign-in/")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("heading", name="Your orders").wait_for()
 
 
 def _shelves() -> list[Shot]:
@@ -203,6 +280,10 @@ def _checkout() -> list[Shot]:
         Shot("cart", "/cart/"),
         Shot("checkout", "/checkout/", _type),
         Shot("checkout-mistakes", "/checkout/", _press_with_mistakes),
+        Shot("checkout-question", "/checkout/", _press_elsewhere),
+        Shot("find", "/orders/find/"),
+        Shot("find-sent", "/orders/find/sent/"),
+        Shot("order-hidden", f"/orders/{'A' * 22}/"),
     ]
 
 
@@ -223,25 +304,46 @@ def _orders(browser: Browser, url: str) -> Iterator[Shot]:
         "cancelled": [(Status.PAYMENT_FAILED, {}), (Status.CANCELLED, {})],
     }
     for name, steps in moves.items():
-        order = _place(browser, url)
+        order = _place(browser, url, f"{name}@example.com")
         for status, changes in steps:
             transition(order.pk, status, reason="Screenshot", now=timezone.now(), **changes)
         yield Shot(f"order-{name}", link_path(order))
 
 
-def _place(browser: Browser, url: str) -> "Order":
+def _place(browser: Browser, url: str, email: str) -> "Order":
     from checkout.orders.models import Order
 
     context = _context(browser, url, WIDTHS["desktop"], "light")
     page = context.pages[0]
     _fill_cart(page)
     page.goto("/checkout/")
-    _type(page)
+    _type(page, email)
     page.get_by_role("button", name="Place order").click()
     page.wait_for_url("**/orders/*/")
     reference = page.url.rstrip("/").rpartition("/")[2]
     context.close()
     return Order.objects.get(reference=reference)
+
+
+def _account() -> list[Shot]:
+    """Last, for they leave a session behind that is signed in."""
+    from django.contrib.auth.models import User
+
+    from checkout.orders.models import Order
+
+    User.objects.create_user("new@example.com", password=PASSWORD)
+    ada = User.objects.create_user("ada@example.com", password=PASSWORD)
+    Order.objects.update(customer=ada)
+    return [
+        Shot("sign-in", "/account/sign-in/"),
+        Shot("sign-up", "/account/sign-up/"),
+        Shot("sign-up-mistakes", "/account/sign-up/", _sign_up_with_mistakes),
+        Shot("password", "/account/password/"),
+        Shot("password-sent", "/account/password/sent/"),
+        Shot("password-new", "/account/password/", _open_new_password),
+        Shot("account-empty", "/", lambda page: _sign_in(page, "new@example.com")),
+        Shot("account", "/", lambda page: _sign_in(page, "ada@example.com")),
+    ]
 
 
 def _failures() -> list[Shot]:

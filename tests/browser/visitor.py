@@ -7,6 +7,13 @@ from tests.shopper import TYPED
 TEXT_FIELDS = ["email", "full_name", "address", "city", "postcode"]
 
 
+NOTE_VIOLATIONS = """
+  document.addEventListener("securitypolicyviolation", function (event) {
+    window.noteViolation(event.violatedDirective + " is broken by " + event.blockedURI);
+  });
+"""
+
+
 class Visitor:
     """Acts in one tab, `page`; `new_tab` opens another with the same cookies."""
 
@@ -14,6 +21,9 @@ class Visitor:
         self.context = context
         self.problems: list[str] = []
         context.on("console", self._note)
+        # A page that breaks the shop's policy says so, whichever way the browser takes it.
+        context.expose_function("noteViolation", lambda told: self.problems.append(told))
+        context.add_init_script(NOTE_VIOLATIONS)
         context.on("weberror", lambda error: self.problems.append(str(error.error)))
         self.page = context.new_page()
 
