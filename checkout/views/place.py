@@ -241,7 +241,17 @@ def _show_form(
             basket_digest=basket_digest((line.product_id, line.quantity) for line in lines),
             now=now,
         )
-    return _render_form(request, form, lines, total, notice, status, token or "", question)
+    return _render_form(
+        request,
+        form,
+        lines,
+        total,
+        notice,
+        status,
+        token or "",
+        question,
+        signed_in_as=request.user.get_username(),
+    )
 
 
 def _render_form(
@@ -253,6 +263,7 @@ def _render_form(
     status: int,
     token: str,
     question: Question | None = None,
+    signed_in_as: str = "",
 ) -> HttpResponse:
     context = {
         "form": form,
@@ -261,6 +272,7 @@ def _render_form(
         "total": total,
         "notice": notice,
         "question": question,
+        "signed_in_as": signed_in_as,
         "can_place": bool(lines) and all(line.is_available for line in lines),
         "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
     }

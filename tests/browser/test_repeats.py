@@ -57,27 +57,6 @@ def test_form_opened_twice_and_both_submitted_is_one_order(visit: Visit, till: T
     assert_one_order_one_charge(till)
 
 
-def test_button_comes_back_when_no_answer_comes(visit: Visit, till: Till) -> None:
-    visitor = visit()
-    visitor.open_checkout()
-    page = visitor.page
-    page.clock.install()
-    # The browser stays on the page, as it does while it waits.
-    page.route("**/checkout/", lambda route: route.fulfill(status=204))
-
-    place_button(page).click()
-
-    button = page.locator(".checkout-form button")
-    expect(button).to_have_text("Placing your order…")
-    expect(button).to_have_attribute("aria-disabled", "true")
-    page.clock.run_for(15_000)
-    expect(button).not_to_have_attribute("aria-disabled", "true")
-    expect(page.locator("[data-press-words]")).to_contain_text("No answer yet")
-    page.unroute("**/checkout/")
-    visitor.place_order()
-    assert_one_order_one_charge(till)
-
-
 def test_order_page_says_when_the_shop_does_not_answer(visit: Visit, till: Till) -> None:
     visitor = visit()
     visitor.open_checkout()

@@ -102,7 +102,7 @@ def test_press_after_an_outage_buys(
     def away(*_: object, **__: object) -> Order:
         raise PlacingUnavailable
 
-    visitor = visit()
+    visitor = visit(javascript=False)  # with it, the page tries again by itself
     visitor.open_checkout()
     typed = visitor.typed(visitor.page)
     with monkeypatch.context() as outage:

@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 from django.contrib.auth.models import User
 from django.core import signing
-from django.db import OperationalError
+from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -373,16 +373,21 @@ def test_mistake_in_the_form_keeps_everything_typed(shopper: Shopper) -> None:
     assert not Order.objects.exists()
 
 
-def test_database_that_is_away_at_the_first_look_keeps_the_form(
-    shopper: Shopper, monkeypatch: pytest.MonkeyPatch, till: Till
+@pytest.mark.parametrize("is_signed_in", [False, True])
+def test_database_that_is_away_keeps_the_form(
+    shopper: Shopper, till: Till, is_signed_in: bool
 ) -> None:
-    def away(checkout_id: object) -> Order | None:
+    """Away altogether: the page that says so asks it for nothing."""
+
+    def away(*_: object) -> None:
         raise OperationalError("connection refused")
 
+    if is_signed_in:
+        assert isinstance(shopper.web, InProcess)
+        shopper.web.client.force_login(User.objects.create_user("ada"))
     shopper.add_to_cart("SKU-01")
     form = shopper.open_checkout()
-    with monkeypatch.context() as patch:
-        patch.setattr("checkout.views.place.find_order", away)
+    with connection.execute_wrapper(away):
         answer = shopper.submit(form)
 
     assert answer.status == 503

@@ -20,8 +20,9 @@
     return order().getAttribute("data-final") !== "false";
   }
 
-  function say(sentence) {
+  function say(name) {
     var words = document.querySelector("[data-status-words]");
+    var sentence = words && words.getAttribute("data-words-" + name);
     if (words && words.textContent !== sentence) words.textContent = sentence;
   }
 
@@ -51,7 +52,7 @@
     // Not the shop's answer otherwise: a captive portal's page, for instance.
     var isOurs = now && now.getAttribute("data-order-url") === shown.getAttribute("data-order-url");
     if (!isOurs) {
-      say("The shop does not answer just now. Your order is safe, and this page keeps looking.");
+      say("away");
     } else if (now.getAttribute("data-can-pay") !== shown.getAttribute("data-can-pay")) {
       // The form for paying comes or goes with the whole page, and with the scripts it needs.
       window.location.replace(shown.getAttribute("data-order-url"));
@@ -60,7 +61,7 @@
       show(answer);
       wait = FIRST_WAIT_MS;
     } else {
-      say("This page updates by itself.");
+      say("looking");
     }
     if (!isFinal()) lookLater();
   }
@@ -78,7 +79,7 @@
     document.title = headline.textContent + title.slice(title.lastIndexOf(" · "));
     heard.textContent = headline.textContent;
     if (hadFocus) headline.focus();
-    if (!isFinal()) say("This page updates by itself.");
+    if (!isFinal()) say("looking");
     window.tellTimes();
   }
 
@@ -89,7 +90,7 @@
   }
 
   if (!order() || isFinal()) return;
-  say("This page updates by itself.");
+  say("looking");
   lookLater();
   document.addEventListener("visibilitychange", function () {
     if (document.visibilityState === "visible") lookSoon();

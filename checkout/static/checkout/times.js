@@ -26,5 +26,6 @@
     }
   };
 
+  document.addEventListener("shop:shown", window.tellTimes);
   window.tellTimes();
 })();

@@ -2,11 +2,6 @@
 (function () {
   "use strict";
 
-  var NOT_LOADED =
-    "The card fields could not be loaded. Nothing was charged. Please reload this page.";
-  var NO_ANSWER =
-    "Your card could not be checked just now. Nothing was ordered or charged. Please try again.";
-
   function start(box) {
     var form = box.closest("form");
     var field = form.querySelector("[name=payment_method]");
@@ -16,7 +11,7 @@
     var isAsking = false;
 
     if (!window.Stripe) {
-      words.textContent = NOT_LOADED;
+      words.textContent = box.getAttribute("data-words-not-loaded");
       return;
     }
     var stripe = window.Stripe(box.getAttribute("data-key"));
@@ -67,13 +62,18 @@
             });
           })
           .catch(function () {
-            fail(NO_ANSWER);
+            fail(box.getAttribute("data-words-no-answer"));
           });
       },
       true
     );
   }
 
-  var boxes = document.querySelectorAll("[data-stripe]");
-  for (var i = 0; i < boxes.length; i += 1) start(boxes[i]);
+  function startAll() {
+    var boxes = document.querySelectorAll("[data-stripe]");
+    for (var i = 0; i < boxes.length; i += 1) start(boxes[i]);
+  }
+
+  document.addEventListener("shop:shown", startAll);
+  startAll();
 })();
