@@ -56,7 +56,7 @@ class OutboxMessageInline(ReadOnlyInline):
 
 class MailInline(ReadOnlyInline):
     model = Mail
-    fields = ["kind", "available_at", "tries", "sent_at"]
+    fields = ["kind", "available_at", "tries", "sent_at", "gave_up_at"]
     verbose_name_plural = "E-mails"
 
 

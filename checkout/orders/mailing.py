@@ -17,16 +17,21 @@ from django.db.models.functions import Now
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.mail_content import compose
 from checkout.orders.models import Mail, OrderEvent
+from checkout.orders.transitions import note
 
 logger = logging.getLogger(__name__)
 
 # Longer than a server can take over one mail: about ten answers of EMAIL_TIMEOUT_SECONDS each.
 CLAIM = timedelta(minutes=5)
 
-# After a refusal: 30 s, then twice as long each time, and an hour at most. It is tried for ever.
+# After a refusal: 30 s, then twice as long each time, and an hour at most.
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 DOUBLINGS = 7  # past the longest pause; more would only make a large number
+
+# RFC 5321, 4.5.4.1: "the give-up time generally needs to be at least 4-5 days".
+GIVE_UP_AFTER = timedelta(days=5)
+TRIES_AT_LEAST = 10  # a server that was away for a week has tried nothing
 
 # The server says no to this mail; a header that cannot be built is a ValueError. Every other
 # OSError, of which smtplib's errors are a kind, means that the server is away or broke off.
@@ -86,16 +91,28 @@ def claim(*, now: datetime) -> Mail | None:
 
 
 def _due(now: datetime) -> models.QuerySet[Mail]:
-    older = Mail.objects.filter(order=OuterRef("order"), pk__lt=OuterRef("pk"), sent_at=None)
+    open_mails = Mail.objects.filter(sent_at=None, gave_up_at=None)
+    older = open_mails.filter(order=OuterRef("order"), pk__lt=OuterRef("pk"))
     unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
-    return Mail.objects.filter(unclaimed, ~Exists(older), sent_at=None, available_at__lte=now)
+    return open_mails.filter(unclaimed, ~Exists(older), available_at__lte=now)
 
 
 def put_off(mail: Mail, *, now: datetime) -> None:
+    is_old = now - mail.event.created_at >= GIVE_UP_AFTER
+    if is_old and mail.tries >= TRIES_AT_LEAST:
+        _give_up(mail, now=now)
+        return
     pause = min(FIRST_PAUSE * 2 ** min(mail.tries - 1, DOUBLINGS), LONGEST_PAUSE)
     Mail.objects.filter(pk=mail.pk, sent_at=None).update(
         available_at=now + pause, claimed_until=None
     )
+
+
+def _give_up(mail: Mail, *, now: datetime) -> None:
+    with transaction.atomic():
+        open_mail = Mail.objects.filter(pk=mail.pk, sent_at=None, gave_up_at=None)
+        if open_mail.update(gave_up_at=now, claimed_until=None):
+            note(mail.order_id, f"E-mail not delivered: {mail.get_kind_display()}", now=now)
 
 
 def _record_on_a_living_connection(mail: Mail, *, now: datetime) -> None:

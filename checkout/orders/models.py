@@ -240,6 +240,8 @@ class Mail(models.Model):
     claimed_until = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True)
+    # When it was tried for the last time, in vain.
+    gave_up_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["id"]
