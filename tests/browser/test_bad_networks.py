@@ -202,7 +202,7 @@ def test_network_cut_during_the_press_and_during_the_answer(
 
     place_button(visitor.page).click()
 
-    expect(visitor.page.locator("[data-press-words]")).to_contain_text("tries again by itself")
+    expect(visitor.page.locator("[data-press-words]")).to_contain_text("sends it again by itself")
     visitor.arrive(visitor.page)
     see_it_paid(visitor.page)
     assert real_shop.wire.presses == 5
@@ -245,12 +245,14 @@ def test_answer_delayed_past_the_deadline(visit: Visit, real_shop: RealShop) -> 
     eventually(Order.objects.exists, what="the order")
     for tries in range(1, 4):
         page.clock.run_for(15_000)
-        expect(words).to_contain_text("tries again by itself")
+        expect(words).to_contain_text("sends it again by itself")
         page.clock.run_for(10_000)
         eventually(lambda: real_shop.wire.presses > tries, what="another try")  # noqa: B023
     page.clock.run_for(15_000)
 
-    expect(words).to_contain_text("Your order may have arrived all the same. Press again")
+    expect(words).to_contain_text(
+        "Still no answer. Your order may have arrived all the same. Press again"
+    )
     expect(button).not_to_have_attribute("aria-disabled", "true")
     expect(button).to_have_text("Place order — €10.01")
     real_shop.wire.let_go.set()

@@ -59,10 +59,10 @@ class MailServer:
         if answer := self.answers.get("DATA"):
             return answer
         content: Any = envelope.content
-        self.accepted.append(message_from_bytes(content, policy=policy.default))  # type: ignore[arg-type] # its default policy's class
+        self.accepted.append(message_from_bytes(content, policy=policy.default))
         if self.loses_next_answer:
             self.loses_next_answer = False
-            assert server.transport
+            assert isinstance(server.transport, asyncio.WriteTransport)
             server.transport.abort()
             await asyncio.sleep(0)
         return ACCEPTED

@@ -7,7 +7,6 @@
   var LONGEST_WAIT_MS = 10000;
   var ANSWER_WITHIN_MS = 8000;
 
-  var heard = document.querySelector("[data-heard]");
   var wait = FIRST_WAIT_MS;
   var timer = 0;
   var isLooking = false;
@@ -77,7 +76,7 @@
     var headline = order().querySelector("h1");
     var title = document.title;
     document.title = headline.textContent + title.slice(title.lastIndexOf(" · "));
-    heard.textContent = headline.textContent;
+    document.querySelector("[data-heard]").textContent = headline.textContent;
     if (hadFocus) headline.focus();
     if (!isFinal()) say("looking");
     window.tellTimes();

@@ -1,0 +1,45 @@
+"""The first look at the checkout page costs little, over the wire as production serves it."""
+
+from typing import Any
+
+from playwright.sync_api import expect
+
+from checkout.models import Cart
+from tests.browser.conftest import Visit
+from tests.browser.visitor import place_button
+from tests.processes import ShopProcesses
+
+BYTES, REQUESTS = 60_000, 8
+
+
+def test_first_load_of_the_checkout_page(processes: ShopProcesses, visit: Visit) -> None:
+    visitor = visit()
+    shop = processes.web().url
+    page = visitor.page
+    page.goto(f"{shop}/products/notebook-01/")
+    page.get_by_role("button", name="Add to cart").click()
+    page.wait_for_url("**/cart/")
+    assert Cart.objects.count() == 1
+    network = visitor.context.new_cdp_session(page)
+    weights: dict[str, float] = {}
+    addresses: dict[str, str] = {}
+
+    def sent(event: dict[str, Any]) -> None:
+        addresses[event["requestId"]] = event["request"]["url"]
+
+    def loaded(event: dict[str, Any]) -> None:
+        weights[event["requestId"]] = event["encodedDataLength"]  # headers and body, compressed
+
+    network.on("Network.requestWillBeSent", sent)
+    network.on("Network.loadingFinished", loaded)
+    network.send("Network.enable")
+    network.send("Network.clearBrowserCache")
+    network.send("Network.setCacheDisabled", {"cacheDisabled": True})
+
+    page.goto(f"{shop}/checkout/", wait_until="networkidle")
+
+    expect(place_button(page)).to_be_visible()
+    told = [f"{weights.get(key, 0):8.0f} {address}" for key, address in addresses.items()]
+    print(f"{len(told)} requests, {sum(weights.values()):.0f} bytes", *told, sep="\n")
+    assert 3 <= len(addresses) <= REQUESTS
+    assert sum(weights.values()) <= BYTES
