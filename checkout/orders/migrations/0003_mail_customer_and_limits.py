@@ -68,7 +68,6 @@ class Migration(migrations.Migration):
                 ('claimed_until', models.DateTimeField(blank=True, null=True)),
                 ('tries', models.PositiveIntegerField(default=0)),
                 ('sent_at', models.DateTimeField(blank=True, null=True)),
-                ('gave_up_at', models.DateTimeField(blank=True, null=True)),
                 ('event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='orders.orderevent')),
                 ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='mails', to='orders.order')),
             ],
