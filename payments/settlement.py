@@ -266,7 +266,7 @@ def _put_off(round_: _Round, error: GatewayMisconfigured) -> Settled:
 def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries: int) -> Settled:
     payment = round_.payment
     with transaction.atomic():
-        lock_order(payment)
+        order = lock_order(payment)
         still_ours = Payment.objects.filter(
             pk=payment.pk, lease_token=round_.lease_token, status__in=LIVE
         ).update(status=status, tries=tries, lease_token=None, lease_until=None)
@@ -274,6 +274,7 @@ def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries
             kind = OutboxMessage.Kind.SETTLE_PAYMENT
             ask_later(payment.order_id, kind, pause=pause, now=round_.now)
             is_too_long = round_.now - payment.created_at >= UNKNOWN_AT_MOST
-            if status is PaymentStatus.UNKNOWN and is_too_long:
+            is_open = order.status in UNSETTLED  # an earlier card may have paid it meanwhile
+            if status is PaymentStatus.UNKNOWN and is_too_long and is_open:
                 put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
     return Settled.LATER
