@@ -14,7 +14,13 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED, OrderStatus
-from checkout.orders.transitions import note_refund, put_before_a_person, resolved, transition
+from checkout.orders.transitions import (
+    next_sweep,
+    note_refund,
+    put_before_a_person,
+    resolved,
+    transition,
+)
 from payments.calls import Calls, Clock
 from payments.gateways.base import (
     Gateway,
@@ -100,7 +106,7 @@ def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
         )
         if failed:
             put_before_a_person(refund.payment.order_id, REFUND_FAILED, now=now)
-            _stop_sweeping(refund.payment.order_id)
+            _keep_watch(refund.payment.order_id, now=now)
 
 
 def _follow(payment: Payment, *, now: datetime) -> None:
@@ -124,7 +130,7 @@ def _follow(payment: Payment, *, now: datetime) -> None:
             )
             transition(order_id, to, reason="Money was sent back", now=now)
             Order.objects.filter(pk=order_id).update(refunded_minor=of_the_price)
-    _stop_sweeping(order_id)
+    _keep_watch(order_id, now=now)
 
 
 def _resolve_surplus(order_id: int) -> None:
@@ -132,11 +138,13 @@ def _resolve_surplus(order_id: int) -> None:
         resolved(order_id, why)
 
 
-def _stop_sweeping(order_id: int) -> None:
-    """Until nothing is on its way any more, the sweep keeps watch."""
+def _keep_watch(order_id: int, *, now: datetime) -> None:
+    """Until nothing is on its way any more, the sweep looks after it. A change of the order's
+    status has ended that, for it knows nothing of a refund that was asked for meanwhile."""
     pending = Refund.objects.filter(payment__order=order_id, status__in=UNSETTLED_REFUNDS)
-    if not pending.exists():
-        Order.objects.filter(pk=order_id).exclude(status__in=UNSETTLED).update(sweep_at=None)
+    Order.objects.filter(pk=order_id).exclude(status__in=UNSETTLED).update(
+        sweep_at=next_sweep(now) if pending.exists() else None
+    )
 
 
 def _try_later(refund: Refund, error: GatewayError, *, now: datetime) -> Settled:

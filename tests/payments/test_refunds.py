@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 import requests
@@ -11,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweeping import sweep
 from payments.gateways.base import GatewayMisconfigured, NotExecuted, OutcomeUnknown, RefundRefused
@@ -316,3 +317,21 @@ def test_staff_without_the_permission_cannot(payment: Payment, staff: User) -> N
     assert client.get(refund_page(payment)).status_code == 403
     assert client.post(refund_page(payment), {"amount": "1", "reason": "x"}).status_code == 403
     assert not Refund.objects.exists()
+
+
+def test_second_refund_asked_for_while_the_first_is_sent_is_swept(
+    payment: Payment, gateway: StripeGateway, till: Till, sandbox: SandboxServer
+) -> None:
+    ask(payment, 300)
+    busy = FaultyGateway(gateway, after={"refund": lambda: ask(payment, 200)})
+    settle(payment, busy)
+    OutboxMessage.objects.update(published_at=timezone.now())  # and SQS lost what was sent
+    order = Order.objects.get()
+    assert order.status == OrderStatus.PARTLY_REFUNDED
+
+    sweep(now=timezone.now() + timedelta(hours=1))
+    till.deliver_messages()
+
+    assert sorted(sent_back(sandbox)) == [200, 300]
+    order.refresh_from_db()
+    assert (order.refunded_minor, order.sweep_at) == (500, None)
