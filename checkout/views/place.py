@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 from moneyed import Money
@@ -112,10 +113,12 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         return error_page(
             request,
             status=403,
-            headline="Please try that once more",
-            sentence="This page was opened before you signed in or out, or your browser sends no "
-            "cookies. Nothing was changed, ordered or charged. Go back, reload the page and try "
-            "again.",
+            headline=_("Please try that once more"),
+            sentence=_(
+                "This page was opened before you signed in or out, or your browser sends no "
+                "cookies. Nothing was changed, ordered or charged. Go back, reload the page and try "
+                "again."
+            ),
         )
     posted = request.POST.get("token", "")
     try:
@@ -126,9 +129,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         if order := find_order(token.checkout_id):
             return _lead_to(request, order)
     notice = Notice(
-        "Please press the button once more",
-        "You signed in or out since you opened this form, so we stopped to be sure that it is "
-        "really you. Nothing was ordered or charged, and everything you typed is still here.",
+        _("Please press the button once more"),
+        _(
+            "You signed in or out since you opened this form, so we stopped to be sure that it is "
+            "really you. Nothing was ordered or charged, and everything you typed is still here."
+        ),
     )
     return _show_form(
         request,
@@ -199,9 +204,11 @@ def _place(
     try:
         order = place_order(wanted, CartBasket(token, now), now=now)
     except CartChanged:
-        return _not_as_seen(request, form, token, "Your cart was changed in another tab", now=now)
+        return _not_as_seen(
+            request, form, token, _("Your cart was changed in another tab"), now=now
+        )
     except PriceChanged:
-        return _not_as_seen(request, form, token, "A price has changed", now=now)
+        return _not_as_seen(request, form, token, _("A price has changed"), now=now)
     except OutOfStock as short:
         return _out_of_stock(request, form, short, now=now)
     except PlacingUnavailable:
@@ -309,19 +316,23 @@ def see_twin(request: HttpRequest) -> HttpResponse:
 
 def _refused(request: HttpRequest, form: CheckoutForm, *, now: datetime) -> HttpResponse:
     notice = Notice(
-        "This form does not belong to your current visit",
-        "It may have been opened before you signed out, or in another browser. Nothing was "
-        "ordered or charged by sending it. If you ordered before, look at that order's page "
-        "first. Otherwise check your cart and press the button again.",
+        _("This form does not belong to your current visit"),
+        _(
+            "It may have been opened before you signed out, or in another browser. Nothing was "
+            "ordered or charged by sending it. If you ordered before, look at that order's page "
+            "first. Otherwise check your cart and press the button again."
+        ),
     )
     return _show_form(request, form, now=now, notice=notice, status=400)
 
 
 def _expired(request: HttpRequest, form: CheckoutForm, *, now: datetime) -> HttpResponse:
     notice = Notice(
-        "This page was open for a long time",
-        "So we looked at your cart again. Nothing was ordered or charged yet. If everything "
-        "below is right, press the button once more.",
+        _("This page was open for a long time"),
+        _(
+            "So we looked at your cart again. Nothing was ordered or charged yet. If everything "
+            "below is right, press the button once more."
+        ),
     )
     return _show_form(request, form, now=now, notice=notice, status=409)
 
@@ -349,7 +360,7 @@ def _out_of_stock(
         for product in products
     )
     notice = Notice(
-        "Somebody else was faster",
+        _("Somebody else was faster"),
         f"There is not enough left of what you chose ({left}). Nothing was ordered or charged. "
         "Change your cart; what you typed here is kept until you leave this page.",
     )
@@ -362,7 +373,7 @@ def _put_off(
     """The token is kept: were its order placed by another press meanwhile, this leads to it."""
     seconds = math.ceil(wait.total_seconds())
     notice = Notice(
-        "Please wait before you order",
+        _("Please wait before you order"),
         "We take only so many orders, and only so many declined payments, in a given time, and "
         "that number was reached. Nothing was ordered or charged by this press, and everything "
         f"you typed is still here. You can press the button again {wait_in_words(seconds)}: it is "
@@ -377,9 +388,11 @@ def _put_off(
 def _unavailable(request: HttpRequest, form: CheckoutForm) -> HttpResponse:
     """Rendered without the database. The token is kept, so pressing again is the same purchase."""
     notice = Notice(
-        "We could not store your order just now",
-        "Nothing was charged by this press. Press the button again in a moment: it is the same "
-        "purchase, and you cannot be charged twice for it.",
+        _("We could not store your order just now"),
+        _(
+            "Nothing was charged by this press. Press the button again in a moment: it is the same "
+            "purchase, and you cannot be charged twice for it."
+        ),
     )
     total = money(0, settings.SHOP_CURRENCY)
     token = request.POST.get("token", "")
