@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from checkout.access import OrderHidden
 
@@ -69,8 +70,11 @@ def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpR
         request,
         status=429,
         headline=_("Please wait a moment"),
-        sentence="That was more than we take from one place at a time. Nothing was ordered and "
-        f"nothing was charged by it. You can try again {wait_in_words(seconds)}. {again}",
+        sentence=_(
+            "That was more than we take from one place at a time. Nothing was ordered and "
+            "nothing was charged by it. You can try again %(wait)s. %(again)s"
+        )
+        % {"wait": wait_in_words(seconds), "again": again},
     )
     response.headers["Retry-After"] = str(seconds)
     patch_cache_control(response, no_store=True)
@@ -79,13 +83,11 @@ def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpR
 
 def wait_in_words(seconds: int) -> str:
     """Rounded up, so that whoever waits as long as they are told is let in."""
-    if seconds == 1:
-        return "in 1 second"
     if seconds <= 90:
-        return f"in {seconds} seconds"
+        return ngettext("in %(n)d second", "in %(n)d seconds", seconds) % {"n": seconds}
     if seconds <= 90 * 60:
-        return f"in {math.ceil(seconds / 60)} minutes"
-    return f"in {math.ceil(seconds / 3600)} hours"
+        return _("in %(n)d minutes") % {"n": math.ceil(seconds / 60)}
+    return _("in %(n)d hours") % {"n": math.ceil(seconds / 3600)}
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from checkout import postcodes
-from checkout.countries import COUNTRIES
+from checkout.countries import countries
 from checkout.orders.numbers import parse_order_number
 
 # The gateway's id of a payment method, never a card number: those have no place on this server.
@@ -108,7 +108,7 @@ class CheckoutForm(PaymentMethodForm):
     )
     country = forms.ChoiceField(
         label=_("Country"),
-        choices=COUNTRIES,
+        choices=countries,
         widget=CountrySelect(attrs={"autocomplete": "country"}),
         error_messages={"required": _("Which country?"), "invalid_choice": _("Choose a country.")},
     )

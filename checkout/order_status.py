@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass, replace
 
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order
@@ -87,10 +88,14 @@ _PAID_AND_CANCELLED = StatusWords(
 
 
 def status_words(order: Order) -> StatusWords:
-    if order.status == OrderStatus.CANCELLED and order.needs_person:
-        return _PAID_AND_CANCELLED
-    words = _WORDS[OrderStatus(order.status)]
-    sentence = words.sentence.format(
-        total=show_money(order.total), refunded=show_money(order.refunded)
+    """In the language of this request."""
+    is_late = order.status == OrderStatus.CANCELLED and order.needs_person
+    words = _PAID_AND_CANCELLED if is_late else _WORDS[OrderStatus(order.status)]
+    return replace(
+        words,
+        headline=gettext(words.headline),
+        sentence=gettext(words.sentence).format(
+            total=show_money(order.total), refunded=show_money(order.refunded)
+        ),
+        next=gettext(words.next),
     )
-    return replace(words, sentence=sentence)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Min
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import OrderStatus
@@ -93,17 +94,17 @@ def timeline(order: Order) -> list[Step]:
 def _moves(order: Order) -> Iterator[Step]:
     for event in order.events.filter(kind=OrderEvent.Kind.TRANSITION).order_by("id"):
         if words := MOVES.get((event.from_status, event.to_status)):
-            yield Step(event.created_at, words)
+            yield Step(event.created_at, gettext(words))
 
 
 def _repeats(order: Order) -> Iterator[Step]:
     repeats = order.events.filter(kind__in=REPEATS).order_by().values("kind")
     for repeat in repeats.annotate(first_at=Min("created_at")):
-        yield Step(repeat["first_at"], REPEATS[repeat["kind"]])
+        yield Step(repeat["first_at"], gettext(REPEATS[repeat["kind"]]))
 
 
 def _mails(order: Order) -> Iterator[Step]:
     sent = order.mails.filter(sent_at__isnull=False).order_by("id")
     for kind, sent_at in sent.values_list("kind", "sent_at"):
         if sent_at:
-            yield Step(sent_at, MAILS[kind])
+            yield Step(sent_at, gettext(MAILS[kind]))

@@ -9,13 +9,16 @@ from email.utils import parseaddr
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
-from django.utils.translation import gettext_lazy as _
+from django.utils.translation import gettext, override
+from django.utils.translation import gettext_noop as _
 
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.links import order_link
 from checkout.orders.models import Mail
 from checkout.orders.states import OrderStatus
+
+SEE = _("See your order")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +27,7 @@ class MailWords:
     headline: str
     happened: str
     next: str = ""
-    button: str = _("See your order")
+    button: str = SEE
     with_goods: bool = True
 
 
@@ -89,6 +92,12 @@ _SINCE_THEN = {
 
 
 def compose(mail: Mail) -> EmailMultiAlternatives:
+    """In the language that the order was placed in."""
+    with override(mail.order.language or settings.LANGUAGE_CODE):
+        return _compose(mail)
+
+
+def _compose(mail: Mail) -> EmailMultiAlternatives:
     order, words = mail.order, _WORDS[Mail.Kind(mail.kind)]
     has_moved_on = mail.event.to_status not in ("", order.status)
     amounts = {
@@ -100,18 +109,18 @@ def compose(mail: Mail) -> EmailMultiAlternatives:
     context = {
         "order": order,
         "lines": order.lines.select_related("order") if words.with_goods else [],
-        "headline": words.headline,
-        "happened": words.happened.format(**amounts),
-        "next": _SINCE_THEN[OrderStatus(order.status)].format(**amounts)
+        "headline": gettext(words.headline),
+        "happened": gettext(words.happened).format(**amounts),
+        "next": gettext(_SINCE_THEN[OrderStatus(order.status)]).format(**amounts)
         if has_moved_on
-        else words.next,
+        else words.next and gettext(words.next),
         "happened_at": mail.event.created_at,
-        "button": _("See your order") if has_moved_on else words.button,
+        "button": gettext(SEE if has_moved_on else words.button),
         "link": order_link(order),
         "shop": settings.SHOP_NAME,
     }
     message = EmailMultiAlternatives(
-        subject=words.subject.format(**amounts),
+        subject=gettext(words.subject).format(**amounts),
         body=render_to_string("emails/order.txt", context),
         to=[order.email],
         headers={

@@ -12,6 +12,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
@@ -197,6 +198,7 @@ def _place(
         currency=token.currency,
         content_digest=content_digest,
         customer_id=request.user.pk,
+        language=get_language() or "",
         again_of=twin,
         from_session=visitor.session,
         from_address=visitor.address,
@@ -345,8 +347,11 @@ def _not_as_seen(
     now_is = show_money(lines_total(cart_lines(cart), settings.SHOP_CURRENCY))
     notice = Notice(
         headline,
-        f"The total was {was} when you opened this page and is {now_is} now. Nothing was ordered "
-        "or charged. If the new total is right, press the button once more.",
+        _(
+            "The total was %(was)s when you opened this page and is %(now_is)s now. Nothing was "
+            "ordered or charged. If the new total is right, press the button once more."
+        )
+        % {"was": was, "now_is": now_is},
     )
     return _show_form(request, form, now=now, notice=notice, status=409)
 
@@ -356,13 +361,17 @@ def _out_of_stock(
 ) -> HttpResponse:
     products = Product.objects.filter(pk__in=short.product_ids)
     left = ", ".join(
-        f"{product.name}: {product.stock} left" if product.is_on_sale else f"{product.name}: gone"
+        (_("%(name)s: %(left)d left") if product.is_on_sale else _("%(name)s: gone"))
+        % {"name": product.name, "left": product.stock}
         for product in products
     )
     notice = Notice(
         _("Somebody else was faster"),
-        f"There is not enough left of what you chose ({left}). Nothing was ordered or charged. "
-        "Change your cart; what you typed here is kept until you leave this page.",
+        _(
+            "There is not enough left of what you chose (%(left)s). Nothing was ordered or "
+            "charged. Change your cart; what you typed here is kept until you leave this page."
+        )
+        % {"left": left},
     )
     return _show_form(request, form, now=now, notice=notice, status=409)
 
@@ -374,10 +383,13 @@ def _put_off(
     seconds = math.ceil(wait.total_seconds())
     notice = Notice(
         _("Please wait before you order"),
-        "We take only so many orders, and only so many declined payments, in a given time, and "
-        "that number was reached. Nothing was ordered or charged by this press, and everything "
-        f"you typed is still here. You can press the button again {wait_in_words(seconds)}: it is "
-        "the same purchase, placed once and charged once.",
+        _(
+            "We take only so many orders, and only so many declined payments, in a given time, "
+            "and that number was reached. Nothing was ordered or charged by this press, and "
+            "everything you typed is still here. You can press the button again %(wait)s: it is "
+            "the same purchase, placed once and charged once."
+        )
+        % {"wait": wait_in_words(seconds)},
     )
     token = request.POST.get("token", "")
     response = _show_form(request, form, now=now, notice=notice, status=429, token=token)
