@@ -60,8 +60,8 @@ def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpR
     seconds = max(1, math.ceil(retry_after_seconds))
     again = (
         _(
-            "Then reload this page and let your browser send the form again: everything you typed is "
-            "in it, and the same form can never buy twice or charge you twice."
+            "Then reload this page and let your browser send the form again: everything you typed "
+            "is in it, and the same form can never buy twice or charge you twice."
         )
         if request.method == "POST"
         else _("Then reload this page.")

@@ -23,9 +23,9 @@ _WORDS = {
     OrderStatus.PLACED: StatusWords(
         _("We have your order"),
         _(
-            "Your payment is being confirmed with your bank, which usually takes a few seconds. You "
-            "need not do anything: reloading this page or sending the form again cannot charge you "
-            "twice."
+            "Your payment is being confirmed with your bank, which usually takes a few seconds. "
+            "You need not do anything: reloading this page or sending the form again cannot "
+            "charge you twice."
         ),
         _("Next: your bank answers, and this page says so. You may close it: the order is kept."),
         is_final=False,
@@ -33,8 +33,8 @@ _WORDS = {
     OrderStatus.ACTION_REQUIRED: StatusWords(
         _("Your bank has a question"),
         _(
-            "Your bank asks you to approve this payment. You have not been charged. Follow the link to "
-            "your bank, or choose another way to pay below."
+            "Your bank asks you to approve this payment. You have not been charged. Follow the "
+            "link to your bank, or choose another way to pay below."
         ),
         _("Next: approve the payment at your bank, or choose another way to pay."),
         is_final=False,
@@ -43,7 +43,8 @@ _WORDS = {
     OrderStatus.PAYMENT_FAILED: StatusWords(
         _("Your payment was declined"),
         _(
-            "You have not been charged. Your order is kept as it is: choose another way to pay below."
+            "You have not been charged. Your order is kept as it is: choose another way to pay "
+            "below."
         ),
         _("Next: choose another way to pay. What you ordered stays set aside for you meanwhile."),
         is_final=True,
@@ -79,8 +80,8 @@ _WORDS = {
 _PAID_AND_CANCELLED = StatusWords(
     _("This order was cancelled"),
     _(
-        "A payment for it arrived after it was cancelled. It will be sent back to you, and you need "
-        "not do anything."
+        "A payment for it arrived after it was cancelled. It will be sent back to you, and you "
+        "need not do anything."
     ),
     _("Next: we send your money back."),
     is_final=False,

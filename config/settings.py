@@ -263,7 +263,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.str("STATIC_ROOT", default=None)
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 CSRF_FAILURE_VIEW = "checkout.views.place.csrf_failure"
-# What is spoken where a browser asks for neither, and in mails about orders of before there were two.
+# For browsers that ask for neither language, and for mails about orders that tell none.
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LOCALE_PATHS = [BASE_DIR / "checkout" / "locale"]

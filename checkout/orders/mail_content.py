@@ -57,7 +57,7 @@ _WORDS = {
     Mail.Kind.REFUNDED: MailWords(
         subject=_("We sent money back for order {number}"),
         headline=_("We sent money back to you"),
-        happened="{amount} is on its way to the account or card that you paid with.",
+        happened=_("{amount} is on its way to the account or card that you paid with."),
         next=_("Next: your bank shows it, which can take it some days. You need not do anything."),
     ),
     Mail.Kind.LINK: MailWords(

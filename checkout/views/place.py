@@ -117,8 +117,8 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
             headline=_("Please try that once more"),
             sentence=_(
                 "This page was opened before you signed in or out, or your browser sends no "
-                "cookies. Nothing was changed, ordered or charged. Go back, reload the page and try "
-                "again."
+                "cookies. Nothing was changed, ordered or charged. Go back, reload the page and "
+                "try again."
             ),
         )
     posted = request.POST.get("token", "")
