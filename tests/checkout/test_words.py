@@ -31,6 +31,8 @@ BLOCK = re.compile(r"\{% blocktranslate[^%]*%\}.*?\{% endblocktranslate %\}", re
 MARKUP = re.compile(r"\{%.*?%\}|\{\{.*?\}\}|\{#.*?#\}|<(?:[^<>\"]|\"[^\"]*\")*>", re.DOTALL)
 WORDS_IN_ATTRIBUTES = re.compile(r'(?:aria-label|alt|title|data-[a-z-]+)="[^"{}]*\w+ \w+[^"{}]*"')
 
+PLACEHOLDER = re.compile(r"%\(\w+\)[sd]|\{\w+\}")
+
 # Said the same in both.
 SAME = {"JavaScript"}
 
@@ -82,15 +84,13 @@ def test_catalogue_is_complete_and_compiled() -> None:
 def test_placeholders_are_the_same() -> None:
     with CATALOGUE.open("rb") as text:
         for message in read_po(text, locale="de"):
-            ids, strings = message.id, message.string
-            pairs = (
-                [(ids, strings)] if isinstance(ids, str) else list(zip(ids, strings, strict=True))
-            )
-            for english, german in pairs:
-                found = [
-                    sorted(re.findall(r"%\(\w+\)[sd]|\{\w+\}", each)) for each in (english, german)
-                ]
-                assert found[0] == found[1], english
+            english, german = [
+                [text] if isinstance(text, str) else list(text or [])
+                for text in (message.id, message.string)
+            ]
+            for one, other in zip(english, german, strict=True):
+                found = [sorted(PLACEHOLDER.findall(each)) for each in (one, other)]
+                assert found[0] == found[1], one
 
 
 @pytest.fixture
