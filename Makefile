@@ -3,11 +3,12 @@ PORT ?= 8000
 ARGS ?=
 
 PYTHON := .venv/bin/python
+GERMAN := checkout/locale/de/LC_MESSAGES/django
 AXE := tests/browser/axe/node_modules/.installed
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 
-.PHONY: help demo test soak drill guards screenshots lint lock clean
+.PHONY: help demo test soak drill guards screenshots words lint lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -28,6 +29,13 @@ guards: .venv/.installed ## Take each guard out and see its test fail
 
 screenshots: .venv/.installed ## Every page, desktop and phone, light and dark, in .local/screenshots
 	@$(PYTHON) -m tests.browser.screenshots
+
+words: export SECRET_KEY := words
+words: export DATABASE_URL := postgres://words@127.0.0.1/words
+words: export SANDBOX_GATEWAY_ALLOWED := true
+words: .venv/.installed ## Collect what shoppers read into the German catalogue, and compile it
+	@$(PYTHON) manage.py makemessages -v0 --skip-checks -l de --no-location --no-obsolete -i .venv -i tests
+	@.venv/bin/pybabel -q compile -l de -i $(GERMAN).po -o $(GERMAN).mo
 
 soak: export SOAK ?= 5000
 soak: .venv/.installed ## The state machine test, ten times as long: make soak SOAK=5000

@@ -1,19 +1,29 @@
 """Countries to deliver to, from Babel's copy of the Unicode CLDR."""
 
+from functools import cache
+
 from babel import Locale
+from django.utils.translation import get_language, gettext, to_locale
 
 # Two-letter codes of the CLDR that are no places to send a parcel to.
 NOT_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
 
 
-def _countries() -> list[tuple[str, str]]:
-    territories = Locale("en").territories
-    countries = [
+def countries() -> list[tuple[str, str]]:
+    """Code and name in the language of this request, as a form offers them."""
+    return _countries(get_language() or "en")
+
+
+def country_name(code: str) -> str:
+    return dict(countries()).get(code, code)
+
+
+@cache
+def _countries(language: str) -> list[tuple[str, str]]:
+    territories = Locale.parse(to_locale(language)).territories
+    named = [
         (code, name)
         for code, name in territories.items()
         if len(code) == 2 and code.isalpha() and code not in NOT_COUNTRIES
     ]
-    return [("", "Choose a country"), *sorted(countries, key=lambda country: country[1])]
-
-
-COUNTRIES = _countries()
+    return [("", gettext("Choose a country")), *sorted(named, key=lambda country: country[1])]

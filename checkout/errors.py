@@ -7,6 +7,8 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from checkout.access import OrderHidden
 
@@ -20,9 +22,11 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return error_page(
         request,
         status=400,
-        headline="We could not read that",
-        sentence="Your browser sent something this shop does not understand. Nothing was ordered "
-        "and nothing was charged by it.",
+        headline=_("We could not read that"),
+        sentence=_(
+            "Your browser sent something this shop does not understand. Nothing was ordered "
+            "and nothing was charged by it."
+        ),
     )
 
 
@@ -30,9 +34,11 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return error_page(
         request,
         status=403,
-        headline="This page is not open to you",
-        sentence="You may have to sign in as somebody else. Nothing was ordered and nothing was "
-        "charged by opening it.",
+        headline=_("This page is not open to you"),
+        sentence=_(
+            "You may have to sign in as somebody else. Nothing was ordered and nothing was "
+            "charged by opening it."
+        ),
     )
 
 
@@ -42,9 +48,10 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
     return error_page(
         request,
         status=404,
-        headline="There is nothing at this address",
-        sentence="The link may be incomplete. Nothing was ordered and nothing was charged by "
-        "opening it.",
+        headline=_("There is nothing at this address"),
+        sentence=_(
+            "The link may be incomplete. Nothing was ordered and nothing was charged by opening it."
+        ),
     )
 
 
@@ -52,17 +59,22 @@ def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpR
     """Rendered without the database: whoever is slowed down costs it nothing more."""
     seconds = max(1, math.ceil(retry_after_seconds))
     again = (
-        "Then reload this page and let your browser send the form again: everything you typed is "
-        "in it, and the same form can never buy twice or charge you twice."
+        _(
+            "Then reload this page and let your browser send the form again: everything you typed "
+            "is in it, and the same form can never buy twice or charge you twice."
+        )
         if request.method == "POST"
-        else "Then reload this page."
+        else _("Then reload this page.")
     )
     response = error_page(
         request,
         status=429,
-        headline="Please wait a moment",
-        sentence="That was more than we take from one place at a time. Nothing was ordered and "
-        f"nothing was charged by it. You can try again {wait_in_words(seconds)}. {again}",
+        headline=_("Please wait a moment"),
+        sentence=_(
+            "That was more than we take from one place at a time. Nothing was ordered and "
+            "nothing was charged by it. You can try again %(wait)s. %(again)s"
+        )
+        % {"wait": wait_in_words(seconds), "again": again},
     )
     response.headers["Retry-After"] = str(seconds)
     patch_cache_control(response, no_store=True)
@@ -71,13 +83,11 @@ def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpR
 
 def wait_in_words(seconds: int) -> str:
     """Rounded up, so that whoever waits as long as they are told is let in."""
-    if seconds == 1:
-        return "in 1 second"
     if seconds <= 90:
-        return f"in {seconds} seconds"
+        return ngettext("in %(n)d second", "in %(n)d seconds", seconds) % {"n": seconds}
     if seconds <= 90 * 60:
-        return f"in {math.ceil(seconds / 60)} minutes"
-    return f"in {math.ceil(seconds / 3600)} hours"
+        return _("in %(n)d minutes") % {"n": math.ceil(seconds / 60)}
+    return _("in %(n)d hours") % {"n": math.ceil(seconds / 3600)}
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
@@ -87,9 +97,11 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return error_page(
         request,
         status=500,
-        headline="Something went wrong on our side",
-        sentence="An order that was placed stays placed, and is charged once. If you were placing "
-        "one, send the form again: the same form can never buy twice or charge you twice.",
+        headline=_("Something went wrong on our side"),
+        sentence=_(
+            "An order that was placed stays placed, and is charged once. If you were placing "
+            "one, send the form again: the same form can never buy twice or charge you twice."
+        ),
     )
 
 
@@ -97,9 +109,11 @@ def unavailable(request: HttpRequest) -> HttpResponse:
     response = error_page(
         request,
         status=503,
-        headline="We cannot do that just now",
-        sentence="Part of the shop is away, and nothing was charged by this page. Please try again "
-        "in a moment; sending the same thing again can never buy twice or charge you twice.",
+        headline=_("We cannot do that just now"),
+        sentence=_(
+            "Part of the shop is away, and nothing was charged by this page. Please try again "
+            "in a moment; sending the same thing again can never buy twice or charge you twice."
+        ),
     )
     response.headers["Retry-After"] = "10"
     return response

@@ -9,14 +9,15 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, Set
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
 from django.http import QueryDict
+from django.utils.translation import gettext_lazy as _
 
 from checkout import postcodes
-from checkout.countries import COUNTRIES
+from checkout.countries import countries
 from checkout.orders.numbers import parse_order_number
 
 # The gateway's id of a payment method, never a card number: those have no place on this server.
 payment_method_id = RegexValidator(
-    r"^pm_[A-Za-z0-9_]{1,100}$", "Choose how you want to pay.", "payment_method"
+    r"^pm_[A-Za-z0-9_]{1,100}$", _("Choose how you want to pay."), "payment_method"
 )
 
 
@@ -49,7 +50,7 @@ class PaymentMethodForm(forms.Form):
     payment_method = forms.CharField(
         max_length=120,
         validators=[payment_method_id],
-        error_messages={"required": "Choose how you want to pay."},
+        error_messages={"required": _("Choose how you want to pay.")},
     )
 
 
@@ -65,7 +66,7 @@ class CountrySelect(forms.Select):
 
 class CheckoutForm(PaymentMethodForm):
     email = forms.EmailField(
-        label="E-mail",
+        label=_("E-mail"),
         widget=forms.EmailInput(
             attrs={
                 "autocomplete": "email",
@@ -75,30 +76,30 @@ class CheckoutForm(PaymentMethodForm):
             }
         ),
         error_messages={
-            "required": "We need your e-mail address for the receipt.",
-            "invalid": "Please look at the e-mail address: something is missing in it.",
+            "required": _("We need your e-mail address for the receipt."),
+            "invalid": _("Please look at the e-mail address: something is missing in it."),
         },
     )
     full_name = forms.CharField(
-        label="Full name",
+        label=_("Full name"),
         max_length=200,
         widget=forms.TextInput(attrs={"autocomplete": "name", "autocapitalize": "words"}),
-        error_messages={"required": "Who should we send it to?"},
+        error_messages={"required": _("Who should we send it to?")},
     )
     address = forms.CharField(
-        label="Address",
+        label=_("Address"),
         max_length=300,
         widget=forms.TextInput(attrs={"autocomplete": "address-line1"}),
-        error_messages={"required": "Which street and house number?"},
+        error_messages={"required": _("Which street and house number?")},
     )
     city = forms.CharField(
-        label="Town or city",
+        label=_("Town or city"),
         max_length=120,
         widget=forms.TextInput(attrs={"autocomplete": "address-level2"}),
-        error_messages={"required": "Which town or city?"},
+        error_messages={"required": _("Which town or city?")},
     )
     postcode = forms.CharField(
-        label="Postcode",
+        label=_("Postcode"),
         max_length=20,
         required=False,  # some countries have none
         widget=forms.TextInput(
@@ -106,10 +107,10 @@ class CheckoutForm(PaymentMethodForm):
         ),
     )
     country = forms.ChoiceField(
-        label="Country",
-        choices=COUNTRIES,
+        label=_("Country"),
+        choices=countries,
         widget=CountrySelect(attrs={"autocomplete": "country"}),
-        error_messages={"required": "Which country?", "invalid_choice": "Choose a country."},
+        error_messages={"required": _("Which country?"), "invalid_choice": _("Choose a country.")},
     )
 
     def clean(self) -> dict[str, Any]:
@@ -121,19 +122,19 @@ class CheckoutForm(PaymentMethodForm):
 
 class FindOrderForm(forms.Form):
     number = forms.CharField(
-        label="Order number",
+        label=_("Order number"),
         max_length=30,
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"}),
-        error_messages={"required": "It stands in every e-mail about your order."},
+        error_messages={"required": _("It stands in every e-mail about your order.")},
     )
     email = forms.EmailField(
-        label="E-mail",
+        label=_("E-mail"),
         widget=forms.EmailInput(
             attrs={"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}
         ),
         error_messages={
-            "required": "Which address did you order with?",
-            "invalid": "Please look at the e-mail address: something is missing in it.",
+            "required": _("Which address did you order with?"),
+            "invalid": _("Please look at the e-mail address: something is missing in it."),
         },
     )
 
@@ -141,7 +142,9 @@ class FindOrderForm(forms.Form):
         """By its check digits alone, which say nothing about whether there is such an order."""
         number = parse_order_number(self.cleaned_data["number"])
         if number is None:
-            raise forms.ValidationError("Please look at the number: a digit is missing or wrong.")
+            raise forms.ValidationError(
+                _("Please look at the number: a digit is missing or wrong.")
+            )
         return number
 
 
@@ -150,9 +153,11 @@ EMAIL_ATTRIBUTES = {"autocomplete": "email", "autocapitalize": "none", "spellche
 
 class SignInForm(AuthenticationForm):
     error_messages = {
-        "invalid_login": "There is no account with this e-mail address and password. Please look "
-        "at both again; capital letters count in the password.",
-        "inactive": "This account is closed.",
+        "invalid_login": _(
+            "There is no account with this e-mail address and password. Please look "
+            "at both again; capital letters count in the password."
+        ),
+        "inactive": _("This account is closed."),
     }
 
     def __init__(self, *arguments: Any, **words: Any) -> None:
@@ -168,26 +173,28 @@ class SignInForm(AuthenticationForm):
 
 class SignUpForm(forms.Form):
     email = forms.EmailField(
-        label="E-mail",
+        label=_("E-mail"),
         max_length=150,  # it is the user name as well
         widget=forms.EmailInput(attrs=EMAIL_ATTRIBUTES),
         error_messages={
-            "required": "Which e-mail address?",
-            "invalid": "Please look at the e-mail address: something is missing in it.",
+            "required": _("Which e-mail address?"),
+            "invalid": _("Please look at the e-mail address: something is missing in it."),
         },
     )
     password = forms.CharField(
-        label="Password",
+        label=_("Password"),
         strip=False,
         max_length=200,
         widget=forms.PasswordInput(attrs={"autocomplete": "new-password"}),
-        error_messages={"required": "Choose a password."},
+        error_messages={"required": _("Choose a password.")},
     )
 
     def clean_email(self) -> str:
         email: str = self.cleaned_data["email"].lower()
         if User.objects.filter(username=email).exists():
-            raise forms.ValidationError("There is an account with this address. Sign in instead.")
+            raise forms.ValidationError(
+                _("There is an account with this address. Sign in instead.")
+            )
         return email
 
     def clean(self) -> dict[str, Any]:
@@ -216,9 +223,9 @@ class ResetForm(PasswordResetForm):
 class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg] # not generic at run time
     def __init__(self, *arguments: Any, **words: Any) -> None:
         super().__init__(*arguments, **words)
-        self.fields["new_password1"].label = "New password"
+        self.fields["new_password1"].label = _("New password")
         self.fields["new_password1"].help_text = ""
-        self.fields["new_password2"].label = "The same password again"
+        self.fields["new_password2"].label = _("The same password again")
 
 
 class QuantityForm(forms.Form):

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import Min
+from django.utils.translation import gettext
+from django.utils.translation import gettext_noop as _
 
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import OrderStatus
@@ -16,50 +18,63 @@ NEW = ""  # where an order comes from
 
 # (from, to) → what the shopper reads.
 MOVES: dict[tuple[str, str], str] = {
-    (NEW, OrderStatus.PLACED): "We received your order.",
-    (OrderStatus.PLACED, OrderStatus.PAID): "Your payment went through.",
-    (OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED): "Your bank asked you to approve the "
-    "payment.",
-    (OrderStatus.PLACED, OrderStatus.PAYMENT_FAILED): "Your payment was declined. You were not "
-    "charged.",
-    (OrderStatus.PLACED, OrderStatus.CANCELLED): "The order was cancelled.",
-    (OrderStatus.ACTION_REQUIRED, OrderStatus.PLACED): "You chose another way to pay.",
-    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAID): "Your bank has your approval, and your "
-    "payment went through.",
-    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED): "The payment was not approved. You "
-    "were not charged.",
-    (OrderStatus.ACTION_REQUIRED, OrderStatus.CANCELLED): "The payment was not approved in time, "
-    "so the order was cancelled.",
-    (OrderStatus.PAYMENT_FAILED, OrderStatus.PLACED): "You chose another way to pay.",
-    (OrderStatus.PAYMENT_FAILED, OrderStatus.PAID): "Your bank told us that the payment went "
-    "through after all.",
-    (OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED): "The order was not paid in time, so it "
-    "was cancelled.",
-    (OrderStatus.CANCELLED, OrderStatus.PAID): "Your payment arrived after all, so we took the "
-    "order up again.",
-    (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED): "We sent part of your money back.",
-    (OrderStatus.PAID, OrderStatus.REFUNDED): "We sent your money back.",
-    (OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED): "We sent the rest of your money back.",
+    (NEW, OrderStatus.PLACED): _("We received your order."),
+    (OrderStatus.PLACED, OrderStatus.PAID): _("Your payment went through."),
+    (OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED): _(
+        "Your bank asked you to approve the payment."
+    ),
+    (OrderStatus.PLACED, OrderStatus.PAYMENT_FAILED): _(
+        "Your payment was declined. You were not charged."
+    ),
+    (OrderStatus.PLACED, OrderStatus.CANCELLED): _("The order was cancelled."),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PLACED): _("You chose another way to pay."),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAID): _(
+        "Your bank has your approval, and your payment went through."
+    ),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED): _(
+        "The payment was not approved. You were not charged."
+    ),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.CANCELLED): _(
+        "The payment was not approved in time, so the order was cancelled."
+    ),
+    (OrderStatus.PAYMENT_FAILED, OrderStatus.PLACED): _("You chose another way to pay."),
+    (OrderStatus.PAYMENT_FAILED, OrderStatus.PAID): _(
+        "Your bank told us that the payment went through after all."
+    ),
+    (OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED): _(
+        "The order was not paid in time, so it was cancelled."
+    ),
+    (OrderStatus.CANCELLED, OrderStatus.PAID): _(
+        "Your payment arrived after all, so we took the order up again."
+    ),
+    (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED): _("We sent part of your money back."),
+    (OrderStatus.PAID, OrderStatus.REFUNDED): _("We sent your money back."),
+    (OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED): _("We sent the rest of your money back."),
 }
 
 # What may come a thousand times is told once, with the time of the first.
 REPEATS: dict[str, str] = {
-    OrderEvent.Kind.RESUBMITTED: "Your order reached us again. It is still this one order.",
-    OrderEvent.Kind.RESUBMITTED_CHANGED: "Your order reached us again with other details. The "
-    "first one stands, and nothing more was charged.",
-    OrderEvent.Kind.TWIN_SEEN: "You were about to order the same once more, and looked at this "
-    "order instead.",
-    OrderEvent.Kind.TWIN_ORDERED: "We asked whether you want the same twice, and you said yes: "
-    "there is another order like this one.",
+    OrderEvent.Kind.RESUBMITTED: _("Your order reached us again. It is still this one order."),
+    OrderEvent.Kind.RESUBMITTED_CHANGED: _(
+        "Your order reached us again with other details. The "
+        "first one stands, and nothing more was charged."
+    ),
+    OrderEvent.Kind.TWIN_SEEN: _(
+        "You were about to order the same once more, and looked at this order instead."
+    ),
+    OrderEvent.Kind.TWIN_ORDERED: _(
+        "We asked whether you want the same twice, and you said yes: "
+        "there is another order like this one."
+    ),
 }
 
 
 MAILS: dict[str, str] = {
-    Mail.Kind.RECEIVED: "We sent you an e-mail that we have your order.",
-    Mail.Kind.PAYMENT_FAILED: "We sent you an e-mail with a link to pay again.",
-    Mail.Kind.PAID: "We sent you the receipt by e-mail.",
-    Mail.Kind.REFUNDED: "We sent you an e-mail about your refund.",
-    Mail.Kind.LINK: "We sent you the link to this page by e-mail.",
+    Mail.Kind.RECEIVED: _("We sent you an e-mail that we have your order."),
+    Mail.Kind.PAYMENT_FAILED: _("We sent you an e-mail with a link to pay again."),
+    Mail.Kind.PAID: _("We sent you the receipt by e-mail."),
+    Mail.Kind.REFUNDED: _("We sent you an e-mail about your refund."),
+    Mail.Kind.LINK: _("We sent you the link to this page by e-mail."),
 }
 
 
@@ -79,17 +94,17 @@ def timeline(order: Order) -> list[Step]:
 def _moves(order: Order) -> Iterator[Step]:
     for event in order.events.filter(kind=OrderEvent.Kind.TRANSITION).order_by("id"):
         if words := MOVES.get((event.from_status, event.to_status)):
-            yield Step(event.created_at, words)
+            yield Step(event.created_at, gettext(words))
 
 
 def _repeats(order: Order) -> Iterator[Step]:
     repeats = order.events.filter(kind__in=REPEATS).order_by().values("kind")
     for repeat in repeats.annotate(first_at=Min("created_at")):
-        yield Step(repeat["first_at"], REPEATS[repeat["kind"]])
+        yield Step(repeat["first_at"], gettext(REPEATS[repeat["kind"]]))
 
 
 def _mails(order: Order) -> Iterator[Step]:
     sent = order.mails.filter(sent_at__isnull=False).order_by("id")
     for kind, sent_at in sent.values_list("kind", "sent_at"):
         if sent_at:
-            yield Step(sent_at, MAILS[kind])
+            yield Step(sent_at, gettext(MAILS[kind]))

@@ -9,12 +9,16 @@ from email.utils import parseaddr
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils.translation import gettext, override
+from django.utils.translation import gettext_noop as _
 
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.links import order_link
 from checkout.orders.models import Mail
 from checkout.orders.states import OrderStatus
+
+SEE = _("See your order")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,62 +27,77 @@ class MailWords:
     headline: str
     happened: str
     next: str = ""
-    button: str = "See your order"
+    button: str = SEE
     with_goods: bool = True
 
 
 _WORDS = {
     Mail.Kind.RECEIVED: MailWords(
-        subject="We have your order {number}",
-        headline="We have your order",
-        happened="Thank you. Your payment of {total} was on its way to your bank when you placed "
-        "it. Sending the form again cannot order or charge anything twice.",
-        next="Next: your bank answers, and we write to you again. You need not do anything.",
+        subject=_("We have your order {number}"),
+        headline=_("We have your order"),
+        happened=_(
+            "Thank you. Your payment of {total} was on its way to your bank when you placed "
+            "it. Sending the form again cannot order or charge anything twice."
+        ),
+        next=_("Next: your bank answers, and we write to you again. You need not do anything."),
     ),
     Mail.Kind.PAYMENT_FAILED: MailWords(
-        subject="Your payment for order {number} was declined",
-        headline="Your payment was declined",
-        happened="You were not charged by this payment. Your order is kept as it is.",
-        next="Next: choose another way to pay on your order's page.",
-        button="Pay again",
+        subject=_("Your payment for order {number} was declined"),
+        headline=_("Your payment was declined"),
+        happened=_("You were not charged by this payment. Your order is kept as it is."),
+        next=_("Next: choose another way to pay on your order's page."),
+        button=_("Pay again"),
     ),
     Mail.Kind.PAID: MailWords(
-        subject="Your receipt for order {number}",
-        headline="Thank you, your order is paid",
-        happened="You were charged once, {total}.",
-        next="Next: we wrap it and send it to the address below.",
+        subject=_("Your receipt for order {number}"),
+        headline=_("Thank you, your order is paid"),
+        happened=_("You were charged once, {total}."),
+        next=_("Next: we wrap it and send it to the address below."),
     ),
     Mail.Kind.REFUNDED: MailWords(
-        subject="We sent money back for order {number}",
-        headline="We sent money back to you",
-        happened="{amount} is on its way to the account or card that you paid with.",
-        next="Next: your bank shows it, which can take it some days. You need not do anything.",
+        subject=_("We sent money back for order {number}"),
+        headline=_("We sent money back to you"),
+        happened=_("{amount} is on its way to the account or card that you paid with."),
+        next=_("Next: your bank shows it, which can take it some days. You need not do anything."),
     ),
     Mail.Kind.LINK: MailWords(
-        subject="The link to your order {number}",
-        headline="The link to your order",
-        happened="Somebody, most likely you, asked our shop for it. Nothing was ordered or charged "
-        "by that. If it was not you, you need not do anything.",
+        subject=_("The link to your order {number}"),
+        headline=_("The link to your order"),
+        happened=_(
+            "Somebody, most likely you, asked our shop for it. Nothing was ordered or charged "
+            "by that. If it was not you, you need not do anything."
+        ),
         with_goods=False,
     ),
 }
 
 # Said as well, when the order has moved on since what the mail tells of.
 _SINCE_THEN = {
-    OrderStatus.PLACED: "Since then: another payment is being confirmed with your bank.",
-    OrderStatus.ACTION_REQUIRED: "Since then: your bank asks you to approve the payment. You have "
-    "not been charged.",
-    OrderStatus.PAYMENT_FAILED: "Since then: the payment was declined. You have not been charged.",
-    OrderStatus.PAID: "Since then: your payment went through. You were charged once, {total}.",
-    OrderStatus.PARTLY_REFUNDED: "Since then: you were charged once, {total}, and {refunded} of it "
-    "was sent back to you.",
-    OrderStatus.REFUNDED: "Since then: you were charged once, {total}, and all of it was sent back "
-    "to you.",
-    OrderStatus.CANCELLED: "Since then: the order was cancelled.",
+    OrderStatus.PLACED: _("Since then: another payment is being confirmed with your bank."),
+    OrderStatus.ACTION_REQUIRED: _(
+        "Since then: your bank asks you to approve the payment. You have not been charged."
+    ),
+    OrderStatus.PAYMENT_FAILED: _(
+        "Since then: the payment was declined. You have not been charged."
+    ),
+    OrderStatus.PAID: _("Since then: your payment went through. You were charged once, {total}."),
+    OrderStatus.PARTLY_REFUNDED: _(
+        "Since then: you were charged once, {total}, and {refunded} of it was sent back to you."
+    ),
+    OrderStatus.REFUNDED: _(
+        "Since then: you were charged once, {total}, and all of it was sent back to you."
+    ),
+    OrderStatus.CANCELLED: _("Since then: the order was cancelled."),
 }
 
 
 def compose(mail: Mail) -> EmailMultiAlternatives:
+    """In the language that the order was placed in."""
+    with override(mail.order.language or settings.LANGUAGE_CODE):
+        return _compose(mail)
+
+
+def _compose(mail: Mail) -> EmailMultiAlternatives:
     order, words = mail.order, _WORDS[Mail.Kind(mail.kind)]
     has_moved_on = mail.event.to_status not in ("", order.status)
     amounts = {
@@ -90,18 +109,18 @@ def compose(mail: Mail) -> EmailMultiAlternatives:
     context = {
         "order": order,
         "lines": order.lines.select_related("order") if words.with_goods else [],
-        "headline": words.headline,
-        "happened": words.happened.format(**amounts),
-        "next": _SINCE_THEN[OrderStatus(order.status)].format(**amounts)
+        "headline": gettext(words.headline),
+        "happened": gettext(words.happened).format(**amounts),
+        "next": gettext(_SINCE_THEN[OrderStatus(order.status)]).format(**amounts)
         if has_moved_on
-        else words.next,
+        else words.next and gettext(words.next),
         "happened_at": mail.event.created_at,
-        "button": "See your order" if has_moved_on else words.button,
+        "button": gettext(SEE if has_moved_on else words.button),
         "link": order_link(order),
         "shop": settings.SHOP_NAME,
     }
     message = EmailMultiAlternatives(
-        subject=words.subject.format(**amounts),
+        subject=gettext(words.subject).format(**amounts),
         body=render_to_string("emails/order.txt", context),
         to=[order.email],
         headers={

@@ -86,6 +86,7 @@ class PlaceOrder:
     currency: str
     content_digest: str  # see `digest`
     customer_id: int | None = None  # whoever is signed in
+    language: str = ""  # what its customer is written to in; empty: the shop's own
     again_of: Order | None = None  # like this order, and wanted all the same
     # See `Visitor` in limits: declined payments are counted by them.
     from_session: str = ""
@@ -155,6 +156,7 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
             content_digest=request.content_digest,
             basket_digest=basket_digest((line.product_id, line.quantity) for line in lines),
             customer_id=request.customer_id,
+            language=request.language,
             total_minor=sum(line.quantity * line.unit_price_minor for line in lines),
             currency=request.currency,
             payment_method=request.payment_method,

@@ -1,12 +1,9 @@
 from django import template
 from django.conf import settings
 
-from checkout import pictures
-from checkout.countries import COUNTRIES
+from checkout import countries, pictures
 
 register = template.Library()
-
-_COUNTRY_NAMES = dict(COUNTRIES)
 
 
 @register.simple_tag
@@ -16,7 +13,7 @@ def shop_name() -> str:
 
 @register.filter
 def country_name(code: str) -> str:
-    return _COUNTRY_NAMES.get(code, code)
+    return countries.country_name(code)
 
 
 @register.filter

@@ -12,6 +12,8 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.translation import get_language
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 from moneyed import Money
@@ -112,10 +114,12 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         return error_page(
             request,
             status=403,
-            headline="Please try that once more",
-            sentence="This page was opened before you signed in or out, or your browser sends no "
-            "cookies. Nothing was changed, ordered or charged. Go back, reload the page and try "
-            "again.",
+            headline=_("Please try that once more"),
+            sentence=_(
+                "This page was opened before you signed in or out, or your browser sends no "
+                "cookies. Nothing was changed, ordered or charged. Go back, reload the page and "
+                "try again."
+            ),
         )
     posted = request.POST.get("token", "")
     try:
@@ -126,9 +130,11 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
         if order := find_order(token.checkout_id):
             return _lead_to(request, order)
     notice = Notice(
-        "Please press the button once more",
-        "You signed in or out since you opened this form, so we stopped to be sure that it is "
-        "really you. Nothing was ordered or charged, and everything you typed is still here.",
+        _("Please press the button once more"),
+        _(
+            "You signed in or out since you opened this form, so we stopped to be sure that it is "
+            "really you. Nothing was ordered or charged, and everything you typed is still here."
+        ),
     )
     return _show_form(
         request,
@@ -192,6 +198,7 @@ def _place(
         currency=token.currency,
         content_digest=content_digest,
         customer_id=request.user.pk,
+        language=get_language() or "",
         again_of=twin,
         from_session=visitor.session,
         from_address=visitor.address,
@@ -199,9 +206,11 @@ def _place(
     try:
         order = place_order(wanted, CartBasket(token, now), now=now)
     except CartChanged:
-        return _not_as_seen(request, form, token, "Your cart was changed in another tab", now=now)
+        return _not_as_seen(
+            request, form, token, _("Your cart was changed in another tab"), now=now
+        )
     except PriceChanged:
-        return _not_as_seen(request, form, token, "A price has changed", now=now)
+        return _not_as_seen(request, form, token, _("A price has changed"), now=now)
     except OutOfStock as short:
         return _out_of_stock(request, form, short, now=now)
     except PlacingUnavailable:
@@ -309,19 +318,23 @@ def see_twin(request: HttpRequest) -> HttpResponse:
 
 def _refused(request: HttpRequest, form: CheckoutForm, *, now: datetime) -> HttpResponse:
     notice = Notice(
-        "This form does not belong to your current visit",
-        "It may have been opened before you signed out, or in another browser. Nothing was "
-        "ordered or charged by sending it. If you ordered before, look at that order's page "
-        "first. Otherwise check your cart and press the button again.",
+        _("This form does not belong to your current visit"),
+        _(
+            "It may have been opened before you signed out, or in another browser. Nothing was "
+            "ordered or charged by sending it. If you ordered before, look at that order's page "
+            "first. Otherwise check your cart and press the button again."
+        ),
     )
     return _show_form(request, form, now=now, notice=notice, status=400)
 
 
 def _expired(request: HttpRequest, form: CheckoutForm, *, now: datetime) -> HttpResponse:
     notice = Notice(
-        "This page was open for a long time",
-        "So we looked at your cart again. Nothing was ordered or charged yet. If everything "
-        "below is right, press the button once more.",
+        _("This page was open for a long time"),
+        _(
+            "So we looked at your cart again. Nothing was ordered or charged yet. If everything "
+            "below is right, press the button once more."
+        ),
     )
     return _show_form(request, form, now=now, notice=notice, status=409)
 
@@ -334,8 +347,11 @@ def _not_as_seen(
     now_is = show_money(lines_total(cart_lines(cart), settings.SHOP_CURRENCY))
     notice = Notice(
         headline,
-        f"The total was {was} when you opened this page and is {now_is} now. Nothing was ordered "
-        "or charged. If the new total is right, press the button once more.",
+        _(
+            "The total was %(was)s when you opened this page and is %(now_is)s now. Nothing was "
+            "ordered or charged. If the new total is right, press the button once more."
+        )
+        % {"was": was, "now_is": now_is},
     )
     return _show_form(request, form, now=now, notice=notice, status=409)
 
@@ -345,13 +361,17 @@ def _out_of_stock(
 ) -> HttpResponse:
     products = Product.objects.filter(pk__in=short.product_ids)
     left = ", ".join(
-        f"{product.name}: {product.stock} left" if product.is_on_sale else f"{product.name}: gone"
+        (_("%(name)s: %(left)d left") if product.is_on_sale else _("%(name)s: gone"))
+        % {"name": product.name, "left": product.stock}
         for product in products
     )
     notice = Notice(
-        "Somebody else was faster",
-        f"There is not enough left of what you chose ({left}). Nothing was ordered or charged. "
-        "Change your cart; what you typed here is kept until you leave this page.",
+        _("Somebody else was faster"),
+        _(
+            "There is not enough left of what you chose (%(left)s). Nothing was ordered or "
+            "charged. Change your cart; what you typed here is kept until you leave this page."
+        )
+        % {"left": left},
     )
     return _show_form(request, form, now=now, notice=notice, status=409)
 
@@ -362,11 +382,14 @@ def _put_off(
     """The token is kept: were its order placed by another press meanwhile, this leads to it."""
     seconds = math.ceil(wait.total_seconds())
     notice = Notice(
-        "Please wait before you order",
-        "We take only so many orders, and only so many declined payments, in a given time, and "
-        "that number was reached. Nothing was ordered or charged by this press, and everything "
-        f"you typed is still here. You can press the button again {wait_in_words(seconds)}: it is "
-        "the same purchase, placed once and charged once.",
+        _("Please wait before you order"),
+        _(
+            "We take only so many orders, and only so many declined payments, in a given time, "
+            "and that number was reached. Nothing was ordered or charged by this press, and "
+            "everything you typed is still here. You can press the button again %(wait)s: it is "
+            "the same purchase, placed once and charged once."
+        )
+        % {"wait": wait_in_words(seconds)},
     )
     token = request.POST.get("token", "")
     response = _show_form(request, form, now=now, notice=notice, status=429, token=token)
@@ -377,9 +400,11 @@ def _put_off(
 def _unavailable(request: HttpRequest, form: CheckoutForm) -> HttpResponse:
     """Rendered without the database. The token is kept, so pressing again is the same purchase."""
     notice = Notice(
-        "We could not store your order just now",
-        "Nothing was charged by this press. Press the button again in a moment: it is the same "
-        "purchase, and you cannot be charged twice for it.",
+        _("We could not store your order just now"),
+        _(
+            "Nothing was charged by this press. Press the button again in a moment: it is the same "
+            "purchase, and you cannot be charged twice for it."
+        ),
     )
     total = money(0, settings.SHOP_CURRENCY)
     token = request.POST.get("token", "")

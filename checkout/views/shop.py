@@ -4,6 +4,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST, require_safe
 
@@ -67,7 +68,9 @@ def _bad_quantity(request: HttpRequest) -> HttpResponse:
     return error_page(
         request,
         status=400,
-        headline="How many?",
-        sentence="A quantity is a whole number from 1 to 99. Your cart is as it was, and nothing "
-        "was ordered.",
+        headline=_("How many?"),
+        sentence=_(
+            "A quantity is a whole number from 1 to 99. Your cart is as it was, and nothing "
+            "was ordered."
+        ),
     )
