@@ -58,6 +58,7 @@ class Payment(models.Model):
 
     class Meta:
         ordering = ["id"]
+        permissions = [("resolve_outcome", "Can say what became of an unknown payment")]
         constraints = [
             models.UniqueConstraint(fields=["order", "round"], name="payments_payment_round_uniq"),
             models.UniqueConstraint(fields=["idempotency_key"], name="payments_payment_key_uniq"),

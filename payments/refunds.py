@@ -12,8 +12,8 @@ from django.db.models import Sum
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.transitions import next_sweep, note
-from payments.models import Payment, Refund
+from checkout.orders.transitions import next_sweep, note_staff
+from payments.models import Payment, Refund, new_key
 from payments.states import COUNTED_REFUNDS, PaymentStatus, RefundStatus
 
 
@@ -35,12 +35,16 @@ def request_refund(
     reason: str,
     requested_by: User | None,
     now: datetime,
+    key: str | None = None,
 ) -> Refund:
-    """Reserve the amount and have the worker send it back. Pressed twice, it is asked for twice,
-    and what was charged is the limit of both together."""
+    """Reserve the amount and have the worker send it back. Asked for twice under one key, it is one
+    refund; without a key, two, and what was charged is the limit of both together."""
+    key = key or new_key()
     with transaction.atomic():
         # The lock makes two people who ask at once wait for each other's sum.
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
+        if asked_before := payment.refunds.filter(key=key).first():
+            return asked_before
         if payment.status != PaymentStatus.PAID:
             raise RefundImpossible("This payment was not charged, so nothing can be sent back.")
         left = refundable_minor(payment)
@@ -53,26 +57,30 @@ def request_refund(
             amount_minor=amount_minor,
             reason=reason,
             requested_by=requested_by,
+            key=key,
             created_at=now,
         )
-        _have_it_sent(refund, now=now)
+        by = requested_by.get_username() if requested_by else ""
+        _have_it_sent(refund, by=by, why=reason, now=now)
     return refund
 
 
-def approve_refund(refund: Refund, *, approved_by: User, now: datetime) -> bool:
+def approve_refund(refund: Refund, *, approved_by: User, why: str, now: datetime) -> bool:
     """Agree to a refund that the shop has prepared. False if somebody did already."""
     with transaction.atomic():
         agreed = Refund.objects.filter(pk=refund.pk, status=RefundStatus.PREPARED).update(
             status=RefundStatus.REQUESTED, requested_by=approved_by
         )
         if agreed:
-            _have_it_sent(refund, now=now)
+            _have_it_sent(refund, by=approved_by.get_username(), why=why, now=now)
     return bool(agreed)
 
 
-def _have_it_sent(refund: Refund, *, now: datetime) -> None:
+def _have_it_sent(refund: Refund, *, by: str, why: str, now: datetime) -> None:
     order_id = refund.payment.order_id
-    note(order_id, f"Refund of {show_money(refund.amount)} asked for: {refund.reason}", now=now)
+    note_staff(
+        order_id, f"Refund of {show_money(refund.amount)} asked for", by=by, why=why, now=now
+    )
     Order.objects.filter(pk=order_id).update(sweep_at=next_sweep(now))
     OutboxMessage.objects.create(
         order_id=order_id, kind=OutboxMessage.Kind.REFUND, available_at=now

@@ -21,6 +21,9 @@ class RefundStatus(models.TextChoices):
     FAILED = "failed", "Not sent back"
 
 
+# Asked for at the gateway, and not told what became of it.
+UNDECIDED = [PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN]
+
 # The worker still owes these an outcome.
 UNSETTLED_REFUNDS = [RefundStatus.REQUESTED, RefundStatus.PENDING]
 

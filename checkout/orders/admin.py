@@ -1,36 +1,33 @@
-"""Orders for support: to be read, never edited."""
+"""Orders for support: to be read, never edited. Payments add their part in payments/admin."""
 
+from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import Model, Q, QuerySet
-from django.http import HttpRequest
+from django.core.exceptions import PermissionDenied
+from django.db.models import Exists, OuterRef, QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import URLPattern, path
+from django.utils import timezone
+from django.utils.timesince import timesince
 
 from checkout.catalogue.templatetags.money import show_money
-from checkout.orders.models import Mail, Order, OrderEvent, OrderLine, OutboxMessage
+from checkout.orders.admin_lists import (
+    ReadOnly,
+    ReadOnlyInline,
+    ShortPaginator,
+    in_chunks,
+    streamed_csv,
+)
+from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.numbers import parse_order_number
+from checkout.orders.states import UNSETTLED, OrderStatus
 
+# After so long without a move somebody should look. The sweep has published it again by then.
+WAITING_TOO_LONG = timedelta(minutes=20)
 
-class ReadOnly:
-    """History is written by the shop alone. Staff with the view permission may look."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class ReadOnlyInline(ReadOnly, admin.TabularInline[Model, Order]):
-    extra = 0
-    can_delete = False
-    show_change_link = False
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
-        return [str(field) for field in self.fields or ()]
+LATE = [OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED]
 
 
 class OrderLineInline(ReadOnlyInline):
@@ -42,40 +39,64 @@ class OrderLineInline(ReadOnlyInline):
         return show_money(line.total)
 
 
-class OrderEventInline(ReadOnlyInline):
-    model = OrderEvent
-    fields = ["created_at", "kind", "from_status", "to_status", "reason"]
-    verbose_name_plural = "What happened"
+class AttentionFilter(admin.SimpleListFilter):
+    """Each by an index of its own, for these are looked for at night."""
 
+    title = "attention"
+    parameter_name = "attention"
 
-class OutboxMessageInline(ReadOnlyInline):
-    model = OutboxMessage
-    fields = ["kind", "generation", "available_at", "published_at"]
-    verbose_name_plural = "Messages to the queue"
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("waiting", "Waiting too long"),
+            ("person", "Needs a person"),
+            ("late", "Paid late"),
+        ]
 
-
-class MailInline(ReadOnlyInline):
-    model = Mail
-    fields = ["kind", "available_at", "tries", "sent_at", "gave_up_at"]
-    verbose_name_plural = "E-mails"
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        match self.value():
+            case "waiting":
+                return queryset.filter(
+                    status__in=sorted(UNSETTLED),
+                    status_changed_at__lt=timezone.now() - WAITING_TOO_LONG,
+                )
+            case "person":
+                return queryset.exclude(needs_person="")
+            case "late":
+                late = OrderEvent.objects.filter(
+                    order=OuterRef("pk"), to_status=OrderStatus.PAID, from_status__in=LATE
+                )
+                return queryset.filter(Exists(late))
+        return queryset
 
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
-    list_display = ["number", "status", "shown_total", "email", "repeats", "placed_at"]
-    list_filter = ["status"]
+    list_display = [
+        *("number", "status", "age", "shown_total", "repeats", "email", "needs_person"),
+        "placed_at",
+    ]
+    # By anything but its own order, a list would sort all orders there are.
+    sortable_by = ()
+    list_filter = [AttentionFilter, "status"]
     search_fields = ["number"]
-    search_help_text = "Order number, e-mail address or reference"
+    search_help_text = "Order number, e-mail address, reference or the gateway's id"
     show_full_result_count = False
-    inlines = [OrderLineInline, OrderEventInline, OutboxMessageInline, MailInline]
+    paginator = ShortPaginator
+    list_per_page = 50
+    inlines = [OrderLineInline]
     fieldsets = [
-        (None, {"fields": ["number", "status", "shown_total", "placed_at", "repeats"]}),
+        (None, {"fields": ["number", "status", "age", "shown_total", "placed_at", "repeats"]}),
         ("Payment", {"fields": ["needs_person", "shown_refunded", "expires_at"]}),
         ("Customer", {"fields": ["full_name", "email", "address", "postcode", "city", "country"]}),
         ("References", {"fields": ["reference", "checkout_id", "payment_round", "sweep_at"]}),
     ]
 
-    @admin.display(description="Total", ordering="total_minor")
+    @admin.display(description="For")
+    def age(self, order: Order) -> str:
+        """How long it has had its status."""
+        return timesince(order.status_changed_at, depth=1)
+
+    @admin.display(description="Total")
     def shown_total(self, order: Order) -> str:
         return show_money(order.total)
 
@@ -83,7 +104,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     def shown_refunded(self, order: Order) -> str:
         return show_money(order.refunded)
 
-    @admin.display(description="Sent again", ordering="resubmission_count")
+    @admin.display(description="Sent again")
     def repeats(self, order: Order) -> str:
         return f"{order.resubmission_count} ×"
 
@@ -95,5 +116,48 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
         term = search_term.strip()
         if not term:
             return queryset, False
-        number = parse_order_number(term) or term
-        return queryset.filter(Q(number=number) | Q(reference=term) | Q(email__iexact=term)), False
+        if number := parse_order_number(term):
+            return queryset.filter(number=number), False
+        if "@" in term:
+            return queryset.filter(email__iexact=term), False
+        return queryset.filter(pk__in=self.orders_named(term)), False
+
+    def orders_named(self, term: str) -> Iterable[int]:
+        """The orders that a reference or an id leads to."""
+        return list(Order.objects.filter(reference=term).values_list("pk", flat=True))
+
+    def get_urls(self) -> list[URLPattern]:
+        export = self.admin_site.admin_view(self.export_view)
+        return [path("export/", export, name="orders_order_export"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        may_export = request.user.has_perm("orders.export_orders")
+        query = request.GET.urlencode()
+        return super().changelist_view(
+            request, {"may_export": may_export, "export_query": query, **(extra_context or {})}
+        )
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """What the list shows, by the same search and filters, and all of it."""
+        if not (
+            request.user.has_perm("orders.export_orders") and self.has_view_permission(request)
+        ):
+            raise PermissionDenied
+        orders = self.get_changelist_instance(request).get_queryset(request)
+        header = ["number", "status", "placed_at", "total", "refunded", "currency", "sent_again"]
+        header += ["email", "full_name", "address", "postcode", "city", "country"]
+        return streamed_csv("orders.csv", header, in_chunks(orders), _cells)
+
+
+def _cells(order: Order) -> list[object]:
+    return [
+        order.number,
+        order.status,
+        order.placed_at.isoformat(timespec="seconds"),
+        order.total.amount,
+        order.refunded.amount,
+        order.currency,
+        order.resubmission_count,
+        *(order.email, order.full_name, order.address),
+        *(order.postcode, order.city, order.country),
+    ]

@@ -2,6 +2,7 @@ import secrets
 import uuid
 
 from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models.functions import Now
 from moneyed import Money
@@ -63,6 +64,8 @@ class Order(models.Model):
     payment_round = models.PositiveIntegerField(default=1)
 
     placed_at = models.DateTimeField()
+    # Since when it has its status.
+    status_changed_at = models.DateTimeField(db_default=Now())
     # When the sweep looks whether this order was forgotten. Empty: nobody owes it anything.
     sweep_at = models.DateTimeField(null=True, blank=True)
     # When an order that waits for its customer is given up. Empty: it does not wait for them.
@@ -105,6 +108,20 @@ class Order(models.Model):
                 condition=~models.Q(needs_person=""),
                 name="orders_order_needs_person_idx",
             ),
+            # Support's lists by status. Most orders are paid, and those are the newest of all.
+            models.Index(
+                fields=["status", "-id"],
+                condition=~models.Q(status=OrderStatus.PAID),
+                name="orders_order_not_paid_idx",
+            ),
+            # Orders come in the order of their time, so a few pages tell where an hour begins.
+            BrinIndex(fields=["placed_at"], autosummarize=True, name="orders_order_placed_at_idx"),
+        ]
+        permissions = [
+            ("retry_order", "Can have the gateway asked about an order at once"),
+            ("cancel_order", "Can cancel an unpaid order"),
+            ("redrive_dead_letter", "Can put an order's message back into the queue"),
+            ("export_orders", "Can export orders with names and addresses"),
         ]
 
     def __str__(self) -> str:
@@ -162,16 +179,31 @@ class OrderEvent(models.Model):
         MAILED = "mailed", "E-mail sent"
         TWIN_SEEN = "twin_seen", "Same again from elsewhere: led to this order"
         TWIN_ORDERED = "twin_ordered", "Same again from elsewhere: ordered on purpose"
+        STAFF = "staff", "Done by staff"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="events")
     kind = models.CharField(max_length=20, choices=Kind)
     from_status = models.CharField(max_length=20, blank=True)
     to_status = models.CharField(max_length=20, blank=True)
     reason = models.CharField(max_length=200)
+    # Who did it, where it was a person: the name they sign in with.
+    actor = models.CharField(max_length=150, blank=True, default="", db_default="")
+    # Why, in their words.
+    explanation = models.TextField(max_length=1000, blank=True, default="", db_default="")
     created_at = models.DateTimeField()
 
     class Meta:
         ordering = ["id"]
+        indexes = [
+            models.Index(
+                fields=["order"],
+                condition=models.Q(
+                    to_status=OrderStatus.PAID,
+                    from_status__in=[OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED],
+                ),
+                name="orders_event_paid_late_idx",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.reason

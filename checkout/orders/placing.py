@@ -163,6 +163,7 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
             from_session=request.from_session,
             from_address=request.from_address,
             placed_at=now,
+            status_changed_at=now,
             sweep_at=next_sweep(now),
             **asdict(request.customer),
         )

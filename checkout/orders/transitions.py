@@ -32,7 +32,7 @@ def transition(
                 continue
             # The WHERE is the guard: of two processes only one finds the row in this status.
             moved = Order.objects.filter(pk=order_id, status=source).update(
-                status=to, **(_follow_ups(to, now) | changes)
+                status=to, status_changed_at=now, **(_follow_ups(to, now) | changes)
             )
             if moved:
                 record_transition(order_id, source, to, reason=reason, now=now)
@@ -68,6 +68,18 @@ def note(order_id: int, reason: str, *, now: datetime) -> OrderEvent:
     """Something that support should know of, and that does not change the status."""
     return OrderEvent.objects.create(
         order_id=order_id, kind=OrderEvent.Kind.NOTE, reason=reason[:200], created_at=now
+    )
+
+
+def note_staff(order_id: int, what: str, *, by: str, why: str, now: datetime) -> None:
+    """What a person did, who they are and their reason."""
+    OrderEvent.objects.create(
+        order_id=order_id,
+        kind=OrderEvent.Kind.STAFF,
+        reason=what[:200],
+        actor=by,
+        explanation=why[:1000],
+        created_at=now,
     )
 
 

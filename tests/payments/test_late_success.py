@@ -177,7 +177,9 @@ def test_prepared_refund_goes_out_when_a_person_agrees_and_once(
     person = User.objects.create_user("person")
 
     refund = Refund.objects.get()
-    agreed = [approve_refund(refund, approved_by=person, now=timezone.now()) for _ in range(3)]
+    agreed = [
+        approve_refund(refund, approved_by=person, why="Seen", now=timezone.now()) for _ in range(3)
+    ]
     till.deliver_messages()
 
     assert agreed == [True, False, False]

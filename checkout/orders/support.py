@@ -1,0 +1,73 @@
+"""What support and operators may do to an order by hand. Everything goes the way it always goes:
+through the outbox to the worker, which asks the gateway first. Nothing here moves money itself.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.states import EXPIRING, UNSETTLED
+from checkout.orders.sweeping import ask_again
+from checkout.orders.transitions import note_staff
+
+
+class ActionImpossible(Exception):
+    """Nothing was done. The message says why, to staff."""
+
+
+def retry_now(order: Order, *, by: str, why: str, now: datetime) -> str:
+    """Have the worker look at the order at once; what is told to whoever asked.
+
+    An order that waits for its outcome is settled; of any other the gateway is asked about all
+    payments. Both are safe at any time and however often.
+    """
+    kind = (
+        OutboxMessage.Kind.SETTLE_PAYMENT
+        if order.status in UNSETTLED
+        else OutboxMessage.Kind.CHECK_PAYMENT
+    )
+    return _publish(order, kind, "Retried by hand", by=by, why=why, now=now)
+
+
+def put_back_dead_letter(order: Order, *, by: str, why: str, now: datetime) -> str:
+    """Publish the order's message anew, whatever became of the letter.
+
+    The letter itself is left: `manage.py dead_letters redrive` finds that a newer one is on its
+    way, and only removes it.
+    """
+    if order.status not in UNSETTLED:
+        raise ActionImpossible("This order waits for no message any more.")
+    return _publish(
+        order,
+        OutboxMessage.Kind.SETTLE_PAYMENT,
+        "Put back from the dead-letter queue",
+        by=by,
+        why=why,
+        now=now,
+    )
+
+
+def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
+    """Have the worker cancel an order that waits for its customer: at the gateway first. Should a
+    payment win that race, the order is paid."""
+    if order.status not in EXPIRING:
+        raise ActionImpossible(
+            "Only an order that waits for its customer can be cancelled. One that is being paid is "
+            "decided by its payment; of a paid one the money can be sent back."
+        )
+    return _publish(
+        order, OutboxMessage.Kind.CANCEL_ORDER, "Cancelled by hand", by=by, why=why, now=now
+    )
+
+
+def _publish(
+    order: Order, kind: OutboxMessage.Kind, what: str, *, by: str, why: str, now: datetime
+) -> str:
+    with transaction.atomic():
+        # Two people who press at once take turns, and the second finds the first one's message.
+        Order.objects.select_for_update().get(pk=order.pk)
+        if not ask_again(order.pk, kind, reason=what, now=now):
+            return "That is on its way already; nothing was added."
+        note_staff(order.pk, what, by=by, why=why, now=now)
+    return "The worker has been told. This page shows what comes of it."

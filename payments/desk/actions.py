@@ -1,0 +1,145 @@
+"""What staff may do to an order: each with a permission of its own, a page that says what will
+happen, and a reason that is kept with the order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django import forms
+
+from checkout.orders.models import Order
+from checkout.orders.states import EXPIRING, UNSETTLED
+from checkout.orders.support import ask_to_cancel, put_back_dead_letter, retry_now
+from payments.models import Payment
+from payments.states import UNDECIDED
+
+
+class ReasonForm(forms.Form):
+    why = forms.CharField(
+        label="Reason",
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+        help_text="For whoever looks at this order next.",
+    )
+
+
+class EvidenceForm(forms.Form):
+    became = forms.ChoiceField(
+        label="The customer",
+        choices=[("charged", "was charged"), ("not_charged", "was not charged")],
+        widget=forms.RadioSelect,
+    )
+    gateway_payment_id = forms.CharField(
+        label="Id of the payment at the gateway",
+        max_length=120,
+        required=False,
+        help_text="If it was charged: the id that the gateway's own site shows.",
+    )
+    why = forms.CharField(
+        label="Evidence",
+        min_length=10,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+        help_text="Where you saw it, and who told you.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        if typed.get("became") == "charged" and not typed.get("gateway_payment_id"):
+            self.add_error("gateway_payment_id", "A charge has an id. Copy it from the gateway.")
+        return typed
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaffAction:
+    name: str
+    label: str
+    permission: str
+    explains: str
+    is_possible: Callable[[Order], bool]
+    act: Callable[[Order, dict[str, Any], str, datetime], str]
+    form: type[forms.Form] = ReasonForm
+
+
+def _undecided(order: Order) -> Payment | None:
+    return order.payments.filter(status__in=UNDECIDED).order_by("id").last()
+
+
+def _resolve(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str:
+    # Here, so that web processes load nothing of the gateway for the sake of this rare case.
+    from payments.resolving import resolve_charged, resolve_not_charged
+
+    payment = _undecided(order)
+    if payment is None:
+        return "The gateway has answered meanwhile; nothing was left to resolve."
+    if typed["became"] == "not_charged":
+        return resolve_not_charged(payment, by=by, evidence=typed["why"], now=now)
+    return resolve_charged(
+        payment,
+        gateway_payment_id=typed["gateway_payment_id"].strip(),
+        by=by,
+        evidence=typed["why"],
+        now=now,
+    )
+
+
+ACTIONS = {
+    action.name: action
+    for action in [
+        StaffAction(
+            name="retry",
+            label="Retry now",
+            permission="orders.retry_order",
+            explains=(
+                "A worker asks the gateway about this order at once, under the keys it has used "
+                "before. Nobody is charged twice by that, however often it is done."
+            ),
+            is_possible=lambda order: True,
+            act=lambda order, typed, by, now: retry_now(order, by=by, why=typed["why"], now=now),
+        ),
+        StaffAction(
+            name="cancel",
+            label="Cancel the order",
+            permission="orders.cancel_order",
+            explains=(
+                "A worker closes the payment at the gateway, so that it can never be charged, and "
+                "then cancels the order and puts its goods back on sale. If the customer has paid "
+                "by then, the order stays, paid."
+            ),
+            is_possible=lambda order: order.status in EXPIRING,
+            act=lambda order, typed, by, now: ask_to_cancel(
+                order, by=by, why=typed["why"], now=now
+            ),
+        ),
+        StaffAction(
+            name="put-back",
+            label="Put back from the dead-letter queue",
+            permission="orders.redrive_dead_letter",
+            explains=(
+                "The order's message is published anew, so that a worker takes it up. The letter "
+                "in the dead-letter queue means nothing from then on; `manage.py dead_letters "
+                "redrive` removes it."
+            ),
+            is_possible=lambda order: order.status in UNSETTLED,
+            act=lambda order, typed, by, now: put_back_dead_letter(
+                order, by=by, why=typed["why"], now=now
+            ),
+        ),
+        StaffAction(
+            name="resolve",
+            label="Resolve an unknown outcome",
+            permission="payments.resolve_outcome",
+            explains=(
+                "For a payment of which the gateway has not told for hours. First look for it on "
+                "the gateway's own site: by the order's number, amount and time. Should the "
+                "gateway say otherwise later, it is believed, and a second charge is put before a "
+                "person with a refund prepared."
+            ),
+            is_possible=lambda order: _undecided(order) is not None,
+            act=_resolve,
+            form=EvidenceForm,
+        ),
+    ]
+}
