@@ -72,11 +72,15 @@ PASSWORD = "quill and parchment"
 CART = ["fountain-pen-medium-nib", "dotted-notebook-a5"]
 
 
+def unprepared(page: Page) -> None:
+    """Nothing to do before the picture."""
+
+
 @dataclass(frozen=True)
 class Shot:
     name: str
     path: str
-    prepare: Callable[[Page], object] = lambda page: None
+    prepare: Callable[[Page], object] = unprepared
     failure: "HttpResponse | None" = None  # shown instead of what the shop answers
 
 
@@ -109,6 +113,11 @@ def main() -> None:
                     found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
                     looked += 1
                 context.close()
+        german = _german(browser, url)
+        for shot in [*shots, Shot("checkout", "/checkout/")]:
+            if shot.prepare is unprepared and not shot.failure:
+                found += _visit(german, shot, f"{shot.name}-german", look)
+                looked += 1
         empty = _context(browser, url, WIDTHS["phone"], "light")
         found += _visit(empty, Shot("", "/cart/"), "cart-empty", look)
         browser.close()
@@ -158,8 +167,21 @@ def _answers(url: str) -> bool:
         return False
 
 
-def _context(browser: Browser, url: str, width: int, scheme: Scheme) -> BrowserContext:
+def _german(browser: Browser, url: str) -> BrowserContext:
+    """With a cart that was filled in English, for its buttons are found by their words."""
+    english = _context(browser, url, WIDTHS["phone"], "light")
+    _fill_cart(english.pages[0])
+    kept = english.storage_state()
+    english.close()
+    return _context(browser, url, WIDTHS["phone"], "light", locale="de-DE", storage_state=kept)
+
+
+def _context(
+    browser: Browser, url: str, width: int, scheme: Scheme, locale: str = "en-IE", **more: Any
+) -> BrowserContext:
     context = browser.new_context(
+        locale=locale,
+        **more,
         base_url=url,
         viewport={"width": width, "height": 800},
         color_scheme=scheme,
