@@ -98,6 +98,7 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
     """The gateway will never charge it any more."""
     move_payment(payment, PaymentStatus.CANCELLED, now)
     Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
+    resolved(payment.order_id, UNKNOWN_TOO_LONG)
 
 
 def lock_order(payment: Payment) -> Order:

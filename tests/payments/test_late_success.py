@@ -16,7 +16,7 @@ from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from payments.checking import check_order
+from payments.checking import cancel_order, check_order
 from payments.gateways.base import GatewayPayment, GatewayState, OutcomeUnknown
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, Refund
@@ -238,3 +238,20 @@ def test_overtaken_worker_does_not_put_a_settled_order_before_a_person(
 
     order.refresh_from_db()
     assert (order.status, order.needs_person) == (OrderStatus.PAID, "")
+
+
+def test_unknown_outcome_is_nobodys_any_more_when_its_payment_is_closed(
+    shelf: list[Product], gateway: StripeGateway, till: Till
+) -> None:
+    order = placed_order(shelf[0], payment_method="pm_card_authenticationRequired")
+    till.settle(order)
+    silent = FaultyGateway(gateway, before={"retrieve": raising(OutcomeUnknown("timeout"))})
+    later = timezone.now() + timedelta(hours=21)
+    settle_order(order.number, silent, clock=lambda: later)
+    order.refresh_from_db()
+    assert order.needs_person == UNKNOWN_TOO_LONG
+
+    cancel_order(order.number, gateway, clock=lambda: later + timedelta(hours=4))
+
+    order.refresh_from_db()
+    assert (order.status, order.needs_person) == (OrderStatus.CANCELLED, "")
