@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.cancelling import cancel_unpaid
@@ -133,7 +134,7 @@ def test_support_finds_what_needs_a_person(
     paid_twice(declined, till, late)
     fine = placed_order(Product.objects.get(sku="SKU-01"))
 
-    found = admin_client.get("/admin/orders/order/?needs_person=yes").content.decode()
+    found = admin_client.get("/admin/orders/order/?attention=person").content.decode()
     page = admin_client.get(f"/admin/orders/order/{declined.pk}/change/").content.decode()
 
     assert declined.number in found
@@ -241,8 +242,9 @@ def test_overtaken_worker_does_not_put_a_settled_order_before_a_person(
 
 
 def test_unknown_outcome_is_nobodys_any_more_when_its_payment_is_closed(
-    shelf: list[Product], gateway: StripeGateway, till: Till
+    shelf: list[Product], gateway: StripeGateway, till: Till, settings: Settings
 ) -> None:
+    settings.SHOP_URL = "https://shop.example"
     order = placed_order(shelf[0], payment_method="pm_card_authenticationRequired")
     till.settle(order)
     silent = FaultyGateway(gateway, before={"retrieve": raising(OutcomeUnknown("timeout"))})
