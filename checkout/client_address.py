@@ -28,6 +28,11 @@ def client_address(request: HttpRequest) -> str:
     return _network(address) if address else ""
 
 
+def client_address_or_none(request: HttpRequest) -> str | None:
+    """As django-axes wants it: one address, to be stored as such."""
+    return client_address(request).partition("/")[0] or None
+
+
 def _read(text: str) -> IPv4Address | IPv6Address | None:
     text = text.strip()
     if with_port := WITH_PORT.fullmatch(text):

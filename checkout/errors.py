@@ -3,6 +3,7 @@
 import math
 import sys
 
+from django.conf import settings
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -79,6 +80,13 @@ def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpR
     response.headers["Retry-After"] = str(seconds)
     patch_cache_control(response, no_store=True)
     return response
+
+
+def locked_out(
+    request: HttpRequest, response: HttpResponse | None, credentials: dict[str, str] | None
+) -> HttpResponse:
+    """Too many wrong passwords for one name; as django-axes calls it."""
+    return too_many_requests(request, settings.AXES_COOLOFF_TIME.total_seconds())
 
 
 def wait_in_words(seconds: int) -> str:

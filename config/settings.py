@@ -3,6 +3,7 @@
 Every secret may also be given as a file: `SECRET_KEY_FILE=/run/secrets/secret_key`.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,16 @@ ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
 CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
 
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "config.admin_app.ShopAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    "axes",
     "csp",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
     "checkout.catalogue",
     "checkout.orders",
     "checkout",
@@ -86,8 +90,10 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "config.urls"
@@ -272,6 +278,30 @@ USE_TZ = True
 
 CONTENT_SECURITY_POLICY = content_security_policy(PAYMENT_METHOD_TEMPLATE)
 
+# --- Signing in ---------------------------------------------------------------------------------
+
+# After ten wrong passwords for one name from one address that address waits. Neither alone is
+# locked: anybody could lock staff out by their name, or a whole office by its address.
+SIGN_IN_LOCKOUT = env.bool("SIGN_IN_LOCKOUT", default=not DEBUG)
+AUTHENTICATION_BACKENDS = [
+    "axes.backends.AxesStandaloneBackend",
+    "django.contrib.auth.backends.ModelBackend",
+]
+AXES_ENABLED = SIGN_IN_LOCKOUT
+AXES_FAILURE_LIMIT = 10
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_RESET_ON_SUCCESS = True
+AXES_CLIENT_IP_CALLABLE = "checkout.client_address.client_address_or_none"
+AXES_LOCKOUT_CALLABLE = "checkout.errors.locked_out"
+AXES_DISABLE_ACCESS_LOG = True  # who signed in when, and from where, is nobody's business
+AXES_ENABLE_ADMIN = False
+
+# Staff give a code from an app beside their password; see `manage.py add_staff_device`.
+STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=not DEBUG)
+OTP_TOTP_ISSUER = SHOP_NAME
+OTP_ADMIN_HIDE_SENSITIVE_DATA = True
+
 LOGIN_URL = "sign_in"
 LOGIN_REDIRECT_URL = "account"
 AUTH_PASSWORD_VALIDATORS = [
@@ -316,6 +346,7 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         "stripe": {"level": "WARNING"},
         "botocore": {"level": "WARNING"},
+        "axes": {"level": "CRITICAL"},  # it logs names and addresses
         # Requests that were refused are the shopper's business; their URLs hold references.
         "django.request": {"level": "ERROR"},
     },

@@ -1,11 +1,7 @@
-from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
 
 from config import probes
-
-admin.site.site_header = f"{settings.SHOP_NAME} · orders"
-admin.site.site_title = settings.SHOP_NAME
 
 urlpatterns = [
     path("healthz", probes.healthz),

@@ -35,6 +35,9 @@ ENVIRONMENT = {
     "STRIPE_SECRET_KEY": "sk_test_tests",
     "STRIPE_API_BASE": "http://127.0.0.1:9",  # nobody listens there; tests name their own
     "SANDBOX_GATEWAY_ALLOWED": "true",
+    # Their own tests switch them on.
+    "SIGN_IN_LOCKOUT": "false",
+    "STAFF_SECOND_FACTOR": "false",
 }
 # Their defaults are what is tested.
 UNSET = [

@@ -57,6 +57,7 @@ ENVIRONMENT = {
     "DEBUG": "false",
     "HTTPS_ONLY": "false",
     "SANDBOX_GATEWAY_ALLOWED": "true",
+    "STAFF_SECOND_FACTOR": "false",
     "AWS_ENDPOINT_URL": "http://127.0.0.1:9",  # nobody listens there, and nobody asks
     "NO_PROXY": "*",
 }

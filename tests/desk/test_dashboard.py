@@ -1,0 +1,79 @@
+"""The dashboard's figures are the books', and cost the same at any size."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order
+from payments.desk.dashboard import numbers
+from payments.models import Payment
+from tests.orders.factories import placed_order
+from tests.till import Till
+
+DASHBOARD = "/admin/dashboard/"
+
+
+@pytest.fixture
+def day(shelf: list[Product], till: Till) -> list[Order]:
+    """Three paid, one of them partly refunded, one declined, one under way; and an old one."""
+    orders = [placed_order(shelf[0]) for _ in range(3)]
+    orders.append(placed_order(shelf[0], payment_method="pm_card_chargeDeclined"))
+    for order in orders:
+        till.settle(order)
+    under_way = placed_order(shelf[0])
+    old = placed_order(shelf[0])
+    till.settle(old)
+    ago = timezone.now() - timedelta(days=3)
+    Order.objects.filter(pk=old.pk).update(placed_at=ago)
+    Order.objects.filter(pk=orders[0].pk).update(refunded_minor=301, resubmission_count=4)
+    return [*orders, under_way, old]
+
+
+def test_figures_are_those_of_the_last_day(day: list[Order]) -> None:
+    shown = numbers(now=timezone.now())
+
+    orders, revenue, absorbed = shown["charts"]
+    assert (orders.total, revenue.total, absorbed.total) == ("5", "€27.02", "4")
+    assert shown["time_to_paid"]["orders"] == 3
+    states = {row.get("status", "person"): row["orders"] for row in shown["states"]}
+    assert states["paid"] == 3
+    assert states["payment_failed"] == states["placed"] == 1
+    assert states["person"] == 0
+    assert shown["outbox"]["messages"] >= 1
+
+
+def test_median_and_slowest_are_of_the_first_payment(day: list[Order]) -> None:
+    for seconds, payment in enumerate(Payment.objects.filter(status="paid").order_by("id")[:3], 1):
+        settled = payment.order.placed_at + timedelta(seconds=seconds)
+        Payment.objects.filter(pk=payment.pk).update(settled_at=settled)
+
+    told = numbers(now=timezone.now())["time_to_paid"]
+
+    assert float(told["median"]) == pytest.approx(2)
+    assert float(told["p99"]) == pytest.approx(2.98)
+
+
+def test_it_is_drawn_and_costs_the_same_for_more_orders(
+    support: Client, day: list[Order], shelf: list[Product]
+) -> None:
+    def statements() -> int:
+        with CaptureQueriesContext(connection) as captured:
+            assert support.get(DASHBOARD).status_code == 200
+        return len(captured)
+
+    page = support.get(DASHBOARD).content.decode()
+    assert page.count("<svg role=") == 3
+    before = statements()
+    for _ in range(10):
+        placed_order(shelf[0])
+
+    assert statements() == before
+
+
+def test_empty_shop_has_one_too(support: Client) -> None:
+    assert "Nothing was paid in this time." in support.get(DASHBOARD).content.decode()
