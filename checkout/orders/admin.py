@@ -50,7 +50,7 @@ class OrderEventInline(ReadOnlyInline):
 
 class OutboxMessageInline(ReadOnlyInline):
     model = OutboxMessage
-    fields = ["kind", "generation", "available_at", "published_at"]
+    fields = ["kind", "generation", "available_at", "published_at", "trace_id"]
     verbose_name_plural = "Messages to the queue"
 
 

@@ -31,7 +31,7 @@ def test_error_of_the_database_is_logged_without_its_values(
     except IntegrityError:
         logging.getLogger("test").exception("It failed", extra={"order": second.number})
 
-    [record] = caplog.records
+    [record] = [record for record in caplog.records if record.name == "test"]
     line = json.dumps(formatted(record))
 
     assert "IntegrityError" in line
