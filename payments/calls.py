@@ -104,11 +104,13 @@ class _Attempt:
         self._payment = payment
         self._step = step
         self._key = key
+        self._payment_id = payment.gateway_payment_id
         self.outcome = ""
         self.code = ""
 
     def told(self, answer: GatewayPayment) -> GatewayPayment:
         self.outcome, self.code = answer.state.value, answer.decline_code
+        self._payment_id = answer.id
         return answer
 
     def __enter__(self) -> Self:
@@ -153,7 +155,7 @@ class _Attempt:
             "The gateway was asked",
             extra={
                 "order": self._payment.order.number,
-                "payment": self._payment.gateway_payment_id,
+                "payment": self._payment_id,
                 "step": self._step.value,
                 "outcome": self.outcome,
                 "code": self.code,
