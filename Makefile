@@ -50,6 +50,8 @@ lock: .venv/.installed ## Pin the newest dependencies that pyproject.toml allows
 	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header pyproject.toml -o requirements.lock
 	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --extra tracing pyproject.toml -o requirements-tracing.lock
+	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --group dev pyproject.toml -o requirements-dev.lock
 
 clean: ## Remove the environment, the demo's data and every cache
