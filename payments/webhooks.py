@@ -72,10 +72,11 @@ def receive_event(body: bytes, *, now: datetime) -> bool:
         with trace.step("webhook", order.traceparent or None, order=order.number, kind=kind):
             extra = {"event": event_id, "kind": kind, "order": order.number}
             logger.info("An event about an order was received", extra=extra)
-            if kind not in OUR_OWN_DOING:
-                OutboxMessage.objects.create(
-                    order=order, kind=OutboxMessage.Kind.CHECK_PAYMENT, available_at=now
-                )
+            if kind in OUR_OWN_DOING:
+                return True
+            OutboxMessage.objects.create(
+                order=order, kind=OutboxMessage.Kind.CHECK_PAYMENT, available_at=now
+            )
     return True
 
 

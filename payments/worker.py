@@ -280,5 +280,6 @@ class Worker:
         else:
             if failed:
                 # Their receipt handles are old: the messages were received again meanwhile.
-                extra = {"act": what, "count": str(failed)}
-                logger.info("SQS refused about messages in hand", extra=extra)
+                logger.info(
+                    "SQS refused about messages in hand", extra={"act": what, "count": failed}
+                )
