@@ -34,7 +34,7 @@ words: export SECRET_KEY := words
 words: export DATABASE_URL := postgres://words@127.0.0.1/words
 words: export SANDBOX_GATEWAY_ALLOWED := true
 words: .venv/.installed ## Collect what shoppers read into the German catalogue, and compile it
-	@$(PYTHON) manage.py makemessages -v0 --skip-checks -l de --no-location --no-obsolete -i .venv -i tests
+	@$(PYTHON) manage.py makemessages -v0 -l de --no-location --no-obsolete -i .venv -i tests
 	@.venv/bin/pybabel -q compile -l de -i $(GERMAN).po -o $(GERMAN).mo
 
 soak: export SOAK ?= 5000
@@ -49,6 +49,8 @@ lint: .venv/.installed ## Style, format and types
 lock: .venv/.installed ## Pin the newest dependencies that pyproject.toml allows
 	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header pyproject.toml -o requirements.lock
+	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --extra tracing pyproject.toml -o requirements-tracing.lock
 	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --group dev pyproject.toml -o requirements-dev.lock
 

@@ -1,5 +1,6 @@
 """Error pages in the shop's own design. Each says whether anything was charged."""
 
+import logging
 import math
 import sys
 
@@ -13,10 +14,18 @@ from django.utils.translation import ngettext
 
 from checkout.access import OrderHidden
 
+logger = logging.getLogger(__name__)
+
 
 def error_page(request: HttpRequest, *, status: int, headline: str, sentence: str) -> HttpResponse:
+    logger.info("An error page was shown", extra={"status": status, "view": _view_name(request)})
     context = {"headline": headline, "sentence": sentence}
     return render(request, "error.html", context, status=status)
+
+
+def _view_name(request: HttpRequest) -> str:
+    """Not the address, which may hold a reference. Empty where there is no such page."""
+    return request.resolver_match.view_name if request.resolver_match else ""
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
@@ -45,6 +54,7 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     if isinstance(exception, OrderHidden):
+        logger.info("An order was not shown", extra={"view": _view_name(request)})
         return render(request, "orders/hidden.html", status=404)
     return error_page(
         request,

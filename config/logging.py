@@ -7,13 +7,16 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
+from checkout.orders.trace import trace_id
+
 ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
 )
 
 
 class JsonFormatter(BaseJsonFormatter):
-    """Drops what may hold a shopper's name: the request, and the messages of exceptions.
+    """Adds the trace id, which is empty outside of requests and messages, and drops what may hold a
+    shopper's name: the request, and the messages of exceptions.
 
     PostgreSQL quotes the offending row in its errors ("Failing row contains …"), so an exception
     is told by its types, its SQLSTATE and the places it came through.
@@ -24,6 +27,7 @@ class JsonFormatter(BaseJsonFormatter):
     ) -> None:
         super().add_fields(log_data, record, message_dict)
         log_data.pop("request", None)
+        log_data["trace_id"] = trace_id()
 
     def formatException(  # noqa: N802 - the standard library's name
         self, ei: ExceptionInfo

@@ -3,14 +3,17 @@
 A call is made with no transaction open, and every repetition of it goes out under the same key.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from types import TracebackType
 from typing import Self
 
 from django.db import connection
 from django.db.transaction import TransactionManagementError
 
+from checkout.orders import spans, trace
 from checkout.orders.faultpoints import fault_points
 from payments.gateways.base import (
     Gateway,
@@ -21,11 +24,15 @@ from payments.gateways.base import (
 )
 from payments.models import Payment, PaymentAttempt, Refund
 
+logger = logging.getLogger(__name__)
+
 Clock = Callable[[], datetime]
 Step = PaymentAttempt.Step
 
 # No call is begun later than this after the first; with the lease it bounds one settlement.
 DEADLINE = timedelta(seconds=60)
+
+MILLISECOND = timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,11 +104,13 @@ class _Attempt:
         self._payment = payment
         self._step = step
         self._key = key
+        self._payment_id = payment.gateway_payment_id
         self.outcome = ""
         self.code = ""
 
     def told(self, answer: GatewayPayment) -> GatewayPayment:
         self.outcome, self.code = answer.state.value, answer.decline_code
+        self._payment_id = answer.id
         return answer
 
     def __enter__(self) -> Self:
@@ -116,13 +125,40 @@ class _Attempt:
                 idempotency_key=self._key,
                 started_at=self._calls.clock(),
             )
+        order = self._payment.order.number
+        self._span = trace.step("gateway call", order=order, step=self._step.value)
+        self._span.__enter__()
+        self._asked_at = self._calls.clock()
         return self
 
-    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
-        if isinstance(error, GatewayError):
-            self.outcome, self.code = type(error).__name__, error.code
-        elif error is not None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        finished_at = self._calls.clock()
+        if error is not None:
+            self.outcome = type(error).__name__
+            self.code = error.code if isinstance(error, GatewayError) else ""
+        self._log(finished_at)
+        self._span.__exit__(kind, error, traceback)
+        if error is not None and not isinstance(error, GatewayError):
             return  # nothing is known of it
         PaymentAttempt.objects.filter(pk=self._row.pk).update(
-            finished_at=self._calls.clock(), outcome=self.outcome, code=self.code[:80]
+            finished_at=finished_at, outcome=self.outcome, code=self.code[:80]
+        )
+
+    def _log(self, finished_at: datetime) -> None:
+        spans.tell(outcome=self.outcome)
+        logger.info(
+            "The gateway was asked",
+            extra={
+                "order": self._payment.order.number,
+                "payment": self._payment_id,
+                "step": self._step.value,
+                "outcome": self.outcome,
+                "code": self.code,
+                "duration_ms": round((finished_at - self._asked_at) / MILLISECOND),
+            },
         )

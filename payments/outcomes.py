@@ -134,7 +134,14 @@ def prepare_refund(payment: Payment, amount_minor: int, why: str, *, now: dateti
         reason=why,
         created_at=now,
     )
-    logger.error(why, extra={"order": payment.order.number, "payment": payment.gateway_payment_id})
+    logger.error(
+        "A refund is prepared; a person must look",
+        extra={
+            "order": payment.order.number,
+            "payment": payment.gateway_payment_id,
+            "reason": why,
+        },
+    )
     put_before_a_person(payment.order_id, why, now=now)
 
 

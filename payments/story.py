@@ -77,9 +77,13 @@ def _messages(order: Order) -> Part:
     def entries(message: Any) -> Iterator[Entry]:
         name = message.get_kind_display()
         if message.published_at:
-            times = "" if message.generation == 1 else f"for the {message.generation}. time"
+            again = f"for the {message.generation}. time" if message.generation > 1 else ""
+            trace = f"trace {message.trace_id}" if message.trace_id else ""
             yield Entry(
-                at=message.published_at, source="queue", what=f"Published: {name}", detail=times
+                at=message.published_at,
+                source="queue",
+                what=f"Published: {name}",
+                detail=", ".join(filter(None, [again, trace])),
             )
         else:
             yield Entry(

@@ -14,6 +14,7 @@ from typing import Any
 
 from django.db import transaction
 
+from checkout.orders import trace
 from checkout.orders.models import Order, OutboxMessage
 from payments.models import Payment, WebhookEvent
 
@@ -68,11 +69,14 @@ def receive_event(body: bytes, *, now: datetime) -> bool:
             logger.info("An event about no order of this shop", extra={"event": event_id})
             return True
         WebhookEvent.objects.filter(pk=event.pk).update(order=order)
-        if kind in OUR_OWN_DOING:
-            return True
-        OutboxMessage.objects.create(
-            order=order, kind=OutboxMessage.Kind.CHECK_PAYMENT, available_at=now
-        )
+        with trace.step("webhook", order.traceparent or None, order=order.number, kind=kind):
+            extra = {"event": event_id, "kind": kind, "order": order.number}
+            logger.info("An event about an order was received", extra=extra)
+            if kind in OUR_OWN_DOING:
+                return True
+            OutboxMessage.objects.create(
+                order=order, kind=OutboxMessage.Kind.CHECK_PAYMENT, available_at=now
+            )
     return True
 
 

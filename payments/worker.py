@@ -19,6 +19,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from checkout.orders import spans, trace
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import OutboxMessage
@@ -62,12 +63,18 @@ def handle(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
 
     DELETE only when the outcome is committed, or when there was nothing left to do.
     """
+    with trace.step("handle", message.traceparent, receive_count=message.receive_count):
+        return _handle(message, gateway)
+
+
+def _handle(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
     extra: dict[str, object] = {"message_id": message.id, "receive_count": message.receive_count}
     try:
         content = decode(message.body)
         extra["order"] = content.order_number
         outcome = _dispatch(content, gateway)
         extra["outcome"] = outcome.value
+        spans.tell(order=content.order_number, kind=content.kind, outcome=outcome.value)
         logger.info("Message handled", extra=extra)
     except FutureVersion:
         logger.warning("A message of a newer release was put back", extra=extra)
@@ -238,7 +245,7 @@ class Worker:
                 time.sleep(DELETE_WAIT_SECONDS)
             while batch := self._hand.take_done():
                 with fault_points("message deleted"):
-                    self._quietly(partial(self._queue.delete, batch), "Deleting")
+                    self._quietly(partial(self._queue.delete, batch), "delete")
             if time.monotonic() >= next_beat:
                 next_beat = time.monotonic() + beat
                 self._show_again(
@@ -260,7 +267,7 @@ class Worker:
         if receipt_handles:
             self._quietly(
                 lambda: self._queue.change_visibility(receipt_handles, seconds=seconds),
-                "Changing the visibility",
+                "change visibility",
             )
 
     def _quietly(self, act: Callable[[], int], what: str) -> None:
@@ -268,8 +275,11 @@ class Worker:
         try:
             failed = act()
         except QUEUE_ERRORS as error:
-            logger.warning(f"{what} failed", extra={"error": type(error).__name__})
+            extra = {"act": what, "error": type(error).__name__}
+            logger.warning("SQS did not answer about messages in hand", extra=extra)
         else:
             if failed:
                 # Their receipt handles are old: the messages were received again meanwhile.
-                logger.info(f"{what} was refused", extra={"count": failed})
+                logger.info(
+                    "SQS refused about messages in hand", extra={"act": what, "count": failed}
+                )

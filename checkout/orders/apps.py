@@ -7,4 +7,9 @@ class OrdersConfig(AppConfig):
     verbose_name = "Orders"
 
     def ready(self) -> None:
-        from checkout.orders import checks  # noqa: F401 - registers the system checks
+        from checkout.orders import (
+            checks,  # noqa: F401 - registers the system checks
+            spans,
+        )
+
+        spans.start()

@@ -11,6 +11,7 @@ from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
 from checkout.orders.numbers import NextOrderNumber
 from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.trace import LENGTH, id_in, traceparent
 
 CHECKOUT_UNIQUE = "orders_order_checkout_uniq"
 
@@ -135,6 +136,13 @@ class Order(models.Model):
     def refunded(self) -> Money:
         return money(self.refunded_minor, self.currency)
 
+    @property
+    def traceparent(self) -> str:
+        """Of the press that had it paid last. Empty: by a release that kept none."""
+        settling = self.outbox_messages.filter(kind=OutboxMessage.Kind.SETTLE_PAYMENT)
+        last = settling.exclude(traceparent="").order_by("-id").first()
+        return last.traceparent if last else ""
+
 
 class OrderLine(models.Model):
     """What was bought, in the words and at the price of that moment."""
@@ -227,6 +235,10 @@ class OutboxMessage(models.Model):
     # Until then one publisher has it in hand. By the database's clock.
     claimed_until = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
+    # Of the work that decided it. Empty: decided outside of any, or by a release that had none.
+    traceparent = models.CharField(
+        max_length=LENGTH, default=traceparent, db_default="", blank=True, editable=False
+    )
 
     class Meta:
         ordering = ["id"]
@@ -244,6 +256,10 @@ class OutboxMessage(models.Model):
     @property
     def deduplication_id(self) -> str:
         return f"{self.pk}-{self.generation}"
+
+    @property
+    def trace_id(self) -> str:
+        return id_in(self.traceparent)
 
 
 class Mail(models.Model):

@@ -6,12 +6,14 @@ deduplication id, and whatever gets through twice meets an idempotent worker.
 """
 
 import logging
+from contextlib import ExitStack
 from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
+from checkout.orders import trace
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.messages import encode
 from checkout.orders.models import OutboxMessage
@@ -37,8 +39,7 @@ def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
     for start in range(0, len(claimed), BATCH):
         batch = claimed[start : start + BATCH]
         try:
-            with fault_points("message sent"):
-                taken = queue.send([_outgoing(message) for message in batch])
+            outgoing, taken = _send(queue, batch)
         except QUEUE_ERRORS:
             _release(claimed[start:])
             raise
@@ -46,6 +47,10 @@ def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
         with fault_points("publication recorded"):
             _record(sent, now=now)
         published += len(sent)
+        for position in sorted(taken):
+            with trace.under(outgoing[position].traceparent):
+                extra = {"order": batch[position].order.number, "kind": batch[position].kind}
+                logger.info("Message published", extra=extra)
         if refused := [message for message in batch if message not in sent]:
             logger.warning("SQS refused messages", extra={"count": len(refused)})
             _release(refused)
@@ -75,12 +80,27 @@ def claim(*, now: datetime) -> list[OutboxMessage]:
     return messages
 
 
-def _outgoing(message: OutboxMessage) -> Outgoing:
-    return Outgoing(
-        body=encode(message),
-        group=message.order.number,
-        deduplication_id=message.deduplication_id,
-    )
+def _send(queue: PaymentsQueue, batch: list[OutboxMessage]) -> tuple[list[Outgoing], set[int]]:
+    """Each message in a span of its own trace, which lasts until SQS has answered."""
+    with ExitStack() as steps:
+        outgoing = [
+            Outgoing(
+                body=encode(message),
+                group=message.order.number,
+                deduplication_id=message.deduplication_id,
+                traceparent=steps.enter_context(
+                    trace.step(
+                        "publish",
+                        message.traceparent,
+                        order=message.order.number,
+                        kind=message.kind,
+                    )
+                ),
+            )
+            for message in batch
+        ]
+        with fault_points("message sent"):
+            return outgoing, queue.send(outgoing)
 
 
 def _record(messages: list[OutboxMessage], *, now: datetime) -> None:

@@ -134,6 +134,7 @@ def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime)
     try:
         with transaction.atomic(durable=True):
             order = _place(request, basket, now=now)
+        logger.info("Order placed", extra={"order": order.number})
         fault_point("after commit sent")
         return order
     except BasketTaken:

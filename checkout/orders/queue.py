@@ -14,7 +14,11 @@ from django.conf import settings
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
-    from mypy_boto3_sqs.type_defs import ChangeMessageVisibilityBatchRequestEntryTypeDef
+    from mypy_boto3_sqs.type_defs import (
+        ChangeMessageVisibilityBatchRequestEntryTypeDef,
+        MessageTypeDef,
+        SendMessageBatchRequestEntryTypeDef,
+    )
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +27,9 @@ BATCH = 10
 
 # The longest wait SQS offers a receive (SQS Developer Guide, "Long polling").
 MAX_WAIT_SECONDS = 20
+
+# The attribute in which a message carries its trace, beside the body and not part of its contract.
+TRACEPARENT = "traceparent"
 
 COUNTS = (
     "ApproximateNumberOfMessages",
@@ -42,6 +49,7 @@ class Outgoing:
     body: str
     group: str
     deduplication_id: str
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +58,7 @@ class Incoming:
     body: str
     receipt_handle: str
     receive_count: int
+    traceparent: str = ""  # empty from a release that sent none
 
 
 def sqs_client(*, wait_seconds: int = 0) -> "SQSClient":
@@ -90,15 +99,7 @@ class PaymentsQueue:
         """Send up to ten; answers the positions of those SQS says it took."""
         reply = self._client.send_message_batch(
             QueueUrl=self.url,
-            Entries=[
-                {
-                    "Id": str(position),
-                    "MessageBody": message.body,
-                    "MessageGroupId": message.group,
-                    "MessageDeduplicationId": message.deduplication_id,
-                }
-                for position, message in enumerate(messages)
-            ],
+            Entries=[_entry(position, message) for position, message in enumerate(messages)],
         )
         return {int(entry["Id"]) for entry in reply.get("Successful", [])}
 
@@ -108,6 +109,7 @@ class PaymentsQueue:
             MaxNumberOfMessages=min(at_most, BATCH),
             WaitTimeSeconds=wait_seconds,
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
+            MessageAttributeNames=[TRACEPARENT],
         )
         return [
             Incoming(
@@ -115,6 +117,7 @@ class PaymentsQueue:
                 body=message["Body"],
                 receipt_handle=message["ReceiptHandle"],
                 receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
+                traceparent=_traceparent(message),
             )
             for message in reply.get("Messages", [])
         ]
@@ -159,6 +162,24 @@ class PaymentsQueue:
             reply = self._client.change_message_visibility_batch(QueueUrl=self.url, Entries=entries)
             failed += len(reply.get("Failed", []))
         return failed
+
+
+def _entry(position: int, message: Outgoing) -> "SendMessageBatchRequestEntryTypeDef":
+    entry: SendMessageBatchRequestEntryTypeDef = {
+        "Id": str(position),
+        "MessageBody": message.body,
+        "MessageGroupId": message.group,
+        "MessageDeduplicationId": message.deduplication_id,
+    }
+    if message.traceparent:  # SQS takes no empty attribute
+        value = message.traceparent
+        entry["MessageAttributes"] = {TRACEPARENT: {"DataType": "String", "StringValue": value}}
+    return entry
+
+
+def _traceparent(message: "MessageTypeDef") -> str:
+    attribute = message.get("MessageAttributes", {}).get(TRACEPARENT)
+    return attribute.get("StringValue", "") if attribute else ""
 
 
 def connect_when_reachable(stopping: Event, *, wait_seconds: int = 0) -> PaymentsQueue | None:

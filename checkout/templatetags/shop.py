@@ -2,6 +2,7 @@ from django import template
 from django.conf import settings
 
 from checkout import countries, pictures
+from checkout.orders.trace import SHORT, trace_id
 
 register = template.Library()
 
@@ -9,6 +10,12 @@ register = template.Library()
 @register.simple_tag
 def shop_name() -> str:
     return str(settings.SHOP_NAME)
+
+
+@register.simple_tag
+def support_reference() -> str:
+    """The beginning of the trace id, by which the log is searched. Asks no database."""
+    return trace_id()[:SHORT]
 
 
 @register.filter

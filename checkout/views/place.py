@@ -280,6 +280,7 @@ def _render_form(
         "lines": lines,
         "total": total,
         "notice": notice,
+        "has_reference": status in {429, 503},
         "question": question,
         "signed_in_as": signed_in_as,
         "can_place": bool(lines) and all(line.is_available for line in lines),

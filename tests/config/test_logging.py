@@ -1,7 +1,10 @@
 """Log lines are one JSON object each, and hold nothing personal and no secret."""
 
+import ast
 import json
 import logging
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +15,10 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from config.logging import JsonFormatter
 from tests.orders.factories import placed_order
+
+ROOT = Path(__file__).resolve().parents[2]
+
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical", "log"}
 
 
 def formatted(record: logging.LogRecord) -> dict[str, Any]:
@@ -31,7 +38,7 @@ def test_error_of_the_database_is_logged_without_its_values(
     except IntegrityError:
         logging.getLogger("test").exception("It failed", extra={"order": second.number})
 
-    [record] = caplog.records
+    [record] = [record for record in caplog.records if record.name == "test"]
     line = json.dumps(formatted(record))
 
     assert "IntegrityError" in line
@@ -44,3 +51,56 @@ def test_request_is_never_part_of_a_line(client: Client) -> None:
     record.request = client
 
     assert "request" not in formatted(record)
+
+
+def logger_calls() -> Iterator[tuple[str, ast.Call]]:
+    for package in ("config", "checkout", "payments"):
+        for path in sorted((ROOT / package).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text())):
+                if isinstance(node, ast.Call) and is_logging(node.func):
+                    yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def is_logging(called: ast.expr) -> bool:
+    return (
+        isinstance(called, ast.Attribute)
+        and called.attr in LEVELS
+        and isinstance(called.value, ast.Name)
+        and called.value.id in {"logger", "logging"}
+    )
+
+
+def is_a_fixed_sentence(call: ast.Call) -> bool:
+    """One literal and nothing to fill into it. `log` is told the level first."""
+    said = (
+        call.args[1:]
+        if isinstance(call.func, ast.Attribute) and call.func.attr == "log"
+        else (call.args)
+    )
+    return len(said) == 1 and isinstance(said[0], ast.Constant) and "%" not in str(said[0].value)
+
+
+def test_every_line_is_a_fixed_sentence_with_fields() -> None:
+    calls = dict(logger_calls())
+
+    assert len(calls) > 30
+    assert [place for place, call in calls.items() if not is_a_fixed_sentence(call)] == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'logger.info(f"{what} failed")',
+        'logger.info("%s failed", what)',
+        'logger.info("%s failed" % what)',
+        'logger.info("{} failed".format(what))',
+        'logger.info("Failed: " + what)',
+        "logger.info(what)",
+        "logger.log(logging.INFO, what)",
+    ],
+)
+def test_the_walk_finds_a_sentence_with_values(line: str) -> None:
+    [call] = [node for node in ast.walk(ast.parse(line)) if isinstance(node, ast.Call)][:1]
+
+    assert is_logging(call.func)
+    assert not is_a_fixed_sentence(call)

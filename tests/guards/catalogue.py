@@ -135,10 +135,10 @@ GUARDS = [
         "webhook re-fetch",
         "whoever can make a webhook can make an order paid",
         "payments/webhooks.py",
-        "        if kind in OUR_OWN_DOING:\n            return True\n",
-        "        if kind == 'payment_intent.succeeded':\n"
-        "            Payment.objects.filter(order=order).update(status='paid')\n"
-        "            Order.objects.filter(pk=order.pk).update(status='paid')\n",
+        "            if kind in OUR_OWN_DOING:\n                return True\n",
+        "            if kind == 'payment_intent.succeeded':\n"
+        "                Payment.objects.filter(order=order).update(status='paid')\n"
+        "                Order.objects.filter(pk=order.pk).update(status='paid')\n",
         "tests/payments/test_webhooks.py::test_claim_of_a_charge_that_never_was_pays_nothing",
     ),
     _guard(

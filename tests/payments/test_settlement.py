@@ -249,7 +249,8 @@ def test_misconfigured_gateway_alerts_and_spends_no_try(
 
     payment = Payment.objects.get()
     assert (payment.status, payment.tries) == (PaymentStatus.PROCESSING, 0)
-    assert [record.levelname for record in caplog.records] == ["ERROR"]
+    told = [record.levelname for record in caplog.records if record.levelname != "INFO"]
+    assert told == ["ERROR"]
     faulty.before.clear()
     settle(order, faulty)
     assert_paid_once(order, till)
