@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.pausing import is_paused
 from checkout.orders.states import UNSETTLED
 from checkout.orders.transitions import next_sweep
 
@@ -32,6 +33,8 @@ def sweep(*, now: datetime) -> int:
             .values_list("pk", "status")[:AT_MOST]
         )
         Order.objects.filter(pk__in=[pk for pk, _ in forgotten]).update(sweep_at=next_sweep(now))
+        if is_paused():  # they wait on purpose
+            return 0
         return sum(
             ask_again(
                 order_id,
