@@ -55,9 +55,7 @@ class Incoming:
     body: str
     receipt_handle: str
     receive_count: int
-    # Only of messages that were looked at.
-    sent_at: datetime | None = None
-    deduplication_id: str = ""
+    sent_at: datetime | None = None  # only of messages that were looked at
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,6 @@ def _incoming(message: "MessageTypeDef") -> Incoming:
         receipt_handle=message["ReceiptHandle"],
         receive_count=int(attributes["ApproximateReceiveCount"]),
         sent_at=datetime.fromtimestamp(int(sent) / 1000, tz=UTC) if sent else None,
-        deduplication_id=attributes.get("MessageDeduplicationId", ""),
     )
 
 

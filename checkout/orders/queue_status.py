@@ -155,6 +155,7 @@ def as_text(status: Status) -> str:
     database, queue = status.database, status.queue
     outbox = database.outbox
     lines = []
+    rows: list[tuple[str, ...]]
     if queue:
         rows = [("", "waiting", "in hand", "delayed")]
         for name, counts in (("queue", queue.payments), ("dead letters", queue.dead_letters)):

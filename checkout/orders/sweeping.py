@@ -75,20 +75,26 @@ def expire_unpaid(*, now: datetime) -> int:
 
 def ask_again(order_id: int, kind: OutboxMessage.Kind, *, reason: str, now: datetime) -> bool:
     """A new generation of the order's last message of a kind; False where one waits to go out."""
+    if not publish_again(order_id, kind, now=now):
+        return False
+    OrderEvent.objects.create(
+        order_id=order_id, kind=OrderEvent.Kind.SWEPT, reason=reason, created_at=now
+    )
+    return True
+
+
+def publish_again(order_id: int, kind: str, *, now: datetime) -> bool:
+    """The same without an event. SQS takes it for a new message, not for a repetition."""
     messages = OutboxMessage.objects.filter(order_id=order_id, kind=kind)
     if messages.filter(published_at__isnull=True).exists():
         return False
     latest = messages.order_by("-id").first()
-    if latest is None:
-        OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=now)
-    else:
-        OutboxMessage.objects.filter(pk=latest.pk).update(
-            generation=F("generation") + 1,
-            available_at=now,
-            published_at=None,
-            claimed_until=None,
-        )
-    OrderEvent.objects.create(
-        order_id=order_id, kind=OrderEvent.Kind.SWEPT, reason=reason, created_at=now
+    renewed = latest and OutboxMessage.objects.filter(pk=latest.pk).update(
+        generation=F("generation") + 1,
+        available_at=now,
+        published_at=None,
+        claimed_until=None,
     )
+    if not renewed:  # there never was one, or it has just been pruned
+        OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=now)
     return True
