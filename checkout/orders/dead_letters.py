@@ -23,6 +23,7 @@ from checkout.orders.faultpoints import fault_points
 from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.numbers import parse_order_number
+from checkout.orders.operating import Progress
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.orders.states import EXPIRING, UNSETTLED
 from checkout.orders.sweeping import publish_again
@@ -91,10 +92,9 @@ class Outcome:
 
 
 Act = Callable[[DeadLetter], Done]
-Report = Callable[[int], None]
 
 
-def list_dead_letters(queue: PaymentsQueue, *, progress: Report | None = None) -> Letters:
+def list_dead_letters(queue: PaymentsQueue, *, progress: Progress | None = None) -> Letters:
     """`queue` is the payments queue, here and below. May raise what boto3 raises."""
     end = time.monotonic() + LIST_SECONDS
     letters: list[DeadLetter] = []
@@ -116,7 +116,7 @@ def redrive(
     by: str,
     reason: str = "",
     now: datetime,
-    progress: Report | None = None,
+    progress: Progress | None = None,
 ) -> list[Outcome]:
     """Have the workers try again; `ids` None means all that can be."""
     return _act_on(queue, ids, lambda letter: _redrive(letter, by, reason, now), progress)
@@ -129,7 +129,7 @@ def discard(queue: PaymentsQueue, id_: str, *, by: str, reason: str, now: dateti
 
 
 def _act_on(
-    queue: PaymentsQueue, ids: Collection[str] | None, act: Act, progress: Report | None
+    queue: PaymentsQueue, ids: Collection[str] | None, act: Act, progress: Progress | None
 ) -> list[Outcome]:
     missing = set(ids or ())
     outcomes: list[Outcome] = []

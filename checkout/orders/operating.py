@@ -86,12 +86,13 @@ def _name(written: str) -> str:
 
 def age(seconds: float) -> str:
     """`45 s`, `12 min`, `3 h 5 min`, `2 d 4 h`."""
-    minutes, hours, days = int(seconds // 60), int(seconds // 3600), int(seconds // 86400)
+    seconds = max(0, int(seconds))
+    minutes, hours, days = seconds // 60, seconds // 3600, seconds // 86400
     if days:
         return f"{days} d {hours % 24} h"
     if hours:
         return f"{hours} h {minutes % 60} min"
-    return f"{minutes} min" if minutes else f"{max(0, int(seconds))} s"
+    return f"{minutes} min" if minutes else f"{seconds} s"
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
