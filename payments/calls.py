@@ -15,6 +15,7 @@ from django.db.transaction import TransactionManagementError
 
 from checkout.orders import spans, trace
 from checkout.orders.faultpoints import fault_points
+from checkout.orders.pausing import is_paused
 from payments.gateways.base import (
     Gateway,
     GatewayError,
@@ -118,6 +119,8 @@ class _Attempt:
             raise TransactionManagementError("The gateway must not be called inside a transaction.")
         if self._calls.clock() >= self._calls.deadline:
             raise NotExecuted("deadline")
+        if is_paused():  # so it is asked again later, which is after the pause
+            raise NotExecuted("payments_are_paused")
         with fault_points("attempt committed"):
             self._row = PaymentAttempt.objects.create(
                 payment=self._payment,

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.numbers import parse_order_number
+from checkout.orders.operating import Progress
 from checkout.orders.queue import PaymentsQueue
 from checkout.orders.states import UNSETTLED, OrderStatus
 from payments.audit import PAID_STATUSES, Finding
@@ -32,7 +33,9 @@ SAME = "The gateway's charges and our paid orders are the same"
 One = TypeVar("One")
 
 
-def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
+def audit_gateway(
+    gateway: Gateway, *, now: datetime, progress: Progress | None = None
+) -> Iterator[Finding]:
     """Hold our books against the gateway's list of everything it opened since our first order.
 
     Of several charges for one order all but one must have been wholly sent back there, and be known
@@ -44,6 +47,8 @@ def audit_gateway(gateway: Gateway, *, now: datetime) -> Iterator[Finding]:
     since = (first or now) - timedelta(minutes=5)
     for payments in _chunks(gateway.list_since(since)):
         comparison.look_at([payment for payment in payments if _is_charge_of_ours(payment)])
+        if progress:
+            progress(comparison.charges)
     for refunds in _chunks(gateway.list_refunds_since(since)):
         succeeded = [r.payment_id for r in refunds if r.state is RefundState.SUCCEEDED]
         comparison.look_at_refunds(succeeded)

@@ -30,6 +30,7 @@ from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.numbers import parse_order_number
+from checkout.orders.operating import Progress, aligned
 from checkout.orders.states import UNSETTLED, OrderStatus
 from payments.calls import Calls, Clock
 from payments.gateways.base import (
@@ -84,7 +85,6 @@ CHARGEABLE = {GatewayState.OPEN, GatewayState.NEEDS_ACTION, GatewayState.PROCESS
 PAID_ORDERS = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED]
 
 T = TypeVar("T")
-Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -543,12 +543,6 @@ def consent(terminal: OutputWrapper, *, repair: bool, yes: bool) -> Callable[[Re
     return ask if repair and not yes else lambda report: repair
 
 
-def shown_on(terminal: OutputWrapper) -> Progress | None:
-    if not terminal.isatty():
-        return None
-    return lambda compared: terminal.write(f"\r{compared} compared\r", style_func=str, ending="")
-
-
 def as_json(report: Report, *, since: datetime) -> str:
     remaining = {difference.key for difference in report.remaining}
     rows = [
@@ -575,8 +569,4 @@ def table(report: Report) -> list[str]:
         if done and difference.key in remaining:
             done += "; remains"
         rows.append((difference.kind, difference.order, difference.gateway_id, here, there, done))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return [
-        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-        for row in (rows if report.found else [])
-    ]
+    return aligned(rows) if report.found else []

@@ -16,13 +16,14 @@ from enum import Enum
 from functools import partial
 
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
 from checkout.orders import spans, trace
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import OutboxMessage
+from checkout.orders.pausing import is_paused
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from payments.checking import cancel_order, check_order
 from payments.gateways.base import Gateway
@@ -172,9 +173,16 @@ class Worker:
         healthy = True
         while not stopping.is_set():
             try:
-                self.run_once(pool, stopping)
+                close_old_connections()
+                if is_paused():
+                    stopping.wait(PAUSE_SECONDS)
+                else:
+                    self.run_once(pool, stopping)
                 healthy = True
-            except QUEUE_ERRORS as error:
+            except (DatabaseError, *QUEUE_ERRORS) as error:
+                # Nothing is received while the database is away: no message of it could be handled.
+                if isinstance(error, DatabaseError):
+                    connection.close()
                 if healthy:
                     logger.error(
                         "Receiving failed, will go on trying",
@@ -182,6 +190,7 @@ class Worker:
                     )
                 healthy = False
                 stopping.wait(PAUSE_SECONDS)
+        connection.close()
         left = self._finish(pool)
         closed.set()
         self._hand.wake.set()

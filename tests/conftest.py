@@ -6,6 +6,7 @@ import pytest
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.pausing import forget_what_was_seen
 from checkout.orders.queue import PaymentsQueue
 from checkout.orders.queue_setup import ensure_queues
 from payments.gateways.stripe import StripeGateway
@@ -21,6 +22,11 @@ from tests.till import Till
 def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     """Everything that tests talk to is on this machine."""
     monkeypatch.setenv("NO_PROXY", "*")
+
+
+@pytest.fixture(autouse=True)
+def _no_pause_of_another_test() -> None:
+    forget_what_was_seen()
 
 
 @pytest.fixture

@@ -324,3 +324,25 @@ class LimitCount(models.Model):
 
     def __str__(self) -> str:
         return f"{self.key}: {self.count}"
+
+
+class PaymentsPause(models.Model):
+    """Whether the gateway is left alone for now. One row, once there has been a pause."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY, editable=False)
+    reason = models.CharField(max_length=200)
+    paused_by = models.CharField(max_length=100)
+    paused_at = models.DateTimeField()
+    resumed_by = models.CharField(max_length=100, blank=True, default="", db_default="")
+    # Empty: they are paused.
+    resumed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(pk=1), name="orders_paymentspause_one_row"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Paused by {self.paused_by}: {self.reason}"

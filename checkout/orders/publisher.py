@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from checkout.orders.limits import prune_limits
 from checkout.orders.outbox import publish_outbox
+from checkout.orders.pausing import is_paused
 from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue
 from checkout.orders.sweeping import expire_unpaid, sweep
 
@@ -35,7 +36,7 @@ def run(queue: PaymentsQueue, stopping: threading.Event) -> None:
                 if expired := expire_unpaid(now=timezone.now()):
                     logger.info("Unpaid orders have expired", extra={"count": expired})
                 prune_limits(now=timezone.now())
-            published = publish_outbox(queue, now=timezone.now())
+            published = 0 if is_paused() else publish_outbox(queue, now=timezone.now())
             if not healthy:
                 logger.info("Publishing works again")
                 healthy = True

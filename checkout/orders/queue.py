@@ -3,7 +3,9 @@
 import json
 import logging
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from threading import Event
 from typing import TYPE_CHECKING, Self
 
@@ -59,6 +61,33 @@ class Incoming:
     receipt_handle: str
     receive_count: int
     traceparent: str = ""  # empty from a release that sent none
+    sent_at: datetime | None = None  # only of messages that were looked at
+
+
+@dataclass(frozen=True)
+class Counts:
+    """In the order of COUNTS."""
+
+    waiting: int
+    in_hand: int
+    delayed: int
+
+    @property
+    def all(self) -> int:
+        return self.waiting + self.in_hand + self.delayed
+
+
+def _incoming(message: "MessageTypeDef") -> Incoming:
+    attributes = message["Attributes"]
+    sent = attributes.get("SentTimestamp")
+    return Incoming(
+        id=message["MessageId"],
+        body=message["Body"],
+        receipt_handle=message["ReceiptHandle"],
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+        traceparent=_traceparent(message),
+        sent_at=datetime.fromtimestamp(int(sent) / 1000, tz=UTC) if sent else None,
+    )
 
 
 def sqs_client(*, wait_seconds: int = 0) -> "SQSClient":
@@ -111,31 +140,48 @@ class PaymentsQueue:
             MessageSystemAttributeNames=["ApproximateReceiveCount"],
             MessageAttributeNames=[TRACEPARENT],
         )
-        return [
-            Incoming(
-                id=message["MessageId"],
-                body=message["Body"],
-                receipt_handle=message["ReceiptHandle"],
-                receive_count=int(message["Attributes"]["ApproximateReceiveCount"]),
-                traceparent=_traceparent(message),
+        return [_incoming(message) for message in reply.get("Messages", [])]
+
+    def look(self, *, hide_seconds: int, wait_seconds: int) -> list[Incoming]:
+        """Up to ten, hidden from everybody else for so long, with all that SQS knows of them."""
+        reply = self._client.receive_message(
+            QueueUrl=self.url,
+            MaxNumberOfMessages=BATCH,
+            VisibilityTimeout=hide_seconds,
+            WaitTimeSeconds=wait_seconds,
+            MessageSystemAttributeNames=["All"],
+        )
+        return [_incoming(message) for message in reply.get("Messages", [])]
+
+    def dead_letter_queue(self) -> "PaymentsQueue":
+        """Where SQS puts what was received too often."""
+        policy = json.loads(self._attributes().get("RedrivePolicy", "{}"))
+        if not policy:
+            raise QueueMissing(
+                "The queue has no dead-letter queue. Run `manage.py ensure_queues` to see what "
+                "differs."
             )
-            for message in reply.get("Messages", [])
-        ]
+        name = policy["deadLetterTargetArn"].rpartition(":")[2]
+        try:
+            url = self._client.get_queue_url(QueueName=name)["QueueUrl"]
+        except self._client.exceptions.QueueDoesNotExist:
+            raise QueueMissing(f"There is no queue {name}.") from None
+        return PaymentsQueue(self._client, url)
+
+    def counts(self) -> Counts:
+        """Of this queue alone; approximate."""
+        attributes = self._attributes()
+        return Counts(*(int(attributes[name]) for name in COUNTS))
 
     def count_messages(self) -> int:
         """In the queue and in its dead-letter queue, in hand and delayed ones too; approximate."""
-        attributes = self._attributes(self.url)
-        count = sum(int(attributes[name]) for name in COUNTS)
-        policy = json.loads(attributes.get("RedrivePolicy", "{}"))
-        if policy:
-            dead_letters = policy["deadLetterTargetArn"].rpartition(":")[2]
-            url = self._client.get_queue_url(QueueName=dead_letters)["QueueUrl"]
-            attributes = self._attributes(url)
-            count += sum(int(attributes[name]) for name in COUNTS)
+        count = self.counts().all
+        with suppress(QueueMissing):
+            count += self.dead_letter_queue().counts().all
         return count
 
-    def _attributes(self, url: str) -> dict[str, str]:
-        reply = self._client.get_queue_attributes(QueueUrl=url, AttributeNames=["All"])
+    def _attributes(self) -> dict[str, str]:
+        reply = self._client.get_queue_attributes(QueueUrl=self.url, AttributeNames=["All"])
         return {str(name): value for name, value in reply["Attributes"].items()}
 
     def delete(self, receipt_handles: Sequence[str]) -> int:

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import F
 
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.pausing import is_paused
 from checkout.orders.states import UNSETTLED
 from checkout.orders.transitions import next_sweep
 
@@ -32,6 +33,8 @@ def sweep(*, now: datetime) -> int:
             .values_list("pk", "status")[:AT_MOST]
         )
         Order.objects.filter(pk__in=[pk for pk, _ in forgotten]).update(sweep_at=next_sweep(now))
+        if is_paused():  # they wait on purpose
+            return 0
         return sum(
             ask_again(
                 order_id,
@@ -72,20 +75,26 @@ def expire_unpaid(*, now: datetime) -> int:
 
 def ask_again(order_id: int, kind: OutboxMessage.Kind, *, reason: str, now: datetime) -> bool:
     """A new generation of the order's last message of a kind; False where one waits to go out."""
+    if not publish_again(order_id, kind, now=now):
+        return False
+    OrderEvent.objects.create(
+        order_id=order_id, kind=OrderEvent.Kind.SWEPT, reason=reason, created_at=now
+    )
+    return True
+
+
+def publish_again(order_id: int, kind: str, *, now: datetime) -> bool:
+    """The same without an event. SQS takes it for a new message, not for a repetition."""
     messages = OutboxMessage.objects.filter(order_id=order_id, kind=kind)
     if messages.filter(published_at__isnull=True).exists():
         return False
     latest = messages.order_by("-id").first()
-    if latest is None:
-        OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=now)
-    else:
-        OutboxMessage.objects.filter(pk=latest.pk).update(
-            generation=F("generation") + 1,
-            available_at=now,
-            published_at=None,
-            claimed_until=None,
-        )
-    OrderEvent.objects.create(
-        order_id=order_id, kind=OrderEvent.Kind.SWEPT, reason=reason, created_at=now
+    renewed = latest and OutboxMessage.objects.filter(pk=latest.pk).update(
+        generation=F("generation") + 1,
+        available_at=now,
+        published_at=None,
+        claimed_until=None,
     )
+    if not renewed:  # there never was one, or it has just been pruned
+        OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=now)
     return True

@@ -313,6 +313,25 @@ def test_command_exits_with_1_and_names_the_row(
     assert any(paid.number in row for check in report["checks"] for row in check["rows"])
 
 
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_shown_on_a_terminal_alone(
+    paid: Order, till: Till, settings: Settings, queue: PaymentsQueue
+) -> None:
+    settings.STRIPE_API_BASE = till.sandbox_url
+    terminal, pipe = Terminal(), StringIO()
+
+    call_command("audit_orders", stdout=StringIO(), stderr=terminal)
+    call_command("audit_orders", stdout=StringIO(), stderr=pipe)
+
+    assert "14 checks done" in terminal.getvalue()
+    assert "1 payments at the gateway compared" in terminal.getvalue()
+    assert pipe.getvalue() == ""
+
+
 def test_gateway_that_does_not_answer_is_not_taken_for_a_clean_audit(
     paid: Order, settings: Settings, queue: PaymentsQueue
 ) -> None:

@@ -4,8 +4,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from checkout.orders.models import Order
+from checkout.orders.operating import progress_on
 from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
-from payments.audit import as_json, as_text, audit_database
+from payments.audit import Finding, as_json, as_text, audit_database
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
 from payments.outside_audit import audit_gateway, audit_queue
@@ -24,11 +25,17 @@ class Command(BaseCommand):
         parser.add_argument("--no-queue", action="store_true", help="Leave the queue out.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        findings = list(audit_database(timezone.now()))
+        progress = progress_on(self.stderr, "checks done")
+        findings: list[Finding] = []
         not_asked: dict[str, str] = {}
+        for finding in audit_database(timezone.now()):
+            findings.append(finding)
+            if progress:
+                progress(len(findings))
         if not options["no_gateway"]:
+            compared = progress_on(self.stderr, "payments at the gateway compared")
             try:
-                findings += audit_gateway(load_gateway(), now=timezone.now())
+                findings += audit_gateway(load_gateway(), now=timezone.now(), progress=compared)
             except GatewayError as error:
                 not_asked["gateway"] = f"{type(error).__name__}: {error.code}"
         if not options["no_queue"]:

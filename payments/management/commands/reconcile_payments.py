@@ -4,13 +4,18 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
+from checkout.orders.operating import progress_on
 from payments import reconciliation as r
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
 
 
 class Command(BaseCommand):
-    help = "Compare the gateway's list with our books. Exits with 1 and names what still differs."
+    help = (
+        "Compare the gateway's list of payments and refunds with our books. Exits with 1 and names "
+        "what still differs. `--repair` records charges, cancels what nobody waits for and takes "
+        "over refunds; all else is for a person."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--since", default="72h", help="36h, 14d or 2026-11-01 (default 72h).")
@@ -24,7 +29,7 @@ class Command(BaseCommand):
         consent = r.consent(self.stderr, repair=options["repair"], yes=options["yes"])
         try:
             since = r.since_when(options["since"], timezone.now())
-            gateway, progress = load_gateway(), r.shown_on(self.stderr)
+            gateway, progress = load_gateway(), progress_on(self.stderr, "compared")
             report = r.reconcile(
                 gateway, since=since, clock=timezone.now, may_repair=consent, progress=progress
             )

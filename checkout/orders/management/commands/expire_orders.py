@@ -4,13 +4,15 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 from django.utils import timezone
 
+from checkout.orders.operating import progress_on
 from checkout.orders.sweeping import expire_unpaid
 
 
 class Command(BaseCommand):
     help = (
         "Have the worker cancel the orders whose customers gave up paying "
-        "(UNPAID_ORDER_EXPIRES_SECONDS). The publisher does so each minute; this does it now."
+        "(UNPAID_ORDER_EXPIRES_SECONDS). The publisher does so each minute; this does it now. "
+        "The worker asks the gateway first, and a payment that wins this race wins."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -18,8 +20,11 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         expired = 0
+        progress = progress_on(self.stderr, "orders handed over")
         while asked := expire_unpaid(now=timezone.now()):
             expired += asked
+            if progress:
+                progress(expired)
         if options["json"]:
             self.stdout.write(json.dumps({"expired": expired}))
         else:

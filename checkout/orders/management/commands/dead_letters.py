@@ -1,0 +1,84 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from checkout.orders import dead_letters_report as report
+from checkout.orders.dead_letters import Outcome, discard, list_dead_letters, redrive
+from checkout.orders.operating import add_by, add_yes, must_agree, progress_on, reason
+from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
+
+
+class Command(BaseCommand):
+    help = (
+        "Messages that the workers gave up. `list` and `show` read them, which hides them from "
+        "others for a minute at most. `redrive` writes a new message for the order and then "
+        "deletes the letter; it may be repeated and killed at any moment. `discard` deletes a "
+        "letter. Both are noted with the order, and ask first."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        acts = parser.add_subparsers(dest="act", required=True, metavar="list|show|redrive|discard")
+        listing = acts.add_parser("list", help="All letters, and what is known of their orders.")
+        showing = acts.add_parser("show", help="One letter, with its body.")
+        showing.add_argument("id", help="As `list` tells it, or SQS's message id.")
+        driving = acts.add_parser("redrive", help="Have the workers try again.")
+        which = driving.add_mutually_exclusive_group(required=True)
+        which.add_argument("ids", nargs="*", default=[], metavar="id", help="As `list` tells them.")
+        which.add_argument("--all", action="store_true", help="Every letter that can be redriven.")
+        driving.add_argument("--reason", type=reason, help="Why; no customer data.")
+        throwing = acts.add_parser("discard", help="Take a letter away for good.")
+        throwing.add_argument("id", help="As `list` tells it, or SQS's message id.")
+        throwing.add_argument("--reason", type=reason, required=True, help="Why; no customer data.")
+        for act in (listing, showing, driving, throwing):
+            act.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        for act in (driving, throwing):
+            add_by(act)
+            add_yes(act)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            getattr(self, f"_{options['act']}")(PaymentsQueue.connect(), options)
+        except QueueMissing as error:
+            raise CommandError(str(error)) from error
+        except QUEUE_ERRORS as error:
+            raise CommandError(f"SQS does not answer ({type(error).__name__}).") from error
+
+    def _list(self, queue: PaymentsQueue, options: dict[str, Any]) -> None:
+        found = list_dead_letters(queue, progress=progress_on(self.stderr, "letters read"))
+        shown = report.letters_as_json if options["json"] else report.letters_as_table
+        self.stdout.write(shown(found))
+
+    def _show(self, queue: PaymentsQueue, options: dict[str, Any]) -> None:
+        for letter in list_dead_letters(queue).letters:
+            if options["id"] in (letter.id, letter.message_id):
+                shown = report.letter_as_json if options["json"] else report.letter_as_text
+                self.stdout.write(shown(letter))
+                return
+        raise CommandError("No such letter can be read now.")
+
+    def _redrive(self, queue: PaymentsQueue, options: dict[str, Any]) -> None:
+        which = "all dead letters" if options["all"] else f"{len(options['ids'])} dead letters"
+        question = f"Redrive {which}? Their orders may be charged or refunded."
+        must_agree(question, self.stderr, yes=options["yes"])
+        outcomes = redrive(
+            queue,
+            None if options["all"] else options["ids"],
+            by=options["by"],
+            reason=options["reason"] or "",
+            now=timezone.now(),
+            progress=progress_on(self.stderr, "letters redriven"),
+        )
+        self._tell(outcomes, options)
+
+    def _discard(self, queue: PaymentsQueue, options: dict[str, Any]) -> None:
+        must_agree("Take this letter away for good?", self.stderr, yes=options["yes"])
+        now, by = timezone.now(), options["by"]
+        outcome = discard(queue, options["id"], by=by, reason=options["reason"], now=now)
+        self._tell([outcome], options)
+
+    def _tell(self, outcomes: list[Outcome], options: dict[str, Any]) -> None:
+        shown = report.outcomes_as_json if options["json"] else report.outcomes_as_table
+        self.stdout.write(shown(outcomes))
+        if failed := sum(not outcome.is_good for outcome in outcomes):
+            raise CommandError(f"{failed} of {len(outcomes)} letters are still to be seen to.")

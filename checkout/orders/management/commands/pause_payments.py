@@ -1,0 +1,41 @@
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from checkout.orders.operating import add_by, reason
+from checkout.orders.pausing import current_pause, pause_payments
+
+
+class Command(BaseCommand):
+    help = (
+        "Stop all workers from calling the gateway, within seconds. Customers go on placing "
+        "orders, which are paid after `resume_payments`. A call that is under way is finished. "
+        "Where payments are paused already, the first reason stands."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--reason", type=reason, required=True, help="Why; no customer data.")
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_by(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        begun = pause_payments(reason=options["reason"], by=options["by"], now=timezone.now())
+        pause = current_pause()
+        told = {
+            "paused": pause is not None,
+            "was_paused_already": not begun,
+            "since": pause.paused_at.isoformat() if pause else None,
+            "by": pause.paused_by if pause else None,
+            "reason": pause.reason if pause else None,
+        }
+        if options["json"]:
+            self.stdout.write(json.dumps(told, indent=2))
+        elif begun:
+            self.stdout.write("Payments are paused. `resume_payments` lets them go on.")
+        else:
+            self.stdout.write(
+                f"Payments were paused already, since {told['since']} by {told['by']}: "
+                f"{told['reason']}"
+            )

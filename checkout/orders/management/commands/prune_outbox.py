@@ -1,0 +1,43 @@
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from checkout.orders.operating import progress_on, span
+from checkout.orders.pruning import prune_outbox
+
+
+class Command(BaseCommand):
+    help = (
+        "Delete old outbox messages: published, and of orders that are final and that nobody "
+        "looks after any more. Orders, their history, payments and mails stay. Works in short "
+        "transactions beside the running shop; may be killed and repeated at any moment."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--older-than",
+            type=span,
+            default=timedelta(days=30),
+            help="Published so long ago, such as 12h or 90d (default 30d).",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Only count.")
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        dry_run, before = options["dry_run"], timezone.now() - options["older_than"]
+        progress = progress_on(self.stderr, "messages found" if dry_run else "messages deleted")
+        pruned = prune_outbox(before=before, dry_run=dry_run, progress=progress)
+        if options["json"]:
+            told = {
+                "published_before": before.isoformat(),
+                "looked_at": pruned.looked_at,
+                "deleted": 0 if dry_run else pruned.deleted,
+                "would_delete": pruned.deleted if dry_run else 0,
+            }
+            self.stdout.write(json.dumps(told, indent=2))
+        else:
+            done = "would be deleted" if dry_run else "were deleted"
+            self.stdout.write(f"{pruned.deleted} of {pruned.looked_at} messages {done}.")

@@ -1,0 +1,41 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
+from checkout.orders.queue_status import (
+    Status,
+    as_json,
+    as_text,
+    database_status,
+    hints,
+    queue_status,
+)
+
+
+class Command(BaseCommand):
+    help = (
+        "Show what waits in the queue, the dead-letter queue and the outbox, since when, the "
+        "orders by state, and whether payments are paused. Changes nothing. Exits with 1 when SQS "
+        "could not be asked; the database's part is printed all the same."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        database = database_status(now=timezone.now())
+        queue, problem = None, ""
+        try:
+            queue = queue_status(PaymentsQueue.connect())
+        except QueueMissing as error:
+            problem = str(error)
+        except QUEUE_ERRORS as error:
+            problem = f"SQS does not answer ({type(error).__name__})."
+        status = Status(
+            database=database, queue=queue, queue_problem=problem, hints=hints(database, queue)
+        )
+        self.stdout.write(as_json(status) if options["json"] else as_text(status))
+        if problem:
+            raise CommandError(problem)

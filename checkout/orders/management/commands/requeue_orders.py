@@ -1,0 +1,63 @@
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from checkout.orders import requeueing
+from checkout.orders.operating import add_by, add_yes, must_agree, progress_on, reason, span
+from checkout.orders.states import UNSETTLED, OrderStatus
+
+
+class Command(BaseCommand):
+    help = (
+        "Publish the messages of orders again that wait for their payment or refund, before the "
+        "sweep does. Nothing is charged twice by it, and an order whose message waits to go out "
+        "gets no second one. Exits with 1 when a named order is unknown, or needs nothing."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("numbers", nargs="*", metavar="NUMBER", help="Order numbers.")
+        parser.add_argument(
+            "--state",
+            type=str.lower,
+            choices=sorted(UNSETTLED),
+            help="Instead of numbers: all orders in this state.",
+        )
+        parser.add_argument(
+            "--older-than",
+            type=span,
+            help="With --state: placed so long ago, such as 90s, 2h or 3d (default 15m).",
+        )
+        parser.add_argument("--dry-run", action="store_true", help="Only tell what would be done.")
+        parser.add_argument("--reason", type=reason, help="Why; no customer data.")
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_by(parser)
+        add_yes(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now, numbers, state = timezone.now(), options["numbers"], options["state"]
+        if bool(numbers) == bool(state) or (numbers and options["older_than"]):
+            raise CommandError("Name orders, or --state with or without --older-than.")
+        if state:
+            before = now - (options["older_than"] or timedelta(minutes=15))
+            numbers = requeueing.numbers_of(OrderStatus(state), placed_before=before)
+        which = f"all that are {state}" if state else f"{len(numbers)} orders"
+        question = f"Queue {which} again? They may be charged or refunded."
+        must_agree(question, self.stderr, yes=options["yes"] or options["dry_run"])
+        progress = progress_on(self.stderr, "orders looked at")
+        results = []
+        for result in requeueing.requeue_orders(
+            numbers,
+            by=options["by"],
+            reason=options["reason"] or "",
+            dry_run=options["dry_run"],
+            now=now,
+        ):
+            results.append(result)
+            if progress:
+                progress(len(results))
+        shown = requeueing.as_json if options["json"] else requeueing.as_table
+        self.stdout.write(shown(results))
+        if failed := sum(not result.is_good for result in results):
+            raise CommandError(f"{failed} of {len(results)} orders were not queued.")

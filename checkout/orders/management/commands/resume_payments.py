@@ -1,0 +1,35 @@
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+from django.utils import timezone
+
+from checkout.orders.operating import add_by, add_yes, must_agree
+from checkout.orders.pausing import current_pause, resume_payments
+
+
+class Command(BaseCommand):
+    help = (
+        "Let payments go on after `pause_payments`. Whatever was ordered meanwhile is charged now, "
+        "so this asks first. Where payments are not paused, nothing is asked and nothing done."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_by(parser)
+        add_yes(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        pause = current_pause()
+        if pause:
+            must_agree(
+                f"Paused since {pause.paused_at:%Y-%m-%d %H:%M} by {pause.paused_by}: "
+                f"{pause.reason}. Charge what was ordered since?",
+                self.stderr,
+                yes=options["yes"],
+            )
+        resumed = resume_payments(by=options["by"], now=timezone.now())
+        if options["json"]:
+            self.stdout.write(json.dumps({"paused": False, "was_paused": resumed}))
+        else:
+            self.stdout.write("Payments go on." if resumed else "Payments were not paused.")
