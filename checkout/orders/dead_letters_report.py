@@ -52,7 +52,7 @@ def letter_as_text(letter: DeadLetter) -> str:
         "problem": f"{letter.problem}: it can only be discarded" if letter.problem else "-",
     }
     return "\n".join(
-        f"{name.replace('_', ' '):<14} {printable('-' if value is None else str(value))}"
+        f"{name.replace('_', ' '):<14} {printable(str(value or '-'))}"
         for name, value in told.items()
     )
 

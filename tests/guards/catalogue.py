@@ -124,6 +124,23 @@ GUARDS = [
         f"{TEST_OUTBOX}::test_order_whose_message_was_lost_is_published_again",
     ),
     _guard(
+        "pause before each call",
+        "payments are paused, and a settlement under way still moves money",
+        "payments/calls.py",
+        "        if is_paused():",
+        "        if False:",
+        "tests/payments/test_pausing.py::test_settlement_under_way_stops_before_its_next_call",
+    ),
+    _guard(
+        "note of a redriven letter",
+        "a redrive that was killed is done a second time",
+        "checkout/orders/dead_letters.py",
+        "        if _notes_of(order, letter):\n            return Done.ALREADY\n",
+        "",
+        "tests/orders/test_dead_letters.py"
+        "::test_redrive_that_was_killed_before_the_delete_is_finished_by_the_next",
+    ),
+    _guard(
         "lease by the database's clock",
         "a worker whose clock is wrong ends the lease of another",
         SETTLEMENT,
