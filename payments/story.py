@@ -41,17 +41,17 @@ class Story:
 Part = tuple[QuerySet[Any], Callable[[Any], Iterator[Entry]]]
 
 
-def story(order: Order) -> Story:
-    """The same number of statements for any order."""
+def story(order: Order, at_most: int | None = AT_MOST) -> Story:
+    """The same number of statements for any order. `at_most` of each kind of record."""
     parts = [_events, _messages, _payments, _attempts, _refunds, _webhooks, _mails]
     told: list[Entry] = []
     left_out = 0
     for part in parts:
         rows, entries = part(order)
-        kept = list(rows[: AT_MOST + 1])
-        if len(kept) > AT_MOST:
-            left_out += rows.count() - AT_MOST
-        for row in kept[:AT_MOST]:
+        kept = list(rows if at_most is None else rows[: at_most + 1])
+        if at_most is not None and len(kept) > at_most:
+            left_out += rows.count() - at_most
+        for row in kept[:at_most]:
             told.extend(entries(row))
     return Story(sorted(told, key=lambda entry: entry.at), left_out)
 

@@ -27,7 +27,7 @@ from checkout.orders.operating import Progress
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.orders.states import EXPIRING, UNSETTLED
 from checkout.orders.sweeping import publish_again
-from checkout.orders.transitions import next_sweep, note
+from checkout.orders.transitions import next_sweep, note_staff
 
 logger = logging.getLogger(__name__)
 
@@ -178,8 +178,7 @@ def _redrive(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
                 Order.objects.filter(pk=order.pk).update(sweep_at=next_sweep(now))
         else:
             done = Done.WAITING
-        words = f"{_named(letter)}: {done.value}, by {by}"
-        note(order.pk, f"{words}: {reason}" if reason else words, now=now)
+        note_staff(order.pk, f"{_named(letter)}: {done.value}", by=by, why=reason, now=now)
     logger.info("A dead letter was redriven", extra={"order": letter.order, "action": done.value})
     return done
 
@@ -192,7 +191,7 @@ def _discard(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
             else None
         )
         if order and not _notes_of(order, letter):
-            note(order.pk, f"{_named(letter)}: discarded by {by}: {reason}", now=now)
+            note_staff(order.pk, f"{_named(letter)}: discarded", by=by, why=reason, now=now)
     logger.warning(
         "A dead letter was discarded",
         extra={"order": letter.order, "letter": letter.id, "by": by, "reason": reason},
@@ -206,7 +205,7 @@ def _named(letter: DeadLetter) -> str:
 
 def _notes_of(order: Order, letter: DeadLetter) -> bool:
     """Whether somebody has decided about this very letter, and was ended before deleting it."""
-    noted = order.events.filter(kind=OrderEvent.Kind.NOTE, reason__startswith=_named(letter))
+    noted = order.events.filter(kind=OrderEvent.Kind.STAFF, reason__startswith=_named(letter))
     return noted.exists()
 
 

@@ -13,7 +13,7 @@ from checkout.orders.numbers import parse_order_number
 from checkout.orders.operating import aligned
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
 from checkout.orders.sweeping import publish_again
-from checkout.orders.transitions import next_sweep, note
+from checkout.orders.transitions import next_sweep, note_staff
 
 CHUNK = 500
 
@@ -67,8 +67,7 @@ def _requeue(typed: str, *, by: str, reason: str, dry_run: bool, now: datetime) 
         kind = _kind_for(order, now)
         done = Done.NOT_NEEDED if kind is None else _ask(order, kind, dry_run=dry_run, now=now)
         if done is Done.QUEUED:
-            words = f"Queued again by {by}"
-            note(order.pk, f"{words}: {reason}" if reason else words, now=now)
+            note_staff(order.pk, "Queued again", by=by, why=reason, now=now)
     return Requeued(order=order.number, status=order.status, kind=kind or "", done=done)
 
 

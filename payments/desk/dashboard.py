@@ -16,6 +16,7 @@ from django.utils import timezone
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.pausing import current_pause
 from checkout.orders.states import UNSETTLED, OrderStatus
 
 HOURS = 24
@@ -97,6 +98,7 @@ def numbers(*, now: datetime) -> dict[str, Any]:
         "time_to_paid": _time_to_paid(first),
         "states": _states(recent, now=now),
         "outbox": _outbox(now=now),
+        "pause": current_pause(),
     }
 
 

@@ -40,7 +40,7 @@ def test_redrive_killed_around_the_delete_is_finished_by_the_next(
     assert [message.generation for message in OutboxMessage.objects.all()] == [2, 2, 2]
     assert in_queue(queue.dead_letter_queue()) == 0
     for order in orders:
-        assert order.events.filter(kind="note").count() == 1
+        assert order.events.filter(kind="staff").count() == 1
     processes.publisher()
     processes.worker()
     assert_each_paid_once(till)

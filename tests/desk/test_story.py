@@ -1,10 +1,13 @@
 """In a minute, and three clicks: from an e-mail address to what happened to an order."""
 
+import io
+import json
 import re
 from html import unescape
 
 import pytest
 from django.core import mail
+from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -147,3 +150,23 @@ def test_story_of_a_program_that_sends_for_ever_is_cut_and_says_so(
 
     assert story(eventful).left_out == known
     assert f"{known} more of the same" in order_page(support, eventful)
+
+
+def test_story_on_the_command_line(eventful: Order) -> None:
+    table, as_json = io.StringIO(), io.StringIO()
+    call_command("order_story", eventful.number.replace("-", ""), stdout=table)
+    call_command("order_story", eventful.number, "--json", stdout=as_json)
+
+    lines = table.getvalue().splitlines()
+    assert lines[0].startswith(f"Order {eventful.number}: partly refunded since ")
+    told = json.loads(as_json.getvalue())
+    assert len(told["story"]) == len(lines) - 3
+    assert in_this_order(lines, "Order placed", "Confirm: declined", "Confirm: paid", "€3.00")
+    for private in (CUSTOMER.email, CUSTOMER.full_name, CUSTOMER.address, eventful.reference):
+        assert private not in table.getvalue() + as_json.getvalue()
+
+
+@pytest.mark.parametrize("number", ["100001-00", "999999-05", "nonsense"])
+def test_story_of_no_order_says_so(db: None, number: str) -> None:
+    with pytest.raises(CommandError, match="no order"):
+        call_command("order_story", number)

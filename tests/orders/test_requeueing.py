@@ -36,7 +36,7 @@ def test_order_that_waits_gets_the_next_generation_and_a_note(shelf: list[Produc
 
     [message] = OutboxMessage.objects.all()
     assert (message.generation, message.published_at) == (2, None)
-    assert order.events.filter(kind="note", reason="Queued again by ada").count() == 1
+    assert order.events.filter(kind="staff", reason="Queued again", actor="ada").count() == 1
     order.refresh_from_db()
     assert order.sweep_at
     assert order.sweep_at > timezone.now() + timedelta(minutes=10)
@@ -56,7 +56,7 @@ def test_dry_run_tells_and_changes_nothing(shelf: list[Product]) -> None:
     assert requeued(waits, sent, dry_run=True) == [Done.WAITING, Done.WOULD_QUEUE]
 
     assert {message.generation for message in OutboxMessage.objects.all()} == {1}
-    assert not sent.events.filter(kind="note").exists()
+    assert not sent.events.filter(kind="staff").exists()
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,69 @@
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.models import Order
+from checkout.orders.numbers import parse_order_number
+from checkout.orders.operating import aligned
+from payments.story import Story, story
+
+
+class Command(BaseCommand):
+    help = (
+        "Everything that is written down about one order, oldest first: presses absorbed, "
+        "messages, calls to the gateway, webhooks, mails, refunds, and what staff did. Prints no "
+        "name, address or e-mail."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("number", help="With or without its hyphen.")
+        parser.add_argument("--json", action="store_true", help="Print the story as JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        number = parse_order_number(options["number"])
+        if number is None:
+            raise CommandError(f"{options['number']} is no order number: its check digits differ.")
+        order = Order.objects.filter(number=number).first()
+        if order is None:
+            raise CommandError(f"There is no order {number}.")
+        told = story(order, at_most=None)
+        self.stdout.write((_as_json if options["json"] else _as_table)(order, told))
+
+
+def _as_json(order: Order, told: Story) -> str:
+    return json.dumps(
+        {
+            "order": order.number,
+            "status": order.status,
+            "since": order.status_changed_at.isoformat(timespec="seconds"),
+            "total_minor": order.total_minor,
+            "currency": order.currency,
+            "sent_again": order.resubmission_count,
+            "needs_person": order.needs_person,
+            "story": [entry.as_json() for entry in told.entries],
+        },
+        indent=2,
+    )
+
+
+def _as_table(order: Order, told: Story) -> str:
+    person = f" A person must look: {order.needs_person}." if order.needs_person else ""
+    head = (
+        f"Order {order.number}: {order.get_status_display().lower()} since "
+        f"{order.status_changed_at:%d %b %Y %H:%M:%S}, {show_money(order.total)}, "
+        f"sent again {order.resubmission_count} times.{person}"
+    )
+    rows = [("when (UTC)", "where", "took", "what", "who")]
+    rows += [
+        (
+            f"{entry.at:%d %b %H:%M:%S.%f}"[:-3],
+            entry.source,
+            "" if entry.took_ms is None else f"{entry.took_ms} ms",
+            f"{entry.what} ({entry.detail})" if entry.detail else entry.what,
+            entry.by,
+        )
+        for entry in told.entries
+    ]
+    return "\n".join([head, "", *aligned(rows)])
