@@ -320,7 +320,7 @@ SESSION_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_SECURE = HTTPS_ONLY
 SECURE_SSL_REDIRECT = HTTPS_ONLY
 # Probes come from inside, without TLS.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if HTTPS_ONLY else 0
 if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -329,6 +329,13 @@ if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
 TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
 if TRUSTED_PROXY_COUNT < 0:
     raise ImproperlyConfigured("TRUSTED_PROXY_COUNT must be 0 (no proxy) or more.")
+
+# --- Being watched --------------------------------------------------------------------------------
+
+# Who may read the web processes' /metrics: whoever sends this as a bearer token. Unset: nobody.
+METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+# Where publishers, workers and mailers serve /metrics and /healthz. Unset: nowhere.
+METRICS_PORT = env.int("METRICS_PORT", default=0) or None
 
 LOGGING = {
     "version": 1,

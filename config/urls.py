@@ -6,6 +6,7 @@ from config import probes
 urlpatterns = [
     path("healthz", probes.healthz),
     path("readyz", probes.readyz),
+    path("metrics", probes.metrics_page),
     path("admin/", admin.site.urls),
     path("payments/", include("payments.urls")),
     path("", include("checkout.urls")),

@@ -9,6 +9,7 @@ from functools import partial
 
 from django.db import transaction
 
+from checkout.orders import metrics
 from checkout.orders.cancelling import revive
 from checkout.orders.limits import count_decline
 from checkout.orders.models import Order
@@ -57,6 +58,7 @@ def record_success(
         else:
             move_order(payment, OrderStatus.PAID, reason, now=now)
             _close_the_round_under_way(order, payment, now=now)
+        transaction.on_commit(partial(_count_paid, payment, order, now=now))
         over = answer.amount_minor - payment.amount_minor
         if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
             prepare_refund(payment, over, OVERCHARGED, now=now)
@@ -76,6 +78,7 @@ def record_decline(
             resolved(payment.order_id, UNKNOWN_TOO_LONG)
             reason = f"Payment not made ({code}); nothing was charged"
             move_order(payment, OrderStatus.PAYMENT_FAILED, reason, now=now)
+            transaction.on_commit(partial(_count, payment, "declined"))
             if status is PaymentStatus.DECLINED:  # by the bank, and not closed by us
                 transaction.on_commit(partial(count_decline, payment.order_id, now=now))
 
@@ -92,6 +95,7 @@ def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> 
                 now=now,
                 action_url=action_url,
             )
+            transaction.on_commit(partial(_count, payment, "needs_action"))
 
 
 def record_closed(payment: Payment, *, now: datetime) -> None:
@@ -143,6 +147,17 @@ def prepare_refund(payment: Payment, amount_minor: int, why: str, *, now: dateti
         },
     )
     put_before_a_person(payment.order_id, why, now=now)
+
+
+def _count(payment: Payment, outcome: str) -> None:
+    metrics.OUTCOMES.labels(outcome).inc()
+    metrics.ATTEMPTS.observe(payment.tries + 1)
+
+
+def _count_paid(payment: Payment, order: Order, *, now: datetime) -> None:
+    _count(payment, "surplus" if payment.is_surplus else "paid")
+    if not payment.is_surplus:
+        metrics.PAID_SECONDS.observe(max(0.0, (now - order.placed_at).total_seconds()))
 
 
 def _record_surplus(payment: Payment, why: str, *, now: datetime) -> None:

@@ -24,6 +24,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from checkout.orders import metrics
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
@@ -161,6 +162,8 @@ def _take_lease(payment: Payment) -> uuid.UUID | None:
     )
     if not taken:  # another worker has it, or it is settled
         return None
+    if payment.lease_until is not None:  # whoever had it gave nothing back
+        metrics.LEASES_EXPIRED.inc()
     payment.refresh_from_db()  # what the worker before us stored counts, not what we read earlier
     return token
 

@@ -6,6 +6,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from checkout.orders import metrics
 from checkout.orders.faultpoints import fault_points
 from payments.webhooks import BadEvent, BadSignature, check_signature, receive_event
 
@@ -32,7 +33,10 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
         with fault_points("webhook stored"):
             is_new = receive_event(body, now=now)
     except BadSignature:
+        metrics.WEBHOOKS.labels("bad_signature").inc()
         return HttpResponse("Bad signature.\n", status=400, content_type="text/plain")
     except BadEvent:
+        metrics.WEBHOOKS.labels("not_an_event").inc()
         return HttpResponse("Not an event.\n", status=400, content_type="text/plain")
+    metrics.WEBHOOKS.labels("stored" if is_new else "known").inc()
     return HttpResponse("Stored.\n" if is_new else "Known.\n", content_type="text/plain")

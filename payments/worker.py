@@ -19,12 +19,14 @@ from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
-from checkout.orders import spans, trace
+from checkout.orders import metrics, spans, trace
 from checkout.orders.faultpoints import fault_points
+from checkout.orders.liveness import Alive
 from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import OutboxMessage
 from checkout.orders.pausing import is_paused
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
+from checkout.orders.sampling import QUEUE_EVERY_SECONDS, Every, sample_queue
 from payments.checking import cancel_order, check_order
 from payments.gateways.base import Gateway
 from payments.refund_settlement import settle_refunds
@@ -73,28 +75,39 @@ def _handle(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
     try:
         content = decode(message.body)
         extra["order"] = content.order_number
-        outcome = _dispatch(content, gateway)
+        with metrics.HANDLE_SECONDS.labels(_known(content.kind)).time():
+            outcome = _dispatch(content, gateway)
+        metrics.HANDLED.labels(outcome.name.lower()).inc()
         extra["outcome"] = outcome.value
         spans.tell(order=content.order_number, kind=content.kind, outcome=outcome.value)
         logger.info("Message handled", extra=extra)
     except FutureVersion:
+        metrics.HANDLED.labels("future_version").inc()
         logger.warning("A message of a newer release was put back", extra=extra)
         return Verdict.PUT_BACK, FUTURE_VERSION_SECONDS
     except PoisonMessage as error:
         extra["reason"] = str(error)
+        metrics.HANDLED.labels("poison").inc()
         logger.error("Not a message of this shop, left for the dead-letter queue", extra=extra)
         return Verdict.PUT_BACK, POISON_SECONDS
     except UnknownOrder:
+        metrics.HANDLED.labels("unknown_order").inc()
         logger.error("No order has this number, left for the dead-letter queue", extra=extra)
         return Verdict.PUT_BACK, POISON_SECONDS
     except Exception:
         # Anything else is a fault of ours or of the database: the message must come again.
+        metrics.HANDLED.labels("failed").inc()
         logger.exception("Settling failed, the message comes again", extra=extra)
         connection.close()
         return Verdict.PUT_BACK, failed_seconds(message.receive_count)
     if outcome is Settled.BUSY:
         return Verdict.PUT_BACK, busy_seconds(message.receive_count)
     return Verdict.DELETE, 0
+
+
+def _known(kind: str) -> str:
+    """What a message says of itself is no label: anything could be in it."""
+    return kind if kind in HANDLERS else "unknown"
 
 
 def busy_seconds(receive_count: int) -> int:
@@ -155,8 +168,15 @@ class _Hand:
 
 class Worker:
     def __init__(
-        self, queue: PaymentsQueue, gateway: Gateway, *, threads: int, wait_seconds: int
+        self,
+        queue: PaymentsQueue,
+        gateway: Gateway,
+        *,
+        threads: int,
+        wait_seconds: int,
+        alive: Alive | None = None,
     ) -> None:
+        self._alive = alive or Alive("worker")
         self._queue = queue
         self._gateway = gateway
         self._wait_seconds = wait_seconds
@@ -171,9 +191,13 @@ class Worker:
         keeper.start()
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="settle")
         healthy = True
+        is_time_to_look = Every(QUEUE_EVERY_SECONDS)
         while not stopping.is_set():
             try:
                 close_old_connections()
+                self._alive.beat()
+                if is_time_to_look():
+                    sample_queue(self._queue, now=timezone.now())
                 if is_paused():
                     stopping.wait(PAUSE_SECONDS)
                 else:

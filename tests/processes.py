@@ -57,22 +57,24 @@ class ShopProcesses:
     def manage(self, *arguments: str, **environment: str) -> Popen[bytes]:
         return self._start([sys.executable, "manage.py", *arguments], environment)
 
-    def worker(self, **environment: str) -> Popen[bytes]:
+    def worker(self, *more: str, **environment: str) -> Popen[bytes]:
         # Tests hide messages for seconds instead of minutes, which a check would refuse.
-        arguments = ["--wait-seconds", "1", "--skip-checks"]
+        arguments = ["--wait-seconds", "1", "--skip-checks", *more]
         return self.manage("run_payment_worker", *arguments, **environment)
 
-    def publisher(self, **environment: str) -> Popen[bytes]:
-        return self.manage("run_outbox_publisher", "--skip-checks", **environment)
+    def publisher(self, *more: str, **environment: str) -> Popen[bytes]:
+        return self.manage("run_outbox_publisher", "--skip-checks", *more, **environment)
 
-    def mailer(self, **environment: str) -> Popen[bytes]:
-        return self.manage("run_mailer", "--skip-checks", **environment)
+    def mailer(self, *more: str, **environment: str) -> Popen[bytes]:
+        return self.manage("run_mailer", "--skip-checks", *more, **environment)
 
-    def web(self, **environment: str) -> "WebProcess":
-        """A production server of one process; answers when it serves."""
+    def web(self, *more: str, **environment: str) -> "WebProcess":
+        """A production server of one process, unless `more` says otherwise; answers when it
+        serves."""
         port = free_port()
         command = [sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}"]
-        command += ["--worker-class=gthread", "--threads=8", "--workers=1", "--no-control-socket"]
+        command += ["--config=config/gunicorn_hooks.py", "--worker-class=gthread", "--threads=8"]
+        command += ["--workers=1", "--no-control-socket", *more]
         process = self._start(command, environment)
         web = WebProcess(f"http://127.0.0.1:{port}", process)
         eventually(web.is_ready, seconds=START_SECONDS, what=f"the start of {web.url}")

@@ -1,7 +1,6 @@
 """Orders for support: to be read, never edited. Payments add their part in payments/admin."""
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -22,10 +21,8 @@ from checkout.orders.admin_lists import (
 )
 from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.numbers import parse_order_number
-from checkout.orders.states import UNSETTLED, OrderStatus
-
-# After so long without a move somebody should look. The sweep has published it again by then.
-WAITING_TOO_LONG = timedelta(minutes=20)
+from checkout.orders.sampling import waiting_too_long
+from checkout.orders.states import OrderStatus
 
 LATE = [OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED]
 
@@ -55,10 +52,7 @@ class AttentionFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         match self.value():
             case "waiting":
-                return queryset.filter(
-                    status__in=sorted(UNSETTLED),
-                    status_changed_at__lt=timezone.now() - WAITING_TOO_LONG,
-                )
+                return queryset & waiting_too_long(now=timezone.now())
             case "person":
                 return queryset.exclude(needs_person="")
             case "late":

@@ -18,6 +18,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection, transaction
 from django.utils.crypto import salted_hmac
 
+from checkout.orders import metrics
 from checkout.orders.models import LimitCount, Order
 from checkout.orders.rates import Rate, Rates, Scope
 
@@ -247,6 +248,7 @@ def _wait(full: _Counter | None, what: str, *, now: datetime) -> timedelta | Non
     if full is None:
         return None
     logger.info("A limit was reached, put off", extra={"limit": what, "scope": full.scope})
+    metrics.LIMITS_REACHED.labels(what, full.scope).inc()
     return full.window_end - now
 
 

@@ -7,6 +7,7 @@ from django.core.mail import get_connection
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
+from checkout.orders.liveness import Alive
 from checkout.orders.mailing import is_mail_due, send_next
 
 logger = logging.getLogger(__name__)
@@ -18,18 +19,20 @@ IDLE_SECONDS = 1.0
 PAUSE_SECONDS = 10.0
 
 
-def run(stopping: threading.Event) -> None:
+def run(stopping: threading.Event, alive: Alive | None = None) -> None:
+    alive = alive or Alive("mailer")
     healthy = True
     while not stopping.is_set():
         try:
             close_old_connections()
+            alive.beat()
             if not is_mail_due(now=timezone.now()):
                 stopping.wait(IDLE_SECONDS)
                 continue
             # Opened before a mail is taken in hand: an outage puts no mail off.
             with get_connection() as server:
                 while not stopping.is_set() and send_next(server, now=timezone.now()):
-                    pass
+                    alive.beat()
             if not healthy:
                 logger.info("Sending e-mail works again")
                 healthy = True

@@ -14,6 +14,7 @@ from django.db import DatabaseError, connection, models, transaction
 from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
+from checkout.orders import metrics
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.mail_content import compose
 from checkout.orders.models import Mail, OrderEvent
@@ -64,11 +65,14 @@ def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
             },
         )
         put_off(mail, now=now)
+        metrics.MAILS.labels("refused").inc()
     except OSError:
         put_off(mail, now=now)
+        metrics.MAILS.labels("failed").inc()
         raise
     else:
         _record_on_a_living_connection(mail, now=now)
+        metrics.MAILS.labels("sent").inc()
     return True
 
 
@@ -113,6 +117,7 @@ def _give_up(mail: Mail, *, now: datetime) -> None:
         open_mail = Mail.objects.filter(pk=mail.pk, sent_at=None, gave_up_at=None)
         if open_mail.update(gave_up_at=now, claimed_until=None):
             note(mail.order_id, f"E-mail not delivered: {mail.get_kind_display()}", now=now)
+            transaction.on_commit(metrics.MAILS.labels("given_up").inc)
 
 
 def _record_on_a_living_connection(mail: Mail, *, now: datetime) -> None:

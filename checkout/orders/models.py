@@ -346,3 +346,43 @@ class PaymentsPause(models.Model):
 
     def __str__(self) -> str:
         return f"Paused by {self.paused_by}: {self.reason}"
+
+
+class ProcessAlive(models.Model):
+    """When a publisher, worker or mailer last got somewhere. Old rows are of processes that ended;
+    the sweep deletes them."""
+
+    name = models.CharField(max_length=120)  # host:pid
+    kind = models.CharField(max_length=20)
+    began_at = models.DateTimeField(db_default=Now())
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["name", "kind"], name="orders_processalive_uniq"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+class QueueSeen(models.Model):
+    """How many messages the queues held when a worker last looked. One row: web processes have no
+    right to ask SQS, and show this instead."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY, editable=False)
+    waiting = models.PositiveIntegerField()
+    in_hand = models.PositiveIntegerField()
+    delayed = models.PositiveIntegerField()
+    dead_letters = models.PositiveIntegerField()
+    seen_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=models.Q(pk=1), name="orders_queueseen_one_row"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.waiting} waiting, {self.dead_letters} dead letters"

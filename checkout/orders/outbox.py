@@ -13,7 +13,7 @@ from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
-from checkout.orders import trace
+from checkout.orders import metrics, trace
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.messages import encode
 from checkout.orders.models import OutboxMessage
@@ -51,6 +51,9 @@ def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
             with trace.under(outgoing[position].traceparent):
                 extra = {"order": batch[position].order.number, "kind": batch[position].kind}
                 logger.info("Message published", extra=extra)
+            metrics.PUBLISHED.inc()
+            waited = now - batch[position].available_at
+            metrics.PUBLISH_SECONDS.observe(max(0.0, waited.total_seconds()))
         if refused := [message for message in batch if message not in sent]:
             logger.warning("SQS refused messages", extra={"count": len(refused)})
             _release(refused)

@@ -21,6 +21,7 @@ from django.db import (
 from django.db.models import F
 
 from checkout.catalogue.stock import reserve_stock
+from checkout.orders import metrics
 from checkout.orders.faultpoints import fault_point, fault_points
 from checkout.orders.models import (
     CHECKOUT_UNIQUE,
@@ -135,6 +136,7 @@ def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime)
         with transaction.atomic(durable=True):
             order = _place(request, basket, now=now)
         logger.info("Order placed", extra={"order": order.number})
+        metrics.ORDERS_PLACED.inc()
         fault_point("after commit sent")
         return order
     except BasketTaken:
@@ -209,6 +211,9 @@ def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> 
     except DatabaseError:
         logger.warning("A resubmission was not counted", extra={"order": order.number})
         connection.close()
+    else:
+        is_same = kind == OrderEvent.Kind.RESUBMITTED
+        metrics.RESUBMISSIONS.labels("same" if is_same else "changed").inc()
 
 
 def _constraint_name(error: IntegrityError) -> str | None:

@@ -2,16 +2,17 @@
 
 import logging
 import threading
-import time
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
 from checkout.orders.limits import prune_limits
+from checkout.orders.liveness import Alive
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.pausing import is_paused
 from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue
+from checkout.orders.sampling import BOOKS_EVERY_SECONDS, Every, forget_processes, sample_books
 from checkout.orders.sweeping import expire_unpaid, sweep
 
 logger = logging.getLogger(__name__)
@@ -22,20 +23,15 @@ IDLE_SECONDS = 0.1
 PAUSE_SECONDS = 1.0
 
 
-def run(queue: PaymentsQueue, stopping: threading.Event) -> None:
-    next_sweep = 0.0
+def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = None) -> None:
+    alive = alive or Alive("publisher")
+    look_after = _LookAfter()
     healthy = True
     while not stopping.is_set():
         try:
             close_old_connections()
-            if time.monotonic() >= next_sweep:
-                next_sweep = time.monotonic() + settings.SWEEP_EVERY_SECONDS
-                swept = sweep(now=timezone.now())
-                if swept:
-                    logger.warning("Orders were published again", extra={"count": swept})
-                if expired := expire_unpaid(now=timezone.now()):
-                    logger.info("Unpaid orders have expired", extra={"count": expired})
-                prune_limits(now=timezone.now())
+            alive.beat()
+            look_after.what_is_due()
             published = 0 if is_paused() else publish_outbox(queue, now=timezone.now())
             if not healthy:
                 logger.info("Publishing works again")
@@ -51,3 +47,23 @@ def run(queue: PaymentsQueue, stopping: threading.Event) -> None:
             if isinstance(error, DatabaseError):
                 connection.close()
             stopping.wait(PAUSE_SECONDS)
+
+
+class _LookAfter:
+    """What is done beside publishing, each at its own pace."""
+
+    def __init__(self) -> None:
+        self._is_time_to_sweep = Every(settings.SWEEP_EVERY_SECONDS)
+        self._is_time_to_sample = Every(BOOKS_EVERY_SECONDS)
+
+    def what_is_due(self) -> None:
+        now = timezone.now()
+        if self._is_time_to_sweep():
+            if swept := sweep(now=now):
+                logger.warning("Orders were published again", extra={"count": swept})
+            if expired := expire_unpaid(now=now):
+                logger.info("Unpaid orders have expired", extra={"count": expired})
+            prune_limits(now=now)
+            forget_processes(now=now)
+        if self._is_time_to_sample():
+            sample_books(now=now)

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -228,10 +228,13 @@ def _traceparent(message: "MessageTypeDef") -> str:
     return attribute.get("StringValue", "") if attribute else ""
 
 
-def connect_when_reachable(stopping: Event, *, wait_seconds: int = 0) -> PaymentsQueue | None:
+def connect_when_reachable(
+    stopping: Event, *, wait_seconds: int = 0, on_try: Callable[[], None] = lambda: None
+) -> PaymentsQueue | None:
     """Wait for an SQS that is down instead of dying of it. None when asked to stop meanwhile."""
     told = False
     while not stopping.is_set():
+        on_try()
         try:
             return PaymentsQueue.connect(wait_seconds=wait_seconds)
         except QUEUE_ERRORS as error:

@@ -124,7 +124,7 @@ def main() -> None:
     if program == "gunicorn":
         # Its workers import the shop; the patch waits there.
         os.environ["DRILL_WITHOUT"] = guard
-        from gunicorn.app.wsgiapp import WSGIApplication  # type: ignore[import-untyped]
+        from gunicorn.app.wsgiapp import WSGIApplication
 
         sys.argv[1] = "tests.drill.wsgi_without"
         WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").run()

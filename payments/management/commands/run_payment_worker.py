@@ -3,6 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from checkout.orders.liveness import add_watching, watched
 from checkout.orders.queue import MAX_WAIT_SECONDS, QueueMissing, connect_when_reachable
 from checkout.orders.queue_setup import dead_letter_problem
 from checkout.orders.running import stop_signals
@@ -30,11 +31,20 @@ class Command(BaseCommand):
             help="How long one receive waits for a message (default 5).",
         )
 
+        add_watching(parser)
+
     def handle(self, *args: Any, **options: Any) -> None:
         wait_seconds = options["wait_seconds"]
         with stop_signals() as stopping:
+            alive = watched(
+                "worker",
+                alive_file=options["alive_file"],
+                metrics_port=options["metrics_port"],
+            )
             try:
-                queue = connect_when_reachable(stopping, wait_seconds=wait_seconds)
+                queue = connect_when_reachable(
+                    stopping, wait_seconds=wait_seconds, on_try=alive.beat
+                )
             except QueueMissing as error:
                 raise CommandError(str(error)) from error
             if queue:
@@ -42,7 +52,11 @@ class Command(BaseCommand):
                     raise CommandError(problem)
                 self.stdout.write(f"Receiving from {queue.url}")
                 worker = Worker(
-                    queue, load_gateway(), threads=options["threads"], wait_seconds=wait_seconds
+                    queue,
+                    load_gateway(),
+                    threads=options["threads"],
+                    wait_seconds=wait_seconds,
+                    alive=alive,
                 )
                 if left := worker.run(stopping):
                     # Their threads would keep the process alive; their messages are visible again.

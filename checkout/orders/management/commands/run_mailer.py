@@ -1,9 +1,10 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders import mailer
+from checkout.orders.liveness import add_watching, watched
 from checkout.orders.running import stop_signals
 
 
@@ -13,6 +14,9 @@ class Command(BaseCommand):
         "nothing else. Ends on SIGTERM, with exit code 0."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_watching(parser)
+
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.SHOP_URL:
             raise CommandError(
@@ -20,6 +24,11 @@ class Command(BaseCommand):
                 "shop's address from outside, such as https://shop.example."
             )
         with stop_signals() as stopping:
+            alive = watched(
+                "mailer",
+                alive_file=options["alive_file"],
+                metrics_port=options["metrics_port"],
+            )
             self.stdout.write(f"Sending e-mail from {settings.DEFAULT_FROM_EMAIL}")
-            mailer.run(stopping)
+            mailer.run(stopping, alive)
         self.stdout.write("Mailer stopped.")

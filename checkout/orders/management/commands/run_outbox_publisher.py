@@ -1,8 +1,9 @@
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders import publisher
+from checkout.orders.liveness import add_watching, watched
 from checkout.orders.queue import QueueMissing, connect_when_reachable
 from checkout.orders.running import stop_signals
 
@@ -13,13 +14,21 @@ class Command(BaseCommand):
         "forgotten. Any number may run. Ends on SIGTERM, with exit code 0."
     )
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_watching(parser)
+
     def handle(self, *args: Any, **options: Any) -> None:
         with stop_signals() as stopping:
+            alive = watched(
+                "publisher",
+                alive_file=options["alive_file"],
+                metrics_port=options["metrics_port"],
+            )
             try:
-                queue = connect_when_reachable(stopping)
+                queue = connect_when_reachable(stopping, on_try=alive.beat)
             except QueueMissing as error:
                 raise CommandError(str(error)) from error
             if queue:
                 self.stdout.write(f"Publishing to {queue.url}")
-                publisher.run(queue, stopping)
+                publisher.run(queue, stopping, alive)
         self.stdout.write("Publisher stopped.")

@@ -1,0 +1,30 @@
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from checkout.orders.liveness import STALE_AFTER_SECONDS, file_problem
+
+
+class Command(BaseCommand):
+    help = (
+        "Whether a publisher, worker or mailer gets anywhere, by the file of its --alive-file. "
+        "Exit code 1 when not: for a container's health check. Asks neither database nor queue."
+    )
+    requires_system_checks: list[str] = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--alive-file", type=Path, required=True, metavar="PATH")
+        parser.add_argument(
+            "--max-age",
+            type=float,
+            default=STALE_AFTER_SECONDS,
+            metavar="SECONDS",
+            help="How old the file may be (default %(default)g).",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        path = options["alive_file"]
+        if problem := file_problem(path, older_than_seconds=options["max_age"]):
+            raise CommandError(problem)
+        self.stdout.write("alive")

@@ -1,0 +1,108 @@
+"""What Prometheus is told. Counted after the commit, so that a figure is never ahead of the books.
+
+A web server of several processes needs `PROMETHEUS_MULTIPROC_DIR`, an empty folder of its own (see
+prometheus-client, "Multiprocess Mode"); without it each process tells of itself alone.
+"""
+
+import os
+
+from prometheus_client import (
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+# Seconds. From a database's millisecond to a gateway's minute and an outage's hour.
+FAST = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
+SLOW = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3600, 6 * 3600, 24 * 3600)
+
+# --- Counted where it happens ---------------------------------------------------------------------
+
+ORDERS_PLACED = Counter("shop_orders_placed", "Orders stored.")
+RESUBMISSIONS = Counter(
+    "shop_resubmissions_absorbed",
+    "Presses that came again and made no second order.",
+    ["content"],  # same, changed
+)
+LIMITS_REACHED = Counter("shop_limits_reached", "Presses put off.", ["limit", "scope"])
+PUBLISHED = Counter("shop_messages_published", "Messages that SQS took.")
+PUBLISH_SECONDS = Histogram(
+    "shop_publish_seconds", "From a message's due time until SQS took it.", buckets=SLOW
+)
+HANDLED = Counter("shop_messages_handled", "Messages by what became of them.", ["outcome"])
+HANDLE_SECONDS = Histogram(
+    "shop_handle_seconds", "A worker's work on one message.", ["kind"], buckets=FAST
+)
+OUTCOMES = Counter(
+    "shop_payment_outcomes",
+    "Payments recorded: paid, declined, needs_action, and surplus, which is a second charge.",
+    ["outcome"],
+)
+PAID_SECONDS = Histogram(
+    "shop_order_paid_seconds", "From an order's placing until it was paid.", buckets=SLOW
+)
+ATTEMPTS = Histogram(
+    "shop_payment_attempts",
+    "How often a payment was asked about until its outcome was known.",
+    buckets=(1, 2, 3, 4, 5, 7, 10, 15, 20, 30),
+)
+GATEWAY_SECONDS = Histogram(
+    "shop_gateway_call_seconds", "Calls to the gateway.", ["step", "outcome"], buckets=FAST
+)
+LEASES_EXPIRED = Counter(
+    "shop_leases_expired", "Payments taken over from a worker that never came back."
+)
+WEBHOOKS = Counter("shop_webhooks", "Events of the gateway by what became of them.", ["result"])
+MAILS = Counter("shop_mails", "E-mails by what became of a try.", ["result"])
+
+# --- Looked up every few seconds, by whoever has the right to ask ---------------------------------
+
+OUTBOX_AGE = Gauge(
+    "shop_outbox_age_seconds",
+    "How long the oldest due message has waited for a publisher.",
+    multiprocess_mode="max",
+)
+MAILS_AGE = Gauge(
+    "shop_mails_age_seconds", "How long the oldest due e-mail has waited.", multiprocess_mode="max"
+)
+NEEDS_PERSON = Gauge(
+    "shop_orders_needing_a_person", "Orders before a person.", multiprocess_mode="max"
+)
+WAITING_TOO_LONG = Gauge(
+    "shop_orders_waiting_too_long",
+    "Orders whose payment should be decided, and is not after 20 minutes.",
+    multiprocess_mode="max",
+)
+PAUSED = Gauge(
+    "shop_payments_paused", "1 while payments are paused by hand.", multiprocess_mode="max"
+)
+QUEUE_MESSAGES = Gauge(
+    "shop_queue_messages",
+    "Messages of the queue, approximately, as SQS counts them.",
+    ["state"],  # waiting, in_hand, delayed
+    multiprocess_mode="max",
+)
+DEAD_LETTERS = Gauge(
+    "shop_dead_letters", "Messages in the dead-letter queue.", multiprocess_mode="max"
+)
+ALIVE = Gauge(
+    "shop_alive_timestamp_seconds",
+    "When a process of this kind last got somewhere.",
+    ["kind"],
+    multiprocess_mode="max",
+)
+
+
+def exposition() -> bytes:
+    """Of all processes that share this one's folder, or of this one."""
+    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+        return generate_latest(REGISTRY)
+    registry = CollectorRegistry()
+    MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    return generate_latest(registry)

@@ -1,0 +1,27 @@
+"""Beside the settings of gunicorn's own command line: what metrics over several processes need."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from gunicorn.arbiter import Arbiter
+    from gunicorn.workers.base import Worker
+
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def on_starting(server: "Arbiter") -> None:
+    """Figures of processes of an earlier start would be counted again."""
+    if folder := os.environ.get(FOLDER):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        for left_over in Path(folder).glob("*.db"):
+            left_over.unlink()
+
+
+def child_exit(server: "Arbiter", worker: "Worker") -> None:
+    """What it counted stays, what it measured goes (prometheus-client, "Multiprocess Mode")."""
+    if os.environ.get(FOLDER):
+        from prometheus_client import multiprocess
+
+        multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call]
