@@ -1,8 +1,8 @@
 import json
 import secrets
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -17,7 +17,7 @@ TEMPLATE = ROOT / "deploy" / "cloudformation.yaml"
 
 
 def aws(service: str, settings: Settings) -> Any:
-    return boto3.client(  # type: ignore[call-overload,no-any-return] # stubs of SQS alone
+    return boto3.client(  # type: ignore[call-overload] # stubs of SQS alone
         service, region_name=settings.AWS_REGION, endpoint_url=settings.AWS_ENDPOINT_URL
     )
 
@@ -28,28 +28,35 @@ class Stack:
     policies: dict[str, set[tuple[str, str]]]  # output → (IAM action, queue name)
 
 
+@contextmanager
+def made(settings: Settings, name: str, template: str) -> Iterator[dict[str, str]]:
+    """The outputs of a stack that is made from this text."""
+    cloudformation = aws("cloudformation", settings)
+    cloudformation.create_stack(
+        StackName=name,
+        TemplateBody=template,
+        Parameters=[{"ParameterKey": "QueueName", "ParameterValue": name}],
+        Capabilities=["CAPABILITY_IAM"],
+    )
+    [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
+    assert stack["StackStatus"] == "CREATE_COMPLETE", stack
+    yield {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
+    cloudformation.delete_stack(StackName=name)
+
+
 @pytest.fixture
 def stack(settings: Settings) -> Iterator[Stack]:
     """Made from the template as it is; the product's settings name its queue."""
     name = f"payments-{secrets.token_hex(4)}"
-    cloudformation, iam = aws("cloudformation", settings), aws("iam", settings)
-    cloudformation.create_stack(
-        StackName=name,
-        TemplateBody=TEMPLATE.read_text(),
-        Parameters=[{"ParameterKey": "QueueName", "ParameterValue": name}],
-        Capabilities=["CAPABILITY_IAM"],
-    )
-    [made] = cloudformation.describe_stacks(StackName=name)["Stacks"]
-    assert made["StackStatus"] == "CREATE_COMPLETE", made
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in made["Outputs"]}
-    settings.PAYMENTS_QUEUE_NAME = outputs["PaymentsQueueName"]
-    policies = {
-        output: allowed_by(iam, arn)
-        for output, arn in outputs.items()
-        if output.endswith("PolicyArn")
-    }
-    yield Stack(outputs, policies)
-    cloudformation.delete_stack(StackName=name)
+    iam = aws("iam", settings)
+    with made(settings, name, TEMPLATE.read_text()) as outputs:
+        settings.PAYMENTS_QUEUE_NAME = outputs["PaymentsQueueName"]
+        policies = {
+            output: allowed_by(iam, arn)
+            for output, arn in outputs.items()
+            if output.endswith("PolicyArn")
+        }
+        yield Stack(outputs, policies)
 
 
 def allowed_by(iam: Any, arn: str) -> set[tuple[str, str]]:
@@ -89,8 +96,3 @@ def wire(stack: Stack, settings: Settings) -> Iterator[Callable[[], SqsWire]]:
     settings.AWS_ENDPOINT_URL = sqs_url
     for made in wires:
         made.stop()
-
-
-@pytest.fixture
-def static_root(tmp_path: Path) -> Path:
-    return tmp_path / "static"
