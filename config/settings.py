@@ -24,8 +24,17 @@ LOCAL_DIR = BASE_DIR / ".local"
 environ.Env.read_env(demo_environment(LOCAL_DIR))
 
 
+class SecretFiles(environ.FileAwareMapping):  # type: ignore[misc] # django-environ has no types
+    """A file ends with a newline, which is no part of the secret: keys go into HTTP headers."""
+
+    def __getitem__(self, key: str) -> str:
+        return str(super().__getitem__(key)).rstrip("\r\n")
+
+
 class NamingEnv(environ.FileAwareEnv):  # type: ignore[misc] # django-environ has no types
     """Says which setting could not be read, instead of how its value could not be converted."""
+
+    ENVIRON = SecretFiles()
 
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
         try:
