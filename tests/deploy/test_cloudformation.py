@@ -166,19 +166,6 @@ def test_operator_handles_dead_letters_with_what_the_policy_allows(
     assert handling <= operator.asked
 
 
-def test_no_policy_makes_queues(stack: Stack, wire: Callable[[], SqsWire]) -> None:
-    everything = set().union(*stack.policies.values())
-
-    assert {action for action, _ in everything} == {
-        "sqs:ChangeMessageVisibility",
-        "sqs:DeleteMessage",
-        "sqs:GetQueueAttributes",
-        "sqs:GetQueueUrl",
-        "sqs:ReceiveMessage",
-        "sqs:SendMessage",
-    }
-
-
 @pytest.mark.parametrize(
     ("property_", "instead"),
     [
