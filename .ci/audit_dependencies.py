@@ -74,7 +74,8 @@ def main() -> int:
             f"not know them: {', '.join(skipped)}"
         )
     found = findings(report, read_waivers(WAIVERS), datetime.now(UTC).date())
-    print("\n".join(found) or f"{len(packages) - len(skipped)} dependencies have no open finding.")
+    if asked := len(packages) - len(skipped):
+        print("\n".join(found) or f"{asked} dependencies have no open finding.")
     return 1 if found else 0
 
 

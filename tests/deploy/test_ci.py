@@ -1,6 +1,7 @@
 """The two watchmen of `.ci/run` bark when there is something, and say what they did not see."""
 
 import json
+import runpy
 import subprocess
 import sys
 import threading
@@ -114,6 +115,22 @@ def test_service_that_does_not_answer_is_said_and_fails_nothing(tmp_path: Path) 
 
     assert result.returncode == 0, result.stderr
     assert result.stdout.startswith("Dependencies were NOT audited: ")
+
+
+def test_dependencies_that_the_service_does_not_know_are_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", [str(AUDIT)])
+    script = runpy.run_path(str(AUDIT))
+    unknown = {"name": "django", "skip_reason": "Dependency not found"}
+    monkeypatch.setitem(
+        script["main"].__globals__, "ask", lambda _: ({"dependencies": [unknown]}, "")
+    )
+
+    assert script["main"]() == 0
+    assert capsys.readouterr().out == (
+        "1 of 1 dependencies were NOT audited, the service does not know them: django\n"
+    )
 
 
 def test_waivers_of_this_repository_can_be_read() -> None:

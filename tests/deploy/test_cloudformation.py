@@ -156,7 +156,8 @@ def test_operator_handles_dead_letters_with_what_the_policy_allows(
 
     call_command("queue_status", stdout=StringIO())
     call_command("dead_letters", "list", stdout=StringIO())
-    call_command("dead_letters", "discard", sent["MessageId"], "--reason=test", stdout=StringIO())
+    discard = ["discard", sent["MessageId"], "--reason=test", "--yes"]
+    call_command("dead_letters", *discard, stdout=StringIO())
 
     allowed = stack.policies["OperatorPolicyArn"]
     handling = of(
