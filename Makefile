@@ -8,7 +8,7 @@ AXE := tests/browser/axe/node_modules/.installed
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 
-.PHONY: help demo test soak drill guards screenshots words lint lock clean
+.PHONY: help demo test soak drill guards screenshots words lint watch lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -41,10 +41,15 @@ soak: export SOAK ?= 5000
 soak: .venv/.installed ## The state machine test, ten times as long: make soak SOAK=5000
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 tests/machine/test_state_machine.py $(ARGS)
 
-lint: .venv/.installed ## Style, format and types
+lint: .venv/.installed ## Style, format, types and the CloudFormation template
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
-	@$(LINT_SETTINGS) .venv/bin/mypy manage.py config checkout payments tests
+	@$(LINT_SETTINGS) .venv/bin/mypy manage.py config checkout payments tests .ci/*.py
+	@.venv/bin/cfn-lint deploy/cloudformation.yaml
+
+watch: .venv/.installed ## Known vulnerabilities of dependencies, and secrets in the history
+	@$(PYTHON) .ci/audit_dependencies.py
+	@$(PYTHON) .ci/scan_secrets.py
 
 lock: .venv/.installed ## Pin the newest dependencies that pyproject.toml allows
 	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \

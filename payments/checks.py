@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
+from django.core.checks import Warning as WarningMessage
 
 # Settling an order asks the gateway so often at most.
 CALLS = 3
@@ -50,6 +51,19 @@ def check_gateway(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             )
         )
     return problems + _check_payment_method()
+
+
+@register(Tags.security, deploy=True)
+def check_sandbox(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if not settings.SANDBOX_GATEWAY_ALLOWED:
+        return []
+    return [
+        WarningMessage(
+            "SANDBOX_GATEWAY_ALLOWED is set: this shop may give its goods away.",
+            hint="Unset it where customers pay with money.",
+            id="payments.W001",
+        )
+    ]
 
 
 def _check_payment_method() -> list[CheckMessage]:

@@ -60,18 +60,18 @@ def test_missing_setting_is_named_in_one_line(
 
 def test_secret_may_be_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     secret = tmp_path / "secret_key"
-    secret.write_text("from-a-file-" * 5)
+    secret.write_text("from-a-file-" * 5 + "\n")
     monkeypatch.delenv("SECRET_KEY")
 
     result = manage(
         "shell",
         "-v0",
         "-c",
-        "from django.conf import settings; print(settings.SECRET_KEY[:11])",
+        "from django.conf import settings; print(repr(settings.SECRET_KEY[-12:]))",
         SECRET_KEY_FILE=str(secret),
     )
 
-    assert result.stdout.strip() == "from-a-file"
+    assert result.stdout.strip() == "'from-a-file-'"
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,189 @@
+"""Queues made from the template are what the product needs, and its policies are what it uses."""
+
+import signal
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+from cfnlint.api import lint_file
+from cfnlint.decode import decode
+from django.core.management import CommandError, call_command, get_commands
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.queue import PaymentsQueue, sqs_client
+from checkout.orders.queue_setup import dead_letter_problem, dead_letter_queue_name, ensure_queues
+from tests.deploy.conftest import TEMPLATE, Stack, made
+from tests.deploy.wire import SqsWire
+from tests.processes import ShopProcesses, eventually
+from tests.shopper import OverHttp, Shopper
+from tests.till import Till, assert_each_paid_once
+
+
+def test_template_passes_the_linter() -> None:
+    assert [str(match) for match in lint_file(TEMPLATE)] == []
+
+
+def test_ensure_queues_finds_no_difference(stack: Stack, settings: Settings) -> None:
+    reports = ensure_queues()
+
+    assert [(report.name, report.created, report.differences) for report in reports] == [
+        (dead_letter_queue_name(), False, []),
+        (settings.PAYMENTS_QUEUE_NAME, False, []),
+    ]
+    assert stack.outputs["DeadLetterQueueName"] == dead_letter_queue_name()
+    assert dead_letter_problem(stack.outputs["PaymentsQueueUrl"]) == ""
+
+
+def test_queues_are_encrypted(stack: Stack) -> None:
+    for output in ("PaymentsQueueUrl", "DeadLetterQueueUrl"):
+        reply = sqs_client().get_queue_attributes(
+            QueueUrl=stack.outputs[output], AttributeNames=["SqsManagedSseEnabled"]
+        )
+        assert reply["Attributes"]["SqsManagedSseEnabled"] == "true"
+
+
+# moto makes neither this policy nor alarms from a template: what is written is all there is.
+def written(resource: str) -> Any:
+    template, problems = decode(str(TEMPLATE))
+    assert problems == []
+    return template["Resources"][resource]["Properties"]
+
+
+def test_only_the_payments_queue_puts_dead_letters_away() -> None:
+    [source] = written("DeadLetterQueue")["RedriveAllowPolicy"]["sourceQueueArns"]
+
+    assert written("DeadLetterQueue")["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
+    assert source["Fn::Sub"].endswith(":" + written("PaymentsQueue")["QueueName"]["Fn::Sub"])
+
+
+@pytest.mark.parametrize(
+    ("alarm", "metric", "queue", "threshold"),
+    [
+        (
+            "OldestMessageAlarm",
+            "ApproximateAgeOfOldestMessage",
+            "PaymentsQueue",
+            {"Ref": "OldestMessageAlarmSeconds"},
+        ),
+        ("DeadLetterAlarm", "ApproximateNumberOfMessagesVisible", "DeadLetterQueue", 0),
+    ],
+)
+def test_alarms_watch_the_age_of_messages_and_the_dead_letters(
+    alarm: str, metric: str, queue: str, threshold: object
+) -> None:
+    properties = written(alarm)
+
+    assert (properties["Namespace"], properties["MetricName"]) == ("AWS/SQS", metric)
+    assert properties["Dimensions"] == [
+        {"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}
+    ]
+    assert properties["Threshold"] == threshold
+    assert properties["ComparisonOperator"] == "GreaterThanThreshold"
+    topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
+    assert properties["AlarmActions"] == topic
+
+
+def of(queue: str, *actions: str) -> set[tuple[str, str]]:
+    return {(f"sqs:{action}", queue) for action in actions}
+
+
+def test_each_process_asks_for_what_its_policy_allows_and_nothing_else(
+    stack: Stack,
+    queue: PaymentsQueue,
+    processes: ShopProcesses,
+    till: Till,
+    wire: Callable[[], SqsWire],
+    shelf: list[Product],
+) -> None:
+    to_web, to_publisher, to_worker = wire(), wire(), wire()
+    mail = {"SHOP_URL": "http://shop.example", "EMAIL_URL": "consolemail://"}
+    web = processes.web(AWS_ENDPOINT_URL=to_web.url, **mail)
+    mailer = processes.mailer(AWS_ENDPOINT_URL=to_web.url, **mail)
+    publisher = processes.publisher(AWS_ENDPOINT_URL=to_publisher.url)
+    worker = processes.worker(AWS_ENDPOINT_URL=to_worker.url)
+    # What makes a worker put a message back.
+    sqs_client().send_message(
+        QueueUrl=queue.url, MessageBody="poison", MessageGroupId="p", MessageDeduplicationId="p"
+    )
+
+    shopper = Shopper(OverHttp(web.url))
+    shopper.add_to_cart("SKU-01")
+    shopper.submit(shopper.open_checkout())
+
+    assert_each_paid_once(till)
+    put_back = ("sqs:ChangeMessageVisibility", queue.url.rpartition("/")[2])
+    eventually(lambda: put_back in to_worker.asked, what="putting back")
+    eventually(lambda: processes.has_said(mailer, "We have your order"), what="the mail")
+    for process in (publisher, worker):
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+    assert to_web.asked == set()
+    assert to_publisher.asked == stack.policies["PublisherPolicyArn"]
+    assert to_worker.asked == stack.policies["WorkerPolicyArn"]
+
+
+def test_operator_asks_about_both_queues_for_what_the_policy_allows(
+    stack: Stack, transactional_db: None, wire: Callable[[], SqsWire], settings: Settings
+) -> None:
+    operator = wire()
+    settings.AWS_ENDPOINT_URL = operator.url
+
+    call_command("ensure_queues", stdout=StringIO())
+    call_command("audit_orders", "--no-gateway", stdout=StringIO())
+
+    both = [settings.PAYMENTS_QUEUE_NAME, dead_letter_queue_name()]
+    asking = {pair for name in both for pair in of(name, "GetQueueUrl", "GetQueueAttributes")}
+    handling = of(both[1], "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility")
+    assert operator.asked == asking
+    assert stack.policies["OperatorPolicyArn"] == asking | handling
+
+
+def test_operator_handles_dead_letters_with_what_the_policy_allows(
+    stack: Stack, transactional_db: None, wire: Callable[[], SqsWire], settings: Settings
+) -> None:
+    if "dead_letters" not in get_commands():
+        pytest.skip("There is no command dead_letters yet, which handles them.")
+    operator = wire()
+    sent = sqs_client().send_message(
+        QueueUrl=stack.outputs["DeadLetterQueueUrl"],
+        MessageBody="poison",
+        MessageGroupId="p",
+        MessageDeduplicationId="p",
+    )
+    settings.AWS_ENDPOINT_URL = operator.url
+
+    call_command("queue_status", stdout=StringIO())
+    call_command("dead_letters", "list", stdout=StringIO())
+    discard = ["discard", sent["MessageId"], "--reason=test", "--yes"]
+    call_command("dead_letters", *discard, stdout=StringIO())
+
+    allowed = stack.policies["OperatorPolicyArn"]
+    handling = of(
+        dead_letter_queue_name(), "ReceiveMessage", "DeleteMessage", "ChangeMessageVisibility"
+    )
+    assert operator.asked <= allowed
+    assert handling <= operator.asked
+
+
+@pytest.mark.parametrize(
+    ("property_", "instead"),
+    [
+        ("maxReceiveCount: 5", "maxReceiveCount: 4"),
+        ("FifoThroughputLimit: perMessageGroupId", "FifoThroughputLimit: perQueue"),
+        ("MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 345600"),
+        ("Default: 120", "Default: 30"),
+    ],
+)
+def test_a_template_that_says_something_else_is_noticed(
+    settings: Settings, property_: str, instead: str
+) -> None:
+    name = "differs-" + instead.rpartition(" ")[2]
+    text = TEMPLATE.read_text()
+    assert property_ in text
+
+    with made(settings, name, text.replace(property_, instead)):
+        settings.PAYMENTS_QUEUE_NAME = f"{name}.fifo"
+        with pytest.raises(CommandError, match="differs"):
+            call_command("ensure_queues", stdout=StringIO())

@@ -1,0 +1,85 @@
+"""`check --deploy` passes with settings as in production, and refuses each that is careless."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.processes import ROOT
+
+PRODUCTION = {
+    "SECRET_KEY": "zJ4v-PrT9mQx_2LkWc8Yb6Hd1Ns5Gf0Ea3Uo7IiKe-RyVt8wQx",
+    "DATABASE_URL": "postgres://shop@127.0.0.1/shop",
+    "ALLOWED_HOSTS": "shop.example",
+    "CSRF_TRUSTED_ORIGINS": "https://shop.example",
+    "SHOP_URL": "https://shop.example",
+    "EMAIL_URL": "smtp+tls://shop:secret@mail.example:587",
+    "DEFAULT_FROM_EMAIL": "Shop <shop@shop.example>",
+    "PAYMENT_METHOD_TEMPLATE": "payments/payment_method_stripe.html",
+    "STRIPE_PUBLISHABLE_KEY": "pk_live_example",
+    "TRUST_X_FORWARDED_PROTO": "true",
+    "TRUSTED_PROXY_COUNT": "1",
+}
+
+
+def check(*, without: str = "", **careless: str) -> subprocess.CompletedProcess[str]:
+    environment = {
+        "PATH": os.environ["PATH"],
+        "DEMO_DIR": os.environ["DEMO_DIR"],  # where no demo ever runs
+        **PRODUCTION,
+        **careless,
+    }
+    environment.pop(without, None)
+    return subprocess.run(
+        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_production_settings_pass() -> None:
+    result = check()
+
+    assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize(
+    ("careless", "check_id"),
+    [
+        ({"SECRET_KEY": "short"}, "security.W009"),
+        ({"SECRET_KEY": "a" * 80}, "security.W009"),
+        (
+            {"SECRET_KEY": "django-insecure-" + PRODUCTION["SECRET_KEY"]},
+            "security.W009",
+        ),
+        ({"SECRET_KEY_FALLBACKS": "short"}, "security.W025"),
+        ({"DEBUG": "true"}, "security.W018"),
+        ({"ALLOWED_HOSTS": ""}, "security.W020"),
+        ({"HTTPS_ONLY": "false"}, "security.W012"),
+        ({"SANDBOX_GATEWAY_ALLOWED": "true"}, "payments.W001"),
+        ({"STRIPE_API_BASE": "http://gateway.example"}, "payments.E001"),
+        ({"FAULT_POINT": "kill after id stored"}, "payments.E002"),
+        ({"PAYMENT_METHOD_TEMPLATE": "payments/payment_method_sandbox.html"}, "payments.E006"),
+        ({"STRIPE_PUBLISHABLE_KEY": ""}, "payments.E005"),
+        ({"EMAIL_URL": "consolemail://"}, "orders.W001"),
+        ({"SHOP_URL": ""}, "orders.W003"),
+        ({"TRUSTED_PROXY_COUNT": "0"}, "orders.W004"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_careless_setting_is_refused(careless: dict[str, str], check_id: str) -> None:
+    result = check(**careless)
+
+    assert result.returncode == 1
+    assert check_id in result.stderr
+
+
+def test_shop_without_a_secret_key_does_not_start() -> None:
+    result = check(without="SECRET_KEY")
+
+    assert result.returncode != 0
+    assert "SECRET_KEY is not set" in result.stderr

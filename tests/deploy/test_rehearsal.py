@@ -1,0 +1,270 @@
+"""The services of compose.yaml, started without an engine: the image's files in a folder that
+nobody may write to, its user, the commands, settings, secrets and PgBouncer's file as they are.
+Addresses alone are others."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from django.db import connection
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order
+from config.local.processes import Child, free_port, stop
+from tests.deploy.files import DEPLOY, copy_context, image_command, services, stages
+from tests.faults.pgbouncer import pgbouncer_binary
+from tests.processes import eventually
+from tests.shopper import OverHttp, Shopper
+from tests.till import Charge, charges_at
+
+USER = 10001
+
+# A name, an address or a folder of the containers → what it is on this machine.
+Here = dict[str, str]
+
+
+def as_user() -> dict[str, Any]:
+    """The image's, where this process may change its own."""
+    return {"user": USER, "group": USER} if os.geteuid() == 0 else {}
+
+
+@dataclass(frozen=True)
+class Rights:
+    """Those of a container's process, as far as this machine can tell them."""
+
+    before: list[str]  # stands before a command
+    arguments: dict[str, Any]  # of a sub-process
+
+
+def rights_here() -> Rights:
+    if os.geteuid() != 0:
+        return Rights([], {})
+    with suppress(PermissionError):
+        subprocess.run([sys.executable, "-c", ""], check=True, **as_user())
+        return Rights([], as_user())
+    # This Python lies where root alone may look. Then root, with every capability dropped: it may
+    # do no more than anybody.
+    dropped = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
+    return Rights(dropped, {})
+
+
+@dataclass
+class Rehearsal:
+    folder: Path
+    here: Here
+    rights: Rights
+    started: list[Child] = field(default_factory=list)
+
+    @property
+    def shop(self) -> Path:
+        return self.folder / "shop"
+
+    def environment(self, name: str) -> dict[str, str]:
+        image = stages()[-1].environment
+        service = {key: str(value) for key, value in services()[name]["environment"].items()}
+        there = image | service
+        there["PATH"] = f"{Path(sys.executable).parent}:{there['PATH']}"
+        return {key: self._translated(value) for key, value in there.items()} | {
+            "PAYMENTS_QUEUE_NAME": self.here["payments.fifo"],
+            "PORT": self.here["8000"],
+        }
+
+    def start(self, name: str, *more: str) -> Child:
+        command = services()[name].get("command", image_command())
+        child = Child(
+            name=name,
+            command=[*self._runnable(command), *more],
+            log=self.folder / "logs" / name,
+            environment=self.environment(name),
+            directory=self.shop,
+            **self.rights.arguments,
+        )
+        child.start()
+        self.started.append(child)
+        return child
+
+    def run(self, name: str) -> int:
+        child = self.start(name)
+        assert child.process
+        return child.process.wait(timeout=100)
+
+    def check_health(self, name: str) -> subprocess.CompletedProcess[str]:
+        kind, *test = services()[name]["healthcheck"]["test"]
+        assert kind == "CMD"
+        return subprocess.run(
+            self._runnable(test),
+            cwd=self.shop,
+            env=self.environment(name),
+            capture_output=True,
+            text=True,
+            check=False,
+            **self.rights.arguments,
+        )
+
+    def said(self) -> str:
+        return "\n".join(child.log.read_text() for child in self.started)
+
+    def _runnable(self, command: list[Any]) -> list[str]:
+        program, *words = [self._translated(str(word)) for word in command]
+        return [*self.rights.before, str(Path(sys.executable).parent / program), *words]
+
+    def _translated(self, text: str) -> str:
+        for there, here in self.here.items():
+            text = text.replace(there, here)
+        return text
+
+
+def start_pgbouncer(binary: str, folder: Path, port: int) -> Child:
+    """With deploy/pgbouncer.ini; only where to listen and whom to ask is this machine's."""
+    database = connection.settings_dict
+    server = f"host={database['HOST']} port={database['PORT']} dbname={database['NAME']}"
+    server += f" user={database['USER']} password='{database['PASSWORD']}'"
+    text = (DEPLOY / "pgbouncer.ini").read_text()
+    for there, here in {
+        "host=postgres port=5432": server,
+        "listen_addr = *": "listen_addr = 127.0.0.1",
+        "listen_port = 6432": f"listen_port = {port}",
+        "/run/secrets": str(folder / "secrets"),
+    }.items():
+        assert there in text
+        text = text.replace(there, here)
+    file = folder / "pgbouncer.ini"
+    file.write_text(text)
+    child = Child(
+        name="pgbouncer",
+        command=[binary, str(file)],
+        log=folder / "logs" / "pgbouncer",
+        directory=folder,
+        **as_user(),
+    )
+    child.start()
+    return child
+
+
+@pytest.fixture
+def rehearsal(transactional_db: None, settings: Settings) -> Iterator[Rehearsal]:
+    binary = pgbouncer_binary()
+    if binary is None:
+        pytest.skip("No pgbouncer is installed here; Debian's package is called pgbouncer.")
+    folder = Path(tempfile.mkdtemp(prefix="shop-rehearsal-"))
+    folder.chmod(0o711)
+    pool, gateway = free_port(), free_port()
+    made = Rehearsal(
+        folder,
+        {
+            "http://queue:5000": settings.AWS_ENDPOINT_URL,
+            "http://gateway:12111": f"http://127.0.0.1:{gateway}",
+            "12111": str(gateway),
+            "0.0.0.0": "127.0.0.1",
+            "/run/secrets": str(folder / "secrets"),
+            "/srv/static": str(folder / "static"),
+            "/tmp/sandbox-ledger": f"/tmp/{folder.name}-ledger",
+            "payments.fifo": f"{folder.name}.fifo",
+            "127.0.0.1:8000": f"127.0.0.1:{(web := free_port())}",
+            "8000": str(web),
+        },
+        rights_here(),
+    )
+    build_image(made)
+    url = folder / "secrets" / "database_url"
+    url.chmod(0o644)
+    url.write_text(url.read_text().replace("@pgbouncer:6432/", f"@127.0.0.1:{pool}/"))
+    made.started.append(start_pgbouncer(binary, folder, pool))
+    eventually(lambda: "process up" in made.said(), what="the start of PgBouncer")
+    yield made
+    stop(made.started, seconds=10)
+    print(made.said())  # shown by pytest when the test failed
+    Path(f"/tmp/{folder.name}-ledger.jsonl").unlink(missing_ok=True)
+    for path in (made.shop, *made.shop.rglob("*")):
+        path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+def build_image(made: Rehearsal) -> None:
+    build = stages()[1]
+    copy_context(build, made.shop)
+    for run in build.all("RUN"):
+        environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+        environment["STATIC_ROOT"] = made.here["/srv/static"]
+        subprocess.run(
+            ["sh", "-c", run], cwd=made.shop, env=environment, check=True, capture_output=True
+        )
+    for path in (made.shop, *made.shop.rglob("*")):
+        path.chmod(0o555 if path.is_dir() else 0o444)
+    subprocess.run(
+        [sys.executable, str(DEPLOY / "trial_secrets.py"), made.here["/run/secrets"]], check=True
+    )
+    Path(made.here["/run/secrets"]).chmod(0o711)  # an engine mounts each file by itself
+
+
+def answers(url: str) -> Callable[[], bool]:
+    def ask() -> bool:
+        try:
+            return requests.get(url, timeout=5).status_code == 200
+        except requests.ConnectionError:
+            return False
+
+    return ask
+
+
+def test_services_sell_one_thing_once(rehearsal: Rehearsal, shelf: list[Product]) -> None:
+    files = {path: path.stat().st_mtime_ns for path in rehearsal.shop.rglob("*")}
+    web_url = f"http://127.0.0.1:{rehearsal.here['8000']}"
+    gateway_url = rehearsal.here["http://gateway:12111"]
+
+    assert rehearsal.run("migrate") == 0
+    assert rehearsal.run("queues") == 0
+    rehearsal.start("web", f"--bind=127.0.0.1:{rehearsal.here['8000']}")
+    names = ["gateway", "publisher", "worker", "mailer"]
+    daemons = [rehearsal.start(name) for name in names]
+    eventually(answers(f"{web_url}/readyz"), seconds=60, what="the start of the web process")
+    eventually(answers(f"{gateway_url}/sandbox/ledger"), seconds=60, what="the gateway's start")
+
+    shopper = Shopper(OverHttp(web_url))
+    shopper.add_to_cart("SKU-01")
+    form = shopper.open_checkout()
+    shopper.submit(form)
+    shopper.submit(form)
+
+    eventually(lambda: [o.status for o in Order.objects.all()] == ["paid"], seconds=60)
+    order = Order.objects.get()
+    assert charges_at(gateway_url) == [Charge(order.number, order.total_minor, order.currency)]
+    eventually(lambda: "Your receipt for order" in rehearsal.said(), what="the mail")
+    assert requests.get(f"{web_url}/static/checkout/shop.css", timeout=10).status_code == 200
+    for name in ["web", *names]:
+        checked = rehearsal.check_health(name)
+        assert checked.returncode == 0, f"{name}: {checked.stderr}"
+    for child in daemons:
+        child.send(signal.SIGTERM)
+        assert child.process
+        assert child.process.wait(timeout=60) == 0, child.name
+    assert {path: path.stat().st_mtime_ns for path in rehearsal.shop.rglob("*")} == files
+
+
+def test_files_of_the_image_cannot_be_changed(rehearsal: Rehearsal) -> None:
+    written = subprocess.run(
+        [*rehearsal.rights.before, "touch", str(rehearsal.shop / "new")],
+        check=False,
+        capture_output=True,
+        **rehearsal.rights.arguments,
+    )
+
+    assert written.returncode != 0
+    assert not (rehearsal.shop / "new").exists()
+
+
+def test_health_check_fails_when_the_database_does_not_answer(rehearsal: Rehearsal) -> None:
+    stop(rehearsal.started, seconds=10)
+
+    assert rehearsal.check_health("worker").returncode != 0
