@@ -2,14 +2,17 @@
 
 import time
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db.models import Min, QuerySet
 
 from checkout.orders import metrics
 from checkout.orders.models import Mail, Order, OutboxMessage, ProcessAlive, QueueSeen
 from checkout.orders.pausing import current_pause
-from checkout.orders.queue import PaymentsQueue
 from checkout.orders.states import UNSETTLED
+
+if TYPE_CHECKING:  # web processes use the rest of this and never load boto3
+    from checkout.orders.queue import PaymentsQueue
 
 # After so long without a move somebody should look. The sweep has published it again by then.
 WAITING_TOO_LONG = timedelta(minutes=20)
@@ -53,7 +56,7 @@ def waiting_too_long(*, now: datetime) -> QuerySet[Order]:
     )
 
 
-def sample_queue(queue: PaymentsQueue, *, now: datetime) -> None:
+def sample_queue(queue: "PaymentsQueue", *, now: datetime) -> None:
     """By a worker, which has the right to ask SQS. Raises what boto3 raises."""
     counts, dead = queue.counts(), queue.dead_letter_queue().counts()
     for state in ("waiting", "in_hand", "delayed"):

@@ -3,6 +3,7 @@ nobody may write to, its user, the commands, settings, secrets and PgBouncer's f
 Addresses alone are others."""
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -84,7 +85,7 @@ class Rehearsal:
         command = services()[name].get("command", image_command())
         child = Child(
             name=name,
-            command=[*self._runnable(command), *more],
+            command=[*self._runnable(name, command), *more],
             log=self.folder / "logs" / name,
             environment=self.environment(name),
             directory=self.shop,
@@ -103,7 +104,7 @@ class Rehearsal:
         kind, *test = services()[name]["healthcheck"]["test"]
         assert kind == "CMD"
         return subprocess.run(
-            self._runnable(test),
+            self._runnable(name, test),
             cwd=self.shop,
             env=self.environment(name),
             capture_output=True,
@@ -115,8 +116,10 @@ class Rehearsal:
     def said(self) -> str:
         return "\n".join(child.log.read_text() for child in self.started)
 
-    def _runnable(self, command: list[Any]) -> list[str]:
+    def _runnable(self, name: str, command: list[Any]) -> list[str]:
         program, *words = [self._translated(str(word)) for word in command]
+        # Each container has a /tmp of its own.
+        words = [re.sub(r"^/tmp/", f"{self.folder}/tmp/{name}-", word) for word in words]
         return [*self.rights.before, str(Path(sys.executable).parent / program), *words]
 
     def _translated(self, text: str) -> str:
@@ -177,6 +180,8 @@ def rehearsal(transactional_db: None, settings: Settings) -> Iterator[Rehearsal]
         rights_here(),
     )
     build_image(made)
+    (folder / "tmp").mkdir()
+    (folder / "tmp").chmod(0o777)
     url = folder / "secrets" / "database_url"
     url.chmod(0o644)
     url.write_text(url.read_text().replace("@pgbouncer:6432/", f"@127.0.0.1:{pool}/"))
@@ -264,7 +269,6 @@ def test_files_of_the_image_cannot_be_changed(rehearsal: Rehearsal) -> None:
     assert not (rehearsal.shop / "new").exists()
 
 
-def test_health_check_fails_when_the_database_does_not_answer(rehearsal: Rehearsal) -> None:
-    stop(rehearsal.started, seconds=10)
-
-    assert rehearsal.check_health("worker").returncode != 0
+@pytest.mark.parametrize("name", ["web", "publisher", "worker", "mailer"])
+def test_health_check_of_a_process_that_never_began_fails(rehearsal: Rehearsal, name: str) -> None:
+    assert rehearsal.check_health(name).returncode != 0
