@@ -58,6 +58,9 @@ lock: .venv/.installed ## Pin the newest dependencies that pyproject.toml allows
 		--no-emit-index-url --no-header --extra tracing pyproject.toml -o requirements-tracing.lock
 	@.venv/bin/uv pip compile -q --upgrade --universal --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --group dev pyproject.toml -o requirements-dev.lock
+	@cp requirements-dev.lock requirements-bench.lock
+	@.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --group bench pyproject.toml -o requirements-bench.lock
 
 clean: ## Remove the environment, the demo's data and every cache
 	rm -rf $$(readlink .local/*.elsewhere .local/*/*.elsewhere)
