@@ -67,6 +67,7 @@ class CountrySelect(forms.Select):
 class CheckoutForm(PaymentMethodForm):
     email = forms.EmailField(
         label=_("E-mail"),
+        max_length=254,  # RFC 3696, erratum 1690, and the column
         widget=forms.EmailInput(
             attrs={
                 "autocomplete": "email",

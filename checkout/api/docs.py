@@ -1,0 +1,9 @@
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+
+@require_safe
+def docs_page(request: HttpRequest) -> HttpResponse:
+    """Swagger UI, from this shop's own static files."""
+    return render(request, "api/docs.html")
