@@ -22,7 +22,7 @@ from checkout.api.serializers import (
     WantedPayment,
 )
 
-EXAMPLE = {
+EXAMPLE: dict[str, Any] = {
     "lines": [{"sku": "NB-A5-DOT", "quantity": 2}],
     "email": "ada@example.com",
     "full_name": "Ada Quillfeather",
@@ -33,9 +33,10 @@ EXAMPLE = {
     "payment_method": "pm_card_visa",
 }
 
+GOOD_KEY = r'^("[ !#-\[\]-~]{1,255}"|[!#-+\--\[\]-~]{1,255})$'
 KEY = OpenApiParameter(
     "Idempotency-Key",
-    {"type": "string", "pattern": r'^("[ !#-\[\]-~]{1,255}"|[!#-+\--\[\]-~]{1,255})$'},
+    {"type": "string", "pattern": GOOD_KEY},
     OpenApiParameter.HEADER,
     required=True,
     description=(

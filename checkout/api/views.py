@@ -167,7 +167,9 @@ class ProblemType(ApiView):
 
 
 class Nowhere(ApiView):
-    """Every other address under /api/, for every method."""
+    """Every other address under /api/v1/, for every method."""
+
+    is_about_money = True
 
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         raise NotFound
