@@ -15,7 +15,7 @@ ROUNDS = 100
 def test_sixteen_requests_with_one_key_over_two_processes_make_one_order(
     caller: Caller, processes: ShopProcesses
 ) -> None:
-    """A hundred rounds; `python -m tests.bench.api_keys --rounds 1000` makes as many as are wanted."""
+    """A hundred rounds. `python -m tests.bench.api_keys --rounds 1000` makes more."""
     addresses = [processes.web().url, processes.web().url]
 
     tally = send_at_once(caller, addresses, rounds=ROUNDS)
