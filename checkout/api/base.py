@@ -20,7 +20,7 @@ class ApiView(APIView):
     # Method → what a token must open. A method that is not here is open to all.
     scopes: ClassVar[Mapping[str, Scope]] = {}
     is_about_money = False
-    http_method_names: ClassVar = ["get", "head", "post"]
+    http_method_names = ["get", "head", "post"]
 
     def finalize_response(
         self, request: Request, response: Response, *args: Any, **kwargs: Any

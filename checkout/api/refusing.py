@@ -99,5 +99,6 @@ def errors_in(detail: Any, pointer: str = "") -> list[dict[str, str]]:
     found: list[dict[str, str]] = []
     for name, part in parts:
         whole = name in ("non_field_errors", "__all__")
-        found += errors_in(part, pointer if whole else f"{pointer}/{name}")
+        step = str(name).replace("~", "~0").replace("/", "~1")
+        found += errors_in(part, pointer if whole else f"{pointer}/{step}")
     return found

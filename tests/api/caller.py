@@ -12,19 +12,11 @@ from django.test import Client
 
 from checkout.api.clients import create_client
 from checkout.models import Scope
+from tests.shopper import TYPED
 
 ORDERS = "/api/v1/orders/"
 
-PURCHASE: dict[str, Any] = {
-    "lines": [{"sku": "SKU-01", "quantity": 2}],
-    "email": "ada@example.com",
-    "full_name": "Ada Quillfeather",
-    "address": "12 Inkwell Lane",
-    "city": "Cork",
-    "postcode": "T12 ABC1",
-    "country": "IE",
-    "payment_method": "pm_card_visa",
-}
+PURCHASE: dict[str, Any] = {"lines": [{"sku": "SKU-01", "quantity": 2}], **TYPED}
 DECLINED = PURCHASE | {"payment_method": "pm_card_chargeDeclined"}
 
 _names = (f"caller-{n}" for n in itertools.count())

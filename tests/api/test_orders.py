@@ -285,7 +285,9 @@ def test_waiting_read_holds_no_connection_between_two_looks(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     held: list[object] = []
-    monkeypatch.setattr(waiting.time, "sleep", lambda _: held.append(connection.connection))
+    monkeypatch.setattr(
+        "checkout.api.waiting.time.sleep", lambda _: held.append(connection.connection)
+    )
     address = placed_address(caller)
 
     wait(caller, address, 1)
