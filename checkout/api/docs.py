@@ -1,3 +1,4 @@
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_safe
@@ -6,4 +7,5 @@ from django.views.decorators.http import require_safe
 @require_safe
 def docs_page(request: HttpRequest) -> HttpResponse:
     """Swagger UI, from this shop's own static files."""
-    return render(request, "api/docs.html")
+    title = settings.SPECTACULAR_SETTINGS["TITLE"]
+    return render(request, "api/docs.html", {"title": title})
