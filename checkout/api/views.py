@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+from collections.abc import Callable
+from dataclasses import fields
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -32,6 +34,7 @@ from checkout.api.problems import (
     RETRY_AFTER,
     TOO_MANY,
     UNAVAILABLE,
+    Kind,
     Problem,
 )
 from checkout.api.serializers import (
@@ -181,27 +184,39 @@ def checked(serializer: BaseSerializer[Any]) -> dict[str, Any]:
     return found
 
 
-def once(asked: Asked, work: Any) -> Response:
+def once(asked: Asked, work: Callable[[], Response]) -> Response:
     """Do it, or answer what another request with this key was answered meanwhile."""
     try:
-        answer: Response = work()
-    except KeyTaken:
+        return work()
+    except (KeyTaken, KeyInUse):
         if earlier := find_earlier(asked):
             return answer_again(earlier, asked)
         raise Problem(KEY_IN_USE, wait=timedelta(seconds=1)) from None
-    except KeyInUse:
-        raise Problem(KEY_IN_USE, wait=timedelta(seconds=1)) from None
-    return answer
 
 
 def _place(request: Request, asked: Asked, wanted: dict[str, Any]) -> Response:
     now, told = timezone.now(), OrderStatus.PLACED
-    lines, payment_method = wanted.pop("lines"), wanted.pop("payment_method")
+    claim = partial(
+        claim_key, asked, asked.checkout_id, status_code=201, order_status=told, now=now
+    )
+    basket = ApiBasket({line["sku"]: line["quantity"] for line in wanted["lines"]}, claim)
+    try:
+        order = place_order(_purchase(request, asked, wanted), basket, now=now)
+    except UnknownProducts as unknown:
+        raise ValidationError(_unknown(wanted["lines"], unknown)) from None
+    except OutOfStock as short:
+        raise Problem(OUT_OF_STOCK, products=_left(short)) from None
+    except PlacingUnavailable:
+        raise Problem(UNAVAILABLE, wait=RETRY_AFTER) from None
+    return order_answer(order, status=201, told=told)
+
+
+def _purchase(request: Request, asked: Asked, wanted: dict[str, Any]) -> PlaceOrder:
     visitor = api_visitor(request)
-    purchase = PlaceOrder(
+    return PlaceOrder(
         checkout_id=asked.checkout_id,
-        customer=Customer(**wanted),
-        payment_method=payment_method,
+        customer=Customer(**{field.name: wanted[field.name] for field in fields(Customer)}),
+        payment_method=wanted["payment_method"],
         currency=settings.SHOP_CURRENCY,
         content_digest=asked.fingerprint,
         customer_id=request.user.pk,
@@ -209,21 +224,6 @@ def _place(request: Request, asked: Asked, wanted: dict[str, Any]) -> Response:
         from_session=visitor.session,
         from_address=visitor.address,
     )
-    basket = ApiBasket(
-        {line["sku"]: line["quantity"] for line in lines},
-        claim=partial(
-            claim_key, asked, asked.checkout_id, status_code=201, order_status=told, now=now
-        ),
-    )
-    try:
-        order = place_order(purchase, basket, now=now)
-    except UnknownProducts as unknown:
-        raise ValidationError(_unknown(lines, unknown)) from None
-    except OutOfStock as short:
-        raise Problem(OUT_OF_STOCK, products=_left(short)) from None
-    except PlacingUnavailable:
-        raise Problem(UNAVAILABLE, wait=RETRY_AFTER) from None
-    return order_answer(order, status=201, told=told)
 
 
 def _unknown(lines: list[dict[str, Any]], unknown: UnknownProducts) -> dict[str, Any]:
@@ -265,7 +265,7 @@ def _cancel(asked: Asked, order: Order) -> Response:
     return order_answer(order, status=status, told=told)
 
 
-def _refused(kind: Any, order: Order) -> Problem:
+def _refused(kind: Kind, order: Order) -> Problem:
     return Problem(kind, charged=charged(order), order_status=order.status)
 
 
