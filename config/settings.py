@@ -167,6 +167,7 @@ if DATABASE_BEHIND_PGBOUNCER:
     DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 else:
+    DATABASES["default"]["OPTIONS"]["server_side_binding"] = True
     DATABASES["default"]["OPTIONS"]["options"] = " ".join(
         f"-c {name}={value}" for name, value in DATABASE_LIMITS.items()
     )
