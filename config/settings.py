@@ -167,7 +167,9 @@ if DATABASE_BEHIND_PGBOUNCER:
     DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 else:
+    # What is run again and again is planned once for each connection.
     DATABASES["default"]["OPTIONS"]["server_side_binding"] = True
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
     DATABASES["default"]["OPTIONS"]["options"] = " ".join(
         f"-c {name}={value}" for name, value in DATABASE_LIMITS.items()
     )
