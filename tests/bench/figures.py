@@ -48,10 +48,11 @@ class Figures:
         self.figures.append(Figure(name, unit, list(rounds), note))
 
     def add_ratio(
-        self, name: str, over: Sequence[float], under: Sequence[float], note: str = ""
+        self, name: str, over: Sequence[Round], under: Sequence[Round], note: str = ""
     ) -> None:
+        """Of what they do in a second."""
         pairs = zip(over, under, strict=True)
-        self.add(name, "ratio", [one / other for one, other in pairs], note)
+        self.add(name, "ratio", [one.a_second / other.a_second for one, other in pairs], note)
 
     def add_contender(self, name: str, rounds: Sequence[Round], what: str = "orders/s") -> None:
         self.add(name, what, [turn.a_second for turn in rounds])
@@ -63,12 +64,16 @@ Contender = Callable[[int], Round]
 
 
 def take_turns(
-    contenders: dict[str, Contender], *, rounds: int, say: Callable[[str], None]
+    contenders: dict[str, Contender],
+    *,
+    rounds: int,
+    say: Callable[[str], None],
+    warm_up: bool = True,
 ) -> dict[str, list[Round]]:
     """Round by round, the order reversed each time; the first round only warms up."""
     turns: dict[str, list[Round]] = {name: [] for name in contenders}
     names = list(contenders)
-    for number in range(rounds + 1):
+    for number in range(0 if warm_up else 1, rounds + 1):
         for name in names if number % 2 else reversed(names):
             say(f"{name}, round {number} of {rounds}" if number else f"{name}, warming up")
             turn = contenders[name](number)

@@ -8,6 +8,7 @@ import hashlib
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from importlib import import_module
 from urllib.parse import urlencode
@@ -20,7 +21,7 @@ from checkout.cart import CART_KEY, NONCE_KEY
 from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
 from checkout.orders.placing import basket_digest
-from checkout.tokens import issue_token
+from checkout.tokens import CheckoutToken, issue_token
 from tests.shopper import TYPED
 
 PRODUCTS = 1000
@@ -132,14 +133,26 @@ def press(purchase: Purchase) -> bytes:
 
 
 def form(purchase: Purchase) -> dict[str, str]:
-    token = issue_token(
-        checkout_id=purchase.cart,
+    token = token_of(purchase, now=timezone.now())
+    signed = issue_token(
+        checkout_id=token.checkout_id,
         nonce=purchase.nonce,
+        cart_version=token.cart_version,
+        total_minor=token.total_minor,
+        currency=token.currency,
+        basket_digest=token.basket_digest,
+        now=token.issued_at,
+    )
+    typed = TYPED | {"email": purchase.email}
+    return {"csrfmiddlewaretoken": CSRF, "token": signed, **typed}
+
+
+def token_of(purchase: Purchase, *, now: datetime) -> CheckoutToken:
+    return CheckoutToken(
+        checkout_id=purchase.cart,
         cart_version=purchase.lines,
         total_minor=purchase.lines * PRICE_MINOR,
         currency=settings.SHOP_CURRENCY,
         basket_digest=basket_digest(purchase.quantities),
-        now=timezone.now(),
+        issued_at=now,
     )
-    typed = TYPED | {"email": purchase.email}
-    return {"csrfmiddlewaretoken": CSRF, "token": token, **typed}

@@ -133,6 +133,14 @@ class Stage:
 
         connection.close()
 
+    @property
+    def url_in_use(self) -> str:
+        return os.environ["DATABASE_URL"]
+
+    def environment(self, database: str) -> dict[str, str]:
+        """For a process with a database of its own."""
+        return {**os.environ, "DATABASE_URL": self.url(database)}
+
     def url(self, name: str) -> str:
         return f"{self.postgres.url.rpartition('/')[0]}/{name}"
 
@@ -148,8 +156,19 @@ class Stage:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(command)
 
-    def postgres_log(self) -> str:
-        return self.postgres.child.log.read_text(errors="replace") if self.postgres.child else ""
+    @contextmanager
+    def statements_logged(self) -> Iterator[list[str]]:
+        """What the server logs meanwhile, in the list when it is over."""
+        assert self.postgres.child
+        log = self.postgres.child.log
+        said: list[str] = []
+        self.set_server("log_statement", "all")
+        before = log.stat().st_size
+        try:
+            yield said
+        finally:
+            self.set_server("log_statement", "none")
+            said.append(log.read_bytes()[before:].decode(errors="replace"))
 
     # --- Processes ----------------------------------------------------------------------------
 

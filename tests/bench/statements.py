@@ -8,6 +8,7 @@ number; what is not known to differ stops the benchmark.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from tests.bench.purchases import FIRST_PRODUCT, LINE_STRIDE, STRIDE, Purchase
 
@@ -32,6 +33,20 @@ VARIABLE = re.compile(r":(?=[A-Za-z_])")
 
 class CannotVary(Exception):
     """A statement differs between two purchases in a way that the benchmark does not know."""
+
+
+def set_sequences_apart() -> None:
+    """So that no id is taken for another, or for a quantity."""
+    from django.db import connection
+
+    with connection.cursor() as cursor:
+        for millions, table in enumerate(("orders_order", "orders_orderevent", "orders_mail"), 7):
+            sequence = f"pg_get_serial_sequence('{table}', 'id')"
+            cursor.execute(f"SELECT setval({sequence}, {millions * 1_000_000})")
+
+
+def heads(statements: Sequence[str]) -> str:
+    return "; ".join(" ".join(statement.split()[:3]) for statement in statements)
 
 
 def statements_in(log: str) -> list[str]:
@@ -123,11 +138,13 @@ def varying_outcomes(first: Purchase, second: Purchase) -> list[Varying]:
     ]
 
 
-def script(
-    first: Sequence[str], second: Sequence[str], rules: Sequence[Varying], *, clients: str
-) -> str:
-    """For pgbench: each transaction makes the next purchase of its client."""
-    lines = [r"\set k :k + 1", rf"\set n {clients}"]
+def script(first: Sequence[str], second: Sequence[str], rules: Sequence[Varying]) -> str:
+    """For pgbench: each transaction makes the next purchase of its client.
+
+    Variables: `first` is the number of the first purchase, each client makes `each` of them, and k
+    counts those from -1.
+    """
+    lines = [r"\set k :k + 1", r"\set n :first + :each * :client_id + :k"]
     varied = [_vary(*pair, rules) for pair in zip(first, second, strict=True)]
     for position, statement in enumerate(varied):
         later = "\n".join(varied[position + 1 :])
@@ -191,8 +208,6 @@ SHARDS = 16
 
 def _since(time: str) -> str:
     """A moment of the placing, or one that lies ahead of it."""
-    from datetime import UTC, datetime
-
     ahead = (datetime.fromisoformat(time) - datetime.now(UTC)).total_seconds()
     return f"(now() + interval '{max(0, round(ahead / 60))} min')"
 
