@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
+from django.db import DEFAULT_DB_ALIAS, connection
 
 from checkout.cart import had_cart
 from checkout.orders.models import Order, OrderEvent
@@ -66,7 +67,10 @@ def look_up(
         "statuses": ASKED_ABOUT,
         "since": now - ASKED_WITHIN,
     }
-    orders = list(Order.objects.raw(LOOK_UP, asked))
+    with connection.cursor() as cursor:
+        cursor.execute(LOOK_UP, asked)
+        names = [column.name for column in cursor.description]
+        orders = [Order.from_db(DEFAULT_DB_ALIAS, names, row) for row in cursor.fetchall()]
     # A handful at most; which of them are this session's own, the session knows.
     others = (twin for twin in orders if not had_cart(session, twin.checkout_id))
     own = (order for order in orders if order.checkout_id == checkout_id)
