@@ -1,7 +1,6 @@
 """Placing without a web server around it: ours, and django-oscar's. One process, one at a time."""
 
 import json
-import subprocess
 import sys
 import time
 from importlib.util import find_spec
@@ -10,7 +9,7 @@ from tests.bench.figures import Contender, Figures, Round, take_turns
 from tests.bench.options import Options
 from tests.bench.over_http import Basket
 from tests.bench.purchases import Purchase, token_of
-from tests.bench.stage import ROOT, Stage
+from tests.bench.stage import Stage
 
 OSCAR = [sys.executable, "-m", "tests.bench.contenders.oscar_shop"]
 
@@ -64,12 +63,4 @@ def _oscar(stage: Stage, orders: int) -> Round:
 
 
 def _run_oscar(stage: Stage, *arguments: str) -> str:
-    ran = subprocess.run(
-        [*OSCAR, *arguments],
-        env=stage.environment("oscar"),
-        cwd=ROOT,
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    return ran.stdout
+    return stage.run([*OSCAR, *arguments], {"DATABASE_URL": stage.url("oscar")})

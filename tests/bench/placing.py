@@ -18,6 +18,7 @@ from tests.bench.statements import (
     script,
     set_sequences_apart,
     statements_in,
+    vary,
     varying_inputs,
     varying_outcomes,
 )
@@ -99,6 +100,6 @@ def the_same_sql(stage: Stage, basket: Basket | None = None) -> SameSql:
         for purchase in (first, second):
             with stage.statements_logged() as said:
                 over_http.place([purchase])
-            logs.append(statements_in("".join(said)))
+            logs.append(statements_in("".join(said), of="web"))
     rules = varying_inputs(first, second) + varying_outcomes(first, second)
-    return SameSql(stage.url_in_use, logs[0], script(logs[0], logs[1], rules), basket)
+    return SameSql(stage.url_in_use, logs[0], script(vary(logs[0], logs[1], rules)), basket)

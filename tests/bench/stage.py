@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ from psycopg import sql
 
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import CannotStart, Child, free_port, stop, wait_until
+from tests.bench.queue import Queue
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".local" / "bench"
@@ -60,7 +62,7 @@ ENVIRONMENT = {
 POSTGRES = {
     "max_wal_size": "8GB",
     "checkpoint_timeout": "1h",
-    "log_line_prefix": "%a|",
+    "log_line_prefix": "%a|%p|",  # whose statement, and on which connection
 }
 
 
@@ -82,7 +84,8 @@ class Stage:
             for name, value in POSTGRES.items():
                 self.set_server(name, value)
             os.environ |= ENVIRONMENT | {"DATABASE_URL": url}
-            django.setup()
+            with quietly():
+                django.setup()
             self._make_blank()
         except BaseException:
             self._end()
@@ -136,10 +139,6 @@ class Stage:
     @property
     def url_in_use(self) -> str:
         return os.environ["DATABASE_URL"]
-
-    def environment(self, database: str) -> dict[str, str]:
-        """For a process with a database of its own."""
-        return {**os.environ, "DATABASE_URL": self.url(database)}
 
     def url(self, name: str) -> str:
         return f"{self.postgres.url.rpartition('/')[0]}/{name}"
@@ -217,18 +216,37 @@ class Stage:
             stop(web, seconds=10)
 
     @contextmanager
-    def queue(self) -> Iterator[str]:
-        """The queue double in a process of its own; its address."""
+    def queue(self) -> Iterator[Queue]:
+        """The queue double in a process of its own, with the shop's queues."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"
         command = [sys.executable, "-m", "tests.faults.queue", "--port", str(port)]
-        with self.running("queue", [*command, "--journal", str(self.journal)]) as child:
-            await_answer(child, f"{url}/control/faults")
-            yield url
+        with self.running("queue", command) as child:
+            await_answer(child, f"{url}/control/requests")
+            yield Queue.at(url)
 
-    @property
-    def journal(self) -> Path:
-        return self._folder / "queue.jsonl"
+    def run(self, command: list[str], environment: Mapping[str, str] | None = None) -> str:
+        """To its end; what it said on standard output."""
+        ran = subprocess.run(
+            command,
+            env={**os.environ, **(environment or {})},
+            cwd=ROOT,
+            check=True,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        return ran.stdout
+
+    def file(self, name: str) -> Path:
+        return self._folder / name
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """This process only says what is measured; the shop's own log as in production."""
+    os.environ["LOG_LEVEL"] = "ERROR"
+    yield
+    del os.environ["LOG_LEVEL"]
 
 
 def web_command(app: str, port: int, threads: int = 0) -> list[str]:

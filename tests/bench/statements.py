@@ -6,26 +6,28 @@ number; what is not known to differ stops the benchmark.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from tests.bench.purchases import FIRST_PRODUCT, LINE_STRIDE, STRIDE, Purchase
 
-ENTRY = re.compile(r"^web\|(LOG|DETAIL):  (.*)$")
+ENTRY = re.compile(r"^(\w*)\|(\d+)\|(LOG|DETAIL):  (.*)$")
 STATEMENT = re.compile(r"(?:statement|execute [^:]*): (.*)", re.DOTALL)
 PARAMETER = re.compile(r"\$(\d+) = ('(?:[^']|'')*'|NULL)")
 
 # Strings, and numbers that stand alone.
 LITERAL = re.compile(r"""('(?:[^']|'')*'|(?<![\w.$"])\d+(?![\w."]))""")
 
+UUID = re.compile(r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}")
+
 COMMENT = re.compile(r"^\s*--.*\n", re.MULTILINE)
 
 TIME = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d(?:\.\d+)?\+\d\d(?::?\d\d)?")
 
-# A connection that is used again is asked whether it lives. That belongs to the server around the
-# statements, so the limit is measured without it.
-HEALTH_CHECK = "SELECT 1"
+# A connection that is used again is asked whether it lives, and a worker looks twice a second
+# whether payments are paused. That is not said for an order, so the limit is measured without it.
+ASIDE = re.compile(r"^SELECT 1$|orders_paymentspause")
 
 # What pgbench takes for a variable, also within a string.
 VARIABLE = re.compile(r":(?=[A-Za-z_])")
@@ -39,8 +41,10 @@ def set_sequences_apart() -> None:
     """So that no id is taken for another, or for a quantity."""
     from django.db import connection
 
+    tables = ["orders_order", "orders_orderevent", "orders_mail"]
+    tables += ["payments_payment", "payments_paymentattempt"]
     with connection.cursor() as cursor:
-        for millions, table in enumerate(("orders_order", "orders_orderevent", "orders_mail"), 7):
+        for millions, table in enumerate(tables, 7):
             sequence = f"pg_get_serial_sequence('{table}', 'id')"
             cursor.execute(f"SELECT setval({sequence}, {millions * 1_000_000})")
 
@@ -49,24 +53,31 @@ def heads(statements: Sequence[str]) -> str:
     return "; ".join(" ".join(statement.split()[:3]) for statement in statements)
 
 
-def statements_in(log: str) -> list[str]:
-    """Of the web process, with their parameters in place."""
-    found: list[tuple[str, str]] = []
-    for line in log.splitlines():
-        if line.startswith("\t") and found:
-            kind, text = found[-1]
-            found[-1] = (kind, f"{text}\n{line[1:]}")
-        elif entry := ENTRY.match(line):
-            found.append((entry[1], entry[2]))
-        else:
-            found.append(("", ""))
-    statements: list[str] = []
-    for kind, text in found:
+def statements_in(log: str, *, of: str) -> list[str]:
+    """Of that program's busiest connection, with their parameters in place."""
+    by_connection: dict[str, list[str]] = {}
+    for program, connection, kind, text in _entries(log):
+        said = by_connection.setdefault(connection, [])
+        if program != of:
+            continue
         if kind == "LOG" and (statement := STATEMENT.match(text)):
-            statements.append(statement[1].strip())
-        elif kind == "DETAIL" and statements and text.lower().startswith("parameters:"):
-            statements[-1] = _with_parameters(statements[-1], text)
-    return [COMMENT.sub("", said) for said in statements if said != HEALTH_CHECK]
+            said.append(statement[1].strip())
+        elif kind == "DETAIL" and said and text.lower().startswith("parameters:"):
+            said[-1] = _with_parameters(said[-1], text)
+    busiest = max(by_connection.values(), key=len, default=[])
+    return [COMMENT.sub("", said) for said in busiest if not ASIDE.search(said)]
+
+
+def _entries(log: str) -> list[tuple[str, str, str, str]]:
+    """Program, connection, kind, and a text that may have several lines."""
+    entries: list[tuple[str, str, str, str]] = []
+    for line in log.splitlines():
+        if line.startswith("\t") and entries:
+            *whose, text = entries[-1]
+            entries[-1] = (*whose, f"{text}\n{line[1:]}")  # type: ignore[assignment] # still four
+        elif entry := ENTRY.match(line):
+            entries.append((entry[1], entry[2], entry[3], entry[4]))
+    return entries
 
 
 def _with_parameters(statement: str, detail: str) -> str:
@@ -128,32 +139,61 @@ def varying_outcomes(first: Purchase, second: Purchase) -> list[Varying]:
         }.items()
     ]
     events = [order.events.get() for order in (one, other)]
-    mails = [order.mails.get() for order in (one, other)]
     return [
         *rules,
         Varying(str(one.pk), str(other.pk), "(:order_id)::bigint"),
         Varying(str(events[0].pk), str(events[1].pk), "(:event_id)::bigint"),
-        Varying(str(mails[0].message_id), str(mails[1].message_id), "gen_random_uuid()"),
-        Varying(mails[0].message_id.hex, mails[1].message_id.hex, "gen_random_uuid()"),
     ]
 
 
-def script(first: Sequence[str], second: Sequence[str], rules: Sequence[Varying]) -> str:
+@dataclass(frozen=True)
+class Varied:
+    """A statement of any purchase, and the variable that the id of its answer goes into."""
+
+    sql: str
+    keep: str = ""
+
+
+# The variables that hold ids, and the table that they are of. One table twice: two rows.
+KEPT = {"order_id": "orders_order", "event_id": "orders_orderevent"}
+
+
+def vary(
+    first: Sequence[str],
+    second: Sequence[str],
+    rules: Sequence[Varying],
+    kept: Mapping[str, str] = KEPT,
+) -> list[Varied]:
+    if len(first) != len(second):
+        raise CannotVary(f"One is made by {len(first)} statements, another by {len(second)}.")
+    varied = [Varied(_vary(*pair, rules)) for pair in zip(first, second, strict=True)]
+    for variable, table in kept.items():
+        needed = [n for n, said in enumerate(varied) if f"(:{variable})" in said.sql]
+        if needed:
+            source = _source(varied[: needed[0]], table)
+            varied[source] = Varied(varied[source].sql, variable)
+    return varied
+
+
+def _source(said: Sequence[Varied], table: str) -> int:
+    """Which statement answers with the id of a new row, or of the one that it finds."""
+    for told in (f'INSERT INTO "?{table}"?.* RETURNING ', f'^SELECT .* FROM "?{table}"?'):
+        for position, statement in enumerate(said):
+            if not statement.keep and re.search(told, statement.sql, re.DOTALL):
+                return position
+    raise CannotVary(f"Nobody answers with an id of {table}.")
+
+
+def script(varied: Sequence[Varied]) -> str:
     """For pgbench: each transaction makes the next purchase of its client.
 
     Variables: `first` is the number of the first purchase, each client makes `each` of them, and k
     counts those from -1.
     """
     lines = [r"\set k :k + 1", r"\set n :first + :each * :client_id + :k"]
-    varied = [_vary(*pair, rules) for pair in zip(first, second, strict=True)]
-    for position, statement in enumerate(varied):
-        later = "\n".join(varied[position + 1 :])
-        kept = [
-            f"\\gset {what}_"
-            for table, what in (("orders_order", "order"), ("orders_orderevent", "event"))
-            if statement.startswith(f'INSERT INTO "{table}"') and f":{what}_id" in later
-        ]
-        lines.append(f"{statement} {kept[0]}" if kept else f"{statement};")
+    for statement in varied:
+        keep = f" \\gset {statement.keep.removesuffix('id')}" if statement.keep else ";"
+        lines.append(f"{statement.sql}{keep}")
     return "\n".join(lines) + "\n"
 
 
@@ -177,6 +217,8 @@ def _varied(one: str, other: str, rules: Sequence[Varying]) -> str:
     for rule in rules:
         if (one_value, other_value) == (rule.first, rule.second):
             return rule.expression
+    if UUID.fullmatch(one_value) and UUID.fullmatch(other_value):
+        return "gen_random_uuid()"  # made for this one statement
     if is_text and (pieces := _pieces(one_value, other_value, rules)):
         return f"({' || '.join(pieces)})"
     raise CannotVary(f"Nobody knows how {one} of one purchase becomes {other} of another.")
