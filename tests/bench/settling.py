@@ -25,7 +25,7 @@ BARE = [sys.executable, "-m", "tests.bench.contenders.bare_loop"]
 CELERY = "tests.bench.contenders.celery_shop"
 
 # Celery counts its threads as the worker does.
-THREADS = 8
+THREADS = 20
 
 # With a gateway that takes so long for an order.
 SLOW_SECONDS = 0.3
