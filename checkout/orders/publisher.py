@@ -11,7 +11,7 @@ from checkout.orders.limits import prune_limits
 from checkout.orders.liveness import Alive
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.pausing import is_paused
-from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue
+from checkout.orders.queue import BATCH, QUEUE_ERRORS, PaymentsQueue
 from checkout.orders.sampling import BOOKS_EVERY_SECONDS, Every, forget_processes, sample_books
 from checkout.orders.sweeping import expire_unpaid, sweep
 
@@ -36,7 +36,7 @@ def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = N
             if not healthy:
                 logger.info("Publishing works again")
                 healthy = True
-            if not published:
+            if published < BATCH:  # what comes meanwhile is sent with one call of SQS
                 stopping.wait(IDLE_SECONDS)
         except (DatabaseError, *QUEUE_ERRORS) as error:
             if healthy:

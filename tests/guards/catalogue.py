@@ -7,10 +7,12 @@ source and runs its test.
 from dataclasses import dataclass
 
 PLACING = "checkout/orders/placing.py"
+STATEMENT = "checkout/orders/placing_statement.py"
 OUTBOX = "checkout/orders/outbox.py"
 SETTLEMENT = "payments/settlement.py"
 
 TEST_PLACING = "tests/orders/test_placing.py"
+TEST_TWIN = "tests/checkout/test_placing_statement.py"
 TEST_OUTBOX = "tests/orders/test_outbox.py"
 TEST_RESUBMISSION = "tests/checkout/test_resubmission.py"
 TEST_SETTLEMENT = "tests/payments/test_settlement.py"
@@ -77,7 +79,55 @@ GUARDS = [
         )
     )
 """,
+        f"{TEST_TWIN}::test_reply_to_commit_that_is_lost_leaves_an_order_with_its_message",
+    ),
+    Guard(
+        "outbox in the statement",
+        "an order whose COMMIT went unanswered is never sent to the worker",
+        (
+            Edit(
+                STATEMENT,
+                """,
+message AS (
+    INSERT INTO orders_outboxmessage (order_id, kind, generation, available_at, traceparent)
+    SELECT id, %(message)s, 1, %(placed_at)s, %(traceparent)s FROM new_order
+)
+""",
+                "\n",
+            ),
+            Edit(
+                PLACING,
+                "    return order if is_placed else None\n",
+                "    OutboxMessage.objects.create(order=order, kind='settle_payment', "
+                "available_at=now)\n"
+                "    return order if is_placed else None\n",
+            ),
+        ),
         "tests/acceptance/test_resubmission.py::test_connection_cut_after_commit_was_sent",
+    ),
+    _guard(
+        "version in the statement",
+        "a cart that was changed is ordered as it is now, at a total that happens to be the same",
+        "checkout/cart.py",
+        " AND cart.version = %(version)s",
+        "",
+        f"{TEST_TWIN}::test_other_goods_for_the_same_money_are_not_what_was_seen",
+    ),
+    _guard(
+        "total in the statement",
+        "the shopper pays another price than the one on the page",
+        STATEMENT,
+        "        AND sum(quantity * price_minor) = %(total_minor)s\n",
+        "",
+        f"{TEST_TWIN}::test_price_that_changes_while_the_press_waits_is_not_charged",
+    ),
+    _guard(
+        "cart used up by the statement",
+        "a second request of the same form orders again",
+        "checkout/cart.py",
+        "FROM new_order WHERE checkout_id = %(cart)s",
+        "FROM new_order WHERE checkout_id IS NULL",
+        f"{TEST_RESUBMISSION}::test_checkout_of_a_bought_cart_shows_its_order",
     ),
     _guard(
         "delete after commit",
@@ -205,7 +255,7 @@ GUARDS = [
         "checkout/cart.py",
         "if not seen.update(closed_at=self.now):",
         "if not seen.exists():",
-        f"{TEST_RESUBMISSION}::test_checkout_of_a_bought_cart_shows_its_order",
+        f"{TEST_TWIN}::test_both_ways_say_and_store_the_same",
     ),
     _guard(
         "id stored before money moves",
