@@ -54,7 +54,7 @@ def test_killed_while_sending_doubles_at_most_what_was_in_hand(
     assert processes.has_said(sender, "Webhook sender stopped.")
     times = Counter(each.id for each in receiver.received)
     assert len(times) == 6
-    doubled = [id for id, count in times.items() if count > 1]
+    doubled = [each for each, count in times.items() if count > 1]
     assert (len(doubled) >= 1) is (when == "after")
     assert len(doubled) <= EACH
     assert max(times.values()) <= 2

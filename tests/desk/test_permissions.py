@@ -125,8 +125,10 @@ def may_open(who: str, name: str) -> bool:
     return who in special.get(name, LOOKING)
 
 
-OURS = ("orders_order", "payments_payment", "payments_refund", "payments_webhookevent", "dashboard")
-OURS += ("orders_webhookendpoint", "orders_webhookdelivery")
+OURS = (
+    *("orders_order", "orders_webhookendpoint", "orders_webhookdelivery", "dashboard"),
+    *("payments_payment", "payments_refund", "payments_webhookevent"),
+)
 WRITING = ("_add", "_delete")
 
 

@@ -1,4 +1,4 @@
-"""What other systems are told of an order: decided with its event, signed, told once, never lost."""
+"""What other systems are told of an order: decided with its event, signed and never lost."""
 
 import io
 import json
