@@ -12,6 +12,9 @@ from typing import Any
 
 from config.local.processes import free_port
 
+# After so long a slow one answers all the same.
+PATIENCE_SECONDS = 6.0
+
 
 @dataclass(frozen=True)
 class Received:
@@ -29,8 +32,8 @@ class Received:
 
 
 class Receiver:
-    """`answer` is the status it gives; `hangs` makes it say nothing, `drips` a byte now and then,
-    until it is stopped."""
+    """`answer` is the status it gives; `hangs` makes it say nothing for long, `drips` a byte now
+    and then."""
 
     def __init__(self) -> None:
         self.port = free_port()
@@ -78,7 +81,7 @@ class Receiver:
         self.received.append(Received(body, headers))
         with suppress(OSError):
             if self.hangs:
-                self._stopped.wait()
+                self._stopped.wait(PATIENCE_SECONDS)
             elif self.drips:
                 self._drip(request.connection)
             else:
@@ -91,9 +94,11 @@ class Receiver:
 
     def _drip(self, connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
-        while not self._stopped.is_set():
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not self._stopped.is_set() and time.monotonic() < until:
             connection.sendall(b"x")
             time.sleep(0.05)
+        connection.sendall(b"\r\n\r\n")
 
 
 @contextmanager

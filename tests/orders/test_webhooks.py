@@ -218,6 +218,22 @@ def test_transition_that_is_rolled_back_tells_nobody(
     assert not WebhookDelivery.objects.exists()
 
 
+def test_later_event_of_an_order_waits_until_the_earlier_is_taken(
+    receiver: Receiver, endpoint: WebhookEndpoint, shelf: list[Product]
+) -> None:
+    order = placed_order(shelf[0])
+    for to in (OrderStatus.PAYMENT_FAILED, OrderStatus.PAID):
+        transition(order.pk, to, reason="Test", now=timezone.now())
+    receiver.answer = 500
+    send_all()
+    receiver.answer = 200
+
+    send_all(timezone.now() + MINUTE)
+
+    kinds = [kind for kind, _ in told(receiver)]
+    assert kinds == ["order.payment_failed", "order.payment_failed", "order.paid"]
+
+
 def test_outage_of_an_hour_loses_none_and_doubles_none(
     receiver: Receiver, endpoint: WebhookEndpoint, shelf: list[Product]
 ) -> None:
