@@ -21,7 +21,6 @@ START = {
     "worker": lambda processes, *more: processes.worker(*more),
     "publisher": lambda processes, *more: processes.publisher(*more),
     "mailer": lambda processes, *more: processes.mailer(*more, SHOP_URL="https://shop.example"),
-    "webhook_sender": lambda processes, *more: processes.webhook_sender(*more),
 }
 
 

@@ -69,16 +69,14 @@ def test_endpoint_that_is_off_says_so_and_nothing_is_sent(support: Client, given
     assert WebhookDelivery.objects.get().gave_up_at
 
 
-@pytest.mark.parametrize(
-    ("state", "is_found"),
-    [("undelivered", True), ("given-up", True), ("waiting", False), ("delivered", False)],
-)
-def test_log_is_filtered_by_state(
-    support: Client, given_up: Order, state: str, is_found: bool
-) -> None:
-    page = support.get(LIST, {"state": state}).content.decode()
+def test_log_is_filtered_by_state(support: Client, given_up: Order) -> None:
+    found = {
+        state
+        for state in ("undelivered", "given-up", "waiting", "delivered")
+        if given_up.number in support.get(LIST, {"state": state}).content.decode()
+    }
 
-    assert (given_up.number in page) is is_found
+    assert found == {"undelivered", "given-up"}
 
 
 def test_log_is_found_by_order_and_runs_the_same_statements_for_any_number(

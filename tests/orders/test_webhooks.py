@@ -241,7 +241,7 @@ def test_outage_of_an_hour_loses_none_and_doubles_none(
     start = timezone.now() - 2 * HOUR
     receiver.stop()
     orders = []
-    for minutes in range(61):
+    for minutes in range(0, 61, 5):
         if minutes % 10 == 0:
             orders.append(paid_order(shelf[0], now=start + minutes * MINUTE))
         send_all(start + minutes * MINUTE)
@@ -256,7 +256,7 @@ def test_outage_of_an_hour_loses_none_and_doubles_none(
     assert all(verified(each, endpoint.secret) == [True] for each in receiver.received)
 
 
-@pytest.mark.parametrize("status", [302, 404, 500])
+@pytest.mark.parametrize("status", [302, 500])
 def test_refused_webhook_is_tried_again_with_ever_longer_pauses(
     receiver: Receiver,
     endpoint: WebhookEndpoint,
