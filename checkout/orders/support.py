@@ -67,6 +67,8 @@ def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
 def tell_again(delivery: WebhookDelivery, *, by: str, why: str, now: datetime) -> str:
     """Have another system told once more, at once: under the same webhook-id, so that one that has
     heard of it can tell."""
+    if delivery.endpoint.removed_at:
+        raise ActionImpossible("This endpoint was removed.")
     if not delivery.endpoint.is_active:
         raise ActionImpossible(
             "This endpoint is switched off, so nothing would go there; "

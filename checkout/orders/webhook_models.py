@@ -108,6 +108,12 @@ class WebhookDelivery(models.Model):
                 condition=models.Q(sent_at__isnull=True, gave_up_at__isnull=True),
                 name="orders_webhook_open_idx",
             ),
+            # Of the admin's log: what was not delivered, waiting or given up.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(sent_at__isnull=True),
+                name="orders_webhook_unsent_idx",
+            ),
         ]
         permissions = [("resend_webhook", "Can tell another system of an order again")]
 

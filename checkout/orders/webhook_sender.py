@@ -109,4 +109,10 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
                     healthy = False
                 connection.close()
                 stopping.wait(PAUSE_SECONDS)
-        sender.finish(now=timezone.now())
+        try:
+            sender.finish(now=timezone.now())
+        except DatabaseError as error:
+            logger.warning(
+                "Webhooks were sent and not recorded: they are sent again",
+                extra={"error": type(error).__name__},
+            )

@@ -473,9 +473,12 @@ def test_nothing_is_sent_again_to_an_endpoint_that_is_off(
     receiver: Receiver, endpoint: WebhookEndpoint, shelf: list[Product]
 ) -> None:
     order = paid_order(shelf[0])
-    remove_endpoint(endpoint.pk, now=timezone.now())
 
+    webhook_sending.switch_off(endpoint.pk, "Test", now=timezone.now())
     with pytest.raises(ActionImpossible, match="switched off"):
+        tell_again(WebhookDelivery.objects.get(), by="ann", why="Lost", now=timezone.now())
+    remove_endpoint(endpoint.pk, now=timezone.now())
+    with pytest.raises(ActionImpossible, match="was removed"):
         tell_again(WebhookDelivery.objects.get(), by="ann", why="Lost", now=timezone.now())
 
     assert not order.events.filter(kind=OrderEvent.Kind.STAFF).exists()

@@ -60,7 +60,7 @@ class Migration(migrations.Migration):
                 'verbose_name_plural': 'webhook deliveries',
                 'ordering': ['id'],
                 'permissions': [('resend_webhook', 'Can tell another system of an order again')],
-                'indexes': [models.Index(condition=models.Q(('gave_up_at__isnull', True), ('sent_at__isnull', True)), fields=['endpoint', 'available_at', 'id'], name='orders_webhook_open_idx')],
+                'indexes': [models.Index(condition=models.Q(('gave_up_at__isnull', True), ('sent_at__isnull', True)), fields=['endpoint', 'available_at', 'id'], name='orders_webhook_open_idx'), models.Index(condition=models.Q(('sent_at__isnull', True)), fields=['id'], name='orders_webhook_unsent_idx')],
                 'constraints': [models.UniqueConstraint(fields=('event', 'endpoint'), name='orders_webhookdelivery_once_uniq')],
             },
         ),
