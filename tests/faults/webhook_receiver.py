@@ -8,12 +8,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from io import BufferedIOBase
 from typing import Any
 
 from config.local.processes import free_port
 
 # After so long a slow one answers all the same.
 PATIENCE_SECONDS = 6.0
+
+CHUNK = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,8 @@ class Receiver:
         self.received: list[Received] = []
         self.answer = 204
         self.answer_headers: dict[str, str] = {}
-        self.answer_bytes = 0
+        self.answer_bytes = 0  # a multiple of CHUNK
+        self.written = 0
         self.hangs = self.drips = False
         self._server: ThreadingHTTPServer | None = None
         self._stopped = threading.Event()
@@ -56,6 +60,10 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 receiver._take(self)
+
+            def do_GET(self) -> None:
+                self.send_response(200)
+                self.end_headers()
 
             def log_message(self, *args: object) -> None:
                 pass
@@ -90,7 +98,12 @@ class Receiver:
                     request.send_header(name, value)
                 request.send_header("Content-Length", str(self.answer_bytes))
                 request.end_headers()
-                request.wfile.write(b"x" * self.answer_bytes)
+                self._write(request.wfile, self.answer_bytes)
+
+    def _write(self, wire: BufferedIOBase, count: int) -> None:
+        for _ in range(0, count, CHUNK):
+            wire.write(b"x" * CHUNK)
+            self.written += CHUNK
 
     def _drip(self, connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 200 OK\r\nX-Slow: ")
