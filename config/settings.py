@@ -351,7 +351,7 @@ if TRUSTED_PROXY_COUNT < 0:
 
 # Who may read the web processes' /metrics: whoever sends this as a bearer token. Unset: nobody.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
-# Where publishers, workers and mailers serve /metrics and /healthz. Unset: nowhere.
+# Where all other processes serve /metrics and /healthz. Unset: nowhere.
 METRICS_PORT = env.int("METRICS_PORT", default=0) or None
 
 LOGGING = {

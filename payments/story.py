@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import OrderStatus
+from checkout.orders.webhook_models import WebhookDelivery
 from payments.models import PaymentAttempt, Refund
 
 # Of each kind of record. A shopper's broken program may send one purchase a thousand times.
@@ -22,7 +23,7 @@ AT_MOST = 300
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     at: datetime
-    source: str  # shop, staff, queue, worker, gateway, webhook, mail, refund
+    source: str  # shop, staff, queue, worker, gateway, webhook, mail, refund, system
     what: str
     detail: str = ""
     by: str = ""
@@ -44,6 +45,7 @@ Part = tuple[QuerySet[Any], Callable[[Any], Iterator[Entry]]]
 def story(order: Order, at_most: int | None = AT_MOST) -> Story:
     """The same number of statements for any order. `at_most` of each kind of record."""
     parts = [_events, _messages, _payments, _attempts, _refunds, _webhooks, _mails]
+    parts += [_told_to_systems]
     told: list[Entry] = []
     left_out = 0
     for part in parts:
@@ -162,3 +164,26 @@ def _mails(order: Order) -> Part:
             )
 
     return order.mails.order_by("id"), entries
+
+
+def _told_to_systems(order: Order) -> Part:
+    """Of the shop's own: by the webhooks that it sends."""
+
+    def entries(delivery: WebhookDelivery) -> Iterator[Entry]:
+        tries = f"tried {delivery.tries} ×" if delivery.tries else ""
+        detail = ", ".join(filter(None, [tries, delivery.outcome]))
+        if delivery.sent_at:
+            at, what = delivery.sent_at, "Told"
+        elif delivery.gave_up_at:
+            at, what = delivery.gave_up_at, "Given up"
+        else:
+            at, what = delivery.available_at, "Waits to be told"
+        yield Entry(
+            at=at,
+            source="system",
+            what=f"{what}: {delivery}",
+            detail=detail,
+            took_ms=delivery.last_took_ms,
+        )
+
+    return order.webhook_deliveries.select_related("endpoint").order_by("id"), entries

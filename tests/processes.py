@@ -69,6 +69,9 @@ class ShopProcesses:
     def mailer(self, *more: str, **environment: str) -> Popen[bytes]:
         return self.manage("run_mailer", "--skip-checks", *more, **environment)
 
+    def webhook_sender(self, *more: str, **environment: str) -> Popen[bytes]:
+        return self.manage("run_webhook_sender", "--skip-checks", *more, **environment)
+
     def web(self, *more: str, **environment: str) -> "WebProcess":
         """A production server of one process, unless `more` says otherwise; answers when it
         serves."""

@@ -17,6 +17,7 @@ TEST_OUTBOX = "tests/orders/test_outbox.py"
 TEST_RESUBMISSION = "tests/checkout/test_resubmission.py"
 TEST_SETTLEMENT = "tests/payments/test_settlement.py"
 TEST_WORKER = "tests/payments/test_worker.py"
+TEST_WEBHOOKS = "tests/orders/test_webhooks.py"
 
 
 @dataclass(frozen=True)
@@ -280,5 +281,63 @@ message AS (
         "sent = [message for position, message in enumerate(batch) if position in taken]",
         "sent = batch",
         f"{TEST_OUTBOX}::test_only_what_sqs_took_is_recorded",
+    ),
+    Guard(
+        "one delivery for an event and an endpoint",
+        "a system is told twice of one event, under two ids",
+        (
+            Edit(
+                "checkout/orders/webhook_queue.py",
+                "    ON CONFLICT ON CONSTRAINT orders_webhookdelivery_once_uniq DO NOTHING\n",
+                "",
+            ),
+            Edit(
+                "checkout/orders/migrations/0009_webhooks.py",
+                "models.UniqueConstraint(fields=('event', 'endpoint'), "
+                "name='orders_webhookdelivery_once_uniq')",
+                "",
+            ),
+        ),
+        f"{TEST_WEBHOOKS}::test_event_that_is_recorded_again_makes_no_second_delivery",
+    ),
+    _guard(
+        "claim of a webhook",
+        "two senders send the same at once",
+        "checkout/orders/webhook_sending.py",
+        "claimed_until=Now() + CLAIM, ",
+        "",
+        f"{TEST_WEBHOOKS}::test_claim_of_a_dead_sender_runs_out",
+    ),
+    _guard(
+        "webhooks of an order in their order",
+        "a system hears that an order is paid, and then that its payment failed",
+        "checkout/orders/webhook_sending.py",
+        "~Exists(older), ",
+        "",
+        f"{TEST_WEBHOOKS}::test_later_event_of_an_order_waits_until_the_earlier_is_taken",
+    ),
+    _guard(
+        "deadline for all of a webhook",
+        "a system that sends a byte now and then keeps a sender for ever",
+        "checkout/orders/webhook_post.py",
+        "wire.cut_after(DEADLINE_SECONDS)",
+        "wire.cut_after(10_000)",
+        f"{TEST_WEBHOOKS}::test_slow_system_is_cut_off_and_delays_no_other",
+    ),
+    _guard(
+        "threads of one endpoint",
+        "a system that hangs holds up all others",
+        "checkout/orders/webhook_sender.py",
+        "if count >= EACH]",
+        "if count >= TOGETHER]",
+        f"{TEST_WEBHOOKS}::test_slow_system_is_cut_off_and_delays_no_other",
+    ),
+    _guard(
+        "address of a webhook looked at when it is reached",
+        "a name that leads elsewhere later has the shop call its cloud's credentials",
+        "checkout/orders/webhook_post.py",
+        "        if is_forbidden(connected.getpeername()[0]):\n",
+        "        if False:\n",
+        f"{TEST_WEBHOOKS}::test_address_is_looked_at_again_when_it_is_reached",
     ),
 ]
