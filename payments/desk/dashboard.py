@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import connection
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Max, Min, Q, Sum
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -15,7 +15,8 @@ from django.utils import timezone
 
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
-from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.liveness import STALE_AFTER_SECONDS
+from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
 from checkout.orders.pausing import current_pause
 from checkout.orders.states import UNSETTLED, OrderStatus
 
@@ -26,6 +27,9 @@ LATEST = 1_000
 
 # In a chart, in its own units.
 WIDTH, HEIGHT, GAP = 24 * 20, 100, 4
+
+# Without one of these something stands still, so a kind is shown that nobody has started too.
+NEEDED = ("publisher", "worker", "mailer")
 
 REVENUE = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED]
 
@@ -98,6 +102,8 @@ def numbers(*, now: datetime) -> dict[str, Any]:
         "time_to_paid": _time_to_paid(first),
         "states": _states(recent, now=now),
         "outbox": _outbox(now=now),
+        "queue": QueueSeen.objects.first(),
+        "processes": _processes(now=now),
         "pause": current_pause(),
     }
 
@@ -158,3 +164,16 @@ def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
 def _outbox(*, now: datetime) -> dict[str, Any]:
     waiting = OutboxMessage.objects.filter(published_at=None, available_at__lte=now)
     return waiting.order_by().aggregate(messages=Count("pk"), oldest=Min("available_at"))
+
+
+def _processes(*, now: datetime) -> list[dict[str, Any]]:
+    """How many of each kind get anywhere, and when the last of them was seen."""
+    fresh = Q(seen_at__gt=now - timedelta(seconds=STALE_AFTER_SECONDS))
+    found = {
+        row["kind"]: row
+        for row in ProcessAlive.objects.order_by()
+        .values("kind")
+        .annotate(alive=Count("pk", filter=fresh), seen_at=Max("seen_at"))
+    }
+    never = {"alive": 0, "seen_at": None}
+    return [{"kind": kind, **found.get(kind, never)} for kind in sorted({*NEEDED, *found})]
