@@ -164,6 +164,9 @@ def _take_lease(payment: Payment) -> uuid.UUID | None:
         return None
     if payment.lease_until is not None:  # whoever had it gave nothing back
         metrics.LEASES_EXPIRED.inc()
+        logger.warning(
+            "A lease ran out, the payment was taken over", extra={"order": payment.order.number}
+        )
     payment.refresh_from_db()  # what the worker before us stored counts, not what we read earlier
     return token
 
