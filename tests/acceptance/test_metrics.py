@@ -74,6 +74,8 @@ def test_figures_of_two_web_and_two_worker_processes_are_those_of_the_books(
     assert figures["shop_order_paid_seconds_count"] == 24
     assert figures["shop_messages_handled_total['paid']"] == 24
     assert figures["shop_payment_attempts_sum"] == 24  # each at the first try
+    # There from the start, or the first of them would be no growth to an alert.
+    assert {"shop_messages_handled_total['poison']", "shop_leases_expired_total"} <= set(figures)
     name = "shop_gateway_call_seconds_count"
     calls = sum(value for key, value in figures.items() if key.startswith(name))
     assert calls == PaymentAttempt.objects.count()
