@@ -66,7 +66,7 @@ class AttentionFilter(admin.SimpleListFilter):
 @admin.register(Order)
 class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     list_display = [
-        *("number", "status", "age", "shown_total", "repeats", "email", "needs_person"),
+        *("number", "status", "age", "shown_total", "repeats", "needs_person", "email"),
         "placed_at",
     ]
     # By anything but its own order, a list would sort all orders there are.
@@ -75,6 +75,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     search_fields = ["number"]
     search_help_text = "Order number, e-mail address, reference or the gateway's id"
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would be counted over all orders
     paginator = ShortPaginator
     list_per_page = 50
     inlines = [OrderLineInline]

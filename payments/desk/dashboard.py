@@ -63,6 +63,7 @@ class Bar:
 class Chart:
     title: str
     total: str
+    most: str
     bars: list[Bar]
 
     width, height, bar_width = WIDTH, HEIGHT, WIDTH // HOURS - GAP
@@ -126,7 +127,7 @@ def _chart(title: str, hours: dict[datetime, Any], name: str, first: datetime, s
         )
         for number, (time, value) in enumerate(zip(times, values, strict=True))
     ]
-    return Chart(title, show(sum(values)), bars)
+    return Chart(title, show(sum(values)), show(max(values)), bars)
 
 
 def _time_to_paid(since: datetime) -> dict[str, Any]:

@@ -165,7 +165,7 @@ def test_key_that_the_gateway_refuses(
     refused = PaymentAttempt.objects.filter(outcome="GatewayMisconfigured")
     eventually(refused.exists, seconds=60, what="being refused")
 
-    assert "GatewayMisconfigured (api_key_invalid)" in duty.does("Look")
+    assert "GatewayMisconfigured (api_key_invalid, payment 1)" in duty.does("Look")
     assert counted(port, "shop_gateway_call_seconds_count['GatewayMisconfigured'") >= 1
     wrong.terminate()
     assert wrong.wait(timeout=70) == 0
