@@ -18,6 +18,7 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.liveness import STALE_AFTER_SECONDS
 from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
 from checkout.orders.pausing import current_pause
+from checkout.orders.sampling import waiting_too_long
 from checkout.orders.states import UNSETTLED, OrderStatus
 
 HOURS = 24
@@ -149,6 +150,7 @@ def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
     final = recent.exclude(status__in=waiting).values("status").annotate(orders=Count("pk"))
     found = {row["status"]: row for row in [*still_open, *final]}
     person = Order.objects.exclude(needs_person="").order_by().count()
+    late = waiting_too_long(now=now).order_by().count()
     rows = [
         {
             "label": status.label,
@@ -159,7 +161,11 @@ def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
         }
         for status in OrderStatus
     ]
-    return [*rows, {"label": "Needs a person", "attention": "person", "orders": person}]
+    return [
+        *rows,
+        {"label": "Waiting too long", "attention": "waiting", "orders": late},
+        {"label": "Needs a person", "attention": "person", "orders": person},
+    ]
 
 
 def _outbox(*, now: datetime) -> dict[str, Any]:
