@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import BooleanField, Func, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -36,6 +37,15 @@ class OrderLineInline(ReadOnlyInline):
         return show_money(line.total)
 
 
+class IsOneOf(Func):
+    """Of an array that is read first, by its own index. Of a join PostgreSQL expects too many rows
+    here, and then reads all orders."""
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY("
+    output_field = BooleanField()
+
+
 class AttentionFilter(admin.SimpleListFilter):
     """Each by an index of its own, for these are looked for at night."""
 
@@ -56,10 +66,10 @@ class AttentionFilter(admin.SimpleListFilter):
             case "person":
                 return queryset.exclude(needs_person="")
             case "late":
-                late = OrderEvent.objects.filter(
-                    order=OuterRef("pk"), to_status=OrderStatus.PAID, from_status__in=LATE
+                late = OrderEvent.objects.filter(to_status=OrderStatus.PAID, from_status__in=LATE)
+                return queryset.filter(
+                    IsOneOf("pk", ArraySubquery(late.order_by().values("order")))
                 )
-                return queryset.filter(Exists(late))
         return queryset
 
 
