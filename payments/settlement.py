@@ -177,6 +177,9 @@ def _take_lease(payment: Payment, token: uuid.UUID) -> bool:
         return False
     if payment.lease_until is not None:  # whoever had it gave nothing back
         metrics.LEASES_EXPIRED.inc()
+        logger.warning(
+            "A lease ran out, the payment was taken over", extra={"order": payment.order.number}
+        )
     payment.refresh_from_db()  # what the worker before us stored counts, not what we read earlier
     return True
 

@@ -114,21 +114,23 @@ def _attempts(order: Order) -> Part:
             at=attempt.started_at,
             source="gateway",
             what=f"{attempt.get_step_display()}: {attempt.outcome or 'no answer was recorded'}",
-            detail=attempt.code,
+            detail=", ".join(filter(None, [attempt.code, f"payment {attempt.payment.round}"])),
             took_ms=round(took.total_seconds() * 1000) if took else None,
         )
 
-    return PaymentAttempt.objects.filter(payment__order=order).order_by("id"), entries
+    attempts = PaymentAttempt.objects.filter(payment__order=order).order_by("id")
+    return attempts.select_related("payment"), entries
 
 
 def _refunds(order: Order) -> Part:
     def entries(refund: Refund) -> Iterator[Entry]:
         by = refund.requested_by.get_username() if refund.requested_by else ""
         amount = show_money(refund.amount)
+        is_open = refund.settled_at is None
         yield Entry(
             at=refund.created_at,
             source="refund",
-            what=f"Refund of {amount}: {refund.get_status_display()}",
+            what=f"Refund of {amount}" + (f": {refund.get_status_display()}" if is_open else ""),
             detail=refund.reason,
             by=by,
         )
@@ -136,7 +138,7 @@ def _refunds(order: Order) -> Part:
             yield Entry(
                 at=refund.settled_at,
                 source="refund",
-                what=f"Refund of {amount} settled",
+                what=f"Refund of {amount}: {refund.get_status_display()}",
                 detail=refund.failure or refund.gateway_refund_id,
             )
 

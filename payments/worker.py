@@ -28,7 +28,8 @@ from checkout.orders.pausing import is_paused
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.orders.sampling import QUEUE_EVERY_SECONDS, Every, sample_queue
 from payments.checking import cancel_order, check_order
-from payments.gateways.base import Gateway
+from payments.gateways.base import Gateway, GatewayMisconfigured
+from payments.models import PaymentAttempt
 from payments.refund_settlement import settle_refunds
 from payments.settlement import Settled, UnknownOrder, settle_order
 
@@ -54,6 +55,12 @@ GATHER_FROM_THREADS = 2 * BATCH
 FINISH_SECONDS = 60
 
 PAUSE_SECONDS = 1.0
+
+# Alerts ask how much these have grown, and to Prometheus a series that begins with 1 has not grown.
+for _outcome in ("poison", "unknown_order", "failed"):
+    metrics.HANDLED.labels(_outcome)
+for _step in PaymentAttempt.Step.values:
+    metrics.GATEWAY_SECONDS.labels(_step, GatewayMisconfigured.__name__)
 
 HANDLERS: dict[str, Callable[..., Settled]] = {
     OutboxMessage.Kind.SETTLE_PAYMENT: settle_order,

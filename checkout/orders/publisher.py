@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
@@ -47,6 +48,22 @@ def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = N
             if isinstance(error, DatabaseError):
                 connection.close()
             stopping.wait(PAUSE_SECONDS)
+
+
+def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:
+    """What a publisher does that has not reached SQS yet. Alerts must see how long messages wait
+    also when every publisher was started again meanwhile."""
+    is_time_to_sample = Every(BOOKS_EVERY_SECONDS)
+
+    def look() -> None:
+        alive.beat()
+        if is_time_to_sample():
+            try:
+                sample_books(now=timezone.now())
+            except DatabaseError:
+                connection.close()
+
+    return look
 
 
 class _LookAfter:

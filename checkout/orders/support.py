@@ -10,7 +10,7 @@ from django.db.models.functions import Now
 
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import EXPIRING, UNSETTLED
-from checkout.orders.sweeping import publish_again
+from checkout.orders.sweeping import hasten, publish_again
 from checkout.orders.transitions import note_staff
 from checkout.orders.webhook_models import WebhookDelivery
 
@@ -101,7 +101,7 @@ def _publish(
     with transaction.atomic():
         # Two people who press at once take turns, and the second finds the first one's message.
         Order.objects.select_for_update().get(pk=order.pk)
-        if not publish_again(order.pk, kind, now=now):
+        if not (hasten(order.pk, kind, now=now) or publish_again(order.pk, kind, now=now)):
             return "That is on its way already; nothing was added."
         note_staff(order.pk, what, by=by, why=why, now=now)
     return "The worker has been told. This page shows what comes of it."
