@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from config.local.processes import Child
 from tests.bench import orders
 from tests.bench.contenders import gateway
 from tests.bench.figures import Contender, Figures, Round, take_turns
@@ -79,7 +80,8 @@ def _add_slow(worker: "Settling", options: Options, figures: Figures) -> None:
         ]
         name = f"worker, gateway 300 ms, {threads} threads"
         figures.add(name, "orders/s", [turn.a_second for turn in turns])
-        figures.add(f"{name} ÷ limit", "ratio", [turn.a_second / limit for turn in turns])
+        reached = [turn.a_second / limit for turn in turns]
+        figures.add(f"limit reached, {threads} threads", "ratio", reached)
 
 
 def _add_requests(worker: "Settling", figures: Figures) -> None:
@@ -140,14 +142,16 @@ class Settling:
 
 
 @contextmanager
-def worker(stage: Stage, *, threads: int = THREADS, gateway_seconds: float = 0.0) -> Iterator[None]:
+def worker(
+    stage: Stage, *, threads: int = THREADS, gateway_seconds: float = 0.0
+) -> Iterator[Child]:
     environment: Mapping[str, str] = {
         "PAYMENT_GATEWAY": gateway.PATH,
         gateway.SECONDS: str(gateway_seconds),
     }
     arguments = ["run_payment_worker", "--skip-checks", f"--threads={threads}"]
-    with stage.manage(*arguments, **environment):
-        yield
+    with stage.manage(*arguments, **environment) as process:
+        yield process
 
 
 def the_same_sql(stage: Stage, queue: Queue) -> list[Varied]:
