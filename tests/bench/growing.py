@@ -25,7 +25,7 @@ LEFT, WANTED = 40, 80
 def run(stage: Stage, options: Options) -> Figures:
     figures = Figures("growth")
     pasts = {SHORT: options.pick(quick=2_000, full=10_000, tiny=100)}
-    pasts[LONG] = options.pick(quick=50_000, full=1_000_000, tiny=300)
+    pasts[LONG] = options.pick(quick=20_000, full=1_000_000, tiny=300)
     for name, past in pasts.items():
         _load(stage, options, name, past)
     with ExitStack() as started:
@@ -68,11 +68,12 @@ def _place(
         return turn
 
     contenders = {f"placing at {names[name]}": on(name) for name in (LONG, SHORT)}
-    rounds = options.pick(quick=2, full=4, tiny=1)
+    rounds = options.pick(quick=1, full=4, tiny=1)
     turns = take_turns(contenders, rounds=rounds, say=options.say)
     for name, taken in turns.items():
         figures.add_contender(name, taken)
-    figures.add_ratio("placing, long ÷ short past", *turns.values())
+    long, short = turns.values()
+    figures.add_ratio("placing, long ÷ short past", long, short)
 
 
 def _place_otherwise(options: Options, figures: Figures, over_http: OverHttp) -> None:
@@ -131,4 +132,5 @@ def _settle(stage: Stage, options: Options, figures: Figures, names: dict[str, s
     turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
     for name, taken in turns.items():
         figures.add(name, "orders/s", [turn.a_second for turn in taken])
-    figures.add_ratio("settling, long ÷ short past", *turns.values())
+    long, short = turns.values()
+    figures.add_ratio("settling, long ÷ short past", long, short)

@@ -56,7 +56,7 @@ def await_none(query: str, *, seconds: float = WAIT_SECONDS) -> None:
     with connection.cursor() as cursor:
         while True:
             cursor.execute(f"SELECT EXISTS ({query})")
-            if not cursor.fetchone()[0]:
+            if cursor.fetchone() == (False,):
                 return
             if time.monotonic() > deadline:
                 raise RuntimeError(f"Not done within {seconds:g} s: {query}")
@@ -90,7 +90,7 @@ def settled_a_second(numbers: Collection[str]) -> float:
             """,
             [list(numbers)],
         )
-        times = [moment for (moment,) in cursor.fetchall()]
+        times: list[float] = [moment for (moment,) in cursor.fetchall()]
     if len(times) != len(numbers):
         raise RuntimeError(f"Of {len(numbers)} orders {len(times)} were settled")
     first, last = len(times) // 10, len(times) * 19 // 20

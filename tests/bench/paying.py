@@ -31,7 +31,7 @@ def run(stage: Stage, options: Options) -> Figures:
         over_http = OverHttp(ports)
         for seconds, threads in ((0.0, THREADS), (SLOW_SECONDS, MOST_THREADS)):
             with worker(stage, threads=threads, gateway_seconds=seconds):
-                burst = options.pick(quick=100, full=400, tiny=4)
+                burst = options.pick(quick=60, full=400, tiny=4)
                 most = _through(over_http, burst, seconds)
                 idle, loaded = [], []
                 for number in range(rounds):
@@ -39,7 +39,7 @@ def run(stage: Stage, options: Options) -> Figures:
                     count = options.pick(quick=10, full=40, tiny=2)
                     idle.append(_to_paid(over_http, count, a_second=IDLE_A_SECOND))
                     pace = max(LEAST_A_SECOND, most / 2)
-                    count = options.pick(quick=60, full=math.ceil(pace * 10), tiny=2)
+                    count = options.pick(quick=40, full=math.ceil(pace * 10), tiny=2)
                     loaded.append(_to_paid(over_http, count, a_second=pace))
             name = f"gateway {seconds * 1000:.0f} ms"
             figures.add(f"{name}, all together", "orders/s", [most])

@@ -20,19 +20,20 @@ ENVIRONMENT = {"SWEEP_EVERY_SECONDS": "3600"}
 def run(stage: Stage, options: Options) -> Figures:
     figures = Figures("publisher")
     prepare(stage, "publishing")
-    rows = options.pick(quick=2_000, full=6_000, tiny=40)
+    rows = options.pick(quick=1_500, full=5_000, tiny=40)
     with stage.queue():
 
         def of(publishers: int) -> Contender:
             return lambda _: Round(_publish(stage, rows, publishers), [])
 
-        contenders = {f"{count} publishers": of(count) for count in PUBLISHERS}
+        several = options.pick(quick=PUBLISHERS[:2], full=PUBLISHERS)
+        contenders = {f"publishers: {count}": of(count) for count in several}
         rounds = options.pick(quick=1, full=2, tiny=1)
         turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
         for name, taken in turns.items():
             figures.add(name, "rows/s", [turn.a_second for turn in taken])
     with stage.queue():
-        backlog = options.pick(quick=5_000, full=100_000, tiny=50)
+        backlog = options.pick(quick=3_000, full=100_000, tiny=50)
         options.say(f"a backlog of {backlog:,} rows")
         began = time.monotonic()
         _publish(stage, backlog, PUBLISHERS[-1])
@@ -53,7 +54,7 @@ def _publish(stage: Stage, rows: int, publishers: int) -> float:
     with ExitStack() as started:
         for _ in range(publishers):
             started.enter_context(
-                stage.manage("run_outbox_publisher", "--skip-checks", **ENVIRONMENT)
+                stage.manage("run_outbox_publisher", "--skip-checks", environment=ENVIRONMENT)
             )
         orders.await_published()
     return _a_second()

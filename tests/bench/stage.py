@@ -154,7 +154,7 @@ class Stage:
     def checkpoint(self) -> None:
         self._execute(sql.SQL("CHECKPOINT"))
 
-    def _execute(self, command: sql.Composable) -> None:
+    def _execute(self, command: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(command)
 
@@ -228,7 +228,10 @@ class Stage:
 
     @contextmanager
     def manage(
-        self, *arguments: str, seconds: float = STOP_SECONDS, **environment: str
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        seconds: float = STOP_SECONDS,
     ) -> Iterator[Child]:
         name = arguments[0].removeprefix("run_")
         command = [sys.executable, "manage.py", *arguments]
