@@ -47,12 +47,10 @@ class Figures:
     def add(self, name: str, unit: str, rounds: Iterable[float], note: str = "") -> None:
         self.figures.append(Figure(name, unit, list(rounds), note))
 
-    def add_ratio(
-        self, name: str, over: Sequence[Round], under: Sequence[Round], note: str = ""
-    ) -> None:
+    def add_ratio(self, name: str, over: Sequence[Round], under: Sequence[Round]) -> None:
         """Of what they do in a second."""
         pairs = zip(over, under, strict=True)
-        self.add(name, "ratio", [one.a_second / other.a_second for one, other in pairs], note)
+        self.add(name, "ratio", [one.a_second / other.a_second for one, other in pairs])
 
     def add_contender(self, name: str, rounds: Sequence[Round], what: str = "orders/s") -> None:
         self.add(name, what, [turn.a_second for turn in rounds])

@@ -15,18 +15,21 @@ OSCAR = [sys.executable, "-m", "tests.bench.contenders.oscar_shop"]
 
 
 def in_process(stage: Stage, options: Options, figures: Figures) -> None:
-    orders = options.pick(quick=30, full=300, tiny=2)
+    orders = options.pick(quick=30, full=200, tiny=2)
     contenders: dict[str, Contender] = {"ours, in process": lambda _: _ours(orders)}
     if has_oscar := find_spec("oscar") is not None and not options.tiny:
         stage.make_database("oscar", like="template1")
         _run_oscar(stage, "--prepare")
         contenders["django-oscar, in process"] = lambda _: _oscar(stage, orders)
-    rounds = options.pick(quick=1, full=3, tiny=1)
-    turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=not options.quick)
+    rounds = options.pick(quick=1, full=2, tiny=1)
+    turns = take_turns(
+        contenders, rounds=rounds, say=options.say, warm_up=not (options.quick or options.tiny)
+    )
     for name, taken in turns.items():
         figures.add_contender(name, taken)
     if has_oscar:
-        figures.add_ratio("ours ÷ django-oscar, in process", *turns.values())
+        ours, oscar = turns.values()
+        figures.add_ratio("ours ÷ django-oscar, in process", ours, oscar)
 
 
 def _ours(orders: int) -> Round:

@@ -13,7 +13,8 @@ import socket
 import sys
 import time
 from collections import Counter, deque
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 # A request that takes longer is a failure of the benchmark.
@@ -28,19 +29,20 @@ READ_BYTES = 65536
 @dataclass
 class Connection:
     port: int
+    request: int = -1  # which it has under way
     line: socket.socket | None = None
     sent_at: float = 0.0
     received: bytes = b""
 
-    def send(self, request: bytes) -> None:
-        self.received = b""
+    def send(self, request: int, content: bytes) -> None:
+        self.request, self.received = request, b""
         if self.line and time.perf_counter() - self.sent_at > IDLE_SECONDS:
             self.close()
         self.sent_at = time.perf_counter()
         if not self.line:
             self.line = socket.create_connection(("127.0.0.1", self.port))
             self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.line.sendall(request)
+        self.line.sendall(content)
 
     def close(self) -> None:
         if self.line:
@@ -61,9 +63,9 @@ class Connection:
 
     @property
     def is_over(self) -> bool:
-        """Whether the server said that it closes the connection."""
+        """Whether the server closes the connection after its answer."""
         head, _, _ = self.received.partition(b"\r\n\r\n")
-        return _header(head, b"connection") == b"close"
+        return head.startswith(b"HTTP/1.0") or _header(head, b"connection") == b"close"
 
 
 def _header(head: bytes, name: bytes) -> bytes:
@@ -74,32 +76,33 @@ def _header(head: bytes, name: bytes) -> bytes:
     return b""
 
 
-@dataclass
 class Load:
-    requests: deque[bytes]
-    seconds: list[float] = field(default_factory=list)
-    statuses: Counter[int] = field(default_factory=Counter)
-    answered_at: list[float] = field(default_factory=list)
+    """What came of each request, in the order in which they were given."""
 
-    def run(self, connections: list[Connection], a_second: float = 0) -> float:
+    def __init__(self, requests: Sequence[bytes]) -> None:
+        self._requests = requests
+        self.seconds = [0.0] * len(requests)
+        self.answered_at = [0.0] * len(requests)
+        self.statuses: Counter[int] = Counter()
+
+    def run(self, connections: Sequence[Connection], a_second: float = 0) -> float:
         """How long it took. With `a_second` requests leave at that pace, as people press."""
         selector = selectors.DefaultSelector()
         began = time.perf_counter()
         free = deque(connections)
         sent = 0
-        while self.requests or len(free) < len(connections):
+        while sent < len(self._requests) or len(free) < len(connections):
             pause = 0.0
-            while free and self.requests:
+            while free and sent < len(self._requests):
                 pause = began + sent / a_second - time.perf_counter() if a_second else 0.0
                 if pause > 0:
                     break
                 connection = free.popleft()
-                connection.send(self.requests.popleft())
+                connection.send(sent, self._requests[sent])
                 assert connection.line
                 selector.register(connection.line, selectors.EVENT_READ, connection)
                 sent += 1
-            wait = pause if pause > 0 else TIMEOUT_SECONDS
-            for key, _ in selector.select(wait):
+            for key, _ in selector.select(pause if pause > 0 else TIMEOUT_SECONDS):
                 self._read(key.data, selector, free)
         return time.perf_counter() - began
 
@@ -110,9 +113,8 @@ class Load:
         free: deque[Connection],
     ) -> None:
         if status := connection.read():
-            now = time.perf_counter()
-            self.seconds.append(now - connection.sent_at)
-            self.answered_at.append(time.time())
+            self.seconds[connection.request] = time.perf_counter() - connection.sent_at
+            self.answered_at[connection.request] = time.time()
             self.statuses[status] += 1
             assert connection.line
             selector.unregister(connection.line)
@@ -128,7 +130,7 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--a-second", type=float, default=0)
     options = parser.parse_args()
-    load = Load(deque(pickle.loads(options.file.read_bytes())))
+    load = Load(pickle.loads(options.file.read_bytes()))
     ports = [options.ports[n % len(options.ports)] for n in range(options.connections)]
     took = load.run([Connection(port) for port in ports], options.a_second)
     json.dump(

@@ -9,7 +9,6 @@ T = TypeVar("T")
 class Options:
     quick: bool = False
     tiny: bool = False  # for a test that keeps the code alive
-    seed: int = 1
 
     def pick(self, *, quick: T, full: T, tiny: T | None = None) -> T:
         if self.tiny and tiny is not None:

@@ -56,7 +56,7 @@ def await_none(query: str, *, seconds: float = WAIT_SECONDS) -> None:
     with connection.cursor() as cursor:
         while True:
             cursor.execute(f"SELECT EXISTS ({query})")
-            if not cursor.fetchone()[0]:
+            if cursor.fetchone() == (False,):
                 return
             if time.monotonic() > deadline:
                 raise RuntimeError(f"Not done within {seconds:g} s: {query}")
@@ -71,6 +71,15 @@ def await_published() -> None:
     await_none("SELECT FROM orders_outboxmessage WHERE published_at IS NULL")
 
 
+def forget_unsettled() -> None:
+    """What was placed and is no business of the next measure."""
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE orders_order SET status = 'cancelled' WHERE status = 'placed'")
+        cursor.execute(
+            "UPDATE orders_outboxmessage SET published_at = now() WHERE published_at IS NULL"
+        )
+
+
 def settled_a_second(numbers: Collection[str]) -> float:
     """While all was under way: from when a tenth was settled until nearly all were."""
     with connection.cursor() as cursor:
@@ -81,7 +90,7 @@ def settled_a_second(numbers: Collection[str]) -> float:
             """,
             [list(numbers)],
         )
-        times = [moment for (moment,) in cursor.fetchall()]
+        times: list[float] = [moment for (moment,) in cursor.fetchall()]
     if len(times) != len(numbers):
         raise RuntimeError(f"Of {len(numbers)} orders {len(times)} were settled")
     first, last = len(times) // 10, len(times) * 19 // 20

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import count
 
 from tests.bench.figures import Contender, Round
-from tests.bench.purchases import PRODUCTS, Purchase, fill_carts, press
+from tests.bench.purchases import Purchase, fill_carts, press
 from tests.bench.stage import FOLDER, ROOT, WEB_PROCESSES, web_threads
 
 # One for each thread of the web processes.
@@ -25,11 +25,13 @@ class Basket:
     """What every shopper of a contender buys."""
 
     lines: int = 3
-    products: int = PRODUCTS
+    is_flash_sale: bool = False
 
     def filled(self, how_many: int) -> list[Purchase]:
         """Of so many new shoppers, in the database that is in use."""
-        purchases = [Purchase(next(_numbers), self.lines, self.products) for _ in range(how_many)]
+        purchases = [
+            Purchase(next(_numbers), self.lines, self.is_flash_sale) for _ in range(how_many)
+        ]
         fill_carts(purchases)
         return purchases
 
@@ -61,8 +63,11 @@ class OverHttp:
         return Round(len(purchases) / told.took, told.seconds)
 
     def send(self, purchases: Sequence[Purchase], *, a_second: float = 0) -> Presses:
+        return self.send_requests([press(purchase) for purchase in purchases], a_second=a_second)
+
+    def send_requests(self, requests: Sequence[bytes], *, a_second: float = 0) -> Presses:
         file = FOLDER / f"presses-{os.getpid()}.pickle"
-        file.write_bytes(pickle.dumps([press(purchase) for purchase in purchases]))
+        file.write_bytes(pickle.dumps(requests))
         command = [sys.executable, "-m", "tests.bench.load", str(file)]
         command += ["--ports", *map(str, self.ports), f"--connections={self.connections}"]
         command += [f"--a-second={a_second}"]

@@ -12,7 +12,7 @@ from tests.bench.options import Options
 from tests.bench.over_http import CLIENTS, Basket, OverHttp
 from tests.bench.pgbench import Pgbench
 from tests.bench.purchases import stock_shelves
-from tests.bench.stage import Stage
+from tests.bench.stage import WEB_PROCESSES, Stage
 from tests.bench.statements import (
     heads,
     script,
@@ -30,17 +30,27 @@ def run(stage: Stage, options: Options) -> Figures:
     figures = Figures("placing")
     prepare(stage, "placing")
     sql = the_same_sql(stage)
-    figures.add("statements", "a placing", [len(sql.statements)], note=heads(sql.statements))
-    each = options.pick(quick=25, full=250, tiny=1)
-    with stage.web() as ports, stage.web(PLAIN) as plain_ports:
+    figures.add(
+        "statements, BEGIN and COMMIT included",
+        "a placing",
+        [len(sql.statements)],
+        note=heads(sql.statements),
+    )
+    each = options.pick(quick=25, full=100, tiny=1)
+    processes = options.pick(quick=WEB_PROCESSES, full=WEB_PROCESSES, tiny=1)
+    with (
+        stage.web(processes=processes) as ports,
+        stage.web(PLAIN, processes=processes) as plain_ports,
+    ):
         contenders = {
             "over HTTP": OverHttp(ports).turn_of(each),
             "pgbench": sql.turn_of(each),
             "pgbench, simple protocol": sql.turn_of(each, "simple"),
             "plain ORM view": OverHttp(plain_ports).turn_of(each),
         }
-        rounds = options.pick(quick=3, full=7, tiny=1)
-        turns = take_turns(contenders, rounds=rounds, say=options.say)
+        rounds = options.pick(quick=3, full=5, tiny=1)
+        turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=not options.tiny)
+        _check_same_work(sql, OverHttp(ports))
     for name, taken in turns.items():
         figures.add_contender(name, taken)
     figures.add_ratio("over HTTP ÷ pgbench", turns["over HTTP"], turns["pgbench"])
@@ -53,6 +63,24 @@ def run(stage: Stage, options: Options) -> Figures:
     in_process(stage, options, figures)
     stage.drop_database("placing")
     return figures
+
+
+def _check_same_work(sql: "SameSql", over_http: OverHttp) -> None:
+    """That pgbench leaves behind what a press leaves behind, table by table."""
+    from checkout.models import Cart
+    from checkout.orders.models import Order
+
+    left = []
+    for turn in (over_http.turn_of(1), sql.turn_of(1)):
+        before = Order.objects.order_by("-id").values_list("id", flat=True)[0]
+        turn(0)
+        new = Order.objects.filter(id__gt=before)
+        closed = Cart.objects.filter(pk__in=new.values("checkout_id"), closed_at__isnull=False)
+        related = ("lines", "events", "mails", "outbox_messages")
+        rows = {name: new.filter(**{f"{name}__isnull": False}).count() for name in related}
+        left.append(rows | {"orders": new.count(), "carts": closed.count()})
+    if left[0] != left[1]:
+        raise RuntimeError(f"A press leaves {left[0]}, pgbench leaves {left[1]}")
 
 
 def prepare(stage: Stage, database: str) -> None:

@@ -48,7 +48,7 @@ class Purchase:
 
     n: int
     lines: int = 3
-    products: int = PRODUCTS
+    is_flash_sale: bool = False
 
     @cached_property
     def session_key(self) -> str:
@@ -72,10 +72,12 @@ class Purchase:
         return f"10.{self.n >> 16 & 255}.{self.n >> 8 & 255}.{self.n & 255}"
 
     def product(self, line: int) -> int:
-        """The id; each line of a flash sale has a product of its own, all carts the same."""
-        if self.products == 1:
-            return FIRST_PRODUCT + line
-        return FIRST_PRODUCT + (self.n * STRIDE + line * LINE_STRIDE) % self.products
+        """The id. In a flash sale the first line of every cart is the same product."""
+        if self.is_flash_sale and line == 0:
+            return FIRST_PRODUCT
+        others = PRODUCTS - self.is_flash_sale
+        spread = (self.n * STRIDE + line * LINE_STRIDE) % others
+        return FIRST_PRODUCT + self.is_flash_sale + spread
 
     @property
     def quantities(self) -> list[tuple[int, int]]:

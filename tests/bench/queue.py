@@ -34,6 +34,10 @@ class Queue:
             asked = Counter[str](json.load(answer))
         return sum(count for action, count in asked.items() if "Message" in action)
 
+    def purge(self) -> None:
+        content = json.dumps({"queue": self.payments_url.rpartition("/")[2]}).encode()
+        urllib.request.urlopen(f"{self.url}/control/purge", content, timeout=10).close()
+
     def send(self, numbers: Sequence[str]) -> None:
         """A message for each order, as the publisher sends it."""
         from checkout.orders.queue import Outgoing, PaymentsQueue

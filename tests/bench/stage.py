@@ -20,7 +20,7 @@ import django
 import psycopg
 from psycopg import sql
 
-from config.local.postgres import EmbeddedPostgres
+from config.local.postgres import NOT_DURABLE, EmbeddedPostgres
 from config.local.processes import CannotStart, Child, free_port, stop, wait_until
 from tests.bench.queue import Queue
 
@@ -28,6 +28,9 @@ ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / ".local" / "bench"
 
 START_SECONDS = 60
+
+# What is asked to end is killed after so long.
+STOP_SECONDS = 15.0
 
 # As many web processes as the machine that the figures in README are from has cores, each as the
 # Procfile starts it, behind what stands for a load balancer.
@@ -151,7 +154,7 @@ class Stage:
     def checkpoint(self) -> None:
         self._execute(sql.SQL("CHECKPOINT"))
 
-    def _execute(self, command: sql.Composable) -> None:
+    def _execute(self, command: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(command)
 
@@ -168,6 +171,29 @@ class Stage:
         finally:
             self.set_server("log_statement", "none")
             said.append(log.read_bytes()[before:].decode(errors="replace"))
+
+    def version(self) -> str:
+        with psycopg.connect(self.url("postgres")) as connection:
+            return str(connection.execute("SHOW server_version").fetchone()[0]).split()[0]  # type: ignore[index] # one row
+
+    def count_in_log(self, words: str) -> int:
+        """Of everything the server has said."""
+        return (
+            self.postgres.child.log.read_text(errors="replace").count(words)
+            if self.postgres.child
+            else 0
+        )
+
+    @contextmanager
+    def not_durable(self) -> Iterator[None]:
+        for name in NOT_DURABLE:
+            self.set_server(name, "off")
+        try:
+            yield
+        finally:
+            for name in NOT_DURABLE:
+                self.set_server(name, "on")
+            self.checkpoint()
 
     # --- Processes ----------------------------------------------------------------------------
 
@@ -187,19 +213,40 @@ class Stage:
 
     @contextmanager
     def running(
-        self, name: str, command: list[str], environment: Mapping[str, str] | None = None
+        self,
+        name: str,
+        command: list[str],
+        environment: Mapping[str, str] | None = None,
+        *,
+        seconds: float = STOP_SECONDS,
     ) -> Iterator[Child]:
         child = self.start(name, command, environment)
         try:
             yield child
         finally:
-            stop([child], seconds=15)
+            stop([child], seconds=seconds)
 
     @contextmanager
-    def manage(self, *arguments: str, **environment: str) -> Iterator[Child]:
+    def manage(
+        self,
+        *arguments: str,
+        environment: Mapping[str, str] | None = None,
+        seconds: float = STOP_SECONDS,
+    ) -> Iterator[Child]:
         name = arguments[0].removeprefix("run_")
-        with self.running(name, [sys.executable, "manage.py", *arguments], environment) as child:
+        command = [sys.executable, "manage.py", *arguments]
+        with self.running(name, command, environment, seconds=seconds) as child:
             yield child
+
+    def await_said(self, child: Child, *words: str) -> None:
+        """Until its log has one of them."""
+
+        def said() -> bool:
+            log = child.log.read_text(errors="replace")
+            return not child.is_running or any(word in log for word in words)
+
+        if not wait_until(said, seconds=START_SECONDS) or not child.is_running:
+            raise CannotStart(f"{child.name} does not work. Its log is {child.log}.")
 
     @contextmanager
     def web(

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from tests.bench.purchases import FIRST_PRODUCT, LINE_STRIDE, STRIDE, Purchase
+from tests.bench.purchases import FIRST_PRODUCT, LINE_STRIDE, PRODUCTS, STRIDE, Purchase
 
 ENTRY = re.compile(r"^(\w*)\|(\d+)\|(LOG|DETAIL):  (.*)$")
 STATEMENT = re.compile(r"(?:statement|execute [^:]*): (.*)", re.DOTALL)
@@ -112,7 +112,7 @@ def varying_inputs(first: Purchase, second: Purchase) -> list[Varying]:
         Varying(first.email.upper(), second.email.upper(), f"('SHOPPER' || {N} || '@EXAMPLE.COM')"),
     ]
     for line in range(first.lines):
-        product = f"({FIRST_PRODUCT} + ({N} * {STRIDE} + {line * LINE_STRIDE}) % {first.products})"
+        product = f"({FIRST_PRODUCT} + ({N} * {STRIDE} + {line * LINE_STRIDE}) % {PRODUCTS})"
         rules.append(Varying(str(first.product(line)), str(second.product(line)), product))
         name = f"lpad(({product} - {FIRST_PRODUCT})::text, 4, '0')"
         names = [f"{p.product(line) - FIRST_PRODUCT:04d}" for p in (first, second)]

@@ -1,8 +1,9 @@
 """Celery with its SQS transport, on a FIFO queue: a task for each order runs the same SQL.
 
-As its documentation recommends for work that must not be lost: acknowledged after it is done, no
-more in hand than threads ("Using Amazon SQS", "Optimizing"). `python -m …celery_shop NUMBERS` sends
-a task for each order of a file.
+Acknowledged after it is done, as its documentation recommends for work that must not be lost. It
+polls without a pause: with the pause of a second that the transport makes unless told otherwise it
+settles as many orders a second as it has messages in hand. `python -m …celery_shop FILE` sends a
+task for each order of the file.
 """
 
 import os
@@ -23,13 +24,13 @@ app.conf.update(
     task_default_queue=QUEUE,
     task_acks_late=True,
     task_ignore_result=True,
-    worker_prefetch_multiplier=1,
     worker_enable_remote_control=False,
     broker_transport_options={
         "region": os.environ["AWS_REGION"],
         "is_secure": False,
         "visibility_timeout": 120,
         "wait_time_seconds": 5,
+        "polling_interval": 0.01,
         "predefined_queues": {
             QUEUE: {
                 "url": f"{os.environ['AWS_ENDPOINT_URL']}/000000000000/{QUEUE}",

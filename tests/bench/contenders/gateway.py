@@ -9,11 +9,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Self
 
+from django.conf import settings
+
 from payments.gateways.base import (
     GatewayMisconfigured,
     GatewayPayment,
     GatewayRefund,
     GatewayState,
+    OutcomeUnknown,
 )
 
 PATH = "tests.bench.contenders.gateway.PatientGateway"
@@ -40,7 +43,7 @@ class PatientGateway:
         payment_method: str,
         idempotency_key: str,
     ) -> GatewayPayment:
-        time.sleep(self.seconds / 2)
+        self._think()
         payment = GatewayPayment(
             id=f"pi_{secrets.token_hex(16)}",
             state=GatewayState.OPEN,
@@ -52,8 +55,15 @@ class PatientGateway:
         return payment
 
     def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
-        time.sleep(self.seconds / 2)
+        self._think()
         return replace(self.opened.pop(payment_id), state=GatewayState.PAID)
+
+    def _think(self) -> None:
+        """As long as a call may take, and then its outcome is unknown, as over the network."""
+        at_most: float = settings.GATEWAY_TIMEOUT_SECONDS
+        time.sleep(min(self.seconds / 2, at_most))
+        if self.seconds / 2 > at_most:
+            raise OutcomeUnknown("timeout")
 
     def retrieve(self, payment_id: str) -> GatewayPayment:
         raise GatewayMisconfigured("not_of_this_benchmark")
