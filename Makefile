@@ -9,7 +9,7 @@ AXE := tests/browser/axe/node_modules/.installed
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 
-.PHONY: help demo test soak drill guards bench screenshots words lint watch lock clean
+.PHONY: help demo test soak drill guards bench screenshots words openapi lint watch lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -40,6 +40,10 @@ words: export SANDBOX_GATEWAY_ALLOWED := true
 words: .venv/.installed ## Collect what shoppers read into the German catalogue, and compile it
 	@$(PYTHON) manage.py makemessages -v0 -l de --no-location --no-obsolete -i .venv -i tests
 	@.venv/bin/pybabel -q compile -l de -i $(GERMAN).po -o $(GERMAN).mo
+
+openapi: .venv/.installed ## Write docs/openapi.yaml from the code
+	@$(LINT_SETTINGS) SANDBOX_GATEWAY_ALLOWED=true \
+		$(PYTHON) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 soak: export SOAK ?= 5000
 soak: .venv/.installed ## The state machine test, ten times as long: make soak SOAK=5000

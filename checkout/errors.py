@@ -13,12 +13,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checkout.access import OrderHidden
+from checkout.api.problems import is_api, problem_page
 
 logger = logging.getLogger(__name__)
 
 
 def error_page(request: HttpRequest, *, status: int, headline: str, sentence: str) -> HttpResponse:
     logger.info("An error page was shown", extra={"status": status, "view": _view_name(request)})
+    if is_api(request):
+        return problem_page(request, status)
     context = {"headline": headline, "sentence": sentence}
     return render(request, "error.html", context, status=status)
 

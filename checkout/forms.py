@@ -73,6 +73,7 @@ class CountryField(forms.ChoiceField):
 class CheckoutForm(PaymentMethodForm):
     email = forms.EmailField(
         label=_("E-mail"),
+        max_length=254,  # RFC 3696, erratum 1690, and the column
         widget=forms.EmailInput(
             attrs={
                 "autocomplete": "email",

@@ -1,13 +1,21 @@
 import secrets
 import uuid
 
+from django.conf import settings
 from django.db import models
+from django.db.models.functions import Now
+from knox.models import AbstractAuthToken
 from moneyed import Money
 
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
+from checkout.orders.models import Order
+from checkout.orders.states import OrderStatus
 
 MAX_QUANTITY = 99
+
+# The draft sets no limit; ours is a column's.
+MAX_KEY_LENGTH = 255
 
 
 def new_checkout_id() -> uuid.UUID:
@@ -66,3 +74,66 @@ class CartLine(models.Model):
 
 def lines_total(lines: list[CartLine], currency: str) -> Money:
     return money(sum(line.total_minor for line in lines), currency)
+
+
+class Scope(models.TextChoices):
+    """What a token opens, beside the catalogue, which is open to all."""
+
+    READ = "orders:read", "See its own orders"
+    WRITE = "orders:write", "Place, pay and cancel its own orders"
+
+
+class ApiToken(AbstractAuthToken):  # type: ignore[misc] # knox has no types
+    """Lets a client of the API in. The token itself is kept nowhere, only its digest."""
+
+    # Instead of the digest, so that no address of the admin holds one.
+    id = models.BigAutoField(primary_key=True)
+    digest = models.CharField(max_length=128, unique=True, editable=False)
+    # Separated by spaces, as OAuth writes them (RFC 6749, 3.3).
+    scopes = models.CharField(max_length=200)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"Token {self.pk}"
+
+    def opens(self, scope: str) -> bool:
+        return scope in self.scopes.split()
+
+
+class ApiRequest(models.Model):
+    """That a client's idempotency key was used, and for what: committed together with the work.
+
+    No copy of the first answer is kept: it told the order in one status, and is told again from
+    the order. Rows live as long as their order.
+    """
+
+    class Operation(models.TextChoices):
+        PLACE = "place_order", "Place an order"
+        PAY = "pay_order", "Pay with another method"
+        CANCEL = "cancel_order", "Cancel an order"
+
+    client = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    key = models.CharField(max_length=MAX_KEY_LENGTH)
+    operation = models.CharField(max_length=20, choices=Operation)
+    # Of the canonical request: tells whether the same was asked.
+    fingerprint = models.CharField(max_length=64)
+    # By its checkout id. The database checks it at COMMIT, so a key can be claimed before its order
+    # is stored, and is never there without one.
+    order = models.ForeignKey(Order, models.PROTECT, to_field="checkout_id", related_name="+")
+    # What the first answer said.
+    status_code = models.PositiveSmallIntegerField()
+    order_status = models.CharField(max_length=20, choices=OrderStatus)
+    created_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["client", "key"], name="checkout_apirequest_client_key_uniq"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.operation} {self.pk}"

@@ -1,4 +1,4 @@
-from django.urls import path, register_converter
+from django.urls import include, path, register_converter
 
 from checkout.views import account, find, orders, place, shop
 
@@ -16,6 +16,7 @@ class ReferenceConverter:
 register_converter(ReferenceConverter, "reference")
 
 urlpatterns = [
+    path("api/v1/", include("checkout.api.urls")),
     path("", shop.product_list, name="product_list"),
     path("products/<slug:slug>/", shop.product_page, name="product"),
     path("cart/", shop.cart_page, name="cart"),

@@ -82,8 +82,12 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "axes",
     "csp",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
     "django_otp",
     "django_otp.plugins.otp_totp",
+    "knox",
+    "rest_framework",
     "checkout.catalogue",
     "checkout.orders",
     "checkout",
@@ -194,7 +198,9 @@ UNPAID_ORDER_EXPIRES_SECONDS = env.int("UNPAID_ORDER_EXPIRES_SECONDS", default=2
 # Many customers of one office or mobile network share an address. Nobody presses twenty times.
 LIMIT_PLACING = rates(
     "LIMIT_PLACING",
-    env.str("LIMIT_PLACING", default="session 20/10m, address 120/10m, shop 60000/10m"),
+    env.str(
+        "LIMIT_PLACING", default="session 20/10m, address 120/10m, client 6000/10m, shop 60000/10m"
+    ),
 )
 # Each decline costs the gateway's good will, and stolen cards are tried out by the hundred.
 LIMIT_DECLINES = rates(
@@ -209,6 +215,11 @@ if "shop" in LIMIT_DECLINES and len(LIMIT_DECLINES) == 1:
 LIMIT_LOOKUP = rates(
     "LIMIT_LOOKUP",
     env.str("LIMIT_LOOKUP", default="session 5/10m, address 20/10m, shop 600/10m"),
+)
+# Every request to the API: of one client, of one browser, or of whoever says not who they are.
+LIMIT_API = rates(
+    "LIMIT_API",
+    env.str("LIMIT_API", default="client 3000/1m, session 300/1m, address 600/1m"),
 )
 
 # --- Queue --------------------------------------------------------------------------------------
@@ -293,6 +304,52 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 
 CONTENT_SECURITY_POLICY = content_security_policy(PAYMENT_METHOD_TEMPLATE)
+
+# --- API ----------------------------------------------------------------------------------------
+
+# How many requests of one process may wait for an order's outcome at once. Each holds a thread of
+# the web server, of which there are four by the Procfile; the others serve meanwhile.
+API_WAITING_AT_MOST = env.int("API_WAITING_AT_MOST", default=2)
+
+KNOX_TOKEN_MODEL = "checkout.ApiToken"  # noqa: S105 - a model's name
+# Its own migrations would make a table for the model that ours takes the place of.
+MIGRATION_MODULES = {"knox": None}
+REST_KNOX = {
+    "AUTH_HEADER_PREFIX": "Bearer",
+    "TOKEN_PREFIX": "once_",  # so that scanners for leaked secrets know one
+    "TOKEN_TTL": None,  # until it is withdrawn
+}
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [
+        "checkout.api.clients.TokenAuthentication",
+        "rest_framework.authentication.SessionAuthentication",
+    ],
+    "DEFAULT_PERMISSION_CLASSES": ["checkout.api.clients.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["checkout.api.throttles.ClientThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["checkout.api.parsing.StrictJSONParser"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_METADATA_CLASS": None,
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "checkout.api.refusing.as_problem",
+    "URL_FORMAT_OVERRIDE": None,
+}
+SPECTACULAR_SETTINGS = {
+    "TITLE": "Shop API",
+    "DESCRIPTION": (
+        "One purchase, one order, one charge, whatever times out. Send an Idempotency-Key with "
+        "each POST, and send the same request with the same key until there is an answer: it is "
+        "done once."
+    ),
+    "VERSION": "1.0.0",
+    "OAS_VERSION": "3.1.0",
+    "SCHEMA_PATH_PREFIX": "/api/v1",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "ENUM_NAME_OVERRIDES": {"OrderStatus": "checkout.orders.states.OrderStatus"},
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "checkout.api.document.complete",
+    ],
+}
 
 # --- Signing in ---------------------------------------------------------------------------------
 

@@ -60,6 +60,10 @@ def till(sandbox: SandboxServer, gateway: StripeGateway) -> Till:
 
 @pytest.fixture
 def shelf(transactional_db: None) -> list[Product]:
+    return fill_shelf()
+
+
+def fill_shelf() -> list[Product]:
     """Twenty-one products, of which the last is down to its last piece."""
     products = [
         Product(

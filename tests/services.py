@@ -29,6 +29,7 @@ ENVIRONMENT = {
     "LIMIT_PLACING": "",
     "LIMIT_DECLINES": "",
     "LIMIT_LOOKUP": "",
+    "LIMIT_API": "",
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "tests",
     "AWS_SECRET_ACCESS_KEY": "tests",
@@ -41,6 +42,7 @@ ENVIRONMENT = {
 }
 # Their defaults are what is tested.
 UNSET = [
+    "API_WAITING_AT_MOST",
     "AWS_PROFILE",
     "AWS_SESSION_TOKEN",
     "CHECKOUT_TOKEN_MAX_AGE_SECONDS",

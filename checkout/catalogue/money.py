@@ -17,3 +17,9 @@ def minor_units(amount: Decimal, currency: str) -> int:
     if units != units.to_integral_value():
         raise ValueError(f"{currency} has no coins that small.")
     return int(units)
+
+
+def plain(amount: Money) -> str:
+    """For programs: `12.50` of euros, `1250` of yen."""
+    sub_unit = get_currency(str(amount.currency)).sub_unit
+    return f"{amount.amount:.{len(str(sub_unit - 1)) if sub_unit > 1 else 0}f}"

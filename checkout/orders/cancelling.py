@@ -5,9 +5,27 @@ from datetime import datetime
 from django.db import transaction
 
 from checkout.catalogue.stock import OutOfStock, release_stock, reserve_stock
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import EXPIRING, OrderStatus
-from checkout.orders.transitions import transition
+from checkout.orders.sweeping import publish_again
+from checkout.orders.transitions import note, transition
+
+
+def can_be_cancelled(order: Order) -> bool:
+    """One that is being paid is decided by its payment."""
+    return order.status in EXPIRING
+
+
+def give_up(order: Order, *, now: datetime) -> bool:
+    """Its customer does not want it any more: the worker cancels it, at the gateway first. Should
+    a payment win that race, the order is paid. False when it does not wait for its customer."""
+    with transaction.atomic():
+        current = Order.objects.select_for_update().get(pk=order.pk)
+        if not can_be_cancelled(current):
+            return False
+        if publish_again(order.pk, OutboxMessage.Kind.CANCEL_ORDER, now=now):
+            note(order.pk, "Its customer asked to have it cancelled", now=now)
+    return True
 
 
 def cancel_unpaid(order: Order, *, reason: str, now: datetime) -> bool:

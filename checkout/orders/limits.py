@@ -75,10 +75,16 @@ class Visitor:
 
     session: str = ""
     address: str = ""
+    client: str = ""
 
     @classmethod
     def known_by(cls, *, nonce: str | None, address: str) -> "Visitor":
         return cls(session=_digest("session", nonce or ""), address=_digest("address", address))
+
+    @classmethod
+    def client_of_api(cls, client_id: int) -> "Visitor":
+        """Counted by its name alone: all who buy through an app share its addresses."""
+        return cls(client=_digest("client", str(client_id)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +146,11 @@ def wait_before_paying_again(visitor: Visitor, order: Order, *, now: datetime) -
 def wait_before_looking_up(visitor: Visitor, *, now: datetime) -> timedelta | None:
     counters = _counters("lookup", settings.LIMIT_LOOKUP, visitor, now=now)
     return _wait(_count(counters), "look-up", now=now)
+
+
+@_lets_pass_on_error
+def wait_before_api_request(visitor: Visitor, *, now: datetime) -> timedelta | None:
+    return _wait(_count(_counters("api", settings.LIMIT_API, visitor, now=now)), "api", now=now)
 
 
 @_lets_pass_on_error
@@ -206,7 +217,11 @@ def _counters(what: str, rates: Rates, visitor: Visitor, *, now: datetime) -> li
 
 
 def _own_counters(what: str, rates: Rates, visitor: Visitor, *, now: datetime) -> list[_Counter]:
-    whose: dict[Scope, str] = {"session": visitor.session, "address": visitor.address}
+    whose: dict[Scope, str] = {
+        "session": visitor.session,
+        "address": visitor.address,
+        "client": visitor.client,
+    }
     return [
         _counter(what, scope, who, rates[scope], now=now)
         for scope, who in whose.items()

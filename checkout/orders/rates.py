@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-# One visit of one browser, one network address, everybody together.
-Scope = Literal["session", "address", "shop"]
+# One visit of one browser, one network address, one client of the API, everybody together.
+Scope = Literal["session", "address", "client", "shop"]
 
 SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 
-WRITTEN = re.compile(r"(session|address|shop) ([1-9]\d{0,8})/([1-9]\d{0,3})([smhd])")
+WRITTEN = re.compile(r"(session|address|client|shop) ([1-9]\d{0,8})/([1-9]\d{0,3})([smhd])")
 
 
 @dataclass(frozen=True)

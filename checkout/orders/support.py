@@ -8,8 +8,9 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 
+from checkout.orders.cancelling import can_be_cancelled
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.states import EXPIRING, UNSETTLED
+from checkout.orders.states import UNSETTLED
 from checkout.orders.sweeping import hasten, publish_again
 from checkout.orders.transitions import note_staff
 from checkout.orders.webhook_models import WebhookDelivery
@@ -54,7 +55,7 @@ def put_back_dead_letter(order: Order, *, by: str, why: str, now: datetime) -> s
 def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
     """Have the worker cancel an order that waits for its customer: at the gateway first. Should a
     payment win that race, the order is paid."""
-    if order.status not in EXPIRING:
+    if not can_be_cancelled(order):
         raise ActionImpossible(
             "Only an order that waits for its customer can be cancelled. One that is being paid is "
             "decided by its payment; of a paid one the money can be sent back."

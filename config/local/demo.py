@@ -196,6 +196,7 @@ class Demo:
             f"""
 Shop     {self.url}/
 Admin    {self.url}/admin/   (admin, password admin)
+API      {self.url}/api/v1/docs/
 Logs     {self._log("*")}
 
 Try to break it. For instance, with a slow bank chosen: kill -9 {pids["worker"]} (the worker),

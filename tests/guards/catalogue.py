@@ -18,6 +18,7 @@ TEST_RESUBMISSION = "tests/checkout/test_resubmission.py"
 TEST_SETTLEMENT = "tests/payments/test_settlement.py"
 TEST_WORKER = "tests/payments/test_worker.py"
 TEST_WEBHOOKS = "tests/orders/test_webhooks.py"
+TEST_KEY = "tests/api/test_idempotency_key.py"
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ GUARDS = [
                 "models.UniqueConstraint(fields=('checkout_id',), "
                 "name='orders_order_checkout_uniq'), ",
                 "",
+            ),
+            Edit(  # which the database would refuse without it
+                "checkout/migrations/0002_api.py",
+                "to_field='checkout_id'",
+                "to_field='checkout_id', db_constraint=False",
             ),
         ),
         f"{TEST_PLACING}::test_sixteen_at_once_without_a_cart_lock_make_one_order",
@@ -339,5 +345,37 @@ message AS (
         "        if is_forbidden(connected.getpeername()[0]):\n",
         "        if False:\n",
         f"{TEST_WEBHOOKS}::test_address_is_looked_at_again_when_it_is_reached",
+    ),
+    _guard(
+        "key claimed with the work",
+        "a request that comes again is answered as if it were the first",
+        "checkout/api/basket.py",
+        "        self.claim()\n",
+        "",
+        f"{TEST_KEY}::test_same_key_and_same_request_is_given_the_first_answer",
+    ),
+    _guard(
+        "keys of one client",
+        "a client's key leads to another client's order",
+        "checkout/api/idempotency.py",
+        'f"{self.client_id}:{self.key}"',
+        "self.key",
+        f"{TEST_KEY}::test_key_of_another_client_is_another_purchase",
+    ),
+    _guard(
+        "request's fingerprint",
+        "another request under a used key is answered as if it were done",
+        "checkout/api/idempotency.py",
+        "return (earlier.operation, earlier.fingerprint) == (self.operation, self.fingerprint)",
+        "return True",
+        f"{TEST_KEY}::test_same_key_and_another_request_is_refused",
+    ),
+    _guard(
+        "own orders alone",
+        "a client reads, pays and cancels orders of others",
+        "checkout/api/base.py",
+        "Order.objects.filter(customer_id=request.user.pk)",
+        "Order.objects.all()",
+        "tests/api/test_authorization.py::test_order_of_the_pages_is_seen_by_no_client",
     ),
 ]

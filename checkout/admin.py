@@ -1,0 +1,42 @@
+"""The API's clients and their requests, to be read. No page shows a token, nor its digest."""
+
+from django.contrib import admin
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+
+from checkout.models import ApiRequest, ApiToken
+from checkout.orders.admin_lists import ReadOnly, ShortPaginator
+from checkout.orders.numbers import parse_order_number
+
+
+@admin.register(ApiToken)
+class ApiTokenAdmin(ReadOnly, admin.ModelAdmin[ApiToken]):
+    list_display = ["id", "user", "scopes", "created", "expiry"]
+    list_select_related = ["user"]
+    search_fields = ["user__username"]
+    fields = ["id", "user", "scopes", "created", "expiry"]
+
+
+@admin.register(ApiRequest)
+class ApiRequestAdmin(ReadOnly, admin.ModelAdmin[ApiRequest]):
+    list_display = ["id", "client", "operation", "order", "status_code", "created_at"]
+    list_select_related = ["client", "order"]
+    sortable_by = ()
+    search_fields = ["key"]
+    search_help_text = "The whole idempotency key, or an order's number"
+    show_full_result_count = False
+    paginator = ShortPaginator
+    fields = [
+        *("id", "client", "key", "operation", "order", "status_code", "order_status"),
+        "created_at",
+    ]
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[ApiRequest], search_term: str
+    ) -> tuple[QuerySet[ApiRequest], bool]:
+        """Exact matches only: whoever looks has been told the whole of it."""
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        number = parse_order_number(term) or ""
+        return queryset.filter(Q(key=term) | Q(order__number=number)), False

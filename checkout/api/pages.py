@@ -1,0 +1,39 @@
+import re
+from typing import Any
+
+from rest_framework.exceptions import NotFound
+from rest_framework.pagination import Cursor, CursorPagination
+from rest_framework.request import Request
+
+from checkout.api.problems import MALFORMED, Problem
+
+ID = re.compile(r"[0-9]{1,18}")
+
+
+class ById(CursorPagination):
+    """Pages that do not shift while something is added."""
+
+    page_size = 50
+    ordering = "id"
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        try:
+            cursor = super().decode_cursor(request)
+        except NotFound:
+            raise Problem(MALFORMED, "That cursor is not one of ours.") from None
+        if cursor and cursor.position and not ID.fullmatch(str(cursor.position)):
+            raise Problem(MALFORMED, "That cursor is not one of ours.")
+        return cursor
+
+    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
+        """As OpenAPI 3.1 writes it."""
+        address = {"type": ["string", "null"], "format": "uri"}
+        return {
+            "type": "object",
+            "required": ["next", "previous", "results"],
+            "properties": {"next": address, "previous": dict(address), "results": schema},
+        }
+
+
+class NewestFirst(ById):
+    ordering = "-id"

@@ -1,0 +1,55 @@
+"""Reads a body of JSON, and refuses what two programs could read in two ways."""
+
+import json
+from collections.abc import Mapping
+from typing import IO, Any
+
+from rest_framework.parsers import BaseParser
+
+from checkout.api.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, Problem
+
+# Bytes. Fifty lines and an address have less than ten thousand.
+AT_MOST = 64 * 1024
+
+TOO_DEEP = "The JSON is nested too deeply."
+
+
+class StrictJSONParser(BaseParser):
+    media_type = "application/json"
+
+    def parse(
+        self,
+        stream: IO[Any],
+        media_type: str | None = None,
+        parser_context: Mapping[str, Any] | None = None,
+    ) -> Any:
+        body = stream.read(AT_MOST + 1)
+        try:
+            return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+        except RecursionError:
+            raise Problem(MALFORMED, TOO_DEEP) from None
+        except ValueError:
+            raise Problem(MALFORMED, "The body is no JSON, in UTF-8, with unique names.") from None
+
+
+def check_length(meta: Mapping[str, Any]) -> None:
+    """Before anything is read. A body in chunks has no length, and WSGI servers differ in what
+    they make of it."""
+    if meta.get("HTTP_TRANSFER_ENCODING"):
+        raise Problem(LENGTH_REQUIRED)
+    length = str(meta.get("CONTENT_LENGTH") or "0")
+    if not (length.isascii() and length.isdecimal()):
+        raise Problem(LENGTH_REQUIRED)
+    if len(length) > 9 or int(length) > AT_MOST:
+        raise Problem(TOO_LARGE)
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("A name occurs twice.")
+    return found
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is not in JSON.")

@@ -1,0 +1,188 @@
+"""The errors of the API: each a problem document (RFC 9457) of a type that stays."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+
+from django.http import HttpRequest, JsonResponse
+
+API_PATH = "/api/"
+TYPES_PATH = "/api/v1/problems/"
+MEDIA_TYPE = "application/problem+json"
+
+# How soon a client may ask again where nothing better is known.
+RETRY_AFTER = timedelta(seconds=10)
+
+# Whether the purchase that a request is about was charged.
+Charged = bool | str
+UNKNOWN = "unknown"
+
+TRY_AGAIN = "Send the same request with the same key again: it is done once."
+
+
+@dataclass(frozen=True)
+class Kind:
+    slug: str
+    status: int
+    title: str
+    detail: str
+    charged: Charged = False
+
+    @property
+    def type(self) -> str:
+        return TYPES_PATH + self.slug
+
+
+MALFORMED = Kind(
+    "malformed-request", 400, "The request could not be read", "See what is wrong with it."
+)
+KEY_MISSING = Kind(
+    "idempotency-key-missing",
+    400,
+    "There is no Idempotency-Key",
+    "Every POST needs one, so that it can be sent again safely.",
+)
+KEY_MALFORMED = Kind(
+    "idempotency-key-malformed",
+    400,
+    "The Idempotency-Key could not be read",
+    'It is a string of 1 to 255 characters in quotes, such as "8e03978e-40d5", or the same '
+    "without quotes and without spaces.",
+)
+NOT_AUTHENTICATED = Kind(
+    "not-authenticated",
+    401,
+    "Nobody is signed in",
+    "Send a token as `Authorization: Bearer …`, and one that was not withdrawn.",
+)
+NOT_PERMITTED = Kind(
+    "not-permitted", 403, "That is not permitted", "The token has no scope for this."
+)
+NOT_FOUND = Kind(
+    "not-found", 404, "There is nothing at this address", "No such thing, or not yours."
+)
+METHOD_NOT_ALLOWED = Kind(
+    "method-not-allowed",
+    405,
+    "That method is not for this address",
+    "`Allow` names those that are.",
+)
+NOT_ACCEPTABLE = Kind(
+    "not-acceptable", 406, "No such representation", "Answers are in application/json alone."
+)
+KEY_IN_USE = Kind(
+    "idempotency-key-in-use",
+    409,
+    "The first request with this key is still at work",
+    f"Its answer will be the answer to this one too. {TRY_AGAIN}",
+    UNKNOWN,
+)
+OUT_OF_STOCK = Kind(
+    "out-of-stock",
+    409,
+    "There is not enough left",
+    "Nothing was ordered. `products` tells what is left; the key is free for another request.",
+)
+NOT_PAYABLE = Kind(
+    "not-payable",
+    409,
+    "This order does not wait for another payment",
+    "Only an order whose payment was declined, or waits for its customer at their bank, can be "
+    "paid with another method.",
+)
+NOT_CANCELLABLE = Kind(
+    "not-cancellable",
+    409,
+    "This order cannot be cancelled now",
+    "Only an order that waits for its customer can be. One that is being paid is decided by its "
+    "payment; of a paid one the shop can send the money back.",
+)
+LENGTH_REQUIRED = Kind(
+    "length-required", 411, "The length of the body is not known", "Send a Content-Length."
+)
+TOO_LARGE = Kind(
+    "too-large", 413, "The body is too large", "A body may have 64 KiB. It was not read."
+)
+UNSUPPORTED = Kind(
+    "unsupported-media-type", 415, "The body is no JSON", "Send it as application/json."
+)
+KEY_REUSED = Kind(
+    "idempotency-key-reused",
+    422,
+    "This key was used for another request",
+    "The first one stands, and this one did nothing. Another request needs another key.",
+)
+INVALID = Kind(
+    "invalid-request", 422, "Something in the request is not right", "`errors` names what."
+)
+TOO_MANY = Kind(
+    "too-many-requests",
+    429,
+    "That was more than is taken in a given time",
+    f"This request did nothing. Wait as long as Retry-After says. {TRY_AGAIN}",
+    UNKNOWN,
+)
+SERVER_ERROR = Kind(
+    "server-error",
+    500,
+    "Something went wrong on our side",
+    f"An order that was placed stays placed, and is charged once. {TRY_AGAIN}",
+    UNKNOWN,
+)
+UNAVAILABLE = Kind(
+    "unavailable",
+    503,
+    "That cannot be done just now",
+    f"Part of the shop is away. {TRY_AGAIN}",
+    UNKNOWN,
+)
+
+KINDS = {kind.slug: kind for kind in list(globals().values()) if isinstance(kind, Kind)}
+
+
+class Problem(Exception):
+    """Answered as it is. `more` are members of the document that its type adds."""
+
+    def __init__(
+        self,
+        kind: Kind,
+        detail: str = "",
+        *,
+        charged: Charged | None = None,
+        wait: timedelta | None = None,
+        headers: Mapping[str, str] | None = None,
+        **more: object,
+    ) -> None:
+        super().__init__(kind.slug)
+        self.kind = kind
+        self.detail = detail or kind.detail
+        self.charged = kind.charged if charged is None else charged
+        self.headers = dict(headers or {})
+        if wait is not None:
+            self.headers["Retry-After"] = str(max(1, math.ceil(wait.total_seconds())))
+        self.more = more
+
+    def document(self, *, about_money: bool) -> dict[str, object]:
+        kind = self.kind
+        members: dict[str, object] = {
+            "type": kind.type,
+            "title": kind.title,
+            "status": kind.status,
+            "detail": self.detail,
+        }
+        if about_money:
+            members["charged"] = self.charged
+        return members | self.more
+
+
+def is_api(request: HttpRequest) -> bool:
+    return request.path.startswith(API_PATH)
+
+
+def problem_page(request: HttpRequest, status: int) -> JsonResponse:
+    """For what fails outside of the views: a host that is not ours, a middleware."""
+    general = {400: MALFORMED, 403: NOT_PERMITTED, 404: NOT_FOUND, 429: TOO_MANY, 503: UNAVAILABLE}
+    problem = Problem(general.get(status, SERVER_ERROR))
+    document = problem.document(about_money=request.method == "POST")
+    return JsonResponse(document, status=problem.kind.status, content_type=MEDIA_TYPE)

@@ -1,0 +1,245 @@
+"""The shape of what comes in and goes out. What may stand in a field is the checkout form's
+business, so that no rule is written twice."""
+
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from django import forms
+from django.http import QueryDict
+from drf_spectacular.utils import extend_schema_field
+from rest_framework import serializers
+
+from checkout.catalogue.models import Product
+from checkout.catalogue.money import plain
+from checkout.forms import CheckoutForm, PayAgainForm, PaymentMethodForm
+from checkout.models import MAX_QUANTITY
+from checkout.order_status import status_words
+from checkout.orders.models import Order, OrderLine
+from checkout.orders.states import EXPIRING, OrderStatus
+
+LINES_AT_MOST = 50
+
+TRUE_FALSE_UNKNOWN = {"oneOf": [{"type": "boolean"}, {"type": "string", "const": "unknown"}]}
+
+PAYMENT_METHOD = "The gateway's id of it, never a card number."
+
+
+class Text(serializers.CharField):
+    """No number is taken for a text."""
+
+    def to_internal_value(self, data: Any) -> str:
+        if not isinstance(data, str):
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Whole(serializers.IntegerField):
+    """Neither 2.0 nor "2" is taken for 2, nor true for 1."""
+
+    def to_internal_value(self, data: Any) -> int:
+        if type(data) is not int:
+            self.fail("invalid")
+        return super().to_internal_value(data)
+
+
+class Strict(serializers.Serializer[Any]):
+    """Refuses fields that it does not know, by name: a misspelt one would be lost in silence."""
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping) and (unknown := sorted(set(data) - set(self.fields))):
+            errors = {_shown(name): "There is no such field." for name in unknown}
+            raise serializers.ValidationError(errors)
+        return super().to_internal_value(data)
+
+
+def _shown(name: object) -> str:
+    """Enough of it to be found by whoever sent it, and nothing that JSON cannot hold."""
+    return str(name)[:60].encode(errors="replace").decode()
+
+
+def like_form(name: str, **words: Any) -> Text:
+    field = CheckoutForm.base_fields[name]
+    words = {"max_length": getattr(field, "max_length", None)} | words
+    return Text(required=field.required, allow_blank=not field.required, **words)
+
+
+class WantedLine(Strict):
+    """How many of what. The price is the shop's."""
+
+    sku = Text(max_length=40)
+    quantity = Whole(min_value=1, max_value=MAX_QUANTITY)
+
+
+class WantedOrder(Strict):
+    """A purchase. Each product stands in one line."""
+
+    lines = serializers.ListField(child=WantedLine(), min_length=1, max_length=LINES_AT_MOST)
+    email = like_form("email")
+    full_name = like_form("full_name")
+    address = like_form("address")
+    city = like_form("city")
+    postcode = like_form("postcode", help_text="Some countries have none.")
+    country = like_form("country", min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2.")
+    payment_method = like_form("payment_method", help_text=PAYMENT_METHOD)
+
+    def validate_lines(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        skus = [line["sku"] for line in lines]
+        errors = [
+            {"sku": "This product stands in another line already."} if sku in skus[:n] else {}
+            for n, sku in enumerate(skus)
+        ]
+        if any(errors):
+            raise serializers.ValidationError(errors)
+        return lines
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        typed = {name: value for name, value in attrs.items() if name != "lines"}
+        return attrs | cleaned(CheckoutForm, typed)
+
+
+class WantedPayment(Strict):
+    """Another method to pay with."""
+
+    payment_method = like_form("payment_method", help_text=PAYMENT_METHOD)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        return {"payment_method": cleaned(PayAgainForm, attrs)["payment_method"]}
+
+
+class Nothing(Strict):
+    """An empty object, or no body at all."""
+
+
+def cleaned(form_class: type[PaymentMethodForm], typed: Mapping[str, str]) -> dict[str, Any]:
+    """By the form that shoppers fill in."""
+    data = QueryDict(mutable=True)
+    data.update(typed)
+    form = form_class(data)
+    if not form.is_valid():
+        raise serializers.ValidationError(_messages(form))
+    return form.cleaned_data
+
+
+def _messages(form: forms.Form) -> dict[str, list[str]]:
+    return {name: [str(message) for message in errors] for name, errors in form.errors.items()}
+
+
+class ProductSerializer(serializers.ModelSerializer[Product]):
+    price = serializers.SerializerMethodField(help_text="A decimal number in `currency`.")
+    currency = serializers.SerializerMethodField()
+    is_available = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Product
+        fields = ["sku", "name", "description", "price", "currency", "is_available"]
+
+    def get_price(self, product: Product) -> str:
+        return plain(product.price)
+
+    def get_currency(self, product: Product) -> str:
+        return str(product.price.currency)
+
+    def get_is_available(self, product: Product) -> bool:
+        return product.stock > 0
+
+
+class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):
+    total = serializers.SerializerMethodField()
+
+    class Meta:
+        model = OrderLine
+        fields = ["sku", "name", "quantity", "total"]
+
+    def get_total(self, line: OrderLine) -> str:
+        return plain(line.total)
+
+
+CHARGED: dict[str, Literal[True, False, "unknown"]] = {
+    OrderStatus.PLACED: "unknown",  # it is being charged
+    OrderStatus.ACTION_REQUIRED: False,
+    OrderStatus.PAYMENT_FAILED: False,
+    OrderStatus.PAID: True,
+    OrderStatus.PARTLY_REFUNDED: True,
+    OrderStatus.REFUNDED: True,
+    OrderStatus.CANCELLED: False,
+}
+
+
+def charged(order: Order) -> bool | str:
+    is_late = order.status == OrderStatus.CANCELLED and order.needs_person
+    return True if is_late else CHARGED[order.status]
+
+
+class OrderSerializer(serializers.ModelSerializer[Order]):
+    status = serializers.ChoiceField(OrderStatus.choices)
+    charged = serializers.SerializerMethodField()
+    is_final = serializers.SerializerMethodField(
+        help_text="Nothing more happens unless its customer or the shop does something."
+    )
+    can_pay = serializers.SerializerMethodField(
+        help_text="Whether it can be paid with another method, or cancelled."
+    )
+    action_url = serializers.SerializerMethodField(
+        help_text="Where the customer approves the payment at their bank, while it asks for that."
+    )
+    total = serializers.SerializerMethodField(help_text="A decimal number in `currency`.")
+    refunded = serializers.SerializerMethodField(help_text="How much of it was sent back.")
+    lines = OrderLineSerializer(many=True)
+
+    class Meta:
+        model = Order
+        fields = [
+            *("number", "reference", "status", "charged", "is_final", "can_pay", "action_url"),
+            *("total", "refunded", "currency", "lines", "placed_at"),
+        ]
+
+    @extend_schema_field(TRUE_FALSE_UNKNOWN)
+    def get_charged(self, order: Order) -> bool | str:
+        return charged(order)
+
+    def get_is_final(self, order: Order) -> bool:
+        return status_words(order).is_final
+
+    def get_can_pay(self, order: Order) -> bool:
+        return order.status in EXPIRING
+
+    def get_action_url(self, order: Order) -> str | None:
+        return order.action_url or None
+
+    def get_total(self, order: Order) -> str:
+        return plain(order.total)
+
+    def get_refunded(self, order: Order) -> str:
+        return plain(order.refunded)
+
+
+class InvalidField(serializers.Serializer[Any]):
+    pointer = serializers.CharField(help_text="JSON pointer (RFC 6901).")
+    detail = serializers.CharField()
+
+
+class ShortProduct(serializers.Serializer[Any]):
+    sku = serializers.CharField()
+    left = serializers.IntegerField()
+
+
+class ProblemSerializer(serializers.Serializer[Any]):
+    """A problem document (RFC 9457)."""
+
+    type = serializers.CharField(help_text="Stable; at this address stands what it means.")
+    title = serializers.CharField()
+    status = serializers.IntegerField()
+    detail = serializers.CharField()
+    errors = InvalidField(many=True, required=False)  # type: ignore[assignment] # DRF takes fields away
+    products = ShortProduct(many=True, required=False)
+
+
+@extend_schema_field(TRUE_FALSE_UNKNOWN)
+class ChargedField(serializers.Field[Any, Any, Any, Any]):
+    pass
+
+
+class MoneyProblemSerializer(ProblemSerializer):
+    """A problem of a request about money. `charged` tells of the purchase that it is about."""
+
+    charged = ChargedField()

@@ -1,0 +1,280 @@
+"""The second door: the same placing, paying and cancelling as on the pages, for programs."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import fields
+from datetime import timedelta
+from functools import partial
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.db import transaction
+from django.utils import timezone
+from django.utils.translation import get_language
+from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.generics import ListAPIView
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.serializers import BaseSerializer
+
+from checkout.api import describe
+from checkout.api.answers import answer_again, order_answer
+from checkout.api.base import ApiView, asked_for, body_of
+from checkout.api.basket import ApiBasket, UnknownProducts
+from checkout.api.clients import api_visitor
+from checkout.api.idempotency import Asked, KeyInUse, KeyTaken, claim_key, find_earlier
+from checkout.api.pages import ById, NewestFirst
+from checkout.api.problems import (
+    KEY_IN_USE,
+    KINDS,
+    NOT_CANCELLABLE,
+    NOT_PAYABLE,
+    OUT_OF_STOCK,
+    RETRY_AFTER,
+    TOO_MANY,
+    UNAVAILABLE,
+    Kind,
+    Problem,
+)
+from checkout.api.serializers import (
+    Nothing,
+    OrderSerializer,
+    ProductSerializer,
+    WantedOrder,
+    WantedPayment,
+    charged,
+)
+from checkout.api.waiting import preferred_wait, wait_until
+from checkout.catalogue.models import Product
+from checkout.catalogue.stock import OutOfStock
+from checkout.models import ApiRequest, Scope
+from checkout.order_status import status_words
+from checkout.orders.cancelling import give_up
+from checkout.orders.limits import wait_before_paying_again, wait_before_placing
+from checkout.orders.models import Order
+from checkout.orders.paying import can_pay_again, pay_again
+from checkout.orders.placing import Customer, PlaceOrder, PlacingUnavailable, place_order
+from checkout.orders.states import OrderStatus
+
+Operation = ApiRequest.Operation
+
+
+class Products(ApiView, ListAPIView[Product]):
+    serializer_class = ProductSerializer
+    pagination_class = ById
+    queryset = Product.objects.filter(is_on_sale=True)
+
+    @describe.list_products
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """What is on sale."""
+        return super().get(request, *args, **kwargs)
+
+
+class Orders(ApiView, ListAPIView[Order]):
+    scopes: ClassVar = {"GET": Scope.READ, "HEAD": Scope.READ, "POST": Scope.WRITE}
+    is_about_money = True
+    serializer_class = OrderSerializer
+    pagination_class = NewestFirst
+
+    def get_queryset(self) -> Any:
+        return self.own_orders(self.request)
+
+    @describe.list_orders
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """The orders that this client or person has placed, newest first."""
+        return super().get(request, *args, **kwargs)
+
+    @describe.place_order
+    def post(self, request: Request) -> Response:
+        """Place an order, once, however often this is sent with the same key."""
+        asked = asked_for(request, Operation.PLACE)
+        # Before anything else may stand in the way: a used key leads to its order, for ever.
+        if earlier := find_earlier(asked):
+            return answer_again(earlier, asked)
+        wanted = checked(WantedOrder(data=body_of(request)))
+        if wait := wait_before_placing(api_visitor(request), now=timezone.now()):
+            raise Problem(TOO_MANY, wait=wait, charged=False)
+        return once(asked, lambda: _place(request, asked, wanted))
+
+
+class OneOrder(ApiView):
+    scopes: ClassVar = {"GET": Scope.READ, "HEAD": Scope.READ}
+
+    @describe.read_order
+    def get(self, request: Request, reference: str) -> Response:
+        """One order of one's own; with `Prefer: wait=N`, as soon as there is something to tell."""
+        known = request.headers.get("If-None-Match", "")
+        seconds = preferred_wait(request.headers.get("Prefer", ""))
+
+        def is_worth_telling(order: Order) -> bool:
+            if status_words(order).is_final:
+                return True
+            changed = not _names(known, _etag(OrderSerializer(order).data))
+            return changed if known else order.status != OrderStatus.PLACED
+
+        order, waited = wait_until(
+            is_worth_telling, lambda: self.own_order(request, reference), seconds=seconds
+        )
+        content = OrderSerializer(order).data
+        etag = _etag(content)
+        headers = {"ETag": etag}
+        if waited:
+            headers["Preference-Applied"] = f"wait={seconds}"
+        if _names(known, etag):
+            return Response(status=304, headers=headers)
+        return Response(content, headers=headers)
+
+
+class PayOrder(ApiView):
+    scopes: ClassVar = {"POST": Scope.WRITE}
+    is_about_money = True
+
+    @describe.pay_order
+    def post(self, request: Request, reference: str) -> Response:
+        """Pay with another method, after a decline or instead of the bank's question."""
+        asked = asked_for(request, Operation.PAY, reference)
+        order = self.own_order(request, reference)
+        if earlier := find_earlier(asked):
+            return answer_again(earlier, asked)
+        wanted = checked(WantedPayment(data=body_of(request)))
+        return once(asked, lambda: _pay(request, asked, order, wanted["payment_method"]))
+
+
+class CancelOrder(ApiView):
+    scopes: ClassVar = {"POST": Scope.WRITE}
+    is_about_money = True
+
+    @describe.cancel_order
+    def post(self, request: Request, reference: str) -> Response:
+        """Have an unpaid order cancelled: at the gateway first, so not at once. If a payment wins
+        that race, the order is paid."""
+        asked = asked_for(request, Operation.CANCEL, reference)
+        order = self.own_order(request, reference)
+        if earlier := find_earlier(asked):
+            return answer_again(earlier, asked)
+        checked(Nothing(data=body_of(request)))
+        return once(asked, lambda: _cancel(asked, order))
+
+
+class ProblemType(ApiView):
+    @describe.hidden
+    def get(self, request: Request, slug: str) -> Response:
+        """What a type of problem means."""
+        if slug not in KINDS:
+            raise NotFound
+        kind = KINDS[slug]
+        return Response(
+            {"type": kind.type, "title": kind.title, "status": kind.status, "detail": kind.detail}
+        )
+
+
+class Nowhere(ApiView):
+    """Every other address under /api/v1/, for every method."""
+
+    is_about_money = True
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        raise NotFound
+
+
+def checked(serializer: BaseSerializer[Any]) -> dict[str, Any]:
+    serializer.is_valid(raise_exception=True)
+    found: dict[str, Any] = serializer.validated_data
+    return found
+
+
+def once(asked: Asked, work: Callable[[], Response]) -> Response:
+    """Do it, or answer what another request with this key was answered meanwhile."""
+    try:
+        return work()
+    except (KeyTaken, KeyInUse):
+        if earlier := find_earlier(asked):
+            return answer_again(earlier, asked)
+        raise Problem(KEY_IN_USE, wait=timedelta(seconds=1)) from None
+
+
+def _place(request: Request, asked: Asked, wanted: dict[str, Any]) -> Response:
+    now, told = timezone.now(), OrderStatus.PLACED
+    claim = partial(
+        claim_key, asked, asked.checkout_id, status_code=201, order_status=told, now=now
+    )
+    basket = ApiBasket({line["sku"]: line["quantity"] for line in wanted["lines"]}, claim)
+    try:
+        order = place_order(_purchase(request, asked, wanted), basket, now=now)
+    except UnknownProducts as unknown:
+        raise ValidationError(_unknown(wanted["lines"], unknown)) from None
+    except OutOfStock as short:
+        raise Problem(OUT_OF_STOCK, products=_left(short)) from None
+    except PlacingUnavailable:
+        raise Problem(UNAVAILABLE, wait=RETRY_AFTER) from None
+    return order_answer(order, status=201, told=told)
+
+
+def _purchase(request: Request, asked: Asked, wanted: dict[str, Any]) -> PlaceOrder:
+    visitor = api_visitor(request)
+    return PlaceOrder(
+        checkout_id=asked.checkout_id,
+        customer=Customer(**{field.name: wanted[field.name] for field in fields(Customer)}),
+        payment_method=wanted["payment_method"],
+        currency=settings.SHOP_CURRENCY,
+        content_digest=asked.fingerprint,
+        customer_id=request.user.pk,
+        language=get_language() or "",
+        from_session=visitor.session,
+        from_address=visitor.address,
+    )
+
+
+def _unknown(lines: list[dict[str, Any]], unknown: UnknownProducts) -> dict[str, Any]:
+    says = "There is no such product on sale."
+    return {"lines": [{"sku": says} if line["sku"] in unknown.skus else {} for line in lines]}
+
+
+def _left(short: OutOfStock) -> list[dict[str, object]]:
+    products = Product.objects.filter(pk__in=short.product_ids).order_by("id")
+    return [
+        {"sku": product.sku, "left": product.stock if product.is_on_sale else 0}
+        for product in products
+    ]
+
+
+def _pay(request: Request, asked: Asked, order: Order, payment_method: str) -> Response:
+    now, told = timezone.now(), OrderStatus.PLACED
+    if not can_pay_again(order, failed_round=None):
+        raise _refused(NOT_PAYABLE, order)
+    if wait := wait_before_paying_again(api_visitor(request), order, now=now):
+        raise Problem(TOO_MANY, wait=wait, charged=charged(order))
+    with transaction.atomic():
+        claim_key(asked, order.checkout_id, status_code=202, order_status=told, now=now)
+        if not pay_again(order, payment_method=payment_method, failed_round=None, now=now):
+            order.refresh_from_db()
+            raise _refused(NOT_PAYABLE, order)
+    return order_answer(order, status=202, told=told)
+
+
+def _cancel(asked: Asked, order: Order) -> Response:
+    now, told = timezone.now(), OrderStatus(order.status)
+    is_done = told == OrderStatus.CANCELLED
+    status = 200 if is_done else 202
+    with transaction.atomic():
+        claim_key(asked, order.checkout_id, status_code=status, order_status=told, now=now)
+        if not is_done and not give_up(order, now=now):
+            order.refresh_from_db()
+            raise _refused(NOT_CANCELLABLE, order)
+    return order_answer(order, status=status, told=told)
+
+
+def _refused(kind: Kind, order: Order) -> Problem:
+    return Problem(kind, charged=charged(order), order_status=order.status)
+
+
+def _etag(content: Any) -> str:
+    text = json.dumps(content, sort_keys=True, default=str)
+    return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
+
+
+def _names(if_none_match: str, etag: str) -> bool:
+    """RFC 9110, 13.1.2, by weak comparison."""
+    named = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
+    return etag in named or named == ["*"]

@@ -1,0 +1,42 @@
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from checkout.api.clients import NAME, create_client
+from checkout.models import Scope
+
+
+class Command(BaseCommand):
+    help = (
+        "Let an app in: prints a token of the API client NAME, once. For a client that is known "
+        "it is one more token, so that the earlier one can be replaced without a pause; "
+        "withdraw_api_token ends that."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("name", help="Small letters, digits and hyphens.")
+        parser.add_argument(
+            "--scopes",
+            nargs="+",
+            choices=Scope.values,
+            default=Scope.values,
+            help="What the token opens; all, unless given.",
+        )
+        parser.add_argument("--expires", type=int, metavar="DAYS", help="Never, unless given.")
+        parser.add_argument("--json", action="store_true", help="For machines.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        name, days = options["name"], options["expires"]
+        if not NAME.fullmatch(name):
+            raise CommandError("A name has small letters, digits and hyphens, at most 60.")
+        if days is not None and not 0 < days <= 3650:
+            raise CommandError("--expires is a number of days, from 1 to 3650.")
+        expires_in = timedelta(days=days) if days else None
+        made = create_client(name, options["scopes"], expires_in=expires_in)
+        told = {"client": name, "token": made.token, "id": made.id, "scopes": made.scopes.split()}
+        self.stdout.write(json.dumps(told) if options["json"] else made.token)
+        if made.others:
+            self.stderr.write(f"{name} has {made.others} more, which stay good until withdrawn.")
+        self.stderr.write(f"Token {made.id}. Show it to nobody else; it is not printed again.")

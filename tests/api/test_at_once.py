@@ -1,0 +1,35 @@
+import os
+
+import pytest
+
+from checkout.catalogue.models import Product
+from checkout.models import ApiRequest
+from checkout.orders.models import Order
+from tests.api.at_once import AT_ONCE, send_at_once
+from tests.api.caller import Caller
+from tests.processes import ShopProcesses
+
+ROUNDS = int(os.environ.get("API_KEYS_ROUNDS", "100"))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.timeout(max(240, ROUNDS))
+def test_sixteen_requests_with_one_key_over_two_processes_make_one_order(
+    caller: Caller, processes: ShopProcesses
+) -> None:
+    """A hundred rounds. `python -m tests.bench.api_keys --rounds 1000` makes more."""
+    addresses = [processes.web().url, processes.web().url]
+
+    tally = send_at_once(caller, addresses, rounds=ROUNDS)
+
+    orders = Order.objects.count()
+    print(
+        f"\n{ROUNDS} rounds of {AT_ONCE}: {orders} orders, answers by status {dict(tally.statuses)}"
+    )
+    assert tally.statuses == {201: ROUNDS * AT_ONCE}
+    references = {reference for told in tally.told for reference in told}
+    assert {len(told) for told in tally.told} == {1}
+    assert references == set(Order.objects.values_list("reference", flat=True))
+    assert len(references) == ApiRequest.objects.count() == ROUNDS
+    assert tally.replays == ROUNDS * (AT_ONCE - 1)
+    assert Product.objects.get(sku="SKU-01").stock == 100_000 - 2 * ROUNDS

@@ -1,0 +1,83 @@
+"""The OpenAPI document is what the code says, and the server does what the document says."""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from checkout.api.describe import EXAMPLE, GOOD_KEY
+from checkout.api.document import LINKS
+from checkout.catalogue.models import Product
+from checkout.orders.models import Order
+from tests.api.caller import Caller
+from tests.processes import ROOT, ShopProcesses, WebProcess
+
+DOCUMENT = ROOT / "docs" / "openapi.yaml"
+
+# Per operation and phase.
+EXAMPLES = 20
+
+DECLINED = 30
+
+
+def test_document_in_the_repository_is_up_to_date(tmp_path: Path) -> None:
+    fresh = tmp_path / "openapi.yaml"
+    command = ["manage.py", "spectacular", "--validate", "--fail-on-warn", "--file", str(fresh)]
+    subprocess.run([sys.executable, *command], cwd=ROOT, check=True)
+
+    assert fresh.read_text() == DOCUMENT.read_text(), "make openapi writes it anew"
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.timeout(240)
+def test_server_does_what_the_document_says(
+    processes: ShopProcesses, caller: Caller, tmp_path: Path
+) -> None:
+    """schemathesis asks everything that the document allows and much that it does not, and follows
+    the links from one answer to the next request."""
+    web = processes.web()
+    Product.objects.filter(sku="SKU-01").update(sku=EXAMPLE["lines"][0]["sku"])
+    declined = [caller.place(None, EXAMPLE).json["reference"] for _ in range(DECLINED)]
+    Order.objects.update(status="payment_failed", sweep_at=None)
+
+    ran = run_schemathesis(web, caller, tmp_path, DECLINED_ORDERS=" ".join(declined))
+
+    print(ran.stdout)
+    assert ran.returncode == 0, ran.stderr
+    assert "6 selected / 6 total" in ran.stdout
+    links = re.search(r"(\d+) covered / \d+ selected", ran.stdout)
+    assert links
+    assert int(links[1]) >= len(LINKS)
+    assert Order.objects.count() > DECLINED
+    assert '"levelname": "ERROR"' not in processes.said()
+
+
+def run_schemathesis(
+    web: WebProcess, caller: Caller, folder: Path, **environment: str
+) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("schemathesis")), "run"]
+    command += [
+        f"{web.url}/api/v1/openapi.yaml",
+        "--header",
+        f"Authorization: Bearer {caller.token}",
+    ]
+    command += ["--seed=1", f"--max-examples={EXAMPLES}", "--continue-on-failure", "--no-color"]
+    # The document does not tell all rules of an address; what it allows may be refused.
+    command += ["--checks=all", "--exclude-checks=positive_data_acceptance"]
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "SCHEMATHESIS_HOOKS": "tests.api.schemathesis_hooks",
+            "GOOD_KEY": GOOD_KEY,
+            **environment,
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+    )

@@ -1,0 +1,42 @@
+"""The page of README for apps, run as it stands."""
+
+import json
+import re
+import subprocess
+
+import pytest
+from django.core.management import call_command
+
+from tests.processes import ROOT, ShopProcesses
+from tests.till import Till, assert_each_paid_once
+
+
+def script() -> str:
+    section = (ROOT / "README.md").read_text().partition("\n## For apps\n")[2]
+    [block] = re.findall(r"```bash\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    return str(block)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_curl_comes_from_nothing_to_a_paid_order(processes: ShopProcesses, till: Till) -> None:
+    call_command("load_demo_catalogue", verbosity=0)
+    web = processes.web()
+    processes.publisher()
+    processes.worker()
+
+    ran = subprocess.run(
+        ["bash", "-euo", "pipefail", "-c", script()],
+        cwd=ROOT,
+        env={**processes.environment, "SHOP": web.url},
+        capture_output=True,
+        text=True,
+        timeout=90,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    products, _, order = ran.stdout.partition("}{")
+    assert "NB-A5-DOT" in products
+    told = json.loads("{" + order)
+    assert (told["status"], told["charged"], told["total"]) == ("paid", True, "29.00")
+    assert_each_paid_once(till)
