@@ -1,6 +1,7 @@
 # `make` alone lists what there is.
 PORT ?= 8000
 ARGS ?=
+QUICK ?=
 
 PYTHON := .venv/bin/python
 GERMAN := checkout/locale/de/LC_MESSAGES/django
@@ -8,7 +9,7 @@ AXE := tests/browser/axe/node_modules/.installed
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 
-.PHONY: help demo test soak drill guards screenshots words openapi lint watch lock clean
+.PHONY: help demo test soak drill guards bench screenshots words openapi lint watch lock clean
 
 help: ## This list
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
@@ -26,6 +27,9 @@ drill: .venv/.installed ## Break everything while people buy, then audit: make d
 
 guards: .venv/.installed ## Take each guard out and see its test fail
 	@$(PYTHON) -m tests.guards $(ARGS)
+
+bench: .local/bench-venv/.installed ## Speed beside its limit and beside others: make bench QUICK=1 takes 2 minutes
+	@.local/bench-venv/bin/python -m tests.bench $(if $(QUICK),--quick) $(ARGS)
 
 screenshots: .venv/.installed ## Every page, desktop and phone, light and dark, in .local/screenshots
 	@$(PYTHON) -m tests.browser.screenshots
@@ -79,6 +83,13 @@ $(AXE): tests/browser/axe/package-lock.json
 	else \
 		echo "There is no npm here: the pages are not checked for accessibility."; \
 	fi
+
+# What `make bench` compares with is heavy, and is no dependency of anything else.
+.local/bench-venv/.installed: requirements-bench.lock .venv/.installed
+	@echo "Installing what is compared with into .local/bench-venv, once; this takes minutes."
+	@$(PYTHON) -m venv --clear .local/bench-venv
+	@.local/bench-venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+		--require-hashes -r requirements-bench.lock && touch $@
 
 .venv/.installed: requirements-dev.lock
 	@for name in python3.11 python3 python; do \

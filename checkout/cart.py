@@ -16,6 +16,7 @@ from django.db.models.functions import Least
 from checkout.catalogue.models import Product
 from checkout.models import MAX_QUANTITY, Cart, CartLine
 from checkout.orders.placing import BasketTaken, PurchaseLine
+from checkout.orders.placing_statement import StoredBasket
 from checkout.tokens import CheckoutToken
 
 CART_KEY = "cart"
@@ -101,12 +102,39 @@ def _raise_version(cart_id: str) -> bool:
     return bool(open_cart.update(version=F("version") + 1))
 
 
+# `CartBasket.take` in SQL. The version rises before the lines change, so as long as it is the one
+# that was seen, so are they.
+LINES = """
+    SELECT line.id AS position, line.product_id, line.quantity
+    FROM checkout_cart cart JOIN checkout_cartline line ON line.cart_id = cart.checkout_id
+    WHERE cart.checkout_id = %(cart)s AND cart.closed_at IS NULL AND cart.version = %(version)s
+    FOR UPDATE OF cart
+"""
+USE_UP = """
+    UPDATE checkout_cart SET closed_at = %(closed_at)s FROM new_order WHERE checkout_id = %(cart)s
+"""
+
+
 @dataclass(frozen=True)
 class CartBasket:
     """The cart a token was issued for, as the basket of its order."""
 
     token: CheckoutToken
     now: datetime
+
+    def stored(self) -> StoredBasket | None:
+        token = self.token
+        # A release before this one issued tokens that do not tell the goods.
+        if token.currency != settings.SHOP_CURRENCY or not token.basket_digest:
+            return None
+        cart = {"cart": token.checkout_id, "version": token.cart_version, "closed_at": self.now}
+        return StoredBasket(
+            lines=LINES,
+            use_up=USE_UP,
+            values=cart,
+            digest=token.basket_digest,
+            total_minor=token.total_minor,
+        )
 
     def take(self) -> Sequence[PurchaseLine]:
         carts = Cart.objects.filter(pk=self.token.checkout_id)

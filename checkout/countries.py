@@ -14,6 +14,12 @@ def countries() -> list[tuple[str, str]]:
     return _countries(get_language() or "en")
 
 
+@cache
+def country_codes() -> frozenset[str]:
+    """The same in every language."""
+    return frozenset(code for code, _ in _countries("en") if code)
+
+
 def country_name(code: str) -> str:
     return dict(countries()).get(code, code)
 

@@ -12,7 +12,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from checkout import postcodes
-from checkout.countries import countries
+from checkout.countries import countries, country_codes
 from checkout.orders.numbers import parse_order_number
 
 # The gateway's id of a payment method, never a card number: those have no place on this server.
@@ -64,6 +64,12 @@ class CountrySelect(forms.Select):
         return option
 
 
+class CountryField(forms.ChoiceField):
+    def valid_value(self, value: Any) -> bool:
+        """By the code alone: Django looks through all the names, with every press."""
+        return value in country_codes()
+
+
 class CheckoutForm(PaymentMethodForm):
     email = forms.EmailField(
         label=_("E-mail"),
@@ -107,7 +113,7 @@ class CheckoutForm(PaymentMethodForm):
             attrs={"autocomplete": "postal-code", "autocapitalize": "characters"}
         ),
     )
-    country = forms.ChoiceField(
+    country = CountryField(
         label=_("Country"),
         choices=countries,
         widget=CountrySelect(attrs={"autocomplete": "country"}),

@@ -5,51 +5,76 @@ answer is theirs: never merged in silence, never refused.
 """
 
 import uuid
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
-from django.db.models import Q
+from django.db import DEFAULT_DB_ALIAS, connection
 
 from checkout.cart import had_cart
 from checkout.orders.models import Order, OrderEvent
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import OrderStatus as S
 
 SALT = "checkout.twin.v1"
 
 ASKED_WITHIN = timedelta(hours=1)
 
 # On its way, or paid. One that waits for another card does not get in the way of trying afresh.
-ASKED_ABOUT = [OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED, OrderStatus.PAID]
+ASKED_ABOUT = [status.value for status in (S.PLACED, S.ACTION_REQUIRED, S.PAID)]
+
+# In SQL, for it is run with every press; each half by an index of its own. No digest: a form from
+# before this was asked.
+LOOK_UP = """
+    SELECT * FROM orders_order WHERE checkout_id = %(checkout_id)s
+    UNION ALL
+    SELECT * FROM orders_order
+    WHERE (upper(email) = upper(%(email)s) OR customer_id = %(customer_id)s)
+        AND basket_digest = %(basket_digest)s AND basket_digest <> ''
+        AND status = ANY(%(statuses)s) AND placed_at > %(since)s
+        AND checkout_id <> %(checkout_id)s
+    ORDER BY id DESC
+"""
 
 
-def find_twin(
+@dataclass(frozen=True, kw_only=True)
+class Known:
+    """What is there already of a purchase that is about to be placed."""
+
+    order: Order | None  # its own: it was placed before
+    twin: Order | None  # like it, and not placed from this session
+
+
+def look_up(
     session: SessionBase,
     *,
+    checkout_id: uuid.UUID,
     basket_digest: str,
     email: str,
     customer_id: int | None,
     now: datetime,
-) -> Order | None:
-    """The last such order that was not placed from this session. One statement.
+) -> Known:
+    """One statement.
 
     Two devices that press within the same moment do not see each other's order: this is a courtesy
     on top of the promise, which is about one purchase.
     """
-    if not basket_digest:
-        return None  # a form from before this was asked
-    same_customer = Q(email__iexact=email)
-    if customer_id:
-        same_customer |= Q(customer_id=customer_id)
-    recent = Order.objects.filter(
-        same_customer,
-        basket_digest=basket_digest,
-        status__in=ASKED_ABOUT,
-        placed_at__gt=now - ASKED_WITHIN,
-    )
+    asked = {
+        "checkout_id": checkout_id,
+        "basket_digest": basket_digest,
+        "email": email,
+        "customer_id": customer_id,
+        "statuses": ASKED_ABOUT,
+        "since": now - ASKED_WITHIN,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(LOOK_UP, asked)
+        names = [column.name for column in cursor.description]
+        orders = [Order.from_db(DEFAULT_DB_ALIAS, names, row) for row in cursor.fetchall()]
     # A handful at most; which of them are this session's own, the session knows.
-    others = (twin for twin in recent.order_by("-id") if not had_cart(session, twin.checkout_id))
-    return next(others, None)
+    others = (twin for twin in orders if not had_cart(session, twin.checkout_id))
+    own = (order for order in orders if order.checkout_id == checkout_id)
+    return Known(order=next(own, None), twin=next(others, None))
 
 
 def question_about(twin: Order, checkout_id: uuid.UUID) -> str:

@@ -142,6 +142,8 @@ if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
         "for one purchase rests on its constraints and row locks."
     )
 
+DATABASES["default"]["ENGINE"] = "config.database"
+
 # Behind PgBouncer in transaction mode the limits below cannot travel with the connection. Then set
 # them on the role: ALTER ROLE shop SET lock_timeout = '3s'; and so on, as listed in the README.
 DATABASE_BEHIND_PGBOUNCER = env.bool("DATABASE_BEHIND_PGBOUNCER", default=False)
@@ -171,6 +173,9 @@ if DATABASE_BEHIND_PGBOUNCER:
     DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
     DATABASES["default"]["OPTIONS"]["prepare_threshold"] = None
 else:
+    # What is run again and again is planned once for each connection.
+    DATABASES["default"]["OPTIONS"]["server_side_binding"] = True
+    DATABASES["default"]["OPTIONS"]["prepare_threshold"] = 5
     DATABASES["default"]["OPTIONS"]["options"] = " ".join(
         f"-c {name}={value}" for name, value in DATABASE_LIMITS.items()
     )
@@ -289,6 +294,7 @@ STATIC_URL = "static/"
 # Unset: served straight from the apps. Set it for `collectstatic`, in an image for instance.
 STATIC_ROOT = env.str("STATIC_ROOT", default=None)
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
+SESSION_ENGINE = "checkout.sessions"
 CSRF_FAILURE_VIEW = "checkout.views.place.csrf_failure"
 # For browsers that ask for neither language, and for mails about orders that tell none.
 LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
@@ -402,7 +408,7 @@ if TRUSTED_PROXY_COUNT < 0:
 
 # Who may read the web processes' /metrics: whoever sends this as a bearer token. Unset: nobody.
 METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
-# Where publishers, workers and mailers serve /metrics and /healthz. Unset: nowhere.
+# Where all other processes serve /metrics and /healthz. Unset: nowhere.
 METRICS_PORT = env.int("METRICS_PORT", default=0) or None
 
 LOGGING = {

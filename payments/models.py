@@ -78,7 +78,7 @@ class Payment(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.order_id}, round {self.round}"
+        return f"Payment {self.round}"
 
     @property
     def amount(self) -> Money:

@@ -16,7 +16,7 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.orders.transitions import (
     next_sweep,
-    note_refund,
+    noting_refund,
     put_before_a_person,
     resolved,
     transition,
@@ -90,13 +90,13 @@ def _record(refund: Refund, answer: GatewayRefund, *, now: datetime) -> None:
             status=RefundStatus.SUCCEEDED, gateway_refund_id=answer.id, settled_at=now
         )
         if sent:
-            note_refund(
+            with noting_refund(
                 refund.payment.order_id,
                 f"{show_money(refund.amount)} was sent back",
                 amount_minor=refund.amount_minor,
                 now=now,
-            )
-            _follow(refund.payment, now=now)
+            ):
+                _follow(refund.payment, now=now)
 
 
 def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
@@ -184,10 +184,10 @@ def take_over_refunds(payment: Payment, calls: Calls) -> None:
                 },
             )
             if is_new:
-                note_refund(
+                with noting_refund(
                     payment.order_id,
                     "Money was sent back at the gateway's own site",
                     amount_minor=made.amount_minor,
                     now=now,
-                )
-                _follow(payment, now=now)
+                ):
+                    _follow(payment, now=now)

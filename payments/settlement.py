@@ -20,8 +20,9 @@ from datetime import datetime, timedelta
 from enum import Enum
 
 from django.conf import settings
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Q
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
 from checkout.orders import metrics
@@ -100,11 +101,12 @@ def settle_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settle
     order = find_order(order_number)
     if order.status not in UNSETTLED:
         return Settled.NOTHING_TO_DO
-    payment = _begin_round(order, now=clock())
-    lease_token = _take_lease(payment)
-    if lease_token is None:
+    lease_token = uuid.uuid4()
+    payment, is_ours = _begin_round(order, lease_token, now=clock())
+    if not is_ours and not _take_lease(payment, lease_token):
         live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
         return Settled.BUSY if live else Settled.NOTHING_TO_DO
+    payment.order = order  # every call and log line tells its number
     return _settle(
         _Round(payment=payment, calls=Calls.begin(gateway, clock), lease_token=lease_token)
     )
@@ -134,41 +136,57 @@ def _settle(round_: _Round) -> Settled:
         return _record(round_, answer)
 
 
-def _begin_round(order: Order, *, now: datetime) -> Payment:
-    """The payment of the order's current round. Of two workers that begin it, one row remains."""
-    payment, _ = Payment.objects.get_or_create(
-        order=order,
-        round=order.payment_round,
-        defaults={
-            "amount_minor": order.total_minor,
-            "currency": order.currency,
-            "payment_method": order.payment_method,
-            "return_url": f"{settings.SHOP_URL}/orders/{order.reference}/"
+def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Payment, bool]:
+    """The payment of the order's current round, and whether it was begun here: then its lease is
+    taken with it. Of two workers that begin it, one row remains."""
+    of_this_round = Payment.objects.filter(order=order, round=order.payment_round)
+    if payment := of_this_round.first():
+        return payment, False
+    try:
+        begun = Payment.objects.create(
+            order=order,
+            round=order.payment_round,
+            status=PaymentStatus.PROCESSING,
+            amount_minor=order.total_minor,
+            currency=order.currency,
+            payment_method=order.payment_method,
+            return_url=f"{settings.SHOP_URL}/orders/{order.reference}/"
             if settings.SHOP_URL
             else "",
-            "created_at": now,
-        },
-    )
-    return payment
+            lease_token=token,
+            lease_until=_lease_end(),
+            created_at=now,
+        )
+    except IntegrityError:
+        return of_this_round.get(), False
+    return begun, True
 
 
-def _take_lease(payment: Payment) -> uuid.UUID | None:
-    token = uuid.uuid4()
+def _lease_end() -> CombinedExpression:
+    return Now() + timedelta(seconds=settings.PAYMENT_LEASE_SECONDS)
+
+
+def _take_lease(payment: Payment, token: uuid.UUID) -> bool:
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
     taken = Payment.objects.filter(free, pk=payment.pk, status__in=LIVE).update(
         lease_token=token,
-        lease_until=Now() + timedelta(seconds=settings.PAYMENT_LEASE_SECONDS),
+        lease_until=_lease_end(),
         status=PaymentStatus.PROCESSING,
     )
     if not taken:  # another worker has it, or it is settled
-        return None
+        return False
     if payment.lease_until is not None:  # whoever had it gave nothing back
         metrics.LEASES_EXPIRED.inc()
+        logger.warning(
+            "A lease ran out, the payment was taken over", extra={"order": payment.order.number}
+        )
     payment.refresh_from_db()  # what the worker before us stored counts, not what we read earlier
-    return token
+    return True
 
 
 def _earlier_open_rounds(payment: Payment) -> list[Payment]:
+    if payment.round == 1:
+        return []
     return list(
         Payment.objects.filter(
             order=payment.order_id, round__lt=payment.round, closed_at__isnull=True
@@ -198,8 +216,12 @@ def _charge(round_: _Round) -> GatewayPayment:
             stored = Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(
                 gateway_payment_id=opened.id
             )
-        payment.refresh_from_db()
-        answer = opened if stored else calls.retrieve(payment)
+        if stored:
+            payment.gateway_payment_id = opened.id
+            answer = opened
+        else:
+            payment.refresh_from_db()
+            answer = calls.retrieve(payment)
     if answer.state is GatewayState.OPEN:
         with fault_points("confirm sent"):
             answer = calls.confirm(payment)

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import OrderStatus
+from checkout.orders.webhook_models import WebhookDelivery
 from payments.models import PaymentAttempt, Refund
 
 # Of each kind of record. A shopper's broken program may send one purchase a thousand times.
@@ -22,7 +23,7 @@ AT_MOST = 300
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     at: datetime
-    source: str  # shop, staff, queue, worker, gateway, webhook, mail, refund
+    source: str  # shop, staff, queue, worker, gateway, webhook, mail, refund, system
     what: str
     detail: str = ""
     by: str = ""
@@ -44,6 +45,7 @@ Part = tuple[QuerySet[Any], Callable[[Any], Iterator[Entry]]]
 def story(order: Order, at_most: int | None = AT_MOST) -> Story:
     """The same number of statements for any order. `at_most` of each kind of record."""
     parts = [_events, _messages, _payments, _attempts, _refunds, _webhooks, _mails]
+    parts += [_told_to_systems]
     told: list[Entry] = []
     left_out = 0
     for part in parts:
@@ -112,21 +114,23 @@ def _attempts(order: Order) -> Part:
             at=attempt.started_at,
             source="gateway",
             what=f"{attempt.get_step_display()}: {attempt.outcome or 'no answer was recorded'}",
-            detail=attempt.code,
+            detail=", ".join(filter(None, [attempt.code, f"payment {attempt.payment.round}"])),
             took_ms=round(took.total_seconds() * 1000) if took else None,
         )
 
-    return PaymentAttempt.objects.filter(payment__order=order).order_by("id"), entries
+    attempts = PaymentAttempt.objects.filter(payment__order=order).order_by("id")
+    return attempts.select_related("payment"), entries
 
 
 def _refunds(order: Order) -> Part:
     def entries(refund: Refund) -> Iterator[Entry]:
         by = refund.requested_by.get_username() if refund.requested_by else ""
         amount = show_money(refund.amount)
+        is_open = refund.settled_at is None
         yield Entry(
             at=refund.created_at,
             source="refund",
-            what=f"Refund of {amount}: {refund.get_status_display()}",
+            what=f"Refund of {amount}" + (f": {refund.get_status_display()}" if is_open else ""),
             detail=refund.reason,
             by=by,
         )
@@ -134,7 +138,7 @@ def _refunds(order: Order) -> Part:
             yield Entry(
                 at=refund.settled_at,
                 source="refund",
-                what=f"Refund of {amount} settled",
+                what=f"Refund of {amount}: {refund.get_status_display()}",
                 detail=refund.failure or refund.gateway_refund_id,
             )
 
@@ -162,3 +166,26 @@ def _mails(order: Order) -> Part:
             )
 
     return order.mails.order_by("id"), entries
+
+
+def _told_to_systems(order: Order) -> Part:
+    """Of the shop's own: by the webhooks that it sends."""
+
+    def entries(delivery: WebhookDelivery) -> Iterator[Entry]:
+        tries = f"tried {delivery.tries} ×" if delivery.tries else ""
+        detail = ", ".join(filter(None, [tries, delivery.outcome]))
+        if delivery.sent_at:
+            at, what = delivery.sent_at, "Told"
+        elif delivery.gave_up_at:
+            at, what = delivery.gave_up_at, "Given up"
+        else:
+            at, what = delivery.available_at, "Waits to be told"
+        yield Entry(
+            at=at,
+            source="system",
+            what=f"{what}: {delivery}",
+            detail=detail,
+            took_ms=delivery.last_took_ms,
+        )
+
+    return order.webhook_deliveries.select_related("endpoint").order_by("id"), entries

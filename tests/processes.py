@@ -15,6 +15,7 @@ from config.local.processes import Child, free_port, stop
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60
+HOOKS = "config/gunicorn_hooks.py"
 
 
 def database_url(*, port: int | None = None) -> str:
@@ -68,13 +69,18 @@ class ShopProcesses:
     def mailer(self, *more: str, **environment: str) -> Popen[bytes]:
         return self.manage("run_mailer", "--skip-checks", *more, **environment)
 
+    def webhook_sender(self, *more: str, **environment: str) -> Popen[bytes]:
+        return self.manage("run_webhook_sender", "--skip-checks", *more, **environment)
+
     def web(self, *more: str, **environment: str) -> "WebProcess":
         """A production server of one process, unless `more` says otherwise; answers when it
         serves."""
         port = free_port()
         command = [sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{port}"]
-        command += ["--config=config/gunicorn_hooks.py", "--worker-class=gthread", "--threads=8"]
-        command += ["--workers=1", "--no-control-socket", *more]
+        if (self._directory / HOOKS).exists():  # an earlier release had none
+            command += [f"--config={HOOKS}"]
+        command += ["--worker-class=gthread", "--threads=8", "--workers=1"]
+        command += ["--no-control-socket", *more]
         process = self._start(command, environment)
         web = WebProcess(f"http://127.0.0.1:{port}", process)
         eventually(web.is_ready, seconds=START_SECONDS, what=f"the start of {web.url}")

@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import BooleanField, Func, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -36,6 +37,15 @@ class OrderLineInline(ReadOnlyInline):
         return show_money(line.total)
 
 
+class IsOneOf(Func):
+    """Of an array that is read first, by its own index. Of a join PostgreSQL expects too many rows
+    here, and then reads all orders."""
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY("
+    output_field = BooleanField()
+
+
 class AttentionFilter(admin.SimpleListFilter):
     """Each by an index of its own, for these are looked for at night."""
 
@@ -56,17 +66,17 @@ class AttentionFilter(admin.SimpleListFilter):
             case "person":
                 return queryset.exclude(needs_person="")
             case "late":
-                late = OrderEvent.objects.filter(
-                    order=OuterRef("pk"), to_status=OrderStatus.PAID, from_status__in=LATE
+                late = OrderEvent.objects.filter(to_status=OrderStatus.PAID, from_status__in=LATE)
+                return queryset.filter(
+                    IsOneOf("pk", ArraySubquery(late.order_by().values("order")))
                 )
-                return queryset.filter(Exists(late))
         return queryset
 
 
 @admin.register(Order)
 class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     list_display = [
-        *("number", "status", "age", "shown_total", "repeats", "email", "needs_person"),
+        *("number", "status", "age", "shown_total", "repeats", "needs_person", "email"),
         "placed_at",
     ]
     # By anything but its own order, a list would sort all orders there are.
@@ -75,6 +85,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     search_fields = ["number"]
     search_help_text = "Order number, e-mail address, reference or the gateway's id"
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would be counted over all orders
     paginator = ShortPaginator
     list_per_page = 50
     inlines = [OrderLineInline]

@@ -26,6 +26,7 @@ WORKER = (
 )
 
 MAILER = ("mail sent",)
+WEBHOOK_SENDER = ("webhook sent",)
 OPERATORS = ("dead letter deleted",)
 
 _cut_already: set[str] = set()

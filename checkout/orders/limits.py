@@ -47,17 +47,18 @@ PRUNE_AFTER = timedelta(minutes=5)
 # One statement for all counters of a request. A full one stops it, and then nothing is counted:
 # whoever knocks on in vain uses up nothing of what others share. Of requests at the same time,
 # which all find the last place free, the count that each gets back decides. Rows are locked in
-# the order of their keys, so two requests cannot wait for each other.
+# the order of their keys, so two requests cannot wait for each other. Some may only be looked at.
 COUNT = """
 WITH asked AS (
-    SELECT * FROM unnest(%s::text[], %s::timestamptz[], %s::int[]) AS t (key, window_end, at_most)
+    SELECT * FROM unnest(%s::text[], %s::timestamptz[], %s::int[], %s::bool[])
+        AS t (key, window_end, at_most, is_counted)
 ), already_full AS (
     SELECT asked.* FROM asked JOIN orders_limitcount USING (key, window_end)
     WHERE count >= at_most
 ), counted AS (
     INSERT INTO orders_limitcount AS so_far (key, window_end, count)
     SELECT key, window_end, 1 FROM asked
-    WHERE NOT EXISTS (SELECT FROM already_full)
+    WHERE is_counted AND NOT EXISTS (SELECT FROM already_full)
     ORDER BY key
     ON CONFLICT (key, window_end) DO UPDATE SET count = so_far.count + 1
     RETURNING key, window_end, count
@@ -92,6 +93,7 @@ class _Counter:
     scope: Scope
     window_end: datetime
     at_most: int
+    is_counted: bool = True
 
 
 def _digest(scope: Scope, known_by: str) -> str:
@@ -120,8 +122,15 @@ def wait_before_placing(visitor: Visitor, *, now: datetime) -> timedelta | None:
     """How long this press must wait; None lets it pass, and counts it.
 
     Runs before the placing transaction, never inside it: it would hold its rows' locks until then.
+    One statement, but for those who have had a payment declined lately.
     """
-    full = _too_many_declines([visitor], now=now) or _count_placing(visitor, now=now)
+    declines = [
+        replace(counter, at_most=1, is_counted=False)
+        for counter in _own_declines([visitor], now=now)
+    ]
+    full = _count([*declines, *_counters("placing", settings.LIMIT_PLACING, visitor, now=now)])
+    if full in declines:
+        full = _too_many_declines([visitor], now=now) or _count_placing(visitor, now=now)
     return _wait(full, "placing", now=now)
 
 
@@ -239,6 +248,7 @@ def _count(counters: list[_Counter]) -> _Counter | None:
         [counter.key for counter in counters],
         [counter.window_end for counter in counters],
         [counter.at_most for counter in counters],
+        [counter.is_counted for counter in counters],
     )
     with connection.cursor() as cursor:
         cursor.execute(COUNT, columns)

@@ -34,7 +34,7 @@ STALE_AFTER_SECONDS = 120.0
 
 
 class Alive:
-    """Of one process. `kind` is publisher, worker or mailer."""
+    """Of one process. `kind` is publisher, worker, mailer or webhook_sender."""
 
     def __init__(self, kind: str, *, file: Path | None = None) -> None:
         self.kind = kind

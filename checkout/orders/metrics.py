@@ -60,6 +60,11 @@ LEASES_EXPIRED = Counter(
 )
 WEBHOOKS = Counter("shop_webhooks", "Events of the gateway by what became of them.", ["result"])
 MAILS = Counter("shop_mails", "E-mails by what became of a try.", ["result"])
+WEBHOOKS_SENT = Counter(
+    "shop_webhooks_sent",
+    "Webhooks to other systems by what became of a try.",
+    ["result"],  # delivered, refused (another answer than 2xx), failed (none), given_up
+)
 
 # --- Looked up every few seconds, by whoever has the right to ask ---------------------------------
 
@@ -70,6 +75,11 @@ OUTBOX_AGE = Gauge(
 )
 MAILS_AGE = Gauge(
     "shop_mails_age_seconds", "How long the oldest due e-mail has waited.", multiprocess_mode="max"
+)
+WEBHOOKS_AGE = Gauge(
+    "shop_webhooks_age_seconds",
+    "How long the oldest due webhook to another system has waited.",
+    multiprocess_mode="max",
 )
 NEEDS_PERSON = Gauge(
     "shop_orders_needing_a_person", "Orders before a person.", multiprocess_mode="max"

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 from moneyed import Money
 
+import checkout.orders.webhook_models  # noqa: F401 - tables of this app as well
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
 from checkout.orders.numbers import NextOrderNumber
@@ -349,8 +350,8 @@ class PaymentsPause(models.Model):
 
 
 class ProcessAlive(models.Model):
-    """When a publisher, worker or mailer last got somewhere. Old rows are of processes that ended;
-    the sweep deletes them."""
+    """When a publisher, worker, mailer or sender of webhooks last got somewhere. Old rows are of
+    processes that ended; the sweep deletes them."""
 
     name = models.CharField(max_length=120)  # host:pid
     kind = models.CharField(max_length=20)

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from django.db import (
@@ -30,6 +30,7 @@ from checkout.orders.models import (
     OrderLine,
     OutboxMessage,
 )
+from checkout.orders.placing_statement import StoredBasket, place_stored_basket
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import next_sweep, record_transition
 
@@ -68,6 +69,14 @@ class Basket(Protocol):
         `BasketTaken` when a purchase has used it up, or an error of its own when it differs from
         what was seen.
         """
+
+
+@runtime_checkable
+class InDatabase(Protocol):
+    """A basket that one statement can take together with storing its order."""
+
+    def stored(self) -> StoredBasket | None:
+        """None: only `take` can tell."""
 
 
 class BasketTaken(Exception):
@@ -133,8 +142,10 @@ def find_order(checkout_id: UUID) -> Order | None:
 
 def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     try:
-        with transaction.atomic(durable=True):
-            order = _place(request, basket, now=now)
+        order = _place_at_once(request, basket, now=now)
+        if order is None:
+            with transaction.atomic(durable=True):
+                order = _place(request, basket, now=now)
         logger.info("Order placed", extra={"order": order.number})
         metrics.ORDERS_PLACED.inc()
         fault_point("after commit sent")
@@ -151,25 +162,51 @@ def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime)
     return winner
 
 
+def _place_at_once(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order | None:
+    """By one statement, as most orders are. None: nothing is stored, and why is for `_place` to
+    find out, or it is one of the few that the statement is not made for."""
+    stored = basket.stored() if isinstance(basket, InDatabase) else None
+    if stored is None or request.again_of:
+        return None
+    order = _new_order(request, stored.digest, stored.total_minor, now=now)
+    try:
+        with transaction.atomic(durable=True):
+            with fault_points("order inserted"), fault_points("stock reserved"):
+                is_placed = place_stored_basket(order, stored)
+            fault_point("before commit sent")
+    except IntegrityError:
+        return None
+    return order if is_placed else None
+
+
+def _new_order(
+    request: PlaceOrder, basket_digest: str, total_minor: int, *, now: datetime
+) -> Order:
+    return Order(
+        checkout_id=request.checkout_id,
+        content_digest=request.content_digest,
+        basket_digest=basket_digest,
+        customer_id=request.customer_id,
+        language=request.language,
+        total_minor=total_minor,
+        currency=request.currency,
+        payment_method=request.payment_method,
+        from_session=request.from_session,
+        from_address=request.from_address,
+        placed_at=now,
+        status_changed_at=now,
+        sweep_at=next_sweep(now),
+        **asdict(request.customer),
+    )
+
+
 def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     lines = basket.take()
+    goods = basket_digest((line.product_id, line.quantity) for line in lines)
+    total_minor = sum(line.quantity * line.unit_price_minor for line in lines)
+    order = _new_order(request, goods, total_minor, now=now)
     with fault_points("order inserted"):
-        order = Order.objects.create(
-            checkout_id=request.checkout_id,
-            content_digest=request.content_digest,
-            basket_digest=basket_digest((line.product_id, line.quantity) for line in lines),
-            customer_id=request.customer_id,
-            language=request.language,
-            total_minor=sum(line.quantity * line.unit_price_minor for line in lines),
-            currency=request.currency,
-            payment_method=request.payment_method,
-            from_session=request.from_session,
-            from_address=request.from_address,
-            placed_at=now,
-            status_changed_at=now,
-            sweep_at=next_sweep(now),
-            **asdict(request.customer),
-        )
+        order.save(force_insert=True)
     OrderLine.objects.bulk_create([OrderLine(order=order, **asdict(line)) for line in lines])
     with fault_points("stock reserved"):
         reserve_stock({line.product_id: line.quantity for line in lines})

@@ -2,6 +2,7 @@
 
 import logging
 import threading
+from collections.abc import Callable
 
 from django.conf import settings
 from django.db import DatabaseError, close_old_connections, connection
@@ -11,7 +12,7 @@ from checkout.orders.limits import prune_limits
 from checkout.orders.liveness import Alive
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.pausing import is_paused
-from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue
+from checkout.orders.queue import BATCH, QUEUE_ERRORS, PaymentsQueue
 from checkout.orders.sampling import BOOKS_EVERY_SECONDS, Every, forget_processes, sample_books
 from checkout.orders.sweeping import expire_unpaid, sweep
 
@@ -36,7 +37,7 @@ def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = N
             if not healthy:
                 logger.info("Publishing works again")
                 healthy = True
-            if not published:
+            if published < BATCH:  # what comes meanwhile is sent with one call of SQS
                 stopping.wait(IDLE_SECONDS)
         except (DatabaseError, *QUEUE_ERRORS) as error:
             if healthy:
@@ -47,6 +48,22 @@ def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = N
             if isinstance(error, DatabaseError):
                 connection.close()
             stopping.wait(PAUSE_SECONDS)
+
+
+def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:
+    """What a publisher does that has not reached SQS yet. Alerts must see how long messages wait
+    also when every publisher was started again meanwhile."""
+    is_time_to_sample = Every(BOOKS_EVERY_SECONDS)
+
+    def look() -> None:
+        alive.beat()
+        if is_time_to_sample():
+            try:
+                sample_books(now=timezone.now())
+            except DatabaseError:
+                connection.close()
+
+    return look
 
 
 class _LookAfter:

@@ -12,7 +12,7 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.operating import aligned
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
-from checkout.orders.sweeping import publish_again
+from checkout.orders.sweeping import hasten, publish_again
 from checkout.orders.transitions import next_sweep, note_staff
 
 CHUNK = 500
@@ -20,11 +20,15 @@ CHUNK = 500
 
 class Done(Enum):
     QUEUED = "queued again"
+    HASTENED = "was to be tried later, goes out now"
     WOULD_QUEUE = "would be queued again"
     WAITING = "a message waits to go out already"
     NOT_NEEDED = "nothing is left to do"
     BUSY = "another process has it now, try again"
     UNKNOWN = "no such order"
+
+
+GOES_OUT = {Done.QUEUED, Done.HASTENED, Done.WOULD_QUEUE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +40,7 @@ class Requeued:
 
     @property
     def is_good(self) -> bool:
-        return self.done in {Done.QUEUED, Done.WOULD_QUEUE, Done.WAITING}
+        return self.done in {*GOES_OUT, Done.WAITING}
 
 
 def numbers_of(status: OrderStatus, *, placed_before: datetime) -> Iterator[str]:
@@ -66,7 +70,7 @@ def _requeue(typed: str, *, by: str, reason: str, dry_run: bool, now: datetime) 
             return Requeued(order=number or typed, status="", kind="", done=done)
         kind = _kind_for(order, now)
         done = Done.NOT_NEEDED if kind is None else _ask(order, kind, dry_run=dry_run, now=now)
-        if done is Done.QUEUED:
+        if done in {Done.QUEUED, Done.HASTENED}:
             note_staff(order.pk, "Queued again", by=by, why=reason, now=now)
     return Requeued(order=order.number, status=order.status, kind=kind or "", done=done)
 
@@ -84,8 +88,10 @@ def _kind_for(order: Order, now: datetime) -> OutboxMessage.Kind | None:
 
 def _ask(order: Order, kind: OutboxMessage.Kind, *, dry_run: bool, now: datetime) -> Done:
     if dry_run:
-        waits = order.outbox_messages.filter(kind=kind, published_at=None).exists()
-        return Done.WAITING if waits else Done.WOULD_QUEUE
+        due = order.outbox_messages.filter(kind=kind, published_at=None, available_at__lte=now)
+        return Done.WAITING if due.exists() else Done.WOULD_QUEUE
+    if hasten(order.pk, kind, now=now):
+        return Done.HASTENED
     if not publish_again(order.pk, kind, now=now):
         return Done.WAITING
     if order.sweep_at is not None:
@@ -102,5 +108,5 @@ def as_json(results: list[Requeued]) -> str:
 def as_table(results: list[Requeued]) -> str:
     rows = [("order", "is", "message", "result")]
     rows += [(r.order, r.status or "-", r.kind or "-", r.done.value) for r in results]
-    queued = sum(result.done in {Done.QUEUED, Done.WOULD_QUEUE} for result in results)
+    queued = sum(result.done in GOES_OUT for result in results)
     return "\n".join([*(aligned(rows) if results else []), f"{queued} of {len(results)} orders."])

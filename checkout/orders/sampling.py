@@ -10,6 +10,7 @@ from checkout.orders import metrics
 from checkout.orders.models import Mail, Order, OutboxMessage, ProcessAlive, QueueSeen
 from checkout.orders.pausing import current_pause
 from checkout.orders.states import UNSETTLED
+from checkout.orders.webhook_models import open_deliveries
 
 if TYPE_CHECKING:  # web processes use the rest of this and never load boto3
     from checkout.orders.queue import PaymentsQueue
@@ -45,6 +46,8 @@ def sample_books(*, now: datetime) -> None:
     metrics.OUTBOX_AGE.set(_age(due.aggregate(oldest=Min("available_at"))["oldest"], now))
     mails = Mail.objects.filter(sent_at=None, gave_up_at=None, available_at__lte=now)
     metrics.MAILS_AGE.set(_age(mails.aggregate(oldest=Min("available_at"))["oldest"], now))
+    webhooks = open_deliveries().filter(endpoint__is_active=True, available_at__lte=now)
+    metrics.WEBHOOKS_AGE.set(_age(webhooks.aggregate(oldest=Min("available_at"))["oldest"], now))
     metrics.NEEDS_PERSON.set(Order.objects.exclude(needs_person="").order_by().count())
     metrics.WAITING_TOO_LONG.set(waiting_too_long(now=now).count())
     metrics.PAUSED.set(current_pause() is not None)

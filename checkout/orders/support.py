@@ -1,16 +1,19 @@
 """What support and operators may do to an order by hand. Everything goes the way it always goes:
-through the outbox to the worker, which asks the gateway first. Nothing here moves money itself.
+through the outbox to the worker, which asks the gateway first, or to the sender of webhooks.
+Nothing here moves money itself.
 """
 
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models.functions import Now
 
 from checkout.orders.cancelling import can_be_cancelled
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
-from checkout.orders.sweeping import publish_again
+from checkout.orders.sweeping import hasten, publish_again
 from checkout.orders.transitions import note_staff
+from checkout.orders.webhook_models import WebhookDelivery
 
 
 class ActionImpossible(Exception):
@@ -62,13 +65,44 @@ def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
     )
 
 
+def tell_again(delivery: WebhookDelivery, *, by: str, why: str, now: datetime) -> str:
+    """Have another system told once more, at once: under the same webhook-id, so that one that has
+    heard of it can tell."""
+    if delivery.endpoint.removed_at:
+        raise ActionImpossible("This endpoint was removed.")
+    if not delivery.endpoint.is_active:
+        raise ActionImpossible(
+            "This endpoint is switched off, so nothing would go there; "
+            "`manage.py webhook_endpoints enable` switches it on."
+        )
+    with transaction.atomic():
+        # The WHERE is the guard: of two who press at once, the second finds it due already.
+        row = WebhookDelivery.objects.filter(pk=delivery.pk).exclude(claimed_until__gt=Now())
+        wanted = row.exclude(sent_at=None, gave_up_at=None, available_at__lte=now).update(
+            sent_at=None,
+            gave_up_at=None,
+            wanted_since=now,
+            available_at=now,
+            claimed_until=None,
+            tries=0,
+        )
+        if not wanted:
+            return "That is on its way already; nothing was added."
+        before = delivery.sent_at
+        heard = f", delivered before on {before:%Y-%m-%d %H:%M:%S} UTC" if before else ""
+        note_staff(
+            delivery.order_id, f"Webhook sent again: {delivery}{heard}", by=by, why=why, now=now
+        )
+    return "It goes out within seconds. Its page shows what comes of it."
+
+
 def _publish(
     order: Order, kind: OutboxMessage.Kind, what: str, *, by: str, why: str, now: datetime
 ) -> str:
     with transaction.atomic():
         # Two people who press at once take turns, and the second finds the first one's message.
         Order.objects.select_for_update().get(pk=order.pk)
-        if not publish_again(order.pk, kind, now=now):
+        if not (hasten(order.pk, kind, now=now) or publish_again(order.pk, kind, now=now)):
             return "That is on its way already; nothing was added."
         note_staff(order.pk, what, by=by, why=why, now=now)
     return "The worker has been told. This page shows what comes of it."

@@ -1,6 +1,7 @@
 """The one door through which an order changes its status."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -9,6 +10,8 @@ from django.db import transaction
 from checkout.orders.mail_queue import mail_about, queue_mail
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus, sources_of
+from checkout.orders.webhook_models import WebhookKind
+from checkout.orders.webhook_queue import queue_webhooks, webhook_about
 
 
 def transition(
@@ -62,6 +65,8 @@ def record_transition(
     )
     if mail := mail_about(source, to):
         queue_mail(mail, event, now=now)
+    if webhook := webhook_about(source, to):
+        queue_webhooks(webhook, event, now=now)
 
 
 def note(order_id: int, reason: str, *, now: datetime) -> OrderEvent:
@@ -83,11 +88,17 @@ def note_staff(order_id: int, what: str, *, by: str, why: str, now: datetime) ->
     )
 
 
-def note_refund(order_id: int, reason: str, *, amount_minor: int, now: datetime) -> None:
-    """Money was sent back. Told to the customer for each refund: the second part of one order's
-    money moves its status no more than a charge too many does."""
-    event = note(order_id, reason, now=now)
-    queue_mail(Mail.Kind.REFUNDED, event, now=now, amount_minor=amount_minor)
+@contextmanager
+def noting_refund(
+    order_id: int, reason: str, *, amount_minor: int, now: datetime
+) -> Iterator[None]:
+    """Money was sent back; inside, its order follows. Told for each refund: the second part of one
+    order's money moves its status no more than a charge too many does."""
+    with transaction.atomic(savepoint=False):
+        event = note(order_id, reason, now=now)
+        queue_mail(Mail.Kind.REFUNDED, event, now=now, amount_minor=amount_minor)
+        yield
+        queue_webhooks(WebhookKind.REFUNDED, event, now=now, amount_minor=amount_minor)
 
 
 def put_before_a_person(order_id: int, why: str, *, now: datetime) -> None:

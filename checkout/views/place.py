@@ -51,8 +51,8 @@ from checkout.orders.placing import (
 from checkout.responses import HttpResponseSeeOther
 from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
 from checkout.twins import (
-    find_twin,
     is_answered,
+    look_up,
     note_twin_was_looked_at,
     question_about,
     twin_asked_about,
@@ -156,24 +156,27 @@ def _submit(request: HttpRequest, *, now: datetime) -> HttpResponse:
 
     # Before anything else may stand in the way: a used token leads to its order, for ever.
     content_digest = _content_digest(request, token)
-    if order := find_order(token.checkout_id):
-        absorb_resubmission(order, content_digest, now=now)
-        return _lead_to(request, order)
+    is_valid = form.is_valid()
+    known = look_up(
+        request.session,
+        checkout_id=token.checkout_id,
+        basket_digest=token.basket_digest,
+        email=form.cleaned_data.get("email", ""),
+        customer_id=request.user.pk,
+        now=now,
+    )
+    if known.order:
+        absorb_resubmission(known.order, content_digest, now=now)
+        return _lead_to(request, known.order)
 
     if token.has_expired(now):
         return _expired(request, form, now=now)
-    if not form.is_valid():
+    if not is_valid:
         return _show_form(request, form, now=now, status=422)
     visitor = visitor_of(request)
     if wait := wait_before_placing(visitor, now=now):
         return _put_off(request, form, wait, now=now)
-    twin = find_twin(
-        request.session,
-        basket_digest=token.basket_digest,
-        email=form.cleaned_data["email"],
-        customer_id=request.user.pk,
-        now=now,
-    )
+    twin = known.twin
     if twin and not is_answered(request.POST.get("again", ""), twin, token.checkout_id):
         return _ask_about(request, form, twin, token, now=now)
     return _place(request, form, token, content_digest, visitor, twin, now=now)

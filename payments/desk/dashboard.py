@@ -7,7 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.core.exceptions import PermissionDenied
 from django.db import connection
-from django.db.models import Count, Min, Q, Sum
+from django.db.models import Count, Max, Min, Q, Sum
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -15,8 +15,10 @@ from django.utils import timezone
 
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
-from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.liveness import STALE_AFTER_SECONDS
+from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
 from checkout.orders.pausing import current_pause
+from checkout.orders.sampling import waiting_too_long
 from checkout.orders.states import UNSETTLED, OrderStatus
 
 HOURS = 24
@@ -26,6 +28,9 @@ LATEST = 1_000
 
 # In a chart, in its own units.
 WIDTH, HEIGHT, GAP = 24 * 20, 100, 4
+
+# Without one of these something stands still, so a kind is shown that nobody has started too.
+NEEDED = ("publisher", "worker", "mailer")
 
 REVENUE = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED]
 
@@ -59,6 +64,7 @@ class Bar:
 class Chart:
     title: str
     total: str
+    most: str
     bars: list[Bar]
 
     width, height, bar_width = WIDTH, HEIGHT, WIDTH // HOURS - GAP
@@ -98,6 +104,8 @@ def numbers(*, now: datetime) -> dict[str, Any]:
         "time_to_paid": _time_to_paid(first),
         "states": _states(recent, now=now),
         "outbox": _outbox(now=now),
+        "queue": QueueSeen.objects.first(),
+        "processes": _processes(now=now),
         "pause": current_pause(),
     }
 
@@ -120,7 +128,7 @@ def _chart(title: str, hours: dict[datetime, Any], name: str, first: datetime, s
         )
         for number, (time, value) in enumerate(zip(times, values, strict=True))
     ]
-    return Chart(title, show(sum(values)), bars)
+    return Chart(title, show(sum(values)), show(max(values)), bars)
 
 
 def _time_to_paid(since: datetime) -> dict[str, Any]:
@@ -142,6 +150,7 @@ def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
     final = recent.exclude(status__in=waiting).values("status").annotate(orders=Count("pk"))
     found = {row["status"]: row for row in [*still_open, *final]}
     person = Order.objects.exclude(needs_person="").order_by().count()
+    late = waiting_too_long(now=now).order_by().count()
     rows = [
         {
             "label": status.label,
@@ -152,9 +161,26 @@ def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
         }
         for status in OrderStatus
     ]
-    return [*rows, {"label": "Needs a person", "attention": "person", "orders": person}]
+    return [
+        *rows,
+        {"label": "Waiting too long", "attention": "waiting", "orders": late},
+        {"label": "Needs a person", "attention": "person", "orders": person},
+    ]
 
 
 def _outbox(*, now: datetime) -> dict[str, Any]:
     waiting = OutboxMessage.objects.filter(published_at=None, available_at__lte=now)
     return waiting.order_by().aggregate(messages=Count("pk"), oldest=Min("available_at"))
+
+
+def _processes(*, now: datetime) -> list[dict[str, Any]]:
+    """How many of each kind get anywhere, and when the last of them was seen."""
+    fresh = Q(seen_at__gt=now - timedelta(seconds=STALE_AFTER_SECONDS))
+    found = {
+        row["kind"]: row
+        for row in ProcessAlive.objects.order_by()
+        .values("kind")
+        .annotate(alive=Count("pk", filter=fresh), seen_at=Max("seen_at"))
+    }
+    never = {"alive": 0, "seen_at": None}
+    return [{"kind": kind, **found.get(kind, never)} for kind in sorted({*NEEDED, *found})]

@@ -1,7 +1,7 @@
 """The page of one order: its story, and what may be done about it."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
 from django.contrib.auth.models import User
@@ -28,6 +28,9 @@ class OrderWithPayments(OrderAdmin):
     change_form_template = "payments/admin_order.html"
     change_list_template = "payments/admin_orders.html"
     inlines = [*OrderAdmin.inlines, PaymentInline]
+
+    class Media:
+        css: ClassVar = {"all": ["payments/desk.css"]}
 
     def orders_named(self, term: str) -> Iterable[int]:
         """By reference, or by the gateway's id of a payment or a refund."""

@@ -86,6 +86,7 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin[Payment]):
     search_help_text = "The gateway's id, whole"
     sortable_by = ()
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = ShortPaginator
     inlines = [PaymentAttemptInline, RefundInline]
 
@@ -155,6 +156,7 @@ class RefundAdmin(ReadOnly, admin.ModelAdmin[Refund]):
     list_select_related = ["payment__order", "requested_by"]
     sortable_by = ()
     show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
     paginator = ShortPaginator
 
     @admin.display(description="Amount")

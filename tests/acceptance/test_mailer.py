@@ -100,3 +100,23 @@ def test_outage_is_said_once_and_overcome(
     assert processes.said().count(failed) == 1
     assert "example.com" not in processes.said()
     assert "/orders/link/" not in processes.said()
+
+
+def test_sigterm_between_two_mails_ends_with_0_and_doubles_none(
+    processes: ShopProcesses,
+    shelf: list[Product],
+    server: MailServer,
+    settings_of_mail: dict[str, str],
+) -> None:
+    for _ in range(50):
+        placed_order(shelf[0])
+    mailer = processes.mailer(**settings_of_mail)
+    eventually(lambda: bool(server.accepted), seconds=60, what="the first mail")
+
+    mailer.terminate()
+
+    assert mailer.wait(timeout=20) == 0
+    assert not all_sent()
+    processes.mailer(**settings_of_mail)
+    eventually(all_sent, seconds=60, what="sending the others")
+    assert sorted(ids(server).values()) == [1] * 50

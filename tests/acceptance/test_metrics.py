@@ -2,12 +2,14 @@
 
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
 import requests
 from django.db.models import Sum
 from django.test import Client
+from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django.fixtures import Settings
 
@@ -15,6 +17,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
 from config.local.processes import free_port
 from payments.models import PaymentAttempt
+from tests.orders.factories import placed_order
 from tests.processes import ShopProcesses, eventually
 from tests.shopper import OverHttp, Shopper, somebody_else
 from tests.till import Till, assert_each_paid_once
@@ -74,6 +77,8 @@ def test_figures_of_two_web_and_two_worker_processes_are_those_of_the_books(
     assert figures["shop_order_paid_seconds_count"] == 24
     assert figures["shop_messages_handled_total['paid']"] == 24
     assert figures["shop_payment_attempts_sum"] == 24  # each at the first try
+    # There from the start, or the first of them would be no growth to an alert.
+    assert {"shop_messages_handled_total['poison']", "shop_leases_expired_total"} <= set(figures)
     name = "shop_gateway_call_seconds_count"
     calls = sum(value for key, value in figures.items() if key.startswith(name))
     assert calls == PaymentAttempt.objects.count()
@@ -82,6 +87,23 @@ def test_figures_of_two_web_and_two_worker_processes_are_those_of_the_books(
     assert not OutboxMessage.objects.filter(published_at=None).exists()
     eventually(lambda: told()["shop_outbox_age_seconds"] == 0, what="the next look at the outbox")
     assert QueueSeen.objects.get().dead_letters == 0
+
+
+def test_publisher_that_never_reached_sqs_tells_how_long_messages_wait(
+    processes: ShopProcesses, shelf: list[Product]
+) -> None:
+    placed_order(shelf[0])
+    OutboxMessage.objects.update(available_at=timezone.now() - timedelta(minutes=5))
+    port, nobody = free_port(), f"http://127.0.0.1:{free_port()}"
+    processes.publisher(f"--metrics-port={port}", AWS_ENDPOINT_URL=nobody)
+
+    def waits() -> bool:
+        try:
+            return scraped(f"http://127.0.0.1:{port}/metrics")["shop_outbox_age_seconds"] >= 300
+        except requests.ConnectionError:
+            return False
+
+    eventually(waits, seconds=60, what="telling")
 
 
 @pytest.mark.parametrize("given", ["", "Bearer ", "Bearer wrong", TOKEN])

@@ -160,7 +160,8 @@ def test_connection_that_is_lost_by_counting_is_opened_again(
 ) -> None:
     settings.LIMIT_PLACING = settings.LIMIT_LOOKUP = read_rates("session 9/10m")
     dying = (
-        "SELECT pg_terminate_backend(pg_backend_pid()), %s::text[], %s::timestamptz[], %s::int[]"
+        "SELECT pg_terminate_backend(pg_backend_pid()),"
+        " %s::text[], %s::timestamptz[], %s::int[], %s::bool[]"
     )
     monkeypatch.setattr("checkout.orders.limits.COUNT", dying)
 
@@ -180,7 +181,7 @@ def test_database_that_takes_no_order_says_so_with_limits_as_without(
 
     settings.LIMIT_PLACING = read_rates("session 1/10m")
     monkeypatch.setattr("checkout.orders.limits._count", away)
-    monkeypatch.setattr("checkout.orders.placing._place", away)
+    monkeypatch.setattr("checkout.orders.placing._place_at_once", away)
 
     answer = shopper.buy("SKU-01")
 

@@ -120,7 +120,7 @@ def test_purchase_that_could_not_be_stored_has_a_reference(
     def away(*args: object, **kwargs: object) -> None:
         raise OperationalError
 
-    monkeypatch.setattr("checkout.views.place.find_order", away)
+    monkeypatch.setattr("checkout.views.place.look_up", away)
     response = shopper.web.client.post("/checkout/", form)
 
     assert response.status_code == 503

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from django.core.management import get_commands
+from django.core.management import get_commands, load_command_class
 
 from checkout.orders.states import TRANSITIONS as ORDER_TRANSITIONS
 from payments.states import TRANSITIONS as PAYMENT_TRANSITIONS
+from tests.runbook import QUESTIONS, RUNBOOK, Page, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()
@@ -49,6 +50,37 @@ def test_readme_names_only_commands_that_exist() -> None:
 
     assert "audit_orders" in named
     assert named - set(get_commands()) == set()
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.anchor)
+def test_page_of_the_runbook_answers_every_question(page: Page) -> None:
+    bold = re.findall(r"^\*\*(.+?)\.\*\*", page.text, re.MULTILINE)
+
+    assert bold == QUESTIONS
+    assert all(page.commands(question) for question in ("Look", "Fixed when"))
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: page.anchor)
+def test_runbook_gives_commands_the_arguments_they_take(page: Page) -> None:
+    for question in QUESTIONS:
+        for name, *arguments in (each for block in page.commands(question) for each in block):
+            assert name in get_commands(), name
+            command = load_command_class(get_commands()[name], name)
+            command.create_parser("manage.py", name).parse_args(arguments)  # or ends the test
+
+
+def test_runbook_leads_to_all_of_its_pages_and_to_no_other() -> None:
+    text = RUNBOOK.read_text()
+    anchors = [page.anchor for page in pages()]
+
+    assert re.findall(r"^- \[.*\]\(#(.*)\)$", text, re.MULTILINE) == anchors
+    assert set(re.findall(r"\]\(#(.*?)\)", text)) == set(anchors)
+
+
+def test_readme_leads_to_every_document() -> None:
+    linked = set(re.findall(r"\]\(docs/(\w+\.md)\)", README))
+
+    assert linked >= {path.name for path in (ROOT / "docs").glob("*.md")}
 
 
 def test_readme_gives_a_reason_for_every_dependency() -> None:

@@ -40,7 +40,8 @@ def command_of(service: dict[str, Any]) -> list[str]:
 
 
 def test_every_kind_of_process_is_there() -> None:
-    expected = {"web", "publisher", "worker", "mailer", "migrate", "queues", "gateway"}
+    expected = {"web", "publisher", "worker", "mailer", "webhooks"}
+    expected |= {"migrate", "queues", "gateway"}
     assert set(EVERY_PROCESS) == expected
     assert set(EVERY_SERVICE) - expected == {"queue", "pgbouncer", "postgres"}
     for name in ("web", "worker"):
@@ -111,7 +112,7 @@ def test_only_the_worker_has_the_key_of_the_gateway() -> None:
     assert having == {"worker"}
 
 
-def test_web_and_mailer_do_not_know_the_queue() -> None:
+def test_only_who_sends_or_receives_knows_the_queue() -> None:
     knowing = {
         name for name in EVERY_PROCESS if "AWS_ENDPOINT_URL" in services()[name]["environment"]
     }

@@ -231,7 +231,7 @@ def test_services_sell_one_thing_once(rehearsal: Rehearsal, shelf: list[Product]
     assert rehearsal.run("migrate") == 0
     assert rehearsal.run("queues") == 0
     rehearsal.start("web", f"--bind=127.0.0.1:{rehearsal.here['8000']}")
-    names = ["gateway", "publisher", "worker", "mailer"]
+    names = ["gateway", "publisher", "worker", "mailer", "webhooks"]
     daemons = [rehearsal.start(name) for name in names]
     eventually(answers(f"{web_url}/readyz"), seconds=60, what="the start of the web process")
     eventually(answers(f"{gateway_url}/sandbox/ledger"), seconds=60, what="the gateway's start")
@@ -269,6 +269,6 @@ def test_files_of_the_image_cannot_be_changed(rehearsal: Rehearsal) -> None:
     assert not (rehearsal.shop / "new").exists()
 
 
-@pytest.mark.parametrize("name", ["web", "publisher", "worker", "mailer"])
+@pytest.mark.parametrize("name", ["web", "publisher", "worker", "mailer", "webhooks"])
 def test_health_check_of_a_process_that_never_began_fails(rehearsal: Rehearsal, name: str) -> None:
     assert rehearsal.check_health(name).returncode != 0

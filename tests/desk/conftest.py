@@ -8,12 +8,14 @@ from django.test import Client
 from checkout.orders.models import Order
 
 GROUPS = importlib.import_module("payments.migrations.0004_groups")
+WEBHOOKS = importlib.import_module("payments.migrations.0005_webhooks_of_groups")
 
 
 @pytest.fixture
 def staff_groups(transactional_db: None) -> None:
     """As the migration makes them; tests that empty the tables take them away."""
     GROUPS.make_groups(apps, None)
+    WEBHOOKS.let_groups(apps, None)
 
 
 def signed_in(name: str, *, group: str = "", is_staff: bool = True) -> Client:

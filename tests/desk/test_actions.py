@@ -78,6 +78,19 @@ def test_lost_message_is_published_again_once(
     assert len(till.charges()) == 1
 
 
+def test_retry_does_not_wait_for_a_try_that_is_an_hour_away(
+    support: Client, shelf: list[Product]
+) -> None:
+    order = placed_order(shelf[0])
+    OutboxMessage.objects.update(available_at=timezone.now() + timedelta(hours=1))
+
+    for _ in range(2):
+        support.post(url(order, "retry"), WHY)
+
+    assert OutboxMessage.objects.get().available_at <= timezone.now()
+    assert len(staff_events(order)) == 1
+
+
 def test_retry_of_a_paid_order_only_asks(support: Client, waiting: Order, till: Till) -> None:
     till.settle(waiting)
 

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
+from checkout.orders.webhook_models import WebhookDelivery, WebhookEndpoint
 from payments.desk.actions import ACTIONS
 from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent
 from tests.desk.conftest import signed_in
@@ -30,6 +31,7 @@ MAY = {
     "refund": {"support", "superuser"},
     "agree": {"support", "superuser"},
     "export": {"support", "operations", "superuser"},
+    "resend": {"support", "operations", "superuser"},
 }
 
 # Ours to everybody who looks; Django's own pages to those whom Django lets.
@@ -60,7 +62,21 @@ def objects(shelf: list[Product], till: Till) -> dict[str, int]:
         status="prepared", amount_minor=1, reason="Surplus", created_at=timezone.now()
     )
     event = WebhookEvent.objects.create(event_id="evt_1", kind="x", received_at=timezone.now())
+    endpoint = WebhookEndpoint.objects.create(url="https://erp.example/hooks")
+    delivery = WebhookDelivery.objects.create(
+        order=order,
+        event=order.events.latest("id"),
+        endpoint=endpoint,
+        kind="order.paid",
+        status="paid",
+        refunded_minor=0,
+        wanted_since=timezone.now(),
+        available_at=timezone.now(),
+        sent_at=timezone.now(),
+    )
     return {
+        "webhookendpoint": endpoint.pk,
+        "webhookdelivery": delivery.pk,
         "order": order.pk,
         "payment": payment.pk,
         "refund": refund.pk,
@@ -69,6 +85,9 @@ def objects(shelf: list[Product], till: Till) -> dict[str, int]:
         "group": Group.objects.get(name="support").pk,
         "user": User.objects.create_user("somebody").pk,
     }
+
+
+OBJECTS = ("object_id", "order_id", "payment_id", "refund_id", "delivery_id")
 
 
 def addresses(objects: dict[str, int]) -> dict[str, str]:
@@ -82,7 +101,7 @@ def addresses(objects: dict[str, int]) -> dict[str, str]:
             route = str(pattern.pattern)
             for each in ACTIONS if "<slug:name>" in route else [""]:
                 address = base + route.replace("<slug:name>", each)
-                for part in ("object_id", "order_id", "payment_id", "refund_id", "id"):
+                for part in (*OBJECTS, "id"):
                     for kind in ("path", "int", "str"):
                         address = address.replace(f"<{kind}:{part}>", str(number))
                 found[f"{pattern.name or name + '_bare'}{each and ':' + each}"] = address
@@ -100,12 +119,16 @@ def may_open(who: str, name: str) -> bool:
         "orders_order_export": MAY["export"],
         "payments_payment_refund": MAY["refund"],
         "payments_refund_agree": MAY["agree"],
+        "orders_webhookdelivery_resend": MAY["resend"],
         "dashboard": LOOKING,
     }
     return who in special.get(name, LOOKING)
 
 
-OURS = ("orders_order", "payments_payment", "payments_refund", "payments_webhookevent", "dashboard")
+OURS = (
+    *("orders_order", "orders_webhookendpoint", "orders_webhookdelivery", "dashboard"),
+    *("payments_payment", "payments_refund", "payments_webhookevent"),
+)
 WRITING = ("_add", "_delete")
 
 
@@ -149,13 +172,14 @@ def test_every_page_is_open_to_whom_it_is_for_and_writes_nothing(
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", [*ACTIONS, "refund", "agree"])
+@pytest.mark.parametrize("name", [*ACTIONS, "refund", "agree", "resend"])
 def test_action_is_done_for_those_who_may_and_for_nobody_else(
     everybody: dict[str, Client], objects: dict[str, int], name: str
 ) -> None:
     pages = {
         "refund": f"/admin/payments/payment/{objects['payment']}/refund/",
         "agree": f"/admin/payments/refund/{objects['refund']}/agree/",
+        "resend": f"/admin/orders/webhookdelivery/{objects['webhookdelivery']}/resend/",
     }
     address = pages.get(name, f"/admin/orders/order/{objects['order']}/{name}/")
     typed = {"why": "They asked for it", "amount": "1.00", "reason": "Torn", "key": "k" * 32}
@@ -178,12 +202,15 @@ def counted() -> tuple[Any, ...]:
         list(order.outbox_messages.values_list("pk", "generation")),
         list(Refund.objects.values_list("pk", "status")),
         PaymentAttempt.objects.count(),
+        list(WebhookDelivery.objects.values_list("pk", "sent_at", "available_at")),
         order.status,
     )
 
 
 def test_no_action_can_be_done_from_a_list(everybody: dict[str, Client]) -> None:
     """Django's own list action, deleting, is offered to nobody for what is ours."""
-    for path in ("orders/order", "payments/payment", "payments/refund", "payments/webhookevent"):
+    ours = ["orders/order", "orders/webhookendpoint", "orders/webhookdelivery"]
+    ours += ["payments/payment", "payments/refund", "payments/webhookevent"]
+    for path in ours:
         page = everybody["superuser"].get(f"/admin/{path}/").content.decode()
         assert "delete_selected" not in page

@@ -6,7 +6,6 @@ import re
 from html import unescape
 
 import pytest
-from django.core import mail
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import Client
@@ -14,12 +13,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders.mailing import send_next
 from checkout.orders.models import Order, OrderEvent
 from payments.models import Payment
-from payments.refunds import request_refund
 from payments.story import AT_MOST, story
 from tests.desk.conftest import order_page
+from tests.desk.eventful import eventful_order
 from tests.orders.factories import CUSTOMER, placed_order
 from tests.shopper import Shopper
 from tests.till import Till
@@ -29,26 +27,7 @@ LIST = "/admin/orders/order/"
 
 @pytest.fixture
 def eventful(shopper: Shopper, till: Till) -> Order:
-    """Sent twice, declined, paid again with another card, partly refunded."""
-    shopper.typed["payment_method"] = "pm_card_chargeDeclined"
-    shopper.add_to_cart("SKU-01")
-    form = shopper.open_checkout()
-    answer = shopper.submit(form)
-    shopper.submit(form)
-    till.deliver_messages()
-    shopper.pay_again(answer.location, "pm_card_visa")
-    till.deliver_messages()
-    request_refund(
-        Payment.objects.get(status="paid"),
-        amount_minor=300,
-        reason="A page was missing",
-        requested_by=None,
-        now=timezone.now(),
-    )
-    till.deliver_messages()
-    while send_next(mail.get_connection(), now=timezone.now()):
-        pass
-    return Order.objects.get()
+    return eventful_order(shopper, till)
 
 
 def told(page: str) -> list[str]:

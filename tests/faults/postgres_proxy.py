@@ -12,7 +12,8 @@ from enum import Enum
 from functools import partial
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
-PLACING = b'INSERT INTO "orders_order"'
+# By Django row by row, or by the one statement.
+PLACING = (b'INSERT INTO "orders_order"', b"INSERT INTO orders_order ")
 
 
 class Cut(Enum):
@@ -66,7 +67,7 @@ class PostgresProxy:
         """Client to server, looking for the moment."""
         is_placing = False
         while data := _receive(client):
-            is_placing = is_placing or PLACING in data
+            is_placing = is_placing or any(text in data for text in PLACING)
             if is_placing and COMMIT in data:
                 is_placing = False
                 match self._next_cut():

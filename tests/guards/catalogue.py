@@ -7,14 +7,17 @@ source and runs its test.
 from dataclasses import dataclass
 
 PLACING = "checkout/orders/placing.py"
+STATEMENT = "checkout/orders/placing_statement.py"
 OUTBOX = "checkout/orders/outbox.py"
 SETTLEMENT = "payments/settlement.py"
 
 TEST_PLACING = "tests/orders/test_placing.py"
+TEST_TWIN = "tests/checkout/test_placing_statement.py"
 TEST_OUTBOX = "tests/orders/test_outbox.py"
 TEST_RESUBMISSION = "tests/checkout/test_resubmission.py"
 TEST_SETTLEMENT = "tests/payments/test_settlement.py"
 TEST_WORKER = "tests/payments/test_worker.py"
+TEST_WEBHOOKS = "tests/orders/test_webhooks.py"
 TEST_KEY = "tests/api/test_idempotency_key.py"
 
 
@@ -83,7 +86,55 @@ GUARDS = [
         )
     )
 """,
+        f"{TEST_TWIN}::test_reply_to_commit_that_is_lost_leaves_an_order_with_its_message",
+    ),
+    Guard(
+        "outbox in the statement",
+        "an order whose COMMIT went unanswered is never sent to the worker",
+        (
+            Edit(
+                STATEMENT,
+                """,
+message AS (
+    INSERT INTO orders_outboxmessage (order_id, kind, generation, available_at, traceparent)
+    SELECT id, %(message)s, 1, %(placed_at)s, %(traceparent)s FROM new_order
+)
+""",
+                "\n",
+            ),
+            Edit(
+                PLACING,
+                "    return order if is_placed else None\n",
+                "    OutboxMessage.objects.create(order=order, kind='settle_payment', "
+                "available_at=now)\n"
+                "    return order if is_placed else None\n",
+            ),
+        ),
         "tests/acceptance/test_resubmission.py::test_connection_cut_after_commit_was_sent",
+    ),
+    _guard(
+        "version in the statement",
+        "a cart that was changed is ordered as it is now, at a total that happens to be the same",
+        "checkout/cart.py",
+        " AND cart.version = %(version)s",
+        "",
+        f"{TEST_TWIN}::test_other_goods_for_the_same_money_are_not_what_was_seen",
+    ),
+    _guard(
+        "total in the statement",
+        "the shopper pays another price than the one on the page",
+        STATEMENT,
+        "        AND sum(quantity * price_minor) = %(total_minor)s\n",
+        "",
+        f"{TEST_TWIN}::test_price_that_changes_while_the_press_waits_is_not_charged",
+    ),
+    _guard(
+        "cart used up by the statement",
+        "a second request of the same form orders again",
+        "checkout/cart.py",
+        "FROM new_order WHERE checkout_id = %(cart)s",
+        "FROM new_order WHERE checkout_id IS NULL",
+        f"{TEST_RESUBMISSION}::test_checkout_of_a_bought_cart_shows_its_order",
     ),
     _guard(
         "delete after commit",
@@ -211,7 +262,7 @@ GUARDS = [
         "checkout/cart.py",
         "if not seen.update(closed_at=self.now):",
         "if not seen.exists():",
-        f"{TEST_RESUBMISSION}::test_checkout_of_a_bought_cart_shows_its_order",
+        f"{TEST_TWIN}::test_both_ways_say_and_store_the_same",
     ),
     _guard(
         "id stored before money moves",
@@ -236,6 +287,64 @@ GUARDS = [
         "sent = [message for position, message in enumerate(batch) if position in taken]",
         "sent = batch",
         f"{TEST_OUTBOX}::test_only_what_sqs_took_is_recorded",
+    ),
+    Guard(
+        "one delivery for an event and an endpoint",
+        "a system is told twice of one event, under two ids",
+        (
+            Edit(
+                "checkout/orders/webhook_queue.py",
+                "    ON CONFLICT ON CONSTRAINT orders_webhookdelivery_once_uniq DO NOTHING\n",
+                "",
+            ),
+            Edit(
+                "checkout/orders/migrations/0009_webhooks.py",
+                "models.UniqueConstraint(fields=('event', 'endpoint'), "
+                "name='orders_webhookdelivery_once_uniq')",
+                "",
+            ),
+        ),
+        f"{TEST_WEBHOOKS}::test_event_that_is_recorded_again_makes_no_second_delivery",
+    ),
+    _guard(
+        "claim of a webhook",
+        "two senders send the same at once",
+        "checkout/orders/webhook_sending.py",
+        "claimed_until=Now() + CLAIM, ",
+        "",
+        f"{TEST_WEBHOOKS}::test_claim_of_a_dead_sender_runs_out",
+    ),
+    _guard(
+        "webhooks of an order in their order",
+        "a system hears that an order is paid, and then that its payment failed",
+        "checkout/orders/webhook_sending.py",
+        "~Exists(older), ",
+        "",
+        f"{TEST_WEBHOOKS}::test_later_event_of_an_order_waits_until_the_earlier_is_taken",
+    ),
+    _guard(
+        "deadline for all of a webhook",
+        "a system that sends a byte now and then keeps a sender for ever",
+        "checkout/orders/webhook_post.py",
+        "wire.cut_after(DEADLINE_SECONDS)",
+        "wire.cut_after(10_000)",
+        f"{TEST_WEBHOOKS}::test_slow_system_is_cut_off_and_delays_no_other",
+    ),
+    _guard(
+        "threads of one endpoint",
+        "a system that hangs holds up all others",
+        "checkout/orders/webhook_sender.py",
+        "if count >= EACH]",
+        "if count >= TOGETHER]",
+        f"{TEST_WEBHOOKS}::test_slow_system_is_cut_off_and_delays_no_other",
+    ),
+    _guard(
+        "address of a webhook looked at when it is reached",
+        "a name that leads elsewhere later has the shop call its cloud's credentials",
+        "checkout/orders/webhook_post.py",
+        "        if is_forbidden(connected.getpeername()[0]):\n",
+        "        if False:\n",
+        f"{TEST_WEBHOOKS}::test_address_is_looked_at_again_when_it_is_reached",
     ),
     _guard(
         "key claimed with the work",

@@ -14,6 +14,7 @@ from checkout.orders.models import Order
 from checkout.orders.placing import BasketTaken, PurchaseLine
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import _follow_ups, record_transition
+from checkout.twins import Known
 from payments.calls import Calls
 from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown
 from payments.models import Payment, Refund
@@ -39,8 +40,9 @@ def everybody_pays_by(
 
 
 def used_token_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    for place in ("checkout.views.place", "checkout.orders.placing"):
-        monkeypatch.setattr(f"{place}.find_order", lambda checkout_id: None)
+    nothing = Known(order=None, twin=None)
+    monkeypatch.setattr("checkout.views.place.look_up", lambda *_, **asked: nothing)
+    monkeypatch.setattr("checkout.orders.placing.find_order", lambda checkout_id: None)
 
 
 def total_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:

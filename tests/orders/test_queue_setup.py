@@ -91,7 +91,7 @@ def test_sqs_that_does_not_answer_is_said_in_one_line(settings: Settings) -> Non
     ],
 )
 def test_worker_does_not_start_on_a_queue_that_keeps_poison(
-    queue: PaymentsQueue, policy: str, problem: str
+    db: None, queue: PaymentsQueue, policy: str, problem: str
 ) -> None:
     arn = attributes_of(dead_letter_queue_name())["QueueArn"]
     policy = policy % arn if policy else policy

@@ -50,6 +50,19 @@ def test_second_time_finds_the_message_waiting(shelf: list[Product]) -> None:
     assert OutboxMessage.objects.get().generation == 2
 
 
+def test_message_that_would_wait_for_an_hour_goes_out_now(shelf: list[Product]) -> None:
+    order = placed_order(shelf[0])
+    OutboxMessage.objects.update(available_at=timezone.now() + timedelta(hours=1))
+    assert requeued(order, dry_run=True) == [Done.WOULD_QUEUE]
+
+    assert requeued(order, order) == [Done.HASTENED, Done.WAITING]
+
+    message = OutboxMessage.objects.get()
+    assert message.generation == 1  # SQS has never seen it
+    assert message.available_at <= timezone.now()
+    assert order.events.filter(kind="staff", reason="Queued again", actor="ada").count() == 1
+
+
 def test_dry_run_tells_and_changes_nothing(shelf: list[Product]) -> None:
     waits, sent = placed_order(shelf[0]), published(placed_order(shelf[0]))
 

@@ -20,7 +20,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--threads", type=int, default=8, help="Payments settled at a time (default 8)."
+            "--threads", type=int, default=20, help="Payments settled at a time (default 20)."
         )
         parser.add_argument(
             "--wait-seconds",

@@ -7,6 +7,7 @@
     GET  /control/faults    how often each fault was hit
     GET  /control/journal   what was done, one JSON object a line
     GET  /control/messages  what is in the queues
+    GET  /control/requests  how often each action was asked for
 
 One thread serves everything, so that no two requests ever see a half-done step.
 """
@@ -15,6 +16,7 @@ import asyncio
 import json
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,7 @@ class QueueServer:
         self.port = port
         self.clock = MovableClock()
         self.hostility = hostility or peaceful()
+        self.requests: Counter[str] = Counter()
         self._journal = Journal(self.clock, journal)
         self.account = Account(url="", clock=self.clock, note=self._note)
         self.account.lateness = self._lateness
@@ -117,6 +120,7 @@ class QueueServer:
                 web.get("/control/faults", self._tell_faults),
                 web.get("/control/journal", self._tell_journal),
                 web.get("/control/messages", self._tell_messages),
+                web.get("/control/requests", self._tell_requests),
                 web.post("/{path:.*}", self._act),
             ]
         )
@@ -147,6 +151,7 @@ class QueueServer:
             if strikes("unavailable"):
                 raise errors.unavailable()
             action = request.headers.get("X-Amz-Target", "").removeprefix("AmazonSQS.")
+            self.requests[action] += 1
             content = await _read(request)
             if action == "ReceiveMessage":
                 answer = await self._receive(request, content)
@@ -216,6 +221,9 @@ class QueueServer:
     async def _tell_journal(self, request: web.Request) -> web.StreamResponse:
         lines = "".join(json.dumps(entry) + "\n" for entry in self._journal.entries)
         return web.Response(text=lines, content_type="application/jsonl")
+
+    async def _tell_requests(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(dict(self.requests))
 
     async def _tell_messages(self, request: web.Request) -> web.StreamResponse:
         now = self.clock()

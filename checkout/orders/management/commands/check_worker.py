@@ -8,8 +8,9 @@ from checkout.orders.liveness import STALE_AFTER_SECONDS, file_problem
 
 class Command(BaseCommand):
     help = (
-        "Whether a publisher, worker or mailer gets anywhere, by the file of its --alive-file. "
-        "Exit code 1 when not: for a container's health check. Asks neither database nor queue."
+        "Whether a publisher, worker, mailer or webhook sender gets anywhere, by the file of its "
+        "--alive-file. Exit code 1 when not: for a container's health check. Asks neither database "
+        "nor queue."
     )
     requires_system_checks: list[str] = []
 

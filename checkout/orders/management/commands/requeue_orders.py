@@ -12,8 +12,9 @@ from checkout.orders.states import UNSETTLED, OrderStatus
 class Command(BaseCommand):
     help = (
         "Publish the messages of orders again that wait for their payment or refund, before the "
-        "sweep does. Nothing is charged twice by it, and an order whose message waits to go out "
-        "gets no second one. Exits with 1 when a named order is unknown, or needs nothing."
+        "sweep does, or before their next try is due. Nothing is charged twice by it, and an order "
+        "whose message is due gets no second one. Exits with 1 when a named order is unknown, or "
+        "needs nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

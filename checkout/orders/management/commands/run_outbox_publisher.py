@@ -25,7 +25,7 @@ class Command(BaseCommand):
                 metrics_port=options["metrics_port"],
             )
             try:
-                queue = connect_when_reachable(stopping, on_try=alive.beat)
+                queue = connect_when_reachable(stopping, on_try=publisher.on_waiting_for_sqs(alive))
             except QueueMissing as error:
                 raise CommandError(str(error)) from error
             if queue:

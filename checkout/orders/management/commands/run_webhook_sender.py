@@ -1,0 +1,29 @@
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from checkout.orders import webhook_sender
+from checkout.orders.liveness import add_watching, watched
+from checkout.orders.running import stop_signals
+
+
+class Command(BaseCommand):
+    help = (
+        "Tell the shop's other systems of orders: the endpoints of `webhook_endpoints`. Any number "
+        "may run; a system that is slow or away delays nothing else. Ends on SIGTERM, with exit "
+        "code 0, within half a minute."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add_watching(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        with stop_signals() as stopping:
+            alive = watched(
+                "webhook_sender",
+                alive_file=options["alive_file"],
+                metrics_port=options["metrics_port"],
+            )
+            self.stdout.write("Sending webhooks")
+            webhook_sender.run(stopping, alive)
+        self.stdout.write("Webhook sender stopped.")

@@ -1,0 +1,90 @@
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from checkout.orders import webhook_endpoints as endpoints
+from checkout.orders.operating import add_yes, aligned, must_agree
+from checkout.orders.webhook_models import WebhookEndpoint, WebhookKind
+
+
+class Command(BaseCommand):
+    help = (
+        "The shop's other systems that are told of orders. `add` and `rotate` print a secret, "
+        "this once. After `rotate` both secrets sign for a week. `enable` switches on what "
+        "answered 410 Gone. `remove` gives up what waits for an endpoint, and asks first. The "
+        "shop calls what is added here, inside its own network too."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        acts = parser.add_subparsers(
+            dest="act", required=True, metavar="list|add|rotate|enable|remove"
+        )
+        listing = acts.add_parser("list", help="All endpoints, without their secrets.")
+        adding = acts.add_parser("add", help="Tell a system of what happens from now on.")
+        adding.add_argument("url", help="https://… (http only to this machine).")
+        adding.add_argument(
+            "--kinds",
+            type=lambda written: written.split(","),
+            default=[],
+            help=f"Separated by commas, of {', '.join(WebhookKind.values)} (default: all).",
+        )
+        rotating = acts.add_parser("rotate", help="Make a new secret.")
+        enabling = acts.add_parser("enable", help="Switch on again, and send what has waited.")
+        removing = acts.add_parser("remove", help="Send nothing there any more.")
+        add_yes(removing)
+        for act in (rotating, enabling, removing):
+            act.add_argument("id", type=int, help="As `list` tells it.")
+        for act in (listing, adding, rotating, enabling, removing):
+            act.add_argument("--json", action="store_true", help="Print the result as JSON.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            told, words = getattr(self, f"_{options['act']}")(options)
+        except endpoints.EndpointRefused as error:
+            raise CommandError(str(error)) from error
+        self.stdout.write(json.dumps(told) if options["json"] else words)
+
+    def _list(self, options: dict[str, Any]) -> tuple[Any, str]:
+        found = endpoints.list_endpoints()
+        told = [_as_json(each.endpoint) | {"waiting": each.waiting} for each in found]
+        rows = [["id", "state", "waiting", "kinds", "url"]]
+        for each in found:
+            endpoint = each.endpoint
+            state = "on" if endpoint.is_active else f"off: {endpoint.off_reason}"
+            kinds = ",".join(endpoint.kinds)
+            rows.append([str(endpoint.pk), state, str(each.waiting), kinds, endpoint.url])
+        return told, "\n".join(aligned(rows)) if found else "No endpoints."
+
+    def _add(self, options: dict[str, Any]) -> tuple[Any, str]:
+        return _with_secret(endpoints.add_endpoint(options["url"], options["kinds"]))
+
+    def _rotate(self, options: dict[str, Any]) -> tuple[Any, str]:
+        return _with_secret(endpoints.rotate_secret(options["id"], now=timezone.now()))
+
+    def _enable(self, options: dict[str, Any]) -> tuple[Any, str]:
+        endpoint = endpoints.switch_on(options["id"])
+        return _as_json(endpoint), f"Endpoint {endpoint.pk} is on."
+
+    def _remove(self, options: dict[str, Any]) -> tuple[Any, str]:
+        question = f"Remove endpoint {options['id']}? What waits for it is given up."
+        must_agree(question, self.stderr, yes=options["yes"])
+        given_up = endpoints.remove_endpoint(options["id"], now=timezone.now())
+        told = {"id": options["id"], "given_up": given_up}
+        return told, f"Endpoint {options['id']} is removed; {given_up} deliveries were given up."
+
+
+def _as_json(endpoint: WebhookEndpoint) -> dict[str, Any]:
+    return {
+        "id": endpoint.pk,
+        "url": endpoint.url,
+        "kinds": endpoint.kinds,
+        "is_active": endpoint.is_active,
+        "off_reason": endpoint.off_reason,
+    }
+
+
+def _with_secret(endpoint: WebhookEndpoint) -> tuple[Any, str]:
+    told = _as_json(endpoint) | {"secret": endpoint.secret}
+    return told, f"Endpoint {endpoint.pk}. Its secret, shown this once:\n{endpoint.secret}"

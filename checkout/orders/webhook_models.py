@@ -1,0 +1,135 @@
+"""Which other systems of the shop are told what, and what became of telling them."""
+
+import base64
+import secrets
+import uuid
+from urllib.parse import urlsplit
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Now
+
+from checkout.orders.states import OrderStatus
+
+# Standard Webhooks, "Signature scheme": a random key of 24 to 64 bytes, base64, after `whsec_`.
+SECRET_PREFIX = "whsec_"  # noqa: S105 - what every secret begins with
+SECRET_BYTES = 32
+
+
+def new_secret() -> str:
+    return SECRET_PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
+
+
+class WebhookKind(models.TextChoices):
+    PAID = "order.paid", "order.paid"
+    PAYMENT_FAILED = "order.payment_failed", "order.payment_failed"
+    CANCELLED = "order.cancelled", "order.cancelled"
+    REFUNDED = "order.refunded", "order.refunded"
+
+
+def every_kind() -> list[str]:
+    return list(WebhookKind.values)
+
+
+class WebhookEndpoint(models.Model):
+    """A system that is told of orders. Made by operators alone: the shop calls this address."""
+
+    url = models.CharField(max_length=500)
+    kinds = ArrayField(
+        models.CharField(max_length=30, choices=WebhookKind),
+        default=every_kind,
+        verbose_name="is told of",
+    )
+    secret = models.CharField(max_length=120, default=new_secret, editable=False)
+    # Signs beside the new one for some days after a change, so that the other side has time.
+    previous_secret = models.CharField(max_length=120, blank=True, default="", editable=False)
+    rotated_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(db_default=Now())
+    is_active = models.BooleanField(default=True)
+    # Why and since when nothing goes there.
+    off_reason = models.CharField(max_length=100, blank=True, default="", db_default="")
+    off_since = models.DateTimeField(null=True, blank=True)
+    # Removed ones stay for the sake of what they were told, without their secrets.
+    removed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+
+    def __str__(self) -> str:
+        return f"{self.pk}: {self.host}"
+
+    @property
+    def host(self) -> str:
+        """The rest of an address may hold a key to it."""
+        return urlsplit(self.url).hostname or ""
+
+
+class WebhookDelivery(models.Model):
+    """What one system is told of one event: decided in the event's transaction, sent after it.
+
+    What is told is kept as it was then, so that each try sends the same.
+    """
+
+    order = models.ForeignKey("orders.Order", models.PROTECT, related_name="webhook_deliveries")
+    event = models.ForeignKey("orders.OrderEvent", models.PROTECT, related_name="+")
+    endpoint = models.ForeignKey(WebhookEndpoint, models.PROTECT, related_name="deliveries")
+    kind = models.CharField(max_length=30, choices=WebhookKind)
+    status = models.CharField(max_length=20, choices=OrderStatus)
+    refunded_minor = models.PositiveBigIntegerField()
+    # Of a refund: how much was sent back by it.
+    amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
+    # The same for every try, so that the other side can drop the second.
+    webhook_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    # Since when it is tried: since its event, or since somebody asked for it again.
+    wanted_since = models.DateTimeField()
+    available_at = models.DateTimeField()
+    # Until then one sender has it in hand. By the database's clock.
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0, db_default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    # When it was tried for the last time, in vain.
+    gave_up_at = models.DateTimeField(null=True, blank=True)
+    # Of the last try: what was answered, or why nothing was, and how long that took.
+    last_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    last_error = models.CharField(max_length=60, blank=True, default="", db_default="")
+    last_took_ms = models.PositiveIntegerField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        verbose_name_plural = "webhook deliveries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["event", "endpoint"], name="orders_webhookdelivery_once_uniq"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["endpoint", "available_at", "id"],
+                condition=models.Q(sent_at__isnull=True, gave_up_at__isnull=True),
+                name="orders_webhook_open_idx",
+            ),
+            # Of the admin's log: what was not delivered, waiting or given up.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(sent_at__isnull=True),
+                name="orders_webhook_unsent_idx",
+            ),
+        ]
+        permissions = [("resend_webhook", "Can tell another system of an order again")]
+
+    def __str__(self) -> str:
+        return f"{self.kind} to {self.endpoint.host}"
+
+    @property
+    def message_id(self) -> str:
+        return f"msg_{self.webhook_id.hex}"
+
+    @property
+    def outcome(self) -> str:
+        """Of the last try, in a few words."""
+        return f"answered {self.last_status}" if self.last_status else self.last_error
+
+
+def open_deliveries() -> models.QuerySet[WebhookDelivery]:
+    """Neither sent nor given up."""
+    return WebhookDelivery.objects.filter(sent_at=None, gave_up_at=None)

@@ -1,0 +1,20 @@
+"""Django's sessions in the database, read by hand: with every request, which is too often for the
+ORM to put the same statement together each time."""
+
+from django.contrib.sessions.backends import db
+from django.contrib.sessions.models import Session
+from django.db import connection
+from django.utils import timezone
+
+READ = "SELECT session_data FROM django_session WHERE session_key = %s AND expire_date > %s"
+
+
+class SessionStore(db.SessionStore):
+    def _get_session_from_db(self) -> Session | None:
+        with connection.cursor() as cursor:
+            cursor.execute(READ, [self.session_key, timezone.now()])
+            found = cursor.fetchone()
+        if found is None:  # as Django's own: the next save makes a new one
+            self._session_key = None
+            return None
+        return Session(session_key=self.session_key, session_data=found[0])

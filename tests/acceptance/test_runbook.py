@@ -1,0 +1,342 @@
+"""Each page of docs/runbook.md as an operator uses it: the shop's own processes are broken as the
+page says, its commands are run, and what "Fixed when" promises is held.
+
+The page about a full disk is gone through in test_disk_full.
+"""
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import requests
+from django.contrib.auth.models import User
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.dead_letters import list_dead_letters
+from checkout.orders.models import Mail, Order, OutboxMessage
+from checkout.orders.outbox import publish_outbox
+from checkout.orders.queue import PaymentsQueue, sqs_client
+from config.local.processes import free_port
+from payments.models import Payment, PaymentAttempt
+from payments.sandbox.server import SandboxServer
+from tests.acceptance.test_liveness import is_alive
+from tests.acceptance.test_metrics import scraped
+from tests.faults.queue.server import QueueServer
+from tests.faults.smtp import mail_server
+from tests.orders.factories import placed_order
+from tests.orders.test_dead_letters import dead_letter_of
+from tests.processes import ShopProcesses, eventually
+from tests.runbook import OnDuty, page, pages
+from tests.shopper import read_form
+from tests.till import Till, all_paid, assert_each_paid_once
+
+pytestmark = pytest.mark.usefixtures("exact_sqs")
+
+Open = Callable[..., OnDuty]
+
+GONE_THROUGH_ELSEWHERE = {"The database's disk is nearly full"}
+
+
+@pytest.fixture(autouse=True)
+def _short_times(settings: Settings) -> None:
+    settings.MESSAGE_VISIBILITY_SECONDS = 3
+    settings.PAYMENT_LEASE_SECONDS = 2
+
+
+@pytest.fixture
+def on_duty(processes: ShopProcesses) -> Open:
+    """`on_duty("Mails wait", NUMBER=…)`: that page, and somebody who goes by it."""
+
+    def turn_to(title: str, **placeholders: str) -> OnDuty:
+        return OnDuty(page(title), processes, placeholders)
+
+    return turn_to
+
+
+@pytest.fixture
+def order(shelf: list[Product]) -> Order:
+    return placed_order(shelf[0])
+
+
+def outage(sandbox: SandboxServer, *, is_on: bool) -> None:
+    wish = {"outage": True} if is_on else {"calm": True, "outage": False}
+    requests.post(f"{sandbox.url}/sandbox/faults", json=wish, timeout=10).raise_for_status()
+
+
+def counted(port: int, name: str) -> float:
+    """Of one process, over everything its labels tell apart."""
+    figures = scraped(f"http://127.0.0.1:{port}/metrics")
+    return sum(value for key, value in figures.items() if key.startswith(name))
+
+
+def test_every_page_is_gone_through() -> None:
+    told = Path(__file__).read_text()
+    assert {each.title for each in pages() if f'on_duty("{each.title}"' not in told} == (
+        GONE_THROUGH_ELSEWHERE
+    )
+
+
+def test_queue_that_takes_nothing(
+    processes: ShopProcesses,
+    exact_sqs: QueueServer,
+    shelf: list[Product],
+    on_duty: Open,
+    till: Till,
+) -> None:
+    duty = on_duty("The queue takes nothing")
+    publisher, worker = processes.publisher(), processes.worker()
+    eventually(lambda: processes.has_said(worker, "Receiving from"), seconds=60, what="starting")
+    exact_sqs.stop()
+    placed_order(shelf[0])
+    failed = "Publishing failed, will go on trying"
+    eventually(lambda: processes.has_said(publisher, failed), seconds=60, what="saying so")
+
+    assert "The queue could not be asked" in duty.does("Look", exit_codes=(1,))
+    back = QueueServer(port=exact_sqs.port)  # which has forgotten everything
+    back.start()
+    try:
+        assert "created" in duty.does("Fix")
+
+        assert_each_paid_once(till)
+        assert OutboxMessage.objects.filter(published_at=None).count() == 0
+        assert "Payments are on." in duty.does("Fixed when")
+    finally:
+        processes.stop()
+        back.stop()
+
+
+def test_payments_that_wait(
+    processes: ShopProcesses, order: Order, on_duty: Open, till: Till
+) -> None:
+    duty = on_duty("Payments wait")
+    OutboxMessage.objects.update(published_at=timezone.now())  # and SQS has lost it
+    Order.objects.update(placed_at=timezone.now() - timedelta(minutes=21))
+
+    assert "would be queued again" in duty.does("Look")
+    processes.publisher()
+    processes.worker()
+    assert "1 of 1 orders" in duty.does("Fix")
+
+    assert_each_paid_once(till)
+    duty.does("Fixed when")
+
+
+def test_gateway_that_is_away_and_a_pause(
+    processes: ShopProcesses, sandbox: SandboxServer, order: Order, on_duty: Open, till: Till
+) -> None:
+    duty, pause = (
+        on_duty("The gateway is away", NUMBER=order.number),
+        on_duty("Payments are paused"),
+    )
+    outage(sandbox, is_on=True)
+    processes.publisher()
+    processes.worker()
+    waiting = OutboxMessage.objects.filter(published_at=None, available_at__gt=timezone.now())
+    eventually(waiting.exists, seconds=60, what="asking in vain")
+
+    assert "Open: OutcomeUnknown" in duty.does("Look")
+    assert "Payments are paused." in duty.does("Fix", block=0)
+    assert "PAUSED" in pause.does("Look")
+    outage(sandbox, is_on=False)
+    # As after a long outage.
+    Order.objects.update(placed_at=timezone.now() - timedelta(hours=9))
+    OutboxMessage.objects.update(available_at=timezone.now() + timedelta(hours=1))
+    assert "Payments go on." in pause.does("Fix")
+    assert "goes out now" in duty.does("Fix", block=1)
+
+    assert_each_paid_once(till)
+    duty.does("Fixed when")
+    assert "Payments are on." in pause.does("Fixed when")
+
+
+def test_key_that_the_gateway_refuses(
+    processes: ShopProcesses, order: Order, on_duty: Open, till: Till
+) -> None:
+    duty, port = on_duty("The gateway refuses the shop", NUMBER=order.number), free_port()
+    processes.publisher()
+    wrong = processes.worker(f"--metrics-port={port}", STRIPE_SECRET_KEY="sk_withdrawn")
+    refused = PaymentAttempt.objects.filter(outcome="GatewayMisconfigured")
+    eventually(refused.exists, seconds=60, what="being refused")
+
+    assert "GatewayMisconfigured (api_key_invalid, payment 1)" in duty.does("Look")
+    assert counted(port, "shop_gateway_call_seconds_count['GatewayMisconfigured'") >= 1
+    wrong.terminate()
+    assert wrong.wait(timeout=70) == 0
+    processes.worker()
+    assert "goes out now" in duty.does("Fix")
+
+    assert_each_paid_once(till)
+    assert "Paid: Payment succeeded" in duty.does("Fixed when")
+
+
+def test_poison_message(
+    processes: ShopProcesses, exact_sqs: QueueServer, queue: PaymentsQueue, on_duty: Open
+) -> None:
+    port, poison = free_port(), "<script>not a message</script>"
+    sqs_client().send_message(
+        QueueUrl=queue.url,
+        MessageBody=poison,
+        MessageGroupId=secrets.token_hex(4),
+        MessageDeduplicationId=secrets.token_hex(8),
+    )
+    worker = processes.worker(f"--metrics-port={port}")
+    eventually(
+        lambda: processes.has_said(worker, "Not a message of this shop"),
+        seconds=60,
+        what="meeting it",
+    )
+    assert counted(port, "shop_messages_handled_total['poison']") >= 1
+
+    def is_dead() -> bool:
+        exact_sqs.clock.advance(6)
+        time.sleep(0.2)
+        return queue.dead_letter_queue().counts().all == 1
+
+    eventually(is_dead, what="giving it up")
+    [letter] = list_dead_letters(queue).letters
+    duty = on_duty("A poison message", LETTER=letter.id)
+
+    assert poison in duty.does("Look")
+    assert "discarded" in duty.does("Fix")
+
+    assert "0 dead letters." in duty.does("Fixed when")
+
+
+def test_dead_letters_redriven_twice(
+    processes: ShopProcesses, queue: PaymentsQueue, shelf: list[Product], on_duty: Open, till: Till
+) -> None:
+    duty = on_duty("Dead letters")
+    for _ in range(3):
+        dead_letter_of(placed_order(shelf[0]), queue)
+
+    assert "3 dead letters." in duty.does("Look")
+    assert duty.does("Fix").count("queued again\n") == 3
+    assert "0 dead letters." in duty.does("Fix")
+
+    assert {message.generation for message in OutboxMessage.objects.all()} == {2}
+    processes.publisher()
+    processes.worker()
+    assert_each_paid_once(till)
+    assert "0 dead letters." in duty.does("Fixed when")
+
+
+def test_lease_that_is_stuck(
+    processes: ShopProcesses, order: Order, on_duty: Open, till: Till
+) -> None:
+    duty, port = on_duty("A stuck lease", NUMBER=order.number), free_port()
+    processes.publisher()
+    killed = processes.worker(FAULT_POINT="kill after confirm sent")
+    assert killed.wait(timeout=60) == -signal.SIGKILL
+    assert len(till.charges()) == 1  # and nobody here knows
+
+    assert "Confirm: paid" in duty.does("Look")
+    duty.does("Fix")
+    other = processes.worker(f"--metrics-port={port}")
+
+    assert_each_paid_once(till)
+    assert processes.has_said(other, "A lease ran out, the payment was taken over")
+    assert counted(port, "shop_leases_expired_total") == 1
+    assert "Paid: Payment succeeded" in duty.does("Fixed when")
+
+
+def test_mails_that_wait(processes: ShopProcesses, order: Order, on_duty: Open) -> None:
+    duty = on_duty("Mails wait", NUMBER=order.number, ADDRESS="duty@shop.example")
+    with mail_server() as server:
+        settings = {"EMAIL_URL": server.url, "SHOP_URL": "https://shop.example"}
+        duty.environment = settings
+        server.stop()
+        mailer = processes.mailer(**settings)
+        failed = "Sending e-mail failed, will go on trying"
+        eventually(lambda: processes.has_said(mailer, failed), seconds=60, what="saying so")
+
+        assert "Waits to be sent: Order received" in duty.does("Look")
+        server.start()
+        mailer.terminate()
+        assert mailer.wait(timeout=30) == 0
+        duty.does("Fix")
+        processes.mailer(**settings)
+
+        eventually(
+            lambda: not Mail.objects.filter(sent_at=None).exists(), seconds=60, what="sending"
+        )
+        assert "Sent: Order received" in duty.does("Fixed when")
+        assert [mail["To"] for mail in server.accepted] == ["duty@shop.example", order.email]
+
+
+def test_outcome_that_nobody_knows(
+    processes: ShopProcesses, sandbox: SandboxServer, order: Order, on_duty: Open, till: Till
+) -> None:
+    duty = on_duty("An order needs a person", NUMBER=order.number)
+    silent = {"next": "confirm:silent"}
+    requests.post(f"{sandbox.url}/sandbox/faults", json=silent, timeout=10).raise_for_status()
+    processes.publisher()
+    processes.worker(GATEWAY_TIMEOUT_SECONDS="1")
+    eventually(Payment.objects.filter(status="unknown").exists, seconds=60, what="not knowing")
+    outage(sandbox, is_on=True)
+    Payment.objects.update(created_at=timezone.now() - timedelta(hours=21))
+    person = Order.objects.exclude(needs_person="")
+    eventually(person.exists, seconds=30, what="asking for a person")
+
+    assert "1 orders wait for a person" in duty.does("Look")
+    assert "1 of 1 orders" in duty.does("Fix", block=0)
+    web = processes.web(STAFF_SECOND_FACTOR="false")
+    resolve(web.url, Payment.objects.get())
+    outage(sandbox, is_on=False)
+    duty.does("Fix", block=1)
+
+    assert_each_paid_once(till)
+    assert not person.exists()
+    duty.does("Fixed when")
+
+
+def resolve(shop: str, payment: Payment) -> None:
+    """By the admin's own page, with what the gateway's site shows as evidence."""
+    User.objects.create_superuser("grace", password="a long one for the desk")
+    browser, login = requests.Session(), f"{shop}/admin/login/"
+    fields = read_form(browser.get(login, timeout=30).text, "/admin/login/")
+    fields |= {"username": "grace", "password": "a long one for the desk"}
+    assert browser.post(login, fields, timeout=30).status_code == 200
+    address = f"{shop}/admin/orders/order/{payment.order_id}/resolve/"
+    typed = {
+        "csrfmiddlewaretoken": browser.cookies["csrftoken"],
+        "became": "charged",
+        "gateway_payment_id": payment.gateway_payment_id,
+        "why": "The gateway's site shows the charge",
+    }
+    answer = browser.post(address, typed, timeout=30, headers={"Referer": address})
+    assert "The payment is recorded as charged." in answer.text
+
+
+def test_process_that_hangs(
+    processes: ShopProcesses,
+    tmp_path: Path,
+    queue: PaymentsQueue,
+    shelf: list[Product],
+    on_duty: Open,
+    till: Till,
+) -> None:
+    file = tmp_path / "alive"
+    duty = on_duty("A process hangs or is missing", PATH=str(file))
+    hanging = processes.worker(f"--alive-file={file}")
+    eventually(lambda: is_alive(file, 5), seconds=60, what="the first beat")
+    os.kill(hanging.pid, signal.SIGSTOP)
+    two_minutes_ago = time.time() - 121
+    os.utime(file, (two_minutes_ago, two_minutes_ago))
+    placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+
+    assert "has got nowhere since" in duty.does("Look", exit_codes=(1,))
+    hanging.kill()
+    assert hanging.wait(timeout=10) == -signal.SIGKILL
+    processes.worker(f"--alive-file={file}")
+
+    eventually(all_paid, seconds=60, what="going on")
+    assert_each_paid_once(till)
+    duty.does("Fixed when")
