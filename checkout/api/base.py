@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
+from django.db.models import QuerySet
 from django.http import QueryDict
 from django.utils.cache import patch_cache_control
 from rest_framework.exceptions import NotFound
@@ -29,12 +30,12 @@ class ApiView(APIView):
         patch_cache_control(response, private=True, no_cache=True)
         return response
 
-    def own_orders(self, request: Request) -> Any:
+    def own_orders(self, request: Request) -> QuerySet[Order]:
         return Order.objects.filter(customer_id=request.user.pk).prefetch_related("lines")
 
     def own_order(self, request: Request, reference: str) -> Order:
         """To everybody else it does not exist."""
-        order: Order | None = self.own_orders(request).filter(reference=reference).first()
+        order = self.own_orders(request).filter(reference=reference).first()
         if order is None:
             raise NotFound
         return order

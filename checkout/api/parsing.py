@@ -11,8 +11,6 @@ from checkout.api.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, Problem
 # Bytes. Fifty lines and an address have less than ten thousand.
 AT_MOST = 64 * 1024
 
-TOO_DEEP = "The JSON is nested too deeply."
-
 
 class StrictJSONParser(BaseParser):
     media_type = "application/json"
@@ -27,7 +25,7 @@ class StrictJSONParser(BaseParser):
         try:
             return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
         except RecursionError:
-            raise Problem(MALFORMED, TOO_DEEP) from None
+            raise Problem(MALFORMED, "The JSON is nested too deeply.") from None
         except ValueError:
             raise Problem(MALFORMED, "The body is no JSON, in UTF-8, with unique names.") from None
 

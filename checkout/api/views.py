@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 from django.utils.translation import get_language
 from rest_framework.exceptions import NotFound, ValidationError
@@ -77,7 +78,7 @@ class Orders(ApiView, ListAPIView[Order]):
     serializer_class = OrderSerializer
     pagination_class = NewestFirst
 
-    def get_queryset(self) -> Any:
+    def get_queryset(self) -> QuerySet[Order]:
         return self.own_orders(self.request)
 
     @describe.list_orders

@@ -24,10 +24,10 @@ QUEUE = """
         wanted_since, available_at
     )
     SELECT
-        o.id, %(event)s, e.id, %(kind)s, o.status, o.refunded_minor, %(amount)s, gen_random_uuid(),
-        %(now)s, %(now)s
+        o.id, %(event)s, e.id, %(kind)s::varchar, o.status, o.refunded_minor, %(amount)s::bigint,
+        gen_random_uuid(), %(now)s::timestamptz, %(now)s::timestamptz
     FROM orders_webhookendpoint e, orders_order o
-    WHERE e.is_active AND %(kind)s = ANY (e.kinds) AND o.id = %(order)s
+    WHERE e.is_active AND %(kind)s::varchar = ANY (e.kinds) AND o.id = %(order)s
     ON CONFLICT ON CONSTRAINT orders_webhookdelivery_once_uniq DO NOTHING
 """
 
