@@ -53,7 +53,7 @@ def main() -> int:
         print("\nInterrupted; everything that was started has ended.", file=sys.stderr)
         return 130
     minutes = (time.monotonic() - began) / 60
-    shape = machine(version, today=datetime.now(UTC).date(), minutes=minutes)
+    shape = machine(version, today=datetime.now(UTC).date(), minutes=minutes, run=options.size)
     file = asked.json or FOLDER / "latest.json"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(as_plain(parts, shape), indent=2) + "\n")

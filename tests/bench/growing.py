@@ -58,7 +58,7 @@ def _place(
     ports: dict[str, list[int]],
     names: dict[str, str],
 ) -> None:
-    each = options.pick(quick=15, full=100, tiny=1)
+    each = options.pick(quick=15, full=60, tiny=1)
 
     def on(database: str) -> Contender:
         def turn(number: int) -> Round:
@@ -77,7 +77,7 @@ def _place(
 
 
 def _place_otherwise(options: Options, figures: Figures, over_http: OverHttp) -> None:
-    each = options.pick(quick=10, full=60, tiny=1)
+    each = options.pick(quick=10, full=40, tiny=1)
     baskets = {
         "flash sale": Basket(is_flash_sale=True),
         "a thousand products": Basket(),
@@ -110,7 +110,7 @@ def _oversold(ports: list[int]) -> float:
 
 
 def _settle(stage: Stage, options: Options, figures: Figures, names: dict[str, str]) -> None:
-    many = options.pick(quick=100, full=800, tiny=10)
+    many = options.pick(quick=100, full=600, tiny=10)
 
     def on(database: str) -> Contender:
         def turn(number: int) -> Round:
@@ -128,7 +128,7 @@ def _settle(stage: Stage, options: Options, figures: Figures, names: dict[str, s
     for name in names:  # orders of the measures above are not to be waited for
         stage.use(name)
         orders.forget_unsettled()
-    rounds = options.pick(quick=1, full=3, tiny=1)
+    rounds = options.pick(quick=1, full=2, tiny=1)
     turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
     for name, taken in turns.items():
         figures.add(name, "orders/s", [turn.a_second for turn in taken])

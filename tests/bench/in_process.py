@@ -17,7 +17,7 @@ OSCAR = [sys.executable, "-m", "tests.bench.contenders.oscar_shop"]
 def in_process(stage: Stage, options: Options, figures: Figures) -> None:
     orders = options.pick(quick=30, full=200, tiny=2)
     contenders: dict[str, Contender] = {"ours, in process": lambda _: _ours(orders)}
-    if has_oscar := find_spec("oscar") is not None and not options.tiny:
+    if has_oscar := find_spec("oscar") is not None and not (options.quick or options.tiny):
         stage.make_database("oscar", like="template1")
         _run_oscar(stage, "--prepare")
         contenders["django-oscar, in process"] = lambda _: _oscar(stage, orders)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 
-def machine(postgres_version: str, *, today: date, minutes: float) -> dict[str, Any]:
+def machine(postgres_version: str, *, today: date, minutes: float, run: str) -> dict[str, Any]:
     return {
         "cores": os.cpu_count(),
         "processor": _first(r"^model name\s*: (.*)$", "/proc/cpuinfo") or platform.processor(),
@@ -18,6 +18,7 @@ def machine(postgres_version: str, *, today: date, minutes: float) -> dict[str, 
         "postgres": postgres_version,
         "date": today.isoformat(),
         "minutes": minutes,
+        "run": run,
     }
 
 

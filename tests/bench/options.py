@@ -10,6 +10,10 @@ class Options:
     quick: bool = False
     tiny: bool = False  # for a test that keeps the code alive
 
+    @property
+    def size(self) -> str:
+        return self.pick(quick="quick", full="full", tiny="tiny")
+
     def pick(self, *, quick: T, full: T, tiny: T | None = None) -> T:
         if self.tiny and tiny is not None:
             return tiny

@@ -17,7 +17,7 @@ from tests.bench.placing import prepare
 from tests.bench.settling import MOST_THREADS, SLOW_SECONDS, THREADS, worker
 from tests.bench.stage import Stage
 
-IDLE_A_SECOND = 2.0
+IDLE_A_SECOND = 3.0
 
 # Below this nothing under load is learnt.
 LEAST_A_SECOND = 4.0
@@ -36,10 +36,10 @@ def run(stage: Stage, options: Options) -> Figures:
                 idle, loaded = [], []
                 for number in range(rounds):
                     options.say(f"order to paid, gateway {seconds * 1000:.0f} ms, round {number}")
-                    count = options.pick(quick=10, full=40, tiny=2)
+                    count = options.pick(quick=10, full=25, tiny=2)
                     idle.append(_to_paid(over_http, count, a_second=IDLE_A_SECOND))
                     pace = max(LEAST_A_SECOND, most / 2)
-                    count = options.pick(quick=40, full=math.ceil(pace * 10), tiny=2)
+                    count = options.pick(quick=40, full=math.ceil(pace * 6), tiny=2)
                     loaded.append(_to_paid(over_http, count, a_second=pace))
             name = f"gateway {seconds * 1000:.0f} ms"
             figures.add(f"{name}, all together", "orders/s", [most])

@@ -19,6 +19,7 @@ from tests.bench.figures import Contender, Figures, Round, take_turns
 from tests.bench.options import Options
 from tests.bench.placing import prepare
 from tests.bench.queue import Queue
+from tests.bench.report import PRICE
 from tests.bench.stage import Stage
 from tests.bench.statements import Varied, Varying, md5, statements_in, vary
 
@@ -30,10 +31,6 @@ THREADS = 20
 
 # Eight threads, and always another message: what the goal is about.
 UNDER_LOAD = "ours under load"
-
-# Of a million requests to a FIFO queue, in USD, US East (N. Virginia), beyond the first million of
-# a month (Amazon SQS pricing, "FIFO queues"; as told in stored pages of March and June 2026).
-PRICE = 0.50
 
 # With a gateway that takes so long for an order.
 SLOW_SECONDS = 0.3
@@ -57,7 +54,7 @@ def run(stage: Stage, options: Options) -> Figures:
         statements = the_same_sql(stage, queue)
         file.write_text(json.dumps([(said.sql, said.keep) for said in statements]))
         figures.add("statements", "a settling", [len(statements)])
-        many = options.pick(quick=200, full=1500, tiny=20)
+        many = options.pick(quick=200, full=1000, tiny=20)
         worker = Settling(stage, queue, file)
         contenders: dict[str, Contender] = {
             "worker, gateway 0 ms": lambda _: worker.ours(many),
@@ -65,7 +62,7 @@ def run(stage: Stage, options: Options) -> Figures:
         }
         if find_spec("celery") and not options.tiny:
             contenders["Celery, SQS transport"] = lambda _: worker.celery(many)
-        rounds = options.pick(quick=1, full=3, tiny=1)
+        rounds = options.pick(quick=1, full=2, tiny=1)
         turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
         for name, taken in turns.items():
             figures.add(name, "orders/s", [turn.a_second for turn in taken])
@@ -81,7 +78,7 @@ def _add_slow(worker: "Settling", options: Options, figures: Figures) -> None:
     """Threads are what a slow gateway costs: each order has one for as long as it takes."""
     for threads in options.pick(quick=(MOST_THREADS,), full=(1, 8, 32, MOST_THREADS), tiny=(8,)):
         limit = threads / SLOW_SECONDS
-        seconds = options.pick(quick=3, full=10, tiny=1)
+        seconds = options.pick(quick=3, full=8, tiny=1)
         turns = [
             worker.ours(int(limit * seconds), threads=threads, gateway_seconds=SLOW_SECONDS)
             for _ in range(options.pick(quick=1, full=1, tiny=1))

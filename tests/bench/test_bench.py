@@ -20,7 +20,7 @@ from tests.bench.over_http import Basket
 from tests.bench.pgbench import program
 from tests.bench.placing import PLAIN
 from tests.bench.purchases import FIRST_PRODUCT, Purchase, form, stock_shelves
-from tests.bench.report import as_markdown, as_plain
+from tests.bench.report import as_plain, with_tables
 from tests.bench.stage import ROOT
 from tests.bench.statements import (
     CannotVary,
@@ -41,6 +41,7 @@ MACHINE = {
     "postgres": "15",
     "date": "2026-11-27",
     "minutes": 1.5,
+    "run": "full",
 }
 
 
@@ -143,16 +144,23 @@ def test_unknown_difference_between_purchases_stops_the_benchmark() -> None:
 def test_report_tells_which_goals_are_met() -> None:
     figures = Figures("placing")
     figures.add_ratio("over HTTP ÷ pgbench", [Round(6, []), Round(7, [])], [Round(10, [])] * 2)
+    figures.add("over HTTP", "orders/s", [7.0])
     figures.add("over HTTP ÷ plain ORM view", "ratio", [2.0])
 
     told = {goal["what"]: goal["met"] for goal in verdicts(by_name([figures]))}
-    table = as_markdown(as_plain([figures], MACHINE))
+    document = with_tables(
+        "<!-- bench: goals -->\nof an earlier run\n<!-- /bench -->\n<!-- bench: lines -->\n<!-- /bench -->\n"
+        "<!-- bench: capacity -->\n<!-- /bench -->",
+        as_plain([figures], MACHINE),
+    )
 
     assert told["placing over HTTP ÷ pgbench with the same SQL"] is True
     assert told["placing over HTTP ÷ plain ORM view"] is False
     assert told["SQS requests per order under load"] is None
-    assert "| placing over HTTP ÷ plain ORM view | ≥ 2.5 | 2 | 2 to 2 | NO |" in table
-    assert "| placing: over HTTP ÷ pgbench | 0.65 ratio | 0.6 to 0.7 |" in table
+    assert "| placing over HTTP ÷ plain ORM view | ≥ 2.5 | 2 | 2 to 2 | NO |" in document
+    assert "| placing: over HTTP ÷ pgbench | 0.65 ratio | 0.6 to 0.7 |" in document
+    assert "| machines like this for web and Postgres | 2 | 15 | 143 | 1,429 |" in document
+    assert "of an earlier run" not in document
 
 
 def test_smallest_run_compares_the_server_with_pgbench(tmp_path: Path) -> None:

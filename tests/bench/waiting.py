@@ -26,7 +26,7 @@ NEVER = 1e6
 SLOW = [("gateway 30 s", 30.0), ("gateway never answers", NEVER)]
 
 # Presses a second, well below what a small machine can take.
-PACE = 20.0
+PACE = 25.0
 
 # Nobody waits for those who hang.
 KILL = 0.1
@@ -38,7 +38,7 @@ OLD_AT_ONCE = 8
 def run(stage: Stage, options: Options) -> Figures:
     figures = Figures("shopper's wait")
     prepare(stage, "waiting")
-    presses = options.pick(quick=40, full=160, tiny=4)
+    presses = options.pick(quick=40, full=150, tiny=4)
     with stage.queue() as queue, stage.web() as ports, nobody_answers() as hanging:
 
         def contender(seconds: float, sqs: str) -> Contender:
@@ -61,7 +61,7 @@ def run(stage: Stage, options: Options) -> Figures:
         }
         if options.quick:
             del contenders["gateway 30 s"], contenders["SQS refuses"]
-        rounds = options.pick(quick=1, full=3, tiny=1)
+        rounds = options.pick(quick=1, full=2, tiny=1)
         turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=not options.quick)
     for name, taken in turns.items():
         figures.add(f"{name}, median", "ms", [turn.percentile(0.5) * 1000 for turn in taken])
