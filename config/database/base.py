@@ -12,8 +12,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         A server that ends a session says so over the connection, and a network that fails shows by
         the keepalives. So where nothing has come, nothing is wrong.
         """
-        assert self.connection is not None
-        if self.connection.closed:
+        if self.connection is None or self.connection.closed:
             return False
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)
