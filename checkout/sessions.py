@@ -17,4 +17,4 @@ class SessionStore(db.SessionStore):
         if found is None:  # as Django's own: the next save makes a new one
             self._session_key = None
             return None
-        return Session(session_key=self.session_key, session_data=found[0])
+        return Session(session_key=self.session_key or "", session_data=found[0])

@@ -7,6 +7,7 @@ answer is theirs: never merged in silence, never refused.
 import uuid
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
@@ -59,7 +60,7 @@ def look_up(
     Two devices that press within the same moment do not see each other's order: this is a courtesy
     on top of the promise, which is about one purchase.
     """
-    asked = {
+    asked: dict[str, Any] = {
         "checkout_id": checkout_id,
         "basket_digest": basket_digest,
         "email": email,

@@ -17,7 +17,9 @@ What is left to constraints: one order of a checkout id, and no stock below zero
 statement, and with it all that it did.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from django.db import connection
 from django.db.models import Field
@@ -41,7 +43,7 @@ class StoredBasket:
 
     lines: str
     use_up: str
-    values: dict[str, object]
+    values: Mapping[str, Any]
     digest: str
     total_minor: int  # that was seen
 
@@ -93,8 +95,7 @@ SELECT id, number FROM new_order
 
 def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
     """Store the order with all that belongs to it. False: nothing was stored."""
-    fields = _fields()
-    values = {field.attname: getattr(order, field.attname) for field in fields}
+    values: dict[str, Any] = {field.attname: getattr(order, field.attname) for field in _fields()}
     told = {
         "event": OrderEvent.Kind.TRANSITION.value,
         "mail": mail_about(None, OrderStatus.PLACED),
@@ -102,7 +103,7 @@ def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
         "traceparent": traceparent(),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_statement(basket.lines, basket.use_up), basket.values | values | told)
+        cursor.execute(_statement(basket.lines, basket.use_up), {**basket.values, **values, **told})
         stored = cursor.fetchone()
     if stored is None:
         return False
@@ -110,7 +111,7 @@ def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
     return True
 
 
-def _fields() -> "list[Field[object, object]]":
+def _fields() -> "list[Field[Any, Any]]":
     """All that an order has, so that a new one is not forgotten here."""
     return [field for field in Order._meta.concrete_fields if field.name not in GIVEN]
 
@@ -120,6 +121,6 @@ def _statement(lines: str, use_up: str) -> str:
     return PLACE.format(
         lines=lines,
         use_up=use_up,
-        columns=", ".join(field.column for field in fields),
+        columns=", ".join(field.column or "" for field in fields),
         values=", ".join(f"%({field.attname})s" for field in fields),
     )

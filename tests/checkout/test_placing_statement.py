@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Model
 from django.utils import timezone
-from hypothesis import HealthCheck, given
+from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -60,9 +60,9 @@ class Scene:
 LINES = st.builds(
     Line,
     price_minor=st.integers(0, 3),
-    stock=st.integers(0, 3),
+    stock=st.integers(0, 20),
     quantity=st.integers(1, 3),
-    is_on_sale=st.sampled_from([True] * 5 + [False]),
+    is_on_sale=st.sampled_from([True] * 9 + [False]),
 )
 SCENES = st.builds(
     Scene,
@@ -151,6 +151,8 @@ def told(row: Model, places: dict[int, int]) -> dict[str, object]:
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 @given(scene=SCENES)
+@example(Scene([], 4, 0, is_closed=False))
+@example(Scene([Line(3, 2, 2, is_on_sale=True), Line(0, 3, 1, is_on_sale=True)], 4, 0, False))
 def test_both_ways_say_and_store_the_same(scene: Scene) -> None:
     now = timezone.now()
     at_once, row_by_row = stage(scene, now), stage(scene, now)

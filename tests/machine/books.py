@@ -6,6 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from django.db import connection
+from psycopg import ClientCursor
+from psycopg.errors import InvalidSqlStatementName
 
 from checkout.orders.states import UNSETTLED
 from payments.audit import BOOKS, PAID_STATUSES, Check, database_checks
@@ -56,6 +58,13 @@ class Violation(AssertionError):
     """A promise of the shop is broken."""
 
 
+def plain_cursor() -> ClientCursor[tuple[Any, ...]]:
+    """Puts values into the statement itself: only some kinds of statement have parameters, and only
+    one at a time can be prepared."""
+    connection.ensure_connection()
+    return ClientCursor(connection.connection)
+
+
 @dataclass
 class Books:
     """Reads the shop's database by a prepared statement, for it is read after every step."""
@@ -68,8 +77,12 @@ class Books:
         """Raises at once where the database alone shows that a promise is broken."""
         if connection.connection is None or connection.connection is not self._prepared_on:
             self._prepare(now)
-        with connection.cursor() as cursor:
-            cursor.execute("EXECUTE machine_books(%s)", [now])
+        with plain_cursor() as cursor:
+            try:
+                cursor.execute("EXECUTE machine_books(%s)", [now])
+            except InvalidSqlStatementName:  # psycopg forgets all of them after a ROLLBACK
+                self._prepare(now)
+                cursor.execute("EXECUTE machine_books(%s)", [now])
             row = cursor.fetchone()
         assert row
         self.orders, self.stock, broken = row
@@ -90,8 +103,9 @@ class Books:
             f"WITH books AS ({BOOKS}), found(words) AS ({found}) "
             f"SELECT ({ORDERS}), ({STOCK}), (SELECT json_agg(words) FROM found)"
         )
-        with connection.cursor() as cursor:
+        with connection.cursor() as cursor:  # psycopg is told by it that its own are gone as well
             cursor.execute("DEALLOCATE ALL")  # an earlier test may have left its own
+        with plain_cursor() as cursor:
             cursor.execute(statement, [value for check in checks for value in check.parameters])
         self._prepared_on = connection.connection
 

@@ -40,7 +40,7 @@ from payments.sandbox.server import SandboxServer
 from payments.sandbox.webhooks import WebhookSender
 from payments.states import UNSETTLED_REFUNDS, PaymentStatus
 from payments.worker import Verdict, handle
-from tests.machine.books import Books, Violation, require
+from tests.machine.books import Books, Violation, plain_cursor, require
 from tests.machine.gateway import StoppingGateway
 from tests.machine.hands import Hand, stop_here
 from tests.machine.queue import InProcessQueue
@@ -181,7 +181,7 @@ class Shop:
         for client in world.clients:
             client.cookies.clear()
         self.visitors = [Visitor(client) for client in world.clients]
-        with connection.cursor() as cursor:
+        with plain_cursor() as cursor:
             # In one transaction, at whose end the references are checked: any order will do.
             cursor.execute(";".join(f"DELETE FROM {table}" for table in shop_tables()))
         self.delivered = {sku: stock for sku, (_, stock) in SHELF.items()}
