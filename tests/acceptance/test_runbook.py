@@ -23,6 +23,10 @@ from checkout.orders.dead_letters import list_dead_letters
 from checkout.orders.models import Mail, Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue, sqs_client
+from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import transition
+from checkout.orders.webhook_endpoints import add_endpoint
+from checkout.orders.webhook_models import WebhookDelivery, open_deliveries
 from config.local.processes import free_port
 from payments.models import Payment, PaymentAttempt
 from payments.sandbox.server import SandboxServer
@@ -30,6 +34,7 @@ from tests.acceptance.test_liveness import is_alive
 from tests.acceptance.test_metrics import scraped
 from tests.faults.queue.server import QueueServer
 from tests.faults.smtp import mail_server
+from tests.faults.webhook_receiver import webhook_receiver
 from tests.orders.factories import placed_order
 from tests.orders.test_dead_letters import dead_letter_of
 from tests.processes import ShopProcesses, eventually
@@ -268,6 +273,26 @@ def test_mails_that_wait(processes: ShopProcesses, order: Order, on_duty: Open) 
         )
         assert "Sent: Order received" in duty.does("Fixed when")
         assert [mail["To"] for mail in server.accepted] == ["duty@shop.example", order.email]
+
+
+def test_other_systems_that_are_not_told(
+    processes: ShopProcesses, order: Order, on_duty: Open
+) -> None:
+    duty = on_duty("Other systems are not told", NUMBER=order.number)
+    with webhook_receiver() as receiver:
+        add_endpoint(receiver.url)
+        transition(order.pk, OrderStatus.PAID, reason="Test", now=timezone.now())
+        receiver.stop()
+        processes.webhook_sender()
+        tried = WebhookDelivery.objects.filter(tries=1, claimed_until=None)
+        eventually(tried.exists, seconds=60, what="a try in vain")
+
+        assert "Waits to be told: order.paid" in duty.does("Look")
+        receiver.start()
+
+        eventually(lambda: not open_deliveries().exists(), seconds=60, what="telling")
+        assert "Told: order.paid" in duty.does("Fixed when")
+        assert [each.json["data"]["number"] for each in receiver.received] == [order.number]
 
 
 def test_outcome_that_nobody_knows(
