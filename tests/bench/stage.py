@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -84,6 +85,8 @@ class Stage:
         shutil.rmtree(self.postgres.data_dir, ignore_errors=True)
         try:
             url = self.postgres.start()
+            if self.postgres.child:  # nobody will read it again
+                self.postgres.child.stop_signal = signal.SIGQUIT
             for name, value in POSTGRES.items():
                 self.set_server(name, value)
             os.environ |= ENVIRONMENT | {"DATABASE_URL": url}
@@ -238,16 +241,6 @@ class Stage:
         with self.running(name, command, environment, seconds=seconds) as child:
             yield child
 
-    def await_said(self, child: Child, *words: str) -> None:
-        """Until its log has one of them."""
-
-        def said() -> bool:
-            log = child.log.read_text(errors="replace")
-            return not child.is_running or any(word in log for word in words)
-
-        if not wait_until(said, seconds=START_SECONDS) or not child.is_running:
-            raise CannotStart(f"{child.name} does not work. Its log is {child.log}.")
-
     @contextmanager
     def web(
         self, app: str = "config.wsgi", *, processes: int = WEB_PROCESSES, threads: int = 0
@@ -285,7 +278,7 @@ class Stage:
         return ran.stdout
 
     def file(self, name: str) -> Path:
-        return self._folder / name
+        return self._logs / name
 
 
 @contextmanager
