@@ -29,9 +29,6 @@ CELERY = "tests.bench.contenders.celery_shop"
 # Celery counts its threads as the worker does.
 THREADS = 20
 
-# The worker's usual threads, and always another message: what the goal is about.
-UNDER_LOAD = "ours under load"
-
 # With a gateway that takes so long for an order.
 SLOW_SECONDS = 0.3
 MOST_THREADS = 64
@@ -44,6 +41,9 @@ KEPT = {
     "confirm_id": "payments_paymentattempt",
     "event_id": "orders_orderevent",
 }
+
+# The worker's usual threads, and always another message: what the goal is about.
+UNDER_LOAD = "ours under load"
 
 
 def run(stage: Stage, options: Options) -> Figures:
