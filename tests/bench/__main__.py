@@ -65,7 +65,7 @@ def main() -> int:
 
 
 def _run(only: list[str], options: Options) -> tuple[list[Figures], str]:
-    with Stage() as stage:
+    with Stage(FOLDER / options.size) as stage:
         parts = []
         for name in (name for name in PARTS if name in only):
             began = time.monotonic()

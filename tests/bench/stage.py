@@ -81,12 +81,12 @@ class Stage:
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
-        shutil.rmtree(self._logs, ignore_errors=True)
-        shutil.rmtree(self.postgres.data_dir, ignore_errors=True)
+        url = self.postgres.start()  # which another run on this folder refuses
         try:
-            url = self.postgres.start()
-            if self.postgres.child:  # nobody will read it again
+            if self.postgres.child:  # nobody will read its data again
                 self.postgres.child.stop_signal = signal.SIGQUIT
+            shutil.rmtree(self._logs, ignore_errors=True)
+            self._drop_what_is_left()
             for name, value in POSTGRES.items():
                 self.set_server(name, value)
             os.environ |= ENVIRONMENT | {"DATABASE_URL": url}
@@ -112,6 +112,14 @@ class Stage:
         shutil.rmtree(self.postgres.data_dir, ignore_errors=True)
 
     # --- Databases ----------------------------------------------------------------------------
+
+    def _drop_what_is_left(self) -> None:
+        """Of a run that was killed."""
+        query = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'"
+        with psycopg.connect(self.url("postgres")) as connection:
+            left = [name for (name,) in connection.execute(query)]
+        for name in left:
+            self._execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
     def _make_blank(self) -> None:
         from django.core.management import call_command
