@@ -38,7 +38,8 @@ PARTS = {
 
 def main() -> int:
     asked = _arguments()
-    signal.signal(signal.SIGTERM, _interrupt)  # so that everything is ended and removed
+    for asked_to_end in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(asked_to_end, _interrupt)  # so that everything is ended and removed
     random.seed(asked.seed)
     options = Options(quick=asked.quick, tiny=asked.tiny)
     began = time.monotonic()
@@ -64,7 +65,7 @@ def main() -> int:
 
 
 def _run(only: list[str], options: Options) -> tuple[list[Figures], str]:
-    with Stage() as stage:
+    with Stage(FOLDER / options.size) as stage:
         parts = []
         for name in (name for name in PARTS if name in only):
             began = time.monotonic()

@@ -29,9 +29,6 @@ CELERY = "tests.bench.contenders.celery_shop"
 # Celery counts its threads as the worker does.
 THREADS = 20
 
-# Eight threads, and always another message: what the goal is about.
-UNDER_LOAD = "ours under load"
-
 # With a gateway that takes so long for an order.
 SLOW_SECONDS = 0.3
 MOST_THREADS = 64
@@ -44,6 +41,9 @@ KEPT = {
     "confirm_id": "payments_paymentattempt",
     "event_id": "orders_orderevent",
 }
+
+# The worker's usual threads, and always another message: what the goal is about.
+UNDER_LOAD = "ours under load"
 
 
 def run(stage: Stage, options: Options) -> Figures:
@@ -58,7 +58,8 @@ def run(stage: Stage, options: Options) -> Figures:
         worker = Settling(stage, queue, file)
         contenders: dict[str, Contender] = {
             "worker, gateway 0 ms": lambda _: worker.ours(many),
-            "bare boto3 loop": lambda _: worker.bare(many),
+            "bare boto3 loop": lambda _: worker.bare(many, threads=1),
+            "bare boto3 loop, ten threads": lambda _: worker.bare(many, threads=10),
         }
         if find_spec("celery") and not options.tiny:
             contenders["Celery, SQS transport"] = lambda _: worker.celery(many)
@@ -66,8 +67,9 @@ def run(stage: Stage, options: Options) -> Figures:
         turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
         for name, taken in turns.items():
             figures.add(name, "orders/s", [turn.a_second for turn in taken])
-        ours, bare, *_ = turns.values()
+        ours, bare, threaded, *_ = turns.values()
         figures.add_ratio("worker ÷ bare loop, gateway 0 ms", ours, bare)
+        figures.add_ratio("worker ÷ ten threads of it", ours, threaded)
         _add_slow(worker, options, figures)
         _add_requests(worker, figures)
     stage.drop_database("settling")
@@ -110,10 +112,10 @@ class Settling:
                 orders.await_settled()
         return Round(orders.settled_a_second(numbers), [])
 
-    def bare(self, many: int) -> Round:
-        with self._counted("bare loop", many):
+    def bare(self, many: int, *, threads: int) -> Round:
+        with self._counted(f"bare loop, threads: {threads}", many):
             numbers = self._publish(many)
-            command = [*BARE, self._queue.payments_url, str(self._file)]
+            command = [*BARE, self._queue.payments_url, str(self._file), str(threads)]
             with self._stage.running("bare", command):
                 orders.await_settled()
                 time.sleep(0.1)  # its last delete

@@ -7,6 +7,7 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -80,10 +81,12 @@ class Stage:
         self._children: list[Child] = []
 
     def __enter__(self) -> Self:
-        shutil.rmtree(self._logs, ignore_errors=True)
-        shutil.rmtree(self.postgres.data_dir, ignore_errors=True)
+        url = self.postgres.start()  # which another run on this folder refuses
         try:
-            url = self.postgres.start()
+            if self.postgres.child:  # nobody will read its data again
+                self.postgres.child.stop_signal = signal.SIGQUIT
+            shutil.rmtree(self._logs, ignore_errors=True)
+            self._drop_what_is_left()
             for name, value in POSTGRES.items():
                 self.set_server(name, value)
             os.environ |= ENVIRONMENT | {"DATABASE_URL": url}
@@ -109,6 +112,14 @@ class Stage:
         shutil.rmtree(self.postgres.data_dir, ignore_errors=True)
 
     # --- Databases ----------------------------------------------------------------------------
+
+    def _drop_what_is_left(self) -> None:
+        """Of a run that was killed."""
+        query = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'"
+        with psycopg.connect(self.url("postgres")) as connection:
+            left = [name for (name,) in connection.execute(query)]
+        for name in left:
+            self._execute(sql.SQL("DROP DATABASE {}").format(sql.Identifier(name)))
 
     def _make_blank(self) -> None:
         from django.core.management import call_command
@@ -238,16 +249,6 @@ class Stage:
         with self.running(name, command, environment, seconds=seconds) as child:
             yield child
 
-    def await_said(self, child: Child, *words: str) -> None:
-        """Until its log has one of them."""
-
-        def said() -> bool:
-            log = child.log.read_text(errors="replace")
-            return not child.is_running or any(word in log for word in words)
-
-        if not wait_until(said, seconds=START_SECONDS) or not child.is_running:
-            raise CannotStart(f"{child.name} does not work. Its log is {child.log}.")
-
     @contextmanager
     def web(
         self, app: str = "config.wsgi", *, processes: int = WEB_PROCESSES, threads: int = 0
@@ -285,7 +286,7 @@ class Stage:
         return ran.stdout
 
     def file(self, name: str) -> Path:
-        return self._folder / name
+        return self._logs / name
 
 
 @contextmanager

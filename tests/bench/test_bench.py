@@ -149,7 +149,8 @@ def test_report_tells_which_goals_are_met() -> None:
 
     told = {goal["what"]: goal["met"] for goal in verdicts(by_name([figures]))}
     document = with_tables(
-        "<!-- bench: goals -->\nof an earlier run\n<!-- /bench -->\n<!-- bench: lines -->\n<!-- /bench -->\n"
+        "<!-- bench: goals -->\nof an earlier run\n<!-- /bench -->\n"
+        "<!-- bench: lines -->\n<!-- /bench -->\n"
         "<!-- bench: capacity -->\n<!-- /bench -->",
         as_plain([figures], MACHINE),
     )
