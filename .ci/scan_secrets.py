@@ -37,7 +37,8 @@ STRIPE = re.compile(r"\b(?:whsec|rk_live|sk_live)_[A-Za-z0-9]{24,}")
 
 # What stands for a secret in documents and tests.
 PLACEHOLDERS = re.compile(
-    r"^(?:secret|password|pass|nothing|x|y|shop|tests|\$.*|.*Canary.*|.*[{}].*)$", re.IGNORECASE
+    r"^(?:secret|password|pass|nothing|x|y|shop|tests|bench|\$.*|.*Canary.*|.*[{}].*)$",
+    re.IGNORECASE,
 )
 
 

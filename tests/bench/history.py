@@ -35,8 +35,8 @@ ORDERS = """
         '12 Inkwell Lane', 'Cork', 'T12 ABC1', 'IE', 'pm_card_visa', 1,
         moment, moment + interval '1 s'
     FROM (
-        SELECT n, now() - (%(last)s - n) * interval '1 day' / {a_day} AS moment
-        FROM generate_series(%(first)s, %(until)s) AS n
+        SELECT n, now() - (%(last)s::bigint - n) * interval '1 day' / {a_day} AS moment
+        FROM generate_series(%(first)s::bigint, %(until)s::bigint) AS n
     ) AS numbered
     ORDER BY n
 """

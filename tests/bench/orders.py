@@ -37,7 +37,7 @@ ORDERS = """
 # While a process under measure works, a look of ours takes time from it.
 LOOK_SECONDS = 0.25
 
-WAIT_SECONDS = 120
+WAIT_SECONDS = 600
 
 
 def place(count: int, *, published: bool) -> list[str]:

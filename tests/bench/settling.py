@@ -54,7 +54,7 @@ def run(stage: Stage, options: Options) -> Figures:
         statements = the_same_sql(stage, queue)
         file.write_text(json.dumps([(said.sql, said.keep) for said in statements]))
         figures.add("statements", "a settling", [len(statements)])
-        many = options.pick(quick=200, full=1000, tiny=20)
+        many = options.pick(quick=400, full=1000, tiny=20)
         worker = Settling(stage, queue, file)
         contenders: dict[str, Contender] = {
             "worker, gateway 0 ms": lambda _: worker.ours(many),
