@@ -51,15 +51,14 @@ def record_success(
         price_is_paid = order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).exclude(
             pk=payment.pk
         )
-        if order.payment_round > 1 and price_is_paid.exists():
+        if price_is_paid.exists():
             _record_surplus(payment, CHARGED_TWICE, now=now)
         elif order.status == OrderStatus.CANCELLED:
             if not revive(order, reason=f"{reason}, after it was cancelled", now=now):
                 _record_surplus(payment, PAID_AFTER_CANCELLATION, now=now)
         else:
             move_order(payment, OrderStatus.PAID, reason, now=now)
-            if order.payment_round > payment.round:
-                _close_the_round_under_way(order, payment, now=now)
+            _close_the_round_under_way(order, payment, now=now)
         transaction.on_commit(partial(_count_paid, payment, order, now=now))
         over = answer.amount_minor - payment.amount_minor
         if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
