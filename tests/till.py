@@ -7,8 +7,12 @@ import requests
 from django.utils import timezone
 
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import transition
 from payments.checking import check_order
 from payments.gateways.base import Gateway
+from payments.models import Payment
+from payments.refunds import request_refund
 from payments.settlement import Settled, settle_order
 from payments.worker import HANDLERS
 from tests.processes import eventually
@@ -48,6 +52,22 @@ class Till:
         while message := OutboxMessage.objects.filter(published_at=None).order_by("id").first():
             OutboxMessage.objects.filter(pk=message.pk).update(published_at=timezone.now())
             HANDLERS[message.kind](message.order.number, self.gateway, clock=timezone.now)
+
+    def pay_at_the_second_card_and_refund(self, order: Order, *amounts_minor: int) -> None:
+        """Whatever an order's other parts are told of: a decline, another card, refunds."""
+        self.settle_everything_twice()
+        transition(order.pk, OrderStatus.PLACED, reason="Paid again", now=timezone.now())
+        Order.objects.update(payment_round=2, payment_method="pm_card_visa")
+        self.settle_everything_twice()
+        for amount_minor in amounts_minor:
+            request_refund(
+                Payment.objects.get(status="paid"),
+                amount_minor=amount_minor,
+                reason="Broken",
+                requested_by=None,
+                now=timezone.now(),
+            )
+            self.deliver_messages()
 
     def settle_everything_twice(self) -> None:
         """As a queue does that delivers every message at least once."""

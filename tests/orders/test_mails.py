@@ -22,10 +22,6 @@ from checkout.orders.links import link_path
 from checkout.orders.mail_queue import queue_link
 from checkout.orders.mailing import GIVE_UP_AFTER, is_mail_due, send_next
 from checkout.orders.models import Mail, Order, OrderEvent
-from checkout.orders.states import OrderStatus
-from checkout.orders.transitions import transition
-from payments.models import Payment
-from payments.refunds import request_refund
 from tests.faults.smtp import MailServer, mail_server
 from tests.orders.factories import placed_order
 from tests.shopper import InProcess, Shopper
@@ -69,19 +65,7 @@ def test_each_event_of_an_order_is_written_about_once(
 ) -> None:
     order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
     number = order.number
-    till.settle_everything_twice()
-    transition(order.pk, OrderStatus.PLACED, reason="Paid again", now=timezone.now())
-    Order.objects.update(payment_round=2, payment_method="pm_card_visa")
-    till.settle_everything_twice()
-    for amount_minor in (300, 200):
-        request_refund(
-            Payment.objects.get(status="paid"),
-            amount_minor=amount_minor,
-            reason="Broken",
-            requested_by=None,
-            now=timezone.now(),
-        )
-        till.deliver_messages()
+    till.pay_at_the_second_card_and_refund(order, 300, 200)
 
     send_all()
     send_all()

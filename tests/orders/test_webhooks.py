@@ -41,8 +41,6 @@ from checkout.orders.webhook_models import (
 )
 from checkout.orders.webhook_post import AddressForbidden, is_forbidden, post
 from checkout.orders.webhook_queue import queue_webhooks
-from payments.models import Payment
-from payments.refunds import request_refund
 from tests.faults.webhook_receiver import CHUNK, Received, Receiver, webhook_receiver
 from tests.orders.factories import CUSTOMER, placed_order
 from tests.till import Till
@@ -97,19 +95,7 @@ def test_each_event_is_told_once_in_its_order(
     receiver: Receiver, endpoint: WebhookEndpoint, shelf: list[Product], till: Till
 ) -> None:
     order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
-    till.settle_everything_twice()
-    transition(order.pk, OrderStatus.PLACED, reason="Paid again", now=timezone.now())
-    Order.objects.update(payment_round=2, payment_method="pm_card_visa")
-    till.settle_everything_twice()
-    for amount_minor in (300, 200, 501):
-        request_refund(
-            Payment.objects.get(status="paid"),
-            amount_minor=amount_minor,
-            reason="Broken",
-            requested_by=None,
-            now=timezone.now(),
-        )
-        till.deliver_messages()
+    till.pay_at_the_second_card_and_refund(order, 300, 200, 501)
 
     send_all()
     send_all()
