@@ -10,6 +10,7 @@ import signal
 import time
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,8 @@ def test_queue_that_takes_nothing(
 ) -> None:
     duty = on_duty("The queue takes nothing")
     publisher, worker = processes.publisher(), processes.worker()
-    eventually(lambda: processes.has_said(worker, "Receiving from"), seconds=60, what="starting")
+    for process, words in ((publisher, "Publishing to"), (worker, "Receiving from")):
+        eventually(partial(processes.has_said, process, words), seconds=60, what=words)
     exact_sqs.stop()
     placed_order(shelf[0])
     failed = "Publishing failed, will go on trying"

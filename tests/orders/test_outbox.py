@@ -124,6 +124,39 @@ def test_outage_of_sqs_loses_nothing_and_gives_the_claims_back(shelf: list[Produ
     assert publish_outbox(as_queue(RecordingQueue()), now=timezone.now()) == 12
 
 
+def test_all_that_was_claimed_is_sent_at_once(shelf: list[Product]) -> None:
+    for _ in range(25):
+        placed_order(shelf[0])
+    together = threading.Barrier(3, timeout=20)  # breaks if one batch waits for another
+
+    def send(messages: Sequence[Outgoing]) -> set[int]:
+        together.wait()
+        return set(range(len(messages)))
+
+    assert publish_outbox(as_queue(SimpleNamespace(send=send)), now=timezone.now()) == 25
+
+
+def test_batch_that_sqs_did_not_answer_holds_no_other_up(shelf: list[Product]) -> None:
+    unlucky = [placed_order(shelf[0]) for _ in range(25)][12].number
+    recording = RecordingQueue()
+
+    def send(messages: Sequence[Outgoing]) -> set[int]:
+        if unlucky in {message.group for message in messages}:
+            return sqs_is_down().send(messages)
+        return recording.send(messages)
+
+    with pytest.raises(EndpointConnectionError):
+        publish_outbox(as_queue(SimpleNamespace(send=send)), now=timezone.now())
+
+    published = OutboxMessage.objects.filter(published_at__isnull=False, claimed_until=None)
+    assert {message.order.number for message in published} == {
+        message.group for message in recording.sent
+    }
+    assert published.count() == 15
+    give_up_claims()
+    assert publish_outbox(as_queue(RecordingQueue()), now=timezone.now()) == 10
+
+
 def test_publisher_that_died_between_send_and_record_sends_the_same_message(
     shelf: list[Product],
 ) -> None:
