@@ -4,6 +4,7 @@ The worker's own calls, a webhook's hint, a customer's return and reconciliation
 """
 
 import logging
+from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
 
@@ -48,17 +49,15 @@ def record_success(
             return False  # recorded before, by another worker or a webhook
         if order.needs_person:
             resolved(order.pk, UNKNOWN_TOO_LONG)
-        price_is_paid = order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).exclude(
-            pk=payment.pk
-        )
-        if price_is_paid.exists():
+        others = list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
+        if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
             _record_surplus(payment, CHARGED_TWICE, now=now)
         elif order.status == OrderStatus.CANCELLED:
             if not revive(order, reason=f"{reason}, after it was cancelled", now=now):
                 _record_surplus(payment, PAID_AFTER_CANCELLATION, now=now)
         else:
             move_order(payment, OrderStatus.PAID, reason, now=now)
-            _close_the_round_under_way(order, payment, now=now)
+            _close_the_round_under_way(payment, others, now=now)
         transaction.on_commit(partial(_count_paid, payment, order, now=now))
         over = answer.amount_minor - payment.amount_minor
         if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
@@ -108,7 +107,8 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
 
 def lock_order(payment: Payment) -> Order:
     """Before its payments, always: two workers with one order wait for each other in turn."""
-    return Order.objects.select_for_update().get(pk=payment.order_id)
+    decides = ("status", "needs_person", "placed_at")  # Django's work grows with the columns
+    return Order.objects.select_for_update().only(*decides).get(pk=payment.order_id)
 
 
 def move_payment(
@@ -167,8 +167,8 @@ def _record_surplus(payment: Payment, why: str, *, now: datetime) -> None:
     prepare_refund(payment, payment.taken_minor, why, now=now)
 
 
-def _close_the_round_under_way(order: Order, paid: Payment, *, now: datetime) -> None:
+def _close_the_round_under_way(paid: Payment, others: Iterable[Payment], *, now: datetime) -> None:
     """An earlier card has paid: a later round that never reached the gateway is dropped."""
-    unopened = order.payments.filter(round__gt=paid.round, gateway_payment_id="")
-    for payment in unopened:
-        move_payment(payment, PaymentStatus.CANCELLED, now)
+    for other in others:
+        if other.round > paid.round and not other.gateway_payment_id:
+            move_payment(other, PaymentStatus.CANCELLED, now)

@@ -15,6 +15,7 @@ stored id and the guarded UPDATE; any number of workers may run this for one ord
 
 import logging
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -90,10 +91,10 @@ class _Round:
 
 
 def find_order(order_number: str) -> Order:
-    order = Order.objects.filter(number=order_number).first()
-    if order is None:
-        raise UnknownOrder(order_number)
-    return order
+    try:
+        return Order.objects.get(number=order_number)
+    except Order.DoesNotExist:
+        raise UnknownOrder(order_number) from None
 
 
 def settle_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
@@ -140,8 +141,8 @@ def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Paym
     """The payment of the order's current round, and whether it was begun here: then its lease is
     taken with it. Of two workers that begin it, one row remains."""
     of_this_round = Payment.objects.filter(order=order, round=order.payment_round)
-    if payment := of_this_round.first():
-        return payment, False
+    with suppress(Payment.DoesNotExist):
+        return of_this_round.get(), False
     try:
         begun = Payment.objects.create(
             order=order,
@@ -158,7 +159,9 @@ def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Paym
             created_at=now,
         )
     except IntegrityError:
-        return of_this_round.get(), False
+        with suppress(Payment.DoesNotExist):
+            return of_this_round.get(), False
+        raise  # something else about the row
     return begun, True
 
 
