@@ -48,7 +48,7 @@ DELETE_WAIT_SECONDS = 0.1
 
 # And where messages queue, a receive waits for as many free threads as it can fill. A worker of few
 # threads has few messages, and asks at once.
-GATHER_SECONDS = 0.05
+GATHER_SECONDS = 0.1
 GATHER_FROM_THREADS = 2 * BATCH
 
 # SIGTERM lets what is in hand finish for so long.

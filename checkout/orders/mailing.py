@@ -15,6 +15,7 @@ from django.db.models import Exists, F, OuterRef, Q
 from django.db.models.functions import Now
 
 from checkout.orders import metrics
+from checkout.orders.claiming import claiming
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.mail_content import compose
 from checkout.orders.models import Mail, OrderEvent
@@ -78,7 +79,7 @@ def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
 
 def claim(*, now: datetime) -> Mail | None:
     """Take one mail in hand, for this mailer alone. Those of an order go out in their order."""
-    with transaction.atomic():
+    with claiming():
         mail = (
             _due(now)
             .select_for_update(skip_locked=True, of=("self",))

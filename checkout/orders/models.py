@@ -249,6 +249,12 @@ class OutboxMessage(models.Model):
                 condition=models.Q(published_at__isnull=True),
                 name="orders_outbox_unpublished_idx",
             ),
+            # Whether an older one of the same order waits.
+            models.Index(
+                fields=["order", "id"],
+                condition=models.Q(published_at__isnull=True),
+                name="orders_outbox_older_idx",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 
-from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 from django.db.models.functions import Now
 
 from checkout.orders import metrics, trace
+from checkout.orders.claiming import claiming
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.messages import encode
 from checkout.orders.models import OutboxMessage
@@ -71,7 +71,7 @@ def claim(*, now: datetime) -> list[OutboxMessage]:
         available_at__lte=now,
     )
     unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
-    with transaction.atomic():
+    with claiming():
         due = (
             OutboxMessage.objects.select_for_update(skip_locked=True, of=("self",))
             .select_related("order")
