@@ -28,7 +28,7 @@ def database_url(*, port: int | None = None) -> str:
     )
 
 
-def eventually(true: Callable[[], bool], *, seconds: float = 20, what: str = "it") -> None:
+def eventually(true: Callable[[], bool], *, seconds: float = 60, what: str = "it") -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"

@@ -202,7 +202,7 @@ def test_publisher_fails(
         afterwards.work()
         return afterwards.is_quiet()
 
-    eventually(converged, seconds=30, what="publishing everything")
+    eventually(converged, seconds=60, what="publishing everything")
     assert publisher.poll() is None
     afterwards.assert_one_order_one_charge()
 
@@ -252,5 +252,5 @@ def work_through(fault: str, processes: ShopProcesses, afterwards: Afterwards) -
         afterwards.publish()
         return afterwards.is_quiet()
 
-    eventually(converged, seconds=30, what="settling everything")
+    eventually(converged, seconds=60, what="settling everything")
     assert worker.poll() is None

@@ -51,7 +51,7 @@ def test_killed_between_sending_and_recording_doubles_that_one_mail(
 
     processes.mailer(**settings_of_mail)
 
-    eventually(all_sent, seconds=40, what="sending")
+    eventually(all_sent, seconds=60, what="sending")
     # One is there twice, under one id: SMTP has no question whether a mail was taken.
     assert sorted(ids(server).values()) == [1, 1, 2]
 
@@ -69,10 +69,10 @@ def test_killed_before_sending_sends_each_once(
     Mail.objects.update(claimed_until=timezone.now())
 
     two = [processes.mailer(**settings_of_mail) for _ in range(2)]
-    eventually(all_sent, seconds=40, what="sending")
+    eventually(all_sent, seconds=60, what="sending")
     for _ in range(5):
         placed_order(shelf[0])
-    eventually(all_sent, seconds=40, what="sending more")
+    eventually(all_sent, seconds=60, what="sending more")
 
     assert sorted(ids(server).values()) == [1] * 8
     for mailer in two:
@@ -91,11 +91,11 @@ def test_outage_is_said_once_and_overcome(
     placed_order(shelf[0])
     mailer = processes.mailer(**settings_of_mail)
     failed = "Sending e-mail failed, will go on trying"
-    eventually(lambda: processes.has_said(mailer, failed), seconds=40, what="saying so")
+    eventually(lambda: processes.has_said(mailer, failed), seconds=60, what="saying so")
 
     server.start()
 
-    eventually(all_sent, seconds=40, what="sending")
+    eventually(all_sent, seconds=60, what="sending")
     assert sorted(ids(server).values()) == [1]
     assert processes.said().count(failed) == 1
     assert "example.com" not in processes.said()

@@ -103,7 +103,7 @@ def test_nothing_secret_or_personal_is_found_where_it_does_not_belong(
         shopper.submit(form)
         shopper.submit(form | {"address": "changed"})
     settled = {"paid", "payment_failed", "action_required"}
-    eventually(lambda: set(Order.objects.values_list("status", flat=True)) <= settled, seconds=40)
+    eventually(lambda: set(Order.objects.values_list("status", flat=True)) <= settled, seconds=60)
     references = list(Order.objects.values_list("reference", flat=True))
     processes.stop()
 

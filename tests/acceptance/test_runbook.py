@@ -309,7 +309,7 @@ def test_outcome_that_nobody_knows(
     outage(sandbox, is_on=True)
     Payment.objects.update(created_at=timezone.now() - timedelta(hours=21))
     person = Order.objects.exclude(needs_person="")
-    eventually(person.exists, seconds=30, what="asking for a person")
+    eventually(person.exists, seconds=60, what="asking for a person")
 
     assert "1 orders wait for a person" in duty.does("Look")
     assert "1 of 1 orders" in duty.does("Fix", block=0)

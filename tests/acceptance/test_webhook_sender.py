@@ -48,7 +48,7 @@ def test_killed_between_sending_and_recording_doubles_at_most_what_was_in_hand(
 
     sender = processes.webhook_sender("--alive-file", str(tmp_path / "alive"))
 
-    eventually(all_sent, seconds=40, what="sending")
+    eventually(all_sent, seconds=60, what="sending")
     sender.terminate()
     assert sender.wait(timeout=20) == 0
     assert processes.has_said(sender, "Webhook sender stopped.")

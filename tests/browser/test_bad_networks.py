@@ -41,7 +41,7 @@ class RealShop:
             return not Order.objects.exclude(status="paid").exists()
 
         assert Order.objects.count() == orders
-        eventually(is_paid, seconds=40, what="paying")
+        eventually(is_paid, seconds=60, what="paying")
         charged = sorted((charge.order, charge.amount_minor) for charge in self.charges())
         assert charged == sorted(Order.objects.values_list("number", "total_minor"))
         order = Order.objects.order_by("id").last()

@@ -61,7 +61,7 @@ def waiting_in(queue_url: str) -> int:
     return sum(int(value) for value in reply["Attributes"].values())
 
 
-def eventually(true: Callable[[], bool], seconds: float = 15) -> None:
+def eventually(true: Callable[[], bool], seconds: float = 40) -> None:
     deadline = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < deadline, "did not happen in time"
