@@ -3,6 +3,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.test import TransactionTestCase
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
@@ -15,7 +16,15 @@ from payments.sandbox.server import SandboxServer
 from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses
 from tests.shopper import InProcess, Shopper, somebody_else
+from tests.tables import empty_tables
 from tests.till import Till
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _tables_are_emptied_quickly() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
+        yield
 
 
 @pytest.fixture(autouse=True)
