@@ -1,9 +1,9 @@
+import gc
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from django.test import TransactionTestCase
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
@@ -16,14 +16,19 @@ from payments.sandbox.server import SandboxServer
 from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses
 from tests.shopper import InProcess, Shopper, somebody_else
-from tests.tables import empty_tables
+from tests.shortcuts import take_shortcuts
 from tests.till import Till
 
 
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays to the end: the garbage collector need not go through it."""
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
-def _tables_are_emptied_quickly() -> Iterator[None]:
+def _shortcuts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
+        take_shortcuts(patch)
         yield
 
 
