@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from pytest_django.fixtures import Settings
+from xdist.remote import Producer
 
 from checkout.catalogue.models import Product
 from checkout.orders.pausing import forget_what_was_seen
@@ -15,9 +16,19 @@ from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
 from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses
+from tests.schedule import Schedule, longest_first
 from tests.shopper import InProcess, Shopper, somebody_else
 from tests.shortcuts import take_shortcuts
 from tests.till import Till
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedule:
+    return Schedule(config, log)
 
 
 def pytest_collection_finish() -> None:
