@@ -8,7 +8,11 @@ from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, SetPasswordForm
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
+from django.forms.renderers import BaseRenderer
+from django.forms.utils import flatatt
 from django.http import QueryDict
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from checkout import postcodes
@@ -62,6 +66,28 @@ class CountrySelect(forms.Select):
         if known := postcodes.KNOWN.get(str(value)):
             option["attrs"]["data-example"], option["attrs"]["data-pattern"] = known
         return option
+
+    def render(
+        self,
+        name: str,
+        value: Any,
+        attrs: dict[str, Any] | None = None,
+        renderer: BaseRenderer | None = None,
+    ) -> SafeString:
+        """Django's own markup. Django takes two templates for each of 250 countries, and with them
+        longer than for the rest of the page."""
+        select = self.get_context(name, value, attrs)["widget"]
+        options = [option for _, group, _ in select["optgroups"] for option in group]
+        return format_html(
+            '<select name="{}"{}>\n{}</select>',
+            select["name"],
+            flatatt(select["attrs"]),
+            format_html_join(
+                "",
+                '  <option value="{}"{}>{}</option>\n',
+                [(each["value"], flatatt(each["attrs"]), each["label"]) for each in options],
+            ),
+        )
 
 
 class CountryField(forms.ChoiceField):

@@ -1,9 +1,11 @@
+import gc
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from pytest_django.fixtures import Settings
+from xdist.remote import Producer
 
 from checkout.catalogue.models import Product
 from checkout.orders.pausing import forget_what_was_seen
@@ -14,8 +16,31 @@ from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
 from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses
+from tests.schedule import Schedule, longest_first
 from tests.shopper import InProcess, Shopper, somebody_else
+from tests.shortcuts import take_shortcuts
 from tests.till import Till
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    longest_first(items)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> Schedule:
+    return Schedule(config, log)
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays to the end: the garbage collector need not go through it."""
+    gc.freeze()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _shortcuts() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        take_shortcuts(patch)
+        yield
 
 
 @pytest.fixture(autouse=True)

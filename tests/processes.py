@@ -15,6 +15,8 @@ from config.local.processes import Child, free_port, stop
 
 ROOT = Path(__file__).resolve().parents[1]
 START_SECONDS = 60
+# Looked at so often at first, and ever less: each look asks the database, a queue or a server.
+FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS = 0.02, 0.1
 HOOKS = "config/gunicorn_hooks.py"
 
 
@@ -30,9 +32,11 @@ def database_url(*, port: int | None = None) -> str:
 
 def eventually(true: Callable[[], bool], *, seconds: float = 60, what: str = "it") -> None:
     deadline = time.monotonic() + seconds
+    pause = FIRST_LOOK_SECONDS
     while not true():
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
-        time.sleep(0.02)
+        time.sleep(pause)
+        pause = min(LAST_LOOK_SECONDS, pause * 1.2)
 
 
 class ShopProcesses:

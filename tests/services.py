@@ -6,6 +6,7 @@ else of the developer's environment, and no running demo, has a say.
 
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,6 +64,7 @@ UNSET = [
     "PAYMENT_LEASE_SECONDS",
     "PAYMENT_METHOD_TEMPLATE",
     "PORT",
+    "PYTHONDONTWRITEBYTECODE",  # hundreds of processes start, and each would compile the shop
     "SECRET_KEY_FALLBACKS",
     "SHOP_CURRENCY",
     "SHOP_NAME",
@@ -94,6 +96,7 @@ def _start(config: pytest.Config) -> None:
         os.environ["AWS_ENDPOINT_URL"] = sqs.start()
     for name in UNSET:
         os.environ.pop(name, None)
+    sys.dont_write_bytecode = False
     os.environ.update(ENVIRONMENT)
 
 

@@ -1,7 +1,10 @@
 """Postcodes are tidied where their country is known to write them so, and never refused."""
 
 import pytest
+from django import forms
+from django.test.html import parse_html
 
+from checkout.forms import CheckoutForm
 from checkout.orders.models import Order
 from checkout.postcodes import KNOWN, tidy
 from tests.shopper import Shopper
@@ -28,6 +31,18 @@ def test_every_example_is_already_tidy() -> None:
     assert {country: tidy(example, country) for country, (example, _) in KNOWN.items()} == {
         country: example for country, (example, _) in KNOWN.items()
     }
+
+
+@pytest.mark.parametrize("country", ["", "IE", "DE", '"><script>'])
+def test_countries_are_rendered_as_django_would(country: str) -> None:
+    widget = CheckoutForm(initial={"country": country}).fields["country"].widget
+
+    ours = widget.render("country", country, {"id": "id_country", "required": True})
+
+    its = forms.Select.render(widget, "country", country, {"id": "id_country", "required": True})
+    assert parse_html(ours) == parse_html(its)
+    assert ours.count("<option") > 200
+    assert ours.count("data-example") > 10
 
 
 @pytest.mark.parametrize("typed", ["", "?", "near the old mill", "10115"])

@@ -1,0 +1,63 @@
+"""What Django and its kin do anew for each test, done with less: together it took longer than most
+tests themselves."""
+
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test import TransactionTestCase
+from django.test.client import store_rendered_templates  # type: ignore[attr-defined] # not in its stubs
+from whitenoise.base import StaticFile
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+# What migrations have made and no test changes.
+KEPT = {"django_content_type", "auth_permission"}
+
+# Deleted rows keep their room. When a table has become so large, all are truncated after all.
+LARGE_BYTES = 1_000_000
+
+LARGEST = "SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(%s)"
+
+
+def take_shortcuts(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
+    patch.setattr("django.test.client.store_rendered_templates", keep_context_of_the_page)
+    _find_static_files_once(patch)
+
+
+def empty_tables(case: TransactionTestCase) -> None:
+    """Django would truncate every table, which gives each of them and of its indexes a new file,
+    and then make content types and permissions anew."""
+    models = apps.get_models(include_auto_created=True)
+    tables = sorted({model._meta.db_table for model in models} - KEPT)
+    with transaction.atomic(), connection.cursor() as cursor:
+        # Waits for whoever is still writing, as TRUNCATE does.
+        cursor.execute(f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
+        # References are checked at the end of the transaction: any order will do.
+        cursor.execute(";".join(f"DELETE FROM {table}" for table in tables))
+        cursor.execute(LARGEST, [tables])
+        [(largest,)] = cursor.fetchall()
+    if largest > LARGE_BYTES:
+        call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
+
+
+def keep_context_of_the_page(store: dict[str, Any], *signal: Any, **rendered: Any) -> None:
+    """Not that of each template in it as well: the copies take longer than to render them."""
+    if "context" not in store:
+        store_rendered_templates(store, *signal, **rendered)
+
+
+def _find_static_files_once(patch: pytest.MonkeyPatch) -> None:
+    """Each test client has middleware of its own, which would go through all folders."""
+    find = WhiteNoiseMiddleware.add_files_from_finders
+    found: dict[str, StaticFile] = {}
+
+    def remember(middleware: WhiteNoiseMiddleware) -> None:
+        if not found:
+            find(middleware)
+            found.update(middleware.files)
+        middleware.files.update(found)
+
+    patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", remember)
