@@ -110,7 +110,7 @@ def _oversold(ports: list[int]) -> float:
 
 
 def _settle(stage: Stage, options: Options, figures: Figures, names: dict[str, str]) -> None:
-    many = options.pick(quick=100, full=600, tiny=10)
+    many = options.pick(quick=100, full=500, tiny=10)
 
     def on(database: str) -> Contender:
         def turn(number: int) -> Round:
