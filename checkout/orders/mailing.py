@@ -11,7 +11,7 @@ from smtplib import SMTPNotSupportedError, SMTPRecipientsRefused, SMTPResponseEx
 
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import DatabaseError, connection, models, transaction
-from django.db.models import Exists, F, OuterRef, Q
+from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from checkout.orders import metrics
@@ -97,9 +97,9 @@ def claim(*, now: datetime) -> Mail | None:
 
 def _due(now: datetime) -> models.QuerySet[Mail]:
     open_mails = Mail.objects.filter(sent_at=None, gave_up_at=None)
-    older = open_mails.filter(order=OuterRef("order"), pk__lt=OuterRef("pk"))
+    oldest = open_mails.filter(order=OuterRef("order")).order_by("pk")
     unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
-    return open_mails.filter(unclaimed, ~Exists(older), available_at__lte=now)
+    return open_mails.filter(unclaimed, available_at__lte=now, pk=Subquery(oldest.values("pk")[:1]))
 
 
 def put_off(mail: Mail, *, now: datetime) -> None:

@@ -249,11 +249,11 @@ class OutboxMessage(models.Model):
                 condition=models.Q(published_at__isnull=True),
                 name="orders_outbox_unpublished_idx",
             ),
-            # Whether an older one of the same order waits.
+            # Which is the oldest of its order that waits.
             models.Index(
                 fields=["order", "id"],
                 condition=models.Q(published_at__isnull=True),
-                name="orders_outbox_older_idx",
+                name="orders_outbox_oldest_idx",
             ),
         ]
 
@@ -308,6 +308,11 @@ class Mail(models.Model):
                 fields=["available_at", "id"],
                 condition=models.Q(sent_at__isnull=True),
                 name="orders_mail_unsent_idx",
+            ),
+            models.Index(
+                fields=["order", "id"],
+                condition=models.Q(sent_at__isnull=True),
+                name="orders_mail_oldest_idx",
             ),
         ]
 

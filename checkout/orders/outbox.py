@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from checkout.orders import metrics, trace
@@ -64,19 +64,17 @@ def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
 
 def claim(*, now: datetime) -> list[OutboxMessage]:
     """Take due messages in hand, of each order only the oldest, for this publisher alone."""
-    older = OutboxMessage.objects.filter(
-        order=OuterRef("order"),
-        pk__lt=OuterRef("pk"),
-        published_at__isnull=True,
-        available_at__lte=now,
-    )
+    oldest = OutboxMessage.objects.filter(
+        order=OuterRef("order"), published_at__isnull=True, available_at__lte=now
+    ).order_by("pk")
     unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
     with claiming():
         due = (
             OutboxMessage.objects.select_for_update(skip_locked=True, of=("self",))
             .select_related("order")
             .only(*TOLD)
-            .filter(unclaimed, ~Exists(older), published_at__isnull=True, available_at__lte=now)
+            .filter(unclaimed, published_at__isnull=True, available_at__lte=now)
+            .filter(pk=Subquery(oldest.values("pk")[:1]))
             .order_by("available_at", "id")[:CLAIM_AT_MOST]
         )
         messages = list(due)

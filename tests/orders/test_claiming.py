@@ -14,21 +14,26 @@ from checkout.orders import mailing, outbox
 from checkout.orders.models import Mail, Order, OrderEvent, OutboxMessage
 from tests.bench import orders
 
-BACKLOG = 3_000
-
 MAILS = """
     INSERT INTO orders_mail (order_id, event_id, kind, message_id, available_at, tries)
     SELECT order_id, id, 'received', gen_random_uuid(), now(), 0 FROM orders_orderevent
+    WHERE NOT EXISTS (SELECT FROM orders_mail WHERE event_id = orders_orderevent.id)
 """
 
 
-@pytest.fixture
-def backlog(transactional_db: None) -> None:
-    """Behind statistics of tables in which nothing waited."""
+@pytest.fixture(params=[(0, 20_000), (5_000, 5_000)], ids=["in a new shop", "where all was done"])
+def backlog(transactional_db: None, request: pytest.FixtureRequest) -> None:
+    """Behind statistics of the tables as they were before."""
+    past, waiting = request.param
     with connection.cursor() as cursor:
+        orders.place(past, published=True)
+        cursor.execute(MAILS)
+        Mail.objects.update(sent_at=timezone.now())
+        if not past:  # and not even of rows that were deleted
+            cursor.execute("TRUNCATE orders_outboxmessage, orders_mail")
         for model in (OutboxMessage, Order, OrderEvent, Mail):
-            cursor.execute(f"ANALYZE {model._meta.db_table}")
-        orders.place(BACKLOG, published=False)
+            cursor.execute(f"VACUUM (ANALYZE) {model._meta.db_table}")
+        orders.place(waiting, published=False)
         cursor.execute(MAILS)
 
 
