@@ -48,7 +48,7 @@ def run(stage: Stage, options: Options) -> Figures:
             "pgbench, prepared": sql.turn_of(each, "prepared"),
             "plain ORM view": OverHttp(plain_ports).turn_of(each),
         }
-        rounds = options.pick(quick=3, full=4, tiny=1)
+        rounds = options.pick(quick=2, full=4, tiny=1)
         turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=not options.tiny)
         _check_same_work(sql, OverHttp(ports))
     for name, taken in turns.items():

@@ -20,7 +20,7 @@ def run(stage: Stage, options: Options) -> Figures:
     prepare(stage, "remembering")
     first = options.pick(quick=500, full=1_000, tiny=20)
     most = options.pick(quick=1_500, full=100_000, tiny=40)
-    until = time.monotonic() + options.pick(quick=10, full=45, tiny=1)
+    until = time.monotonic() + options.pick(quick=5, full=45, tiny=1)
     settled = 0
     with stage.queue() as queue, worker(stage) as process:
         while settled < 2 * first or (settled < most and time.monotonic() < until):

@@ -54,14 +54,14 @@ def run(stage: Stage, options: Options) -> Figures:
         statements = the_same_sql(stage, queue)
         file.write_text(json.dumps([(said.sql, said.keep) for said in statements]))
         figures.add("statements", "a settling", [len(statements)])
-        many = options.pick(quick=400, full=700, tiny=20)
+        many = options.pick(quick=200, full=700, tiny=20)
         worker = Settling(stage, queue, file)
         contenders: dict[str, Contender] = {
             "worker, gateway 0 ms": lambda _: worker.ours(many),
             "bare boto3 loop": lambda _: worker.bare(many, threads=1),
             "bare boto3 loop, ten threads": lambda _: worker.bare(many, threads=10),
         }
-        if find_spec("celery") and not options.tiny:
+        if find_spec("celery") and options.size == "full":
             contenders["Celery, SQS transport"] = lambda _: worker.celery(many)
         rounds = options.pick(quick=1, full=2, tiny=1)
         turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
@@ -80,7 +80,7 @@ def _add_slow(worker: "Settling", options: Options, figures: Figures) -> None:
     """Threads are what a slow gateway costs: each order has one for as long as it takes."""
     for threads in options.pick(quick=(MOST_THREADS,), full=(1, 8, 32, MOST_THREADS), tiny=(8,)):
         limit = threads / SLOW_SECONDS
-        seconds = options.pick(quick=3, full=5, tiny=1)
+        seconds = options.pick(quick=2, full=5, tiny=1)
         turns = [
             worker.ours(int(limit * seconds), threads=threads, gateway_seconds=SLOW_SECONDS)
             for _ in range(options.pick(quick=1, full=1, tiny=1))

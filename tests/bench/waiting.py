@@ -43,7 +43,7 @@ OLD_AT_ONCE = 8
 def run(stage: Stage, options: Options) -> Figures:
     figures = Figures("shopper's wait")
     prepare(stage, "waiting")
-    presses = options.pick(quick=40, full=400, tiny=4)
+    presses = options.pick(quick=40, full=300, tiny=4)
     with stage.queue() as queue, stage.web() as ports, nobody_answers() as hanging:
 
         def contender(seconds: float, sqs: str) -> Contender:
