@@ -88,7 +88,7 @@ APPLIED = OpenApiParameter(
 )
 
 
-class BearerToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call]
+class BearerToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # spectacular registers by an untyped hook
     target_class = "checkout.api.clients.TokenAuthentication"
     name = "token"
 

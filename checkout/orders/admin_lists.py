@@ -45,7 +45,7 @@ class ShortPaginator(Paginator[Any]):
 
     @cached_property
     def count(self) -> int:
-        newest: QuerySet[Any] = self.object_list[:COUNT_AT_MOST]  # type: ignore[assignment]
+        newest: QuerySet[Any] = self.object_list[:COUNT_AT_MOST]  # type: ignore[assignment] # ours are always querysets
         return newest.count()
 
 
