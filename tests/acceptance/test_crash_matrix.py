@@ -22,7 +22,7 @@ from payments.audit import audit_database
 from payments.models import Payment, Refund
 from payments.outside_audit import audit_gateway
 from payments.refunds import request_refund
-from payments.worker import Verdict, handle
+from payments.worker.worker import Verdict, handle
 from tests.faults.queue.server import QueueServer
 from tests.orders.factories import placed_order
 from tests.payments.test_webhooks import SECRET, event, signature

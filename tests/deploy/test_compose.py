@@ -17,7 +17,7 @@ from django.conf import settings
 from django.core.management import get_commands, load_command_class
 from django.db import connection
 
-from payments.worker import FINISH_SECONDS
+from payments.worker.worker import FINISH_SECONDS
 from tests.deploy.files import (
     DEPLOY,
     compose,

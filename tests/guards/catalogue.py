@@ -139,7 +139,7 @@ message AS (
     _guard(
         "delete after commit",
         "a worker that dies takes its message with it",
-        "payments/worker.py",
+        "payments/worker/worker.py",
         "            self._hand.take(message)\n",
         "            self._hand.take(message)\n"
         "            self._hand.let_go(message, delete=True)\n",

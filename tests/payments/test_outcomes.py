@@ -20,7 +20,7 @@ from payments.gateways.base import (
     PaymentMethodRefused,
 )
 from payments.gateways.stripe import StripeGateway
-from payments.worker import Worker
+from payments.worker.worker import Worker
 from tests.faults.gateway import Act, FaultyGateway
 from tests.payments.test_worker import _threads_leave_no_connection, running, waiting_in
 from tests.shopper import Shopper

@@ -18,10 +18,10 @@ from checkout.orders.outbox import publish_outbox
 from checkout.orders.pausing import current_pause, is_paused, pause_payments, resume_payments
 from checkout.orders.queue import PaymentsQueue, sqs_client
 from checkout.orders.sweeping import sweep
-from payments import worker
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, PaymentAttempt
-from payments.worker import Verdict, Worker, handle
+from payments.worker import worker
+from payments.worker.worker import Verdict, Worker, handle
 from tests.faults.gateway import FaultyGateway
 from tests.orders.factories import placed_order
 from tests.payments.test_worker import about, eventually, running, waiting_in

@@ -20,11 +20,11 @@ from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import Incoming, Outgoing, PaymentsQueue, sqs_client
 from checkout.orders.queue_setup import dead_letter_queue_name
 from checkout.orders.states import OrderStatus
-from payments import worker
 from payments.gateways.base import Gateway, GatewayPayment
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment
-from payments.worker import Verdict, Worker, handle
+from payments.worker import worker
+from payments.worker.worker import Verdict, Worker, handle
 from tests.faults.gateway import FaultyGateway
 from tests.orders.factories import placed_order
 from tests.till import Till
@@ -145,7 +145,7 @@ def test_poison_settles_nothing_and_is_left_for_the_dead_letter_queue(
     assert verdict is Verdict.PUT_BACK
     assert seconds == worker.POISON_SECONDS
     assert till.charges() == []
-    [record] = [r for r in caplog.records if r.name == "payments.worker"]
+    [record] = [r for r in caplog.records if r.name == "payments.worker.worker"]
     assert (record.levelname, record.__dict__["message"]) == ("ERROR", record.getMessage())
     assert "dead-letter queue" in record.getMessage()
 
@@ -164,7 +164,9 @@ def test_message_of_a_newer_release_is_put_back_for_its_worker(
     verdict, seconds = handle(message(body), gateway)
 
     assert (verdict, seconds) == (Verdict.PUT_BACK, worker.FUTURE_VERSION_SECONDS)
-    assert [r.levelname for r in caplog.records if r.name == "payments.worker"] == ["WARNING"]
+    assert [r.levelname for r in caplog.records if r.name == "payments.worker.worker"] == [
+        "WARNING"
+    ]
 
 
 def test_fault_of_the_database_puts_the_message_back_for_longer_each_time(
@@ -279,7 +281,7 @@ def test_heartbeat_hides_a_message_for_longer_than_the_visibility_timeout(
     till: Till,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", "payments.worker")
+    caplog.set_level("INFO", "payments.worker.worker")
     settings.MESSAGE_VISIBILITY_SECONDS = 2
     queue: PaymentsQueue = request.getfixturevalue("queue")
     placed_order(shelf[0])

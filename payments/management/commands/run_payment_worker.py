@@ -8,7 +8,7 @@ from checkout.orders.queue import MAX_WAIT_SECONDS, QueueMissing, connect_when_r
 from checkout.orders.queue_setup import dead_letter_problem
 from checkout.orders.running import stop_signals
 from payments.gateways import load_gateway
-from payments.worker import Worker
+from payments.worker.worker import Worker
 
 
 class Command(BaseCommand):
