@@ -234,8 +234,8 @@ if not PAYMENTS_QUEUE_NAME.endswith(".fifo"):
     )
 
 # A received message is hidden from other workers for so long; a worker at work extends it. After a
-# worker was killed, its message comes again when this is over.
-MESSAGE_VISIBILITY_SECONDS = env.int("MESSAGE_VISIBILITY_SECONDS", default=120)
+# whole machine was lost, its messages come again when this is over.
+MESSAGE_VISIBILITY_SECONDS = env.int("MESSAGE_VISIBILITY_SECONDS", default=25)
 
 # An order that should be moving and has not for so long is published again.
 SWEEP_AFTER_SECONDS = env.float("SWEEP_AFTER_SECONDS", default=15 * 60)
@@ -248,7 +248,7 @@ STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")  # unset: Stripe
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 
 # One call to the gateway. Settling an order makes three at most, and has 60 s in all.
-GATEWAY_TIMEOUT_SECONDS = env.float("GATEWAY_TIMEOUT_SECONDS", default=20)
+GATEWAY_TIMEOUT_SECONDS = env.float("GATEWAY_TIMEOUT_SECONDS", default=8)
 
 # For the Payment Element, which takes the card in the browser.
 STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default="")
@@ -260,8 +260,8 @@ STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
 # sends the customer back there after 3-D Secure.
 SHOP_URL = env.str("SHOP_URL", default="").rstrip("/")
 
-# For so long a worker has an order's payment to itself; longer than its calls can take together.
-PAYMENT_LEASE_SECONDS = env.float("PAYMENT_LEASE_SECONDS", default=90)
+# For so long a worker has an order's payment to itself; a worker at work renews it.
+PAYMENT_LEASE_SECONDS = env.float("PAYMENT_LEASE_SECONDS", default=20)
 
 # The sandbox moves no money: a shop that used it by mistake would give its goods away.
 SANDBOX_GATEWAY_ALLOWED = env.bool("SANDBOX_GATEWAY_ALLOWED", default=False)

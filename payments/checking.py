@@ -4,6 +4,7 @@ Whatever a hint said is not believed; the gateway is asked about every payment o
 """
 
 import logging
+from uuid import UUID
 
 from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.models import Order, OutboxMessage
@@ -30,12 +31,14 @@ logger = logging.getLogger(__name__)
 TRIES = 8
 
 
-def check_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
+def check_order(
+    order_number: str, gateway: Gateway, *, clock: Clock, lease_token: UUID | None = None
+) -> Settled:
     """Settle what is under way, and believe the gateway about what was thought to be final."""
     order = find_order(order_number)
     outcome = Settled.NOTHING_TO_DO
     if order.status in UNSETTLED:
-        outcome = settle_order(order_number, gateway, clock=clock)
+        outcome = settle_order(order_number, gateway, clock=clock, lease_token=lease_token)
         if outcome is Settled.BUSY:
             return outcome
     calls = Calls.begin(gateway, clock)

@@ -6,6 +6,7 @@ from moneyed import Money
 
 from checkout.catalogue.money import money
 from checkout.orders.models import Order
+from checkout.runtime.identity import LONGEST_NAME
 from payments.states import PaymentStatus, RefundStatus
 
 
@@ -45,6 +46,10 @@ class Payment(models.Model):
     # Who is at work on it, by the database's clock. Saves work; exclusivity it does not give.
     lease_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
+    # The process that has it, as in ProcessAlive; empty where none has.
+    lease_owner = models.CharField(
+        max_length=LONGEST_NAME, blank=True, default="", db_default="", editable=False
+    )
 
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)

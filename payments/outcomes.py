@@ -117,7 +117,12 @@ def move_payment(
     """The guarded UPDATE of a payment. False: another worker or a webhook has been here first."""
     return bool(
         Payment.objects.filter(pk=payment.pk, status__in=sources_of(to)).update(
-            status=to, settled_at=settled_at, lease_token=None, lease_until=None, **changes
+            status=to,
+            settled_at=settled_at,
+            lease_token=None,
+            lease_until=None,
+            lease_owner="",
+            **changes,
         )
     )
 

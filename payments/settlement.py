@@ -22,15 +22,12 @@ from enum import Enum
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Q
-from django.db.models.expressions import CombinedExpression
-from django.db.models.functions import Now
 
-from checkout.orders import metrics
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
 from checkout.orders.transitions import put_before_a_person
+from checkout.runtime.identity import process_name
 from payments.calls import Calls, Clock
 from payments.gateways.base import (
     Gateway,
@@ -43,6 +40,7 @@ from payments.gateways.base import (
     PaymentMethodRefused,
 )
 from payments.later import ask_later, pause_after
+from payments.leases import lease_end, take_lease
 from payments.models import Payment
 from payments.outcomes import (
     UNKNOWN_TOO_LONG,
@@ -97,14 +95,17 @@ def find_order(order_number: str) -> Order:
         raise UnknownOrder(order_number) from None
 
 
-def settle_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
-    """Take the order's current payment round as far as the gateway lets it."""
+def settle_order(
+    order_number: str, gateway: Gateway, *, clock: Clock, lease_token: uuid.UUID | None = None
+) -> Settled:
+    """Take the order's current payment round as far as the gateway lets it. Who comes again with
+    the same lease token, after a lost connection, goes on where it was."""
     order = find_order(order_number)
     if order.status not in UNSETTLED:
         return Settled.NOTHING_TO_DO
-    lease_token = uuid.uuid4()
+    lease_token = lease_token or uuid.uuid4()
     payment, is_ours = _begin_round(order, lease_token, now=clock())
-    if not is_ours and not _take_lease(payment, lease_token):
+    if not is_ours and not take_lease(payment, lease_token):
         live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
         return Settled.BUSY if live else Settled.NOTHING_TO_DO
     payment.order = order  # every call and log line tells its number
@@ -155,7 +156,8 @@ def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Paym
             if settings.SHOP_URL
             else "",
             lease_token=token,
-            lease_until=_lease_end(),
+            lease_until=lease_end(),
+            lease_owner=process_name(),
             created_at=now,
         )
     except IntegrityError:
@@ -163,28 +165,6 @@ def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Paym
             return of_this_round.get(), False
         raise  # something else about the row
     return begun, True
-
-
-def _lease_end() -> CombinedExpression:
-    return Now() + timedelta(seconds=settings.PAYMENT_LEASE_SECONDS)
-
-
-def _take_lease(payment: Payment, token: uuid.UUID) -> bool:
-    free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now())
-    taken = Payment.objects.filter(free, pk=payment.pk, status__in=LIVE).update(
-        lease_token=token,
-        lease_until=_lease_end(),
-        status=PaymentStatus.PROCESSING,
-    )
-    if not taken:  # another worker has it, or it is settled
-        return False
-    if payment.lease_until is not None:  # whoever had it gave nothing back
-        metrics.LEASES_EXPIRED.inc()
-        logger.warning(
-            "A lease ran out, the payment was taken over", extra={"order": payment.order.number}
-        )
-    payment.refresh_from_db()  # what the worker before us stored counts, not what we read earlier
-    return True
 
 
 def _earlier_open_rounds(payment: Payment) -> list[Payment]:
@@ -297,7 +277,7 @@ def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries
         order = lock_order(payment)
         still_ours = Payment.objects.filter(
             pk=payment.pk, lease_token=round_.lease_token, status__in=LIVE
-        ).update(status=status, tries=tries, lease_token=None, lease_until=None)
+        ).update(status=status, tries=tries, lease_token=None, lease_until=None, lease_owner="")
         if still_ours:  # otherwise whoever took over also cares for what comes next
             kind = OutboxMessage.Kind.SETTLE_PAYMENT
             ask_later(payment.order_id, kind, pause=pause, now=round_.now)

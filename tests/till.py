@@ -14,7 +14,7 @@ from payments.gateways.base import Gateway
 from payments.models import Payment
 from payments.refunds import request_refund
 from payments.settlement import Settled, settle_order
-from payments.worker.worker import HANDLERS
+from payments.worker.handle import HANDLERS
 from tests.processes import eventually
 
 

@@ -4,10 +4,9 @@ The loop that does the work calls `beat`. A process that hangs, or is stopped, b
 """
 
 import logging
-import os
-import socket
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from socketserver import ThreadingMixIn
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from django.db.models.functions import Now
 
 from checkout.orders import metrics
 from checkout.orders.models import ProcessAlive
+from checkout.runtime.identity import process_name
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -36,10 +36,13 @@ STALE_AFTER_SECONDS = 120.0
 class Alive:
     """Of one process. `kind` is publisher, worker, mailer or webhook_sender."""
 
-    def __init__(self, kind: str, *, file: Path | None = None) -> None:
+    def __init__(
+        self, kind: str, *, file: Path | None = None, on_beat: Callable[[], None] = lambda: None
+    ) -> None:
         self.kind = kind
         self._file = file
-        self._name = f"{socket.gethostname()}:{os.getpid()}"[:120]
+        self._on_beat = on_beat
+        self._name = process_name()
         self._beaten_at = time.monotonic()
         self._next_file = self._next_row = 0.0
 
@@ -49,21 +52,15 @@ class Alive:
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_SECONDS
             metrics.ALIVE.labels(self.kind).set_to_current_time()
-            self._touch()
+            self._on_beat()
+            if self._file:
+                touch(self._file)
         if now >= self._next_row:
             self._next_row = now + ROW_EVERY_SECONDS
             self._write_row()
 
     def is_fresh(self) -> bool:
         return time.monotonic() - self._beaten_at < STALE_AFTER_SECONDS
-
-    def _touch(self) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.touch()
-        except OSError as error:
-            logger.warning("The alive file was not written", extra={"error": type(error).__name__})
 
     def _write_row(self) -> None:
         try:
@@ -76,6 +73,13 @@ class Alive:
             )
         except DatabaseError:  # its loop will notice, and say so
             connection.close()
+
+
+def touch(file: Path) -> None:
+    try:
+        file.touch()
+    except OSError as error:
+        logger.warning("The alive file was not written", extra={"error": type(error).__name__})
 
 
 def add_watching(parser: CommandParser) -> None:
@@ -98,7 +102,8 @@ def watched(kind: str, *, alive_file: Path | None, metrics_port: int | None) -> 
     """Begin to tell of this process. The port serves until the process ends."""
     alive = Alive(kind, file=alive_file)
     if metrics_port:
-        _serve(alive, metrics_port)
+        server = metrics_server(alive.is_fresh, metrics_port)
+        threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return alive
 
 
@@ -122,12 +127,15 @@ class _Quiet(WSGIRequestHandler):
         pass
 
 
-def _serve(alive: Alive, port: int) -> None:
+def metrics_server(is_fresh: Callable[[], bool], port: int) -> WSGIServer:
+    """Listens at once, and answers while `serve_forever` runs. Raises CommandError when the port
+    is taken."""
+
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
         match environ["PATH_INFO"]:
             case "/metrics":
                 status, body = "200 OK", metrics.exposition()
-            case "/healthz" if alive.is_fresh():
+            case "/healthz" if is_fresh():
                 status, body = "200 OK", b"ok\n"
             case "/healthz":
                 status, body = "503 Service Unavailable", b"got nowhere for long\n"
@@ -137,7 +145,6 @@ def _serve(alive: Alive, port: int) -> None:
         return [body]
 
     try:
-        server = make_server("", port, answer, server_class=_Server, handler_class=_Quiet)
+        return make_server("", port, answer, server_class=_Server, handler_class=_Quiet)
     except OSError as error:
         raise CommandError(f"--metrics-port {port}: {error.strerror}.") from error
-    threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()

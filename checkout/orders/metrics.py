@@ -14,7 +14,7 @@ from prometheus_client import (
     Histogram,
     generate_latest,
 )
-from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -71,35 +71,39 @@ WEBHOOKS_SENT = Counter(
 OUTBOX_AGE = Gauge(
     "shop_outbox_age_seconds",
     "How long the oldest due message has waited for a publisher.",
-    multiprocess_mode="max",
+    multiprocess_mode="livemostrecent",
 )
 MAILS_AGE = Gauge(
-    "shop_mails_age_seconds", "How long the oldest due e-mail has waited.", multiprocess_mode="max"
+    "shop_mails_age_seconds",
+    "How long the oldest due e-mail has waited.",
+    multiprocess_mode="livemostrecent",
 )
 WEBHOOKS_AGE = Gauge(
     "shop_webhooks_age_seconds",
     "How long the oldest due webhook to another system has waited.",
-    multiprocess_mode="max",
+    multiprocess_mode="livemostrecent",
 )
 NEEDS_PERSON = Gauge(
-    "shop_orders_needing_a_person", "Orders before a person.", multiprocess_mode="max"
+    "shop_orders_needing_a_person", "Orders before a person.", multiprocess_mode="livemostrecent"
 )
 WAITING_TOO_LONG = Gauge(
     "shop_orders_waiting_too_long",
     "Orders whose payment should be decided, and is not after 20 minutes.",
-    multiprocess_mode="max",
+    multiprocess_mode="livemostrecent",
 )
 PAUSED = Gauge(
-    "shop_payments_paused", "1 while payments are paused by hand.", multiprocess_mode="max"
+    "shop_payments_paused",
+    "1 while payments are paused by hand.",
+    multiprocess_mode="livemostrecent",
 )
 QUEUE_MESSAGES = Gauge(
     "shop_queue_messages",
     "Messages of the queue, approximately, as SQS counts them.",
     ["state"],  # waiting, in_hand, delayed
-    multiprocess_mode="max",
+    multiprocess_mode="livemostrecent",
 )
 DEAD_LETTERS = Gauge(
-    "shop_dead_letters", "Messages in the dead-letter queue.", multiprocess_mode="max"
+    "shop_dead_letters", "Messages in the dead-letter queue.", multiprocess_mode="livemostrecent"
 )
 ALIVE = Gauge(
     "shop_alive_timestamp_seconds",
@@ -109,9 +113,18 @@ ALIVE = Gauge(
 )
 
 
+FOLDER = "PROMETHEUS_MULTIPROC_DIR"
+
+
+def process_ended(pid: int) -> None:
+    """What it counted stays, what it measured goes (prometheus-client, "Multiprocess Mode")."""
+    if os.environ.get(FOLDER):
+        mark_process_dead(pid)  # type: ignore[no-untyped-call] # prometheus_client left it untyped
+
+
 def exposition() -> bytes:
     """Of all processes that share this one's folder, or of this one."""
-    if not os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+    if not os.environ.get(FOLDER):
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()
     MultiProcessCollector(registry)  # type: ignore[no-untyped-call] # prometheus_client left it untyped

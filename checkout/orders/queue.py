@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sqs.type_defs import (
         ChangeMessageVisibilityBatchRequestEntryTypeDef,
         MessageTypeDef,
+        ReceiveMessageRequestTypeDef,
         SendMessageBatchRequestEntryTypeDef,
     )
 
@@ -132,14 +133,20 @@ class PaymentsQueue:
         )
         return {int(entry["Id"]) for entry in reply.get("Successful", [])}
 
-    def receive(self, *, at_most: int, wait_seconds: int) -> list[Incoming]:
-        reply = self._client.receive_message(
-            QueueUrl=self.url,
-            MaxNumberOfMessages=min(at_most, BATCH),
-            WaitTimeSeconds=wait_seconds,
-            MessageSystemAttributeNames=["ApproximateReceiveCount"],
-            MessageAttributeNames=[TRACEPARENT],
-        )
+    def receive(self, *, at_most: int, wait_seconds: int, attempt_id: str = "") -> list[Incoming]:
+        """Up to ten, hidden from everybody else for MESSAGE_VISIBILITY_SECONDS. Under the id of
+        an attempt whose reply was lost: the messages of that reply, maybe more than asked for."""
+        request: ReceiveMessageRequestTypeDef = {
+            "QueueUrl": self.url,
+            "MaxNumberOfMessages": min(at_most, BATCH),
+            "VisibilityTimeout": settings.MESSAGE_VISIBILITY_SECONDS,
+            "WaitTimeSeconds": wait_seconds,
+            "MessageSystemAttributeNames": ["ApproximateReceiveCount"],
+            "MessageAttributeNames": [TRACEPARENT],
+        }
+        if attempt_id:
+            request["ReceiveRequestAttemptId"] = attempt_id
+        reply = self._client.receive_message(**request)
         return [_incoming(message) for message in reply.get("Messages", [])]
 
     def look(self, *, hide_seconds: int, wait_seconds: int) -> list[Incoming]:

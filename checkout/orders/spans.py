@@ -33,6 +33,12 @@ def start() -> None:
     otel.set_tracer_provider(provider)
 
 
+def stop() -> None:
+    """Send what is still kept; for a process that ends without Python's own ending."""
+    if HAS_OPENTELEMETRY and hasattr(provider := otel.get_tracer_provider(), "shutdown"):
+        provider.shutdown()
+
+
 @contextmanager
 def span(name: str, parent: str, fields: Mapping[str, str | int]) -> Iterator[str]:
     """Answers the span's own traceparent; empty where nobody collects spans."""

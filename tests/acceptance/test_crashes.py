@@ -58,7 +58,7 @@ def test_worker_killed_leaves_one_charge_and_the_order_paid(
 ) -> None:
     order = placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
-    assert processes.worker(FAULT_POINT=f"kill {fault_point}").wait(timeout=30) == SIGKILLED
+    assert processes.worker(FAULT_POINT=f"end {fault_point}").wait(timeout=30) == SIGKILLED
     charged_before = len(till.charges())
 
     processes.worker()

@@ -15,7 +15,7 @@ from checkout.orders.placing import place_order
 from checkout.orders.queue import Incoming, Outgoing, PaymentsQueue
 from checkout.orders.sweeping import expire_unpaid, sweep
 from payments.gateways.stripe import StripeGateway
-from payments.worker.worker import Verdict, handle
+from payments.worker.handle import Verdict, handle
 from tests.orders.factories import OpenBasket, line, purchase
 from tests.till import Charge, Till
 
@@ -54,7 +54,7 @@ class Day:
     def _work(self) -> None:
         sweep(now=self.now)
         expire_unpaid(now=self.now)
-        with mock.patch("payments.worker.worker.timezone.now", side_effect=lambda: self.now):
+        with mock.patch("payments.worker.handle.timezone.now", side_effect=lambda: self.now):
             while publish_outbox(_as_queue(self.queue), now=self.now):
                 for sent in self.queue.sent:
                     message = Incoming(id="1", body=sent.body, receipt_handle="1", receive_count=1)

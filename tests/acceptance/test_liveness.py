@@ -42,13 +42,13 @@ def test_stopped_process_goes_stale_and_a_continued_one_is_fresh_again(
     health = f"http://127.0.0.1:{port}/healthz"
     assert requests.get(health, timeout=10).status_code == 200
 
-    os.kill(process.pid, signal.SIGSTOP)
+    os.killpg(process.pid, signal.SIGSTOP)  # a worker's children with it
     try:
         eventually(lambda: not is_alive(file, 3), what="going stale")
         with pytest.raises(requests.Timeout):
             requests.get(health, timeout=1)
     finally:
-        os.kill(process.pid, signal.SIGCONT)
+        os.killpg(process.pid, signal.SIGCONT)
 
     eventually(lambda: is_alive(file, 3), what="being fresh again")
     process.terminate()

@@ -47,7 +47,7 @@ def test_figures_of_two_web_and_two_worker_processes_are_those_of_the_books(
     )
     ports = [free_port() for _ in range(3)]
     for port in ports[:2]:
-        processes.worker("--metrics-port", str(port))
+        processes.worker("--metrics-port", str(port), "--processes", "2")
     processes.publisher("--metrics-port", str(ports[2]))
 
     def buy(number: int) -> None:
@@ -83,7 +83,7 @@ def test_figures_of_two_web_and_two_worker_processes_are_those_of_the_books(
     calls = sum(value for key, value in figures.items() if key.startswith(name))
     assert calls == PaymentAttempt.objects.count()
     kinds = ProcessAlive.objects.order_by("kind").values_list("kind", flat=True)
-    assert list(kinds) == ["publisher", "worker", "worker"]
+    assert list(kinds) == ["publisher", *["worker"] * 4]
     assert not OutboxMessage.objects.filter(published_at=None).exists()
     eventually(lambda: told()["shop_outbox_age_seconds"] == 0, what="the next look at the outbox")
     assert QueueSeen.objects.get().dead_letters == 0

@@ -39,7 +39,7 @@ from payments.sandbox.ledger import Ledger
 from payments.sandbox.server import SandboxServer
 from payments.sandbox.webhooks import WebhookSender
 from payments.states import UNSETTLED_REFUNDS, PaymentStatus
-from payments.worker.worker import Verdict, handle
+from payments.worker.handle import Verdict, handle
 from tests.machine.books import Books, Violation, plain_cursor, require
 from tests.machine.gateway import StoppingGateway
 from tests.machine.hands import Hand, stop_here

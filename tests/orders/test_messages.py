@@ -19,7 +19,7 @@ from checkout.orders.messages import (
     encode,
 )
 from checkout.orders.models import Order, OutboxMessage
-from payments.worker.worker import HANDLERS
+from payments.worker.handle import HANDLERS
 from tests.orders.factories import placed_order
 
 # What every release that was ever published has put on the queue. None of it is edited: a changed

@@ -22,7 +22,7 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import Incoming, PaymentsQueue, sqs_client
 from payments.gateways.stripe import StripeGateway
-from payments.worker.worker import Verdict, handle
+from payments.worker.handle import Verdict, handle
 from tests.config.test_settings import manage
 from tests.orders.factories import placed_order
 from tests.shopper import TYPED, Shopper

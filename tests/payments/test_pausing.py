@@ -20,12 +20,14 @@ from checkout.orders.queue import PaymentsQueue, sqs_client
 from checkout.orders.sweeping import sweep
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, PaymentAttempt
-from payments.worker import worker
-from payments.worker.worker import Verdict, Worker, handle
+from payments.worker.handle import Verdict, handle
+from payments.worker.worker import Worker
 from tests.faults.gateway import FaultyGateway
 from tests.orders.factories import placed_order
 from tests.payments.test_worker import about, eventually, running, waiting_in
 from tests.till import Till
+
+pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
 
 
 def pause() -> bool:
@@ -34,17 +36,6 @@ def pause() -> bool:
 
 def resume() -> bool:
     return resume_payments(by="ben", now=timezone.now())
-
-
-@pytest.fixture(autouse=True)
-def _threads_leave_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    def handle_and_close(*arguments: object) -> tuple[Verdict, int]:
-        try:
-            return handle(*arguments)  # type: ignore[arg-type] # as they came
-        finally:
-            connection.close()
-
-    monkeypatch.setattr(worker, "handle", handle_and_close)
 
 
 def test_pause_is_known_at_once_where_it_is_made_and_cheap_to_ask_for(db: None) -> None:

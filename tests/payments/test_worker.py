@@ -20,27 +20,18 @@ from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import Incoming, Outgoing, PaymentsQueue, sqs_client
 from checkout.orders.queue_setup import dead_letter_queue_name
 from checkout.orders.states import OrderStatus
-from payments.gateways.base import Gateway, GatewayPayment
+from payments.gateways.base import GatewayPayment
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment
+from payments.worker import handle as handling
 from payments.worker import worker
-from payments.worker.worker import Verdict, Worker, handle
+from payments.worker.handle import Verdict, handle
+from payments.worker.worker import Worker
 from tests.faults.gateway import FaultyGateway
 from tests.orders.factories import placed_order
 from tests.till import Till
 
-
-@pytest.fixture(autouse=True)
-def _threads_leave_no_connection(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Here a pool's threads end with a test, not with their process."""
-
-    def handle_and_close(message: Incoming, gateway: Gateway) -> tuple[Verdict, int]:
-        try:
-            return handle(message, gateway)
-        finally:
-            connection.close()
-
-    monkeypatch.setattr(worker, "handle", handle_and_close)
+pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
 
 
 def message(body: object, receive_count: int = 1) -> Incoming:
@@ -116,7 +107,7 @@ def test_put_back_messages_outlive_any_lease_before_the_dead_letter_queue(
 ) -> None:
     for lease_seconds in (10, 90, 119.5):
         settings.PAYMENT_LEASE_SECONDS = lease_seconds
-        pauses = [worker.busy_seconds(receive_count) for receive_count in range(1, 5)]
+        pauses = [handling.busy_seconds(receive_count) for receive_count in range(1, 5)]
 
         assert pauses == sorted(pauses)
         assert sum(pauses) > lease_seconds  # and the fifth receive, the last, finds it free
@@ -143,9 +134,9 @@ def test_poison_settles_nothing_and_is_left_for_the_dead_letter_queue(
     verdict, seconds = handle(message(body), gateway)
 
     assert verdict is Verdict.PUT_BACK
-    assert seconds == worker.POISON_SECONDS
+    assert seconds == handling.POISON_SECONDS
     assert till.charges() == []
-    [record] = [r for r in caplog.records if r.name == "payments.worker.worker"]
+    [record] = [r for r in caplog.records if r.name == "payments.worker.handle"]
     assert (record.levelname, record.__dict__["message"]) == ("ERROR", record.getMessage())
     assert "dead-letter queue" in record.getMessage()
 
@@ -163,8 +154,8 @@ def test_message_of_a_newer_release_is_put_back_for_its_worker(
 ) -> None:
     verdict, seconds = handle(message(body), gateway)
 
-    assert (verdict, seconds) == (Verdict.PUT_BACK, worker.FUTURE_VERSION_SECONDS)
-    assert [r.levelname for r in caplog.records if r.name == "payments.worker.worker"] == [
+    assert (verdict, seconds) == (Verdict.PUT_BACK, handling.FUTURE_VERSION_SECONDS)
+    assert [r.levelname for r in caplog.records if r.name == "payments.worker.handle"] == [
         "WARNING"
     ]
 
@@ -176,7 +167,8 @@ def test_fault_of_the_database_puts_the_message_back_for_longer_each_time(
         raise OperationalError("gone")
 
     order = placed_order(shelf[0])
-    monkeypatch.setitem(worker.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail)
+    monkeypatch.setitem(handling.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail)
+    monkeypatch.setattr(handling, "DATABASE_PATIENCE_SECONDS", 0.01)
 
     answers = [handle(about(order, receive_count), gateway) for receive_count in range(1, 6)]
 
@@ -230,7 +222,7 @@ def test_poison_ends_in_the_dead_letter_queue_and_the_next_message_is_settled(
     gateway: StripeGateway,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "POISON_SECONDS", 0)
+    monkeypatch.setattr(handling, "POISON_SECONDS", 0)
     queue.send([Outgoing(body="poison", group="poison", deduplication_id=secrets.token_hex(4))])
     order = placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
@@ -381,11 +373,15 @@ def test_worker_outlives_an_outage_of_sqs(
     class Down(PaymentsQueue):
         failures = 3
 
-        def receive(self, *, at_most: int, wait_seconds: int) -> list[Incoming]:
+        def receive(
+            self, *, at_most: int, wait_seconds: int, attempt_id: str = ""
+        ) -> list[Incoming]:
             if self.failures:
                 self.failures -= 1
                 raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
-            return super().receive(at_most=at_most, wait_seconds=wait_seconds)
+            return super().receive(
+                at_most=at_most, wait_seconds=wait_seconds, attempt_id=attempt_id
+            )
 
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())

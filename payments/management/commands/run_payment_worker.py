@@ -1,26 +1,46 @@
 import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders.liveness import add_watching, watched
-from checkout.orders.queue import MAX_WAIT_SECONDS, QueueMissing, connect_when_reachable
-from checkout.orders.queue_setup import dead_letter_problem
+from checkout.orders import metrics
+from checkout.orders.liveness import add_watching
+from checkout.orders.queue import MAX_WAIT_SECONDS
 from checkout.orders.running import stop_signals
-from payments.gateways import load_gateway
-from payments.worker.worker import Worker
+from payments.worker.processes import WorkerProcesses, cores
+
+FOLDER_PREFIX = "worker-metrics-"
 
 
 class Command(BaseCommand):
     help = (
-        "Receive messages from the SQS queue and settle the payments of their orders. Any number "
-        "may run. SIGTERM lets it finish what is in hand (60 s at most) and ends it with exit "
-        "code 0; a second signal ends it at once, which loses nothing."
+        "Receive messages from the SQS queue and settle the payments of their orders. A parent "
+        "starts the processes that do it and replaces those that die. Any number may run, on any "
+        "number of machines. SIGTERM lets it finish what is in flight (60 s at most) and ends it "
+        "with exit code 0; a second signal ends it at once, which loses nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--threads", type=int, default=20, help="Payments settled at a time (default 20)."
+            "--processes",
+            type=_at_least_one,
+            default=cores(),
+            metavar="N",
+            help="Processes that settle payments (default: one for each core, here %(default)s).",
+        )
+        parser.add_argument(
+            "--threads",
+            type=_at_least_one,
+            default=20,
+            metavar="N",
+            help=(
+                "Payments that each process settles at a time (default 20). A process has at most "
+                "two more database connections than threads."
+            ),
         )
         parser.add_argument(
             "--wait-seconds",
@@ -30,37 +50,43 @@ class Command(BaseCommand):
             metavar=f"0-{MAX_WAIT_SECONDS}",
             help="How long one receive waits for a message (default 5).",
         )
-
         add_watching(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        wait_seconds = options["wait_seconds"]
-        with stop_signals() as stopping:
-            alive = watched(
-                "worker",
-                alive_file=options["alive_file"],
-                metrics_port=options["metrics_port"],
-            )
-            try:
-                queue = connect_when_reachable(
-                    stopping, wait_seconds=wait_seconds, on_try=alive.beat
-                )
-            except QueueMissing as error:
-                raise CommandError(str(error)) from error
-            if queue:
-                if problem := dead_letter_problem(queue.url):
-                    raise CommandError(problem)
-                self.stdout.write(f"Receiving from {queue.url}")
-                worker = Worker(
-                    queue,
-                    load_gateway(),
+        if options["metrics_port"]:
+            _count_over_processes()
+        try:
+            with stop_signals() as stopping:
+                WorkerProcesses(
+                    processes=options["processes"],
                     threads=options["threads"],
-                    wait_seconds=wait_seconds,
-                    alive=alive,
-                )
-                if left := worker.run(stopping):
-                    # Their threads would keep the process alive; their messages are visible again.
-                    self.stdout.write(f"Worker stopped, {left} payments left to other workers.")
-                    self.stdout.flush()
-                    os._exit(0)
+                    wait_seconds=options["wait_seconds"],
+                    stdout=self.stdout,
+                    alive_file=options["alive_file"],
+                    metrics_port=options["metrics_port"],
+                ).run(stopping)
+        finally:
+            if folder := _folder_of_ours():
+                shutil.rmtree(folder, ignore_errors=True)
         self.stdout.write("Worker stopped.")
+
+
+def _at_least_one(written: str) -> int:
+    number = int(written)
+    if number < 1:
+        raise ValueError
+    return number
+
+
+def _count_over_processes() -> None:
+    """Where figures are kept is decided when prometheus-client is loaded, and it is by now. So the
+    command begins once more, as the same process, with a folder of its own for them."""
+    if not _folder_of_ours():
+        os.environ[metrics.FOLDER] = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
+        sys.stdout.flush()
+        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - itself
+
+
+def _folder_of_ours() -> str:
+    folder = os.environ.get(metrics.FOLDER, "")
+    return folder if Path(folder).name.startswith(FOLDER_PREFIX) else ""

@@ -1,0 +1,16 @@
+"""The name by which a process is known in rows that it writes."""
+
+import os
+import socket
+
+LONGEST_NAME = 120
+
+
+def process_name() -> str:
+    """`host:process id`. After a fork, the child's own."""
+    return name_of(os.getpid())
+
+
+def name_of(pid: int) -> str:
+    """The name of another process of this machine."""
+    return f"{socket.gethostname()}:{pid}"[:LONGEST_NAME]

@@ -1,0 +1,157 @@
+"""What one message leads to: settle, check, refund or cancel; then delete it, or show it again."""
+
+import logging
+import math
+from collections.abc import Callable
+from enum import Enum
+from functools import partial
+from threading import Event
+from uuid import UUID, uuid4
+
+from django.conf import settings
+from django.db import connection
+from django.utils import timezone
+
+from checkout.orders import metrics, spans, trace
+from checkout.orders.database import CONNECTION_ERRORS
+from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
+from checkout.orders.models import OutboxMessage
+from checkout.orders.queue import Incoming
+from checkout.runtime.retry import pauses
+from payments.checking import cancel_order, check_order
+from payments.gateways.base import Gateway, GatewayMisconfigured
+from payments.models import PaymentAttempt
+from payments.refund_settlement import settle_refunds
+from payments.settlement import Settled, UnknownOrder, settle_order
+
+logger = logging.getLogger(__name__)
+
+# How long a message is put back for, by why.
+BUSY_SECONDS = (2, 8, 30)  # at its first receives; see `busy_seconds`
+FUTURE_VERSION_SECONDS = 300
+POISON_SECONDS = 5  # on its way to the dead-letter queue: soon, but not in a tight loop
+FAILED_SECONDS = (10, 30, 120, 600)  # so the database may be away for 12 minutes and more
+
+# A message waits here for a database that restarts or fails over; longer outages cost a receive.
+DATABASE_PATIENCE_SECONDS = 30.0
+
+# Alerts ask how much these have grown, and to Prometheus a series that begins with 1 has not grown.
+for _outcome in ("poison", "unknown_order", "failed"):
+    metrics.HANDLED.labels(_outcome)
+for _step in PaymentAttempt.Step.values:
+    metrics.GATEWAY_SECONDS.labels(_step, GatewayMisconfigured.__name__)
+
+HANDLERS: dict[str, Callable[..., Settled]] = {
+    OutboxMessage.Kind.SETTLE_PAYMENT: settle_order,
+    OutboxMessage.Kind.CHECK_PAYMENT: check_order,
+    OutboxMessage.Kind.REFUND: settle_refunds,
+    OutboxMessage.Kind.CANCEL_ORDER: cancel_order,
+}
+# Those that take a payment's lease.
+TAKE_LEASES = {OutboxMessage.Kind.SETTLE_PAYMENT, OutboxMessage.Kind.CHECK_PAYMENT}
+
+
+class Verdict(Enum):
+    DELETE = "delete"
+    PUT_BACK = "put back"
+
+
+def handle(
+    message: Incoming,
+    gateway: Gateway,
+    *,
+    lease_token: UUID | None = None,
+    stopping: Event | None = None,
+) -> tuple[Verdict, int]:
+    """What one message leads to: delete it, or show it again in so many seconds.
+
+    DELETE only when the outcome is committed, or when there was nothing left to do. A connection
+    that broke costs the message nothing: it goes on here, under its own lease, as soon as the
+    database answers again.
+    """
+    lease_token = lease_token or uuid4()
+    stopping = stopping or Event()
+    extra: dict[str, object] = {"message_id": message.id, "receive_count": message.receive_count}
+    with trace.step("handle", message.traceparent, receive_count=message.receive_count):
+        for pause in pauses(first=0.1, longest=1.0, within=DATABASE_PATIENCE_SECONDS):
+            try:
+                return _handle(message, gateway, lease_token, extra)
+            except CONNECTION_ERRORS as error:
+                connection.close()
+                again = {**extra, "error": type(error).__name__, "pause_seconds": pause}
+                logger.warning("The database did not answer about a message", extra=again)
+                if stopping.wait(pause):
+                    return Verdict.PUT_BACK, 0
+        metrics.HANDLED.labels("failed").inc()
+        logger.error("The database does not answer, the message comes again", extra=extra)
+        return Verdict.PUT_BACK, failed_seconds(message.receive_count)
+
+
+def _handle(
+    message: Incoming, gateway: Gateway, lease_token: UUID, extra: dict[str, object]
+) -> tuple[Verdict, int]:
+    try:
+        content = decode(message.body)
+        extra["order"] = content.order_number
+        with metrics.HANDLE_SECONDS.labels(_known(content.kind)).time():
+            outcome = _dispatch(content, gateway, lease_token)
+        metrics.HANDLED.labels(outcome.name.lower()).inc()
+        extra["outcome"] = outcome.value
+        spans.tell(order=content.order_number, kind=content.kind, outcome=outcome.value)
+        logger.info("Message handled", extra=extra)
+    except FutureVersion:
+        metrics.HANDLED.labels("future_version").inc()
+        logger.warning("A message of a newer release was put back", extra=extra)
+        return Verdict.PUT_BACK, FUTURE_VERSION_SECONDS
+    except PoisonMessage as error:
+        extra["reason"] = str(error)
+        metrics.HANDLED.labels("poison").inc()
+        logger.error("Not a message of this shop, left for the dead-letter queue", extra=extra)
+        return Verdict.PUT_BACK, POISON_SECONDS
+    except UnknownOrder:
+        metrics.HANDLED.labels("unknown_order").inc()
+        logger.error("No order has this number, left for the dead-letter queue", extra=extra)
+        return Verdict.PUT_BACK, POISON_SECONDS
+    except CONNECTION_ERRORS:
+        raise
+    except Exception:
+        # Anything else is a fault of ours: the message must come again.
+        metrics.HANDLED.labels("failed").inc()
+        logger.exception("Settling failed, the message comes again", extra=extra)
+        connection.close()
+        return Verdict.PUT_BACK, failed_seconds(message.receive_count)
+    if outcome is Settled.BUSY:
+        return Verdict.PUT_BACK, busy_seconds(message.receive_count)
+    return Verdict.DELETE, 0
+
+
+def _known(kind: str) -> str:
+    """What a message says of itself is no label: anything could be in it."""
+    return kind if kind in HANDLERS else "unknown"
+
+
+def busy_seconds(receive_count: int) -> int:
+    """Soon at first, since the other worker is mostly done in a moment; then for longer than any
+    lease, so that a worker that died costs no message its way to the dead-letter queue."""
+    if receive_count <= len(BUSY_SECONDS):
+        return BUSY_SECONDS[max(0, receive_count - 1)]
+    lease_seconds: float = settings.PAYMENT_LEASE_SECONDS
+    return max(30, math.ceil(lease_seconds))
+
+
+def failed_seconds(receive_count: int) -> int:
+    """Longer each time: while the database is away or its disk full, every message in hand fails,
+    and five failures within a minute would fill the dead-letter queue with good ones."""
+    return FAILED_SECONDS[min(max(1, receive_count), len(FAILED_SECONDS)) - 1]
+
+
+def _dispatch(content: OrderMessage, gateway: Gateway, lease_token: UUID) -> Settled:
+    act = HANDLERS.get(content.kind)
+    if act is None:
+        # Well-formed, so most likely of a newer release, whose workers come during the next
+        # minutes. One that nobody knows ends in the dead-letter queue all the same: SQS moves it
+        # after five receives, 25 minutes from the first.
+        raise FutureVersion
+    if content.kind in TAKE_LEASES:
+        act = partial(act, lease_token=lease_token)
+    return act(content.order_number, gateway, clock=timezone.now)

@@ -1,0 +1,137 @@
+"""What one worker process has in flight: shared by its receiving loop, its threads and its keeper,
+and written down where the parent finds it when the process was killed."""
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from checkout.orders.messages import FutureVersion, PoisonMessage, decode
+from checkout.orders.queue import BATCH, Incoming
+from checkout.runtime.shared_memory import SharedRecords
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """One message in flight. Its lease token is the same for every attempt at it here."""
+
+    message: Incoming
+    place: int
+    lease_token: uuid.UUID = field(default_factory=uuid.uuid4)
+    since: float = field(default_factory=time.monotonic)
+
+
+class InFlight:
+    """With a record for each message and one for the receive that is under way."""
+
+    def __init__(
+        self,
+        threads: int,
+        records: SharedRecords | None = None,
+        *,
+        records_receives: bool = True,
+    ) -> None:
+        self._records_receives = records_receives
+        self._records = records or SharedRecords(records_for(threads))
+        self._receive_place = threads
+        self._free_places = list(range(threads))
+        self._lock = threading.Lock()
+        self._held: dict[int, Held] = {}  # by place: a message may come a second time
+        self._done: list[str] = []  # receipt handles to delete
+        self.wake = threading.Event()
+        self.full = threading.Event()  # a batch to delete, or the end
+        self.attempt_id = uuid.uuid4().hex
+
+    def receive_begins(self) -> None:
+        if self._records_receives:
+            content = {"attempt_id": self.attempt_id}
+            self._records.write(self._receive_place, json.dumps(content).encode())
+
+    def receive_ended(self) -> None:
+        """The next one is a new one. Until this is said it is the same, so that SQS answers a
+        repetition with the messages of the reply that was lost."""
+        self.attempt_id = uuid.uuid4().hex
+        self._records.clear(self._receive_place)
+
+    def take(self, message: Incoming) -> Held:
+        with self._lock:
+            held = Held(message=message, place=self._free_places.pop())
+            content = {"receipt_handle": message.receipt_handle, "body": message.body}
+            self._records.write(held.place, json.dumps(content).encode())
+            self._held[held.place] = held
+            return held
+
+    def let_go(self, held: Held, *, delete: bool) -> None:
+        with self._lock:
+            self._held.pop(held.place)
+            self._records.clear(held.place)
+            self._free_places.append(held.place)
+            if delete:
+                self._done.append(held.message.receipt_handle)
+            if len(self._done) >= BATCH:
+                self.full.set()
+        if delete:
+            self.wake.set()
+
+    def held(self, *, for_seconds: float = 0.0) -> list[Held]:
+        """All, or those that have been held for so long."""
+        until = time.monotonic() - for_seconds
+        with self._lock:
+            return [held for held in self._held.values() if held.since <= until]
+
+    def take_done(self) -> list[str]:
+        with self._lock:
+            batch, self._done = self._done[:BATCH], self._done[BATCH:]
+            if len(self._done) < BATCH:
+                self.full.clear()
+            if self._done:
+                self.wake.set()
+            return batch
+
+    def close(self) -> None:
+        self.full.set()
+        self.wake.set()
+
+
+def records_for(threads: int) -> int:
+    return threads + 1
+
+
+@dataclass(frozen=True)
+class LeftBehind:
+    """What a process that died had in flight, as far as it could be read."""
+
+    receipt_handles: list[str]
+    order_numbers: list[str]
+    attempt_id: str  # of the receive that may have been under way
+
+
+def left_behind(records: Mapping[int, bytes]) -> LeftBehind:
+    contents = list(_readable(records.values()))
+    messages = [content for content in contents if "receipt_handle" in content]
+    return LeftBehind(
+        receipt_handles=[content["receipt_handle"] for content in messages],
+        order_numbers=order_numbers(content["body"] for content in messages),
+        attempt_id=next((c["attempt_id"] for c in contents if "attempt_id" in c), ""),
+    )
+
+
+def order_numbers(bodies: Iterable[str]) -> list[str]:
+    """Those that messages of ours are about."""
+    numbers = []
+    for body in bodies:
+        try:
+            numbers.append(decode(body).order_number)
+        except (PoisonMessage, FutureVersion):
+            continue
+    return numbers
+
+
+def _readable(records: Iterable[bytes]) -> Iterator[dict[str, str]]:
+    for record in records:
+        try:
+            yield json.loads(record)
+        except ValueError:  # its process was killed while it wrote
+            continue
