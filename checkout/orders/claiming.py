@@ -50,11 +50,13 @@ def kept_claimed(claimed: QuerySet[Any], *, claim: timedelta) -> Iterator[None]:
 def _renew(
     claimed: QuerySet[Any], claim: timedelta, every_seconds: float, done: threading.Event
 ) -> None:
-    while not done.wait(every_seconds):
-        try:
-            claimed.update(claimed_until=Now() + claim)
-        except DatabaseError as error:
-            extra = {"error": type(error).__name__}
-            logger.warning("A claim was not renewed: it may be taken over", extra=extra)
-        finally:
-            connection.close()  # of this thread, which ends soon
+    try:
+        while not done.wait(every_seconds):
+            try:
+                claimed.update(claimed_until=Now() + claim)
+            except DatabaseError as error:
+                connection.close()
+                extra = {"error": type(error).__name__}
+                logger.warning("A claim was not renewed: it may be taken over", extra=extra)
+    finally:
+        connection.close()  # of this thread, which ends here

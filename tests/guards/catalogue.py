@@ -17,6 +17,7 @@ TEST_OUTBOX = "tests/orders/test_outbox.py"
 TEST_RESUBMISSION = "tests/checkout/test_resubmission.py"
 TEST_SETTLEMENT = "tests/payments/test_settlement.py"
 TEST_WORKER = "tests/payments/test_worker.py"
+TEST_DEATHS = "tests/acceptance/test_deaths.py"
 TEST_WEBHOOKS = "tests/orders/test_webhooks.py"
 TEST_KEY = "tests/api/test_idempotency_key.py"
 
@@ -144,6 +145,71 @@ message AS (
         "            self._hand.take(message)\n"
         "            self._hand.let_go(message, delete=True)\n",
         f"{TEST_WORKER}::test_nothing_is_deleted_before_its_outcome_is_committed",
+    ),
+    _guard(
+        "what a dead process held is given back",
+        "its orders wait for the end of leases and visibility time-outs",
+        "checkout/runtime/supervisor.py",
+        "        if in_hand:\n",
+        "        if in_hand and not in_hand:\n",
+        f"{TEST_DEATHS}::test_order_in_hand_of_a_killed_child_is_paid_without_waiting_for_any_time_out",
+    ),
+    _guard(
+        "leases of a dead process end",
+        "its messages come again, and find its leases",
+        "payments/worker/give_back.py",
+        "            return end_leases(owner, order_numbers=order_numbers)",
+        "            return 0",
+        f"{TEST_DEATHS}::test_order_in_hand_of_a_killed_child_is_paid_without_waiting_for_any_time_out",
+    ),
+    _guard(
+        "receive of a dead process",
+        "what SQS hands to it after its death waits for the visibility time-out",
+        "payments/worker/give_back.py",
+        "    if not attempt_id:",
+        "    if attempt_id:",
+        f"{TEST_DEATHS}::test_message_handed_to_a_receive_whose_process_is_gone_comes_back",
+    ),
+    _guard(
+        "own lease after a lost connection",
+        "a restart of Postgres costs each message in hand the rest of its lease",
+        "payments/leases.py",
+        " | Q(lease_token=token)",
+        "",
+        f"{TEST_WORKER}::test_broken_connection_costs_no_receive_and_the_lease_goes_on",
+    ),
+    _guard(
+        "leases are renewed",
+        "a slow gateway has two workers settle one payment",
+        "payments/worker/worker.py",
+        "            renew_leases(\n",
+        "            (lambda *a, **k: 0)(\n",
+        f"{TEST_WORKER}::test_lease_is_renewed_while_its_worker_waits_for_the_gateway",
+    ),
+    _guard(
+        "claims are renewed",
+        "a slow mail server has two mailers send one mail",
+        "checkout/orders/claiming.py",
+        "                claimed.update(claimed_until=Now() + claim)",
+        "                pass",
+        "tests/orders/test_claiming.py"
+        "::test_mail_whose_mailer_waits_for_the_server_is_not_taken_over",
+    ),
+    _guard(
+        "repeated receive",
+        "a lost reply of SQS hides its messages",
+        "payments/worker/worker.py",
+        "                    attempt_id=self._in_flight.attempt_id,",
+        '                    attempt_id=__import__("uuid").uuid4().hex,',
+        f"{TEST_WORKER}::test_receive_whose_reply_was_lost_is_repeated_as_the_same",
+    ),
+    _guard(
+        "placing waits for a restart",
+        "a shopper reads an error while Postgres restarts",
+        "checkout/orders/placing.py",
+        "within=PATIENCE_SECONDS, at_least",
+        "within=0, at_least",
+        f"{TEST_PLACING}::test_restart_of_two_seconds_is_waited_for",
     ),
     _guard(
         "stored key",

@@ -2,7 +2,10 @@
 looks at what it takes, and at no more."""
 
 import json
+import threading
+import time
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,9 +13,14 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from checkout.orders import mailing, outbox
+from checkout.catalogue.models import Product
+from checkout.orders import mailing, outbox, webhook_sending
+from checkout.orders.claiming import kept_claimed
 from checkout.orders.models import Mail, Order, OrderEvent, OutboxMessage
+from checkout.orders.webhook_models import WebhookDelivery, WebhookEndpoint
 from tests.bench import orders
+from tests.orders.factories import placed_order
+from tests.orders.test_webhooks import paid_order
 
 MAILS = """
     INSERT INTO orders_mail (order_id, event_id, kind, message_id, available_at, tries)
@@ -74,3 +82,88 @@ def test_claim_looks_at_no_more_than_it_takes(claim: Callable[..., object], at_m
     visited = rows_visited(lambda: claim(now=timezone.now()))
 
     assert visited <= 2 * at_most  # with those that were claimed a moment ago
+
+
+SHORT = timedelta(seconds=2)
+
+
+def is_taken_over(claim: Callable[..., object], seconds: float) -> bool:
+    """Whether somebody else gets what is claimed meanwhile."""
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        if claim(now=timezone.now()):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_message_whose_publisher_waits_for_sqs_is_not_taken_over(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox, "CLAIM", SHORT)
+    placed_order(shelf[0])
+    seen: list[bool] = []
+
+    class SlowQueue:
+        def send(self, messages: list[object]) -> set[int]:
+            seen.append(is_taken_over(outbox.claim, 5))
+            return set(range(len(messages)))
+
+    assert outbox.publish_outbox(SlowQueue(), now=timezone.now()) == 1  # type: ignore[arg-type] # a queue that only sends
+
+    assert seen == [False]
+
+
+def test_mail_whose_mailer_waits_for_the_server_is_not_taken_over(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mailing, "CLAIM", SHORT)
+    placed_order(shelf[0])
+    seen: list[bool] = []
+
+    class SlowServer:
+        def send_messages(self, messages: list[object]) -> int:
+            seen.append(is_taken_over(mailing.claim, 5))
+            return 1
+
+    assert mailing.send_next(SlowServer(), now=timezone.now())  # type: ignore[arg-type] # a server that only sends
+
+    assert seen == [False]
+    assert Mail.objects.get().tries == 1
+
+
+def test_claim_of_a_process_that_died_is_free_again_in_seconds(shelf: list[Product]) -> None:
+    placed_order(shelf[0])
+    died_with = [*outbox.claim(now=timezone.now()), mailing.claim(now=timezone.now())]
+    assert len(died_with) == 2
+    soon = timezone.now() + timedelta(seconds=20)
+
+    assert OutboxMessage.objects.filter(claimed_until__lte=soon).exists()
+    assert Mail.objects.filter(claimed_until__lte=soon).exists()
+    assert timedelta(seconds=20) >= webhook_sending.CLAIM
+
+
+def test_claim_is_not_renewed_for_what_another_process_has_done(shelf: list[Product]) -> None:
+    placed_order(shelf[0])
+    [message] = outbox.claim(now=timezone.now())
+    published = OutboxMessage.objects.filter(pk=message.pk, published_at=None)
+
+    with kept_claimed(published, claim=timedelta(seconds=0.3)):
+        OutboxMessage.objects.update(published_at=timezone.now(), claimed_until=None)
+        threading.Event().wait(0.5)
+
+    assert OutboxMessage.objects.get().claimed_until is None
+
+
+def test_delivery_in_hand_is_renewed(shelf: list[Product]) -> None:
+    endpoint = WebhookEndpoint.objects.create(url="https://erp.example/hook")
+    paid_order(shelf[0])
+    delivery = webhook_sending.claim(now=timezone.now())
+    assert delivery
+    assert delivery.endpoint == endpoint
+    WebhookDelivery.objects.update(claimed_until=timezone.now())
+
+    webhook_sending.renew([delivery])
+
+    later = timezone.now() + timedelta(seconds=10)
+    assert WebhookDelivery.objects.filter(pk=delivery.pk, claimed_until__gt=later).exists()

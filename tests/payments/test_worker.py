@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from botocore.exceptions import EndpointConnectionError
 from django.db import OperationalError, connection
@@ -28,7 +29,9 @@ from payments.worker import worker
 from payments.worker.handle import Verdict, handle
 from payments.worker.worker import Worker
 from tests.faults.gateway import FaultyGateway
+from tests.faults.queue.server import QueueServer
 from tests.orders.factories import placed_order
+from tests.processes import database_url
 from tests.till import Till
 
 pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
@@ -287,6 +290,109 @@ def test_heartbeat_hides_a_message_for_longer_than_the_visibility_timeout(
     assert [step for step, _ in faulty.calls] == ["open", "confirm"]
     assert caplog.messages.count("Message handled") == 1  # it came only once
     assert len(till.charges()) == 1
+
+
+def test_lease_is_renewed_while_its_worker_waits_for_the_gateway(
+    shelf: list[Product],
+    settings: Settings,
+    gateway: StripeGateway,
+    queue: PaymentsQueue,
+    till: Till,
+) -> None:
+    settings.PAYMENT_LEASE_SECONDS = 1
+    order = placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+    meanwhile: list[tuple[Verdict, int]] = []
+
+    def longer_than_the_lease() -> None:
+        time.sleep(2.5)
+        meanwhile.append(handle(about(order), gateway))
+
+    faulty = FaultyGateway(gateway, before={"confirm": longer_than_the_lease})
+
+    with running(Worker(queue, faulty, threads=1, wait_seconds=0)):
+        eventually(lambda: Order.objects.filter(status="paid").exists())
+
+    assert meanwhile == [(Verdict.PUT_BACK, handling.BUSY_SECONDS[0])]
+    assert len(till.charges()) == 1
+
+
+@pytest.mark.parametrize("call", ["open", "confirm"])
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_broken_connection_costs_no_receive_and_the_lease_goes_on(
+    shelf: list[Product],
+    settings: Settings,
+    gateway: StripeGateway,
+    till: Till,
+    call: str,
+    moment: str,
+) -> None:
+    settings.PAYMENT_LEASE_SECONDS = 900
+    order = placed_order(shelf[0])
+
+    def cut() -> None:
+        connection.close()
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_backend_pid()")
+            [pid] = cursor.fetchone()
+        with psycopg.connect(database_url(), autocommit=True) as another:
+            another.execute("SELECT pg_terminate_backend(%s)", [pid])
+        getattr(faulty, moment).clear()
+
+    faulty = FaultyGateway(gateway)
+    getattr(faulty, moment)[call] = cut
+
+    assert handle(about(order), faulty) == (Verdict.DELETE, 0)
+
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAID
+    assert len(till.charges()) == 1
+    assert {key for step, key in faulty.calls if step == call} == {
+        getattr(Payment.objects.get(), f"{call}_key")
+    }
+
+
+def test_what_a_worker_that_is_told_to_stop_cannot_store_is_shown_at_once(
+    shelf: list[Product], gateway: StripeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **fields: object) -> None:
+        raise OperationalError("gone")
+
+    monkeypatch.setitem(handling.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail)
+    stopping = threading.Event()
+    stopping.set()
+
+    answer = handle(about(placed_order(shelf[0])), gateway, stopping=stopping)
+
+    assert answer == (Verdict.PUT_BACK, 0)
+
+
+def test_receive_whose_reply_was_lost_is_repeated_as_the_same(
+    exact_sqs: QueueServer, queue: PaymentsQueue, shelf: list[Product], gateway: StripeGateway
+) -> None:
+    class Deaf(PaymentsQueue):
+        lost = 0
+
+        def receive(
+            self, *, at_most: int, wait_seconds: int, attempt_id: str = ""
+        ) -> list[Incoming]:
+            messages = super().receive(
+                at_most=at_most, wait_seconds=wait_seconds, attempt_id=attempt_id
+            )
+            if messages and not self.lost:
+                self.lost += 1
+                raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
+            return messages
+
+    placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+    deaf = Deaf(sqs_client(), queue.url)
+
+    with running(Worker(deaf, gateway, threads=1, wait_seconds=0)):
+        eventually(lambda: Order.objects.filter(status="paid").exists())
+
+    received = [entry for entry in exact_sqs.journal if entry["did"] == "received"]
+    assert (deaf.lost, len(received)) == (1, 1)
 
 
 def test_stop_finishes_what_is_in_hand(
