@@ -54,7 +54,7 @@ def page(title: str) -> Page:
 ASKING = {"requeue_orders", "resume_payments", "redrive", "discard", "--repair"}
 
 # Tests have messages come again within seconds, which a check of the commands would refuse.
-AS_IN_PRODUCTION = {"MESSAGE_VISIBILITY_SECONDS": "120", "PAYMENT_LEASE_SECONDS": "90"}
+AS_IN_PRODUCTION = {"MESSAGE_VISIBILITY_SECONDS": "25", "PAYMENT_LEASE_SECONDS": "20"}
 
 
 @dataclass
