@@ -6,6 +6,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as WarningMessage
 
+from payments.calls import DEADLINE
+
 # Settling an order asks the gateway so often at most.
 CALLS = 3
 
@@ -41,12 +43,12 @@ def check_gateway(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="payments.E003",
             )
         )
-    if settings.GATEWAY_TIMEOUT_SECONDS * CALLS >= settings.MESSAGE_VISIBILITY_SECONDS:
+    if settings.GATEWAY_TIMEOUT_SECONDS * CALLS > DEADLINE.total_seconds():
         problems.append(
             Error(
-                f"{CALLS} calls of GATEWAY_TIMEOUT_SECONDS take longer than "
-                "MESSAGE_VISIBILITY_SECONDS.",
-                hint="A message would come again while its payment is being settled.",
+                f"{CALLS} calls of GATEWAY_TIMEOUT_SECONDS take longer than the "
+                f"{DEADLINE.total_seconds():.0f} s that settling an order has.",
+                hint="The last call would never be made. Set it to 20 or less.",
                 id="payments.E004",
             )
         )
