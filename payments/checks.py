@@ -43,7 +43,7 @@ def check_gateway(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="payments.E003",
             )
         )
-    if settings.GATEWAY_TIMEOUT_SECONDS * CALLS > DEADLINE.total_seconds():
+    if DEADLINE.total_seconds() < settings.GATEWAY_TIMEOUT_SECONDS * CALLS:
         problems.append(
             Error(
                 f"{CALLS} calls of GATEWAY_TIMEOUT_SECONDS take longer than the "
