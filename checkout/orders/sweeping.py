@@ -11,8 +11,8 @@ from django.db.models import F
 
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.pausing import is_paused
-from checkout.orders.states import UNSETTLED
-from checkout.orders.transitions import next_sweep
+from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.transitions import next_look_at_bank, next_sweep
 
 EXPIRE_AGAIN = timedelta(hours=1)
 
@@ -23,28 +23,38 @@ def sweep(*, now: datetime) -> int:
     """Publish again what should have moved and has not; how many orders that were.
 
     SQS may have lost its message, or a person purged the queue. The order itself knows when it
-    must be looked at, so everything can be rebuilt from the database at any time.
+    must be looked at, so everything can be rebuilt from the database at any time. An order that
+    waits for its customer is asked about too, but was not forgotten: that is no event of it.
     """
     with transaction.atomic():
-        forgotten = list(
+        due = list(
             Order.objects.select_for_update(skip_locked=True)
             .filter(sweep_at__lte=now)
             .order_by("sweep_at")
-            .values_list("pk", "status")[:AT_MOST]
+            .only("pk", "status", "status_changed_at")[:AT_MOST]
         )
-        Order.objects.filter(pk__in=[pk for pk, _ in forgotten]).update(sweep_at=next_sweep(now))
+        at_bank = [order for order in due if order.status == OrderStatus.ACTION_REQUIRED]
+        forgotten = [order for order in due if order.status != OrderStatus.ACTION_REQUIRED]
+        for order in at_bank:
+            order.sweep_at = next_look_at_bank(order.status_changed_at, now)
+        Order.objects.bulk_update(at_bank, ["sweep_at"])
+        Order.objects.filter(pk__in=[order.pk for order in forgotten]).update(
+            sweep_at=next_sweep(now)
+        )
         if is_paused():  # they wait on purpose
             return 0
+        for order in at_bank:
+            publish_again(order.pk, OutboxMessage.Kind.SETTLE_PAYMENT, now=now)
         return sum(
             ask_again(
-                order_id,
+                order.pk,
                 OutboxMessage.Kind.SETTLE_PAYMENT
-                if status in UNSETTLED
+                if order.status in UNSETTLED
                 else OutboxMessage.Kind.CHECK_PAYMENT,
                 reason=f"No outcome after {settings.SWEEP_AFTER_SECONDS:g} s, published again",
                 now=now,
             )
-            for order_id, status in forgotten
+            for order in forgotten
         )
 
 

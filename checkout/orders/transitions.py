@@ -46,7 +46,7 @@ def transition(
 def _follow_ups(to: OrderStatus, now: datetime) -> dict[str, datetime | str | int | None]:
     expiry = timedelta(seconds=settings.UNPAID_ORDER_EXPIRES_SECONDS)
     return {
-        "sweep_at": next_sweep(now) if to in UNSETTLED else None,
+        "sweep_at": _first_sweep(to, now),
         "expires_at": now + expiry if to in EXPIRING else None,
         "action_url": "",
     }
@@ -114,3 +114,22 @@ def resolved(order_id: int, why: str) -> None:
 
 def next_sweep(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.SWEEP_AFTER_SECONDS)
+
+
+# A customer who has answered their bank should not read for long that the shop waits for them,
+# also where neither their return nor the gateway's webhook reached it.
+FIRST_LOOK_AT_BANK_SECONDS = 60.0
+
+
+def next_look_at_bank(asked_at: datetime, now: datetime) -> datetime:
+    """When to ask the gateway about an order that waits for its customer at the bank: after a
+    minute, and each time after twice as long, up to the pace of the sweep."""
+    waited = (now - asked_at).total_seconds()
+    pause = min(max(waited, FIRST_LOOK_AT_BANK_SECONDS), settings.SWEEP_AFTER_SECONDS)
+    return now + timedelta(seconds=pause)
+
+
+def _first_sweep(to: OrderStatus, now: datetime) -> datetime | None:
+    if to not in UNSETTLED:
+        return None
+    return next_look_at_bank(now, now) if to == OrderStatus.ACTION_REQUIRED else next_sweep(now)

@@ -58,6 +58,7 @@ class Faults:
     chances: list[Chance] = field(default_factory=list)
     seed: int = 0
     outage: bool = False
+    latency_seconds: float = 0.0  # of every call, beside the faults
     hits: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _scripted: list[Chance] = field(default_factory=list)

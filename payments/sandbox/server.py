@@ -193,6 +193,8 @@ class Handler(BaseHTTPRequestHandler):
     def _answer(self, request: Request) -> Answer:
         sandbox = self.server.sandbox
         fault = sandbox.faults.next_for(step_of(request.method, request.path))
+        if latency := sandbox.faults.latency_seconds:
+            sandbox.stopping.wait(latency)
         if fault is NetworkFault.TURNED_AWAY:
             message = "Too many requests. Try again later."
             return error_answer(429, "rate_limit", message, headers={"Retry-After": "1"})
@@ -266,7 +268,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def _script_faults(self, body: bytes) -> Answer:
         """`{"next": "confirm:reset,open:429"}` for the next calls, `{"outage": true}` for all,
-        `{"calm": true}` ends them."""
+        `{"latency_seconds": 0.2}` for all as well, `{"calm": true}` ends the faults."""
         faults = self.server.sandbox.faults
         try:
             wish = json.loads(body)
@@ -274,7 +276,8 @@ class Handler(BaseHTTPRequestHandler):
                 faults.calm()
             faults.script(str(wish.get("next", "")))
             faults.outage = bool(wish.get("outage", faults.outage))
-        except (ValueError, AttributeError):
+            faults.latency_seconds = float(wish.get("latency_seconds", faults.latency_seconds))
+        except (ValueError, TypeError, AttributeError):
             message = 'Send {"next": "confirm:reset"} or {"outage": true}.'
             return error_answer(400, "parameter_missing", message)
         return Answer(status=200, body={"outage": faults.outage})

@@ -5,15 +5,19 @@ Without it all of this happens by itself, when leases and visibility time-outs a
 
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from threading import Event
 
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, transaction
+from django.utils import timezone
 
-from checkout.orders.queue import BATCH, QUEUE_ERRORS, PaymentsQueue
+from checkout.orders.messages import FutureVersion, PoisonMessage, decode
+from checkout.orders.models import Order
+from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
+from checkout.orders.sweeping import publish_again
 from checkout.runtime.retry import pauses
 from payments.leases import end_leases
-from payments.worker.in_flight import left_behind
+from payments.worker.in_flight import left_behind, order_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +27,13 @@ PATIENCE_SECONDS = 10.0
 # How often SQS is asked what it handed to a receive whose process died. SQS may do so until the
 # wait of that receive is over.
 LOOK_EVERY_SECONDS = 0.5
+
+# A death is no fault of the messages that were in hand, and five receives bring a message to the
+# dead-letter queue. From its third receive on it is replaced by a new one, which begins to count
+# anew; a message of so many generations is perhaps what its processes die of, and is left to be
+# counted.
+REPLACED_FROM_RECEIVES = 3
+REPLACED_UP_TO_GENERATION = 10
 
 
 def give_back(
@@ -36,36 +47,35 @@ def give_back(
     """End the leases of the process that had this name, and show its messages again."""
     left = left_behind(records)
     handed = _handed_to(left.attempt_id, queue)  # first: a later look could find what is shown now
-    ended = _end_leases(owner, left.order_numbers)
-    _show_again(queue, [*left.receipt_handles, *handed])
-    if count := len(left.receipt_handles) + len(handed):
+    ended = _end_leases(owner, order_numbers(message.body for message in left.messages))
+    messages = [*left.messages, *handed]
+    _return(queue, messages)
+    if messages:
         logger.info(
             "What a process that died had in flight was given back",
-            extra={"messages": count, "leases": ended},
+            extra={"messages": len(messages), "leases": ended},
         )
     until = time.monotonic() + receive_wait_seconds
     while left.attempt_id and not handed and time.monotonic() < until:
         if stopping.wait(LOOK_EVERY_SECONDS):
             return
         handed = _handed_to(left.attempt_id, queue)
-        _show_again(queue, handed)
+        _return(queue, handed)
 
 
-def _handed_to(attempt_id: str, queue: PaymentsQueue) -> list[str]:
-    """Receipt handles of what SQS handed to a receive whose process died. SQS answers a repetition
-    with what the first one got (SQS API Reference, ReceiveMessage, "ReceiveRequestAttemptId").
+def _handed_to(attempt_id: str, queue: PaymentsQueue) -> list[Incoming]:
+    """What SQS handed to a receive whose process died. SQS answers a repetition with what the first
+    one got (SQS API Reference, ReceiveMessage, "ReceiveRequestAttemptId").
 
     Where the first got nothing this is a receive of its own, and counts as one for the messages it
-    brings, of which five bring a message to the dead-letter queue. So nobody looks again after the
-    first answer that has messages.
+    brings. So nobody looks again after the first answer that has messages.
     """
     if not attempt_id:
         return []
     try:
-        found = queue.receive(at_most=BATCH, wait_seconds=0, attempt_id=attempt_id)
+        return queue.receive(at_most=BATCH, wait_seconds=0, attempt_id=attempt_id)
     except QUEUE_ERRORS:
         return []
-    return [message.receipt_handle for message in found]
 
 
 def _end_leases(owner: str, order_numbers: list[str]) -> int:
@@ -81,14 +91,35 @@ def _end_leases(owner: str, order_numbers: list[str]) -> int:
     return 0
 
 
-def _show_again(queue: PaymentsQueue, receipt_handles: list[str]) -> None:
-    if not receipt_handles:
-        return
+def _return(queue: PaymentsQueue, messages: Sequence[Incoming]) -> None:
+    replaced = [message for message in messages if _replace(message)]
+    shown = [message for message in messages if message not in replaced]
     for pause in pauses(first=0.1, longest=1.0, within=PATIENCE_SECONDS):
         try:
-            queue.change_visibility(receipt_handles, seconds=0)
+            for start in range(0, len(replaced), BATCH):
+                queue.delete([m.receipt_handle for m in replaced[start : start + BATCH]])
+            queue.change_visibility([message.receipt_handle for message in shown], seconds=0)
         except QUEUE_ERRORS:
             time.sleep(pause)
         else:
             return
     logger.warning("The messages of a process that died were not shown again: they come later")
+
+
+def _replace(message: Incoming) -> bool:
+    """Have a new message published in its place; False: it is to be shown again itself."""
+    if message.receive_count < REPLACED_FROM_RECEIVES:
+        return False
+    try:
+        content = decode(message.body)
+        if content.generation >= REPLACED_UP_TO_GENERATION:
+            return False
+        with transaction.atomic():
+            order = Order.objects.select_for_update().get(number=content.order_number)
+            publish_again(order.pk, content.kind, now=timezone.now())
+    except (PoisonMessage, FutureVersion, Order.DoesNotExist):
+        return False
+    except DatabaseError:
+        connection.close()
+        return False
+    return True

@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from checkout.orders.messages import FutureVersion, PoisonMessage, decode
 from checkout.orders.queue import BATCH, Incoming
@@ -26,14 +27,7 @@ class Held:
 class InFlight:
     """With a record for each message and one for the receive that is under way."""
 
-    def __init__(
-        self,
-        threads: int,
-        records: SharedRecords | None = None,
-        *,
-        records_receives: bool = True,
-    ) -> None:
-        self._records_receives = records_receives
+    def __init__(self, threads: int, records: SharedRecords | None = None) -> None:
         self._records = records or SharedRecords(records_for(threads))
         self._receive_place = threads
         self._free_places = list(range(threads))
@@ -45,9 +39,8 @@ class InFlight:
         self.attempt_id = uuid.uuid4().hex
 
     def receive_begins(self) -> None:
-        if self._records_receives:
-            content = {"attempt_id": self.attempt_id}
-            self._records.write(self._receive_place, json.dumps(content).encode())
+        content = {"attempt_id": self.attempt_id}
+        self._records.write(self._receive_place, json.dumps(content).encode())
 
     def receive_ended(self) -> None:
         """The next one is a new one. Until this is said it is the same, so that SQS answers a
@@ -58,8 +51,7 @@ class InFlight:
     def take(self, message: Incoming) -> Held:
         with self._lock:
             held = Held(message=message, place=self._free_places.pop())
-            content = {"receipt_handle": message.receipt_handle, "body": message.body}
-            self._records.write(held.place, json.dumps(content).encode())
+            self._records.write(held.place, json.dumps({"message": _plain(message)}).encode())
             self._held[held.place] = held
             return held
 
@@ -103,19 +95,25 @@ def records_for(threads: int) -> int:
 class LeftBehind:
     """What a process that died had in flight, as far as it could be read."""
 
-    receipt_handles: list[str]
-    order_numbers: list[str]
+    messages: list[Incoming]
     attempt_id: str  # of the receive that may have been under way
 
 
 def left_behind(records: Mapping[int, bytes]) -> LeftBehind:
     contents = list(_readable(records.values()))
-    messages = [content for content in contents if "receipt_handle" in content]
     return LeftBehind(
-        receipt_handles=[content["receipt_handle"] for content in messages],
-        order_numbers=order_numbers(content["body"] for content in messages),
+        messages=[Incoming(**content["message"]) for content in contents if "message" in content],
         attempt_id=next((c["attempt_id"] for c in contents if "attempt_id" in c), ""),
     )
+
+
+def _plain(message: Incoming) -> dict[str, object]:
+    return {
+        "id": message.id,
+        "body": message.body,
+        "receipt_handle": message.receipt_handle,
+        "receive_count": message.receive_count,
+    }
 
 
 def order_numbers(bodies: Iterable[str]) -> list[str]:
@@ -129,7 +127,7 @@ def order_numbers(bodies: Iterable[str]) -> list[str]:
     return numbers
 
 
-def _readable(records: Iterable[bytes]) -> Iterator[dict[str, str]]:
+def _readable(records: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for record in records:
         try:
             yield json.loads(record)

@@ -90,8 +90,7 @@ class WorkerProcesses:
             threads=self.threads,
             wait_seconds=self.wait_seconds,
             alive=Alive("worker", on_beat=seat.records.beat),
-            # A child that dies again and again must not count receives of what others wait for.
-            in_flight=InFlight(self.threads, seat.records, records_receives=not seat.quick_deaths),
+            in_flight=InFlight(self.threads, seat.records),
             samples_queue=seat.number == 0,
         )
         if left := worker.run(stopping):

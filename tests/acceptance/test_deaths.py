@@ -44,10 +44,14 @@ def hang(sandbox: SandboxServer, *calls: str) -> None:
         answer.raise_for_status()
 
 
-def pid_in_hand(sandbox: SandboxServer) -> int:
+def silent_calls(sandbox: SandboxServer) -> int:
+    hits: dict[str, int] = requests.get(f"{sandbox.url}/sandbox/faults", timeout=10).json()["hits"]
+    return sum(hits.values())
+
+
+def pid_in_hand(sandbox: SandboxServer, *, after_calls: int = 0) -> int:
     """The process that has the one payment, and waits for the gateway."""
-    faults = f"{sandbox.url}/sandbox/faults"
-    eventually(lambda: any(requests.get(faults, timeout=10).json()["hits"].values()), what="a call")
+    eventually(lambda: silent_calls(sandbox) > after_calls, what="a call to the gateway")
     return int(Payment.objects.get().lease_owner.rpartition(":")[2])
 
 
@@ -78,6 +82,27 @@ def test_order_in_hand_of_a_killed_child_is_paid_without_waiting_for_any_time_ou
     assert Payment.objects.get().lease_owner == ""
     assert not is_alive(child)
     eventually(lambda: len(children_of(worker.pid)) == 2, what="replacing the child")
+
+
+def test_message_whose_processes_died_often_does_not_become_a_dead_letter(
+    worker: Popen[bytes],
+    queue: PaymentsQueue,
+    sandbox: SandboxServer,
+    exact_sqs: QueueServer,
+    shelf: list[Product],
+    processes: ShopProcesses,
+    till: Till,
+) -> None:
+    processes.publisher()
+    placed_order(shelf[0])
+    for _ in range(7):  # two more than SQS receives before it gives a message up
+        calls = silent_calls(sandbox)
+        hang(sandbox, "*")
+        os.kill(pid_in_hand(sandbox, after_calls=calls), signal.SIGKILL)
+
+    eventually(lambda: Order.objects.get().status == "paid", what="paying")
+    assert_each_paid_once(till)
+    assert [entry for entry in exact_sqs.journal if entry["did"] == "moved"] == []
 
 
 def test_message_handed_to_a_receive_whose_process_is_gone_comes_back(

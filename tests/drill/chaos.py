@@ -13,6 +13,7 @@ from pathlib import Path
 
 from config.local.processes import Child
 from tests.drill.systems import ROOT, Part
+from tests.processes import children_of
 
 # Each kind of fault is to be hit so often, or the run proves nothing about it.
 ENOUGH = 20
@@ -87,6 +88,15 @@ class Fleet:
         if member.child.process:
             member.child.process.wait()
 
+    def kill_child(self, member: Supervised, chance: random.Random) -> bool:
+        """One of its own processes alone; False where it has none yet."""
+        children = children_of(member.child.pid)
+        if not children:
+            return False
+        with suppress(ProcessLookupError):
+            os.kill(chance.choice(children), signal.SIGKILL)
+        return True
+
     def stop_for(self, member: Supervised, seconds: float) -> None:
         _signal(member, signal.SIGSTOP)
         member.continues_at = time.monotonic() + seconds
@@ -133,14 +143,18 @@ class Chaos:
 
 def against_processes(fleet: Fleet, seconds: float, chance: random.Random) -> list[Event]:
     roles = {member.part.role for member in fleet.members} - {"service"}
+    have_children = {member.part.role for member in fleet.members if member.part.has_children}
     events = []
     for role in sorted(roles):
-        for act in ("kill", "stop"):
+        acts = ["killed", "stopped for a while"]
+        if role in have_children:
+            acts = ["child killed", "machine killed", "stopped for a while"]
+        for act in acts:
             for _ in range(max(PLANNED, round(PLANNED_PER_MINUTE * seconds / 60))):
                 events.append(
                     Event(
                         chance.uniform(0.02, 0.98) * seconds,
-                        f"{role} {'killed' if act == 'kill' else 'stopped for a while'}",
+                        f"{role} {act}",
                         _against(fleet, role, act, random.Random(chance.getrandbits(31))),
                     )
                 )
@@ -152,10 +166,12 @@ def _against(fleet: Fleet, role: str, act: str, chance: random.Random) -> Callab
         member = fleet.one_that_is_up(role, chance)
         if member is None:
             return False
-        if act == "kill":
-            fleet.kill(member)
-        else:
+        if act == "child killed":
+            return fleet.kill_child(member, chance)
+        if act == "stopped for a while":
             fleet.stop_for(member, chance.uniform(*STOPPED_SECONDS))
+        else:
+            fleet.kill(member)
         return True
 
     return strike

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import psycopg
 
+from tests.drill.deaths import WITHIN_SECONDS, Deaths
 from tests.drill.records import Charge, PostLog, charges_in, deletions_in
 from tests.drill.shoppers import GOOD_CARD, AtOurShop, Plan
 from tests.drill.systems import Addresses, MadeOrder, System, audit_of
@@ -15,6 +16,10 @@ from tests.shopper import TYPED
 CHARGED = {"paid", "partly_refunded"}
 SETTLED = CHARGED | {"refunded", "cancelled", "payment_failed"}
 WAITING = {"action_required", "payment_failed"}  # for their customers
+
+# A charge of whose approval at the bank nobody told the shop is found by the sweep, which the drill
+# hastens to 30 s and which runs every 5 s, and by a worker that may have to come up.
+KNOWN_SECONDS = 60.0
 
 # Clocks of two processes on one machine, and the rounding of a journal.
 CLOCK_SECONDS = 0.1
@@ -25,6 +30,15 @@ class Promise:
     words: str
     tried: int
     broken: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The longest of what is promised a time for, in seconds."""
+
+    lag: float = 0  # from a charge to the books, while things went wrong
+    lag_afterwards: float = 0  # the same, from the end of the faults or the charge, if later
+    deaths: dict[str, float] = field(default_factory=dict)  # kind of death → to the outcome
 
 
 @dataclass(frozen=True)
@@ -94,6 +108,50 @@ def totals(evidence: Evidence) -> Totals:
         ),
         double_charges=sum(max(0, count - 1) for count in per_purchase.values()),
         lost_charges=sum(per_purchase[purchase] == 0 for purchase in wanted),
+    )
+
+
+def lags(evidence: Evidence, faults_end: float) -> dict[str, tuple[float, float]]:
+    """Order number → seconds from its charge until the books said paid, and those of them after
+    the end of the faults."""
+    paid_at = {order.number: order.paid_at for order in evidence.orders}
+    found = {}
+    for charge in evidence.charges:
+        known = paid_at.get(charge.order)
+        until = float("inf") if known is None else known
+        found[charge.order] = (until - charge.at, max(0.0, until - max(charge.at, faults_end)))
+    return found
+
+
+def known_in_time(evidence: Evidence, faults_end: float) -> Promise:
+    broken = [
+        f"{number}: known {after:.0f} s after the faults' end"
+        for number, (_, after) in lags(evidence, faults_end).items()
+        if after > KNOWN_SECONDS
+    ]
+    words = f"A charge is known here within {KNOWN_SECONDS:.0f} s of the faults' end"
+    return Promise(words, len(evidence.charges), broken)
+
+
+def deaths_made_good(evidence: Evidence, deaths: Deaths) -> list[Promise]:
+    kept = []
+    for kind, measured in deaths.seconds(evidence.orders).items():
+        within = WITHIN_SECONDS[kind]
+        broken = [f"{number}: {took:.1f} s" for number, took in measured if took > within]
+        words = f"An order in hand of {kind} is paid within {within:.0f} s"
+        kept.append(Promise(words, len(measured), broken))
+    return kept
+
+
+def measured(evidence: Evidence, faults_end: float, deaths: Deaths | None) -> Measured:
+    found = lags(evidence, faults_end).values()
+    of_deaths = deaths.seconds(evidence.orders) if deaths else {}
+    return Measured(
+        lag=max((lag for lag, _ in found), default=0),
+        lag_afterwards=max((after for _, after in found), default=0),
+        deaths={
+            kind: max((took for _, took in times), default=0) for kind, times in of_deaths.items()
+        },
     )
 
 

@@ -6,7 +6,8 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -71,12 +72,18 @@ class Charge:
     order: str
     amount_minor: int
     currency: str
+    at: float = field(default=0, compare=False)  # seconds since 1970
 
 
 def charges_in(ledger: Path) -> list[Charge]:
     """From the file itself, which the gateway only ever adds to."""
     return [
-        Charge(entry["order"], entry["amount"], entry["currency"].upper())
+        Charge(
+            entry["order"],
+            entry["amount"],
+            entry["currency"].upper(),
+            at=datetime.fromisoformat(entry["at"]).timestamp(),
+        )
         for entry in _lines(ledger)
         if entry["kind"] == "charged"
     ]
@@ -102,4 +109,5 @@ def deletions_in(journal: Path) -> Iterator[tuple[str, float]]:
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     with path.open() as lines:
         for line in lines:
-            yield json.loads(line)
+            if line.endswith("\n"):  # the last may just be being written
+                yield json.loads(line)

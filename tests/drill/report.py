@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tests.drill.promises import Measured
 from tests.drill.run import Outcome
 
 SHOWN = 5
@@ -29,10 +30,22 @@ def as_text(outcome: Outcome) -> str:
     lines += [f"{kind:<62} {hits:>8}" for kind, hits in outcome.faults.items()]
     done = ", ".join(f"{count} {did}" for did, count in sorted(outcome.queue.items()))
     lines += ["", f"The queue's journal: {done}."]
+    lines += _measured(outcome.measured)
     if outcome.settled_seconds is not None:
         lines.append(f"Quiet {outcome.settled_seconds:.0f} s after the faults stopped.")
     lines += [f"{outcome.seconds:.0f} s in all. Seed {outcome.seed}.", "", verdict(outcome)]
     return "\n".join(lines)
+
+
+def _measured(measured: Measured) -> list[str]:
+    lines = [
+        f"From a charge to the books: {measured.lag:.1f} s at the longest, of which "
+        f"{measured.lag_afterwards:.1f} s after the faults' end."
+    ]
+    if measured.deaths:
+        each = [f"{kind}: {seconds:.2f} s" for kind, seconds in measured.deaths.items()]
+        lines.append(f"From a death to paid, at the longest: {', '.join(each)}.")
+    return lines
 
 
 def verdict(outcome: Outcome) -> str:

@@ -10,7 +10,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import psycopg
@@ -19,9 +19,26 @@ import requests
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import Child, free_port, stop, wait_until
 from tests.drill.chaos import ENOUGH, Chaos, Event, Fleet, against_processes
-from tests.drill.promises import Evidence, Promise, Totals, promises, totals
-from tests.drill.records import PostLog, journal_of
-from tests.drill.shoppers import AtOurShop, Crowd, Plan, plan_of
+from tests.drill.deaths import (
+    GATEWAY_SECONDS,
+    HITS_AT_LEAST,
+    SHOPPERS,
+    SHOPPING_SECONDS,
+    Deaths,
+)
+from tests.drill.promises import (
+    Evidence,
+    Measured,
+    Promise,
+    Totals,
+    deaths_made_good,
+    known_in_time,
+    measured,
+    promises,
+    totals,
+)
+from tests.drill.records import PostLog, charges_in, journal_of
+from tests.drill.shoppers import GOOD_CARD, AtOurShop, Crowd, Plan, plan_of
 from tests.drill.systems import (
     MANAGE,
     ROOT,
@@ -49,6 +66,10 @@ CROWD_THREADS = 64
 # Hit by plan once or twice, whatever the length of a run.
 RARE = {"Postgres stopped", "Postgres killed", "queue purged"}
 
+# Deaths with an order in hand, after all other faults.
+IN_HAND = {kind: f"{kind} had an order in hand" for kind in HITS_AT_LEAST}
+AT_LEAST = {IN_HAND[kind]: hits for kind, hits in HITS_AT_LEAST.items()}
+
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
@@ -71,6 +92,7 @@ class Outcome:
     settled_seconds: float | None  # after the faults stopped; None: not within the time
     seconds: float
     queue: dict[str, int] = field(default_factory=dict)
+    measured: Measured = field(default_factory=Measured)
 
     @property
     def violations(self) -> int:
@@ -78,7 +100,11 @@ class Outcome:
 
     @property
     def too_rare(self) -> list[str]:
-        return [kind for kind, hits in self.faults.items() if hits < ENOUGH and kind not in RARE]
+        return [
+            kind
+            for kind, hits in self.faults.items()
+            if hits < AT_LEAST.get(kind, ENOUGH) and kind not in RARE
+        ]
 
     @property
     def median_wait(self) -> float:
@@ -106,6 +132,7 @@ class Drill:
         self.crowd = Crowd(CROWD_THREADS)
         self._chance = random.Random(options.seed)
         self._began = time.monotonic()
+        self._awaited = options.shoppers
 
     def run(self) -> Outcome:
         try:
@@ -144,8 +171,14 @@ class Drill:
             self._progress(f"faults, {elapsed:.0f} of {seconds:.0f} s", at)
             time.sleep(0.05)
         self._stop_faults()
+        faults_end = time.time()
         settled = self._settle(at)
-        return self._outcome(at, plans, stock, chaos, settled)
+        deaths = None
+        if isinstance(self.system, Ours) and settled is not None:
+            plans += self._watch_deaths(at, urls, deaths := Deaths(self.fleet, at))
+        # From here on nothing can change any more: all that is read now is of one moment.
+        self.fleet.end()
+        return self._outcome(at, plans, stock, chaos, settled, faults_end, deaths)
 
     # --- Before -------------------------------------------------------------------------------
 
@@ -267,7 +300,7 @@ class Drill:
         self._next_word = time.monotonic() + 10
         told = len(self.log.acknowledged())
         self.say(
-            f"{self.system.name}, {phase}: {self.crowd.finished} of {self.options.shoppers} "
+            f"{self.system.name}, {phase}: {self.crowd.finished} of {self._awaited} "
             f"shoppers done, {len(self.log.presses)} presses, {told} acknowledged, "
             f"{self.fleet.restarts if self.fleet else 0} processes started again"
         )
@@ -277,15 +310,37 @@ class Drill:
     def _stop_faults(self) -> None:
         assert self.fleet
         self._set_hostile(False)
-        calm = {"calm": True, "outage": False}
-        requests.post(f"{self.sandbox_url}/sandbox/faults", json=calm, timeout=30)
+        self._gateway({"calm": True, "outage": False})
         last = {"hold": False, "duplicate": False, "release": self.options.seed, "latest": 50}
         if isinstance(self.system, Ours):
             requests.post(f"{self.sandbox_url}/sandbox/webhooks", json=last, timeout=30)
         self.fleet.let_all_go_on()
 
+    def _watch_deaths(self, at: Addresses, urls: list[str], deaths: Deaths) -> list[Plan]:
+        """Further shoppers buy while worker processes are killed, and nothing else goes wrong."""
+        assert self.fleet
+        first = self.options.shoppers + 1
+        plans = [
+            replace(plan_of(number, self.options.seed), card=GOOD_CARD)
+            for number in range(first, first + SHOPPERS)
+        ]
+        self._gateway({"latency_seconds": GATEWAY_SECONDS})
+        for number, plan in enumerate(plans):
+            life = self.system.buyer(plan, urls, self.log)
+            self.crowd.add(life, after_seconds=number / len(plans) * SHOPPING_SECONDS)
+        self._awaited += len(plans)
+        deaths.run(self.fleet.tend)
+        self._gateway({"latency_seconds": 0})
+        self._settle(at)
+        return plans
+
+    def _gateway(self, wish: dict[str, object]) -> None:
+        answer = requests.post(f"{self.sandbox_url}/sandbox/faults", json=wish, timeout=30)
+        answer.raise_for_status()
+
     def _settle(self, at: Addresses) -> float | None:
-        """Until every shopper is done and nothing moves any more."""
+        """Until every shopper is done, nothing moves any more, and the books know all that the
+        gateway charged."""
         assert self.fleet
         began = time.monotonic()
         last_look = quiet_since = 0.0
@@ -294,7 +349,7 @@ class Drill:
             self._progress(f"settling for {elapsed:.0f} s", at)
             if time.monotonic() - last_look > 1:
                 last_look = time.monotonic()
-                if self.crowd.finished < self.options.shoppers or self._unfinished(at):
+                if self.crowd.finished < self._awaited or self._unfinished(at):
                     quiet_since = 0.0
                 else:
                     quiet_since = quiet_since or elapsed
@@ -305,7 +360,8 @@ class Drill:
 
     def _unfinished(self, at: Addresses) -> int:
         try:
-            return self.system.unfinished(at)
+            charged = {charge.order for charge in charges_in(self.ledger)}
+            return self.system.unfinished(at) + self.system.unknown_charges(at, charged)
         except (psycopg.OperationalError, requests.RequestException):
             return 1
 
@@ -316,6 +372,8 @@ class Drill:
         stock: dict[int, int],
         chaos: Chaos,
         settled: float | None,
+        faults_end: float,
+        deaths: Deaths | None,
     ) -> Outcome:
         evidence = Evidence.gather(plans, self.log, self.system, at, self.ledger)
         kept: list[Promise] = []
@@ -325,6 +383,8 @@ class Drill:
             late = [] if settled is not None else ["it did not come to rest"]
             words = f"All is quiet {self.options.settle_seconds:.0f} s after the faults"
             kept.append(Promise(words, len(plans), late))
+            kept.append(known_in_time(evidence, faults_end))
+            kept += deaths_made_good(evidence, deaths) if deaths else []
             kept.append(Promise("Every shopper came through", len(plans), self.crowd.failures))
         return Outcome(
             design=self.system.name,
@@ -334,13 +394,14 @@ class Drill:
             waits=self.log.waits(),
             gave_up=getattr(buyer, "gave_up", 0),
             promises=kept,
-            faults=self._faults(chaos),
+            faults=self._faults(chaos, deaths),
+            measured=measured(evidence, faults_end, deaths),
             settled_seconds=settled,
             seconds=time.monotonic() - self._began,
             queue=dict(journal_of(self.journal)),
         )
 
-    def _faults(self, chaos: Chaos) -> dict[str, int]:
+    def _faults(self, chaos: Chaos, deaths: Deaths | None) -> dict[str, int]:
         hits: Counter[str] = Counter(dict.fromkeys({e.kind for e in chaos.events}, 0))
         hits.update(chaos.hits)
         gateway = requests.get(f"{self.sandbox_url}/sandbox/faults", timeout=30).json()["hits"]
@@ -350,6 +411,9 @@ class Drill:
             hits.update({f"queue: {kind}": count for kind, count in queue.items()})
         lost = sum(press.status == 0 for press in self.log.presses)
         hits["answers lost to the shopper"] = lost
+        if isinstance(self.system, Ours):
+            met = deaths.hits if deaths else Counter()
+            hits.update({words: met[kind] for kind, words in IN_HAND.items()})
         return dict(sorted(hits.items()))
 
 

@@ -171,6 +171,14 @@ message AS (
         f"{TEST_DEATHS}::test_message_handed_to_a_receive_whose_process_is_gone_comes_back",
     ),
     _guard(
+        "a death is not counted for ever",
+        "messages of processes that died five times become dead letters",
+        "payments/worker/give_back.py",
+        "    if message.receive_count < REPLACED_FROM_RECEIVES:",
+        "    if True:",
+        f"{TEST_DEATHS}::test_message_whose_processes_died_often_does_not_become_a_dead_letter",
+    ),
+    _guard(
         "own lease after a lost connection",
         "a restart of Postgres costs each message in hand the rest of its lease",
         "payments/leases.py",

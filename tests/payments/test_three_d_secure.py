@@ -1,6 +1,7 @@
 """The bank asks the customer: however they answer, come back or stay away, one charge at most."""
 
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 import requests
@@ -10,7 +11,7 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
-from checkout.orders.sweeping import expire_unpaid
+from checkout.orders.sweeping import expire_unpaid, sweep
 from payments.checking import cancel_order
 from payments.gateways.base import GatewayState, NotExecuted
 from payments.models import Payment
@@ -106,6 +107,34 @@ def test_neither_comes_and_the_sweep_finds_it(asked: Answer, till: Till) -> None
     till.settle(the_order())  # as a swept message does
 
     assert_paid_once(till)
+
+
+def test_answer_of_which_nobody_told_is_known_within_two_minutes(asked: Answer, till: Till) -> None:
+    """The return was lost and the webhook is held back, both for good."""
+    at_the_bank("approve")
+
+    for seconds in (59, 61):
+        sweep(now=the_order().status_changed_at + timedelta(seconds=seconds))
+        till.deliver_messages()
+
+    assert_paid_once(till)
+
+
+def test_customer_at_the_bank_is_asked_about_ever_more_slowly(asked: Answer, till: Till) -> None:
+    began = the_order().status_changed_at
+    looks = []
+    for _ in range(20):
+        at = the_order().sweep_at
+        assert at
+        looks.append((at - began).total_seconds())
+        assert sweep(now=at) == 0  # it was not forgotten, and no warning says so
+        till.deliver_messages()
+
+    pauses = [later - earlier for earlier, later in pairwise([0, *looks])]
+    assert [round(pause) for pause in pauses[:6]] == [60, 60, 120, 240, 480, 900]
+    assert {round(pause) for pause in pauses[5:]} == {900}
+    assert not the_order().events.filter(kind="swept").exists()
+    assert the_order().status == OrderStatus.ACTION_REQUIRED
 
 
 def test_coming_back_again_and_again_asks_the_gateway_once(
