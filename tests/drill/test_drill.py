@@ -1,20 +1,31 @@
 """The drill itself: guards can still be taken out, plans repeat, and a verdict is a verdict."""
 
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Set
 from pathlib import Path
 
 import pytest
 
 from tests.drill.__main__ import exit_code
-from tests.drill.chaos import ENOUGH
-from tests.drill.promises import Evidence, Promise, Totals, totals
+from tests.drill.chaos import ENOUGH, Fleet
+from tests.drill.deaths import CHILD, MACHINE, Death, Deaths
+from tests.drill.promises import (
+    KNOWN_SECONDS,
+    Evidence,
+    Promise,
+    Totals,
+    deaths_made_good,
+    known_in_time,
+    totals,
+)
 from tests.drill.records import Charge, PostLog
 from tests.drill.report import as_table, as_text
-from tests.drill.run import Outcome
+from tests.drill.run import IN_HAND, Drill, Options, Outcome
 from tests.drill.shoppers import plan_of
-from tests.drill.systems import ROOT, MadeOrder
+from tests.drill.systems import ROOT, Addresses, MadeOrder, Ours
 from tests.drill.without import GUARDS
 
 NOTHING = Totals(
@@ -71,6 +82,133 @@ def test_verdict(broken: list[str], hits: int, code: int, word: str) -> None:
     assert exit_code(found, compared=False) == code
     assert word in as_text(found)
     assert as_table([found]).count("\n") == 2
+
+
+def made(number: str, *, status: str = "paid", paid_at: float | None = None) -> MadeOrder:
+    return MadeOrder(
+        number=number,
+        purchase=f"{number}@example.com",
+        amount_minor=5,
+        currency="EUR",
+        status=status,
+        location=f"/orders/{number}/",
+        paid_at=paid_at,
+        changed_at=paid_at or 0,
+    )
+
+
+def evidence_of(orders: list[MadeOrder], charges: list[Charge], tmp_path: Path) -> Evidence:
+    log = PostLog(tmp_path / "posts.jsonl")
+    log.close()
+    return Evidence(plans={}, log=log, orders=orders, charges=charges)
+
+
+FAULTS_END = 1000.0
+
+
+@pytest.mark.parametrize(
+    ("charged_at", "paid_at", "broken"),
+    [
+        (900.0, 901.0, 0),
+        (900.0, FAULTS_END + KNOWN_SECONDS - 1, 0),  # known late, and in time after the faults
+        (900.0, FAULTS_END + KNOWN_SECONDS + 1, 1),
+        (FAULTS_END + 100, FAULTS_END + 100 + KNOWN_SECONDS + 1, 1),
+        (900.0, None, 1),  # never
+    ],
+)
+def test_charge_that_the_books_know_late_breaks_the_promise(
+    tmp_path: Path, charged_at: float, paid_at: float | None, broken: int
+) -> None:
+    status = "paid" if paid_at else "action_required"
+    orders = [made("1", status=status, paid_at=paid_at)]
+
+    kept = known_in_time(
+        evidence_of(orders, [Charge("1", 5, "EUR", at=charged_at)], tmp_path), FAULTS_END
+    )
+
+    assert (kept.tried, len(kept.broken)) == (1, broken)
+
+
+class Books(Ours):
+    """Ours, with books that say what a test wants."""
+
+    def __init__(self, unfinished: int, known: set[str]) -> None:
+        super().__init__()
+        self._unfinished, self._known = unfinished, known
+
+    def unfinished(self, at: Addresses) -> int:
+        return self._unfinished
+
+    def unknown_charges(self, at: Addresses, charged: Set[str]) -> int:
+        return len(self._known ^ charged)
+
+
+@pytest.mark.parametrize(
+    ("unfinished", "known", "is_quiet"),
+    [
+        (0, {"1"}, True),
+        (1, {"1"}, False),
+        (0, set(), False),  # approved at the bank, and nobody told the shop
+        (0, {"1", "2"}, False),  # paid, says the shop, and the gateway knows nothing of it
+    ],
+)
+def test_quiet_is_when_the_ledger_and_the_books_agree(
+    unfinished: int, known: set[str], is_quiet: bool
+) -> None:
+    options = Options(shoppers=0, seed=1, minutes=1, settle_seconds=5)
+    drill = Drill(Books(unfinished, known), options, say=lambda words: None)
+    drill.ledger.write_text(
+        '{"kind": "charged", "order": "1", "amount": 5, "currency": "eur", '
+        '"at": "2026-11-28T08:00:00+00:00"}\n'
+    )
+    drill.fleet = Fleet([], {}, drill.logs)
+
+    settled = drill._settle(Addresses({}, []))
+
+    drill.log.close()
+    shutil.rmtree(drill.folder)
+    assert (settled is not None) == is_quiet
+
+
+@pytest.mark.parametrize(
+    ("kind", "seconds", "broken"),
+    [(CHILD, 1.9, 0), (CHILD, 2.1, 1), (MACHINE, 34, 0), (MACHINE, 36, 1)],
+)
+def test_death_that_is_made_good_late_breaks_the_promise(
+    tmp_path: Path, kind: str, seconds: float, broken: int
+) -> None:
+    deaths = Deaths(Fleet([], {}, tmp_path), Addresses({}, []))
+    deaths.orders = {"1": Death(kind, 500.0), "2": Death(kind, 500.0), "3": Death(CHILD, 500.0)}
+    orders = [
+        made("1", paid_at=500.0 + seconds),
+        made("2", paid_at=499.9),  # decided in the moment before
+        made("3", status="placed"),  # never
+    ]
+
+    kept = deaths_made_good(evidence_of(orders, [], tmp_path), deaths)
+
+    counted = [(promise.tried, len(promise.broken)) for promise in kept]
+    never = (1, 1)
+    expected = [(2, broken + 1), (0, 0)] if kind == CHILD else [never, (1, broken)]
+    assert counted == expected  # of children, of machines
+
+
+@pytest.mark.parametrize(
+    ("kind", "hits", "word"),
+    [
+        (CHILD, 19, "INCONCLUSIVE"),
+        (CHILD, 20, "KEPT"),
+        (MACHINE, 2, "INCONCLUSIVE"),
+        (MACHINE, 3, "KEPT"),
+    ],
+)
+def test_too_few_deaths_with_an_order_in_hand_prove_nothing(
+    kind: str, hits: int, word: str
+) -> None:
+    found = outcome(broken=[], hits=ENOUGH)
+    found.faults |= {IN_HAND[kind]: hits}
+
+    assert word in as_text(found)
 
 
 def test_same_seed_makes_the_same_crowd() -> None:
