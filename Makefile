@@ -3,16 +3,19 @@ PORT ?= 8000
 ARGS ?=
 QUICK ?=
 
+# Newest first. To choose: make PYTHON_FOR_VENV=python3.12, with no .venv there yet.
+PYTHON_FOR_VENV ?= python3.14 python3.13 python3.12 python3.11 python3 python
+
 PYTHON := .venv/bin/python
 GERMAN := checkout/locale/de/LC_MESSAGES/django
 AXE := tests/browser/axe/node_modules/.installed
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 
-.PHONY: help demo test soak drill guards bench screenshots words openapi lint watch lock clean
+.PHONY: help demo test newest-django soak drill guards bench screenshots words openapi lint watch lock clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 24
 
 # Exported, not set in the command: so make starts no shell, which would keep signals to itself.
 demo: export PORT := $(PORT)
@@ -22,6 +25,10 @@ demo: .venv/.installed ## A running shop on this machine (PORT=8000), until Ctrl
 # More at a time than cores: many of them wait for processes, pages and clocks.
 test: .venv/.installed $(AXE) ## Every test, or some: make test ARGS="tests/orders -x"
 	@$(PYTHON) -m pytest -n 4 $(ARGS)
+
+# The shop is pinned to the long-term release; what the next one will take away warns here already.
+newest-django: .local/newest-django/.installed ## Tests on the newest Django, which needs Python 3.12: ARGS="tests/orders"
+	@.local/newest-django/bin/python -m pytest -n 4 $(ARGS)
 
 drill: .venv/.installed ## Break everything while people buy, then audit: make drill ARGS="--design all"
 	@$(PYTHON) -m tests.drill $(ARGS)
@@ -92,22 +99,26 @@ $(AXE): tests/browser/axe/package-lock.json
 	@.local/bench-venv/bin/python -m pip install -qq --disable-pip-version-check --no-input \
 		--require-hashes -r requirements-bench.lock && touch $@
 
+.local/newest-django/.installed: requirements-dev.lock .venv/.installed
+	@$(PYTHON) -m venv --clear .local/newest-django
+	@.local/newest-django/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+		--require-hashes -r requirements-dev.lock
+	@.local/newest-django/bin/python -m pip install -qq --disable-pip-version-check --no-input \
+		--upgrade 'django>=6.1' && touch $@
+
 .venv/.installed: requirements-dev.lock
-	@for name in python3.11 python3 python; do \
-		if $$name -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
-			python=$$name; break; \
-		fi; \
+	@python= incomplete=; for name in $(PYTHON_FOR_VENV); do \
+		"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null || continue; \
+		if "$$name" -c 'import ensurepip, venv' 2>/dev/null; then python=$$name; break; fi; \
+		incomplete="$$incomplete$$name cannot make environments, its venv package is missing. "; \
 	done; \
 	if [ -z "$$python" ]; then \
-		echo "Python 3.11 is needed, and none was found. Install it (python3.11), then try again." >&2; \
+		echo "Python 3.11, 3.12, 3.13 or 3.14 is needed, and none was found that can make environments." >&2; \
+		echo "$${incomplete}Install one with venv (on Debian python3 and python3-venv), then try again." >&2; \
 		exit 1; \
 	fi; \
-	if ! $$python -c 'import ensurepip, venv' 2>/dev/null; then \
-		echo "$$python cannot make environments. Install its venv package (python3.11-venv), then try again." >&2; \
-		exit 1; \
-	fi; \
-	echo "Installing into .venv, once; this takes a minute or two."; \
-	$$python -m venv --clear .venv && \
+	echo "Installing into .venv with $$("$$python" -V), once; this takes a minute or two."; \
+	"$$python" -m venv --clear .venv && \
 	$(PYTHON) -m pip install -qq --disable-pip-version-check --no-input \
 		--require-hashes -r requirements-dev.lock && \
 	touch $@

@@ -13,6 +13,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from checkout.orders.rates import Rates, read_rates
 from config.local.presence import demo_environment
+from config.mail import mail_settings
 from config.policy import content_security_policy
 
 # Lets annotations such as ModelAdmin[Product] exist at run time.
@@ -79,6 +80,7 @@ INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",
     "django.contrib.messages",
+    "django.contrib.postgres",  # for its fields
     "django.contrib.staticfiles",
     "axes",
     "csp",
@@ -278,7 +280,7 @@ FAULT_POINT = env.str("FAULT_POINT", default="")
 
 # Unset: mails are printed instead of sent, which `check --deploy` warns of.
 try:
-    vars().update(env.email_url("EMAIL_URL", default="consolemail://"))
+    email_url = env.email_url("EMAIL_URL", default="consolemail://")
 except (ImproperlyConfigured, ValueError):
     raise ImproperlyConfigured(
         "EMAIL_URL cannot be read. It looks like smtp+tls://user:password@host:587."
@@ -286,7 +288,8 @@ except (ImproperlyConfigured, ValueError):
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{SHOP_NAME} <shop@localhost>")
 
 # For each answer of the mail server, of which one mail takes about ten.
-EMAIL_TIMEOUT = env.float("EMAIL_TIMEOUT_SECONDS", default=10)
+email_timeout = env.float("EMAIL_TIMEOUT_SECONDS", default=10)
+vars().update(mail_settings(email_url, timeout=email_timeout))
 
 # --- Web ----------------------------------------------------------------------------------------
 

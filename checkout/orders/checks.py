@@ -5,6 +5,8 @@ from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as WarningMessage
 from moneyed import CurrencyDoesNotExist, get_currency
 
+from checkout.orders.mail_server import mail_backend
+
 
 @register(Tags.models)
 def check_currency(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
@@ -41,7 +43,7 @@ def check_proxies(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 @register(Tags.security, deploy=True)
 def check_mail(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     problems: list[CheckMessage] = []
-    if settings.EMAIL_BACKEND == "django.core.mail.backends.console.EmailBackend":
+    if mail_backend() == "django.core.mail.backends.console.EmailBackend":
         problems.append(
             WarningMessage(
                 "EMAIL_URL is not set: mails to customers are printed instead of sent.",

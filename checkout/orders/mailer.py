@@ -3,11 +3,11 @@
 import logging
 import threading
 
-from django.core.mail import get_connection
 from django.db import DatabaseError, close_old_connections, connection
 from django.utils import timezone
 
 from checkout.orders.liveness import Alive
+from checkout.orders.mail_server import configured_mail_server
 from checkout.orders.mailing import is_mail_due, send_next
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
                 stopping.wait(IDLE_SECONDS)
                 continue
             # Opened before a mail is taken in hand: an outage puts no mail off.
-            with get_connection() as server:
+            with configured_mail_server() as server:
                 while not stopping.is_set() and send_next(server, now=timezone.now()):
                     alive.beat()
             if not healthy:

@@ -11,7 +11,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -22,6 +22,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
+from config.command_line import speak_at_once
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import (
     CannotStart,
@@ -42,25 +43,27 @@ WATCH_SECONDS = 0.2
 # A part that dies so soon after its start is given a pause before the next.
 TOO_SOON_SECONDS = 2.0
 
-ENVIRONMENT = {
+# For whoever has set none of these.
+DEFAULTS = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "DEBUG": "false",
-    "HTTPS_ONLY": "false",
-    "ALLOWED_HOSTS": "localhost,127.0.0.1",
     "AWS_REGION": "us-east-1",
-    "STRIPE_SECRET_KEY": "sk_test_sandbox",
-    "SANDBOX_GATEWAY_ALLOWED": "true",
-    # A visitor who kills a worker does not wait two minutes for its message to come again.
-    "MESSAGE_VISIBILITY_SECONDS": "30",
-    "PAYMENT_LEASE_SECONDS": "15",
-    "GATEWAY_TIMEOUT_SECONDS": "8",
     "SWEEP_AFTER_SECONDS": "20",
     "SWEEP_EVERY_SECONDS": "5",
 }
-# Started here only where nobody names another.
-REPLACEABLE = ["DATABASE_URL", "AWS_ENDPOINT_URL"]
+# These follow from what is started here, whatever somebody has set: web processes without TLS, and
+# a sandbox, which no key of Stripe's is told to.
+OWN = {
+    "HTTPS_ONLY": "false",
+    "STRIPE_SECRET_KEY": "sk_test_sandbox",
+    "SANDBOX_GATEWAY_ALLOWED": "true",
+}
+OWN_HOSTS = ["localhost", "127.0.0.1"]
 
-# Those of the local SQS, which takes any.
+# Made or started here only where nobody names another.
+REPLACEABLE = ["SECRET_KEY", "SHOP_URL", "DATABASE_URL", "AWS_ENDPOINT_URL"]
+
+# Those of the local SQS, which takes any: nobody's own are written into a file.
 SQS_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
 
 
@@ -78,7 +81,8 @@ class Demo:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.sandbox_url = ""
-        self.environment = ENVIRONMENT | _given() | _no_proxy()
+        given = _given()
+        self.environment = DEFAULTS | given | OWN | _hosts(given) | _no_proxy()
         self.postgres: EmbeddedPostgres | None = None
         self.sqs: LocalSQS | None = None
         self.parts: list[Child] = []
@@ -100,7 +104,8 @@ class Demo:
 
     def _start(self) -> None:
         self._start_services()
-        self.environment["SECRET_KEY"] = _kept_secret(self.folder / "secret_key")
+        if "SECRET_KEY" not in self.environment:
+            self.environment["SECRET_KEY"] = _kept_secret(self.folder / "secret_key")
         self.environment["STRIPE_WEBHOOK_SECRETS"] = f"whsec_{secrets.token_hex(16)}"
         for name in ["FAULT_POINT", *(f"{name}_FILE" for name in self.environment)]:
             os.environ.pop(name, None)  # a file would win over the value
@@ -134,7 +139,7 @@ class Demo:
         self.sandbox_url = f"http://127.0.0.1:{port}"
         self.environment["STRIPE_API_BASE"] = self.sandbox_url
         self.environment["PORT"] = str(self.port)
-        self.environment["SHOP_URL"] = self.url
+        self.environment.setdefault("SHOP_URL", self.url)
 
     def _start_processes(self) -> None:
         manage = [sys.executable, str(ROOT / "manage.py")]
@@ -181,14 +186,14 @@ class Demo:
 
         earlier = Order.objects.count()
         found = f"Found {earlier} earlier order{'' if earlier == 1 else 's'}.\n" if earlier else ""
-        print(f"\n{found}", flush=True)
+        print(f"\n{found}")
         product = product_with_plenty()
         if product is None:
-            print("Everything is nearly sold out: no purchase this time.", flush=True)
+            print("Everything is nearly sold out: no purchase this time.")
         else:
             try:
                 for line in buy(self.url, self.sandbox_url, product):
-                    print(line, flush=True)
+                    print(line)
             except (PromiseBroken, requests.RequestException) as error:
                 raise CannotStart(f"The first purchase failed: {error}") from error
         pids = {part.name: part.pid for part in self.parts}
@@ -202,8 +207,7 @@ Logs     {self._log("*")}
 Try to break it. For instance, with a slow bank chosen: kill -9 {pids["worker"]} (the worker),
 {pids["web"]} (web) or {pids["publisher"]} (publisher). What died is started again.
 Ctrl-C ends everything.
-""",
-            flush=True,
+"""
         )
 
     def _watch(self) -> None:
@@ -243,13 +247,12 @@ Ctrl-C ends everything.
         return self.folder / "logs" / f"{name}.log"
 
     def _say(self, what: str) -> None:
-        print(f"{time.monotonic() - self._began:5.1f} s  {what}", flush=True)
+        print(f"{time.monotonic() - self._began:5.1f} s  {what}")
 
     def _report(self, name: str, pids: str = "") -> None:
         print(
             f"{time.strftime('%H:%M:%S')}  {name} died{f' (pid {pids})' if pids else ''}: "
-            "started again.",
-            flush=True,
+            "started again."
         )
 
 
@@ -265,14 +268,20 @@ def _only_one(lock: Path) -> Iterator[None]:
 
 
 def _given() -> dict[str, str]:
-    """The services that somebody names, as values: commands in another terminal need them too."""
+    """What somebody has set, as values: commands in another terminal need them too."""
     given = {}
-    for name in REPLACEABLE:
+    for name in [*DEFAULTS, *REPLACEABLE, "ALLOWED_HOSTS"]:
         if path := os.environ.get(f"{name}_FILE"):
             given[name] = Path(path).read_text().strip()
-        elif name in os.environ:
-            given[name] = os.environ[name]
+        elif value := os.environ.get(name):
+            given[name] = value
     return given
+
+
+def _hosts(given: Mapping[str, str]) -> dict[str, str]:
+    """Somebody's, and those by which the demo asks its own web processes."""
+    theirs = given.get("ALLOWED_HOSTS", "").split(",")
+    return {"ALLOWED_HOSTS": ",".join([*filter(None, theirs), *OWN_HOSTS])}
 
 
 def _no_proxy() -> dict[str, str]:
@@ -334,13 +343,14 @@ def _port() -> int:
 
 
 def main() -> None:
+    speak_at_once()
     for signum in END_SIGNALS:
         signal.signal(signum, _end)
     try:
         try:
             Demo(Path(os.environ.get("DEMO_DIR") or ROOT / ".local").absolute(), _port()).run()
         except Ended:
-            print("Everything has ended. The orders are kept.", flush=True)
+            print("Everything has ended. The orders are kept.")
     except BrokenPipeError:
         # Nobody reads any more: `make demo | tee`, where Ctrl-C ended tee first.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,6 +3,7 @@
 import json
 import re
 import subprocess
+from shutil import which
 
 import pytest
 from django.core.management import call_command
@@ -19,6 +20,9 @@ def script() -> str:
 
 @pytest.mark.django_db(transaction=True)
 def test_curl_comes_from_nothing_to_a_paid_order(processes: ShopProcesses, till: Till) -> None:
+    for program in ("bash", "curl"):
+        if not which(program):
+            pytest.skip(f"There is no {program} here, by which the README talks to the API.")
     call_command("load_demo_catalogue", verbosity=0)
     web = processes.web()
     processes.publisher()

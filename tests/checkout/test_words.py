@@ -10,12 +10,12 @@ import pytest
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from django.core import mail
-from django.core.mail import get_connection
 from django.test import Client
 from django.utils import timezone
 from django.utils.translation import gettext, ngettext, override
 
 from checkout.catalogue.models import Product
+from checkout.orders.mail_server import configured_mail_server
 from checkout.orders.mailing import send_next
 from checkout.orders.models import Mail, Order
 from tests.shopper import Answer, InProcess, Shopper
@@ -126,7 +126,7 @@ def test_buying_in_german(german: Shopper) -> None:
 def test_mails_are_written_in_the_language_of_the_order(german: Shopper, shopper: Shopper) -> None:
     german.buy("SKU-01")
     shopper.buy("SKU-02")
-    with get_connection() as server:
+    with configured_mail_server() as server:
         while send_next(server, now=timezone.now()):
             pass
 

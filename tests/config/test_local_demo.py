@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from subprocess import Popen
 
+import boto3
 import psycopg
 import pytest
 import requests
 
-from config.local.demo import Demo
+from config.local.demo import DEFAULTS, REPLACEABLE, Demo
 from config.local.processes import free_port
 from tests.processes import eventually
 
@@ -203,6 +204,47 @@ def test_services_that_somebody_names_are_used_and_told_to_other_terminals(
 
     assert environment["DATABASE_URL"] == "postgres://shop@db.example/shop"
     assert environment["AWS_ENDPOINT_URL"] == "http://sqs.example"
+
+
+@pytest.mark.parametrize("name", [*DEFAULTS, *REPLACEABLE])
+def test_what_somebody_has_set_is_used_and_told_to_other_terminals(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "as somebody wants it")
+
+    assert Demo(folder, free_port()).environment[name] == "as somebody wants it"
+
+
+def test_what_follows_from_what_is_started_wins(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STRIPE_SECRET_KEY", "somebody's own")
+    monkeypatch.setenv("ALLOWED_HOSTS", "shop.example")
+
+    environment = Demo(folder, free_port()).environment
+
+    assert environment["STRIPE_SECRET_KEY"] == "sk_test_sandbox"
+    assert environment["ALLOWED_HOSTS"] == "shop.example,localhost,127.0.0.1"
+
+
+def test_demo_in_another_region_sells(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    demo = RunningDemo(folder, free_port())
+    try:
+        demo.wait_for("Ctrl-C ends everything.")
+        told = demo.settings()
+        sqs = boto3.client(
+            "sqs",
+            region_name="eu-central-1",
+            endpoint_url=told["AWS_ENDPOINT_URL"],
+            aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
+        )
+        assert told["AWS_REGION"] == "eu-central-1"
+        assert sqs.get_queue_url(QueueName="payments.fifo")["QueueUrl"]
+    finally:
+        demo.process.terminate()
+        demo.process.wait(timeout=30)
 
 
 def test_folder_that_cannot_be_used_is_one_line(folder: Path) -> None:

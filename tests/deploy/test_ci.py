@@ -1,4 +1,4 @@
-"""The two watchmen of `.ci/run` bark when there is something, and say what they did not see."""
+"""The watchmen of `.ci/run` bark when there is something, and say what they did not see."""
 
 import json
 import runpy
@@ -15,6 +15,7 @@ from tests.processes import ROOT
 
 AUDIT = ROOT / ".ci" / "audit_dependencies.py"
 SCAN = ROOT / ".ci" / "scan_secrets.py"
+BARE = ROOT / ".ci" / "bare_run.py"
 
 
 class Advisories(HTTPServer):
@@ -185,3 +186,75 @@ def test_history_of_this_repository_is_clean() -> None:
 
     assert result.returncode == 0, result.stdout + result.stderr
     assert "that were ever committed" in result.stdout
+
+
+SKIPS = """
+import shutil
+import pytest
+
+def test_pages():
+    if not shutil.which("npm"):
+        pytest.skip("There is no npm here")
+"""
+NEEDS = """
+import subprocess
+
+def test_pages():
+    subprocess.run(["npm", "--version"], check=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("planted", "reasons", "found"),
+    [
+        (SKIPS, ["There is no npm here"], []),
+        (NEEDS, [], ["The tests ended with status 1."]),
+        ("def test_pages():\n    pass", ["no npm"], ["No test was skipped with 'no npm'."]),
+    ],
+    ids=["skipped", "required", "silent"],
+)
+def test_bare_run_fails_where_an_optional_program_is_required_or_not_spoken_of(
+    tmp_path: Path, planted: str, reasons: list[str], found: list[str]
+) -> None:
+    script = runpy.run_path(str(BARE))
+    script["link_programs"](tmp_path / "programs")
+    (tmp_path / "test_planted.py").write_text(planted)
+
+    ran = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "no:django", "--rootdir=.", "."],
+        cwd=tmp_path,
+        env={"PATH": str(tmp_path / "programs")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert script["problems"](ran.stdout, ran.returncode, reasons) == found, ran.stdout
+
+
+def test_bare_run_has_none_of_the_optional_programs(tmp_path: Path) -> None:
+    script = runpy.run_path(str(BARE))
+    script["link_programs"](tmp_path / "programs")
+
+    offered = {path.name for path in (tmp_path / "programs").iterdir()}
+
+    assert {"git", "make"} <= offered
+    optional = {"chromium", "npm", "node", "pgbouncer", "postgres", "psql", "pgbench", "gcc", "cc"}
+    assert not offered & optional
+
+
+def test_bare_run_names_tests_that_exist() -> None:
+    script = runpy.run_path(str(BARE))
+
+    for named in [*script["TESTS"], *script["SKIPPED"]]:
+        path, _, test = named.partition("::")
+        assert f"def {test}" in (ROOT / path).read_text()
+
+
+def test_bare_run_finds_the_python_that_runs_this(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(Path(sys.executable).parent))
+    version = "{}.{}".format(*sys.version_info)
+
+    found = {python.version: python for python in runpy.run_path(str(BARE))["interpreters"]()}
+
+    assert found[version].prefix == Path(sys.base_prefix)

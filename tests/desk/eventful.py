@@ -1,8 +1,8 @@
 """An order to which everything happened that support is asked about."""
 
-from django.core import mail
 from django.utils import timezone
 
+from checkout.orders.mail_server import configured_mail_server
 from checkout.orders.mailing import send_next
 from checkout.orders.models import Order
 from payments.models import Payment
@@ -29,6 +29,6 @@ def eventful_order(shopper: Shopper, till: Till, sku: str = "SKU-01") -> Order:
         now=timezone.now(),
     )
     till.deliver_messages()
-    while send_next(mail.get_connection(), now=timezone.now()):
+    while send_next(configured_mail_server(), now=timezone.now()):
         pass
     return Order.objects.get(email=shopper.typed["email"])

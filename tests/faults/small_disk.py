@@ -59,7 +59,10 @@ def small_disk(megabytes: int) -> Iterator[SmallDisk]:
 @contextmanager
 def _mounted_by_root(place: Path, options: str) -> Iterator[Path]:
     mount = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(place)]
-    done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run(mount, capture_output=True, text=True, check=False)
+    except FileNotFoundError as error:
+        raise NoSmallDisk(str(error)) from error  # no `mount` here
     if done.returncode:
         raise NoSmallDisk(done.stderr.strip())
     try:

@@ -11,17 +11,19 @@ from datetime import datetime, timedelta
 from email.message import EmailMessage
 
 import pytest
-from django.core.mail import get_connection
 from django.db import connection
 from django.utils import timezone
+from environ import Env
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders import mailing
 from checkout.orders.links import link_path
 from checkout.orders.mail_queue import queue_link
+from checkout.orders.mail_server import configured_mail_server
 from checkout.orders.mailing import GIVE_UP_AFTER, is_mail_due, send_next
 from checkout.orders.models import Mail, Order, OrderEvent
+from config.mail import mail_settings
 from tests.faults.smtp import MailServer, mail_server
 from tests.orders.factories import placed_order
 from tests.shopper import InProcess, Shopper
@@ -33,9 +35,9 @@ MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 @pytest.fixture
 def server(settings: Settings) -> Iterator[MailServer]:
     with mail_server() as server:
-        settings.EMAIL_BACKEND = "django.core.mail.backends.smtp.EmailBackend"
-        settings.EMAIL_HOST, settings.EMAIL_PORT = "127.0.0.1", server.port
-        settings.EMAIL_TIMEOUT = 5
+        url = Env.email_url_config(server.url)
+        for name, value in mail_settings(url, timeout=5).items():
+            setattr(settings, name, value)
         settings.SHOP_URL = "https://shop.example"
         settings.DEFAULT_FROM_EMAIL = "Halfmoon <orders@shop.example>"
         yield server
@@ -45,7 +47,7 @@ def send_all(now: datetime | None = None) -> None:
     """What the mailer does in one go; an outage ends it."""
     moment = now or timezone.now()
     if is_mail_due(now=moment):
-        with get_connection() as connected:
+        with configured_mail_server() as connected:
             while send_next(connected, now=moment):
                 pass
 

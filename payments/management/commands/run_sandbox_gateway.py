@@ -52,6 +52,5 @@ class Command(BaseCommand):
                 raise CommandError(f"Cannot listen on {host}:{port}: {error}") from error
             server.start()
             self.stdout.write(f"Sandbox gateway listening on {server.url}")
-            self.stdout.flush()
             stopping.wait()
             server.stop()

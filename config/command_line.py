@@ -1,0 +1,31 @@
+"""What the shop's command lines do before their own work."""
+
+import os
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+# Stand in for what is required while a command only says how it is used. They lead nowhere.
+PLACEHOLDERS = {"SECRET_KEY": "for-help-alone", "DATABASE_URL": "postgres://nobody@127.0.0.1/none"}
+
+
+def speak_at_once() -> None:
+    """Each line is written when it is said, into a pipe or a file as on a terminal: whoever waits
+    for one, or reads the log of a process that was killed, finds it."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(line_buffering=True)
+
+
+def asks_for_help(arguments: Sequence[str]) -> bool:
+    """Whether Django's command line does nothing but explain: `help`, `COMMAND --help` or `-h`."""
+    words = list(arguments[1:])
+    if "--" in words:
+        del words[words.index("--") :]  # the rest is data, whatever it looks like
+    return words[:1] == ["help"] or not {"-h", "--help"}.isdisjoint(words)
+
+
+def need_no_settings() -> None:
+    for name, placeholder in PLACEHOLDERS.items():
+        if f"{name}_FILE" not in os.environ:
+            os.environ.setdefault(name, placeholder)

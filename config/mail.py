@@ -1,0 +1,36 @@
+"""The mail server as Django is told of it: from 6.1 on by MAILERS, before by EMAIL_HOST and such,
+which warn there.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import django
+
+HAS_MAILERS = django.VERSION >= (6, 1)
+
+
+def mail_settings(
+    url: Mapping[str, Any], *, timeout: float, mailers: bool = HAS_MAILERS
+) -> dict[str, Any]:
+    """From what django-environ makes of EMAIL_URL."""
+    if not mailers:
+        return {**url, "EMAIL_TIMEOUT": timeout}
+    backend = url["EMAIL_BACKEND"]
+    return {"MAILERS": {"default": {"BACKEND": backend, "OPTIONS": _options(url, timeout)}}}
+
+
+def _options(url: Mapping[str, Any], timeout: float) -> dict[str, Any]:
+    """Those that the backend knows: it refuses others."""
+    kind = url["EMAIL_BACKEND"].split(".")[-2]
+    if kind == "smtp":
+        return {
+            "host": url["EMAIL_HOST"] or "localhost",
+            "port": url["EMAIL_PORT"],
+            "username": url["EMAIL_HOST_USER"],
+            "password": url["EMAIL_HOST_PASSWORD"],
+            "use_tls": url.get("EMAIL_USE_TLS", False),
+            "use_ssl": url.get("EMAIL_USE_SSL", False),
+            "timeout": timeout,
+        }
+    return {"file_path": url["EMAIL_FILE_PATH"]} if kind == "filebased" else {}
