@@ -33,6 +33,8 @@ PARTS = {
     "growing": "growing",
     "publishing": "publishing",
     "memory": "remembering",
+    "killing": "killing",
+    "restarting": "restarting",
 }
 
 
