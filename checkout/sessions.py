@@ -6,6 +6,8 @@ from django.contrib.sessions.models import Session
 from django.db import connection
 from django.utils import timezone
 
+from checkout.orders.database import CONNECTION_ERRORS
+
 READ = "SELECT session_data FROM django_session WHERE session_key = %s AND expire_date > %s"
 
 
@@ -18,3 +20,14 @@ class SessionStore(db.SessionStore):
             self._session_key = None
             return None
         return Session(session_key=self.session_key or "", session_data=found[0])
+
+    def save(self, must_create: bool = False) -> None:
+        """What a page has done is committed by then, so a connection that was lost meanwhile must
+        not turn the page into an error."""
+        try:
+            super().save(must_create)
+        except CONNECTION_ERRORS:
+            if connection.in_atomic_block:
+                raise
+            connection.close()
+            super().save(must_create)

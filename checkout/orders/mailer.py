@@ -15,8 +15,10 @@ logger = logging.getLogger(__name__)
 # Nobody waits before a page for a mail.
 IDLE_SECONDS = 1.0
 
-# After an error: a server that is away is not hammered, and is found soon when it is back.
+# After an error: a mail server that is away is not hammered, and is found soon when it is back. A
+# restart of the database takes a second or two.
 PAUSE_SECONDS = 10.0
+DATABASE_PAUSE_SECONDS = 1.0
 
 
 def run(stopping: threading.Event, alive: Alive | None = None) -> None:
@@ -45,4 +47,6 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
                 healthy = False
             if isinstance(error, DatabaseError):
                 connection.close()
-            stopping.wait(PAUSE_SECONDS)
+                stopping.wait(DATABASE_PAUSE_SECONDS)
+            else:
+                stopping.wait(PAUSE_SECONDS)

@@ -15,7 +15,7 @@ from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from checkout.orders import metrics
-from checkout.orders.claiming import claiming
+from checkout.orders.claiming import claiming, kept_claimed
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.mail_content import compose
 from checkout.orders.models import Mail, OrderEvent
@@ -23,8 +23,10 @@ from checkout.orders.transitions import note
 
 logger = logging.getLogger(__name__)
 
-# Longer than a server can take over one mail: about ten answers of EMAIL_TIMEOUT_SECONDS each.
-CLAIM = timedelta(minutes=5)
+# Renewed while the server is slow, of which a mail takes about ten answers. After a mailer died its
+# mail is free again this soon. One that was only stopped for longer is overtaken, and its customer
+# gets that mail twice; so this is longer than for messages, which SQS drops.
+CLAIM = timedelta(seconds=20)
 
 # After a refusal: 30 s, then twice as long each time, and an hour at most.
 FIRST_PAUSE = timedelta(seconds=30)
@@ -52,7 +54,8 @@ def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
         return False
     try:
         message = compose(mail)
-        with fault_points("mail sent"):
+        still_ours = Mail.objects.filter(pk=mail.pk, tries=mail.tries, sent_at=None)
+        with kept_claimed(still_ours, claim=CLAIM), fault_points("mail sent"):
             server.send_messages([message])
     except REFUSALS as error:
         # Without the server's words: they quote the address.

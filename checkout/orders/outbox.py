@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 
-from django.db.models import OuterRef, Q, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from checkout.orders import metrics, trace
-from checkout.orders.claiming import claiming
+from checkout.orders.claiming import claiming, kept_claimed
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.messages import encode
 from checkout.orders.models import OutboxMessage
@@ -22,8 +22,9 @@ from checkout.orders.queue import BATCH, QUEUE_ERRORS, Outgoing, PaymentsQueue
 
 logger = logging.getLogger(__name__)
 
-# Longer than a send can take with its one repetition (26 s): a slow publisher is not overtaken.
-CLAIM = timedelta(seconds=30)
+# Renewed while SQS is slow. After a publisher died its messages are free again this soon; one that
+# was only stopped for longer is overtaken, and SQS drops what it then sends a second time.
+CLAIM = timedelta(seconds=5)
 
 # How soon a message that SQS refused is tried again.
 REFUSED_PAUSE = timedelta(seconds=1)
@@ -44,7 +45,8 @@ def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
         claimed = claim(now=now)
     if not claimed:
         return 0
-    sent, error = _send_all(queue, claimed)
+    with kept_claimed(_still_to_send(claimed), claim=CLAIM):
+        sent, error = _send_all(queue, claimed)
     with fault_points("publication recorded"):
         _record(list(sent), now=now)
     for message, traceparent in sent.items():
@@ -137,6 +139,9 @@ def _record(messages: list[OutboxMessage], *, now: datetime) -> None:
 
 
 def _release(messages: list[OutboxMessage]) -> None:
-    OutboxMessage.objects.filter(
-        pk__in=[message.pk for message in messages], published_at__isnull=True
-    ).update(claimed_until=Now() + REFUSED_PAUSE)
+    _still_to_send(messages).update(claimed_until=Now() + REFUSED_PAUSE)
+
+
+def _still_to_send(messages: list[OutboxMessage]) -> QuerySet[OutboxMessage]:
+    pks = [message.pk for message in messages]
+    return OutboxMessage.objects.filter(pk__in=pks, published_at__isnull=True)

@@ -3,25 +3,19 @@
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 from uuid import UUID
 
-from django.db import (
-    DatabaseError,
-    IntegrityError,
-    InterfaceError,
-    InternalError,
-    OperationalError,
-    connection,
-    transaction,
-)
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import F
 
 from checkout.catalogue.stock import reserve_stock
 from checkout.orders import metrics
+from checkout.orders.database import CONNECTION_ERRORS
 from checkout.orders.faultpoints import fault_point, fault_points
 from checkout.orders.models import (
     CHECKOUT_UNIQUE,
@@ -33,11 +27,15 @@ from checkout.orders.models import (
 from checkout.orders.placing_statement import StoredBasket, place_stored_basket
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import next_sweep, record_transition
+from checkout.runtime.retry import pauses
 
 logger = logging.getLogger(__name__)
 
-# The first attempt and two more, each on a fresh connection.
-ATTEMPTS = 3
+# A restart of the database takes a second or two, and a shopper need not know of it. So long an
+# order waits for it, trying each time on a fresh connection; at least so often, since a lock that
+# is waited for in vain takes most of that time.
+PATIENCE_SECONDS = 5.0
+ATTEMPTS_AT_LEAST = 3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,18 +119,20 @@ def place_order(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     never came. So the order is looked up on a fresh connection, and otherwise placed again under
     the same checkout id.
     """
-    for attempt in range(1, ATTEMPTS + 1):
+    waits = pauses(first=0.1, longest=0.5, within=PATIENCE_SECONDS, at_least=ATTEMPTS_AT_LEAST)
+    for attempt, pause in enumerate(waits, 1):
         try:
             if attempt > 1 and (order := find_order(request.checkout_id)):
                 return order  # most likely our own, whose COMMIT went unanswered
             return _place_or_find_winner(request, basket, now=now)
-        except (OperationalError, InterfaceError, InternalError):
+        except CONNECTION_ERRORS:
             logger.warning(
                 "Placing lost its database connection or waited too long",
-                extra={"attempt": attempt, "of": ATTEMPTS},
-                exc_info=True,
+                extra={"attempt": attempt},
+                exc_info=attempt == 1,
             )
             connection.close()
+            time.sleep(pause)
     raise PlacingUnavailable
 
 

@@ -15,10 +15,11 @@ from django.utils import timezone
 
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.liveness import Alive
+from checkout.orders.sampling import Every
 from checkout.orders.webhook_content import body_of, headers_of
 from checkout.orders.webhook_models import WebhookDelivery
 from checkout.orders.webhook_post import DEADLINE_SECONDS, Answer, post
-from checkout.orders.webhook_sending import claim, record
+from checkout.orders.webhook_sending import CLAIM, claim, record, renew
 
 logger = logging.getLogger(__name__)
 
@@ -29,14 +30,15 @@ TOGETHER = 32
 
 IDLE_SECONDS = 0.5
 
-# After an error of the database.
-PAUSE_SECONDS = 5.0
+# After an error of the database: a restart takes a second or two.
+PAUSE_SECONDS = 1.0
 
 
 class Sender:
     def __init__(self, pool: ThreadPoolExecutor) -> None:
         self._pool = pool
         self._in_hand: dict[Future[Answer], WebhookDelivery] = {}
+        self._is_time_to_renew = Every(CLAIM.total_seconds() / 4)
 
     @property
     def is_waiting(self) -> bool:
@@ -44,6 +46,8 @@ class Sender:
 
     def run_once(self, *, now: datetime) -> int:
         """Record what was answered and take in hand what is due; how much that was."""
+        if self._is_time_to_renew() and self._in_hand:
+            renew(self._in_hand.values())
         return self._record_answers(now=now) + self._take_due(now=now)
 
     def wait(self, seconds: float, stopping: threading.Event) -> None:

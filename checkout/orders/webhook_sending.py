@@ -21,8 +21,9 @@ from checkout.orders.webhook_post import Answer
 
 logger = logging.getLogger(__name__)
 
-# Longer than one POST can take: its deadline, and the time to find the address.
-CLAIM = timedelta(minutes=2)
+# Renewed while other systems are slow. After a sender died its deliveries are free again this soon;
+# of one that was only stopped for longer, a delivery may go out twice, under the same webhook-id.
+CLAIM = timedelta(seconds=20)
 
 # After a failure: 10 s, then twice as long each time, and an hour at most.
 FIRST_PAUSE = timedelta(seconds=10)
@@ -63,6 +64,12 @@ def _claim_of(endpoint: WebhookEndpoint, *, now: datetime) -> WebhookDelivery | 
                 claimed_until=Now() + CLAIM, tries=F("tries") + 1
             )
     return delivery
+
+
+def renew(deliveries: Collection[WebhookDelivery]) -> None:
+    """The claims of what is still in hand."""
+    claimed = open_deliveries().filter(claimed_until__isnull=False)
+    claimed.filter(pk__in=[d.pk for d in deliveries]).update(claimed_until=Now() + CLAIM)
 
 
 def _due(endpoint: WebhookEndpoint, now: datetime) -> QuerySet[WebhookDelivery]:

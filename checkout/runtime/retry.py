@@ -4,11 +4,11 @@ import time
 from collections.abc import Iterator
 
 
-def pauses(*, first: float, longest: float, within: float) -> Iterator[float]:
-    """Seconds to wait before each further try, doubling up to `longest`, until `within` seconds
-    have passed since the first was asked for. The caller does the waiting."""
+def pauses(*, first: float, longest: float, within: float, at_least: int = 1) -> Iterator[float]:
+    """Seconds to wait after each try that failed, doubling up to `longest`. They end when `within`
+    seconds have passed since the first try, and `at_least` so many were made. The caller waits."""
     until = time.monotonic() + within
-    pause = first
-    while (left := until - time.monotonic()) > 0:
-        yield min(pause, left)
-        pause = min(pause * 2, longest)
+    pause, tries = first, 0
+    while (left := until - time.monotonic()) > 0 or tries < at_least:
+        yield min(pause, max(left, 0.0))
+        pause, tries = min(pause * 2, longest), tries + 1

@@ -2,12 +2,13 @@
 
 import logging
 import math
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import InterfaceError, OperationalError
+from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -34,11 +35,13 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.errors import error_page, wait_in_words
 from checkout.forms import CheckoutForm
 from checkout.models import CartLine, lines_total
+from checkout.orders.database import CONNECTION_ERRORS
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.limits import Visitor, wait_before_placing
 from checkout.orders.mail_queue import queue_link
 from checkout.orders.models import Order
 from checkout.orders.placing import (
+    PATIENCE_SECONDS,
     Customer,
     PlaceOrder,
     PlacingUnavailable,
@@ -49,6 +52,7 @@ from checkout.orders.placing import (
     place_order,
 )
 from checkout.responses import HttpResponseSeeOther
+from checkout.runtime.retry import pauses
 from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
 from checkout.twins import (
     is_answered,
@@ -82,17 +86,27 @@ class Question:
 @require_http_methods(["GET", "HEAD", "POST"])
 def checkout(request: HttpRequest) -> HttpResponse:
     if request.method == "POST":
-        try:
-            return _submit(request, now=timezone.now())
-        except (OperationalError, InterfaceError):  # the database is away, sessions and all
-            logger.exception("A purchase could not be looked up or stored")
-            return _unavailable(request, CheckoutForm(request.POST))
+        return _submit_on_a_living_connection(request)
     cart = session_cart(request.session)
     if cart and cart.closed_at and (order := find_order(cart.pk)):
         return _lead_to(request, order)  # bought already: never offered a second time
     if not cart_lines(cart):
         return redirect("cart")
     return _show_form(request, CheckoutForm(initial=_known(request)), now=timezone.now())
+
+
+def _submit_on_a_living_connection(request: HttpRequest) -> HttpResponse:
+    """The database may restart at any step of a press, the first of which reads the session. All of
+    it may be done again: its token makes it the same press."""
+    for pause in pauses(first=0.1, longest=0.5, within=PATIENCE_SECONDS):
+        try:
+            return _submit(request, now=timezone.now())
+        except CONNECTION_ERRORS:
+            logger.warning("A press lost its database connection", exc_info=True)
+            connection.close()
+            time.sleep(pause)
+    logger.error("A purchase could not be looked up or stored")
+    return _unavailable(request, CheckoutForm(request.POST))
 
 
 def _known(request: HttpRequest) -> dict[str, str]:

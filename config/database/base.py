@@ -1,11 +1,23 @@
-"""Django's PostgreSQL backend, which asks the database less often whether it is still there."""
+"""Django's PostgreSQL backend, which asks the database less often whether it is still there, and
+waits for one that restarts."""
 
 import select
+import time
+from typing import Any
 
+import psycopg
 from django.db.backends.postgresql import base
+
+from checkout.runtime.retry import pauses
+
+# A restart or a failover takes seconds. Whoever asks for a connection in the first seconds of an
+# outage waits for its end; later ones are told at once, or all threads of a web process would wait.
+PATIENCE_SECONDS = 5.0
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
+    _away_since: float | None = None  # of the process: a connection is of one thread
+
     def is_usable(self) -> bool:
         """Before each request Django asks this of a connection that was kept, by a statement.
 
@@ -17,3 +29,26 @@ class DatabaseWrapper(base.DatabaseWrapper):
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)
         return not poll.poll(0) or super().is_usable()
+
+    def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
+        for pause in pauses(first=0.05, longest=0.5, within=self._patience()):
+            try:
+                return self._connect(conn_params)
+            except psycopg.OperationalError:
+                time.sleep(pause)
+        return self._connect(conn_params)
+
+    def _connect(self, conn_params: dict[str, Any]) -> Any:
+        try:
+            connection = super().get_new_connection(conn_params)
+        except psycopg.OperationalError:
+            DatabaseWrapper._away_since = DatabaseWrapper._away_since or time.monotonic()
+            raise
+        DatabaseWrapper._away_since = None
+        return connection
+
+    @staticmethod
+    def _patience() -> float:
+        """What is left of it in the outage that was noticed."""
+        since = DatabaseWrapper._away_since
+        return PATIENCE_SECONDS if since is None else since + PATIENCE_SECONDS - time.monotonic()

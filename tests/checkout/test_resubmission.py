@@ -375,13 +375,14 @@ def test_mistake_in_the_form_keeps_everything_typed(shopper: Shopper) -> None:
 
 @pytest.mark.parametrize("is_signed_in", [False, True])
 def test_database_that_is_away_keeps_the_form(
-    shopper: Shopper, till: Till, is_signed_in: bool
+    shopper: Shopper, till: Till, monkeypatch: pytest.MonkeyPatch, is_signed_in: bool
 ) -> None:
     """Away altogether: the page that says so asks it for nothing."""
 
     def away(*_: object) -> None:
         raise OperationalError("connection refused")
 
+    monkeypatch.setattr("checkout.views.place.PATIENCE_SECONDS", 0.2)
     if is_signed_in:
         assert isinstance(shopper.web, InProcess)
         shopper.web.client.force_login(User.objects.create_user("ada"))

@@ -1,5 +1,6 @@
 import logging
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 
@@ -129,9 +130,22 @@ def test_connection_lost_again_while_looking_the_order_up_is_replaced(
     assert len(look_ups) == 2
 
 
+def test_restart_of_two_seconds_is_waited_for(shelf: list[Product]) -> None:
+    is_back_at = time.monotonic() + 2
+
+    def fail_while_it_restarts() -> None:
+        if time.monotonic() < is_back_at:
+            raise OperationalError("the database system is starting up")
+
+    basket = OpenBasket([line(shelf[0])], fail_while_it_restarts)
+
+    assert place_order(purchase(), basket, now=timezone.now()) == Order.objects.get()
+
+
 def test_database_that_stays_away_is_said_and_not_guessed(
-    shelf: list[Product], caplog: pytest.LogCaptureFixture
+    shelf: list[Product], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("checkout.orders.placing.PATIENCE_SECONDS", 0)
     attempts = []
 
     def fail() -> None:

@@ -22,11 +22,9 @@ from payments.gateways.base import (
 from payments.gateways.stripe import StripeGateway
 from payments.worker.worker import Worker
 from tests.faults.gateway import Act, FaultyGateway
-from tests.payments.test_worker import _threads_leave_no_connection, running, waiting_in
+from tests.payments.test_worker import running, waiting_in
 from tests.shopper import Shopper
 from tests.till import Till
-
-__all__ = ["_threads_leave_no_connection"]  # a fixture of the worker's tests
 
 VISA, DECLINED = "pm_card_visa", "pm_card_chargeDeclined"
 ASKED = "pm_card_authenticationRequired"
@@ -112,7 +110,7 @@ SENTENCES = {
 @pytest.mark.parametrize(
     ("arrange", "card", "ends"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-@pytest.mark.usefixtures("_threads_leave_no_connection")
+@pytest.mark.usefixtures("threads_leave_no_connection")
 def test_outcome(
     shopper: Shopper,
     shelf: list[Product],
