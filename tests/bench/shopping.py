@@ -40,8 +40,8 @@ PRESS_AGAIN_SECONDS = 1.0
 LOOK_SECONDS = 0.5
 UNAVAILABLE = 503
 
-# After the last has come: longer than a message is hidden whose worker died, twice.
-PATIENCE_SECONDS = 300.0
+# After the last has come: longer than it took when nobody noticed a death.
+PATIENCE_SECONDS = 200.0
 
 THREADS = 64
 POLL_SECONDS = 0.02
