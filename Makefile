@@ -36,7 +36,7 @@ drill: .venv/.installed ## Break everything while people buy, then audit: make d
 guards: .venv/.installed ## Take each guard out and see its test fail
 	@$(PYTHON) -m tests.guards $(ARGS)
 
-bench: .local/bench-venv/.installed ## Speed beside its limit and beside others: make bench QUICK=1 takes 3 minutes
+bench: .local/bench-venv/.installed ## Speed beside its limit and beside others: make bench QUICK=1 takes 4 minutes
 	@.local/bench-venv/bin/python -m tests.bench $(if $(QUICK),--quick) $(ARGS)
 
 screenshots: .venv/.installed ## Every page, desktop and phone, light and dark, in .local/screenshots

@@ -129,6 +129,26 @@ GOALS = [
         1.1,
         figures=named("memory: growth"),
     ),
+    Goal(
+        "worker killed: press → paid, longest",
+        "≤",
+        10,
+        " s",
+        figures=exactly("worker killed: press → paid, longest"),
+    ),
+    Goal(
+        "Postgres restarted: press → paid, longest",
+        "≤",
+        10,
+        " s",
+        figures=exactly("Postgres restarted: press → paid, longest"),
+    ),
+    Goal(
+        "Postgres restarted: presses put off",
+        "≤",
+        0,
+        figures=exactly("Postgres restarted: presses put off"),
+    ),
 ]
 
 

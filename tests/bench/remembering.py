@@ -10,6 +10,7 @@ from tests.bench.options import Options
 from tests.bench.placing import prepare
 from tests.bench.settling import worker
 from tests.bench.stage import Stage
+from tests.bench.worker_processes import settling_processes
 
 MEGABYTE_KB = 1024
 
@@ -27,7 +28,7 @@ def run(stage: Stage, options: Options) -> Figures:
             queue.send(orders.place(first, published=True))
             orders.await_settled()
             settled += first
-            resident = resident_kb(process.pid)
+            resident = sum(map(resident_kb, settling_processes(process.pid)))
             if settled == first:
                 early = resident
             options.say(f"a worker after {settled:,} orders: {resident // MEGABYTE_KB} MB")

@@ -158,7 +158,8 @@ def worker(
         "PAYMENT_GATEWAY": gateway.PATH,
         gateway.SECONDS: str(gateway_seconds),
     }
-    arguments = ["run_payment_worker", "--skip-checks", f"--threads={threads}"]
+    # One process that settles, whatever the machine has cores: the lines are of one.
+    arguments = ["run_payment_worker", "--skip-checks", "--processes=1", f"--threads={threads}"]
     with stage.manage(*arguments, environment=environment) as process:
         yield process
 

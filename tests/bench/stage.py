@@ -83,8 +83,7 @@ class Stage:
     def __enter__(self) -> Self:
         url = self.postgres.start()  # which another run on this folder refuses
         try:
-            if self.postgres.child:  # nobody will read its data again
-                self.postgres.child.stop_signal = signal.SIGQUIT
+            self._end_postgres_by(signal.SIGQUIT)  # nobody will read its data again
             shutil.rmtree(self._logs, ignore_errors=True)
             self._drop_what_is_left()
             for name, value in POSTGRES.items():
@@ -168,6 +167,18 @@ class Stage:
     def _execute(self, command: sql.SQL | sql.Composed) -> None:
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(command)
+
+    def restart_postgres(self) -> None:
+        """Its sessions are ended and its data written, so that nothing has to be recovered."""
+        self.leave()
+        self._end_postgres_by(signal.SIGINT)
+        self.postgres.stop()
+        self.postgres.start()
+        self._end_postgres_by(signal.SIGQUIT)
+
+    def _end_postgres_by(self, signum: signal.Signals) -> None:
+        if self.postgres.child:
+            self.postgres.child.stop_signal = signum
 
     @contextmanager
     def statements_logged(self) -> Iterator[list[str]]:
