@@ -122,4 +122,6 @@ def _replace(message: Incoming) -> bool:
     except DatabaseError:
         connection.close()
         return False
+    extra = {"order": content.order_number, "generation": content.generation}
+    logger.info("A message whose processes died was replaced by a new one", extra=extra)
     return True

@@ -20,7 +20,7 @@ ENOUGH = 20
 
 # What is planned of each kind, at least and by the minute: some hits find a process that is just
 # dead or stopped.
-PLANNED = 26
+PLANNED = 30
 PLANNED_PER_MINUTE = 3
 
 RESTART_SECONDS = 0.5
@@ -88,9 +88,10 @@ class Fleet:
         if member.child.process:
             member.child.process.wait()
 
-    def kill_child(self, member: Supervised, chance: random.Random) -> bool:
-        """One of its own processes alone; False where it has none yet."""
-        children = children_of(member.child.pid)
+    def kill_a_child(self, role: str, chance: random.Random) -> bool:
+        """One process alone, of whichever machine has any; False where none has."""
+        up = [member for member in self.members if member.part.role == role and member.is_up]
+        children = [child for member in up for child in children_of(member.child.pid)]
         if not children:
             return False
         with suppress(ProcessLookupError):
@@ -163,11 +164,11 @@ def against_processes(fleet: Fleet, seconds: float, chance: random.Random) -> li
 
 def _against(fleet: Fleet, role: str, act: str, chance: random.Random) -> Callable[[], bool]:
     def strike() -> bool:
+        if act == "child killed":
+            return fleet.kill_a_child(role, chance)
         member = fleet.one_that_is_up(role, chance)
         if member is None:
             return False
-        if act == "child killed":
-            return fleet.kill_child(member, chance)
         if act == "stopped for a while":
             fleet.stop_for(member, chance.uniform(*STOPPED_SECONDS))
         else:

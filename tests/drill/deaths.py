@@ -28,12 +28,12 @@ HITS_AT_LEAST = {CHILD: 20, MACHINE: 3}
 # Of each call. Without it hardly any process would be killed with an order in hand.
 GATEWAY_SECONDS = 0.2
 
-SHOPPERS = 130
-SHOPPING_SECONDS = 52.0
+SHOPPERS = 140
+SHOPPING_SECONDS = 56.0
 
 # Children first, then whole machines, with time for one to be started again in between.
 CHILDREN_FROM, CHILDREN_EVERY, CHILDREN_TIMES = 2.0, 1.3, 25
-MACHINES_FROM, MACHINES_EVERY, MACHINES_TIMES = 37.0, 4.0, 4
+MACHINES_FROM, MACHINES_EVERY, MACHINES_TIMES = 36.0, 3.0, 6
 
 LOOK_FOR_SECONDS = 1.0
 

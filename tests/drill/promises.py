@@ -8,7 +8,7 @@ from pathlib import Path
 import psycopg
 
 from tests.drill.deaths import WITHIN_SECONDS, Deaths
-from tests.drill.records import Charge, PostLog, charges_in, deletions_in
+from tests.drill.records import Charge, PostLog, charges_in, deletions_in, replaced_in
 from tests.drill.shoppers import GOOD_CARD, AtOurShop, Plan
 from tests.drill.systems import Addresses, MadeOrder, System, audit_of
 from tests.shopper import TYPED
@@ -171,7 +171,7 @@ def promises(
         _none_forgotten(evidence),
         _right_amounts(evidence, buyer),
         _stock_is_right(evidence, at, stock),
-        _deleted_after_commit(evidence, at, journal),
+        _deleted_after_commit(at, journal, logs),
         _nothing_private_in_logs(logs),
         _only_answers_with_a_meaning(evidence, buyer),
         _own_audit(at),
@@ -256,7 +256,7 @@ def _stock_is_right(evidence: Evidence, at: Addresses, before: dict[int, int]) -
     return Promise("Stock went down by what was ordered", len(rows), broken)
 
 
-def _deleted_after_commit(evidence: Evidence, at: Addresses, journal: Path) -> Promise:
+def _deleted_after_commit(at: Addresses, journal: Path, logs: Path) -> Promise:
     """A message about settling goes only when something has come of it: an outcome, or another
     message that asks again."""
     query = """SELECT o.number, extract(epoch FROM min(a.finished_at))
@@ -264,11 +264,13 @@ def _deleted_after_commit(evidence: Evidence, at: Addresses, journal: Path) -> P
                JOIN orders_order o ON o.id = p.order_id GROUP BY o.number"""
     with psycopg.connect(at.database) as connection:
         first = {number: float(moment or 1e12) for number, moment in connection.execute(query)}
-    deletions = list(deletions_in(journal))
+    deletions, replaced = list(deletions_in(journal)), replaced_in(logs)
     broken = [
-        f"{number}: deleted at {moment}, first answer of the gateway at {first.get(number)}"
-        for number, moment in deletions
-        if moment + CLOCK_SECONDS < first.get(number, 1e12)
+        f"{gone.order}: deleted at {gone.at}, first answer of the gateway at "
+        f"{first.get(gone.order)}"
+        for gone in deletions
+        if gone.at + CLOCK_SECONDS < first.get(gone.order, 1e12)
+        and (gone.order, gone.generation) not in replaced
     ]
     return Promise("No message was deleted before its outcome", len(deletions), broken)
 

@@ -94,8 +94,16 @@ def journal_of(path: Path) -> Counter[str]:
     return Counter(entry["did"] for entry in _lines(path))
 
 
-def deletions_in(journal: Path) -> Iterator[tuple[str, float]]:
-    """Order number and time of each message about settling a payment that was deleted."""
+@dataclass(frozen=True)
+class Deletion:
+    """Of a message about settling a payment."""
+
+    order: str
+    generation: int
+    at: float
+
+
+def deletions_in(journal: Path) -> Iterator[Deletion]:
     bodies: dict[str, dict[str, Any]] = {}
     for entry in _lines(journal):
         if entry["did"] == "sent":
@@ -103,7 +111,18 @@ def deletions_in(journal: Path) -> Iterator[tuple[str, float]]:
         elif entry["did"] == "deleted":
             body = bodies.get(entry["message"], {})
             if body.get("kind") == "settle_payment":
-                yield body["order"], entry["at"]
+                yield Deletion(body["order"], body["generation"], entry["at"])
+
+
+def replaced_in(logs: Path) -> set[tuple[str, int]]:
+    """Order and generation of each message in whose place the shop published another."""
+    found = set()
+    for log in logs.glob("*.log"):
+        for line in log.open(errors="replace"):
+            if '"A message whose processes died was replaced' in line:
+                entry = json.loads(line)
+                found.add((entry["order"], entry["generation"]))
+    return found
 
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
