@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from tests.browser.screenshots import AXE, ROOT
+from tests.long import at_length
 
 
 # The browser here is for being skipped where there is none; the pages are looked at by another.
@@ -14,9 +15,11 @@ from tests.browser.screenshots import AXE, ROOT
 )
 @pytest.mark.usefixtures("browser")
 @pytest.mark.timeout(500)
-def test_no_page_breaks_a_rule() -> None:
+@pytest.mark.parametrize("variants", ["few", *at_length("all")])
+def test_no_page_breaks_a_rule(variants: str) -> None:
+    few = ["--few"] if variants == "few" else []
     checked = subprocess.run(
-        [sys.executable, "-m", "tests.browser.screenshots", "--accessibility"],
+        [sys.executable, "-m", "tests.browser.screenshots", "--accessibility", *few],
         cwd=ROOT,
         capture_output=True,
         text=True,

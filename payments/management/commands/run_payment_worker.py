@@ -84,7 +84,7 @@ def _count_over_processes() -> None:
     if not _folder_of_ours():
         os.environ[metrics.FOLDER] = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
         sys.stdout.flush()
-        os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - itself
+        os.execv(sys.executable, [sys.executable, *sys.argv])  # noqa: S606 - itself
 
 
 def _folder_of_ours() -> str:
