@@ -171,7 +171,7 @@ def test_operator_handles_dead_letters_with_what_the_policy_allows(
         ("maxReceiveCount: 5", "maxReceiveCount: 4"),
         ("FifoThroughputLimit: perMessageGroupId", "FifoThroughputLimit: perQueue"),
         ("MessageRetentionPeriod: 1209600", "MessageRetentionPeriod: 345600"),
-        ("Default: 120", "Default: 30"),
+        ("Default: 25", "Default: 30"),
     ],
 )
 def test_a_template_that_says_something_else_is_noticed(

@@ -102,4 +102,4 @@ def test_steps_of_the_build_leave_words_static_files_and_bytecode(tmp_path: Path
     assert words.read_bytes() == committed.read_bytes()
     assert (static / "checkout" / "shop.css").exists()
     assert (static / "admin" / "css" / "base.css").exists()
-    assert list((shop / "payments" / "__pycache__").glob("worker.*.pyc"))
+    assert list((shop / "payments" / "worker" / "__pycache__").glob("worker.*.pyc"))

@@ -29,7 +29,7 @@ def test_queues_have_the_attributes_the_product_needs(
         assert attributes["DeduplicationScope"] == "messageGroup"
         assert attributes["FifoThroughputLimit"] == "perMessageGroupId"
         assert attributes["MessageRetentionPeriod"] == "1209600"
-    assert payments["VisibilityTimeout"] == "120"
+    assert payments["VisibilityTimeout"] == "25"
     policy = json.loads(payments["RedrivePolicy"])
     assert policy["deadLetterTargetArn"] == dead["QueueArn"]
     assert int(policy["maxReceiveCount"]) == 5
@@ -53,7 +53,7 @@ def test_command_says_what_differs_and_changes_nothing(
     with pytest.raises(CommandError, match="differs"):
         call_command("ensure_queues", stdout=out)
 
-    assert "VisibilityTimeout is 7, should be 120" in out.getvalue()
+    assert "VisibilityTimeout is 7, should be 25" in out.getvalue()
     assert attributes_of(settings.PAYMENTS_QUEUE_NAME)["VisibilityTimeout"] == "7"
 
 
