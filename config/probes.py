@@ -8,6 +8,7 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 
 from checkout.orders import metrics
+from config.database.base import impatiently
 
 
 def healthz(request: HttpRequest) -> HttpResponse:
@@ -16,8 +17,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     try:
-        executor = MigrationExecutor(connection)
-        missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        with impatiently():
+            executor = MigrationExecutor(connection)
+            missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:
         return _not_ready("The database does not answer.")
     if missing:

@@ -94,6 +94,8 @@ class Supervisor:
         self._work = work
         self._give_back = give_back
         self._stale_after_seconds = stale_after_seconds
+        # By then somebody was told that it is stale, and may have looked.
+        self._hung_after_seconds = 2 * stale_after_seconds
         self._beside = beside
         self._on_look = on_look
         self._on_death = on_death
@@ -156,7 +158,7 @@ class Supervisor:
         for seat in self._seats:
             if seat.process is None and time.monotonic() >= seat.starts_at:
                 self._seat_a_child(seat)
-            elif seat.process and seat.records.seconds_since_beat() > self._stale_after_seconds:
+            elif seat.process and seat.records.seconds_since_beat() > self._hung_after_seconds:
                 logger.error(
                     "A process got nowhere and was killed", extra={"pid": seat.process.pid}
                 )
@@ -173,6 +175,8 @@ class Supervisor:
         seat.children += 1
         seat.records.beat()
         seat.process = self._fork(lambda stopping: self._work(seat, stopping))
+        if seat.process is None:
+            seat.starts_at = time.monotonic() + LOOK_SECONDS
 
     def _reap(self) -> None:
         for seat in self._seats:
@@ -200,9 +204,8 @@ class Supervisor:
             logger.log(level, "A process died and is replaced", extra=extra)
         if in_hand:
             name = name_of(process.pid)
-            self._givers.append(
-                self._fork(lambda stopping: self._give_back(name, in_hand, stopping))
-            )
+            giver = self._fork(lambda stopping: self._give_back(name, in_hand, stopping))
+            self._givers += [giver] if giver else []
 
     def _sleep(self, seconds: float) -> None:
         """Until a signal comes, a death among them, or so long."""
@@ -238,11 +241,18 @@ class Supervisor:
 
     # --- In the child ---------------------------------------------------------------------------
 
-    def _fork(self, act: Callable[[threading.Event], None]) -> Process:
+    def _fork(self, act: Callable[[threading.Event], None]) -> Process | None:
+        """None: the machine has no room for a process just now. The others go on."""
         theirs, ours = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except OSError as error:
+            logger.error("A process could not be started", extra={"error": error.strerror})
+            os.close(theirs)
+            os.close(ours)
+            return None
         if pid:
             os.close(theirs)
             return Process(pid, ours)

@@ -3,6 +3,9 @@ waits for one that restarts."""
 
 import select
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import psycopg
@@ -13,6 +16,18 @@ from checkout.runtime.retry import pauses
 # A restart or a failover takes seconds. Whoever asks for a connection in the first seconds of an
 # outage waits for its end; later ones are told at once, or all threads of a web process would wait.
 PATIENCE_SECONDS = 5.0
+
+_is_patient: ContextVar[bool] = ContextVar("is_patient", default=True)
+
+
+@contextmanager
+def impatiently() -> Iterator[None]:
+    """For who asks whether the database is there, and wants to be told that it is not."""
+    before = _is_patient.set(False)
+    try:
+        yield
+    finally:
+        _is_patient.reset(before)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -31,7 +46,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return not poll.poll(0) or super().is_usable()
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
-        for pause in pauses(first=0.05, longest=0.5, within=self._patience()):
+        for pause in pauses(first=0.05, longest=0.5, within=self._patience(), at_least=0):
             try:
                 return self._connect(conn_params)
             except psycopg.OperationalError:
@@ -50,5 +65,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
     @staticmethod
     def _patience() -> float:
         """What is left of it in the outage that was noticed."""
+        if not _is_patient.get():
+            return 0.0
         since = DatabaseWrapper._away_since
         return PATIENCE_SECONDS if since is None else since + PATIENCE_SECONDS - time.monotonic()

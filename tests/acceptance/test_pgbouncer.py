@@ -130,7 +130,7 @@ def test_worker_killed_leaves_one_charge_and_the_order_paid(
 ) -> None:
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
-    doomed = processes.worker(FAULT_POINT="kill after confirm sent")
+    doomed = processes.worker(FAULT_POINT="end after confirm sent")
     assert doomed.wait(timeout=30) == -signal.SIGKILL
     assert len(till.charges()) == 1
 

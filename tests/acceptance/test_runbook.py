@@ -239,7 +239,7 @@ def test_lease_that_is_stuck(
 ) -> None:
     duty, port = on_duty("A stuck lease", NUMBER=order.number), free_port()
     processes.publisher()
-    killed = processes.worker(FAULT_POINT="kill after confirm sent")
+    killed = processes.worker(FAULT_POINT="end after confirm sent")
     assert killed.wait(timeout=60) == -signal.SIGKILL
     assert len(till.charges()) == 1  # and nobody here knows
 
