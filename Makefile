@@ -9,10 +9,10 @@ AXE := tests/browser/axe/node_modules/.installed
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 
-.PHONY: help demo test soak drill guards bench screenshots words openapi lint watch lock clean
+.PHONY: help demo test test-long soak drill guards bench screenshots words openapi lint watch lock clean
 
 help: ## This list
-	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 16
 
 # Exported, not set in the command: so make starts no shell, which would keep signals to itself.
 demo: export PORT := $(PORT)
@@ -20,8 +20,11 @@ demo: .venv/.installed ## A running shop on this machine (PORT=8000), until Ctrl
 	@$(PYTHON) -m config.local.demo
 
 # More at a time than cores: many of them wait for processes, pages and clocks.
-test: .venv/.installed $(AXE) ## Every test, or some: make test ARGS="tests/orders -x"
-	@$(PYTHON) -m pytest -n 4 $(ARGS)
+test: .venv/.installed $(AXE) ## Every behaviour once, or some: make test ARGS="tests/orders -x"
+	@$(PYTHON) -m pytest -n 4 -m "not long" $(ARGS)
+
+test-long: .venv/.installed $(AXE) ## The same with more seeds, places, rounds and pages
+	@$(PYTHON) -m pytest -n 4 -m long $(ARGS)
 
 drill: .venv/.installed ## Break everything while people buy, then audit: make drill ARGS="--design all"
 	@$(PYTHON) -m tests.drill $(ARGS)
@@ -48,7 +51,7 @@ openapi: .venv/.installed ## Write docs/openapi.yaml from the code
 
 soak: export SOAK ?= 5000
 soak: .venv/.installed ## The state machine test, ten times as long: make soak SOAK=5000
-	@$(PYTHON) -m pytest -n auto --maxprocesses 4 tests/machine/test_state_machine.py $(ARGS)
+	@$(PYTHON) -m pytest -n auto --maxprocesses 4 -m long tests/machine/test_state_machine.py $(ARGS)
 
 lint: .venv/.installed ## Style, format, types and the CloudFormation template
 	@.venv/bin/ruff check .

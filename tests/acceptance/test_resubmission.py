@@ -10,24 +10,26 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from tests.acceptance.presses import AT_ONCE, press_at_once
 from tests.faults.postgres_proxy import Cut, PostgresProxy
+from tests.long import at_length
 from tests.processes import ShopProcesses, database_url
 from tests.shopper import TYPED, OverHttp, Shopper, read_form
 from tests.till import Charge, Till, assert_one_order_one_charge
 
-ROUNDS = 100
+FEW_ROUNDS, ROUNDS = 10, 100
 
 
 @pytest.mark.timeout(240)
+@pytest.mark.parametrize("rounds", [FEW_ROUNDS, *at_length(ROUNDS)])
 def test_sixteen_posts_of_one_token_over_two_processes_make_one_order(
-    processes: ShopProcesses, till: Till
+    processes: ShopProcesses, till: Till, rounds: int
 ) -> None:
-    """A hundred rounds, each a purchase of its own, sent by sixteen connections at once."""
-    press_at_once(processes, rounds=ROUNDS)
+    """Each round is a purchase of its own, sent by sixteen connections at once."""
+    press_at_once(processes, rounds=rounds)
 
     orders = list(Order.objects.all())
-    assert len(orders) == ROUNDS
+    assert len(orders) == rounds
     assert {order.resubmission_count for order in orders} == {AT_ONCE - 1}
-    assert Product.objects.get(sku="SKU-01").stock == 100_000 - ROUNDS
+    assert Product.objects.get(sku="SKU-01").stock == 100_000 - rounds
     till.settle_everything_twice()
     charges = sorted(till.charges(), key=lambda charge: charge.order)
     assert charges == sorted(

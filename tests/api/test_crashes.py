@@ -13,7 +13,7 @@ from django.db import OperationalError
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest
 from checkout.orders.faultpoints import WEB
-from tests.acceptance.test_crash_matrix import faults
+from tests.acceptance.test_crash_matrix import each_once
 from tests.api.caller import Answer, Caller
 from tests.processes import ShopProcesses
 from tests.till import Till, assert_one_order_one_charge
@@ -26,7 +26,7 @@ PLACING = [place for place in WEB if place not in {"token verified", "webhook st
 TRIES = 6
 
 
-@pytest.mark.parametrize("fault", faults(*PLACING))
+@pytest.mark.parametrize("fault", each_once(*PLACING))
 def test_web_process_fails_while_placing(
     processes: ShopProcesses, caller: Caller, till: Till, fault: str
 ) -> None:

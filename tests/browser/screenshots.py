@@ -1,6 +1,7 @@
 """`make screenshots`: a picture of every page, desktop and phone, light and dark.
 
-With `--accessibility` each of them is checked by axe-core instead, and what it finds is printed.
+With `--accessibility` each of them is checked by axe-core instead, and what it finds is printed;
+with `--few`, each page once: in turn on a light desktop and on a dark phone, and one in German.
 
 Starts a private Postgres and one web process. Nothing is paid: orders are moved by hand, and pages
 for failures are rendered here and shown under the shop's address.
@@ -93,7 +94,12 @@ def main() -> None:
     parser.add_argument(
         "--accessibility", action="store_true", help="check each page instead of picturing it"
     )
-    look = _check if parser.parse_args().accessibility else _picture
+    parser.add_argument("--few", action="store_true", help="each page once, not in all variants")
+    options = parser.parse_args()
+    look = _check if options.accessibility else _picture
+    variants = [(device, scheme) for device in WIDTHS for scheme in SCHEMES]
+    if options.few:
+        variants = [("desktop", "light"), ("phone", "dark")]
     signal.signal(signal.SIGALRM, _give_up)
     signal.alarm(AT_MOST_SECONDS)
     if look is _picture:
@@ -111,20 +117,20 @@ def main() -> None:
         desk, staff = _desk(url) if look is _picture else ([], "")
         orders = list(_orders(browser, url))
         shots = [*_shelves(), *_checkout(), *orders, *_failures(), *_account()]
-        for device, width in WIDTHS.items():
-            for scheme in SCHEMES:
-                context = _context(browser, url, width, scheme)
-                _fill_cart(context.pages[0])
-                for shot in shots:
-                    found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
-                    looked += 1
-                for shot in desk:
-                    _sign_in_as_staff(context, url, staff)
-                    found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
-                    looked += 1
-                context.close()
+        for turn, (device, scheme) in enumerate(variants):
+            every = slice(turn, None, len(variants)) if options.few else slice(None)
+            context = _context(browser, url, WIDTHS[device], scheme)
+            _fill_cart(context.pages[0])
+            for shot in shots[every]:
+                found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
+                looked += 1
+            for shot in desk[every]:
+                _sign_in_as_staff(context, url, staff)
+                found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
+                looked += 1
+            context.close()
         german = _german(browser, url)
-        for shot in [*shots, Shot("checkout", "/checkout/")]:
+        for shot in [*([] if options.few else shots), Shot("checkout", "/checkout/")]:
             if shot.prepare is unprepared and not shot.failure:
                 found += _visit(german, shot, f"{shot.name}-german", look)
                 looked += 1

@@ -7,14 +7,17 @@ import sys
 import pytest
 
 from tests.browser.screenshots import AXE, ROOT
+from tests.long import at_length
 
 
 @pytest.mark.timeout(500)
-def test_no_page_breaks_a_rule() -> None:
+@pytest.mark.parametrize("variants", ["few", *at_length("all")])
+def test_no_page_breaks_a_rule(variants: str) -> None:
     if not AXE.exists() and not os.environ.get("CI"):
         pytest.skip("axe-core is not here: `npm ci` in tests/browser/axe brings it")
+    few = ["--few"] if variants == "few" else []
     checked = subprocess.run(
-        [sys.executable, "-m", "tests.browser.screenshots", "--accessibility"],
+        [sys.executable, "-m", "tests.browser.screenshots", "--accessibility", *few],
         cwd=ROOT,
         capture_output=True,
         text=True,

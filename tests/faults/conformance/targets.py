@@ -16,6 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from tests.faults.queue.server import QueueServer
+from tests.long import at_length, long
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
@@ -192,10 +193,10 @@ def targets() -> "Sequence[ParameterSet]":
     reason = _reason_against_amazon()
     known = [
         pytest.param("double"),
-        pytest.param("moto"),
-        pytest.param("amazon", marks=[pytest.mark.skip(reason=reason)] if reason else []),
+        pytest.param("moto", marks=long),
+        pytest.param("amazon", marks=[long, pytest.mark.skip(reason=reason)] if reason else [long]),
     ]
-    return [*known, pytest.param("endpoint")] if os.environ.get("CONFORMANCE_ENDPOINT") else known
+    return [*known, *at_length("endpoint")] if os.environ.get("CONFORMANCE_ENDPOINT") else known
 
 
 def start(name: str) -> Target:
