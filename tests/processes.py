@@ -1,11 +1,19 @@
 """The shop's own processes, as operators run them, on a test's database and queue."""
 
+import atexit
+import json
 import os
+import select
+import socket
+import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from subprocess import Popen
+from typing import Any
 
 import requests
 from django.conf import settings
@@ -37,6 +45,102 @@ def eventually(true: Callable[[], bool], *, seconds: float = 60, what: str = "it
         assert time.monotonic() < deadline, f"{what} did not happen within {seconds} s"
         time.sleep(pause)
         pause = min(LAST_LOOK_SECONDS, pause * 1.2)
+
+
+class Preparer:
+    """The process of `tests.prepared`, of which all others are copies. One for each that tests."""
+
+    def __init__(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        # -P: no module of this repository is found, let alone loaded.
+        command = [sys.executable, "-P", str(ROOT / "tests" / "prepared.py")]
+        with theirs:
+            self._process = Popen(command, stdin=theirs.fileno(), start_new_session=True)
+
+    def start(
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        directory: Path,
+        said: Path,
+        errors: Path,
+    ) -> "Prepared":
+        request = {
+            "command": json.dumps(list(command)),
+            "environment": json.dumps(dict(environment)),
+            "directory": str(directory),
+            "said": str(said),
+            "errors": str(errors),
+        }
+        ended, theirs = os.pipe()
+        socket.send_fds(self._socket, [json.dumps(request).encode()], [theirs])
+        os.close(theirs)
+        told = self._socket.recv(10, socket.MSG_WAITALL)
+        return Prepared(command, int(told), ended)
+
+    def stop(self) -> None:
+        self._socket.close()
+        self._process.wait(timeout=10)
+
+
+@cache
+def preparer() -> Preparer:
+    made = Preparer()
+    atexit.register(made.stop)
+    return made
+
+
+class Prepared(Popen[bytes]):
+    """A process that is a child of the preparer, which tells its end."""
+
+    def __init__(self, command: Any, pid: int, ended: int) -> None:
+        self._child_created = False  # not by this process, says the base class
+        self.args, self.pid, self.returncode = command, pid, None
+        self.stdin = self.stdout = self.stderr = None
+        self._ended = ended
+
+    def poll(self) -> int | None:
+        self._look(0)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        self._look(timeout)
+        if self.returncode is None:
+            raise subprocess.TimeoutExpired(self.args, timeout or 0)
+        return self.returncode
+
+    def _look(self, seconds: float | None) -> None:
+        if self.returncode is None and select.select([self._ended], [], [], seconds)[0]:
+            self.returncode = int(os.read(self._ended, 10))
+            os.close(self._ended)
+
+
+class PreparedChild(Child):
+    def start(self) -> None:
+        assert self.environment is not None
+        assert self.directory
+        self.log.touch()  # to be read before the process has opened it
+        self.process = preparer().start(
+            self.command,
+            environment=self.environment,
+            directory=self.directory,
+            said=self.log,
+            errors=self.log,
+        )
+
+
+def run(
+    command: Sequence[str], environment: Mapping[str, str], *, seconds: float = 60
+) -> subprocess.CompletedProcess[str]:
+    """`python manage.py …` or `python -m …` to its end."""
+    with tempfile.TemporaryDirectory() as folder:
+        said, errors = Path(folder, "said"), Path(folder, "errors")
+        process = preparer().start(
+            command, environment=environment, directory=ROOT, said=said, errors=errors
+        )
+        code = process.wait(seconds)
+        return subprocess.CompletedProcess(command, code, said.read_text(), errors.read_text())
 
 
 class ShopProcesses:
@@ -92,7 +196,7 @@ class ShopProcesses:
 
     def _start(self, command: list[str], environment: Mapping[str, str]) -> Popen[bytes]:
         name = Path(command[2]).name
-        child = Child(
+        child = PreparedChild(
             name=name,
             command=command,
             log=self._logs / f"{len(self._started):02d}-{name}.log",

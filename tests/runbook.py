@@ -2,12 +2,12 @@
 
 import re
 import shlex
-import subprocess
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from subprocess import CompletedProcess
 
-from tests.processes import ROOT, ShopProcesses
+from tests.processes import ROOT, ShopProcesses, run
 
 RUNBOOK = ROOT / "docs" / "runbook.md"
 
@@ -80,16 +80,10 @@ class OnDuty:
         assert codes == (exit_codes or (0,) * len(ran)), f"{commands}: {codes}\n{said}"
         return said
 
-    def _run(self, command: list[str]) -> subprocess.CompletedProcess[str]:
+    def _run(self, command: list[str]) -> CompletedProcess[str]:
         words = [self.placeholders.get(word, word) for word in command]
         words += ["--yes"] if ASKING & set(words) else []
-        return subprocess.run(
+        return run(
             [sys.executable, "manage.py", *words],
-            cwd=ROOT,
-            env={**self.processes.environment, **AS_IN_PRODUCTION, **self.environment},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=60,
-            check=False,
+            {**self.processes.environment, **AS_IN_PRODUCTION, **self.environment},
         )

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.files import copy_context, ignored, image_command, stages
-from tests.processes import ROOT
+from tests.processes import ROOT, run
 
 
 def test_every_stage_has_a_pinned_base_of_the_right_python() -> None:
@@ -71,13 +71,9 @@ def test_build_is_given_what_it_copies() -> None:
 
 
 def test_gunicorn_knows_the_options_of_the_command() -> None:
-    result = subprocess.run(
+    result = run(
         [sys.executable, "-m", *image_command(), "--check-config"],
-        cwd=ROOT,
-        env=os.environ | {"SECRET_KEY": "x" * 60, "DATABASE_URL": "postgres://x@127.0.0.1/x"},
-        capture_output=True,
-        text=True,
-        check=False,
+        os.environ | {"SECRET_KEY": "x" * 60, "DATABASE_URL": "postgres://x@127.0.0.1/x"},
     )
 
     assert result.returncode == 0, result.stderr
@@ -90,9 +86,9 @@ def test_steps_of_the_build_leave_words_static_files_and_bytecode(tmp_path: Path
     words = shop / "checkout" / "locale" / "de" / "LC_MESSAGES" / "django.mo"
     words.unlink()
 
-    for run in build.all("RUN"):
+    for step in build.all("RUN"):
         subprocess.run(
-            ["sh", "-c", run],
+            ["sh", "-c", step],
             cwd=shop,
             env={
                 "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.processes import ROOT
+from tests.processes import run
 
 PRODUCTION = {
     "SECRET_KEY": "zJ4v-PrT9mQx_2LkWc8Yb6Hd1Ns5Gf0Ea3Uo7IiKe-RyVt8wQx",
@@ -31,14 +31,8 @@ def check(*, without: str = "", **careless: str) -> subprocess.CompletedProcess[
         **careless,
     }
     environment.pop(without, None)
-    return subprocess.run(
-        [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = [sys.executable, "manage.py", "check", "--deploy", "--fail-level", "WARNING"]
+    return run(command, environment)
 
 
 def test_production_settings_pass() -> None:
