@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import TransactionTestCase
@@ -24,6 +25,8 @@ LARGEST = "SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(%
 def take_shortcuts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
     patch.setattr("django.test.client.store_rendered_templates", keep_context_of_the_page)
+    # A password takes a third of a second by design, and most tests that sign in make one.
+    patch.setattr(PBKDF2PasswordHasher, "iterations", 1)
     _find_static_files_once(patch)
 
 
