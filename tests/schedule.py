@@ -5,20 +5,23 @@ from xdist.scheduler import LoadScopeScheduling
 
 BROWSER = "tests/browser/"
 
-# A shop of its own processes, for the whole file; and a browser of its own.
-SHOP = f"{BROWSER}test_bad_networks.py"
+# A browser of its own.
 ACCESSIBILITY = f"{BROWSER}test_accessibility.py"
+
+# A fixture that takes long, for all tests of a file: a shop of its own processes, and the image's
+# files.
+TOGETHER = {f"{BROWSER}test_bad_networks.py", "tests/deploy/test_rehearsal.py"}
 
 
 class Schedule(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
-    """Each test goes to the process that is free. Only what shares a browser stays together, so
-    that it is started once."""
+    """Each test goes to the process that is free. Only what shares something costly stays together,
+    so that it is started once."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        if not file.startswith(BROWSER) or file == ACCESSIBILITY:
-            return nodeid
-        return file if file == SHOP else BROWSER
+        if file in TOGETHER:
+            return file
+        return BROWSER if file.startswith(BROWSER) and file != ACCESSIBILITY else nodeid
 
 
 def longest_first(items: list[pytest.Item]) -> None:

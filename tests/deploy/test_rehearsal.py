@@ -63,13 +63,10 @@ def rights_here() -> Rights:
 @dataclass
 class Rehearsal:
     folder: Path
+    shop: Path
     here: Here
     rights: Rights
     started: list[Child] = field(default_factory=list)
-
-    @property
-    def shop(self) -> Path:
-        return self.folder / "shop"
 
     def environment(self, name: str) -> dict[str, str]:
         image = stages()[-1].environment
@@ -155,23 +152,43 @@ def start_pgbouncer(binary: str, folder: Path, port: int) -> Child:
     return child
 
 
-@pytest.fixture
-def rehearsal(transactional_db: None, settings: Settings) -> Iterator[Rehearsal]:
-    binary = pgbouncer_binary()
-    if binary is None:
+@pytest.fixture(scope="module")
+def binary() -> str:
+    found = pgbouncer_binary()
+    if found is None:
         pytest.skip("No pgbouncer is installed here; Debian's package is called pgbouncer.")
+    return found
+
+
+@pytest.fixture(scope="module")
+def image(binary: str) -> Iterator[Path]:
+    """The files of the image, which no process may change: built once for all tests here."""
+    folder = Path(tempfile.mkdtemp(prefix="shop-image-"))
+    folder.chmod(0o711)
+    build_image(folder / "shop", folder / "static")
+    yield folder
+    for path in (folder / "shop", *(folder / "shop").rglob("*")):
+        path.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def rehearsal(
+    transactional_db: None, settings: Settings, binary: str, image: Path
+) -> Iterator[Rehearsal]:
     folder = Path(tempfile.mkdtemp(prefix="shop-rehearsal-"))
     folder.chmod(0o711)
     pool, gateway = free_port(), free_port()
     made = Rehearsal(
         folder,
+        image / "shop",
         {
             "http://queue:5000": settings.AWS_ENDPOINT_URL,
             "http://gateway:12111": f"http://127.0.0.1:{gateway}",
             "12111": str(gateway),
             "0.0.0.0": "127.0.0.1",
             "/run/secrets": str(folder / "secrets"),
-            "/srv/static": str(folder / "static"),
+            "/srv/static": str(image / "static"),
             "/tmp/sandbox-ledger": f"/tmp/{folder.name}-ledger",
             "payments.fifo": f"{folder.name}.fifo",
             "127.0.0.1:8000": f"127.0.0.1:{(web := free_port())}",
@@ -179,7 +196,9 @@ def rehearsal(transactional_db: None, settings: Settings) -> Iterator[Rehearsal]
         },
         rights_here(),
     )
-    build_image(made)
+    secrets = made.here["/run/secrets"]
+    subprocess.run([sys.executable, str(DEPLOY / "trial_secrets.py"), secrets], check=True)
+    Path(secrets).chmod(0o711)  # an engine mounts each file by itself
     (folder / "tmp").mkdir()
     (folder / "tmp").chmod(0o777)
     url = folder / "secrets" / "database_url"
@@ -191,33 +210,27 @@ def rehearsal(transactional_db: None, settings: Settings) -> Iterator[Rehearsal]
     stop(made.started, seconds=10)
     print(made.said())  # shown by pytest when the test failed
     Path(f"/tmp/{folder.name}-ledger.jsonl").unlink(missing_ok=True)
-    for path in (made.shop, *made.shop.rglob("*")):
-        path.chmod(0o755)
     shutil.rmtree(folder)
 
 
-def build_image(made: Rehearsal) -> None:
+def build_image(shop: Path, static: Path) -> None:
     build = stages()[1]
-    copy_context(build, made.shop)
+    copy_context(build, shop)
     for run in build.all("RUN"):
         environment = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
-        environment["STATIC_ROOT"] = made.here["/srv/static"]
+        environment["STATIC_ROOT"] = str(static)
         subprocess.run(
-            ["sh", "-c", run], cwd=made.shop, env=environment, check=True, capture_output=True
+            ["sh", "-c", run], cwd=shop, env=environment, check=True, capture_output=True
         )
-    for path in (made.shop, *made.shop.rglob("*")):
+    for path in (shop, *shop.rglob("*")):
         path.chmod(0o555 if path.is_dir() else 0o444)
-    subprocess.run(
-        [sys.executable, str(DEPLOY / "trial_secrets.py"), made.here["/run/secrets"]], check=True
-    )
-    Path(made.here["/run/secrets"]).chmod(0o711)  # an engine mounts each file by itself
 
 
 def answers(url: str) -> Callable[[], bool]:
     def ask() -> bool:
         try:
             return requests.get(url, timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     return ask
