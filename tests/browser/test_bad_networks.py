@@ -17,11 +17,19 @@ from payments.sandbox.server import SandboxServer
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor, heading, place_button
 from tests.faults.web_wire import Trouble, WebWire
+from tests.long import long
 from tests.processes import ShopProcesses, eventually
 from tests.till import Charge, charges_at
 
 PAID = "Thank you, your order is paid"
-both = pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no_scripts"])
+SCRIPTS, NO_SCRIPTS = pytest.param(True, id="scripts"), pytest.param(False, id="no_scripts")
+
+both = pytest.mark.parametrize("javascript", [SCRIPTS, NO_SCRIPTS])
+
+# Without scripts a browser does what the tests of the pages do, and those of `test_repeats`.
+seldom_without = pytest.mark.parametrize(
+    "javascript", [SCRIPTS, pytest.param(False, id="no_scripts", marks=long)]
+)
 
 
 @dataclass(frozen=True)
@@ -99,8 +107,15 @@ def see_it_paid(page: Page) -> None:
     expect(heading(page)).to_have_text(PAID, timeout=30_000)
 
 
-@both
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize(
+    ("javascript", "width"),
+    [
+        pytest.param(True, 1280, id="scripts-desktop"),
+        pytest.param(False, 360, id="no_scripts-phone"),
+        pytest.param(True, 360, id="scripts-phone", marks=long),
+        pytest.param(False, 1280, id="no_scripts-desktop", marks=long),
+    ],
+)
 def test_buy(visit: Visit, real_shop: RealShop, javascript: bool, width: int) -> None:
     visitor = visit(javascript=javascript, width=width)
     visitor.open_checkout()
@@ -112,7 +127,7 @@ def test_buy(visit: Visit, real_shop: RealShop, javascript: bool, width: int) ->
     real_shop.assert_paid_once()
 
 
-@both
+@seldom_without
 def test_double_click(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()
@@ -124,7 +139,7 @@ def test_double_click(visit: Visit, real_shop: RealShop, javascript: bool) -> No
     real_shop.assert_paid_once()
 
 
-@both
+@seldom_without
 def test_press_back_press(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()
@@ -142,7 +157,7 @@ def test_press_back_press(visit: Visit, real_shop: RealShop, javascript: bool) -
     real_shop.assert_paid_once()
 
 
-@both
+@seldom_without
 def test_two_tabs(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()
@@ -173,7 +188,7 @@ def test_reload_during_the_press(visit: Visit, real_shop: RealShop, javascript: 
     real_shop.assert_paid_once()
 
 
-@both
+@seldom_without
 def test_closed_tab_and_back_later(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()
@@ -284,7 +299,7 @@ def test_offline_for_half_a_minute(visit: Visit, real_shop: RealShop) -> None:
     real_shop.assert_paid_once()
 
 
-@both
+@seldom_without
 def test_login_in_between(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     ada = User.objects.create_user("ada@example.com", password="quill and parchment")
     visitor = visit(javascript=javascript)
@@ -307,7 +322,7 @@ def test_login_in_between(visit: Visit, real_shop: RealShop, javascript: bool) -
     assert real_shop.assert_paid_once().customer == ada
 
 
-@both
+@seldom_without
 def test_second_device_is_asked_and_looks_at_the_first_order(
     visit: Visit, real_shop: RealShop, javascript: bool
 ) -> None:
@@ -329,7 +344,7 @@ def test_second_device_is_asked_and_looks_at_the_first_order(
     assert order.events.filter(kind=OrderEvent.Kind.TWIN_SEEN).count() == 1
 
 
-@both
+@seldom_without
 def test_second_device_is_asked_and_orders_again(
     visit: Visit, real_shop: RealShop, javascript: bool
 ) -> None:
@@ -348,7 +363,7 @@ def test_second_device_is_asked_and_orders_again(
     real_shop.assert_paid_once(orders=2)
 
 
-@both
+@seldom_without
 def test_declined_and_paid_again(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout("pm_card_chargeDeclined")
@@ -385,7 +400,7 @@ def test_bank_that_asks_first(visit: Visit, real_shop: RealShop, javascript: boo
     real_shop.assert_paid_once()
 
 
-@both
+@seldom_without
 def test_keyboard_alone(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()

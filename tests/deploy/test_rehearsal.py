@@ -230,7 +230,7 @@ def answers(url: str) -> Callable[[], bool]:
     def ask() -> bool:
         try:
             return requests.get(url, timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):
             return False
 
     return ask
