@@ -96,8 +96,8 @@ def _candidates(version: str) -> Iterator[Path]:
             if (program := Path(folder) / name).exists() and os.access(program, os.X_OK):
                 yield program
     for variable, usual, pattern in MANAGED:
-        folder = Path(os.environ.get(variable) or Path.home() / usual)
-        yield from sorted(folder.glob(pattern.format(version, version)), reverse=True)
+        managed = Path(os.environ.get(variable) or Path.home() / usual)
+        yield from sorted(managed.glob(pattern.format(version, version)), reverse=True)
 
 
 def link_programs(folder: Path) -> None:
