@@ -11,6 +11,33 @@ from tests.browser.visitor import Visitor
 
 Visit = Callable[..., Visitor]
 
+# A window's address line draws its list by pages of its own, which no test ever sees and which cost
+# as much as those of the shop. Playwright has such a list too, of which this one takes the place:
+# the rest is from there, of what concerns Chromium on Linux.
+OFF = [
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxPopup",
+    "AimEnabled",
+    "AvoidCorsURLLoaderRestartOnRedirect",
+    "AvoidUnnecessaryBeforeUnloadCheckSync",
+    "DestroyProfileOnBrowserClose",
+    "HttpsFirstBalancedModeAutoEnable",
+    "HttpsUpgrades",
+    "LensOverlay",
+    "MediaRouter",
+    "NetworkTimeServiceQuerying",
+    "OptimizationHints",
+    "PaintHolding",
+    "PreconnectToSearch",
+    "ThirdPartyStoragePartitioning",
+]
+ARGUMENTS = [
+    "--no-proxy-server",
+    "--disable-dev-shm-usage",
+    "--disable-gpu",
+    f"--disable-features={','.join(OFF)}",
+]
+
 
 def chromium_path(playwright: Playwright) -> str:
     named = ["chromium", "chromium-browser", "google-chrome", "/usr/bin/chromium"]
@@ -30,7 +57,7 @@ def browser() -> Iterator[Browser]:
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
         chromium = playwright.chromium.launch(
             executable_path=executable,
-            args=["--no-proxy-server", "--disable-dev-shm-usage", "--disable-gpu"],
+            args=ARGUMENTS,
             # As for a shopper: Back shows the page as it was left.
             ignore_default_args=["--disable-back-forward-cache"],
         )

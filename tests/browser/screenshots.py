@@ -107,11 +107,10 @@ def main() -> None:
         PICTURES.mkdir(parents=True)
     looked, found = 0, 0
     with _shop() as url, sync_playwright() as playwright:
-        from tests.browser.conftest import chromium_path
+        from tests.browser.conftest import ARGUMENTS, chromium_path
 
         browser = playwright.chromium.launch(
-            executable_path=chromium_path(playwright),
-            args=["--no-proxy-server", "--disable-dev-shm-usage", "--disable-gpu"],
+            executable_path=chromium_path(playwright), args=ARGUMENTS
         )
         # The admin's pages are Django's in most of what axe-core looks at: pictured alone.
         desk, staff = _desk(url) if look is _picture else ([], "")

@@ -20,6 +20,7 @@ from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown
 from payments.models import Payment, Refund
 from payments.settlement import _Round
 from payments.states import PaymentStatus
+from tests.long import at_length
 from tests.machine.books import Violation
 from tests.machine.rules import Machine, run
 from tests.machine.shop import Shop
@@ -175,19 +176,22 @@ def nothing_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
     ("take_out", "finds"),
     [
         (used_token_is_not_looked_up, r"is answered by 503"),
-        (total_is_not_compared, r"seen .*, ordered"),
-        (each_repetition_has_a_key_of_its_own, r"Every repetition of a call has the key"),
         (each_repetition_is_a_payment_of_its_own, r"was charged [23] times"),
-        (earlier_card_is_not_closed, r"was charged [23] times"),
-        (
-            cancelled_order_leaves_its_payment_open,
-            r"charged there, not paid here|unknown for 20 hours",
-        ),
         (order_moves_from_anywhere, r"history has allowed moves alone"),
         (stock_is_not_given_back, r"delivered, .* reserved, .* left"),
         (refunds_have_no_limit, r"was refunded"),
         (refund_is_neither_looked_for_nor_keyed, r"a refund was made twice|sent back of"),
-        (nothing_is_swept, r"never becomes quiet|sweep was due"),
+        # Found only after many runs. What they guard has tests of its own.
+        *at_length(
+            (total_is_not_compared, r"seen .*, ordered"),
+            (each_repetition_has_a_key_of_its_own, r"Every repetition of a call has the key"),
+            (earlier_card_is_not_closed, r"was charged [23] times"),
+            (
+                cancelled_order_leaves_its_payment_open,
+                r"charged there, not paid here|unknown for 20 hours",
+            ),
+            (nothing_is_swept, r"never becomes quiet|sweep was due"),
+        ),
     ],
 )
 def test_machine_fails_when(
