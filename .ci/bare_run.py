@@ -48,7 +48,8 @@ TESTS = [
     "tests/acceptance/test_crashes.py::test_sigterm_ends_the_publisher_with_0",
     "tests/acceptance/test_crashes.py::test_second_signal_ends_the_worker_now_and_loses_nothing",
     "tests/acceptance/test_runbook.py::test_queue_that_takes_nothing",
-    "tests/deploy/test_compose.py",
+    "tests/deploy/test_compose.py::"
+    "test_first_script_of_the_database_makes_a_role_that_may_log_in_and_has_the_limits",
 ]
 # Test of an optional part → what it says where that is absent.
 SKIPPED = {
