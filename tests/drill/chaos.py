@@ -46,6 +46,7 @@ class Fleet:
 
     def __init__(self, parts: Sequence[Part], environment: Mapping[str, str], logs: Path) -> None:
         self.restarts = 0
+        self._stopped_children: dict[int, float] = {}  # process id → when it goes on
         self.members = [
             Supervised(
                 part,
@@ -78,6 +79,8 @@ class Fleet:
                     member.starts_at = 0
                     member.child.start()
                     self.restarts += 1
+        for child in [pid for pid, at in self._stopped_children.items() if now >= at]:
+            self._let_go_on(child)
 
     def one_that_is_up(self, role: str, chance: random.Random) -> Supervised | None:
         up = [member for member in self.members if member.part.role == role and member.is_up]
@@ -90,13 +93,27 @@ class Fleet:
 
     def kill_a_child(self, role: str, chance: random.Random) -> bool:
         """One process alone, of whichever machine has any; False where none has."""
+        child = self._a_child(role, chance)
+        if child:
+            _send(child, signal.SIGKILL)
+        return child is not None
+
+    def stop_a_child_for(self, role: str, chance: random.Random, seconds: float) -> bool:
+        """One process alone, while its parent and the others go on; False where there is none."""
+        child = self._a_child(role, chance)
+        if child:
+            _send(child, signal.SIGSTOP)
+            self._stopped_children[child] = time.monotonic() + seconds
+        return child is not None
+
+    def _a_child(self, role: str, chance: random.Random) -> int | None:
         up = [member for member in self.members if member.part.role == role and member.is_up]
         children = [child for member in up for child in children_of(member.child.pid)]
-        if not children:
-            return False
-        with suppress(ProcessLookupError):
-            os.kill(chance.choice(children), signal.SIGKILL)
-        return True
+        return chance.choice(children) if children else None
+
+    def _let_go_on(self, child: int) -> None:
+        del self._stopped_children[child]
+        _send(child, signal.SIGCONT)
 
     def stop_for(self, member: Supervised, seconds: float) -> None:
         _signal(member, signal.SIGSTOP)
@@ -107,6 +124,8 @@ class Fleet:
             if member.continues_at:
                 member.continues_at = 0
                 _signal(member, signal.SIGCONT)
+        for child in list(self._stopped_children):
+            self._let_go_on(child)
 
     def end(self) -> None:
         for member in self.members:
@@ -120,6 +139,11 @@ def _signal(member: Supervised, signum: signal.Signals) -> None:
     """To the process and to its children, gunicorn's for instance: it leads a group of its own."""
     with suppress(ProcessLookupError):
         os.killpg(member.child.pid, signum)
+
+
+def _send(pid: int, signum: signal.Signals) -> None:
+    with suppress(ProcessLookupError):  # it has just ended by itself
+        os.kill(pid, signum)
 
 
 @dataclass(order=True)
@@ -149,7 +173,7 @@ def against_processes(fleet: Fleet, seconds: float, chance: random.Random) -> li
     for role in sorted(roles):
         acts = ["killed", "stopped for a while"]
         if role in have_children:
-            acts = ["child killed", "machine killed", "stopped for a while"]
+            acts = [f"{whom} {act}" for whom in ("child", "machine") for act in acts]
         for act in acts:
             for _ in range(max(PLANNED, round(PLANNED_PER_MINUTE * seconds / 60))):
                 events.append(
@@ -166,10 +190,12 @@ def _against(fleet: Fleet, role: str, act: str, chance: random.Random) -> Callab
     def strike() -> bool:
         if act == "child killed":
             return fleet.kill_a_child(role, chance)
+        if act == "child stopped for a while":
+            return fleet.stop_a_child_for(role, chance, chance.uniform(*STOPPED_SECONDS))
         member = fleet.one_that_is_up(role, chance)
         if member is None:
             return False
-        if act == "stopped for a while":
+        if act.endswith("stopped for a while"):
             fleet.stop_for(member, chance.uniform(*STOPPED_SECONDS))
         else:
             fleet.kill(member)

@@ -6,7 +6,7 @@ import signal
 import socket
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -26,7 +26,7 @@ WITHIN_SECONDS = {CHILD: 2.0, MACHINE: 35.0}
 HITS_AT_LEAST = {CHILD: 20, MACHINE: 3}
 
 # Of each call. Without it hardly any process would be killed with an order in hand.
-GATEWAY_SECONDS = 0.2
+GATEWAY_SECONDS = 0.5
 
 SHOPPERS = 140
 SHOPPING_SECONDS = 56.0
@@ -42,6 +42,9 @@ IN_HAND = """SELECT o.number, p.lease_owner FROM payments_payment p
              WHERE p.lease_owner <> '' AND p.lease_until > now() AND o.status = 'placed'"""
 
 
+NEVER = float("inf")
+
+
 @dataclass(frozen=True)
 class Death:
     kind: str
@@ -52,8 +55,7 @@ class Deaths:
     def __init__(self, fleet: Fleet, at: Addresses) -> None:
         self._fleet = fleet
         self._at = at
-        self.hits: Counter[str] = Counter({CHILD: 0, MACHINE: 0})  # with an order in hand
-        self.orders: dict[str, Death] = {}  # order number → the last death that had it in hand
+        self.in_hand: list[tuple[str, Death]] = []  # order numbers, each with whoever had it
 
     def run(self, tend: Callable[[], None]) -> None:
         """Bounded in time. `tend` starts again what was killed."""
@@ -77,8 +79,7 @@ class Deaths:
                         os.kill(pid, signal.SIGKILL)
                 else:
                     self._fleet.kill(member)
-                self.orders |= dict.fromkeys(orders, death)
-                self.hits[kind] += 1
+                self.in_hand += [(number, death) for number in orders]
                 return
             tend()
             time.sleep(0.02)
@@ -103,15 +104,26 @@ class Deaths:
         most = max(found, key=lambda candidate: candidate[0], default=None)
         return most[1:] if most and most[0] else None
 
-    def seconds(self, orders: list[MadeOrder]) -> dict[str, list[tuple[str, float]]]:
-        """Kind of death → (order number, seconds from the death to its outcome). Left out is what
-        was decided in the moment before the death."""
+    def seconds(self, orders: Iterable[MadeOrder]) -> dict[str, list[tuple[str, float]]]:
+        """Kind of death → (order number, seconds from the death to its outcome). Where several had
+        an order in hand, one after the other, from the last of them."""
         found: dict[str, list[tuple[str, float]]] = {CHILD: [], MACHINE: []}
-        for order in orders:
-            death = self.orders.get(order.number)
-            decided = order.paid_at or (order.changed_at if order.status != "placed" else None)
-            if death and decided is None:
-                found[death.kind].append((order.number, float("inf")))
-            elif death and decided and decided > death.at:
-                found[death.kind].append((order.number, decided - death.at))
+        last = {number: (death, took) for number, death, took in self._left_to_others(orders)}
+        for number, (death, took) in last.items():
+            found[death.kind].append((number, took))
         return found
+
+    def hits(self, orders: Iterable[MadeOrder]) -> Counter[str]:
+        """How many deaths of each kind left an order to others."""
+        deaths = {death for _, death, _ in self._left_to_others(orders)}
+        return Counter(death.kind for death in deaths)
+
+    def _left_to_others(self, orders: Iterable[MadeOrder]) -> Iterator[tuple[str, Death, float]]:
+        """All but what was decided in the moment before the death."""
+        decided = {
+            order.number: order.paid_at or (order.changed_at if order.status != "placed" else NEVER)
+            for order in orders
+        }
+        for number, death in self.in_hand:
+            if (took := decided.get(number, NEVER) - death.at) > 0:
+                yield number, death, took

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psycopg
 
-from tests.drill.deaths import WITHIN_SECONDS, Deaths
+from tests.drill.deaths import NEVER, WITHIN_SECONDS, Deaths
 from tests.drill.records import Charge, PostLog, charges_in, deletions_in, replaced_in
 from tests.drill.shoppers import GOOD_CARD, AtOurShop, Plan
 from tests.drill.systems import Addresses, MadeOrder, System, audit_of
@@ -34,11 +34,11 @@ class Promise:
 
 @dataclass(frozen=True)
 class Measured:
-    """The longest of what is promised a time for, in seconds."""
+    """The longest of what is promised a time for, in seconds; None where it never came."""
 
-    lag: float = 0  # from a charge to the books, while things went wrong
-    lag_afterwards: float = 0  # the same, from the end of the faults or the charge, if later
-    deaths: dict[str, float] = field(default_factory=dict)  # kind of death → to the outcome
+    lag: float | None = 0  # from a charge to the books: the part of it while things went wrong
+    lag_afterwards: float | None = 0  # and the part of it after their end
+    deaths: dict[str, float | None] = field(default_factory=dict)  # kind → from death to outcome
 
 
 @dataclass(frozen=True)
@@ -111,24 +111,30 @@ def totals(evidence: Evidence) -> Totals:
     )
 
 
-def lags(evidence: Evidence, faults_end: float) -> dict[str, tuple[float, float]]:
-    """Order number → seconds from its charge until the books said paid, and those of them after
-    the end of the faults."""
+def came_to_rest(rests: dict[str, float | None], within_seconds: float, shoppers: int) -> Promise:
+    """`rests`: after what → seconds until all was quiet; None: not within the time."""
+    broken = [
+        f"it did not come to rest after {what}" for what, took in rests.items() if took is None
+    ]
+    return Promise(f"All is quiet {within_seconds:.0f} s after the faults", shoppers, broken)
+
+
+def known_at(evidence: Evidence) -> list[tuple[Charge, float]]:
+    """When the books first said so of each charge."""
     paid_at = {order.number: order.paid_at for order in evidence.orders}
-    found = {}
-    for charge in evidence.charges:
-        known = paid_at.get(charge.order)
-        until = float("inf") if known is None else known
-        found[charge.order] = (until - charge.at, max(0.0, until - max(charge.at, faults_end)))
-    return found
+    return [
+        (charge, NEVER if (at := paid_at.get(charge.order)) is None else at)
+        for charge in evidence.charges
+    ]
 
 
 def known_in_time(evidence: Evidence, faults_end: float) -> Promise:
-    broken = [
-        f"{number}: known {after:.0f} s after the faults' end"
-        for number, (_, after) in lags(evidence, faults_end).items()
-        if after > KNOWN_SECONDS
-    ]
+    broken = []
+    for charge, known in known_at(evidence):
+        lag = known - max(charge.at, faults_end)
+        if lag > KNOWN_SECONDS:
+            told = "never known" if lag == NEVER else f"known {lag:.0f} s after the faults' end"
+            broken.append(f"{charge.order}: {told}")
     words = f"A charge is known here within {KNOWN_SECONDS:.0f} s of the faults' end"
     return Promise(words, len(evidence.charges), broken)
 
@@ -137,22 +143,31 @@ def deaths_made_good(evidence: Evidence, deaths: Deaths) -> list[Promise]:
     kept = []
     for kind, measured in deaths.seconds(evidence.orders).items():
         within = WITHIN_SECONDS[kind]
-        broken = [f"{number}: {took:.1f} s" for number, took in measured if took > within]
+        broken = [
+            f"{number}: {'never' if took == NEVER else f'{took:.1f} s'}"
+            for number, took in measured
+            if took > within
+        ]
         words = f"An order in hand of {kind} is paid within {within:.0f} s"
         kept.append(Promise(words, len(measured), broken))
     return kept
 
 
 def measured(evidence: Evidence, faults_end: float, deaths: Deaths | None) -> Measured:
-    found = lags(evidence, faults_end).values()
     of_deaths = deaths.seconds(evidence.orders) if deaths else {}
+    # What a death had in hand is told by itself: here it would hide how long all others took.
+    died = {number for times in of_deaths.values() for number, _ in times}
+    known = [(charge, at) for charge, at in known_at(evidence) if charge.order not in died]
     return Measured(
-        lag=max((lag for lag, _ in found), default=0),
-        lag_afterwards=max((after for _, after in found), default=0),
-        deaths={
-            kind: max((took for _, took in times), default=0) for kind, times in of_deaths.items()
-        },
+        lag=_longest(min(at, faults_end) - charge.at for charge, at in known),
+        lag_afterwards=_longest(at - max(charge.at, faults_end) for charge, at in known),
+        deaths={kind: _longest(took for _, took in times) for kind, times in of_deaths.items()},
     )
+
+
+def _longest(seconds: Iterable[float]) -> float | None:
+    longest = max([0.0, *seconds])
+    return None if longest == NEVER else longest
 
 
 def promises(

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
+from tests.drill.deaths import GATEWAY_SECONDS
 from tests.drill.promises import Measured
 from tests.drill.run import Outcome
 
@@ -39,13 +40,18 @@ def as_text(outcome: Outcome) -> str:
 
 def _measured(measured: Measured) -> list[str]:
     lines = [
-        f"From a charge to the books: {measured.lag:.1f} s at the longest, of which "
-        f"{measured.lag_afterwards:.1f} s after the faults' end."
+        f"From a charge to the books, at the longest: {_seconds(measured.lag)} during the faults, "
+        f"{_seconds(measured.lag_afterwards)} after their end."
     ]
     if measured.deaths:
-        each = [f"{kind}: {seconds:.2f} s" for kind, seconds in measured.deaths.items()]
+        each = [f"{kind}: {_seconds(took)}" for kind, took in measured.deaths.items()]
         lines.append(f"From a death to paid, at the longest: {', '.join(each)}.")
+        lines.append(f"The gateway took {GATEWAY_SECONDS:g} s for each call of that.")
     return lines
+
+
+def _seconds(took: float | None) -> str:
+    return "never" if took is None else f"{took:.1f} s"
 
 
 def verdict(outcome: Outcome) -> str:

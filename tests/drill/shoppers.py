@@ -311,9 +311,13 @@ class Crowd:
             self._changed.notify()
 
     def stop(self) -> None:
+        """On return nobody acts any more, neither at the shop nor at the bank."""
         with self._changed:
             self._closed = True
             self._changed.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()  # each step ends by itself: every request has a time-out
 
     def _lead(self) -> None:
         while (life := self._next()) is not None:
