@@ -5,7 +5,7 @@ Without it all of this happens by itself, when leases and visibility time-outs a
 
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 
 from django.db import DatabaseError, connection, transaction
@@ -92,24 +92,34 @@ def _end_leases(owner: str, order_numbers: list[str]) -> int:
 
 
 def _return(queue: PaymentsQueue, messages: Sequence[Incoming]) -> None:
-    replaced = [message for message in messages if _replace(message)]
-    shown = [message for message in messages if message not in replaced]
+    """First those that only have to be shown; each of the others is a transaction of its own."""
+    tired = [message for message in messages if message.receive_count >= REPLACED_FROM_RECEIVES]
+    _show_again(queue, [message for message in messages if message not in tired])
+    replaced = [message for message in tired if _replace(message)]
+    _show_again(queue, [message for message in tired if message not in replaced])
+    for start in range(0, len(replaced), BATCH):
+        batch = [message.receipt_handle for message in replaced[start : start + BATCH]]
+        _patiently(lambda: queue.delete(batch))  # noqa: B023 - called at once
+
+
+def _show_again(queue: PaymentsQueue, messages: Sequence[Incoming]) -> None:
+    if handles := [message.receipt_handle for message in messages]:
+        _patiently(lambda: queue.change_visibility(handles, seconds=0))
+
+
+def _patiently(act: Callable[[], int]) -> None:
     for pause in pauses(first=0.1, longest=1.0, within=PATIENCE_SECONDS):
         try:
-            for start in range(0, len(replaced), BATCH):
-                queue.delete([m.receipt_handle for m in replaced[start : start + BATCH]])
-            queue.change_visibility([message.receipt_handle for message in shown], seconds=0)
+            act()
         except QUEUE_ERRORS:
             time.sleep(pause)
         else:
             return
-    logger.warning("The messages of a process that died were not shown again: they come later")
+    logger.warning("SQS did not hear of messages of a process that died: they come again later")
 
 
 def _replace(message: Incoming) -> bool:
     """Have a new message published in its place; False: it is to be shown again itself."""
-    if message.receive_count < REPLACED_FROM_RECEIVES:
-        return False
     try:
         content = decode(message.body)
         if content.generation >= REPLACED_UP_TO_GENERATION:
