@@ -125,5 +125,5 @@ class WebProcess:
         assert self.process.poll() is None, "the web process ended"
         try:
             return requests.get(f"{self.url}/readyz", timeout=5).status_code == 200
-        except requests.ConnectionError:
+        except (requests.ConnectionError, requests.Timeout):  # a busy machine answers late
             return False
