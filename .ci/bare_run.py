@@ -228,7 +228,7 @@ def tests_pass(machine: BareMachine, hidden: bool) -> str:
     return said.strip().splitlines()[-1]
 
 
-def hide_fixed_places() -> bool:
+def hide_fixed_places(nothing: Path) -> bool:
     """Covers them for this process and its children; only root may, and not everywhere."""
     there = [place for place in FIXED_PLACES if Path(place).exists()]
     if not there:
@@ -236,9 +236,9 @@ def hide_fixed_places() -> bool:
     if os.environ.get("BARE_RUN_MAY_MOUNT") != "yes":
         print(f"These cannot be hidden here, so their tests may run: {', '.join(there)}")
         return False
-    nothing = tempfile.mkdtemp(prefix="shop-nothing-")
+    nothing.mkdir()
     for place in there:
-        cover = nothing if Path(place).is_dir() else os.devnull
+        cover = str(nothing) if Path(place).is_dir() else os.devnull
         subprocess.run(["mount", "--bind", cover, os.path.realpath(place)], check=True)
     return True
 
@@ -261,10 +261,10 @@ def main() -> int:
     for version in VERSIONS:
         if version not in [python.version for python in found]:
             print(f"Python {version} is not tried: there is none here, or it was not asked for.")
-    hidden = hide_fixed_places()
     # One for all, so that a package is fetched once.
     home = Path(tempfile.mkdtemp(prefix="shop-home-"))
     try:
+        hidden = hide_fixed_places(home / "nothing")
         for python in found:
             bare_run(python, home, hidden=hidden, quickly=python is not found[0])
     except (Failed, OSError, subprocess.SubprocessError) as error:

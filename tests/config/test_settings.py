@@ -6,6 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from environ import Env
+
+from config.mail import mail_settings
 
 from tests.processes import run
 
@@ -144,3 +147,31 @@ def test_currency_must_exist() -> None:
 
     assert result.returncode == 1
     assert "orders.E001" in result.stderr
+
+
+def test_mail_server_is_told_to_django_as_each_release_has_it() -> None:
+    url = Env.email_url_config("smtp+tls://shop:secret@mail.example:587")
+
+    before = mail_settings(url, timeout=10, mailers=False)
+    since = mail_settings(url, timeout=10, mailers=True)
+
+    told = [before[name] for name in ("EMAIL_HOST", "EMAIL_USE_TLS", "EMAIL_TIMEOUT")]
+    assert told == ["mail.example", True, 10]
+    assert since["MAILERS"]["default"] == {
+        "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
+        "OPTIONS": {
+            "host": "mail.example",
+            "port": 587,
+            "username": "shop",
+            "password": "secret",
+            "use_tls": True,
+            "use_ssl": False,
+            "timeout": 10,
+        },
+    }
+
+
+def test_mails_that_are_printed_need_no_options() -> None:
+    printed = mail_settings(Env.email_url_config("consolemail://"), timeout=10, mailers=True)
+
+    assert printed["MAILERS"]["default"]["OPTIONS"] == {}
