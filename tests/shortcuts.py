@@ -3,6 +3,7 @@ tests themselves."""
 
 from typing import Any
 
+import psycopg
 import pytest
 from django.apps import apps
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -12,6 +13,8 @@ from django.test import TransactionTestCase
 from django.test.client import store_rendered_templates  # type: ignore[attr-defined] # not in its stubs
 from whitenoise.base import StaticFile
 from whitenoise.middleware import WhiteNoiseMiddleware
+
+ACTIVE = psycopg.pq.TransactionStatus.ACTIVE
 
 # What migrations have made and no test changes.
 KEPT = {"django_content_type", "auth_permission"}
@@ -34,6 +37,8 @@ def empty_tables(case: TransactionTestCase) -> None:
     """Django would truncate every table, which gives each of them and of its indexes a new file,
     and then make content types and permissions anew."""
     models = apps.get_models(include_auto_created=True)
+    if connection.connection and connection.connection.pgconn.transaction_status == ACTIVE:
+        connection.close()  # a test that ran out of time left a statement; the others go on
     tables = sorted({model._meta.db_table for model in models} - KEPT)
     with transaction.atomic(), connection.cursor() as cursor:
         # Waits for whoever is still writing, as TRUNCATE does.

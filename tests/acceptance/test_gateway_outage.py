@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from unittest import mock
 
+import pytest
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
@@ -16,13 +17,14 @@ from checkout.orders.queue import Incoming, Outgoing, PaymentsQueue
 from checkout.orders.sweeping import expire_unpaid, sweep
 from payments.gateways.stripe import StripeGateway
 from payments.worker.handle import Verdict, handle
+from tests.long import at_length
 from tests.orders.factories import OpenBasket, line, purchase
 from tests.till import Charge, Till
 
 OUTAGE = timedelta(days=1)
 
 # Orders are independent of each other, so fewer of them show the same as ten a minute.
-BETWEEN_ORDERS = timedelta(minutes=30)
+BETWEEN_FEW_ORDERS, BETWEEN_ORDERS = timedelta(hours=3), timedelta(minutes=30)
 
 
 @dataclass
@@ -80,8 +82,11 @@ class PerOrderAndHour(logging.Handler):
         self.counts[getattr(record, "order", record.getMessage()), hour] += 1
 
 
+@pytest.mark.parametrize(
+    "between", [BETWEEN_FEW_ORDERS, *at_length(BETWEEN_ORDERS)], ids=["few orders", "many orders"]
+)
 def test_outage_of_a_day_loses_nothing_fills_no_log_and_no_dead_letter_queue(
-    shelf: list[Product], gateway: StripeGateway, till: Till
+    shelf: list[Product], gateway: StripeGateway, till: Till, between: timedelta
 ) -> None:
     nobody = StripeGateway(secret_key="sk_test_x", api_base="http://127.0.0.1:9")
     day = Day(now=timezone.now(), gateway=nobody)
@@ -92,7 +97,7 @@ def test_outage_of_a_day_loses_nothing_fills_no_log_and_no_dead_letter_queue(
     while day.now < back_at:
         basket = OpenBasket([line(shelf[0])])
         orders.append(place_order(purchase(), basket, now=day.now))
-        day.run_until(day.now + BETWEEN_ORDERS)
+        day.run_until(day.now + between)
     logging.getLogger().removeHandler(lines)
     assert {order.status for order in Order.objects.all()} == {"placed"}
 

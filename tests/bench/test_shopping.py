@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -81,7 +82,13 @@ def test_whoever_was_not_charged_once_for_a_paid_order_is_told_of(
     [number] = orders.place(1, published=True)
     Order.objects.filter(number=number).update(status=status)
     ledger = tmp_path / "ledger.jsonl"
-    charge = {"kind": "charged", "order": number, "amount": 3000, "currency": "eur"}
+    charge = {
+        "at": datetime.now(UTC).isoformat(),
+        "kind": "charged",
+        "order": number,
+        "amount": 3000,
+        "currency": "eur",
+    }
     ledger.write_text(f"{json.dumps(charge)}\n" * charges)
 
     if not words:

@@ -9,7 +9,6 @@ import pytest
 from environ import Env
 
 from config.mail import mail_settings
-
 from tests.processes import run
 
 

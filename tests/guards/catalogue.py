@@ -10,6 +10,7 @@ PLACING = "checkout/orders/placing.py"
 STATEMENT = "checkout/orders/placing_statement.py"
 OUTBOX = "checkout/orders/outbox.py"
 SETTLEMENT = "payments/settlement.py"
+LEASES = "payments/leases.py"
 
 TEST_PLACING = "tests/orders/test_placing.py"
 TEST_TWIN = "tests/checkout/test_placing_statement.py"
@@ -141,9 +142,9 @@ message AS (
         "delete after commit",
         "a worker that dies takes its message with it",
         "payments/worker/worker.py",
-        "            self._hand.take(message)\n",
-        "            self._hand.take(message)\n"
-        "            self._hand.let_go(message, delete=True)\n",
+        "        held = [self._in_flight.take(message) for message in messages]\n",
+        "        held = [self._in_flight.take(message) for message in messages]\n"
+        "        [self._in_flight.let_go(one, delete=True) for one in held]\n",
         f"{TEST_WORKER}::test_nothing_is_deleted_before_its_outcome_is_committed",
     ),
     _guard(
@@ -181,7 +182,7 @@ message AS (
     _guard(
         "own lease after a lost connection",
         "a restart of Postgres costs each message in hand the rest of its lease",
-        "payments/leases.py",
+        LEASES,
         " | Q(lease_token=token)",
         "",
         f"{TEST_WORKER}::test_broken_connection_costs_no_receive_and_the_lease_goes_on",
@@ -274,7 +275,7 @@ message AS (
     _guard(
         "lease by the database's clock",
         "a worker whose clock is wrong ends the lease of another",
-        SETTLEMENT,
+        LEASES,
         "Q(lease_until__lt=Now())",
         "Q(lease_until__lt=__import__('django.utils.timezone').utils.timezone.now())",
         f"{TEST_SETTLEMENT}::test_clock_of_a_worker_that_is_wrong_does_not_end_a_lease",

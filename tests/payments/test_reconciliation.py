@@ -33,10 +33,12 @@ from payments.refund_settlement import settle_refunds
 from payments.refunds import request_refund
 from payments.settlement import settle_order
 from payments.states import PaymentStatus, RefundStatus
+from tests.long import at_length
 from tests.orders.factories import placed_order
 
-ORDERS = 300
-DIFFERENCES = 200
+# So few have each kind among them.
+FEW = (60, 40)
+ORDERS, DIFFERENCES = 300, 200
 SINCE = timedelta(hours=72)
 OLD = timedelta(hours=2)
 
@@ -327,13 +329,16 @@ INNOCENT = [
 ]
 
 
-def test_two_hundred_planted_differences_are_found_and_no_other(
-    shelf: list[Product], gateway: ExampleGateway
+@pytest.mark.parametrize(
+    ("orders", "differences"), [FEW, *at_length((ORDERS, DIFFERENCES))], ids=["few", "many"]
+)
+def test_planted_differences_are_found_and_no_other(
+    shelf: list[Product], gateway: ExampleGateway, orders: int, differences: int
 ) -> None:
     chance = random.Random(2026)
-    payments = [paid_order(shelf[0], gateway) for _ in range(ORDERS)]
+    payments = [paid_order(shelf[0], gateway) for _ in range(orders)]
     chance.shuffle(payments)
-    plants = PLANTS + chance.choices(PLANTS, k=DIFFERENCES - len(PLANTS))
+    plants = PLANTS + chance.choices(PLANTS, k=differences - len(PLANTS))
     chance.shuffle(plants)
     expected: Counter[tuple[str, str]] = Counter()
     beyond_repair: Counter[tuple[str, str]] = Counter()
@@ -343,9 +348,9 @@ def test_two_hundred_planted_differences_are_found_and_no_other(
         expected[kind, number] += 1
         if plant in FOR_A_PERSON:
             beyond_repair[kind, number] += 1
-    for payment in payments[DIFFERENCES:]:
+    for payment in payments[differences:]:
         chance.choice(INNOCENT)(payment, gateway)
-    assert expected.total() == DIFFERENCES
+    assert expected.total() == differences
 
     assert told(found(gateway)) == expected
 

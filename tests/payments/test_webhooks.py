@@ -18,6 +18,7 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from payments.models import Payment, WebhookEvent
+from tests.long import long
 from tests.orders.factories import placed_order
 from tests.till import Charge, Till
 
@@ -219,19 +220,38 @@ KINDS = [
 ]
 
 
-@example_settings(
-    max_examples=60,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
+in_any_order = given(
     kinds=st.lists(st.sampled_from(KINDS), min_size=1, max_size=6),
     deliveries=st.sets(st.integers(min_value=0, max_value=6)),
     method=st.sampled_from(
         ["pm_card_visa", "pm_card_chargeDeclined", "pm_sandbox_error_after_charge"]
     ),
 )
+
+
+def examples(count: int) -> example_settings:
+    calm = [HealthCheck.function_scoped_fixture]
+    return example_settings(max_examples=count, deadline=None, suppress_health_check=calm)
+
+
+@examples(12)
+@in_any_order
 def test_events_in_any_order_and_number_end_in_the_gateways_word(
+    shelf: list[Product], till: Till, kinds: list[str], deliveries: set[int], method: str
+) -> None:
+    assert_gateways_word_is_the_last(shelf, till, kinds, deliveries, method)
+
+
+@long
+@examples(60)
+@in_any_order
+def test_many_events_in_any_order_and_number_end_in_the_gateways_word(
+    shelf: list[Product], till: Till, kinds: list[str], deliveries: set[int], method: str
+) -> None:
+    assert_gateways_word_is_the_last(shelf, till, kinds, deliveries, method)
+
+
+def assert_gateways_word_is_the_last(
     shelf: list[Product],
     till: Till,
     kinds: list[str],
