@@ -6,7 +6,7 @@ from xdist.scheduler import LoadScopeScheduling
 BROWSER = "tests/browser/"
 
 # A browser of its own.
-ACCESSIBILITY = f"{BROWSER}test_accessibility.py"
+ACCESSIBILITY = f"{BROWSER}test_accessibility.py::test_no_page_breaks_a_rule"
 
 # A fixture that takes long, for all tests of a file: a shop of its own processes, and the image's
 # files.
@@ -21,7 +21,7 @@ class Schedule(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types
         file = nodeid.partition("::")[0]
         if file in TOGETHER:
             return file
-        return BROWSER if file.startswith(BROWSER) and file != ACCESSIBILITY else nodeid
+        return BROWSER if file.startswith(BROWSER) and nodeid != ACCESSIBILITY else nodeid
 
 
 def longest_first(items: list[pytest.Item]) -> None:

@@ -17,7 +17,7 @@ from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue, sqs_client
 from config.local.sqs import LocalSQS
 from payments.sandbox.server import SandboxServer
-from tests.long import at_length
+from tests.long import at_length, long
 from tests.orders.factories import placed_order
 from tests.processes import ShopProcesses, eventually
 from tests.shopper import OverHttp, Shopper
@@ -168,6 +168,7 @@ def test_sigterm_lets_the_worker_finish_and_exits_with_0(
     assert in_queue(queue) == 0
 
 
+@long  # `test_deaths` shows it of the parent and all its processes
 def test_second_signal_ends_the_worker_now_and_loses_nothing(
     processes: ShopProcesses, shelf: list[Product], queue: PaymentsQueue, till: Till
 ) -> None:

@@ -21,6 +21,7 @@ from config.local.processes import CannotStart
 from payments.sandbox.server import SandboxServer
 from tests.faults.queue.server import QueueServer
 from tests.faults.small_disk import NoSmallDisk, SmallDisk, small_disk
+from tests.long import long
 from tests.processes import ShopProcesses, WebProcess, eventually
 from tests.runbook import OnDuty, page
 from tests.shopper import Answer, OverHttp, Shopper, read_form, somebody_else
@@ -234,6 +235,7 @@ class Shop:
         eventually(has_sold, seconds=60, what="taking orders again")
 
 
+@long  # of a database that is away altogether `test_database_restarts` tells in less time
 @pytest.mark.timeout(360)
 def test_full_disk_loses_no_order_and_is_overcome_without_a_person(
     database: Database,

@@ -15,6 +15,7 @@ from checkout.orders.liveness import Alive
 from checkout.orders.models import ProcessAlive
 from checkout.orders.sampling import FORGET_AFTER, forget_processes
 from config.local.processes import free_port
+from tests.long import all_or
 from tests.processes import ShopProcesses, eventually
 
 START = {
@@ -32,7 +33,7 @@ def is_alive(file: Path, max_age: float) -> bool:
     return True
 
 
-@pytest.mark.parametrize("kind", START)
+@pytest.mark.parametrize("kind", all_or(["worker"], list(START)))
 def test_stopped_process_goes_stale_and_a_continued_one_is_fresh_again(
     processes: ShopProcesses, tmp_path: Path, kind: str
 ) -> None:

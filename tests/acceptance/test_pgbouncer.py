@@ -19,7 +19,7 @@ from checkout.orders.queue import PaymentsQueue
 from payments.sandbox.server import SandboxServer
 from tests.acceptance.presses import AT_ONCE, press_at_once
 from tests.faults.pgbouncer import pgbouncer_binary, running_pgbouncer
-from tests.long import at_length
+from tests.long import long
 from tests.orders.factories import placed_order
 from tests.processes import ROOT, ShopProcesses, database_url
 from tests.shopper import OverHttp, Shopper
@@ -28,7 +28,7 @@ from tests.till import Till, assert_each_paid_once
 # Far fewer than the threads of the shop's processes: every transaction meets another connection.
 POOL_SIZE = 4
 
-FEW_ROUNDS, ROUNDS = 5, 20
+ROUNDS = 20
 
 LIMIT = re.compile(r"^ALTER ROLE shop SET (\w+) = '([\w ]+)';$", re.MULTILINE)
 
@@ -101,15 +101,15 @@ def test_limits_of_the_role_are_in_force_through_the_pool(
 
 
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize("rounds", [FEW_ROUNDS, *at_length(ROUNDS)])
+@long  # `test_resubmission` shows it without the pool
 def test_sixteen_posts_of_one_token_over_two_processes_make_one_order(
-    processes: ShopProcesses, till: Till, rounds: int
+    processes: ShopProcesses, till: Till
 ) -> None:
-    press_at_once(processes, rounds=rounds)
+    press_at_once(processes, rounds=ROUNDS)
 
     assert 0 < connections_of_others() <= POOL_SIZE
-    assert [order.resubmission_count for order in Order.objects.all()] == [AT_ONCE - 1] * rounds
-    assert Product.objects.get(sku="SKU-01").stock == 100_000 - rounds
+    assert [order.resubmission_count for order in Order.objects.all()] == [AT_ONCE - 1] * ROUNDS
+    assert Product.objects.get(sku="SKU-01").stock == 100_000 - ROUNDS
     till.settle_everything_twice()
     assert_each_paid_once(till)
 

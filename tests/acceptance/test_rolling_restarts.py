@@ -33,7 +33,7 @@ WEB, PUBLISHER, WORKER = KINDS = ("web", "publisher", "worker")
 READY = {PUBLISHER: "Publishing to", WORKER: "Receiving from"}
 
 # Of one process each; the few are two of each kind.
-FEW_RESTARTS, RESTARTS = 6, 50
+FEW_RESTARTS, RESTARTS = 3, 50
 SHOPPERS = 4
 
 # So many for one shopper at most, should a restart never come to its end.

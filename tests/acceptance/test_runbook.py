@@ -36,6 +36,7 @@ from tests.acceptance.test_metrics import scraped
 from tests.faults.queue.server import QueueServer
 from tests.faults.smtp import mail_server
 from tests.faults.webhook_receiver import webhook_receiver
+from tests.long import long
 from tests.orders.factories import placed_order
 from tests.orders.test_dead_letters import dead_letter_of
 from tests.processes import ShopProcesses, eventually
@@ -43,7 +44,8 @@ from tests.runbook import OnDuty, page, pages
 from tests.shopper import read_form
 from tests.till import Till, all_paid, assert_each_paid_once
 
-pytestmark = pytest.mark.usefixtures("exact_sqs")
+# What each command does has tests of its own; here all of them are gone through as at night.
+pytestmark = [pytest.mark.usefixtures("exact_sqs"), long]
 
 Open = Callable[..., OnDuty]
 

@@ -10,7 +10,7 @@ from tests.api.caller import Caller
 from tests.long import at_length
 from tests.processes import ShopProcesses
 
-FEW_ROUNDS = 10
+FEW_ROUNDS = 3
 ROUNDS = int(os.environ.get("API_KEYS_ROUNDS", "100"))
 
 

@@ -30,6 +30,7 @@ from tests.bench.statements import (
     vary,
     varying_inputs,
 )
+from tests.long import long
 from tests.shopper import read_form
 
 MACHINE = {
@@ -164,6 +165,7 @@ def test_report_tells_which_goals_are_met() -> None:
     assert "of an earlier run" not in document
 
 
+@long
 def test_smallest_run_compares_the_server_with_pgbench(tmp_path: Path) -> None:
     try:
         program()

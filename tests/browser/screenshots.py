@@ -1,7 +1,6 @@
 """`make screenshots`: a picture of every page, desktop and phone, light and dark.
 
-With `--accessibility` each of them is checked by axe-core instead, and what it finds is printed;
-with `--few`, each page once: in turn on a light desktop and on a dark phone, and one in German.
+With `--accessibility` each of them is checked by axe-core instead, and what it finds is printed.
 
 Starts a private Postgres and one web process. Nothing is paid: orders are moved by hand, and pages
 for failures are rendered here and shown under the shop's address.
@@ -94,12 +93,9 @@ def main() -> None:
     parser.add_argument(
         "--accessibility", action="store_true", help="check each page instead of picturing it"
     )
-    parser.add_argument("--few", action="store_true", help="each page once, not in all variants")
     options = parser.parse_args()
     look = _check if options.accessibility else _picture
     variants = [(device, scheme) for device in WIDTHS for scheme in SCHEMES]
-    if options.few:
-        variants = [("desktop", "light"), ("phone", "dark")]
     signal.signal(signal.SIGALRM, _give_up)
     signal.alarm(AT_MOST_SECONDS)
     if look is _picture:
@@ -116,20 +112,19 @@ def main() -> None:
         desk, staff = _desk(url) if look is _picture else ([], "")
         orders = list(_orders(browser, url))
         shots = [*_shelves(), *_checkout(), *orders, *_failures(), *_account()]
-        for turn, (device, scheme) in enumerate(variants):
-            every = slice(turn, None, len(variants)) if options.few else slice(None)
+        for device, scheme in variants:
             context = _context(browser, url, WIDTHS[device], scheme)
             _fill_cart(context.pages[0])
-            for shot in shots[every]:
+            for shot in shots:
                 found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
                 looked += 1
-            for shot in desk[every]:
+            for shot in desk:
                 _sign_in_as_staff(context, url, staff)
                 found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
                 looked += 1
             context.close()
         german = _german(browser, url)
-        for shot in [*([] if options.few else shots), Shot("checkout", "/checkout/")]:
+        for shot in [*shots, Shot("checkout", "/checkout/")]:
             if shot.prepare is unprepared and not shot.failure:
                 found += _visit(german, shot, f"{shot.name}-german", look)
                 looked += 1
@@ -233,14 +228,23 @@ def _picture(page: Page, name: str) -> int:
     return 0
 
 
-def _check(page: Page, name: str) -> int:
+def violations_of(page: Page, name: str) -> list[str]:
+    """What axe-core finds on this page, a line each."""
     page.evaluate(AXE.read_text())
     violations = page.evaluate(
         "tags => axe.run({ runOnly: tags }).then(answer => answer.violations)", TAGS
     )
+    return [
+        f"{name}: {violation['id']}: {violation['help']}: "
+        + ", ".join(str(node["target"]) for node in violation["nodes"])
+        for violation in violations
+    ]
+
+
+def _check(page: Page, name: str) -> int:
+    violations = violations_of(page, name)
     for violation in violations:
-        places = ", ".join(str(node["target"]) for node in violation["nodes"])
-        print(f"{name}: {violation['id']}: {violation['help']}: {places}")
+        print(violation)
     return len(violations)
 
 

@@ -1,25 +1,37 @@
-"""axe-core finds nothing against WCAG 2.2, A and AA, on any page, light and dark."""
+"""axe-core finds nothing against WCAG 2.2, A and AA: by `make test` on the way to buy, and by
+`make test-long` on any page, light and dark."""
 
 import subprocess
 import sys
 
 import pytest
 
-from tests.browser.screenshots import AXE, ROOT
-from tests.long import at_length
+from tests.browser.conftest import Visit
+from tests.browser.screenshots import AXE, ROOT, violations_of
+from tests.long import long
+from tests.till import Till
+
+pytestmark = pytest.mark.skipif(
+    not AXE.exists(), reason="axe-core is not here: `npm ci` in tests/browser/axe brings it"
+)
+
+
+def test_way_to_buy_breaks_no_rule(visit: Visit, till: Till) -> None:
+    visitor = visit(width=360)
+    visitor.open_checkout()
+    violations = violations_of(visitor.page, "checkout")
+    visitor.place_order()
+
+    assert violations + violations_of(visitor.page, "order") == []
 
 
 # The browser here is for being skipped where there is none; the pages are looked at by another.
-@pytest.mark.skipif(
-    not AXE.exists(), reason="axe-core is not here: `npm ci` in tests/browser/axe brings it"
-)
+@long
 @pytest.mark.usefixtures("browser")
 @pytest.mark.timeout(500)
-@pytest.mark.parametrize("variants", ["few", *at_length("all")])
-def test_no_page_breaks_a_rule(variants: str) -> None:
-    few = ["--few"] if variants == "few" else []
+def test_no_page_breaks_a_rule() -> None:
     checked = subprocess.run(
-        [sys.executable, "-m", "tests.browser.screenshots", "--accessibility", *few],
+        [sys.executable, "-m", "tests.browser.screenshots", "--accessibility"],
         cwd=ROOT,
         capture_output=True,
         text=True,

@@ -24,12 +24,11 @@ from tests.till import Charge, charges_at
 PAID = "Thank you, your order is paid"
 SCRIPTS, NO_SCRIPTS = pytest.param(True, id="scripts"), pytest.param(False, id="no_scripts")
 
-both = pytest.mark.parametrize("javascript", [SCRIPTS, NO_SCRIPTS])
+# `test_buying`, `test_repeats`, `test_slow_networks` and `test_second_thoughts` show the same of a
+# shop in one process.
+pytestmark = long
 
-# Without scripts a browser does what the tests of the pages do, and those of `test_repeats`.
-seldom_without = pytest.mark.parametrize(
-    "javascript", [SCRIPTS, pytest.param(False, id="no_scripts", marks=long)]
-)
+both = pytest.mark.parametrize("javascript", [SCRIPTS, NO_SCRIPTS])
 
 
 @dataclass(frozen=True)
@@ -112,8 +111,8 @@ def see_it_paid(page: Page) -> None:
     [
         pytest.param(True, 1280, id="scripts-desktop"),
         pytest.param(False, 360, id="no_scripts-phone"),
-        pytest.param(True, 360, id="scripts-phone", marks=long),
-        pytest.param(False, 1280, id="no_scripts-desktop", marks=long),
+        pytest.param(True, 360, id="scripts-phone"),
+        pytest.param(False, 1280, id="no_scripts-desktop"),
     ],
 )
 def test_buy(visit: Visit, real_shop: RealShop, javascript: bool, width: int) -> None:
@@ -127,7 +126,7 @@ def test_buy(visit: Visit, real_shop: RealShop, javascript: bool, width: int) ->
     real_shop.assert_paid_once()
 
 
-@seldom_without
+@both
 def test_double_click(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()
@@ -139,7 +138,7 @@ def test_double_click(visit: Visit, real_shop: RealShop, javascript: bool) -> No
     real_shop.assert_paid_once()
 
 
-@seldom_without
+@both
 def test_press_back_press(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()
@@ -157,7 +156,7 @@ def test_press_back_press(visit: Visit, real_shop: RealShop, javascript: bool) -
     real_shop.assert_paid_once()
 
 
-@seldom_without
+@both
 def test_two_tabs(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()
@@ -188,7 +187,7 @@ def test_reload_during_the_press(visit: Visit, real_shop: RealShop, javascript: 
     real_shop.assert_paid_once()
 
 
-@seldom_without
+@both
 def test_closed_tab_and_back_later(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()
@@ -299,7 +298,7 @@ def test_offline_for_half_a_minute(visit: Visit, real_shop: RealShop) -> None:
     real_shop.assert_paid_once()
 
 
-@seldom_without
+@both
 def test_login_in_between(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     ada = User.objects.create_user("ada@example.com", password="quill and parchment")
     visitor = visit(javascript=javascript)
@@ -322,7 +321,7 @@ def test_login_in_between(visit: Visit, real_shop: RealShop, javascript: bool) -
     assert real_shop.assert_paid_once().customer == ada
 
 
-@seldom_without
+@both
 def test_second_device_is_asked_and_looks_at_the_first_order(
     visit: Visit, real_shop: RealShop, javascript: bool
 ) -> None:
@@ -344,7 +343,7 @@ def test_second_device_is_asked_and_looks_at_the_first_order(
     assert order.events.filter(kind=OrderEvent.Kind.TWIN_SEEN).count() == 1
 
 
-@seldom_without
+@both
 def test_second_device_is_asked_and_orders_again(
     visit: Visit, real_shop: RealShop, javascript: bool
 ) -> None:
@@ -363,7 +362,7 @@ def test_second_device_is_asked_and_orders_again(
     real_shop.assert_paid_once(orders=2)
 
 
-@seldom_without
+@both
 def test_declined_and_paid_again(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout("pm_card_chargeDeclined")
@@ -400,7 +399,7 @@ def test_bank_that_asks_first(visit: Visit, real_shop: RealShop, javascript: boo
     real_shop.assert_paid_once()
 
 
-@seldom_without
+@both
 def test_keyboard_alone(visit: Visit, real_shop: RealShop, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()

@@ -7,13 +7,17 @@ from playwright.sync_api import expect
 from checkout.orders.models import Order
 from tests.browser.conftest import Visit
 from tests.browser.visitor import heading, place_button
+from tests.long import long
 from tests.till import Till, assert_one_order_one_charge
 
 ARRIVED = "We have your order"
 PRESS = "() => document.querySelector('.checkout-form button').click()"
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no_scripts"])
+@pytest.mark.parametrize(
+    "javascript",
+    [pytest.param(True, id="scripts"), pytest.param(False, id="no_scripts", marks=long)],
+)
 def test_double_click_is_one_order(visit: Visit, till: Till, javascript: bool) -> None:
     visitor = visit(javascript=javascript)
     visitor.open_checkout()
@@ -25,7 +29,10 @@ def test_double_click_is_one_order(visit: Visit, till: Till, javascript: bool) -
     assert_one_order_one_charge(till)
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no_scripts"])
+@pytest.mark.parametrize(
+    "javascript",
+    [pytest.param(True, id="scripts", marks=long), pytest.param(False, id="no_scripts")],
+)
 def test_back_to_a_kept_form_and_press_again_is_one_order(
     visit: Visit, till: Till, monkeypatch: pytest.MonkeyPatch, javascript: bool
 ) -> None:

@@ -13,6 +13,7 @@ from checkout.orders.placing import PlacingUnavailable
 from checkout.views import place
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor, heading, place_button
+from tests.long import at_length, long
 from tests.till import Till, assert_one_order_one_charge
 
 CHECKOUT = "**/checkout/"
@@ -99,6 +100,7 @@ def test_no_answer_is_said_and_the_same_purchase_sent_again(
     assert_one_order_one_charge(till)
 
 
+@long
 def test_button_comes_back_after_the_last_try(at_checkout: Visitor, till: Till) -> None:
     page, sent = at_checkout.page, posts(at_checkout.page)
     width = form_button(page).evaluate("button => button.offsetWidth")
@@ -172,6 +174,7 @@ def test_unavailable_shop_is_asked_again_when_it_said(
     assert_one_order_one_charge(till)
 
 
+@long
 def test_shop_that_stays_unavailable_says_so_and_the_next_press_buys(
     at_checkout: Visitor, till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -260,6 +263,7 @@ def test_offline_is_said_before_and_after_the_press(at_checkout: Visitor, till: 
     assert_one_order_one_charge(till)
 
 
+@long
 def test_order_changed_while_offline_waits_for_its_press(at_checkout: Visitor, till: Till) -> None:
     page, sent = at_checkout.page, posts(at_checkout.page)
     at_checkout.context.set_offline(True)
@@ -278,7 +282,7 @@ def test_order_changed_while_offline_waits_for_its_press(at_checkout: Visitor, t
     assert assert_one_order_one_charge(till).address == "13 Inkwell Lane"
 
 
-@pytest.mark.parametrize("missing", ["fetch", "AbortController"])
+@pytest.mark.parametrize("missing", ["fetch", *at_length("AbortController")])
 def test_old_browser_sends_the_form_itself(visit: Visit, till: Till, missing: str) -> None:
     visitor = visit()
     visitor.context.add_init_script(f"delete window.{missing}")
@@ -301,6 +305,7 @@ def test_old_browser_sends_the_form_itself(visit: Visit, till: Till, missing: st
     assert_one_order_one_charge(till)
 
 
+@long
 def test_form_travels_as_if_the_browser_had_sent_it(visit: Visit, till: Till) -> None:
     bodies = []
     for scripts_can_fetch in (True, False):

@@ -17,6 +17,7 @@ import requests
 
 from config.local.demo import DEFAULTS, REPLACEABLE, Demo
 from config.local.processes import free_port
+from tests.long import long
 from tests.processes import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -106,11 +107,51 @@ def demo(folder: Path) -> Iterator[RunningDemo]:
         running.process.wait(timeout=30)
 
 
-def test_first_purchase_five_times_then_a_kill_then_the_end(
-    demo: RunningDemo, folder: Path
+@long  # the bare run of `.ci/run` comes as far as the first purchase as well
+def test_demo_from_its_first_purchase_to_its_end(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    demo.wait_for("Ctrl-C ends everything.")
+    """One demo, for each start of one costs half a minute: in a region of the user's choice it
+    sells, is asked from another terminal, loses a worker, is killed, starts again and ends."""
+    monkeypatch.setenv("AWS_REGION", "eu-central-1")
+    demo = RunningDemo(folder, free_port())
+    second = None
+    try:
+        demo.wait_for("Ctrl-C ends everything.")
+        assert_one_order_of_five_submits(demo)
+        assert_the_queue_is_in("eu-central-1", demo.settings())
+        assert_audit_in_another_terminal_finds_nothing(folder)
 
+        os.kill(demo.pid_of("the worker"), signal.SIGKILL)
+        demo.wait_for("worker died")
+
+        started = demo.processes()
+        assert len(started) >= 8  # Postgres, SQS, sandbox, web and its two, publisher, worker, …
+        demo.process.kill()
+        demo.process.wait()
+        eventually(lambda: are_gone(started), seconds=10, what="the end of every process")
+
+        second = RunningDemo(folder, free_port())
+        second.wait_for("Ctrl-C ends everything.")
+        assert "Found 1 earlier order." in second.said
+        with psycopg.connect(second.settings()["DATABASE_URL"]) as connection:
+            row = connection.execute("SELECT count(*) FROM orders_order").fetchone()
+        assert row == (2,)
+
+        started = second.processes()
+        second.process.terminate()
+        assert second.process.wait(timeout=30) == 0
+        assert "Everything has ended" in second.said
+        assert are_gone(started)
+        assert not (folder / "demo.env").exists()
+    finally:
+        for each in filter(None, [demo, second]):
+            if each.process.poll() is None:
+                each.process.terminate()
+                each.process.wait(timeout=30)
+
+
+def assert_one_order_of_five_submits(demo: RunningDemo) -> None:
     answers = re.findall(r"^  [1-5]  .* 303 to (/orders/\S+/) ", demo.said, re.MULTILINE)
     assert len(answers) == 5
     assert len(set(answers)) == 1
@@ -118,7 +159,7 @@ def test_first_purchase_five_times_then_a_kill_then_the_end(
     assert "It absorbed 4 more submits:" in demo.said
     assert "Payment succeeded" in demo.said
     assert "One charge in the gateway's ledger" in demo.said
-    assert (folder / "demo.env").stat().st_mode & 0o077 == 0
+    assert (demo.folder / "demo.env").stat().st_mode & 0o077 == 0
 
     stranger = requests.get(f"http://127.0.0.1:{demo.port}{answers[0]}", timeout=10)
     assert stranger.status_code == 404
@@ -126,44 +167,20 @@ def test_first_purchase_five_times_then_a_kill_then_the_end(
     page = requests.Session().get(link, timeout=10)
     assert "You were charged once" in page.text
 
-    os.kill(demo.pid_of("the worker"), signal.SIGKILL)
-    demo.wait_for("worker died")
 
-    started = demo.processes()
-    assert len(started) >= 8  # Postgres, SQS, sandbox, web and its two, publisher, worker, mailer
-    demo.process.terminate()
-    assert demo.process.wait(timeout=30) == 0
-    assert "Everything has ended" in demo.said
-    assert are_gone(started)
-    assert not (folder / "demo.env").exists()
-
-
-def test_killed_demo_leaves_no_process_and_the_next_one_finds_its_order(
-    demo: RunningDemo, folder: Path
-) -> None:
-    demo.wait_for("Ctrl-C ends everything.")
-    started = demo.processes()
-
-    demo.process.kill()
-    demo.process.wait()
-
-    eventually(lambda: are_gone(started), seconds=10, what="the end of every process")
-    second = RunningDemo(folder, free_port())
-    try:
-        second.wait_for("Ctrl-C ends everything.")
-        assert "Found 1 earlier order." in second.said
-        with psycopg.connect(second.settings()["DATABASE_URL"]) as connection:
-            row = connection.execute("SELECT count(*) FROM orders_order").fetchone()
-        assert row == (2,)
-    finally:
-        second.process.terminate()
-        assert second.process.wait(timeout=30) == 0
+def assert_the_queue_is_in(region: str, told: dict[str, str]) -> None:
+    sqs = boto3.client(
+        "sqs",
+        region_name=region,
+        endpoint_url=told["AWS_ENDPOINT_URL"],
+        aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
+        aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
+    )
+    assert told["AWS_REGION"] == region
+    assert sqs.get_queue_url(QueueName="payments.fifo")["QueueUrl"]
 
 
-def test_commands_in_another_terminal_talk_to_the_running_demo(
-    demo: RunningDemo, folder: Path
-) -> None:
-    demo.wait_for("Ctrl-C ends everything.")
+def assert_audit_in_another_terminal_finds_nothing(folder: Path) -> None:
     untold = [*BROUGHT, "SECRET_KEY", "STRIPE_API_BASE", "STRIPE_SECRET_KEY", "ALLOWED_HOSTS"]
     environment = {name: value for name, value in os.environ.items() if name not in untold}
 
@@ -225,26 +242,6 @@ def test_what_follows_from_what_is_started_wins(
 
     assert environment["STRIPE_SECRET_KEY"] == "sk_test_sandbox"
     assert environment["ALLOWED_HOSTS"] == "shop.example,localhost,127.0.0.1"
-
-
-def test_demo_in_another_region_sells(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_REGION", "eu-central-1")
-    demo = RunningDemo(folder, free_port())
-    try:
-        demo.wait_for("Ctrl-C ends everything.")
-        told = demo.settings()
-        sqs = boto3.client(
-            "sqs",
-            region_name="eu-central-1",
-            endpoint_url=told["AWS_ENDPOINT_URL"],
-            aws_access_key_id=told["AWS_ACCESS_KEY_ID"],
-            aws_secret_access_key=told["AWS_SECRET_ACCESS_KEY"],
-        )
-        assert told["AWS_REGION"] == "eu-central-1"
-        assert sqs.get_queue_url(QueueName="payments.fifo")["QueueUrl"]
-    finally:
-        demo.process.terminate()
-        demo.process.wait(timeout=30)
 
 
 def test_folder_that_cannot_be_used_is_one_line(folder: Path) -> None:

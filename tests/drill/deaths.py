@@ -26,7 +26,7 @@ WITHIN_SECONDS = {CHILD: 2.0, MACHINE: 35.0}
 HITS_AT_LEAST = {CHILD: 20, MACHINE: 3}
 
 # Of each call. Without it hardly any process would be killed with an order in hand.
-GATEWAY_SECONDS = 0.5
+GATEWAY_SECONDS = 0.35
 
 SHOPPERS = 140
 SHOPPING_SECONDS = 56.0

@@ -20,6 +20,7 @@ from config.local.processes import Child, free_port, stop
 from payments.sandbox.server import SandboxServer
 from tests.drill.designs import base, charging, fifo_only, old, topic
 from tests.drill.designs.serving import Reply, Server
+from tests.long import long
 from tests.processes import eventually
 from tests.till import Charge, charges_at
 
@@ -38,6 +39,10 @@ PURCHASE = {
     "amount": "1200",
     "payment_method": "pm_card_visa",
 }
+
+
+# The designs that the shop is compared with are no part of it.
+pytestmark = long
 
 
 @pytest.fixture

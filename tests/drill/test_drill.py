@@ -43,6 +43,7 @@ from tests.drill.run import IN_HAND, Drill, Options, Outcome
 from tests.drill.shoppers import Crowd, Life, plan_of
 from tests.drill.systems import ROOT, Addresses, MadeOrder, Ours, Part
 from tests.drill.without import GUARDS
+from tests.long import all_or
 from tests.orders.factories import placed_order
 from tests.processes import children_of, database_url, eventually, is_alive
 
@@ -74,7 +75,7 @@ def outcome(*, broken: list[str], hits: int) -> Outcome:
     )
 
 
-@pytest.mark.parametrize("guard", GUARDS)
+@pytest.mark.parametrize("guard", all_or(["sweep"], list(GUARDS)))
 def test_guard_can_be_taken_out_of_a_process(guard: str) -> None:
     command = [sys.executable, "-m", "tests.drill.without", guard, "manage.py", "check"]
     environment = os.environ | {"STRIPE_API_BASE": "http://127.0.0.1:9"}
@@ -173,7 +174,7 @@ class Books(Ours):
 def test_quiet_is_when_the_ledger_and_the_books_agree(
     unfinished: int, known: set[str], is_quiet: bool
 ) -> None:
-    options = Options(shoppers=0, seed=1, minutes=1, settle_seconds=5)
+    options = Options(shoppers=0, seed=1, minutes=1, settle_seconds=10 if is_quiet else 1)
     drill = Drill(Books(unfinished, known), options, say=lambda words: None)
     drill.ledger.write_text(
         '{"kind": "charged", "order": "1", "amount": 5, "currency": "eur", '

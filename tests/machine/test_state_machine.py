@@ -12,7 +12,7 @@ from tests.machine.rules import Machine, run
 
 RUNS = int(os.environ.get("SOAK") or 500)
 RUNS_IN_A_PART = 100
-FEW_RUNS = 10
+FEW_RUNS = 4
 
 # Each change meets the same runs, so that it is judged by what it did. `make soak` draws new ones.
 SEED = 1

@@ -1,5 +1,6 @@
 """The machine finds what it is there to find: it fails with any one guard taken out of the shop."""
 
+import re
 import secrets
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
@@ -7,6 +8,7 @@ from functools import partial
 
 import pytest
 from hypothesis import Phase
+from hypothesis.errors import Flaky
 
 from checkout.cart import CartBasket
 from checkout.models import Cart, CartLine
@@ -20,7 +22,7 @@ from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown
 from payments.models import Payment, Refund
 from payments.settlement import _Round
 from payments.states import PaymentStatus
-from tests.long import at_length
+from tests.long import long
 from tests.machine.books import Violation
 from tests.machine.rules import Machine, run
 from tests.machine.shop import Shop
@@ -171,27 +173,25 @@ def nothing_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.machine.shop.sweep", lambda now: 0)
 
 
+@long
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize(
     ("take_out", "finds"),
     [
-        (used_token_is_not_looked_up, r"is answered by 503"),
-        (each_repetition_is_a_payment_of_its_own, r"was charged [23] times"),
-        (order_moves_from_anywhere, r"history has allowed moves alone"),
         (refunds_have_no_limit, r"was refunded"),
         (refund_is_neither_looked_for_nor_keyed, r"a refund was made twice|sent back of"),
-        # Found only after many runs. What they guard has tests of its own.
-        *at_length(
-            (total_is_not_compared, r"seen .*, ordered"),
-            (each_repetition_has_a_key_of_its_own, r"Every repetition of a call has the key"),
-            (earlier_card_is_not_closed, r"was charged [23] times"),
-            (
-                cancelled_order_leaves_its_payment_open,
-                r"charged there, not paid here|unknown for 20 hours",
-            ),
-            (stock_is_not_given_back, r"delivered, .* reserved, .* left"),
-            (nothing_is_swept, r"never becomes quiet|sweep was due"),
+        (order_moves_from_anywhere, r"history has allowed moves alone"),
+        (each_repetition_is_a_payment_of_its_own, r"was charged [23] times"),
+        (used_token_is_not_looked_up, r"is answered by 503"),
+        (total_is_not_compared, r"seen .*, ordered"),
+        (each_repetition_has_a_key_of_its_own, r"Every repetition of a call has the key"),
+        (earlier_card_is_not_closed, r"was charged [23] times"),
+        (
+            cancelled_order_leaves_its_payment_open,
+            r"charged there, not paid here|unknown for 20 hours",
         ),
+        (stock_is_not_given_back, r"delivered, .* reserved, .* left"),
+        (nothing_is_swept, r"never becomes quiet|sweep was due"),
     ],
 )
 def test_machine_fails_when(
@@ -201,7 +201,17 @@ def test_machine_fails_when(
     # An order that is put before a person would end a run before the guard is missed.
     monkeypatch.setattr("payments.settlement.UNKNOWN_AT_MOST", timedelta(days=1000))
 
-    with pytest.raises(Violation, match=finds) as caught:
+    found: list[Violation] = []
+
+    def note(violation: Violation, *words: str) -> None:
+        AssertionError.__init__(violation, *words)
+        found.append(violation)
+
+    monkeypatch.setattr(Violation, "__init__", note)
+
+    # Threads take turns as they like, so what failed need not fail again in the same step, of which
+    # Hypothesis complains. That the guard was missed is known by then.
+    with pytest.raises((Violation, Flaky)):
         run(
             machine,
             runs=RUNS_AT_MOST,
@@ -210,7 +220,9 @@ def test_machine_fails_when(
             report_multiple_bugs=False,
         )
 
-    print(f"After {machine.steps['runs']} runs: {caught.value}")
+    assert found
+    assert re.search(finds, str(found[0]))
+    print(f"After {machine.steps['runs']} runs: {found[0]}")
 
 
 @pytest.mark.parametrize("is_guarded", [True, False])

@@ -23,10 +23,11 @@ from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, sqs_client
 from checkout.orders.transitions import put_before_a_person
 from tests.faults.queue.hostile import CHANCES
 from tests.faults.queue.server import QueueServer
+from tests.long import at_length
 from tests.orders.factories import placed_order
 
 
-@pytest.fixture(autouse=True, params=["moto", "double"])
+@pytest.fixture(autouse=True, params=["double", *at_length("moto")])
 def _each_queue_server(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param == "double":
         request.getfixturevalue("exact_sqs")

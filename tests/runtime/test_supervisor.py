@@ -51,8 +51,11 @@ def test_killed_child_is_replaced_and_what_it_held_is_given_back(
     os.kill(first, signal.SIGKILL)
 
     eventually(lambda: len(seated(tmp_path, 0)) == 2, what="the replacement")
-    eventually((tmp_path / f"given-back-{first}").exists, what="giving back")
-    assert (tmp_path / f"given-back-{first}").read_text() == f"work of {first}"
+    given_back = tmp_path / f"given-back-{first}"
+    eventually(
+        lambda: given_back.exists() and given_back.read_text() == f"work of {first}",
+        what="giving back",
+    )
     assert is_alive(second)
     assert len(seated(tmp_path, 1)) == 1
 
