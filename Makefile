@@ -110,6 +110,10 @@ $(AXE): tests/browser/axe/package-lock.json
 		--upgrade 'django>=6.1' && touch $@
 
 .venv/.installed: requirements-dev.lock
+	@if [ -L .venv ]; then \
+		echo ".venv is a link to an environment elsewhere, which would be emptied. Remove the link, then try again." >&2; \
+		exit 1; \
+	fi
 	@python= incomplete=; for name in $(PYTHON_FOR_VENV); do \
 		"$$name" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null || continue; \
 		if "$$name" -c 'import ensurepip, venv' 2>/dev/null; then python=$$name; break; fi; \

@@ -1,8 +1,9 @@
 """What `make test` leaves to `make test-long`.
 
-`make test` shows every behaviour once. What repeats one of its tests with other seeds, at other
-places, on another queue or many times more is marked `long`, and is all that `make test-long`
-runs. pytest alone runs both.
+`make test` shows every behaviour once. Marked `long`, and all that `make test-long` runs, is what
+repeats one of its tests with other seeds, at other places, on another queue, many times more or
+with all the shop's processes at once, and what tests a tool instead of the shop. pytest alone runs
+both.
 """
 
 from collections.abc import Sequence

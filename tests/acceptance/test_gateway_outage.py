@@ -82,6 +82,7 @@ class PerOrderAndHour(logging.Handler):
         self.counts[getattr(record, "order", record.getMessage()), hour] += 1
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     "between", [BETWEEN_FEW_ORDERS, *at_length(BETWEEN_ORDERS)], ids=["few orders", "many orders"]
 )

@@ -15,7 +15,7 @@ from tests.processes import ShopProcesses, database_url
 from tests.shopper import TYPED, OverHttp, Shopper, read_form
 from tests.till import Charge, Till, assert_one_order_one_charge
 
-FEW_ROUNDS, ROUNDS = 3, 100
+FEW_ROUNDS, ROUNDS = 3, 30
 
 
 @pytest.mark.timeout(240)

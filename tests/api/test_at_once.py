@@ -11,7 +11,7 @@ from tests.long import at_length
 from tests.processes import ShopProcesses
 
 FEW_ROUNDS = 3
-ROUNDS = int(os.environ.get("API_KEYS_ROUNDS", "100"))
+ROUNDS = int(os.environ.get("API_KEYS_ROUNDS", "30"))
 
 
 @pytest.mark.django_db(transaction=True)
@@ -20,7 +20,7 @@ ROUNDS = int(os.environ.get("API_KEYS_ROUNDS", "100"))
 def test_sixteen_requests_with_one_key_over_two_processes_make_one_order(
     caller: Caller, processes: ShopProcesses, rounds: int
 ) -> None:
-    """Ten rounds, or a hundred. `python -m tests.bench.api_keys --rounds 1000` makes more."""
+    """Three rounds, or thirty. `python -m tests.bench.api_keys --rounds 1000` makes more."""
     addresses = [processes.web().url, processes.web().url]
 
     tally = send_at_once(caller, addresses, rounds=rounds)

@@ -10,8 +10,8 @@ import pytest
 from tests.long import at_length
 from tests.machine.rules import Machine, run
 
-RUNS = int(os.environ.get("SOAK") or 500)
-RUNS_IN_A_PART = 100
+RUNS = int(os.environ.get("SOAK") or 200)
+RUNS_IN_A_PART = 50
 FEW_RUNS = 4
 
 # Each change meets the same runs, so that it is judged by what it did. `make soak` draws new ones.
