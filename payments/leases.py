@@ -48,14 +48,14 @@ def take_lease(payment: Payment, token: uuid.UUID) -> bool:
 
 
 def renew_leases(tokens: Collection[uuid.UUID], *, order_numbers: Collection[str]) -> int:
-    """For another stretch, of those that are still held; how many were. The order numbers are
-    there for the sake of the index."""
+    """Renew those that are still held, and answer how many were. The order numbers are there for
+    the sake of the index."""
     held = Payment.objects.filter(order__number__in=order_numbers, lease_token__in=tokens)
     return held.update(lease_until=lease_end())
 
 
 def end_leases(owner: str, *, order_numbers: Collection[str]) -> int:
-    """Of a process that is known to have died; how many it had."""
+    """End the leases of a process that is known to have died, and answer how many it had."""
     held = Payment.objects.filter(order__number__in=order_numbers, lease_owner=owner)
     return held.filter(lease_until__isnull=False).update(
         lease_token=None, lease_until=None, lease_owner=""

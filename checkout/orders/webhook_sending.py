@@ -124,7 +124,7 @@ def _pause(tries: int) -> timedelta:
     doubled: int = 2 ** min(tries - 1, DOUBLINGS)
     pause = min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
     # Jitter, so that all that failed together does not come back together.
-    return pause * random.uniform(0.75, 1)  # noqa: S311
+    return pause * random.uniform(0.75, 1)  # noqa: S311 - jitter, no secret
 
 
 def _give_up(delivery: WebhookDelivery, *, now: datetime) -> None:

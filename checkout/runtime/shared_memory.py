@@ -26,7 +26,7 @@ class SharedRecords:
         self.beat()
 
     def beat(self) -> None:
-        """By the clock that all processes of one machine share."""
+        """Write the time, by the clock that all processes of one machine share."""
         _BEAT.pack_into(self._memory, 0, time.monotonic())
 
     def seconds_since_beat(self) -> float:

@@ -75,7 +75,7 @@ class Seat:
 
 
 class Supervisor:
-    """To be entered before `run`: from then on `beside` runs, and on leaving nothing is left."""
+    """Is entered before `run`: from then on `beside` runs, and on leaving no process is left."""
 
     def __init__(
         self,
@@ -126,8 +126,8 @@ class Supervisor:
         self._undo.close()
 
     def run(self, stopping: threading.Event, *, finish_seconds: float) -> None:
-        """Until `stopping` is set, then until all have ended. On leaving, whoever has not after
-        `finish_seconds` is killed, and what it had in hand is given back."""
+        """Supervise until `stopping` is set, and wait until all have ended. Whoever has not ended
+        after `finish_seconds` is killed on leaving, and what it had in hand is given back."""
         while not stopping.is_set():
             self._look()
             self._sleep(LOOK_SECONDS)
@@ -139,7 +139,7 @@ class Supervisor:
         self._wait_for_all(finish_seconds)
 
     def beat(self) -> None:
-        """For a parent that waits for something before `run`."""
+        """Tells that a parent is alive which waits for something before `run`."""
         self._own.beat()
         for seat in self._seats:
             seat.records.beat()
@@ -208,7 +208,7 @@ class Supervisor:
             self._givers += [giver] if giver else []
 
     def _sleep(self, seconds: float) -> None:
-        """Until a signal comes, a death among them, or so long."""
+        """Sleep for so long, or until a signal comes, which a death is too."""
         if any(seat.process is None for seat in self._seats):
             seconds = min(seconds, FIRST_PAUSE_SECONDS / 5)
         if select.select([self._wake_read], [], [], seconds)[0]:

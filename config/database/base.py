@@ -22,7 +22,7 @@ _is_patient: ContextVar[bool] = ContextVar("is_patient", default=True)
 
 @contextmanager
 def impatiently() -> Iterator[None]:
-    """For who asks whether the database is there, and wants to be told that it is not."""
+    """Serves whoever asks whether the database is there, and wants to be told that it is not."""
     before = _is_patient.set(False)
     try:
         yield

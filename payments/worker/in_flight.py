@@ -25,7 +25,7 @@ class Held:
 
 
 class InFlight:
-    """With a record for each message and one for the receive that is under way."""
+    """Keeps a record for each message and one for the receive that is under way."""
 
     def __init__(self, threads: int, records: SharedRecords | None = None) -> None:
         self._records = records or SharedRecords(records_for(threads))

@@ -47,7 +47,7 @@ class WorkerProcesses:
     queue_url: str = ""  # known when SQS has answered
 
     def run(self, stopping: Event) -> None:
-        """Until `stopping` is set and everything in flight is finished, or is left to others."""
+        """Run until `stopping` is set and everything in flight is finished or left to others."""
         load_gateway()  # a mistake in its settings ends the command here, and not each child
         server = None
         if self.metrics_port:

@@ -60,6 +60,11 @@ class RunningDemo:
 
         eventually(is_said, seconds=60, what=f"saying {words!r}")
 
+    def end(self) -> None:
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(timeout=30)
+
     def pid_of(self, part: str) -> int:
         return int(re.findall(rf"(\d+) \({part}\)", self.said)[-1])
 
@@ -102,9 +107,7 @@ def folder(tmp_path: Path) -> Path:
 def demo(folder: Path) -> Iterator[RunningDemo]:
     running = RunningDemo(folder, free_port())
     yield running
-    if running.process.poll() is None:
-        running.process.terminate()
-        running.process.wait(timeout=30)
+    running.end()
 
 
 @long  # the bare run of `.ci/run` comes as far as the first purchase as well
@@ -146,9 +149,7 @@ def test_demo_from_its_first_purchase_to_its_end(
         assert not (folder / "demo.env").exists()
     finally:
         for each in filter(None, [demo, second]):
-            if each.process.poll() is None:
-                each.process.terminate()
-                each.process.wait(timeout=30)
+            each.end()
 
 
 def assert_one_order_of_five_submits(demo: RunningDemo) -> None:

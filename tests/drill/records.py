@@ -96,7 +96,7 @@ def journal_of(path: Path) -> Counter[str]:
 
 @dataclass(frozen=True)
 class Deletion:
-    """Of a message about settling a payment."""
+    """The end in the queue of a message about settling a payment."""
 
     order: str
     generation: int

@@ -238,7 +238,7 @@ class Drill:
 
     def _wait_for(self, *urls: str) -> None:
         for url in urls:
-            if not wait_until(lambda: _answers(url), seconds=START_SECONDS):  # noqa: B023
+            if not wait_until(lambda: _answers(url), seconds=START_SECONDS):  # noqa: B023 - called at once
                 raise RuntimeError(f"{url} does not answer.")
 
     def _stock(self, at: Addresses) -> dict[int, int]:

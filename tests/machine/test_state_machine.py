@@ -38,7 +38,7 @@ def test_promises_hold_whatever_happens_in_whatever_order(
     pytestconfig: pytest.Config,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """Of a failure, `STATE_MACHINE_SEED=… make test-long ARGS=…` repeats the part that is named."""
+    """`STATE_MACHINE_SEED=… make test-long ARGS=…` repeats the part that a failure names."""
     drawn = pytestconfig.getoption("randomly_seed", SEED) if "SOAK" in os.environ else SEED
     first = os.environ.get("STATE_MACHINE_SEED") or drawn
     started, used = time.monotonic(), time.process_time()

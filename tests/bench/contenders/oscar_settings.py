@@ -2,7 +2,7 @@
 
 import environ
 import oscar
-from oscar.defaults import *  # noqa: F403
+from oscar.defaults import *  # noqa: F403 - as its documentation has it
 
 SECRET_KEY = "for-benchmarks-only"
 DATABASES = {"default": environ.Env().db("DATABASE_URL")}

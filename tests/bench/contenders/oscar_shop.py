@@ -39,7 +39,8 @@ def _prepare() -> None:
     from oscar.core.loading import get_model
 
     call_command("migrate", verbosity=0, skip_checks=True)
-    Product, StockRecord = get_model("catalogue", "Product"), get_model("partner", "StockRecord")  # noqa: N806
+    Product = get_model("catalogue", "Product")
+    StockRecord = get_model("partner", "StockRecord")
     kind = get_model("catalogue", "ProductClass").objects.create(name="Paper", track_stock=True)
     partner = get_model("partner", "Partner").objects.create(name="Halfmoon")
     get_model("address", "Country").objects.create(

@@ -1,3 +1,3 @@
-from config.settings import *  # noqa: F403
+from config.settings import *  # noqa: F403 - the shop's, but for what follows
 
 ROOT_URLCONF = "tests.bench.contenders.plain"
