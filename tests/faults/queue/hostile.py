@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 CHANCES = {
     "connection refused": 0.01,  # nothing was done
     "reply lost": 0.02,  # all was done
-    "throttled": 0.01,
-    "unavailable": 0.01,
+    "throttled": 0.02,
+    "unavailable": 0.02,
     "slow": 0.02,
     "empty receive": 0.05,  # although messages wait
     "partial batch": 0.03,  # an entry fails that would have gone through
