@@ -12,10 +12,11 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweeping import expire_unpaid, sweep
-from payments.checking import cancel_order
+from payments.checking import cancel_order, check_order
 from payments.gateways.base import GatewayState, NotExecuted
 from payments.models import Payment
 from payments.settlement import Settled, settle_order
+from payments.states import PaymentStatus
 from tests.faults.gateway import FaultyGateway, raising
 from tests.payments.test_webhooks import SECRET, event, send
 from tests.shopper import Answer, Shopper
@@ -173,6 +174,25 @@ def test_refused_payment_is_paid_with_another_card(
     shopper.pay_again(asked.location, "pm_card_visa")
     till.deliver_messages()
 
+    assert_paid_once(till)
+
+
+def test_refusal_of_a_card_that_was_given_up_meanwhile_leaves_the_order_to_the_next_one(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    at_the_bank("refuse")
+    slow = FaultyGateway(
+        till.gateway,
+        after={"retrieve": lambda: shopper.pay_again(asked.location, "pm_card_visa")},
+    )
+
+    check_order(the_order().number, slow, clock=timezone.now)
+
+    order = the_order()
+    assert (order.status, order.payment_round) == (OrderStatus.PLACED, 2)
+    assert Payment.objects.get(round=1).status == PaymentStatus.DECLINED
+    assert "An earlier card: " in order.events.latest("id").reason
+    till.deliver_messages()
     assert_paid_once(till)
 
 
