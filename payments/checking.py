@@ -4,6 +4,7 @@ Whatever a hint said is not believed; the gateway is asked about every payment o
 """
 
 import logging
+from datetime import datetime
 from uuid import UUID
 
 from checkout.orders.cancelling import cancel_unpaid
@@ -18,7 +19,7 @@ from payments.gateways.base import (
     NotExecuted,
     OutcomeUnknown,
 )
-from payments.later import ask_later, pause_after
+from payments.later import ask_later, asked_in_vain, pause_after
 from payments.models import Payment
 from payments.outcomes import record_closed, record_success
 from payments.refund_settlement import settle_refunds, take_over_refunds
@@ -27,8 +28,8 @@ from payments.states import PaymentStatus
 
 logger = logging.getLogger(__name__)
 
-# A hint that could not be followed is followed again after minutes, not seconds.
-TRIES = 8
+# A wish that was not granted is asked for again after a minute, and then ever more slowly.
+FIRST_TRIES = 6
 
 
 def check_order(
@@ -52,12 +53,8 @@ def check_order(
                 record_closed(payment, now=clock())
         for payment in order.payments.filter(status=PaymentStatus.PAID):
             take_over_refunds(payment, calls)
-    except (NotExecuted, OutcomeUnknown) as error:
-        pause = pause_after(error, TRIES)
-        ask_later(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, pause=pause, now=clock())
-        return Settled.LATER
-    except GatewayMisconfigured as error:
-        return _refused(order, error)
+    except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
+        return _wish_again(order, OutboxMessage.Kind.CHECK_PAYMENT, error, now=clock())
     refunded = settle_refunds(order_number, gateway, clock=clock)
     return outcome if refunded is Settled.NOTHING_TO_DO else refunded
 
@@ -74,10 +71,8 @@ def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settle
             if answer.state is GatewayState.PAID:
                 record_success(payment, answer, now=clock(), reason="Paid at the last moment")
                 return Settled.PAID
-    except (NotExecuted, OutcomeUnknown):
-        return Settled.LATER  # the expiry asks again within the hour
-    except GatewayMisconfigured as error:
-        return _refused(order, error)
+    except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
+        return _wish_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
     cancelled = cancel_unpaid(order, reason="Not paid in time", now=clock())
     return Settled.CANCELLED if cancelled else Settled.NOTHING_TO_DO
 
@@ -92,9 +87,15 @@ def _thought_to_be_over(order: Order) -> list[Payment]:
     return list(order.payments.filter(status__in=over).exclude(gateway_payment_id=""))
 
 
-def _refused(order: Order, error: GatewayError) -> Settled:
-    logger.error(
-        "The gateway refuses to tell about a payment; a person must act",
-        extra={"order": order.number, "reason": error.code},
-    )
+def _wish_again(
+    order: Order, kind: OutboxMessage.Kind, error: GatewayError, *, now: datetime
+) -> Settled:
+    """What is wanted of the gateway stays wanted until it is granted or refused."""
+    if isinstance(error, GatewayMisconfigured):
+        logger.error(
+            "The gateway refuses to tell about a payment; a person must act",
+            extra={"order": order.number, "reason": error.code},
+        )
+    pause = pause_after(error, max(FIRST_TRIES, asked_in_vain(order)))
+    ask_later(order.pk, kind, pause=pause, now=now)
     return Settled.LATER

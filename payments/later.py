@@ -2,24 +2,47 @@
 
 import random
 from datetime import datetime, timedelta
+from itertools import takewhile
 
-from checkout.orders.models import OutboxMessage
-from payments.gateways.base import GatewayError, GatewayMisconfigured, NotExecuted
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.questions import ask
+from payments.gateways.base import (
+    GatewayError,
+    GatewayMisconfigured,
+    NotExecuted,
+    OutcomeUnknown,
+)
+from payments.models import PaymentAttempt
 
 LONGEST_PAUSE = timedelta(hours=1)
+# A bank takes days to send money back, and the gateway's webhook says when it has.
+LONGEST_PAUSE_OF_A_REFUND = timedelta(hours=2)
+DOUBLINGS = 13
+
+IN_VAIN = {"", NotExecuted.__name__, OutcomeUnknown.__name__, GatewayMisconfigured.__name__}
 MISCONFIGURED_PAUSE = timedelta(minutes=1)
 
 
-def pause_after(error: GatewayError, tries: int) -> timedelta:
+def pause_after(
+    error: GatewayError, tries: int, *, longest: timedelta = LONGEST_PAUSE
+) -> timedelta:
     """How long to wait after so many tries that came to nothing."""
     if isinstance(error, GatewayMisconfigured):
         return MISCONFIGURED_PAUSE
-    pause = min(timedelta(seconds=2 ** min(tries, 12)), LONGEST_PAUSE)
+    pause = min(timedelta(seconds=2 ** min(tries, DOUBLINGS)), longest)
     pause *= random.uniform(0.5, 1)  # noqa: S311 - jitter, so that orders do not come back at once
     if isinstance(error, NotExecuted) and error.retry_after_seconds is not None:
-        pause = min(max(pause, timedelta(seconds=error.retry_after_seconds)), LONGEST_PAUSE)
+        pause = min(max(pause, timedelta(seconds=error.retry_after_seconds)), longest)
     return pause
 
 
 def ask_later(order_id: int, kind: OutboxMessage.Kind, *, pause: timedelta, now: datetime) -> None:
-    OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=now + pause)
+    ask(order_id, kind, at=now + pause)
+
+
+def asked_in_vain(order: Order) -> int:
+    """How many of the latest calls about this order came to nothing, one after the other. Sets the
+    pace of whatever has no counter of its own."""
+    latest = PaymentAttempt.objects.filter(payment__order=order).order_by("-id")
+    outcomes = latest.values_list("outcome", flat=True)[:DOUBLINGS]
+    return sum(1 for _ in takewhile(lambda outcome: outcome in IN_VAIN, outcomes))

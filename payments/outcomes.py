@@ -15,7 +15,7 @@ from checkout.orders.cancelling import revive
 from checkout.orders.limits import count_decline
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
-from checkout.orders.transitions import put_before_a_person, resolved, transition
+from checkout.orders.transitions import note, put_before_a_person, resolved, transition
 from payments.gateways.base import GatewayPayment
 from payments.models import Payment, Refund
 from payments.states import PaymentStatus, RefundStatus, sources_of
@@ -73,11 +73,14 @@ def record_decline(
     status: PaymentStatus = PaymentStatus.DECLINED,
 ) -> None:
     with transaction.atomic():
-        lock_order(payment)
+        order = lock_order(payment)
         if move_payment(payment, status, now, decline_code=code[:60]):
             resolved(payment.order_id, UNKNOWN_TOO_LONG)
             reason = f"Payment not made ({code}); nothing was charged"
-            move_order(payment, OrderStatus.PAYMENT_FAILED, reason, now=now)
+            if _is_current(payment, order):
+                move_order(payment, OrderStatus.PAYMENT_FAILED, reason, now=now)
+            else:
+                note(payment.order_id, f"An earlier card: {reason}", now=now)
             transaction.on_commit(partial(_count, payment, "declined"))
             if status is PaymentStatus.DECLINED:  # by the bank, and not closed by us
                 transaction.on_commit(partial(count_decline, payment.order_id, now=now))
@@ -85,16 +88,17 @@ def record_decline(
 
 def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> None:
     with transaction.atomic():
-        lock_order(payment)
+        order = lock_order(payment)
         if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
             resolved(payment.order_id, UNKNOWN_TOO_LONG)
-            transition(
-                payment.order_id,
-                OrderStatus.ACTION_REQUIRED,
-                reason="The bank asks the customer to approve the payment",
-                now=now,
-                action_url=action_url,
-            )
+            if _is_current(payment, order):
+                transition(
+                    payment.order_id,
+                    OrderStatus.ACTION_REQUIRED,
+                    reason="The bank asks the customer to approve the payment",
+                    now=now,
+                    action_url=action_url,
+                )
             transaction.on_commit(partial(_count, payment, "needs_action"))
 
 
@@ -107,7 +111,8 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
 
 def lock_order(payment: Payment) -> Order:
     """Before its payments, always: two workers with one order wait for each other in turn."""
-    decides = ("status", "needs_person", "placed_at")  # Django's work grows with the columns
+    # Django's work grows with the columns.
+    decides = ("status", "needs_person", "placed_at", "payment_round")
     return Order.objects.select_for_update().only(*decides).get(pk=payment.order_id)
 
 
@@ -125,6 +130,13 @@ def move_payment(
             **changes,
         )
     )
+
+
+def _is_current(payment: Payment, order: Order) -> bool:
+    """Whether this is the card that the order is to be paid with now. Its customer may have chosen
+    another while the gateway was asked about this one, whose outcome then moves the payment alone;
+    a success is another matter, for it pays the order whichever card it was."""
+    return payment.round >= order.payment_round
 
 
 def move_order(payment: Payment, to: OrderStatus, reason: str, *, now: datetime) -> None:

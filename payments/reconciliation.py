@@ -44,7 +44,7 @@ from payments.gateways.base import (
 )
 from payments.later import ask_later
 from payments.models import Payment, Refund
-from payments.outcomes import record_success
+from payments.outcomes import lock_order, record_success
 from payments.refund_settlement import take_over_refunds
 from payments.refunds import refundable_minor
 from payments.settlement import close
@@ -482,6 +482,7 @@ def _take_over_all(payment: Payment, gateway: Gateway, clock: Clock) -> None:
     payment.refresh_from_db()
     take_over_refunds(payment, Calls.begin(gateway, clock))
     with transaction.atomic():
+        lock_order(payment)
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
         too_much = -refundable_minor(payment)
         # What was prepared here was sent back there.

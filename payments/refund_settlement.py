@@ -5,7 +5,7 @@ refund of that key already, so this outlives the gateway's memory for idempotenc
 """
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import F, Sum
@@ -32,9 +32,9 @@ from payments.gateways.base import (
     RefundRefused,
     RefundState,
 )
-from payments.later import ask_later, pause_after
+from payments.later import LONGEST_PAUSE_OF_A_REFUND, ask_later, pause_after
 from payments.models import Payment, Refund
-from payments.outcomes import SURPLUS_REASONS
+from payments.outcomes import SURPLUS_REASONS, lock_order
 from payments.settlement import Settled, find_order
 from payments.states import UNSETTLED_REFUNDS, RefundStatus
 
@@ -48,23 +48,27 @@ def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Sett
     order = find_order(order_number)
     open_refunds = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
     calls = Calls.begin(gateway, clock)
-    outcome = Settled.NOTHING_TO_DO
-    for refund in open_refunds.select_related("payment"):
+    outcome, unfinished = Settled.NOTHING_TO_DO, []
+    for refund in open_refunds.select_related("payment__order"):
         try:
             answer = _send_or_find(refund, calls)
         except RefundRefused as error:
             _record_failure(refund, error.code, now=clock())
             outcome = Settled.REFUNDED
         except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
-            return _try_later(refund, error, now=clock())
+            unfinished.append(_pause_before_next_try(refund, error))
         else:
             if answer.state is RefundState.PENDING:
                 Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED).update(
                     status=RefundStatus.PENDING, gateway_refund_id=answer.id
                 )
-                return _try_later(refund, OutcomeUnknown("pending"), now=clock())
+                unfinished.append(_pause_before_next_try(refund, OutcomeUnknown("pending")))
+                continue
             _record(refund, answer, now=clock())
             outcome = Settled.REFUNDED
+    if unfinished:
+        ask_later(order.pk, OutboxMessage.Kind.REFUND, pause=min(unfinished), now=clock())
+        return Settled.LATER
     return outcome
 
 
@@ -85,7 +89,7 @@ def _record(refund: Refund, answer: GatewayRefund, *, now: datetime) -> None:
         _record_failure(refund, "failed_at_the_gateway", now=now)
         return
     with transaction.atomic():
-        Order.objects.select_for_update().get(pk=refund.payment.order_id)
+        lock_order(refund.payment)
         sent = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED_REFUNDS).update(
             status=RefundStatus.SUCCEEDED, gateway_refund_id=answer.id, settled_at=now
         )
@@ -101,6 +105,7 @@ def _record(refund: Refund, answer: GatewayRefund, *, now: datetime) -> None:
 
 def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
     with transaction.atomic():
+        lock_order(refund.payment)
         failed = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED_REFUNDS).update(
             status=RefundStatus.FAILED, failure=code[:80], settled_at=now
         )
@@ -147,18 +152,12 @@ def _keep_watch(order_id: int, *, now: datetime) -> None:
     )
 
 
-def _try_later(refund: Refund, error: GatewayError, *, now: datetime) -> Settled:
+def _pause_before_next_try(refund: Refund, error: GatewayError) -> timedelta:
     logger.info(
         "No outcome of a refund yet, will ask the gateway again",
         extra={"order": refund.payment.order.number, "reason": error.code},
     )
-    ask_later(
-        refund.payment.order_id,
-        OutboxMessage.Kind.REFUND,
-        pause=pause_after(error, refund.tries),
-        now=now,
-    )
-    return Settled.LATER
+    return pause_after(error, refund.tries, longest=LONGEST_PAUSE_OF_A_REFUND)
 
 
 def take_over_refunds(payment: Payment, calls: Calls) -> None:
@@ -171,7 +170,7 @@ def take_over_refunds(payment: Payment, calls: Calls) -> None:
             continue
         now = calls.clock()
         with transaction.atomic():
-            Order.objects.select_for_update().get(pk=payment.order_id)
+            lock_order(payment)
             _, is_new = Refund.objects.get_or_create(
                 gateway_refund_id=made.id,
                 defaults={

@@ -12,8 +12,10 @@ from django.db.models import Sum
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.questions import ask
 from checkout.orders.transitions import next_sweep, note_staff
 from payments.models import Payment, Refund, new_key
+from payments.outcomes import lock_order
 from payments.states import COUNTED_REFUNDS, PaymentStatus, RefundStatus
 
 
@@ -41,6 +43,7 @@ def request_refund(
     refund; without a key, two, and what was charged is the limit of both together."""
     key = key or new_key()
     with transaction.atomic():
+        lock_order(payment)
         # The lock makes two people who ask at once wait for each other's sum.
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
         if asked_before := payment.refunds.filter(key=key).first():
@@ -68,6 +71,7 @@ def request_refund(
 def approve_refund(refund: Refund, *, approved_by: User, why: str, now: datetime) -> bool:
     """Agree to a refund that the shop has prepared. False if somebody did already."""
     with transaction.atomic():
+        lock_order(refund.payment)
         agreed = Refund.objects.filter(pk=refund.pk, status=RefundStatus.PREPARED).update(
             status=RefundStatus.REQUESTED, requested_by=approved_by
         )
@@ -82,6 +86,4 @@ def _have_it_sent(refund: Refund, *, by: str, why: str, now: datetime) -> None:
         order_id, f"Refund of {show_money(refund.amount)} asked for", by=by, why=why, now=now
     )
     Order.objects.filter(pk=order_id).update(sweep_at=next_sweep(now))
-    OutboxMessage.objects.create(
-        order_id=order_id, kind=OutboxMessage.Kind.REFUND, available_at=now
-    )
+    ask(order_id, OutboxMessage.Kind.REFUND, at=now)

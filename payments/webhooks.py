@@ -16,6 +16,7 @@ from django.db import transaction
 
 from checkout.orders import trace
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.questions import ask
 from payments.models import Payment, WebhookEvent
 
 logger = logging.getLogger(__name__)
@@ -74,9 +75,7 @@ def receive_event(body: bytes, *, now: datetime) -> bool:
             logger.info("An event about an order was received", extra=extra)
             if kind in OUR_OWN_DOING:
                 return True
-            OutboxMessage.objects.create(
-                order=order, kind=OutboxMessage.Kind.CHECK_PAYMENT, available_at=now
-            )
+            ask(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, at=now)
     return True
 
 

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.questions import ask
 from checkout.orders.states import EXPIRING, OrderStatus
 from checkout.orders.sweeping import ask_again
 from checkout.orders.transitions import transition
@@ -37,9 +38,7 @@ def pay_again(
         )
         if not reopened:  # paid or cancelled meanwhile
             return False
-        OutboxMessage.objects.create(
-            order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
-        )
+        ask(order.pk, OutboxMessage.Kind.SETTLE_PAYMENT, at=now)
     return True
 
 

@@ -80,7 +80,7 @@ def _kind_for(order: Order, now: datetime) -> OutboxMessage.Kind | None:
     if order.status in UNSETTLED:
         return OutboxMessage.Kind.SETTLE_PAYMENT
     if order.sweep_at is not None:  # a refund is on its way
-        return OutboxMessage.Kind.CHECK_PAYMENT
+        return OutboxMessage.Kind.REFUND
     if order.status in EXPIRING and order.expires_at and order.expires_at <= now:
         return OutboxMessage.Kind.CANCEL_ORDER
     return None

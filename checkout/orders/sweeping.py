@@ -11,6 +11,7 @@ from django.db.models import F
 
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.pausing import is_paused
+from checkout.orders.questions import ask
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.orders.transitions import next_look_at_bank, next_sweep
 
@@ -50,7 +51,7 @@ def sweep(*, now: datetime) -> int:
                 order.pk,
                 OutboxMessage.Kind.SETTLE_PAYMENT
                 if order.status in UNSETTLED
-                else OutboxMessage.Kind.CHECK_PAYMENT,
+                else OutboxMessage.Kind.REFUND,
                 reason=f"No outcome after {settings.SWEEP_AFTER_SECONDS:g} s, published again",
                 now=now,
             )
@@ -106,7 +107,7 @@ def publish_again(order_id: int, kind: str, *, now: datetime) -> bool:
         claimed_until=None,
     )
     if not renewed:  # there never was one, or it has just been pruned
-        OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=now)
+        ask(order_id, kind, at=now)
     return True
 
 

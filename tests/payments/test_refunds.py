@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -15,7 +16,14 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweeping import sweep
-from payments.gateways.base import GatewayMisconfigured, NotExecuted, OutcomeUnknown, RefundRefused
+from payments.gateways.base import (
+    GatewayMisconfigured,
+    GatewayRefund,
+    NotExecuted,
+    OutcomeUnknown,
+    RefundRefused,
+    RefundState,
+)
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, Refund
 from payments.refund_settlement import REFUND_FAILED, settle_refunds
@@ -23,6 +31,7 @@ from payments.refunds import RefundImpossible, request_refund
 from payments.sandbox.server import SandboxServer
 from payments.settlement import Settled
 from payments.states import RefundStatus
+from payments.worker.handle import HANDLERS
 from tests.faults.gateway import FaultyGateway, raising
 from tests.orders.factories import placed_order
 from tests.shopper import Shopper
@@ -341,3 +350,58 @@ def test_second_refund_asked_for_while_the_first_is_sent_is_swept(
     assert sorted(sent_back(sandbox)) == [200, 300]
     order.refresh_from_db()
     assert (order.refunded_minor, order.sweep_at) == (500, None)
+
+
+class SlowBank(FaultyGateway):
+    """The first refund is on its way, and stays so."""
+
+    def refund(
+        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+    ) -> GatewayRefund:
+        answer = super().refund(
+            payment_id,
+            amount_minor=amount_minor,
+            refund_key=refund_key,
+            idempotency_key=idempotency_key,
+        )
+        return self._as_the_bank_has_it(answer)
+
+    def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
+        return [self._as_the_bank_has_it(refund) for refund in super().refunds_of(payment_id)]
+
+    @staticmethod
+    def _as_the_bank_has_it(refund: GatewayRefund) -> GatewayRefund:
+        first = Refund.objects.order_by("id")[0]
+        is_first = refund.refund_key == first.key
+        return replace(refund, state=RefundState.PENDING) if is_first else refund
+
+
+def test_refund_pending_for_two_days_is_one_question_and_keeps_no_other_back(
+    payment: Payment, till: Till, sandbox: SandboxServer
+) -> None:
+    bank = SlowBank(till.gateway)
+    ask(payment, 300)
+    now = timezone.now()
+    end, second_at = now + timedelta(hours=48), now + timedelta(hours=24)
+    waiting_at_most = 0
+    while now < end:
+        sweep(now=now)
+        if second_at and now >= second_at:
+            second_at = None
+            ask(payment, 500)
+        due = OutboxMessage.objects.filter(published_at=None, available_at__lte=now)
+        while message := due.order_by("id").first():
+            OutboxMessage.objects.filter(pk=message.pk).update(published_at=now)
+            HANDLERS[message.kind](message.order.number, bank, clock=lambda at=now: at)
+        waiting_at_most = max(
+            waiting_at_most, OutboxMessage.objects.filter(published_at=None).count()
+        )
+        now += timedelta(minutes=5)
+
+    calls = [step for step, _ in bank.calls if step.startswith("refund")]
+    print(f"{len(calls)} calls to the gateway in 48 hours")
+    assert len(calls) <= 60
+    assert waiting_at_most == 1
+    assert sent_back(sandbox) == [300, 500]
+    first, second = Refund.objects.order_by("id")
+    assert (first.status, second.status) == (RefundStatus.PENDING, RefundStatus.SUCCEEDED)

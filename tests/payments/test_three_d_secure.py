@@ -9,13 +9,20 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.cancelling import give_up
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweeping import expire_unpaid, sweep
-from payments.checking import cancel_order
-from payments.gateways.base import GatewayState, NotExecuted
+from payments.checking import cancel_order, check_order
+from payments.gateways.base import (
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayState,
+    NotExecuted,
+)
 from payments.models import Payment
 from payments.settlement import Settled, settle_order
+from payments.states import PaymentStatus
 from tests.faults.gateway import FaultyGateway, raising
 from tests.payments.test_webhooks import SECRET, event, send
 from tests.shopper import Answer, Shopper
@@ -176,6 +183,25 @@ def test_refused_payment_is_paid_with_another_card(
     assert_paid_once(till)
 
 
+def test_refusal_of_a_card_that_was_given_up_meanwhile_leaves_the_order_to_the_next_one(
+    shopper: Shopper, asked: Answer, till: Till
+) -> None:
+    at_the_bank("refuse")
+    slow = FaultyGateway(
+        till.gateway,
+        after={"retrieve": lambda: shopper.pay_again(asked.location, "pm_card_visa")},
+    )
+
+    check_order(the_order().number, slow, clock=timezone.now)
+
+    order = the_order()
+    assert (order.status, order.payment_round) == (OrderStatus.PLACED, 2)
+    assert Payment.objects.get(round=1).status == PaymentStatus.DECLINED
+    assert "An earlier card: " in order.events.latest("id").reason
+    till.deliver_messages()
+    assert_paid_once(till)
+
+
 def test_another_card_while_the_bank_waits_closes_the_first(
     shopper: Shopper, asked: Answer, till: Till
 ) -> None:
@@ -277,6 +303,28 @@ def test_late_cancellation_leaves_a_payment_under_way_alone(
     assert faulty.calls == []
     till.deliver_messages()
     assert_paid_once(till)
+
+
+@pytest.mark.parametrize("error", [NotExecuted("429"), GatewayMisconfigured("api_key_expired")])
+def test_cancellation_that_the_gateway_did_not_grant_is_asked_for_until_it_does(
+    asked: Answer, till: Till, error: GatewayError
+) -> None:
+    """The bank's page is still open, and would charge the card of an order nobody wants."""
+    bank = the_order().action_url
+    assert give_up(the_order(), now=timezone.now())
+    busy = FaultyGateway(till.gateway, before={"cancel": raising(error)})
+    OutboxMessage.objects.update(published_at=timezone.now())
+
+    for _ in range(3):
+        assert cancel_order(the_order().number, busy, clock=timezone.now) is Settled.LATER
+    [wish] = OutboxMessage.objects.filter(published_at=None)
+    assert wish.kind == OutboxMessage.Kind.CANCEL_ORDER
+    assert wish.available_at < timezone.now() + timedelta(minutes=2)
+
+    till.deliver_messages()
+    at_the_bank("approve", bank)
+    assert the_order().status == OrderStatus.CANCELLED
+    assert till.charges() == []
 
 
 def test_payment_whose_outcome_is_unknown_never_expires(shopper: Shopper, till: Till) -> None:

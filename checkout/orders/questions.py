@@ -1,0 +1,26 @@
+"""The one writer of outbox messages: one waiting question for each thing that is asked.
+
+Whoever wants something of the worker asks here. A question that waits already is joined, and goes
+out at the earlier of both times; so however many hints, sweeps and later tries there are of one
+order, they are one message.
+"""
+
+from datetime import datetime
+
+from django.db.models import F
+from django.db.models.functions import Least
+
+from checkout.orders.models import OutboxMessage
+
+
+def ask(order_id: int, kind: str, *, at: datetime) -> None:
+    """Have the worker asked at this time, or earlier where that is to happen anyway.
+
+    A message that a publisher has in hand is not joined: it may be with the worker before this
+    transaction commits, and the worker would look too early.
+    """
+    waiting = OutboxMessage.objects.filter(
+        order_id=order_id, kind=kind, published_at=None, claimed_until=None
+    )
+    if not waiting.update(available_at=Least(F("available_at"), at)):
+        OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=at)
