@@ -17,6 +17,7 @@ from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import note, put_before_a_person, resolved, transition
 from payments.gateways.base import GatewayPayment
+from payments.locks import lock_order
 from payments.models import Payment, Refund
 from payments.states import PaymentStatus, RefundStatus, sources_of
 
@@ -107,13 +108,6 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
     move_payment(payment, PaymentStatus.CANCELLED, now)
     Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
     resolved(payment.order_id, UNKNOWN_TOO_LONG)
-
-
-def lock_order(payment: Payment) -> Order:
-    """Before its payments, always: two workers with one order wait for each other in turn."""
-    # Django's work grows with the columns.
-    decides = ("status", "needs_person", "placed_at", "payment_round")
-    return Order.objects.select_for_update().only(*decides).get(pk=payment.order_id)
 
 
 def move_payment(

@@ -43,8 +43,9 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.later import ask_later
+from payments.locks import lock_order
 from payments.models import Payment, Refund
-from payments.outcomes import lock_order, record_success
+from payments.outcomes import record_success
 from payments.refund_settlement import take_over_refunds
 from payments.refunds import refundable_minor
 from payments.settlement import close

@@ -33,8 +33,9 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.later import LONGEST_PAUSE_OF_A_REFUND, ask_later, pause_after
+from payments.locks import lock_order
 from payments.models import Payment, Refund
-from payments.outcomes import SURPLUS_REASONS, lock_order
+from payments.outcomes import SURPLUS_REASONS
 from payments.settlement import Settled, find_order
 from payments.states import UNSETTLED_REFUNDS, RefundStatus
 

@@ -14,8 +14,8 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.questions import ask
 from checkout.orders.transitions import next_sweep, note_staff
+from payments.locks import lock_order
 from payments.models import Payment, Refund, new_key
-from payments.outcomes import lock_order
 from payments.states import COUNTED_REFUNDS, PaymentStatus, RefundStatus
 
 

@@ -11,8 +11,9 @@ from django.db import transaction
 from checkout.orders.support import ActionImpossible
 from checkout.orders.transitions import note_staff
 from payments.gateways.base import GatewayPayment, GatewayState
+from payments.locks import lock_order
 from payments.models import Payment
-from payments.outcomes import lock_order, record_decline, record_success
+from payments.outcomes import record_decline, record_success
 from payments.states import UNDECIDED, PaymentStatus
 
 

@@ -41,10 +41,10 @@ from payments.gateways.base import (
 )
 from payments.later import ask_later, pause_after
 from payments.leases import lease_end, take_lease
+from payments.locks import lock_order
 from payments.models import Payment
 from payments.outcomes import (
     UNKNOWN_TOO_LONG,
-    lock_order,
     record_closed,
     record_decline,
     record_needs_action,

@@ -78,7 +78,7 @@ def test_dry_run_tells_and_changes_nothing(shelf: list[Product]) -> None:
         ("placed", True, False, "settle_payment"),
         ("action_required", True, False, "settle_payment"),
         ("paid", False, False, None),
-        ("paid", True, False, "check_payment"),
+        ("paid", True, False, "refund"),
         ("payment_failed", False, False, None),
         ("payment_failed", False, True, "cancel_order"),
         ("cancelled", False, False, None),

@@ -88,6 +88,7 @@ def test_what_a_worker_asks_for_later_stays_in_the_trace(
     shelf: list[Product], till: Till, gateway: StripeGateway
 ) -> None:
     order = placed_order(shelf[0], payment_method="pm_sandbox_unavailable")
+    OutboxMessage.objects.update(published_at=timezone.now())
     body = {"v": 1, "order": order.number, "kind": "settle_payment", "generation": 1}
 
     handle(

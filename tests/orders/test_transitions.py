@@ -89,6 +89,7 @@ def test_unsettled_order_without_a_sweep_time_is_refused_by_the_database(
 
 def test_paying_again_opens_one_round_however_often_it_is_pressed(shelf: list[Product]) -> None:
     order = order_in(OrderStatus.PAYMENT_FAILED, shelf)
+    order.outbox_messages.update(published_at=timezone.now())
     barrier = threading.Barrier(8)
 
     def press(_: int) -> bool:

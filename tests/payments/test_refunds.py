@@ -3,7 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 import requests
@@ -382,7 +382,8 @@ def test_refund_pending_for_two_days_is_one_question_and_keeps_no_other_back(
     bank = SlowBank(till.gateway)
     ask(payment, 300)
     now = timezone.now()
-    end, second_at = now + timedelta(hours=48), now + timedelta(hours=24)
+    end = now + timedelta(hours=48)
+    second_at: datetime | None = now + timedelta(hours=24)
     waiting_at_most = 0
     while now < end:
         sweep(now=now)

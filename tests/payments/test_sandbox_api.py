@@ -325,11 +325,10 @@ def test_a_slow_payment_is_approved_after_a_while(ledger_path: Path) -> None:
 def test_a_slow_payment_is_charged_although_the_client_left(ledger_path: Path) -> None:
     server = SandboxServer(ledger_path=ledger_path, slow_seconds=0.6)
     server.start()
-    client = client_of(server, timeout_seconds=0.2)
-    intent_id = opened(client, "pm_sandbox_slow")
+    intent_id = opened(client_of(server), "pm_sandbox_slow")
 
     with pytest.raises(stripe.APIConnectionError):
-        client.v1.payment_intents.confirm(intent_id)
+        client_of(server, timeout_seconds=0.2).v1.payment_intents.confirm(intent_id)
 
     assert charges(server) == []
     wait_for_charges(server, 1)

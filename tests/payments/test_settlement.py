@@ -56,6 +56,8 @@ def order(shelf: list[Product]) -> Order:
 
 
 def settle(order: Order, gateway: Gateway) -> Settled:
+    """Handle the order's message, which the publisher has sent by then."""
+    OutboxMessage.objects.filter(published_at=None).update(published_at=timezone.now())
     return settle_order(order.number, gateway, clock=timezone.now)
 
 
