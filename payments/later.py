@@ -30,6 +30,8 @@ def pause_after(
     if isinstance(error, GatewayMisconfigured):
         return MISCONFIGURED_PAUSE
     pause = min(timedelta(seconds=2 ** min(tries, DOUBLINGS)), longest)
+    if isinstance(error, NotExecuted) and error.is_under_way:
+        pause /= 4
     pause *= random.uniform(0.5, 1)  # noqa: S311 - jitter, so that orders do not come back at once
     if isinstance(error, NotExecuted) and error.retry_after_seconds is not None:
         pause = min(max(pause, timedelta(seconds=error.retry_after_seconds)), longest)

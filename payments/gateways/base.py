@@ -62,11 +62,22 @@ class GatewayError(Exception):
 
 
 class NotExecuted(GatewayError):
-    """The gateway certainly did nothing (refused connection, 429, key in use). Try again later."""
+    """The gateway certainly did nothing (refused connection, 429, key in use). Try again later.
 
-    def __init__(self, code: str = "", *, retry_after_seconds: float | None = None) -> None:
+    `is_under_way` says that the gateway is at work on the same call already, for a process that
+    died or was too slow: the wait is as short as that call.
+    """
+
+    def __init__(
+        self,
+        code: str = "",
+        *,
+        retry_after_seconds: float | None = None,
+        is_under_way: bool = False,
+    ) -> None:
         super().__init__(code)
         self.retry_after_seconds = retry_after_seconds
+        self.is_under_way = is_under_way
 
 
 class OutcomeUnknown(GatewayError):

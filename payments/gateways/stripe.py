@@ -267,7 +267,7 @@ def _concluded(error: stripe.StripeError) -> GatewayError:
         return NotExecuted(code, retry_after_seconds=_retry_after_seconds(error))
     if status == 409:
         # The key or the object is in use by another call, which is not this one.
-        return NotExecuted(code)
+        return NotExecuted(code, is_under_way=True)
     if isinstance(error, stripe.AuthenticationError) or status in REFUSED_STATUSES:
         return GatewayMisconfigured(code)
     return OutcomeUnknown(code)

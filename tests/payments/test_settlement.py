@@ -31,6 +31,7 @@ from payments.gateways.base import (
     OutcomeUnknown,
 )
 from payments.gateways.stripe import StripeGateway
+from payments.later import pause_after
 from payments.models import Payment, PaymentAttempt, Refund
 from payments.outcomes import OVERCHARGED, WRONG_AMOUNT
 from payments.sandbox.server import SandboxServer
@@ -220,6 +221,13 @@ def test_trying_later_is_an_outbox_message_ever_further_away(
     faulty.before.clear()
     settle(order, faulty)
     assert_paid_once(order, till)
+
+
+def test_call_that_is_under_way_for_a_dead_process_is_waited_for_more_shortly() -> None:
+    is_under_way = NotExecuted("idempotency_key_in_use", is_under_way=True)
+
+    assert pause_after(is_under_way, 0) <= timedelta(seconds=0.25)
+    assert pause_after(NotExecuted("rate_limit"), 0) >= timedelta(seconds=0.5)
 
 
 def test_pause_is_never_longer_than_an_hour(order: Order, faulty: FaultyGateway) -> None:

@@ -251,10 +251,12 @@ def test_a_key_in_use_is_not_executed(gateway: StripeGateway, sandbox: SandboxSe
     with pytest.raises(OutcomeUnknown, match="timeout"):
         gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
 
-    with pytest.raises(NotExecuted, match="idempotency_key_in_use"):
+    with pytest.raises(NotExecuted, match="idempotency_key_in_use") as same_key:
         gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
-    with pytest.raises(NotExecuted, match="lock_timeout"):
+    with pytest.raises(NotExecuted, match="lock_timeout") as same_payment:
         gateway.cancel(opened.id, idempotency_key="cancel-1")
+    assert same_key.value.is_under_way
+    assert same_payment.value.is_under_way
 
     assert gateway.retrieve(opened.id).state is GatewayState.OPEN
     assert charge_count(sandbox) == 0
