@@ -14,6 +14,7 @@ from checkout.orders.queue_setup import ensure_queues
 from payments.gateways.stripe import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
+from tests.catalogue.shelves import on_the_shelf
 from tests.faults.queue.server import QueueServer
 from tests.processes import ShopProcesses
 from tests.schedule import Schedule, longest_first
@@ -102,7 +103,7 @@ def fill_shelf() -> list[Product]:
         for n in range(1, 21)
     ]
     last = Product(sku="LAST", name="Globe", slug="globe", price_minor=12900, stock=1)
-    return Product.objects.bulk_create([*products, last])
+    return on_the_shelf([*products, last])
 
 
 @pytest.fixture

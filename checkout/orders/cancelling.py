@@ -4,6 +4,7 @@ from datetime import datetime
 
 from django.db import transaction
 
+from checkout.catalogue.models import StockMovement
 from checkout.catalogue.stock import OutOfStock, release_stock, reserve_stock
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import EXPIRING, OrderStatus
@@ -38,7 +39,7 @@ def cancel_unpaid(order: Order, *, reason: str, now: datetime) -> bool:
             order.pk, OrderStatus.CANCELLED, sources=EXPIRING, reason=reason, now=now
         ):
             return False
-        release_stock(_quantities(order))
+        release_stock(_quantities(order), order_id=order.pk)
     return True
 
 
@@ -50,7 +51,7 @@ def revive(order: Order, *, reason: str, now: datetime) -> bool:
                 order.pk, OrderStatus.PAID, sources=[OrderStatus.CANCELLED], reason=reason, now=now
             ):
                 return False
-            reserve_stock(_quantities(order))
+            reserve_stock(_quantities(order), order_id=order.pk, kind=StockMovement.Kind.REVIVED)
     except OutOfStock:
         return False
     return True

@@ -209,7 +209,8 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
         order.save(force_insert=True)
     OrderLine.objects.bulk_create([OrderLine(order=order, **asdict(line)) for line in lines])
     with fault_points("stock reserved"):
-        reserve_stock({line.product_id: line.quantity for line in lines})
+        quantities = {line.product_id: line.quantity for line in lines}
+        reserve_stock(quantities, order_id=order.pk)
     record_transition(order.pk, None, OrderStatus.PLACED, reason="Order placed", now=now)
     if request.again_of:
         _note_twins(order, request.again_of, now=now)

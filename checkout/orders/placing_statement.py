@@ -24,6 +24,7 @@ from typing import Any
 from django.db import connection
 from django.db.models import Field
 
+from checkout.catalogue.models import StockMovement
 from checkout.orders.mail_queue import mail_about
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.states import OrderStatus
@@ -71,6 +72,10 @@ reserved AS (
     UPDATE catalogue_product p SET stock = p.stock - quantity
     FROM bought, new_order WHERE p.id = bought.id
 ),
+movement AS (
+    INSERT INTO catalogue_stockmovement (product_id, change, kind, order_id)
+    SELECT bought.id, -quantity, %(movement)s, new_order.id FROM new_order, bought ORDER BY sku
+),
 lines AS (
     INSERT INTO orders_orderline (order_id, product_id, sku, name, quantity, unit_price_minor)
     SELECT new_order.id, bought.id, sku, name, quantity, price_minor FROM new_order, bought
@@ -98,6 +103,7 @@ def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
     values: dict[str, Any] = {field.attname: getattr(order, field.attname) for field in _fields()}
     told = {
         "event": OrderEvent.Kind.TRANSITION.value,
+        "movement": StockMovement.Kind.PLACED.value,
         "mail": mail_about(None, OrderStatus.PLACED),
         "message": OutboxMessage.Kind.SETTLE_PAYMENT.value,
         "traceparent": traceparent(),

@@ -22,6 +22,7 @@ from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
 from checkout.orders.placing import basket_digest
 from checkout.tokens import CheckoutToken, issue_token
+from tests.catalogue.shelves import on_the_shelf
 from tests.shopper import TYPED
 
 PRODUCTS = 1000
@@ -85,7 +86,7 @@ class Purchase:
 
 
 def stock_shelves() -> None:
-    Product.objects.bulk_create(
+    on_the_shelf(
         Product(
             id=FIRST_PRODUCT + n,
             sku=f"SKU-{n:04d}",

@@ -82,6 +82,7 @@ def rows_of(purchase: Purchase) -> dict[str, object]:
         "mail": (mail.kind, mail.event_id == event.pk),
         "message": (message.kind, message.generation, message.traceparent != ""),
         "cart is closed": Cart.objects.get(pk=purchase.cart).closed_at is not None,
+        "movements": sorted(order.stock_movements.values_list("kind", "change")),
         "stock": {
             Product.objects.get(pk=product_id).stock - 1_000_000_000 for product_id, _, _ in lines
         },

@@ -102,7 +102,7 @@ def _without_conditional_stock() -> None:
     from checkout.catalogue.models import Product
     from checkout.orders import placing
 
-    def reserve_stock(quantities: dict[int, int]) -> None:
+    def reserve_stock(quantities: dict[int, int], *, order_id: int) -> None:
         for product in Product.objects.filter(pk__in=quantities):
             Product.objects.filter(pk=product.pk).update(
                 stock=product.stock - quantities[product.pk]

@@ -4,6 +4,7 @@ import hashlib
 import hmac
 import json
 import re
+import secrets
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -21,7 +22,8 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
-from checkout.catalogue.models import Product
+from checkout.catalogue.models import Product, StockMovement
+from checkout.catalogue.stock_changes import BelowZero, StaffEntry, change_stock
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import QUEUE_ERRORS, Incoming
@@ -40,11 +42,13 @@ from payments.sandbox.server import SandboxServer
 from payments.sandbox.webhooks import WebhookSender
 from payments.states import UNSETTLED_REFUNDS, PaymentStatus
 from payments.worker.handle import Verdict, handle
+from tests.catalogue.shelves import on_the_shelf
 from tests.machine.books import Books, Violation, plain_cursor, require
 from tests.machine.gateway import StoppingGateway
 from tests.machine.hands import Hand, stop_here
 from tests.machine.queue import InProcessQueue
 from tests.shopper import TYPED
+from tests.shortcuts import deleting_from
 
 WEBHOOK_SECRET = "whsec_of_the_machine"
 
@@ -183,9 +187,9 @@ class Shop:
         self.visitors = [Visitor(client) for client in world.clients]
         with plain_cursor() as cursor:
             # In one transaction, at whose end the references are checked: any order will do.
-            cursor.execute(";".join(f"DELETE FROM {table}" for table in shop_tables()))
+            cursor.execute(deleting_from(shop_tables()))
         self.delivered = {sku: stock for sku, (_, stock) in SHELF.items()}
-        Product.objects.bulk_create(
+        on_the_shelf(
             Product(
                 sku=sku, name=sku.title(), slug=sku.lower(), price_minor=price_minor, stock=stock
             )
@@ -301,8 +305,13 @@ class Shop:
 
     def add_stock(self, sku: str, pieces: int) -> None:
         """Delivered, or found broken: as many as there are."""
-        enough = Product.objects.filter(sku=sku, stock__gte=-pieces)
-        if enough.update(stock=F("stock") + pieces):
+        if pieces == 0:
+            return
+        product = Product.objects.get(sku=sku)
+        entry = StaffEntry(product_id=product.pk, by="staff", why="", key=secrets.token_hex(8))
+        kind = StockMovement.Kind.RECEIVED if pieces > 0 else StockMovement.Kind.CORRECTED
+        with suppress(BelowZero):
+            change_stock(entry, kind=kind, change=pieces)
             self.delivered[sku] += pieces
 
     def refund(self, payment: Payment, amount_minor: int) -> None:

@@ -142,7 +142,7 @@ def order_moves_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def stock_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     everybody_pays_by(monkeypatch, "pm_card_chargeDeclined")
-    monkeypatch.setattr("checkout.orders.cancelling.release_stock", lambda quantities: None)
+    monkeypatch.setattr("checkout.orders.cancelling.release_stock", lambda quantities, **of: None)
 
 
 def refunds_have_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:

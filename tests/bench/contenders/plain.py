@@ -15,7 +15,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 
 from checkout.cart import session_nonce
-from checkout.catalogue.models import Product
+from checkout.catalogue.models import Product, StockMovement
 from checkout.forms import CheckoutForm
 from checkout.models import Cart
 from checkout.orders.models import (
@@ -95,6 +95,9 @@ def _place(request: HttpRequest, form: CheckoutForm, token: CheckoutToken, now: 
             raise ValueError("Not enough of it is left")
         product.stock -= line.quantity
         product.save()
+        StockMovement.objects.create(
+            product=product, change=-line.quantity, kind=StockMovement.Kind.PLACED, order=order
+        )
         OrderLine.objects.create(
             order=order,
             product=product,
