@@ -17,6 +17,9 @@ from payments.models import PaymentAttempt
 LONGEST_PAUSE = timedelta(hours=1)
 # A bank takes days to send money back, and the gateway's webhook says when it has.
 LONGEST_PAUSE_OF_A_REFUND = timedelta(hours=2)
+# A call of ours that is under way is over within the gateway's time-out, however often this order
+# was asked about before.
+LONGEST_PAUSE_FOR_A_CALL = timedelta(seconds=0.5)
 DOUBLINGS = 13
 
 IN_VAIN = {"", NotExecuted.__name__, OutcomeUnknown.__name__, GatewayMisconfigured.__name__}
@@ -30,8 +33,8 @@ def pause_after(
     if isinstance(error, GatewayMisconfigured):
         return MISCONFIGURED_PAUSE
     pause = min(timedelta(seconds=2 ** min(tries, DOUBLINGS)), longest)
-    if isinstance(error, NotExecuted) and error.is_under_way:
-        pause /= 4
+    if isinstance(error, NotExecuted) and error.is_under_way and tries < DOUBLINGS:
+        pause = min(pause / 4, LONGEST_PAUSE_FOR_A_CALL)
     pause *= random.uniform(0.5, 1)  # noqa: S311 - jitter, so that orders do not come back at once
     if isinstance(error, NotExecuted) and error.retry_after_seconds is not None:
         pause = min(max(pause, timedelta(seconds=error.retry_after_seconds)), longest)

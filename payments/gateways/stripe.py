@@ -264,7 +264,11 @@ def _concluded(error: stripe.StripeError) -> GatewayError:
     if isinstance(error, stripe.APIConnectionError):
         return NotExecuted(code) if _never_connected(error) else OutcomeUnknown(code)
     if isinstance(error, stripe.RateLimitError) or status == 429:
-        return NotExecuted(code, retry_after_seconds=_retry_after_seconds(error))
+        return NotExecuted(
+            code,
+            retry_after_seconds=_retry_after_seconds(error),
+            is_under_way=code == "lock_timeout",  # Stripe docs, "Error codes"
+        )
     if status == 409:
         # The key or the object is in use by another call, which is not this one.
         return NotExecuted(code, is_under_way=True)

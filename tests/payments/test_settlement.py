@@ -227,6 +227,8 @@ def test_call_that_is_under_way_for_a_dead_process_is_waited_for_more_shortly() 
     is_under_way = NotExecuted("idempotency_key_in_use", is_under_way=True)
 
     assert pause_after(is_under_way, 0) <= timedelta(seconds=0.25)
+    assert pause_after(is_under_way, 5) <= timedelta(seconds=0.5)
+    assert pause_after(is_under_way, 500) >= timedelta(minutes=30)  # something else holds it
     assert pause_after(NotExecuted("rate_limit"), 0) >= timedelta(seconds=0.5)
 
 
