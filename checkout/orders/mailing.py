@@ -106,7 +106,7 @@ def _due(now: datetime) -> models.QuerySet[Mail]:
 
 
 def put_off(mail: Mail, *, now: datetime) -> None:
-    is_old = now - mail.event.created_at >= GIVE_UP_AFTER
+    is_old = now - (mail.wanted_since or mail.event.created_at) >= GIVE_UP_AFTER
     if is_old and mail.tries >= TRIES_AT_LEAST:
         _give_up(mail, now=now)
         return

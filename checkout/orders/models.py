@@ -199,6 +199,9 @@ class OrderEvent(models.Model):
     actor = models.CharField(max_length=150, blank=True, default="", db_default="")
     # Why, in their words.
     explanation = models.TextField(max_length=1000, blank=True, default="", db_default="")
+    # What other systems are told of it, as the order was then. Empty: nothing, or from before this
+    # was kept.
+    told = models.JSONField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField()
 
     class Meta:
@@ -290,6 +293,8 @@ class Mail(models.Model):
     amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
     # The same for every copy that is sent, so that mail systems can drop the second.
     message_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    # Since when it is tried, where somebody asked for it again. Empty: since its event.
+    wanted_since = models.DateTimeField(null=True, blank=True)
     available_at = models.DateTimeField()
     # Until then one mailer has it in hand. By the database's clock.
     claimed_until = models.DateTimeField(null=True, blank=True)

@@ -7,9 +7,10 @@ import re
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
+from django.utils import timezone
 
 from checkout.orders.rates import SECONDS
 
@@ -65,6 +66,23 @@ def span(written: str) -> timedelta:
     if match is None:
         raise ArgumentTypeError(f"{written} is none of 90s, 15m, 36h and 30d.")
     return timedelta(seconds=int(match[1]) * SECONDS[match[2]])
+
+
+def moment(written: str) -> datetime:
+    """A time in the past, as an argument's type: `36h` ago, a day, or a day and time of ISO 8601
+    (UTC where it names no other)."""
+    now = timezone.now()
+    try:
+        if re.fullmatch(r"\d+[smhd]", written, re.ASCII):
+            return now - span(written)
+        then = datetime.fromisoformat(written)
+    except ValueError:
+        then = None
+    if then is not None and not then.tzinfo:
+        then = timezone.make_aware(then)
+    if then is None or then > now:
+        raise ArgumentTypeError(f"{written} is none of 36h, 14d and 2026-11-01T12:00, or not past.")
+    return then
 
 
 def reason(written: str) -> str:

@@ -11,7 +11,9 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, QuerySet
+from django.db.models.functions import Now
 
+from checkout.orders.operating import Progress
 from checkout.orders.webhook_models import (
     WebhookEndpoint,
     WebhookKind,
@@ -19,6 +21,7 @@ from checkout.orders.webhook_models import (
     open_deliveries,
 )
 from checkout.orders.webhook_post import is_forbidden
+from checkout.orders.webhooks.catch_up import StillUnderWay, tell_missed
 
 HERE = ("127.0.0.1", "localhost")
 
@@ -33,8 +36,14 @@ class Listed:
     waiting: int
 
 
-def add_endpoint(url: str, kinds: Collection[str] = ()) -> WebhookEndpoint:
-    """Of no kinds: of all there are."""
+def add_endpoint(
+    url: str,
+    kinds: Collection[str] = (),
+    *,
+    since: datetime | None = None,
+    progress: Progress | None = None,
+) -> WebhookEndpoint:
+    """Of no kinds: of all there are. With `since` it is told as well of what happened before."""
     _check_address(url)
     unknown = set(kinds) - set(WebhookKind.values)
     if unknown:
@@ -42,7 +51,13 @@ def add_endpoint(url: str, kinds: Collection[str] = ()) -> WebhookEndpoint:
             f"There is no {', '.join(sorted(unknown))}. There are {', '.join(WebhookKind.values)}."
         )
     wanted = [kind for kind in WebhookKind.values if not kinds or kind in kinds]
-    return WebhookEndpoint.objects.create(url=url, kinds=wanted)
+    if since is None:
+        return WebhookEndpoint.objects.create(url=url, kinds=wanted)
+    # Off until all is written, so that the events of an order go out in their order.
+    endpoint = WebhookEndpoint.objects.create(
+        url=url, kinds=wanted, is_active=False, off_reason="Being added"
+    )
+    return switch_on(endpoint.pk, since=since, progress=progress)
 
 
 def rotate_secret(endpoint_id: int, *, now: datetime) -> WebhookEndpoint:
@@ -53,11 +68,25 @@ def rotate_secret(endpoint_id: int, *, now: datetime) -> WebhookEndpoint:
     return changed.get()
 
 
-def switch_on(endpoint_id: int) -> WebhookEndpoint:
-    """What has waited for it goes out."""
+def switch_on(
+    endpoint_id: int, *, since: datetime | None = None, progress: Progress | None = None
+) -> WebhookEndpoint:
+    """What has waited for it goes out; with `since` also what was given up or never written."""
     found = _kept().filter(pk=endpoint_id)
-    _must_be(found.update(is_active=True, off_reason="", off_since=None))
+    if since is not None and found.exists():
+        _tell_missed(endpoint_id, since, progress)
+    _must_be(found.update(is_active=True, off_reason="", off_since=None, on_since=Now()))
     return found.get()
+
+
+def _tell_missed(endpoint_id: int, since: datetime, progress: Progress | None) -> None:
+    try:
+        tell_missed(endpoint_id, since=since, progress=progress)
+    except StillUnderWay:
+        raise EndpointRefused(
+            f"Endpoint {endpoint_id} is kept and off: a transaction of before is still under way. "
+            f"Repeat `webhook_endpoints enable {endpoint_id} --since …`; `rotate` makes a secret."
+        ) from None
 
 
 def remove_endpoint(endpoint_id: int, *, now: datetime) -> int:
@@ -78,10 +107,11 @@ def remove_endpoint(endpoint_id: int, *, now: datetime) -> int:
 
 
 def list_endpoints() -> Sequence[Listed]:
-    return [
-        Listed(endpoint, open_deliveries().filter(endpoint=endpoint).count())
-        for endpoint in _kept()
-    ]
+    return [Listed(endpoint, waiting_for(endpoint.pk)) for endpoint in _kept()]
+
+
+def waiting_for(endpoint_id: int) -> int:
+    return open_deliveries().filter(endpoint=endpoint_id).count()
 
 
 def _kept() -> QuerySet[WebhookEndpoint]:

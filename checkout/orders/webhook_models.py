@@ -49,6 +49,8 @@ class WebhookEndpoint(models.Model):
     # Why and since when nothing goes there.
     off_reason = models.CharField(max_length=100, blank=True, default="", db_default="")
     off_since = models.DateTimeField(null=True, blank=True)
+    # When it was last switched on: what waited for it is tried from then on.
+    on_since = models.DateTimeField(null=True, blank=True)
     # Removed ones stay for the sake of what they were told, without their secrets.
     removed_at = models.DateTimeField(null=True, blank=True)
 

@@ -16,9 +16,19 @@ ON_ARRIVAL = {
     OrderStatus.CANCELLED: WebhookKind.CANCELLED,
 }
 
-# One statement for any number of endpoints, and for none. The constraint decides that an event is
-# told to each once; a second one is no error.
+# One statement for any number of endpoints, and for none. What is told is kept with the event, for
+# endpoints that are added later. The constraint decides that an event is told to each once; a
+# second one is no error. Deliveries to an endpoint that is switched off are written too, and wait.
 QUEUE = """
+    WITH kept AS (
+        UPDATE orders_orderevent v
+        SET told = jsonb_build_object(
+            'kind', %(kind)s::text, 'status', o.status, 'refunded_minor', o.refunded_minor,
+            'amount_minor', %(amount)s::bigint
+        )
+        FROM orders_order o
+        WHERE v.id = %(event)s AND v.told IS NULL AND o.id = %(order)s
+    )
     INSERT INTO orders_webhookdelivery (
         order_id, event_id, endpoint_id, kind, status, refunded_minor, amount_minor, webhook_id,
         wanted_since, available_at
@@ -27,7 +37,7 @@ QUEUE = """
         o.id, %(event)s, e.id, %(kind)s::varchar, o.status, o.refunded_minor, %(amount)s::bigint,
         gen_random_uuid(), %(now)s::timestamptz, %(now)s::timestamptz
     FROM orders_webhookendpoint e, orders_order o
-    WHERE e.is_active AND %(kind)s::varchar = ANY (e.kinds) AND o.id = %(order)s
+    WHERE e.removed_at IS NULL AND %(kind)s::varchar = ANY (e.kinds) AND o.id = %(order)s
     ON CONFLICT ON CONSTRAINT orders_webhookdelivery_once_uniq DO NOTHING
 """
 

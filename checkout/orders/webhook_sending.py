@@ -75,7 +75,8 @@ def renew(deliveries: Collection[WebhookDelivery]) -> None:
 def _due(endpoint: WebhookEndpoint, now: datetime) -> QuerySet[WebhookDelivery]:
     """Those of an order go out in their order."""
     open_ones = open_deliveries().filter(endpoint=endpoint)
-    older = open_ones.filter(order=OuterRef("order"), pk__lt=OuterRef("pk"))
+    # By their events: what was made up later is not newer for that.
+    older = open_ones.filter(order=OuterRef("order"), event__lt=OuterRef("event"))
     unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
     return open_ones.filter(unclaimed, ~Exists(older), available_at__lte=now)
 
@@ -116,8 +117,13 @@ def _record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None
     metrics.WEBHOOKS_SENT.labels("refused" if answer.status else "failed").inc()
     if answer.status == GONE:
         switch_off(delivery.endpoint_id, f"It answered {GONE} Gone", now=now)
-    elif now - delivery.wanted_since >= GIVE_UP_AFTER and delivery.tries >= TRIES_AT_LEAST:
+    elif now - _tried_since(delivery) >= GIVE_UP_AFTER and delivery.tries >= TRIES_AT_LEAST:
         _give_up(delivery, now=now)
+
+
+def _tried_since(delivery: WebhookDelivery) -> datetime:
+    """While its endpoint was switched off, nothing was tried."""
+    return max(delivery.wanted_since, delivery.endpoint.on_since or delivery.wanted_since)
 
 
 def _pause(tries: int) -> timedelta:

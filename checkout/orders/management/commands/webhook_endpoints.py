@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from checkout.orders import webhook_endpoints as endpoints
-from checkout.orders.operating import add_yes, aligned, must_agree
+from checkout.orders.operating import add_yes, aligned, moment, must_agree, progress_on
 from checkout.orders.webhook_models import WebhookEndpoint, WebhookKind
 
 
@@ -13,7 +13,9 @@ class Command(BaseCommand):
     help = (
         "The shop's other systems that are told of orders. `add` and `rotate` print a secret, "
         "this once. After `rotate` both secrets sign for a week. `enable` switches on what "
-        "answered 410 Gone. `remove` gives up what waits for an endpoint, and asks first. The "
+        "answered 410 Gone; what happened meanwhile has waited. With `--since`, `add` and `enable` "
+        "have it told as well of what happened before and never reached it. `remove` gives up "
+        "what waits for an endpoint, and asks first. The "
         "shop calls what is added here, inside its own network too."
     )
 
@@ -32,6 +34,13 @@ class Command(BaseCommand):
         )
         rotating = acts.add_parser("rotate", help="Make a new secret.")
         enabling = acts.add_parser("enable", help="Switch on again, and send what has waited.")
+        for act in (adding, enabling):
+            act.add_argument(
+                "--since",
+                type=moment,
+                metavar="TIME",
+                help="Tell it of what happened since then: 36h, 14d, 2026-11-01 or …T12:00+01:00.",
+            )
         removing = acts.add_parser("remove", help="Send nothing there any more.")
         add_yes(removing)
         for act in (rotating, enabling, removing):
@@ -58,14 +67,22 @@ class Command(BaseCommand):
         return told, "\n".join(aligned(rows)) if found else "No endpoints."
 
     def _add(self, options: dict[str, Any]) -> tuple[Any, str]:
-        return _with_secret(endpoints.add_endpoint(options["url"], options["kinds"]))
+        return _with_secret(
+            endpoints.add_endpoint(options["url"], options["kinds"], **self._catching_up(options))
+        )
 
     def _rotate(self, options: dict[str, Any]) -> tuple[Any, str]:
         return _with_secret(endpoints.rotate_secret(options["id"], now=timezone.now()))
 
     def _enable(self, options: dict[str, Any]) -> tuple[Any, str]:
-        endpoint = endpoints.switch_on(options["id"])
-        return _as_json(endpoint), f"Endpoint {endpoint.pk} is on."
+        endpoint = endpoints.switch_on(options["id"], **self._catching_up(options))
+        waiting = endpoints.waiting_for(endpoint.pk)
+        told = _as_json(endpoint) | {"waiting": waiting}
+        return told, f"Endpoint {endpoint.pk} is on; {waiting} deliveries go out."
+
+    def _catching_up(self, options: dict[str, Any]) -> dict[str, Any]:
+        progress = progress_on(self.stderr, "deliveries written")
+        return {"since": options["since"], "progress": progress}
 
     def _remove(self, options: dict[str, Any]) -> tuple[Any, str]:
         question = f"Remove endpoint {options['id']}? What waits for it is given up."

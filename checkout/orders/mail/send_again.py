@@ -1,0 +1,46 @@
+"""Sending a mail once more: one that was given up, or one whose address has been corrected."""
+
+import uuid
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from checkout.orders.models import Mail
+from checkout.orders.transitions import note_staff
+
+
+def given_up_since(since: datetime) -> QuerySet[Mail]:
+    return Mail.objects.filter(sent_at=None, gave_up_at__gte=since).order_by("pk")
+
+
+def mails_of(number: str) -> QuerySet[Mail]:
+    """Those that are not waiting already: sent, or given up."""
+    done = Mail.objects.filter(order__number=number).exclude(sent_at=None, gave_up_at=None)
+    return done.order_by("pk")
+
+
+def send_again(mail: Mail, *, by: str, why: str, now: datetime) -> bool:
+    """Have the mailer try it anew, for as long as a new one; False where it waits already.
+
+    It is written from the order when it is sent, so it goes to the address that stands there then.
+    A mail that was sent gets a new Message-ID: mail systems drop what they have seen.
+    """
+    with transaction.atomic():
+        # The WHERE is the guard: of two who ask at once, the second finds it waiting.
+        done = Mail.objects.filter(pk=mail.pk).exclude(sent_at=None, gave_up_at=None)
+        message_id = uuid.uuid4() if mail.sent_at else mail.message_id
+        if not done.update(
+            sent_at=None,
+            gave_up_at=None,
+            claimed_until=None,
+            tries=0,
+            wanted_since=Now(),
+            available_at=Now(),
+            message_id=message_id,
+        ):
+            return False
+        what = f"E-mail sent again: {mail.get_kind_display()}"
+        note_staff(mail.order_id, what, by=by, why=why, now=now)
+    return True
