@@ -5,7 +5,6 @@ import math
 import sys
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
@@ -14,6 +13,7 @@ from django.utils.translation import ngettext
 
 from checkout.access import OrderHidden
 from checkout.api.problems import is_api, problem_page
+from checkout.orders.database import is_database_away
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +113,7 @@ def wait_in_words(seconds: int) -> str:
 
 def server_error(request: HttpRequest) -> HttpResponse:
     """Rendered without the database, which may be what failed."""
-    if isinstance(sys.exception(), (OperationalError, InterfaceError)):  # away, or its disk is full
+    if is_database_away(sys.exception()):
         return unavailable(request)
     return error_page(
         request,

@@ -3,11 +3,13 @@
 from hmac import compare_digest
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 
+from checkout.middleware.lost_connections import will_be_repeated
 from checkout.orders import metrics
+from checkout.orders.database import DATABASE_ERRORS
 from config.database.base import impatiently
 
 
@@ -20,11 +22,29 @@ def readyz(request: HttpRequest) -> HttpResponse:
         with impatiently():
             executor = MigrationExecutor(connection)
             missing = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
+            takes_writes = _takes_writes()
+    except DATABASE_ERRORS as error:
+        if will_be_repeated(request, error):
+            raise
         return _not_ready("The database does not answer.")
+    if not takes_writes:
+        return _not_ready("The database takes no writes.")
     if missing:
         return _not_ready(f"{len(missing)} migrations are not applied: run manage.py migrate.")
     return HttpResponse("ready\n", content_type="text/plain")
+
+
+def _takes_writes() -> bool:
+    """A connection may have been left with a server that is no longer the primary: a new one is
+    asked before anybody is told."""
+    for is_last in (False, True):
+        with connection.cursor() as cursor:
+            cursor.execute("SHOW transaction_read_only")
+            if cursor.fetchone() == ("off",):
+                return True
+        if not is_last and not connection.in_atomic_block:
+            connection.close()
+    return False
 
 
 def metrics_page(request: HttpRequest) -> HttpResponse:

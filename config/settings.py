@@ -110,6 +110,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
+    "checkout.middleware.lost_connections.RepeatOverANewConnection",
 ]
 
 ROOT_URLCONF = "config.urls"

@@ -6,7 +6,6 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.exceptions import PermissionDenied, SuspiciousOperation
-from django.db import InterfaceError, OperationalError
 from django.http import Http404
 from rest_framework import exceptions
 from rest_framework.response import Response
@@ -29,14 +28,19 @@ from checkout.api.problems import (
     Kind,
     Problem,
 )
+from checkout.middleware.lost_connections import will_be_repeated
+from checkout.orders.database import is_database_away
 
 logger = logging.getLogger(__name__)
 
 
-def as_problem(error: Exception, context: Mapping[str, Any]) -> Response:
-    """As Django REST framework calls it for whatever a view raises."""
+def as_problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """As Django REST framework calls it for whatever a view raises. None has it raised: the
+    request is made again over a new connection."""
     set_rollback()
     view, request = context["view"], context["request"]
+    if will_be_repeated(request._request, error):
+        return None
     problem = error if isinstance(error, Problem) else _problem_of(error)
     if problem.kind is SERVER_ERROR:
         logger.error("A request to the API failed", exc_info=error)
@@ -76,7 +80,7 @@ def _problem_of(error: Exception) -> Problem:
         return Problem(INVALID, errors=errors_in(error.detail))
     if isinstance(error, exceptions.Throttled):
         return Problem(TOO_MANY, wait=timedelta(seconds=getattr(error, "wait", None) or 1))
-    if isinstance(error, (OperationalError, InterfaceError)):
+    if is_database_away(error):
         logger.warning("The API could not reach the database", exc_info=error)
         return Problem(UNAVAILABLE, wait=RETRY_AFTER)
     for kind_of_error, kind in FRAMEWORK.items():

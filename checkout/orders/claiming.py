@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
+
+from checkout.orders.database import DATABASE_ERRORS
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +56,7 @@ def _renew(
         while not done.wait(every_seconds):
             try:
                 claimed.update(claimed_until=Now() + claim)
-            except DatabaseError as error:
+            except DATABASE_ERRORS as error:
                 connection.close()
                 extra = {"error": type(error).__name__}
                 logger.warning("A claim was not renewed: it may be taken over", extra=extra)

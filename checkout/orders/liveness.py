@@ -14,10 +14,11 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError, connection
+from django.db import connection
 from django.db.models.functions import Now
 
 from checkout.orders import metrics
+from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.models import ProcessAlive
 from checkout.runtime.identity import process_name
 
@@ -71,7 +72,7 @@ class Alive:
                 unique_fields=["name", "kind"],
                 update_fields=["seen_at"],
             )
-        except DatabaseError:  # its loop will notice, and say so
+        except DATABASE_ERRORS:  # its loop will notice, and say so
             connection.close()
 
 

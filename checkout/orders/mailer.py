@@ -3,9 +3,10 @@
 import logging
 import threading
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.liveness import Alive
 from checkout.orders.mail_server import configured_mail_server
 from checkout.orders.mailing import is_mail_due, send_next
@@ -38,14 +39,14 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
             if not healthy:
                 logger.info("Sending e-mail works again")
                 healthy = True
-        except (DatabaseError, OSError) as error:
+        except (*DATABASE_ERRORS, OSError) as error:
             if healthy:
                 logger.error(
                     "Sending e-mail failed, will go on trying",
                     extra={"error": type(error).__name__},
                 )
                 healthy = False
-            if isinstance(error, DatabaseError):
+            if isinstance(error, DATABASE_ERRORS):
                 connection.close()
                 stopping.wait(DATABASE_PAUSE_SECONDS)
             else:

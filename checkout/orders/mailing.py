@@ -10,12 +10,13 @@ from datetime import datetime, timedelta
 from smtplib import SMTPNotSupportedError, SMTPRecipientsRefused, SMTPResponseException
 
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import DatabaseError, connection, models, transaction
+from django.db import connection, models, transaction
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
 from checkout.orders import metrics
 from checkout.orders.claiming import claiming, kept_claimed
+from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.mail_content import compose
 from checkout.orders.models import Mail, OrderEvent
@@ -128,7 +129,7 @@ def _record_on_a_living_connection(mail: Mail, *, now: datetime) -> None:
     """The mail is out and cannot be called back, so a connection that was lost gets no say."""
     try:
         record(mail, now=now)
-    except DatabaseError:
+    except DATABASE_ERRORS:
         connection.close()
         record(mail, now=now)
 

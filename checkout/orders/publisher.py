@@ -5,9 +5,10 @@ import threading
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.limits import prune_limits
 from checkout.orders.liveness import Alive
 from checkout.orders.outbox import publish_outbox
@@ -39,13 +40,13 @@ def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = N
                 healthy = True
             if published < BATCH:  # what comes meanwhile is sent with one call of SQS
                 stopping.wait(IDLE_SECONDS)
-        except (DatabaseError, *QUEUE_ERRORS) as error:
+        except (*DATABASE_ERRORS, *QUEUE_ERRORS) as error:
             if healthy:
                 logger.error(
                     "Publishing failed, will go on trying", extra={"error": type(error).__name__}
                 )
                 healthy = False
-            if isinstance(error, DatabaseError):
+            if isinstance(error, DATABASE_ERRORS):
                 connection.close()
             stopping.wait(PAUSE_SECONDS)
 
@@ -60,7 +61,7 @@ def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:
         if is_time_to_sample():
             try:
                 sample_books(now=timezone.now())
-            except DatabaseError:
+            except DATABASE_ERRORS:
                 connection.close()
 
     return look

@@ -10,9 +10,10 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.liveness import Alive
 from checkout.orders.sampling import Every
@@ -104,7 +105,7 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
                 if not healthy:
                     logger.info("Sending webhooks works again")
                     healthy = True
-            except DatabaseError as error:
+            except DATABASE_ERRORS as error:
                 if healthy:
                     logger.error(
                         "Sending webhooks failed, will go on trying",
@@ -115,7 +116,7 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
                 stopping.wait(PAUSE_SECONDS)
         try:
             sender.finish(now=timezone.now())
-        except DatabaseError as error:
+        except DATABASE_ERRORS as error:
             logger.warning(
                 "Webhooks were sent and not recorded: they are sent again",
                 extra={"error": type(error).__name__},

@@ -10,11 +10,12 @@ import random
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
 from checkout.orders import metrics
+from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.transitions import note
 from checkout.orders.webhook_models import WebhookDelivery, WebhookEndpoint, open_deliveries
 from checkout.orders.webhook_post import Answer
@@ -85,7 +86,7 @@ def record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None:
     """The answer was given and cannot be asked for again, so a lost connection gets no say."""
     try:
         _record(delivery, answer, now=now)
-    except DatabaseError:
+    except DATABASE_ERRORS:
         connection.close()
         _record(delivery, answer, now=now)
 

@@ -34,6 +34,7 @@ from checkout.catalogue.stock import OutOfStock
 from checkout.catalogue.templatetags.money import show_money
 from checkout.errors import error_page, wait_in_words
 from checkout.forms import CheckoutForm
+from checkout.middleware.lost_connections import over_a_living_connection
 from checkout.models import CartLine, lines_total
 from checkout.orders.database import CONNECTION_ERRORS
 from checkout.orders.faultpoints import fault_points
@@ -121,6 +122,7 @@ def _known(request: HttpRequest) -> dict[str, str]:
     }
 
 
+@over_a_living_connection
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A login in another tab changes the secret this check compares with. What was typed and the
     purchase's token stay, so one more press completes it."""

@@ -33,17 +33,35 @@ def impatiently() -> Iterator[None]:
 class DatabaseWrapper(base.DatabaseWrapper):
     _away_since: float | None = None  # of the process: a connection is of one thread
 
+    commits = 0  # that were sent over it, whether or not they arrived
+
     def is_usable(self) -> bool:
         """Before each request Django asks this of a connection that was kept, by a statement.
 
         A server that ends a session says so over the connection, and a network that fails shows by
-        the keepalives. So where nothing has come, nothing is wrong.
+        the keepalives. So where nothing has come, nothing is wrong. It also says when it takes no
+        writes any more; a pooler between may not pass that on, so after an error it is asked.
         """
         if self.connection is None or self.connection.closed:
             return False
         poll = select.poll()
         poll.register(self.connection.fileno(), select.POLLIN)
-        return not poll.poll(0) or super().is_usable()
+        if self.errors_occurred or poll.poll(0):
+            return self._takes_writes()
+        told = self.connection.info.parameter_status
+        return "on" not in (told("in_hot_standby"), told("default_transaction_read_only"))
+
+    def _takes_writes(self) -> bool:
+        try:
+            with self.connection.cursor() as cursor:
+                found = cursor.execute("SHOW transaction_read_only").fetchone()
+        except psycopg.Error:
+            return False
+        return bool(found == ("off",))
+
+    def _commit(self) -> None:
+        self.commits += 1
+        super()._commit()  # type: ignore[misc] # not in its stubs
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         for pause in pauses(first=0.05, longest=0.5, within=self._patience(), at_least=0):

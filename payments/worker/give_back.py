@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 
-from django.db import DatabaseError, connection, transaction
+from django.db import connection, transaction
 from django.utils import timezone
 
+from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.messages import FutureVersion, PoisonMessage, decode
 from checkout.orders.models import Order
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
@@ -84,7 +85,7 @@ def _end_leases(owner: str, order_numbers: list[str]) -> int:
     for pause in pauses(first=0.1, longest=1.0, within=PATIENCE_SECONDS):
         try:
             return end_leases(owner, order_numbers=order_numbers)
-        except DatabaseError:
+        except DATABASE_ERRORS:
             connection.close()
             time.sleep(pause)
     logger.warning("The leases of a process that died were not ended: they run out")
@@ -129,7 +130,7 @@ def _replace(message: Incoming) -> bool:
             publish_again(order.pk, content.kind, now=timezone.now())
     except (PoisonMessage, FutureVersion, Order.DoesNotExist):
         return False
-    except DatabaseError:
+    except DATABASE_ERRORS:
         connection.close()
         return False
     extra = {"order": content.order_number, "generation": content.generation}

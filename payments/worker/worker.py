@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from django.conf import settings
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import close_old_connections, connection
 from django.utils import timezone
 
+from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.liveness import Alive
 from checkout.orders.pausing import is_paused
@@ -87,9 +88,9 @@ class Worker:
                 else:
                     self.run_once(pool, stopping)
                 healthy = True
-            except (DatabaseError, *QUEUE_ERRORS) as error:
+            except (*DATABASE_ERRORS, *QUEUE_ERRORS) as error:
                 # Nothing is received while the database is away: no message of it could be handled.
-                if isinstance(error, DatabaseError):
+                if isinstance(error, DATABASE_ERRORS):
                     connection.close()
                 if healthy:
                     logger.error(
@@ -198,7 +199,7 @@ class Worker:
                 [one.lease_token for one in held],
                 order_numbers=order_numbers(one.message.body for one in held),
             )
-        except DatabaseError as error:
+        except DATABASE_ERRORS as error:
             connection.close()
             extra = {"count": len(held), "error": type(error).__name__}
             logger.warning("Leases were not renewed", extra=extra)
