@@ -247,6 +247,13 @@ SWEEP_EVERY_SECONDS = env.float("SWEEP_EVERY_SECONDS", default=60)
 # --- Payments -----------------------------------------------------------------------------------
 
 PAYMENT_GATEWAY = env.str("PAYMENT_GATEWAY", default="payments.gateways.stripe.StripeGateway")
+# Dotted path of a function: what that gateway can take of a currency. Loaded by web processes.
+GATEWAY_LIMITS = env.str(
+    "GATEWAY_LIMITS",
+    default="payments.stripe_amounts.limits"
+    if PAYMENT_GATEWAY == "payments.gateways.stripe.StripeGateway"
+    else "checkout.catalogue.amounts.no_limits",
+)
 STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")  # unset: Stripe
 STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
 

@@ -84,6 +84,7 @@ class Calls:
             answer = self.gateway.refund(
                 refund.payment.gateway_payment_id,
                 amount_minor=refund.amount_minor,
+                currency=refund.payment.currency,
                 refund_key=refund.key,
                 idempotency_key=refund.key,
             )

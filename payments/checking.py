@@ -4,24 +4,27 @@ Whatever a hint said is not believed; the gateway is asked about every payment o
 """
 
 import logging
+from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
 from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import EXPIRING, UNSETTLED
+from checkout.orders.transitions import resolved
 from payments.calls import Calls, Clock
 from payments.gateways.base import (
     Gateway,
     GatewayError,
     GatewayMisconfigured,
     GatewayState,
+    NoSuchPayment,
     NotExecuted,
     OutcomeUnknown,
 )
 from payments.later import ask_later, asked_in_vain, pause_after
 from payments.models import Payment
-from payments.outcomes import record_closed, record_success
+from payments.outcomes import REFUSED, record_closed, record_success
 from payments.refund_settlement import settle_refunds, take_over_refunds
 from payments.settlement import Settled, close, find_order, settle_order
 from payments.states import PaymentStatus
@@ -45,14 +48,18 @@ def check_order(
     calls = Calls.begin(gateway, clock)
     try:
         for payment in _thought_to_be_over(order):
-            answer = calls.retrieve(payment)
+            try:
+                answer = calls.retrieve(payment)
+            except NoSuchPayment:
+                continue  # opened in another account of the gateway, where it was over
             if answer.state is GatewayState.PAID:
                 record_success(payment, answer, now=clock(), reason="Payment succeeded late")
                 outcome = Settled.PAID
             elif answer.state is GatewayState.CANCELLED:
                 record_closed(payment, now=clock())
         for payment in order.payments.filter(status=PaymentStatus.PAID):
-            take_over_refunds(payment, calls)
+            with suppress(NoSuchPayment):  # charged in another account of the gateway
+                take_over_refunds(payment, calls)
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
         return _wish_again(order, OutboxMessage.Kind.CHECK_PAYMENT, error, now=clock())
     refunded = settle_refunds(order_number, gateway, clock=clock)
@@ -74,6 +81,8 @@ def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settle
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
         return _wish_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
     cancelled = cancel_unpaid(order, reason="Not paid in time", now=clock())
+    if cancelled:
+        resolved(order.pk, REFUSED)
     return Settled.CANCELLED if cancelled else Settled.NOTHING_TO_DO
 
 

@@ -29,6 +29,8 @@ CHARGED_TWICE = "Charged a second time; a refund is prepared"
 PAID_AFTER_CANCELLATION = "Paid after it was cancelled, and sold out; a refund is prepared"
 OVERCHARGED = "Charged more than it cost; a refund of the difference is prepared"
 WRONG_AMOUNT = "The gateway charged less than it cost, or another currency"
+REFUSED = "The gateway refused the payment itself, not the card; its reason is in the order's story"
+UNKNOWN_TO_GATEWAY = "The gateway does not know a payment that may have been charged"
 
 SURPLUS_REASONS = (CHARGED_TWICE, PAID_AFTER_CANCELLATION, OVERCHARGED)
 
@@ -38,7 +40,8 @@ def record_success(
 ) -> bool:
     """The gateway charged. False if that was known, or must not be taken for the order's price."""
     if answer.currency != payment.currency or answer.amount_minor < payment.amount_minor:
-        logger.error(
+        logger.log(
+            logging.INFO if payment.tries else logging.ERROR,  # told once, and asked about again
             "The gateway charged another amount than was asked; a person must look",
             extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
         )
@@ -49,7 +52,8 @@ def record_success(
         if not move_payment(payment, PaymentStatus.PAID, now, charged_minor=answer.amount_minor):
             return False  # recorded before, by another worker or a webhook
         if order.needs_person:
-            resolved(order.pk, UNKNOWN_TOO_LONG)
+            _end_doubt(order.pk)
+            resolved(order.pk, REFUSED)
         others = list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
         if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
             _record_surplus(payment, CHARGED_TWICE, now=now)
@@ -66,24 +70,43 @@ def record_success(
     return True
 
 
+def record_refusal(payment: Payment, code: str, *, now: datetime) -> None:
+    """The gateway will not make this payment, whoever's card it is: a decline to the customer, who
+    may pay otherwise, and for staff to look at, since the next card may be refused as well."""
+    with transaction.atomic():
+        record_decline(payment, code, now=now, by_bank=False)
+        refused = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.DECLINED)
+        if payment.gateway_payment_id:
+            refused.filter(closed_at=None).update(closed_at=now)
+        if refused.exists():
+            logger.error(
+                "The gateway refused a payment for what it is; a person must look",
+                extra={"order": payment.order.number, "reason": code},
+            )
+            put_before_a_person(payment.order_id, REFUSED, now=now)
+
+
 def record_decline(
     payment: Payment,
     code: str,
     *,
     now: datetime,
     status: PaymentStatus = PaymentStatus.DECLINED,
+    by_bank: bool = True,
 ) -> None:
     with transaction.atomic():
         order = lock_order(payment)
         if move_payment(payment, status, now, decline_code=code[:60]):
-            resolved(payment.order_id, UNKNOWN_TOO_LONG)
+            _end_doubt(payment.order_id)
+            if by_bank:
+                resolved(payment.order_id, REFUSED)
             reason = f"Payment not made ({code}); nothing was charged"
             if _is_current(payment, order):
                 move_order(payment, OrderStatus.PAYMENT_FAILED, reason, now=now)
             else:
                 note(payment.order_id, f"An earlier card: {reason}", now=now)
             transaction.on_commit(partial(_count, payment, "declined"))
-            if status is PaymentStatus.DECLINED:  # by the bank, and not closed by us
+            if status is PaymentStatus.DECLINED and by_bank:
                 transaction.on_commit(partial(count_decline, payment.order_id, now=now))
 
 
@@ -91,7 +114,8 @@ def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> 
     with transaction.atomic():
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
-            resolved(payment.order_id, UNKNOWN_TOO_LONG)
+            _end_doubt(payment.order_id)
+            resolved(payment.order_id, REFUSED)
             if _is_current(payment, order):
                 transition(
                     payment.order_id,
@@ -107,7 +131,13 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
     """The gateway will never charge it any more."""
     move_payment(payment, PaymentStatus.CANCELLED, now)
     Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
-    resolved(payment.order_id, UNKNOWN_TOO_LONG)
+    _end_doubt(payment.order_id)
+
+
+def _end_doubt(order_id: int) -> None:
+    """What a person was asked to find out is known."""
+    resolved(order_id, UNKNOWN_TOO_LONG)
+    resolved(order_id, UNKNOWN_TO_GATEWAY)
 
 
 def move_payment(

@@ -36,10 +36,10 @@ from payments.calls import Calls, Clock
 from payments.gateways.base import (
     Gateway,
     GatewayError,
-    GatewayMisconfigured,
     GatewayPayment,
     GatewayRefund,
     GatewayState,
+    NoSuchPayment,
     RefundState,
 )
 from payments.later import ask_later
@@ -227,7 +227,7 @@ class _Comparison:
                 continue
             try:  # it may be older there than here, or newer than the list
                 yield from _compare_one(self.gateway, payment.gateway_payment_id, self.now)
-            except GatewayMisconfigured:
+            except NoSuchPayment:
                 yield Difference(
                     kind=PAID_NOT_CHARGED,
                     order=payment.order.number,
@@ -269,7 +269,7 @@ class _Comparison:
         """It may be older there than here: taken over, or long on its way."""
         try:
             theirs = self.gateway.refunds_of(refund.payment.gateway_payment_id)
-        except GatewayMisconfigured:
+        except NoSuchPayment:
             return False  # not even its payment is
         return any(r.state is not RefundState.FAILED and _is_same(refund, r) for r in theirs)
 

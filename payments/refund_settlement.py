@@ -22,11 +22,13 @@ from checkout.orders.transitions import (
     transition,
 )
 from payments.calls import Calls, Clock
+from payments.doubt import may_have_been_sent
 from payments.gateways.base import (
     Gateway,
     GatewayError,
     GatewayMisconfigured,
     GatewayRefund,
+    NoSuchPayment,
     NotExecuted,
     OutcomeUnknown,
     RefundRefused,
@@ -53,7 +55,10 @@ def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Sett
     for refund in open_refunds.select_related("payment__order"):
         try:
             answer = _send_or_find(refund, calls)
-        except RefundRefused as error:
+        except (RefundRefused, NoSuchPayment) as error:
+            if isinstance(error, NoSuchPayment) and may_have_been_sent(refund):
+                unfinished.append(_pause_before_next_try(refund, OutcomeUnknown(error.code)))
+                continue
             _record_failure(refund, error.code, now=clock())
             outcome = Settled.REFUNDED
         except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:

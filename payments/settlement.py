@@ -29,25 +29,31 @@ from checkout.orders.states import UNSETTLED
 from checkout.orders.transitions import put_before_a_person
 from checkout.runtime.identity import process_name
 from payments.calls import Calls, Clock
+from payments.doubt import may_have_been_charged
 from payments.gateways.base import (
     Gateway,
     GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
     GatewayState,
+    NoSuchPayment,
     NotExecuted,
     OutcomeUnknown,
     PaymentMethodRefused,
+    PaymentRefused,
 )
 from payments.later import ask_later, pause_after
 from payments.leases import lease_end, take_lease
 from payments.locks import lock_order
 from payments.models import Payment
 from payments.outcomes import (
+    UNKNOWN_TO_GATEWAY,
     UNKNOWN_TOO_LONG,
+    move_payment,
     record_closed,
     record_decline,
     record_needs_action,
+    record_refusal,
     record_success,
 )
 from payments.states import LIVE, PaymentStatus
@@ -128,6 +134,9 @@ def _settle(round_: _Round) -> Settled:
     except PaymentMethodRefused as error:
         record_decline(payment, error.code or "payment_method_refused", now=round_.now)
         return Settled.DECLINED
+    except PaymentRefused as error:
+        record_refusal(payment, error.code or "refused", now=round_.now)
+        return Settled.DECLINED
     except NotExecuted as error:
         return _try_later(round_, PaymentStatus.PROCESSING, error)
     except OutcomeUnknown as error:
@@ -179,7 +188,12 @@ def _earlier_open_rounds(payment: Payment) -> list[Payment]:
 
 def close(calls: Calls, payment: Payment) -> GatewayPayment:
     """Cancel a payment at the gateway, so that its card can never be charged. PAID if it was."""
-    answer = calls.cancel(payment)
+    try:
+        answer = calls.cancel(payment)
+    except NoSuchPayment as error:
+        _must_be_uncharged(payment, error, now=calls.clock())
+        record_closed(payment, now=calls.clock())
+        return _never_charged(payment)
     if answer.state is GatewayState.CANCELLED:
         record_closed(payment, now=calls.clock())
     elif answer.state is not GatewayState.PAID:
@@ -187,10 +201,30 @@ def close(calls: Calls, payment: Payment) -> GatewayPayment:
     return answer
 
 
+def _never_charged(payment: Payment) -> GatewayPayment:
+    return GatewayPayment(
+        id=payment.gateway_payment_id,
+        state=GatewayState.CANCELLED,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        order_number=payment.order.number,
+    )
+
+
+def _must_be_uncharged(payment: Payment, error: NoSuchPayment, *, now: datetime) -> None:
+    """The gateway has no such payment, as after a change of its account. Where it was confirmed
+    before, the other account may have charged it: that is for a person to find out there."""
+    if may_have_been_charged(payment):
+        put_before_a_person(payment.order_id, UNKNOWN_TO_GATEWAY, now=now)
+        # Staff can say what became of a payment of unknown outcome.
+        move_payment(payment, PaymentStatus.UNKNOWN, None)
+        raise OutcomeUnknown(error.code) from None
+
+
 def _charge(round_: _Round) -> GatewayPayment:
     payment, calls = round_.payment, round_.calls
     if payment.gateway_payment_id:
-        answer = calls.retrieve(payment)
+        answer = _retrieve(calls, payment)
     else:
         with fault_points("intent opened"):
             opened = calls.open(payment)
@@ -204,11 +238,34 @@ def _charge(round_: _Round) -> GatewayPayment:
             answer = opened
         else:
             payment.refresh_from_db()
-            answer = calls.retrieve(payment)
+            answer = _retrieve(calls, payment)
     if answer.state is GatewayState.OPEN:
         with fault_points("confirm sent"):
-            answer = calls.confirm(payment)
+            answer = _confirm(calls, payment)
     return answer
+
+
+def _retrieve(calls: Calls, payment: Payment) -> GatewayPayment:
+    try:
+        return calls.retrieve(payment)
+    except NoSuchPayment as error:
+        _must_be_uncharged(payment, error, now=calls.clock())
+        raise
+
+
+def _confirm(calls: Calls, payment: Payment) -> GatewayPayment:
+    """A refusal to confirm ends the round only when the gateway has closed the payment: a confirm
+    before this one may have charged it, or may yet."""
+    try:
+        return calls.confirm(payment)
+    except NoSuchPayment as error:
+        _must_be_uncharged(payment, error, now=calls.clock())
+        raise
+    except PaymentRefused:
+        answer = calls.cancel(payment)
+        if answer.state is GatewayState.CANCELLED:
+            raise
+        return answer
 
 
 def _record(round_: _Round, answer: GatewayPayment) -> Settled:
@@ -217,7 +274,7 @@ def _record(round_: _Round, answer: GatewayPayment) -> Settled:
     match answer.state:
         case GatewayState.PAID:
             if not record_success(payment, answer, now=now) and _is_still_ours(round_):
-                return _put_off(round_, GatewayMisconfigured("amount_differs"))
+                return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown("amount_differs"))
             settled = Settled.PAID
         case GatewayState.DECLINED:
             record_decline(payment, answer.decline_code, now=now)

@@ -64,7 +64,7 @@ class StaffAction:
 
 
 def _undecided(order: Order) -> Payment | None:
-    return order.payments.filter(status__in=UNDECIDED).order_by("id").last()
+    return order.payments.filter(status__in=UNDECIDED).order_by("id").first()
 
 
 def _resolve(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str:

@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol
 
+from checkout.catalogue.amounts import AmountLimits
+
 
 class GatewayState(Enum):
     """Where a payment stands at the gateway, by the gateway's own word."""
@@ -24,7 +26,8 @@ class GatewayState(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayPayment:
-    """One payment as the gateway tells it. `amount_minor` is what was, or would be, charged."""
+    """One payment as the gateway tells it. `amount_minor` is what was, or would be, charged, in the
+    shop's minor unit and not in the gateway's."""
 
     id: str
     state: GatewayState
@@ -84,8 +87,18 @@ class OutcomeUnknown(GatewayError):
     """Nobody knows whether the gateway acted (timeout, reset, 5xx). Only asking by id may tell."""
 
 
-class PaymentMethodRefused(GatewayError):
+class PaymentRefused(GatewayError):
+    """The gateway will never make this payment as it was asked for (its amount, its parameters).
+    Definitive for this payment, and no word about any other."""
+
+
+class PaymentMethodRefused(PaymentRefused):
     """The gateway will not even open a payment with this method. Definitive: nothing was opened."""
+
+
+class NoSuchPayment(PaymentRefused):
+    """The gateway has no payment of this id: it was opened in another account or mode. Whether it
+    was charged there is known only where it was certainly never confirmed."""
 
 
 class RefundRefused(GatewayError):
@@ -93,15 +106,23 @@ class RefundRefused(GatewayError):
 
 
 class GatewayMisconfigured(GatewayError):
-    """The gateway refuses us, not the customer (wrong key, bad request). A person must act."""
+    """The gateway refuses the shop, whatever is asked (wrong key, closed account). A person must
+    act; until then nobody can pay."""
 
 
 class Gateway(Protocol):
     """Every method makes one call, takes at most `GATEWAY_TIMEOUT_SECONDS`, and never retries.
 
     `idempotency_key` is stored by the caller before the call and is the same on every repetition.
-    A decline is an answer (`GatewayState.DECLINED`), not an error.
+    A decline is an answer (`GatewayState.DECLINED`), not an error. Amounts are in the shop's minor
+    unit on both sides of every method: the adapter converts them exactly, or refuses.
     """
+
+    @staticmethod
+    def limits(currency: str) -> AmountLimits | None:
+        """What can be charged in this currency; None when it cannot be at all. From a table, with
+        no call and no credentials: `GATEWAY_LIMITS` names a function that gives the same answer,
+        and lies in a module that web processes may load."""
 
     def open(
         self,
@@ -124,10 +145,16 @@ class Gateway(Protocol):
         """Make sure a payment can never be charged; answers PAID when it already was."""
 
     def refund(
-        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        refund_key: str,
+        idempotency_key: str,
     ) -> GatewayRefund:
-        """Send part or all of a charge back. `refund_key` is kept with it at the gateway, so that
-        it can be found again by `refunds_of` when its answer was lost."""
+        """Send part or all of a charge back, in the charge's currency. `refund_key` is kept with it
+        at the gateway, so that it can be found again by `refunds_of` when its answer was lost."""
 
     def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
         """All refunds of a payment, newest first."""

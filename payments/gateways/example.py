@@ -10,12 +10,14 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Self, TypeVar
 
+from checkout.catalogue.amounts import AmountLimits
 from payments.gateways.base import (
-    GatewayMisconfigured,
     GatewayPayment,
     GatewayRefund,
     GatewayState,
+    NoSuchPayment,
     PaymentMethodRefused,
+    PaymentRefused,
     RefundRefused,
     RefundState,
 )
@@ -25,6 +27,13 @@ Answer = TypeVar("Answer", GatewayPayment, GatewayRefund)
 DECLINES = {"pm_card_chargeDeclined": "generic_decline"}
 ASKS_CUSTOMER = "pm_card_authenticationRequired"
 KNOWN = {"pm_card_visa", ASKS_CUSTOMER, *DECLINES}
+
+# What this gateway would take; `GATEWAY_LIMITS` would name a function with the same answer.
+LIMITS = {
+    "EUR": AmountLimits(smallest_minor=50, largest_minor=99_999_999),
+    "JPY": AmountLimits(smallest_minor=50, largest_minor=9_999_999_999),
+    "KWD": AmountLimits(smallest_minor=10, largest_minor=99_999_990, step_minor=10),
+}
 
 
 @dataclass
@@ -44,6 +53,10 @@ class ExampleGateway:
         """How the product makes it; a real one reads its credentials from the settings here."""
         return cls()
 
+    @staticmethod
+    def limits(currency: str) -> AmountLimits | None:
+        return LIMITS.get(currency)
+
     def open(
         self,
         *,
@@ -56,6 +69,9 @@ class ExampleGateway:
         def make() -> GatewayPayment:
             if payment_method not in KNOWN:
                 raise PaymentMethodRefused("resource_missing")
+            limits = self.limits(currency)
+            if limits is None or limits.objection_to(amount_minor):
+                raise PaymentRefused("invalid_amount")
             payment = GatewayPayment(
                 id=self._new_id("pay"),
                 state=GatewayState.OPEN,
@@ -90,7 +106,7 @@ class ExampleGateway:
     def retrieve(self, payment_id: str) -> GatewayPayment:
         with self._lock:
             if payment_id not in self.payments:
-                raise GatewayMisconfigured("resource_missing")
+                raise NoSuchPayment("resource_missing")
             return self.payments[payment_id]
 
     def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
@@ -105,13 +121,21 @@ class ExampleGateway:
         return self._once(idempotency_key, ("cancel", payment_id), close)
 
     def refund(
-        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        refund_key: str,
+        idempotency_key: str,
     ) -> GatewayRefund:
         def send_back() -> GatewayRefund:
             payment = self.retrieve(payment_id)
             gone = sum(refund.amount_minor for refund in self.refunds_of(payment_id))
             if payment.state is not GatewayState.PAID or gone + amount_minor > payment.amount_minor:
                 raise RefundRefused("amount_too_large")
+            if amount_minor % LIMITS[currency].step_minor or currency != payment.currency:
+                raise RefundRefused("invalid_amount")
             refund = GatewayRefund(
                 id=self._new_id("ref"),
                 state=RefundState.SUCCEEDED,
@@ -123,7 +147,7 @@ class ExampleGateway:
             self.refunds[refund.id] = refund
             return refund
 
-        asked = ("refund", payment_id, amount_minor, refund_key)
+        asked = ("refund", payment_id, amount_minor, currency, refund_key)
         return self._once(idempotency_key, asked, send_back)
 
     def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
@@ -147,7 +171,7 @@ class ExampleGateway:
             if key in self._answers:
                 asked_before, answer = self._answers[key]
                 if asked_before != asked:
-                    raise GatewayMisconfigured("idempotency_error")
+                    raise PaymentRefused("idempotency_error")
                 return answer  # type: ignore[return-value] # the same question had the same answer
             answer = act()
             self._answers[key] = (asked, answer)

@@ -14,18 +14,23 @@ from django.conf import settings
 from stripe.params import PaymentIntentConfirmParams, RefundListParams
 from urllib3.exceptions import NewConnectionError
 
+from checkout.catalogue.amounts import AmountLimits
+from payments import stripe_amounts
 from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
     GatewayRefund,
     GatewayState,
+    NoSuchPayment,
     NotExecuted,
     OutcomeUnknown,
     PaymentMethodRefused,
+    PaymentRefused,
     RefundRefused,
     RefundState,
 )
+from payments.stripe_amounts import InexactAmount, from_stripe, to_stripe
 
 logger = logging.getLogger(__name__)
 
@@ -55,21 +60,31 @@ REFUND_STATES = {
     "canceled": RefundState.FAILED,
 }
 
-# Stripe docs, "Error codes": there is nothing, or not as much, to be sent back.
-REFUND_REFUSED = frozenset(
+# Stripe API reference, Errors: the request was refused for what it is, and before it had an effect.
+DEFINITE_STATUSES = frozenset({400, 402, 404})
+
+# Stripe API reference, Errors: "No valid API key provided", and one without the permission.
+SHOP_REFUSED_STATUSES = frozenset({401, 403})
+
+# Stripe docs, "Error codes": of the account or its key, with whatever status. Every request of the
+# shop would be refused like this one.
+SHOP_REFUSED_CODES = frozenset(
     {
-        "amount_too_large",
-        "charge_already_refunded",
-        "charge_disputed",
-        "charge_not_refundable",
-        "parameter_invalid_integer",
-        "payment_intent_unexpected_state",
-        "refund_disputed_payment",
+        "account_closed",
+        "account_invalid",
+        "api_key_expired",
+        "livemode_mismatch",
+        "platform_account_required",
+        "platform_api_key_expired",
+        "secret_key_required",
+        "testmode_charges_only",
+        "tls_version_unsupported",
     }
 )
 
-# Stripe API reference, Errors: the request was refused for what it is, and before it had an effect.
-REFUSED_STATUSES = frozenset({400, 401, 403, 404})
+# Stripe docs, "Error codes": the object is not where the request supposed it. What became of it is
+# for its own state to say.
+SAYS_NOTHING_CODES = frozenset({"intent_invalid_state", "payment_intent_unexpected_state"})
 
 
 class StripeGateway:
@@ -98,6 +113,10 @@ class StripeGateway:
             timeout_seconds=settings.GATEWAY_TIMEOUT_SECONDS,
         )
 
+    @staticmethod
+    def limits(currency: str) -> AmountLimits | None:
+        return stripe_amounts.limits(currency)
+
     def open(
         self,
         *,
@@ -110,7 +129,7 @@ class StripeGateway:
         try:
             intent = self._intents.create(
                 {
-                    "amount": amount_minor,
+                    "amount": _amount(amount_minor, currency, PaymentRefused),
                     "currency": currency.lower(),
                     "payment_method": payment_method,
                     "allowed_payment_method_types": ["card"],
@@ -122,7 +141,7 @@ class StripeGateway:
         except stripe.StripeError as error:
             if _blames_payment_method(error):
                 raise _logged(PaymentMethodRefused(_code(error)), error) from None
-            raise _conclusion(error) from None
+            raise _conclusion(error, PaymentRefused) from None
         return _payment(intent)
 
     def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
@@ -130,14 +149,14 @@ class StripeGateway:
         try:
             intent = self._intents.confirm(payment_id, params, {"idempotency_key": idempotency_key})
         except stripe.StripeError as error:
-            return _payment_told_by(error)
+            return _payment_told_by(error, PaymentRefused)
         return _payment(intent)
 
     def retrieve(self, payment_id: str) -> GatewayPayment:
         try:
             intent = self._intents.retrieve(payment_id)
         except stripe.StripeError as error:
-            raise _conclusion(error) from None
+            raise _conclusion_about_payment(error) from None
         return _payment(intent)
 
     def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
@@ -148,21 +167,25 @@ class StripeGateway:
         return _payment(intent)
 
     def refund(
-        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        refund_key: str,
+        idempotency_key: str,
     ) -> GatewayRefund:
         try:
             refund = self._refunds.create(
                 {
                     "payment_intent": payment_id,
-                    "amount": amount_minor,
+                    "amount": _amount(amount_minor, currency, RefundRefused),
                     "metadata": {"refund_key": refund_key},
                 },
                 {"idempotency_key": idempotency_key},
             )
         except stripe.StripeError as error:
-            if _code(error) in REFUND_REFUSED:
-                raise _logged(RefundRefused(_code(error)), error) from None
-            raise _conclusion(error) from None
+            raise _conclusion(error, RefundRefused) from None
         return _refund(refund)
 
     def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
@@ -177,7 +200,7 @@ class StripeGateway:
             for refund in self._refunds.list(params).auto_paging_iter():
                 yield _refund(refund)
         except stripe.StripeError as error:
-            raise _conclusion(error) from None
+            raise _conclusion_about_payment(error) from None
 
     def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
         # Stripe's times are whole seconds; rounding down leaves nothing out.
@@ -190,13 +213,29 @@ class StripeGateway:
             raise _conclusion(error) from None
 
 
+def _amount(amount_minor: int, currency: str, refusal: type[GatewayError]) -> int:
+    try:
+        return to_stripe(amount_minor, currency)
+    except InexactAmount:
+        raise refusal("amount_not_exact") from None
+
+
+def _amount_minor(amount: int, currency: str) -> int:
+    try:
+        return from_stripe(amount, currency)
+    except InexactAmount:
+        raise OutcomeUnknown("amount_not_exact") from None
+
+
 def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
     state = STATES.get(intent.status, GatewayState.PROCESSING)
+    amount = intent.amount_received if state is GatewayState.PAID else intent.amount
+    currency = intent.currency.upper()
     return GatewayPayment(
         id=intent.id,
         state=state,
-        amount_minor=intent.amount_received if state is GatewayState.PAID else intent.amount,
-        currency=intent.currency.upper(),
+        amount_minor=_amount_minor(amount, currency),
+        currency=currency,
         order_number=_order_number(intent),
         decline_code=_decline_code(intent) if state is GatewayState.DECLINED else "",
         action_url=_action_url(intent) if state is GatewayState.NEEDS_ACTION else "",
@@ -206,12 +245,13 @@ def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
 def _refund(refund: stripe.Refund) -> GatewayRefund:
     payment = refund.payment_intent
     payment_id = payment if isinstance(payment, str) else getattr(payment, "id", "")
+    currency = refund.currency.upper()
     return GatewayRefund(
         id=refund.id,
         state=REFUND_STATES.get(refund.status or "", RefundState.PENDING),
         payment_id=payment_id,
-        amount_minor=refund.amount,
-        currency=refund.currency.upper(),
+        amount_minor=_amount_minor(refund.amount, currency),
+        currency=currency,
         refund_key=getattr(refund.metadata, "refund_key", ""),
     )
 
@@ -234,7 +274,9 @@ def _action_url(intent: stripe.PaymentIntent) -> str:
     return getattr(redirect, "url", None) or ""
 
 
-def _payment_told_by(error: stripe.StripeError) -> GatewayPayment:
+def _payment_told_by(
+    error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
+) -> GatewayPayment:
     """Stripe refuses to charge or cancel what it finds declined or final, and says what it found.
 
     Stripe docs, "Error codes": `card_declined` and `payment_intent_unexpected_state`; both carry
@@ -245,7 +287,7 @@ def _payment_told_by(error: stripe.StripeError) -> GatewayPayment:
     )
     if says_state and error.error is not None and error.error.payment_intent is not None:
         return _payment(error.error.payment_intent)
-    raise _conclusion(error) from None
+    raise _conclusion_about_payment(error, refusal) from None
 
 
 def _blames_payment_method(error: stripe.StripeError) -> bool:
@@ -255,11 +297,23 @@ def _blames_payment_method(error: stripe.StripeError) -> bool:
     )
 
 
-def _conclusion(error: stripe.StripeError) -> GatewayError:
-    return _logged(_concluded(error), error)
+def _conclusion_about_payment(
+    error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
+) -> GatewayError:
+    """As `_conclusion`, for a request that names a payment."""
+    is_missing = _code(error) == "resource_missing" and not _blames_payment_method(error)
+    return _conclusion(error, NoSuchPayment if is_missing else refusal)
 
 
-def _concluded(error: stripe.StripeError) -> GatewayError:
+def _conclusion(
+    error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
+) -> GatewayError:
+    """`refusal` is what a request that was refused for what it asked is taken for. Where none is
+    named, such a refusal says nothing about the money."""
+    return _logged(_concluded(error, refusal), error)
+
+
+def _concluded(error: stripe.StripeError, refusal: type[GatewayError]) -> GatewayError:
     code, status = _code(error), error.http_status
     if isinstance(error, stripe.APIConnectionError):
         return NotExecuted(code) if _never_connected(error) else OutcomeUnknown(code)
@@ -272,8 +326,15 @@ def _concluded(error: stripe.StripeError) -> GatewayError:
     if status == 409:
         # The key or the object is in use by another call, which is not this one.
         return NotExecuted(code, is_under_way=True)
-    if isinstance(error, stripe.AuthenticationError) or status in REFUSED_STATUSES:
+    if isinstance(error, stripe.AuthenticationError) or status in SHOP_REFUSED_STATUSES:
         return GatewayMisconfigured(code)
+    if code in SHOP_REFUSED_CODES:
+        return GatewayMisconfigured(code)
+    # The SDK takes every 402 for a card error. A decline has been read from its payment by now.
+    is_of_the_card = error.error is not None and error.error.type == "card_error"
+    is_definite = status in DEFINITE_STATUSES and not is_of_the_card
+    if is_definite and (code not in SAYS_NOTHING_CODES or refusal is RefundRefused):
+        return refusal(code)
     return OutcomeUnknown(code)
 
 

@@ -183,6 +183,8 @@ class Account:
 
     def _list_refunds(self, params: dict[str, str]) -> Answer:
         wanted = params.get("payment_intent")
+        if wanted is not None and wanted not in self._intents:
+            raise unknown_object("payment_intent", wanted, status=404, param="payment_intent")
         refunds = [r for r in self._refunds.values() if wanted in {None, r.payment_intent}]
         return _page(refunds, params, "refund")
 

@@ -19,6 +19,7 @@ class NetworkFault(Enum):
     ERROR = "500"  # executed, and answered with an error
     TURNED_AWAY = "429"  # not executed, with Retry-After
     UNAVAILABLE = "503"  # not executed
+    UNAUTHORIZED = "401"  # not executed: the shop's key is refused
 
 
 STEPS = ("open", "confirm", "retrieve", "cancel", "refund", "list")
@@ -58,6 +59,7 @@ class Faults:
     chances: list[Chance] = field(default_factory=list)
     seed: int = 0
     outage: bool = False
+    is_key_refused: bool = False  # of every call, until it is said otherwise
     latency_seconds: float = 0.0  # of every call, beside the faults
     hits: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -84,6 +86,8 @@ class Faults:
             return fault
 
     def _choose(self, step: str) -> NetworkFault | None:
+        if self.is_key_refused:
+            return NetworkFault.UNAUTHORIZED
         if self.outage:
             return NetworkFault.UNAVAILABLE
         for chance in self._scripted:

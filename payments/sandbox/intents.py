@@ -9,10 +9,8 @@ from datetime import datetime
 from typing import Any
 
 from payments.sandbox.answers import Answer, Json, RefusalError, error_answer, unknown_object
+from payments.sandbox.currencies import refuse_amount, refuse_unknown_currency
 from payments.sandbox.methods import PAYMENT_METHODS
-
-# Stripe API reference, "The PaymentIntent object": at most eight digits.
-MAX_AMOUNT = 99_999_999
 
 CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 
@@ -66,10 +64,12 @@ def open_intent(
     method = params.get("payment_method")
     if method is not None and method not in PAYMENT_METHODS:
         raise unknown_object("PaymentMethod", method, status=400, param="payment_method")
+    amount, currency = _amount(params), _currency(params)
+    refuse_amount(amount, currency)
     intent = Intent(
         id=intent_id,
-        amount=_amount(params),
-        currency=_currency(params),
+        amount=amount,
+        currency=currency,
         status="requires_confirmation" if method else "requires_payment_method",
         metadata=metadata_of(params),
         payment_method=method,
@@ -211,7 +211,7 @@ def _required(params: dict[str, str], name: str) -> str:
 
 def _amount(params: dict[str, str]) -> int:
     text = _required(params, "amount")
-    if not (text.isascii() and text.isdecimal()) or not 1 <= int(text) <= MAX_AMOUNT:
+    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
         message = f"Invalid integer: {text}"
         raise RefusalError(error_answer(400, "parameter_invalid_integer", message, param="amount"))
     return int(text)
@@ -222,6 +222,7 @@ def _currency(params: dict[str, str]) -> str:
     if not (currency.isascii() and currency.isalpha() and len(currency) == 3):
         message = f"Invalid currency: {currency}."
         raise RefusalError(error_answer(400, "invalid_currency", message, param="currency"))
+    refuse_unknown_currency(currency)
     return currency
 
 

@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import datetime
 
 from payments.sandbox.answers import Json, RefusalError, error_answer
+from payments.sandbox.currencies import refuse_uncoined
 from payments.sandbox.intents import Intent, metadata_of
 
 
@@ -48,6 +49,7 @@ def make_refund(
         message = f"Charge {intent.latest_charge} has already been refunded."
         raise RefusalError(error_answer(400, "charge_already_refunded", message))
     amount = _amount(params.get("amount", str(left)))
+    refuse_uncoined(amount, intent.currency)
     if amount > left:
         message = "Refund amount is greater than unrefunded amount on charge."
         raise RefusalError(error_answer(400, "amount_too_large", message, param="amount"))

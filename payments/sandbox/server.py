@@ -173,7 +173,7 @@ class Handler(BaseHTTPRequestHandler):
         if url.path.startswith("/sandbox/"):
             answer = self._administer(url.path, body)
         elif not _authorized(self.headers.get("Authorization", "")):
-            answer = error_answer(401, "api_key_invalid", "Invalid API Key provided.")
+            answer = _key_refused()
         else:
             form = body.decode("utf-8", "replace") if self.command == "POST" else url.query
             request = Request(
@@ -198,6 +198,8 @@ class Handler(BaseHTTPRequestHandler):
         if fault is NetworkFault.TURNED_AWAY:
             message = "Too many requests. Try again later."
             return error_answer(429, "rate_limit", message, headers={"Retry-After": "1"})
+        if fault is NetworkFault.UNAUTHORIZED:
+            return _key_refused()
         if fault is NetworkFault.UNAVAILABLE:
             return error_answer(503, "unavailable", "Try again later.", error_type="api_error")
         if fault is NetworkFault.LATE:
@@ -268,7 +270,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _script_faults(self, body: bytes) -> Answer:
         """`{"next": "confirm:reset,open:429"}` for the next calls, `{"outage": true}` for all,
-        `{"latency_seconds": 0.2}` for all as well, `{"calm": true}` ends the faults."""
+        `{"key_refused": true}` and `{"latency_seconds": 0.2}` for all as well, `{"calm": true}`
+        ends the faults."""
         faults = self.server.sandbox.faults
         try:
             wish = json.loads(body)
@@ -276,6 +279,7 @@ class Handler(BaseHTTPRequestHandler):
                 faults.calm()
             faults.script(str(wish.get("next", "")))
             faults.outage = bool(wish.get("outage", faults.outage))
+            faults.is_key_refused = bool(wish.get("key_refused", faults.is_key_refused))
             faults.latency_seconds = float(wish.get("latency_seconds", faults.latency_seconds))
         except (ValueError, TypeError, AttributeError):
             message = 'Send {"next": "confirm:reset"} or {"outage": true}.'
@@ -324,6 +328,10 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
         logger.debug("Sandbox request.", extra={"method": self.command, "path": self.path})
+
+
+def _key_refused() -> Answer:
+    return error_answer(401, "api_key_invalid", "Invalid API Key provided.")
 
 
 def _authorized(header: str) -> bool:

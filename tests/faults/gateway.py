@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeVar
 
+from checkout.catalogue.amounts import AmountLimits
 from payments.gateways.base import Gateway, GatewayPayment, GatewayRefund
 
 Act = Callable[[], object]
@@ -19,6 +20,10 @@ class FaultyGateway:
     before: dict[str, Act] = field(default_factory=dict)
     after: dict[str, Act] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)  # (step, idempotency key)
+
+    @staticmethod
+    def limits(currency: str) -> AmountLimits | None:
+        return AmountLimits()
 
     def open(
         self,
@@ -61,7 +66,13 @@ class FaultyGateway:
         )
 
     def refund(
-        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        refund_key: str,
+        idempotency_key: str,
     ) -> GatewayRefund:
         return self._around(
             "refund",
@@ -69,6 +80,7 @@ class FaultyGateway:
             lambda: self.inner.refund(
                 payment_id,
                 amount_minor=amount_minor,
+                currency=currency,
                 refund_key=refund_key,
                 idempotency_key=idempotency_key,
             ),

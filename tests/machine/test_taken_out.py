@@ -158,6 +158,7 @@ def refund_is_neither_looked_for_nor_keyed(monkeypatch: pytest.MonkeyPatch) -> N
         answer = calls.gateway.refund(
             refund.payment.gateway_payment_id,
             amount_minor=refund.amount_minor,
+            currency="EUR",
             refund_key=refund.key,
             idempotency_key=secrets.token_hex(12),
         )

@@ -9,12 +9,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from checkout.catalogue.amounts import AmountLimits
 from payments.gateways.base import (
     Gateway,
-    GatewayMisconfigured,
     GatewayPayment,
     GatewayState,
+    NoSuchPayment,
     PaymentMethodRefused,
+    PaymentRefused,
     RefundRefused,
     RefundState,
 )
@@ -26,16 +28,33 @@ def key() -> str:
     return f"contract-{secrets.token_hex(8)}"
 
 
+def limits(gateway: Gateway, currency: str) -> AmountLimits:
+    known = gateway.limits(currency)
+    assert known is not None, f"It does not take {currency}."
+    return known
+
+
 class GatewayContract:
     approved = "pm_card_visa"
     declined = "pm_card_chargeDeclined"
     asks_customer = "pm_card_authenticationRequired"
+    # What the account is paid out in, and others with another unit or step.
+    settled_in = "EUR"
+    currencies: tuple[str, ...] = ("EUR", "JPY", "KWD")
 
-    def open(self, gateway: Gateway, method: str = "", idempotency_key: str = "") -> GatewayPayment:
+    def open(
+        self,
+        gateway: Gateway,
+        method: str = "",
+        idempotency_key: str = "",
+        *,
+        amount_minor: int = 1250,
+        currency: str = "EUR",
+    ) -> GatewayPayment:
         return gateway.open(
             order_number="100001-19",
-            amount_minor=1250,
-            currency="EUR",
+            amount_minor=amount_minor,
+            currency=currency,
             payment_method=method or self.approved,
             idempotency_key=idempotency_key or key(),
         )
@@ -61,11 +80,11 @@ class GatewayContract:
 
         assert self.open(gateway, "", one_key).id == self.open(gateway, "", one_key).id
 
-    def test_another_question_under_one_key_is_for_a_person(self, gateway: Gateway) -> None:
+    def test_another_question_under_one_key_is_refused(self, gateway: Gateway) -> None:
         one_key = key()
         self.open(gateway, self.approved, one_key)
 
-        with pytest.raises(GatewayMisconfigured):
+        with pytest.raises(PaymentRefused):
             self.open(gateway, self.declined, one_key)
 
     def test_method_that_does_not_exist_is_refused(self, gateway: Gateway) -> None:
@@ -122,9 +141,65 @@ class GatewayContract:
 
         assert gateway.cancel(paid.id, idempotency_key=key()).state is GatewayState.PAID
 
-    def test_unknown_payment_is_for_a_person(self, gateway: Gateway) -> None:
-        with pytest.raises(GatewayMisconfigured):
+    def test_unknown_payment_is_said_to_be_unknown(self, gateway: Gateway) -> None:
+        with pytest.raises(NoSuchPayment):
             gateway.retrieve("pi_that_does_not_exist")
+
+    def test_amount_is_the_same_money_on_both_sides(self, gateway: Gateway) -> None:
+        for currency in self.currencies:
+            known = limits(gateway, currency)
+            amount_minor = known.smallest_minor + 120 * known.step_minor
+
+            opened = self.open(gateway, amount_minor=amount_minor, currency=currency)
+            paid = self.confirm(gateway, opened)
+            refund = gateway.refund(
+                paid.id,
+                amount_minor=known.step_minor,
+                currency=currency,
+                refund_key="a",
+                idempotency_key=key(),
+            )
+
+            told = {(payment.amount_minor, payment.currency) for payment in (opened, paid)}
+            assert told == {(amount_minor, currency)}
+            assert (refund.amount_minor, refund.currency) == (known.step_minor, currency)
+
+    def test_smallest_and_largest_amount_are_taken(self, gateway: Gateway) -> None:
+        known = limits(gateway, self.settled_in)
+
+        for amount_minor in (known.smallest_minor, known.largest_minor):
+            opened = self.open(gateway, amount_minor=amount_minor, currency=self.settled_in)
+            assert (opened.state, opened.amount_minor) == (GatewayState.OPEN, amount_minor)
+
+    def test_amount_beyond_the_limits_is_refused(self, gateway: Gateway) -> None:
+        known = limits(gateway, self.settled_in)
+
+        for amount_minor in (known.smallest_minor - 1, known.largest_minor + 1):
+            with pytest.raises(PaymentRefused):
+                self.open(gateway, amount_minor=amount_minor, currency=self.settled_in)
+
+    def test_amount_between_two_steps_is_refused(self, gateway: Gateway) -> None:
+        for currency in self.currencies:
+            known = limits(gateway, currency)
+            if known.step_minor == 1:
+                continue
+            amount_minor = known.smallest_minor + 120 * known.step_minor
+            with pytest.raises(PaymentRefused):
+                self.open(gateway, amount_minor=amount_minor + 1, currency=currency)
+            paid = self.confirm(
+                gateway, self.open(gateway, amount_minor=amount_minor, currency=currency)
+            )
+            with pytest.raises(RefundRefused):
+                gateway.refund(
+                    paid.id,
+                    amount_minor=known.step_minor + 1,
+                    currency=currency,
+                    refund_key="a",
+                    idempotency_key=key(),
+                )
+
+    def test_currency_that_nobody_pays_with_has_no_limits(self, gateway: Gateway) -> None:
+        assert gateway.limits("XXX") is None
 
     def test_list_tells_every_payment_newest_first(self, gateway: Gateway) -> None:
         since = datetime.now(UTC) - timedelta(seconds=2)
@@ -139,7 +214,7 @@ class GatewayContract:
 
         for amount, name in ((250, "first"), (1000, "second")):
             refund = gateway.refund(
-                paid.id, amount_minor=amount, refund_key=name, idempotency_key=key()
+                paid.id, amount_minor=amount, currency="EUR", refund_key=name, idempotency_key=key()
             )
             assert (refund.amount_minor, refund.payment_id) == (amount, paid.id)
             assert refund.state in {RefundState.SUCCEEDED, RefundState.PENDING}
@@ -149,23 +224,35 @@ class GatewayContract:
 
     def test_more_than_is_left_is_refused(self, gateway: Gateway) -> None:
         paid = self.paid(gateway)
-        gateway.refund(paid.id, amount_minor=1000, refund_key="a", idempotency_key=key())
+        gateway.refund(
+            paid.id, amount_minor=1000, currency="EUR", refund_key="a", idempotency_key=key()
+        )
 
         for amount in (251, 1250):
             with pytest.raises(RefundRefused):
-                gateway.refund(paid.id, amount_minor=amount, refund_key="b", idempotency_key=key())
+                gateway.refund(
+                    paid.id,
+                    amount_minor=amount,
+                    currency="EUR",
+                    refund_key="b",
+                    idempotency_key=key(),
+                )
 
     def test_refund_of_what_was_never_charged_is_refused(self, gateway: Gateway) -> None:
         opened = self.open(gateway)
 
         with pytest.raises(RefundRefused):
-            gateway.refund(opened.id, amount_minor=1, refund_key="a", idempotency_key=key())
+            gateway.refund(
+                opened.id, amount_minor=1, currency="EUR", refund_key="a", idempotency_key=key()
+            )
 
     def test_refund_again_under_one_key_is_the_same(self, gateway: Gateway) -> None:
         paid, one_key = self.paid(gateway), key()
 
         refunds = {
-            gateway.refund(paid.id, amount_minor=500, refund_key="a", idempotency_key=one_key).id
+            gateway.refund(
+                paid.id, amount_minor=500, currency="EUR", refund_key="a", idempotency_key=one_key
+            ).id
             for _ in range(3)
         }
 
@@ -174,7 +261,9 @@ class GatewayContract:
     def test_list_of_refunds_tells_them_all(self, gateway: Gateway) -> None:
         since = datetime.now(UTC) - timedelta(seconds=2)
         paid = self.paid(gateway)
-        made = gateway.refund(paid.id, amount_minor=5, refund_key="a", idempotency_key=key())
+        made = gateway.refund(
+            paid.id, amount_minor=5, currency="EUR", refund_key="a", idempotency_key=key()
+        )
 
         assert made.id in [refund.id for refund in gateway.list_refunds_since(since)]
 

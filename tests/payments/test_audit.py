@@ -203,7 +203,7 @@ def second_charge(order: Order, till: Till) -> str:
 
 def send_back(till: Till, payment_id: str, amount_minor: int) -> None:
     till.gateway.refund(
-        payment_id, amount_minor=amount_minor, refund_key="", idempotency_key="back"
+        payment_id, amount_minor=amount_minor, currency="EUR", refund_key="", idempotency_key="back"
     )
 
 

@@ -186,7 +186,7 @@ def charge_another_currency(payment: Payment, gateway: ExampleGateway) -> str:
 
 
 def charge_too_little_unheard(payment: Payment, gateway: ExampleGateway) -> str:
-    charge_another(payment.order, gateway, amount_minor=5)
+    charge_another(payment.order, gateway, amount_minor=55)
     return r.WRONG_AMOUNT
 
 
@@ -201,6 +201,7 @@ def refund_at_the_gateway(
     return gateway.refund(
         payment_id,
         amount_minor=amount_minor,
+        currency="EUR",
         refund_key=refund_key,
         idempotency_key=f"there-{next(SERIAL)}",
     ).id
@@ -419,7 +420,7 @@ def test_difference_names_order_gateway_id_and_both_amounts(
 
 
 def test_currency_that_nobody_knows_is_still_shown() -> None:
-    assert str(r.Side(state="paid", amount_minor=5, currency="QQQ")) == "paid 5 QQQ"
+    assert str(r.Side(state="paid", amount_minor=55, currency="QQQ")) == "paid 55 QQQ"
 
 
 # What is on its way
@@ -580,7 +581,7 @@ def test_books_older_than_the_window_are_left_alone(
 def charge_for(number: str, gateway: ExampleGateway) -> None:
     opened = gateway.open(
         order_number=number,
-        amount_minor=5,
+        amount_minor=55,
         currency="EUR",
         payment_method="pm_card_visa",
         idempotency_key=f"foreign-{number}",
@@ -610,7 +611,7 @@ def test_payment_for_an_order_that_does_not_exist_is_reported_and_not_cancelled(
 ) -> None:
     opened = gateway.open(
         order_number=number_of_nobody(1),
-        amount_minor=5,
+        amount_minor=55,
         currency="EUR",
         payment_method="pm_card_visa",
         idempotency_key="nobody",
@@ -707,7 +708,7 @@ def test_charge_of_less_than_the_price_changes_nothing_here(
     shelf: list[Product], gateway: ExampleGateway
 ) -> None:
     order = failed_order(shelf[0], gateway)
-    charge_another(order, gateway, amount_minor=5)
+    charge_another(order, gateway, amount_minor=55)
     before = books()
 
     assert kinds(repaired(gateway).remaining) == [r.WRONG_AMOUNT]
@@ -845,7 +846,7 @@ def test_orphan_charged_too_little_at_the_last_moment_changes_nothing_here(
     shelf: list[Product], gateway: ExampleGateway, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     order = failed_order(shelf[0], gateway)
-    opened = open_another(order, gateway, amount_minor=5)
+    opened = open_another(order, gateway, amount_minor=55)
     before = books()
 
     def charges_first(payment_id: str, *, idempotency_key: str) -> GatewayPayment:

@@ -248,7 +248,11 @@ def test_refund_made_at_the_gateways_own_site_is_taken_over(
     payment: Payment, gateway: StripeGateway, till: Till
 ) -> None:
     gateway.refund(
-        payment.gateway_payment_id, amount_minor=250, refund_key="", idempotency_key="theirs"
+        payment.gateway_payment_id,
+        amount_minor=250,
+        currency="EUR",
+        refund_key="",
+        idempotency_key="theirs",
     )
 
     till.check(Order.objects.get())
@@ -264,7 +268,11 @@ def test_refund_made_there_is_taken_over_beside_one_of_ours_on_its_way(
 ) -> None:
     ask(payment, 100)  # has no id at the gateway yet
     gateway.refund(
-        payment.gateway_payment_id, amount_minor=250, refund_key="", idempotency_key="theirs"
+        payment.gateway_payment_id,
+        amount_minor=250,
+        currency="EUR",
+        refund_key="",
+        idempotency_key="theirs",
     )
 
     till.check(Order.objects.get())
@@ -356,11 +364,18 @@ class SlowBank(FaultyGateway):
     """The first refund is on its way, and stays so."""
 
     def refund(
-        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        refund_key: str,
+        idempotency_key: str,
     ) -> GatewayRefund:
         answer = super().refund(
             payment_id,
             amount_minor=amount_minor,
+            currency=currency,
             refund_key=refund_key,
             idempotency_key=idempotency_key,
         )

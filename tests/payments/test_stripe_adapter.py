@@ -19,9 +19,12 @@ from payments.gateways.base import (
     GatewayMisconfigured,
     GatewayPayment,
     GatewayState,
+    NoSuchPayment,
     NotExecuted,
     OutcomeUnknown,
     PaymentMethodRefused,
+    PaymentRefused,
+    RefundRefused,
 )
 from payments.gateways.stripe import StripeGateway
 from payments.sandbox.clock import Clock
@@ -29,7 +32,7 @@ from payments.sandbox.server import SandboxServer
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
-Call = Callable[[StripeGateway], GatewayPayment]
+Call = Callable[[StripeGateway], object]
 
 
 @pytest.fixture
@@ -44,11 +47,12 @@ def open_payment(
     order_number: str = "A-1001",
     key: str = "open-1",
     amount_minor: int = 4200,
+    currency: str = "EUR",
 ) -> GatewayPayment:
     return gateway.open(
         order_number=order_number,
         amount_minor=amount_minor,
-        currency="EUR",
+        currency=currency,
         payment_method=payment_method,
         idempotency_key=key,
     )
@@ -178,9 +182,51 @@ def test_a_bad_payment_method_is_refused_before_anything_is_opened(
     assert list(gateway.list_since(NOON - timedelta(days=1))) == []
 
 
-def test_an_unknown_payment_is_for_a_person(gateway: StripeGateway) -> None:
-    with pytest.raises(GatewayMisconfigured, match="resource_missing"):
-        gateway.retrieve("pi_from_another_account")
+@pytest.mark.parametrize("name", ["confirm", "retrieve", "cancel", "refunds_of"])
+def test_a_payment_of_another_account_is_said_to_be_unknown(
+    gateway: StripeGateway, name: str
+) -> None:
+    with pytest.raises(NoSuchPayment, match="resource_missing"):
+        CALLS[name](gateway)
+
+
+def test_a_key_that_is_refused_from_now_on_is_for_a_person(
+    gateway: StripeGateway, sandbox: SandboxServer
+) -> None:
+    sandbox.faults.is_key_refused = True
+
+    with pytest.raises(GatewayMisconfigured, match="api_key_invalid"):
+        open_payment(gateway)
+
+
+@pytest.mark.parametrize(
+    ("amount_minor", "currency", "code"),
+    [
+        (49, "EUR", "amount_too_small"),
+        (100_000_000, "EUR", "amount_too_large"),
+        (5124, "KWD", "amount_not_exact"),
+        (5000, "XXX", "amount_not_exact"),
+    ],
+)
+def test_an_amount_that_cannot_be_charged_is_refused_for_this_payment_alone(
+    gateway: StripeGateway, amount_minor: int, currency: str, code: str
+) -> None:
+    with pytest.raises(PaymentRefused, match=code):
+        open_payment(gateway, amount_minor=amount_minor, currency=currency)
+
+    assert open_payment(gateway, key="open-2").state is GatewayState.OPEN
+
+
+def test_what_is_charged_is_the_money_of_the_page(
+    gateway: StripeGateway, sandbox: SandboxServer
+) -> None:
+    opened = open_payment(gateway, amount_minor=5000, currency="ISK")
+
+    paid = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+
+    assert (paid.amount_minor, paid.currency) == (5000, "ISK")
+    assert [charge["amount"] for charge in sandbox.account.charges()] == [500_000]
+    assert [payment.amount_minor for payment in gateway.list_since(NOON)] == [5000]
 
 
 def test_a_wrong_key_is_for_a_person(sandbox: SandboxServer) -> None:
@@ -190,10 +236,10 @@ def test_a_wrong_key_is_for_a_person(sandbox: SandboxServer) -> None:
         open_payment(gateway)
 
 
-def test_other_parameters_under_a_key_are_for_a_person(gateway: StripeGateway) -> None:
+def test_other_parameters_under_a_key_are_refused(gateway: StripeGateway) -> None:
     open_payment(gateway, key="open-1", amount_minor=4200)
 
-    with pytest.raises(GatewayMisconfigured, match="idempotency_error"):
+    with pytest.raises(PaymentRefused, match="idempotency_error"):
         open_payment(gateway, key="open-1", amount_minor=4300)
 
 
@@ -339,6 +385,10 @@ CALLS: dict[str, Call] = {
     "retrieve": lambda gateway: gateway.retrieve("pi_1"),
     "cancel": lambda gateway: gateway.cancel("pi_1", idempotency_key="cancel-1"),
     "list_since": lambda gateway: next(gateway.list_since(NOON)),
+    "refund": lambda gateway: gateway.refund(
+        "pi_1", amount_minor=1, currency="EUR", refund_key="a", idempotency_key="refund-1"
+    ),
+    "refunds_of": lambda gateway: gateway.refunds_of("pi_1"),
 }
 
 
@@ -400,11 +450,10 @@ def test_half_an_answer_leaves_the_outcome_unknown(call: Call) -> None:
         (stripe_error(429, code="lock_timeout"), NotExecuted, "lock_timeout"),
         (stripe_error(400, code="rate_limit"), NotExecuted, "rate_limit"),
         (http_answer(429, "slow down"), NotExecuted, "http_429"),
-        (stripe_error(400, type="idempotency_error"), GatewayMisconfigured, "idempotency_error"),
-        (stripe_error(400, code="amount_too_small"), GatewayMisconfigured, "amount_too_small"),
         (stripe_error(401, type="invalid_request_error"), GatewayMisconfigured, None),
         (stripe_error(403, type="invalid_request_error"), GatewayMisconfigured, None),
-        (stripe_error(404, code="resource_missing"), GatewayMisconfigured, "resource_missing"),
+        (stripe_error(400, code="account_closed"), GatewayMisconfigured, "account_closed"),
+        (stripe_error(400, code="livemode_mismatch"), GatewayMisconfigured, "livemode_mismatch"),
     ],
 )
 def test_an_error_is_concluded_from_its_status(
@@ -415,6 +464,44 @@ def test_an_error_is_concluded_from_its_status(
 
     assert type(caught.value) is conclusion
     assert code is None or caught.value.code == code
+
+
+# What a refusal of the request itself means, by what was asked.
+DEFINITE = {
+    "open": PaymentRefused,
+    "confirm": PaymentRefused,
+    "retrieve": OutcomeUnknown,
+    "cancel": OutcomeUnknown,
+    "list_since": OutcomeUnknown,
+    "refund": RefundRefused,
+    "refunds_of": OutcomeUnknown,
+}
+
+
+@pytest.mark.parametrize("name", list(CALLS))
+@pytest.mark.parametrize(
+    "answer",
+    [
+        stripe_error(400, code="amount_too_small", param="amount"),
+        stripe_error(400, code="parameter_missing", param="return_url"),
+        stripe_error(400, type="idempotency_error"),
+        stripe_error(402, type="invalid_request_error"),
+        stripe_error(404, code="url_unknown"),
+    ],
+)
+def test_a_refusal_of_one_request_is_no_refusal_of_the_shop(name: str, answer: bytes) -> None:
+    with answering(answer) as url, pytest.raises(GatewayError) as caught:
+        CALLS[name](gateway_at(url))
+
+    assert isinstance(caught.value, DEFINITE[name])
+
+
+@pytest.mark.parametrize("name", ["open", "confirm", "retrieve", "cancel"])
+def test_a_state_that_is_not_told_leaves_the_outcome_unknown(name: str) -> None:
+    answer = stripe_error(400, code="payment_intent_unexpected_state")
+
+    with answering(answer) as url, pytest.raises(OutcomeUnknown):
+        CALLS[name](gateway_at(url))
 
 
 def test_retry_after_is_passed_on(call: Call) -> None:

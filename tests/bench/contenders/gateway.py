@@ -11,6 +11,7 @@ from typing import Self
 
 from django.conf import settings
 
+from checkout.catalogue.amounts import AmountLimits
 from payments.gateways.base import (
     GatewayMisconfigured,
     GatewayPayment,
@@ -33,6 +34,10 @@ class PatientGateway:
     @classmethod
     def from_settings(cls) -> Self:
         return cls(float(os.environ[SECONDS]))
+
+    @staticmethod
+    def limits(currency: str) -> AmountLimits | None:
+        return AmountLimits()
 
     def open(
         self,
@@ -72,7 +77,13 @@ class PatientGateway:
         raise GatewayMisconfigured("not_of_this_benchmark")
 
     def refund(
-        self, payment_id: str, *, amount_minor: int, refund_key: str, idempotency_key: str
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        refund_key: str,
+        idempotency_key: str,
     ) -> GatewayRefund:
         raise GatewayMisconfigured("not_of_this_benchmark")
 

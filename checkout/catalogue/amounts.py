@@ -1,0 +1,81 @@
+"""Which amounts a payment gateway can take, asked before an order is placed.
+
+The function that `GATEWAY_LIMITS` names answers, from a table and without a call, so that a web
+process need not load the gateway. The gateway's own adapter gives the same answer.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+from django.conf import settings
+from django.utils.module_loading import import_string
+
+# What a PositiveBigIntegerField holds.
+LARGEST_STORED = 2**63 - 1
+
+
+class Objection(Enum):
+    """Why a gateway can never take an amount."""
+
+    CURRENCY = "currency"
+    TOO_SMALL = "too small"
+    TOO_LARGE = "too large"
+    NO_SUCH_STEP = "no such step"
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmountLimits:
+    """What a gateway can take of one currency, in that currency's minor unit here."""
+
+    smallest_minor: int = 1
+    largest_minor: int = LARGEST_STORED
+    step_minor: int = 1  # every amount is a multiple of it, a refund's too
+
+    def objection_to(self, amount_minor: int) -> Objection | None:
+        if amount_minor < self.smallest_minor:
+            return Objection.TOO_SMALL
+        if amount_minor > self.largest_minor:
+            return Objection.TOO_LARGE
+        return Objection.NO_SUCH_STEP if amount_minor % self.step_minor else None
+
+
+@dataclass(frozen=True, kw_only=True)
+class AmountRefusal:
+    """An amount that the gateway can never take. `limits` is None when the currency is to blame."""
+
+    amount_minor: int
+    currency: str
+    objection: Objection
+    limits: AmountLimits | None
+
+
+class AmountRefused(Exception):
+    """The gateway can never take this amount, so nothing was ordered and nothing charged."""
+
+    def __init__(self, refusal: AmountRefusal) -> None:
+        super().__init__(refusal.objection.value)
+        self.refusal = refusal
+
+
+def no_limits(currency: str) -> AmountLimits | None:
+    """For a gateway that takes every amount of every currency."""
+    return AmountLimits()
+
+
+def limits_of(currency: str) -> AmountLimits | None:
+    """None: the gateway cannot take this currency at all."""
+    limits: AmountLimits | None = import_string(settings.GATEWAY_LIMITS)(currency)
+    return limits
+
+
+def refusal_of(amount_minor: int, currency: str) -> AmountRefusal | None:
+    """Whether the gateway could never take this. Nothing at all is no matter for the gateway."""
+    if amount_minor == 0:
+        return None
+    limits = limits_of(currency)
+    objection = limits.objection_to(amount_minor) if limits else Objection.CURRENCY
+    if objection is None:
+        return None
+    return AmountRefusal(
+        amount_minor=amount_minor, currency=currency, objection=objection, limits=limits
+    )
