@@ -4,9 +4,17 @@ from django.contrib import admin
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
-from checkout.models import ApiRequest, ApiToken
+from checkout.models import ApiClient, ApiRequest, ApiToken
 from checkout.orders.admin_lists import ReadOnly, ShortPaginator
 from checkout.orders.numbers import parse_order_number
+
+
+@admin.register(ApiClient)
+class ApiClientAdmin(ReadOnly, admin.ModelAdmin[ApiClient]):
+    list_display = ["user", "accepts_any_total"]
+    list_select_related = ["user"]
+    search_fields = ["user__username"]
+    fields = ["user", "accepts_any_total"]
 
 
 @admin.register(ApiToken)

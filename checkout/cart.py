@@ -15,7 +15,7 @@ from django.db.models.functions import Least
 
 from checkout.catalogue.models import Product
 from checkout.models import MAX_QUANTITY, Cart, CartLine
-from checkout.orders.placing import BasketTaken, PurchaseLine
+from checkout.orders.placing import BasketTaken, PurchaseLine, basket_digest
 from checkout.orders.placing_statement import StoredBasket
 from checkout.tokens import CheckoutToken
 
@@ -33,6 +33,10 @@ class NotAsSeen(Exception):
 
 class CartChanged(NotAsSeen):
     """Its lines were changed, in another tab for instance."""
+
+
+class ArticleGone(NotAsSeen):
+    """Something that the form showed is no longer sold. A deleted product takes its line along."""
 
 
 class PriceChanged(NotAsSeen):
@@ -149,8 +153,8 @@ class CartBasket:
         lines = list(
             CartLine.objects.filter(cart_id=self.token.checkout_id).select_related("product")
         )
-        if not lines:
-            raise CartChanged
+        if self._has_lost_an_article(lines):
+            raise ArticleGone
         total_minor = sum(line.total_minor for line in lines)
         shown = (self.token.total_minor, self.token.currency)
         if (total_minor, settings.SHOP_CURRENCY) != shown:
@@ -165,3 +169,10 @@ class CartBasket:
             )
             for line in lines
         ]
+
+    def _has_lost_an_article(self, lines: Sequence[CartLine]) -> bool:
+        """The cart's version is as it was, so its customer changed nothing. A token of a release
+        before this one does not tell the goods."""
+        goods = basket_digest((line.product_id, line.quantity) for line in lines)
+        is_whole = bool(lines) and self.token.basket_digest in ("", goods)
+        return not is_whole or not all(line.product.is_on_sale for line in lines)

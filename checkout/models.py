@@ -83,6 +83,19 @@ class Scope(models.TextChoices):
     WRITE = "orders:write", "Place, pay and cancel its own orders"
 
 
+class ApiClient(models.Model):
+    """What is agreed with a client of the API. The client itself is a user who cannot sign in."""
+
+    user = models.OneToOneField(
+        settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="api_client"
+    )
+    # Whether it may place an order without the total that it showed.
+    accepts_any_total = models.BooleanField(default=False, db_default=False)
+
+    def __str__(self) -> str:
+        return f"Client {self.pk}"
+
+
 class ApiToken(AbstractAuthToken):  # type: ignore[misc] # knox has no types
     """Lets a client of the API in. The token itself is kept nowhere, only its digest."""
 

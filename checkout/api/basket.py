@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from django.conf import settings
+
 from checkout.catalogue.models import Product
 from checkout.orders.placing import PurchaseLine
 
@@ -15,12 +17,23 @@ class UnknownProducts(Exception):
         self.skus = skus
 
 
+class TotalChanged(Exception):
+    """The goods do not cost what the client showed. Nothing was stored."""
+
+    def __init__(self, total_minor: int) -> None:
+        super().__init__("The total is another one")
+        self.total_minor = total_minor
+
+
 @dataclass(frozen=True)
 class ApiBasket:
     """Used up by the key: of many requests with one key a single one claims it."""
 
     quantities: Mapping[str, int]  # by SKU, in the order of the lines
     claim: Callable[[], None]
+    # The total that the client showed. None: this client accepts any.
+    expected_minor: int | None
+    expected_currency: str
 
     def take(self) -> Sequence[PurchaseLine]:
         self.claim()
@@ -31,7 +44,7 @@ class ApiBasket:
         }
         if unknown := self.quantities.keys() - products.keys():
             raise UnknownProducts(set(unknown))
-        return [
+        lines = [
             PurchaseLine(
                 product_id=products[sku].pk,
                 sku=sku,
@@ -41,3 +54,9 @@ class ApiBasket:
             )
             for sku, quantity in self.quantities.items()
         ]
+        # Of the very lines that are stored, so no price can change in between.
+        total_minor = sum(line.quantity * line.unit_price_minor for line in lines)
+        expected = (self.expected_minor, self.expected_currency)
+        if self.expected_minor is not None and expected != (total_minor, settings.SHOP_CURRENCY):
+            raise TotalChanged(total_minor)
+        return lines

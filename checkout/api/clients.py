@@ -14,7 +14,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
-from checkout.models import ApiToken
+from checkout.models import ApiClient, ApiToken
 from checkout.orders.limits import Visitor
 from checkout.visitor import visitor_of
 
@@ -34,18 +34,35 @@ class NewToken:
     others: int  # of the same client, and still good
 
 
-def create_client(name: str, scopes: Iterable[str], *, expires_in: timedelta | None) -> NewToken:
-    """One more token for the client of that name, new or known."""
+def create_client(
+    name: str,
+    scopes: Iterable[str],
+    *,
+    expires_in: timedelta | None,
+    accepts_any_total: bool | None = None,
+) -> NewToken:
+    """One more token for the client of that name, new or known. Whether the client accepts any
+    total stays as it is where None is given, and is no for a new one."""
     with transaction.atomic():
         client, is_new = User.objects.get_or_create(username=PREFIX + name)
         if is_new:
             client.set_unusable_password()
             client.save(update_fields=["password"])
+            ApiClient.objects.create(user=client)
+        if accepts_any_total is not None:
+            ApiClient.objects.update_or_create(
+                user=client, defaults={"accepts_any_total": accepts_any_total}
+            )
         others = tokens_of(name).count()
         row, token = ApiToken.objects.create(
             user=client, expiry=expires_in, scopes=" ".join(scopes)
         )
     return NewToken(id=row.pk, token=token, scopes=row.scopes, others=others)
+
+
+def accepts_any_total(user_id: int | None) -> bool:
+    """Whether this client may place an order without the total that it showed."""
+    return ApiClient.objects.filter(user=user_id, accepts_any_total=True).exists()
 
 
 def tokens_of(name: str) -> QuerySet[ApiToken]:

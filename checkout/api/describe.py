@@ -31,6 +31,7 @@ EXAMPLE: dict[str, Any] = {
     "postcode": "T12 ABC1",
     "country": "IE",
     "payment_method": "pm_card_visa",
+    "expected_total": "29.00",
 }
 
 GOOD_KEY = r'^("[ !#-\[\]-~]{1,255}"|[!#-+\--\[\]-~]{1,255})$'
@@ -149,7 +150,7 @@ place_order = extend_schema(
     examples=[OpenApiExample("Two notebooks", EXAMPLE, request_only=True)],
     responses={
         201: OpenApiResponse(OrderSerializer, description="Placed; the payment is under way."),
-        **_refusals(*POSTING, p.OUT_OF_STOCK, money=True),
+        **_refusals(*POSTING, p.OUT_OF_STOCK, p.TOTAL_CHANGED, money=True),
     },
 )
 pay_order = extend_schema(

@@ -35,7 +35,10 @@ BUY: dict[str, Any] = {
     "buy": {
         "operationId": "place_order",
         "requestBody": EXAMPLE
-        | {"lines": [{"sku": "$response.body#/results/0/sku", "quantity": 1}]},
+        | {
+            "lines": [{"sku": "$response.body#/results/0/sku", "quantity": 1}],
+            "expected_total": "$response.body#/results/0/price",
+        },
         "description": "One of them.",
     }
 }
@@ -45,6 +48,8 @@ def complete(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     paths, schemas = result["paths"], result["components"]["schemas"]
     for name in STRICT:
         schemas[name]["additionalProperties"] = False
+    # Optional for a few clients alone; see `expected_total` in `serializers`.
+    schemas["WantedOrder"]["required"].append("expected_total")
     schemas["WantedOrder"]["properties"]["lines"] |= {"minItems": 1, "maxItems": LINES_AT_MOST}
     paths["/api/v1/products/"]["get"]["responses"]["200"]["links"] = BUY
     paths["/api/v1/orders/"]["post"]["responses"]["201"]["links"] = LINKS

@@ -84,6 +84,13 @@ OUT_OF_STOCK = Kind(
     "There is not enough left",
     "Nothing was ordered. `products` tells what is left; the key is free for another request.",
 )
+TOTAL_CHANGED = Kind(
+    "total-changed",
+    409,
+    "The total is not what was expected",
+    "Nothing was ordered. `total` and `currency` tell what these goods cost now. Show that, and if "
+    "it is right, send it as `expected_total`; the key is free for another request.",
+)
 NOT_PAYABLE = Kind(
     "not-payable",
     409,

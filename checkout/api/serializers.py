@@ -1,16 +1,20 @@
 """The shape of what comes in and goes out. What may stand in a field is the checkout form's
 business, so that no rule is written twice."""
 
+import re
 from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal
 from typing import Any, Literal
 
 from django import forms
+from django.conf import settings
 from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from checkout.catalogue.models import Product
-from checkout.catalogue.money import plain
+from checkout.catalogue.money import minor_units, money, plain
 from checkout.forms import CheckoutForm, PayAgainForm, PaymentMethodForm
 from checkout.models import MAX_QUANTITY
 from checkout.order_status import status_words
@@ -19,7 +23,14 @@ from checkout.orders.states import EXPIRING, OrderStatus
 
 LINES_AT_MOST = 50
 
+EXPECTED_TOTAL_IS_MISSING = (
+    "Send the total that the customer was shown, so that they are charged that or nothing."
+)
+
 TRUE_FALSE_UNKNOWN = {"oneOf": [{"type": "boolean"}, {"type": "string", "const": "unknown"}]}
+
+# Fifteen digits are more than any total, and few enough for the column.
+TOTAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
 
 PAYMENT_METHOD = "The gateway's id of it, never a card number."
 
@@ -63,6 +74,24 @@ def like_form(name: str, **words: Any) -> Text:
     return Text(required=field.required, allow_blank=not field.required, **words)
 
 
+class ExpectedTotal(Text):
+    """An amount of the shop's currency exactly as prices are told, so that nothing is guessed."""
+
+    default_error_messages = {
+        "form": "Write the total as prices are told, with all decimals and a point: {example}."
+    }
+
+    def to_internal_value(self, data: Any) -> int:  # type: ignore[override] # a text outside alone
+        text, currency = super().to_internal_value(data), settings.SHOP_CURRENCY
+        amount_minor = 0
+        if TOTAL.fullmatch(text):
+            with suppress(ValueError):
+                amount_minor = minor_units(Decimal(text), currency)
+        if plain(money(amount_minor, currency)) != text:
+            self.fail("form", example=plain(money(1250, currency)))
+        return amount_minor
+
+
 class WantedLine(Strict):
     """How many of what. The price is the shop's."""
 
@@ -81,6 +110,21 @@ class WantedOrder(Strict):
     postcode = like_form("postcode", help_text="Some countries have none.")
     country = like_form("country", min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2.")
     payment_method = like_form("payment_method", help_text=PAYMENT_METHOD)
+    expected_total = ExpectedTotal(
+        required=False,
+        trim_whitespace=False,
+        help_text=(
+            "The total that the customer was shown, in the currency's main unit, as prices are "
+            "told. If the goods cost anything else, nothing is ordered: 409, total-changed. "
+            "Clients that were created with --accept-any-total may leave it out."
+        ),
+    )
+    expected_currency = Text(
+        required=False,
+        min_length=3,
+        max_length=3,
+        help_text="The currency of `expected_total` (ISO 4217). The shop's own, unless given.",
+    )
 
     def validate_lines(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
         skus = [line["sku"] for line in lines]
@@ -93,7 +137,9 @@ class WantedOrder(Strict):
         return lines
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        typed = {name: value for name, value in attrs.items() if name != "lines"}
+        if "expected_total" not in attrs and not self.context["accepts_any_total"]():
+            raise serializers.ValidationError({"expected_total": EXPECTED_TOTAL_IS_MISSING})
+        typed = {name: attrs[name] for name in CheckoutForm.base_fields if name in attrs}
         return attrs | cleaned(CheckoutForm, typed)
 
 
@@ -232,6 +278,8 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     errors = InvalidField(many=True, required=False)  # type: ignore[assignment] # DRF takes fields away
     products = ShortProduct(many=True, required=False)
+    total = serializers.CharField(required=False, help_text="Of total-changed: as it is now.")
+    currency = serializers.CharField(required=False)
 
 
 @extend_schema_field(TRUE_FALSE_UNKNOWN)

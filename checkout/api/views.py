@@ -22,8 +22,8 @@ from rest_framework.serializers import BaseSerializer
 from checkout.api import describe
 from checkout.api.answers import answer_again, order_answer
 from checkout.api.base import ApiView, asked_for, body_of
-from checkout.api.basket import ApiBasket, UnknownProducts
-from checkout.api.clients import api_visitor
+from checkout.api.basket import ApiBasket, TotalChanged, UnknownProducts
+from checkout.api.clients import accepts_any_total, api_visitor
 from checkout.api.idempotency import Asked, KeyInUse, KeyTaken, claim_key, find_earlier
 from checkout.api.pages import ById, NewestFirst
 from checkout.api.problems import (
@@ -34,6 +34,7 @@ from checkout.api.problems import (
     OUT_OF_STOCK,
     RETRY_AFTER,
     TOO_MANY,
+    TOTAL_CHANGED,
     UNAVAILABLE,
     Kind,
     Problem,
@@ -48,6 +49,7 @@ from checkout.api.serializers import (
 )
 from checkout.api.waiting import preferred_wait, wait_until
 from checkout.catalogue.models import Product
+from checkout.catalogue.money import money, plain
 from checkout.catalogue.stock import OutOfStock
 from checkout.models import ApiRequest, Scope
 from checkout.order_status import status_words
@@ -93,7 +95,10 @@ class Orders(ApiView, ListAPIView[Order]):
         # Before anything else may stand in the way: a used key leads to its order, for ever.
         if earlier := find_earlier(asked):
             return answer_again(earlier, asked)
-        wanted = checked(WantedOrder(data=body_of(request)))
+        may_leave_out = partial(accepts_any_total, request.user.pk)
+        wanted = checked(
+            WantedOrder(data=body_of(request), context={"accepts_any_total": may_leave_out})
+        )
         if wait := wait_before_placing(api_visitor(request), now=timezone.now()):
             raise Problem(TOO_MANY, wait=wait, charged=False)
         return once(asked, lambda: _place(request, asked, wanted))
@@ -200,11 +205,19 @@ def _place(request: Request, asked: Asked, wanted: dict[str, Any]) -> Response:
     claim = partial(
         claim_key, asked, asked.checkout_id, status_code=201, order_status=told, now=now
     )
-    basket = ApiBasket({line["sku"]: line["quantity"] for line in wanted["lines"]}, claim)
+    basket = ApiBasket(
+        {line["sku"]: line["quantity"] for line in wanted["lines"]},
+        claim,
+        wanted.get("expected_total"),
+        wanted.get("expected_currency", settings.SHOP_CURRENCY),
+    )
     try:
         order = place_order(_purchase(request, asked, wanted), basket, now=now)
     except UnknownProducts as unknown:
         raise ValidationError(_unknown(wanted["lines"], unknown)) from None
+    except TotalChanged as changed:
+        total = money(changed.total_minor, settings.SHOP_CURRENCY)
+        raise Problem(TOTAL_CHANGED, total=plain(total), currency=settings.SHOP_CURRENCY) from None
     except OutOfStock as short:
         raise Problem(OUT_OF_STOCK, products=_left(short)) from None
     except PlacingUnavailable:

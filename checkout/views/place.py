@@ -21,6 +21,7 @@ from moneyed import Money
 
 from checkout.access import OrderHidden, give_access, is_own
 from checkout.cart import (
+    ArticleGone,
     CartBasket,
     CartChanged,
     PriceChanged,
@@ -35,7 +36,7 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.errors import error_page, wait_in_words
 from checkout.forms import CheckoutForm
 from checkout.middleware.lost_connections import over_a_living_connection
-from checkout.models import CartLine, lines_total
+from checkout.models import Cart, CartLine, lines_total
 from checkout.orders.database import CONNECTION_ERRORS
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.limits import Visitor, wait_before_placing
@@ -228,6 +229,8 @@ def _place(
         return _not_as_seen(
             request, form, token, _("Your cart was changed in another tab"), now=now
         )
+    except ArticleGone:
+        return _article_gone(request, form, token, now=now)
     except PriceChanged:
         return _not_as_seen(request, form, token, _("A price has changed"), now=now)
     except OutOfStock as short:
@@ -254,21 +257,12 @@ def _show_form(
     token: str | None = None,
     question: Question | None = None,
 ) -> HttpResponse:
-    """The form for the session's cart as it is now, with a fresh token unless one is kept."""
+    """The form for the session's cart as it is now, with a token that says what the form shows."""
     cart = session_cart(request.session)
     lines = cart_lines(cart)
     total = lines_total(lines, settings.SHOP_CURRENCY)
-    nonce = session_nonce(request.session)
-    if token is None and cart and lines and nonce:
-        token = issue_token(
-            checkout_id=cart.pk,
-            nonce=nonce,
-            cart_version=cart.version,
-            total_minor=total.get_amount_in_sub_unit(),
-            currency=settings.SHOP_CURRENCY,
-            basket_digest=basket_digest((line.product_id, line.quantity) for line in lines),
-            now=now,
-        )
+    if cart and lines and not _is_to_be_kept(token, request, cart, lines, total):
+        token = _fresh_token(request, cart, lines, total, now=now)
     return _render_form(
         request,
         form,
@@ -280,6 +274,41 @@ def _show_form(
         question,
         signed_in_as=request.user.get_username(),
     )
+
+
+def _fresh_token(
+    request: HttpRequest, cart: Cart, lines: list[CartLine], total: Money, *, now: datetime
+) -> str:
+    nonce = session_nonce(request.session)
+    if nonce is None:
+        return ""
+    return issue_token(
+        checkout_id=cart.pk,
+        nonce=nonce,
+        cart_version=cart.version,
+        total_minor=total.get_amount_in_sub_unit(),
+        currency=settings.SHOP_CURRENCY,
+        basket_digest=basket_digest((line.product_id, line.quantity) for line in lines),
+        now=now,
+    )
+
+
+def _is_to_be_kept(
+    token: str | None, request: HttpRequest, cart: Cart, lines: list[CartLine], total: Money
+) -> bool:
+    """Whether the token that was sent goes back into the form. One of this cart that showed another
+    total does not: should the price return, the total of a page that is gone would be charged. A
+    fresh one is of the same cart, so it is the same purchase."""
+    if token is None:
+        return False
+    try:
+        sent = read_token(token, nonce=session_nonce(request.session))
+    except TokenRefused:
+        return True
+    goods = basket_digest((line.product_id, line.quantity) for line in lines)
+    shown = (sent.cart_version, sent.total_minor, sent.currency, sent.basket_digest)
+    now = (cart.version, total.get_amount_in_sub_unit(), settings.SHOP_CURRENCY, goods)
+    return sent.checkout_id != cart.pk or shown == now
 
 
 def _render_form(
@@ -376,6 +405,32 @@ def _not_as_seen(
     return _show_form(request, form, now=now, notice=notice, status=409)
 
 
+def _article_gone(
+    request: HttpRequest, form: CheckoutForm, token: CheckoutToken, *, now: datetime
+) -> HttpResponse:
+    lines = cart_lines(session_cart(request.session))
+    if not lines:
+        next_ = _("Your cart is empty now.")
+    elif all(line.product.is_on_sale for line in lines):
+        next_ = _(
+            "The total was %(was)s when you opened this page and is %(now_is)s now, for what is "
+            "left. If that is right, press the button once more."
+        ) % {
+            "was": show_money(money(token.total_minor, token.currency)),
+            "now_is": show_money(lines_total(lines, settings.SHOP_CURRENCY)),
+        }
+    else:
+        next_ = _(
+            "Take the marked article out of your cart; what you typed here is kept until you leave "
+            "this page."
+        )
+    notice = Notice(
+        _("Something in your cart is no longer sold"),
+        _("It left our shelves after you chose it. Nothing was ordered or charged.") + " " + next_,
+    )
+    return _show_form(request, form, now=now, notice=notice, status=409)
+
+
 def _out_of_stock(
     request: HttpRequest, form: CheckoutForm, short: OutOfStock, *, now: datetime
 ) -> HttpResponse:
@@ -386,9 +441,9 @@ def _out_of_stock(
         for product in products
     )
     notice = Notice(
-        _("Somebody else was faster"),
+        _("There is not enough left"),
         _(
-            "There is not enough left of what you chose (%(left)s). Nothing was ordered or "
+            "Of what you chose less is left than you want (%(left)s). Nothing was ordered or "
             "charged. Change your cart; what you typed here is kept until you leave this page."
         )
         % {"left": left},

@@ -16,7 +16,11 @@ from tests.shopper import TYPED
 
 ORDERS = "/api/v1/orders/"
 
-PURCHASE: dict[str, Any] = {"lines": [{"sku": "SKU-01", "quantity": 2}], **TYPED}
+PURCHASE: dict[str, Any] = {
+    "lines": [{"sku": "SKU-01", "quantity": 2}],
+    **TYPED,
+    "expected_total": "20.02",
+}
 DECLINED = PURCHASE | {"payment_method": "pm_card_chargeDeclined"}
 
 _names = (f"caller-{n}" for n in itertools.count())

@@ -42,7 +42,7 @@ def test_server_does_what_the_document_says(
     """schemathesis asks everything that the document allows and much that it does not, and follows
     the links from one answer to the next request."""
     web = processes.web()
-    Product.objects.filter(sku="SKU-01").update(sku=EXAMPLE["lines"][0]["sku"])
+    Product.objects.filter(sku="SKU-01").update(sku=EXAMPLE["lines"][0]["sku"], price_minor=1450)
     declined = [caller.place(None, EXAMPLE).json["reference"] for _ in range(DECLINED)]
     Order.objects.update(status="payment_failed", sweep_at=None)
 

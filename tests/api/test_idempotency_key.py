@@ -156,7 +156,7 @@ def test_key_of_one_order_is_refused_by_another(caller: Caller, till: Till) -> N
     ("content", "status"),
     [
         (PURCHASE | {"city": ""}, 422),
-        (PURCHASE | {"lines": [{"sku": "LAST", "quantity": 2}]}, 409),
+        (PURCHASE | {"lines": [{"sku": "LAST", "quantity": 2}], "expected_total": "258.00"}, 409),
         (PURCHASE | {"lines": [{"sku": "NOTHING", "quantity": 1}]}, 422),
     ],
     ids=["invalid", "sold out", "unknown"],

@@ -207,7 +207,7 @@ def test_order_that_is_being_paid_is_not_cancelled(
 def test_sold_out_product_is_told_with_what_is_left(caller: Caller) -> None:
     lines = [{"sku": "SKU-01", "quantity": 1}, {"sku": "LAST", "quantity": 2}]
 
-    refused = caller.place(None, PURCHASE | {"lines": lines})
+    refused = caller.place(None, PURCHASE | {"lines": lines, "expected_total": "268.01"})
 
     assert (refused.status, refused.problem) == (409, "out-of-stock")
     assert refused.json["products"] == [{"sku": "LAST", "left": 1}]

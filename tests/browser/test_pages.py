@@ -55,7 +55,7 @@ def check_carts_and_checkout(visitor: Visitor) -> None:
     check(page, "Checkout")
     Product.objects.filter(sku="LAST").update(stock=0)
     place_button(page).click()
-    expect(page.get_by_role("alert")).to_contain_text("Somebody else was faster")
+    expect(page.get_by_role("alert")).to_contain_text("There is not enough left")
     check(page, "Checkout")
     page.goto("/cart/")
     check(page, "Your cart")

@@ -82,7 +82,7 @@ def test_sold_out_item_is_removed_in_another_tab(
     typed = visitor.typed(visitor.page)
     Product.objects.filter(sku="LAST").update(stock=0)
     place_button(visitor.page).click()
-    expect(visitor.page.get_by_role("alert")).to_contain_text("Somebody else was faster")
+    expect(visitor.page.get_by_role("alert")).to_contain_text("There is not enough left")
 
     with visitor.context.expect_page() as opened:
         visitor.page.locator(".press").get_by_role("link", name="Change your cart").click()

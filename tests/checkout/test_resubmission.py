@@ -334,7 +334,7 @@ def test_last_item_sold_to_somebody_else_is_said(
 
     late = shopper.submit(form)
 
-    assert_form_is_back(late, status=409, saying="Somebody else was faster")
+    assert_form_is_back(late, status=409, saying="There is not enough left")
     assert "Globe: 0 left" in late.words
     assert Product.objects.get(sku="LAST").stock == 0
     assert_one_order_one_charge(till)

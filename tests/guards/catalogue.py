@@ -21,6 +21,8 @@ TEST_WORKER = "tests/payments/test_worker.py"
 TEST_DEATHS = "tests/acceptance/test_deaths.py"
 TEST_WEBHOOKS = "tests/orders/test_webhooks.py"
 TEST_KEY = "tests/api/test_idempotency_key.py"
+TEST_EXPECTED = "tests/api/test_expected_total.py"
+TEST_SEEN = "tests/checkout/test_total_seen.py"
 
 
 @dataclass(frozen=True)
@@ -327,7 +329,7 @@ message AS (
         "one-time token",
         "each rendering of the form is a purchase of its own",
         "checkout/views/place.py",
-        "            checkout_id=cart.pk,",
+        "        checkout_id=cart.pk,",
         "            checkout_id=__import__('uuid').uuid4(),",
         f"{TEST_RESUBMISSION}::test_form_rendered_twice_carries_one_purchase",
     ),
@@ -452,5 +454,21 @@ message AS (
         "Order.objects.filter(customer_id=request.user.pk)",
         "Order.objects.all()",
         "tests/api/test_authorization.py::test_order_of_the_pages_is_seen_by_no_client",
+    ),
+    _guard(
+        "expected total",
+        "a program is charged a total that it never showed",
+        "checkout/api/basket.py",
+        "if self.expected_minor is not None and expected",
+        "if False and expected",
+        f"{TEST_EXPECTED}::test_price_that_rises_in_the_same_moment_is_noticed",
+    ),
+    _guard(
+        "token of the page",
+        "a page that asks again is charged the total of the page before it",
+        "checkout/views/place.py",
+        "return sent.checkout_id != cart.pk or shown == now",
+        "return True",
+        f"{TEST_SEEN}::test_total_of_a_page_that_put_the_press_off_is_the_one_that_counts",
     ),
 ]

@@ -1,4 +1,5 @@
 import json
+from argparse import BooleanOptionalAction
 from datetime import timedelta
 from typing import Any
 
@@ -25,6 +26,16 @@ class Command(BaseCommand):
             help="What the token opens; all, unless given.",
         )
         parser.add_argument("--expires", type=int, metavar="DAYS", help="Never, unless given.")
+        parser.add_argument(
+            "--accept-any-total",
+            action=BooleanOptionalAction,
+            default=None,
+            help=(
+                "Whether the client may place orders without `expected_total`, and is charged "
+                "whatever they cost then. A new client may not, unless this is given; for a known "
+                "one nothing changes, unless either is."
+            ),
+        )
         parser.add_argument("--json", action="store_true", help="For machines.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,7 +45,12 @@ class Command(BaseCommand):
         if days is not None and not 0 < days <= 3650:
             raise CommandError("--expires is a number of days, from 1 to 3650.")
         expires_in = timedelta(days=days) if days else None
-        made = create_client(name, options["scopes"], expires_in=expires_in)
+        made = create_client(
+            name,
+            options["scopes"],
+            expires_in=expires_in,
+            accepts_any_total=options["accept_any_total"],
+        )
         told = {"client": name, "token": made.token, "id": made.id, "scopes": made.scopes.split()}
         self.stdout.write(json.dumps(told) if options["json"] else made.token)
         if made.others:
