@@ -14,6 +14,7 @@ from pytest_django.fixtures import Settings
 
 from checkout.api import basket
 from checkout.api.clients import create_client
+from checkout.api.idempotency import claim_key
 from checkout.catalogue.models import Product
 from checkout.models import ApiClient, ApiRequest, Scope
 from checkout.orders.models import Order, OutboxMessage
@@ -183,8 +184,6 @@ def _price_rises_while(monkeypatch: pytest.MonkeyPatch, step: Callable[..., Any]
 def test_price_that_rises_in_the_same_moment_is_noticed(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from checkout.api.views import claim_key
-
     with _price_rises_while(monkeypatch, claim_key):
         refused = caller.place("k-1")
 

@@ -44,7 +44,7 @@ def test_total_of_a_page_that_put_the_press_off_is_the_one_that_counts(
     assert asked.status == 409
     assert "The total was €5.00 when you opened this page and is €50.00 now" in asked.words
     assert shopper.submit(offered(asked)).status == 303
-    assert Order.objects.first().total_minor == 5000
+    assert Order.objects.latest("id").total_minor == 5000
 
 
 def test_total_of_the_page_that_asks_about_an_earlier_order_counts(
@@ -78,7 +78,7 @@ def test_answer_to_the_question_is_good_although_the_price_changed_meanwhile(
     answer = elsewhere.submit(offered(elsewhere.submit(form)))
 
     assert answer.status == 303
-    assert Order.objects.first().total_minor == 500
+    assert Order.objects.latest("id").total_minor == 500
 
 
 def test_page_of_before_a_sign_in_offers_what_it_shows(shopper: Shopper) -> None:

@@ -330,7 +330,7 @@ message AS (
         "each rendering of the form is a purchase of its own",
         "checkout/views/place.py",
         "        checkout_id=cart.pk,",
-        "            checkout_id=__import__('uuid').uuid4(),",
+        "        checkout_id=__import__('uuid').uuid4(),",
         f"{TEST_RESUBMISSION}::test_form_rendered_twice_carries_one_purchase",
     ),
     _guard(
