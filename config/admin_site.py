@@ -1,11 +1,13 @@
 """The admin's own site: the dashboard, and a second factor for staff unless a shop does without."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.contrib.admin import AdminSite
+from django.contrib.admin import AdminSite, ModelAdmin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, URLResolver, path
+
+from config.field_by_field import field_by_field
 
 if TYPE_CHECKING or not settings.STAFF_SECOND_FACTOR:
     Site = AdminSite
@@ -19,6 +21,16 @@ class ShopAdminSite(Site):
     index_template = "payments/admin_index.html"
 
     name = "admin"
+
+    def register(
+        self,
+        model_or_iterable: Any,
+        admin_class: type[ModelAdmin[Any]] | None = None,
+        **options: Any,
+    ) -> None:
+        """Every form, also those of Django and of packages, is one beside a running shop."""
+        admin_class = field_by_field(admin_class or ModelAdmin)
+        super().register(model_or_iterable, admin_class, **options)
 
     def get_urls(self) -> list[URLResolver | URLPattern]:
         return [

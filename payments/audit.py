@@ -14,6 +14,7 @@ from typing import Self
 from django.db import connection, transaction
 
 from checkout.orders.states import TRANSITIONS, UNSETTLED
+from checkout.orders.stock.differences import OF_ORDERS, OF_PRODUCTS
 from payments.gateways.base import GatewayState, OutcomeUnknown
 from payments.settlement import UNKNOWN_AT_MOST
 from payments.states import COUNTED_REFUNDS
@@ -190,6 +191,33 @@ def database_checks(now: datetime) -> list[Check]:
             "No product's stock is negative",
             "catalogue_product",
             "SELECT sku, 'stock ' || stock FROM catalogue_product WHERE stock < 0",
+        ),
+        Check(
+            "I7",
+            "Each product's movements add up to its stock",
+            "catalogue_product",
+            f"""SELECT sku, 'stock ' || stock || ', movements say ' || stock - missing
+                FROM ({OF_PRODUCTS}) m JOIN catalogue_product p ON p.id = m.product_id""",  # noqa: S608 - our own statement
+        ),
+        Check(
+            "I7",
+            "Each order's movements add up to what it holds",
+            "orders_order",
+            f"""SELECT o.number, p.sku || ': ' || missing || ' is missing from its movements'
+                FROM ({OF_ORDERS}) m JOIN orders_order o ON o.id = m.order_id
+                JOIN catalogue_product p ON p.id = m.product_id""",  # noqa: S608 - our own statement
+        ),
+        Check(
+            "I7",
+            "No more came back than was bought",
+            "orders_order",
+            """SELECT o.number, p.sku || ': ' || sum(m.change) || ' came back'
+               FROM catalogue_stockmovement m JOIN orders_order o ON o.id = m.order_id
+               JOIN catalogue_product p ON p.id = m.product_id
+               LEFT JOIN orders_orderline l
+                    ON l.order_id = m.order_id AND l.product_id = m.product_id
+               WHERE m.kind = 'restocked' GROUP BY o.id, p.id, l.quantity
+               HAVING sum(m.change) > coalesce(l.quantity, 0) OR o.status = 'cancelled'""",
         ),
         Check(
             "I8",

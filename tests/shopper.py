@@ -110,6 +110,7 @@ class _Fields(HTMLParser):
         self.inside = False
         self.fields: dict[str, str] = {}
         self._select = ""
+        self._textarea = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
@@ -124,6 +125,8 @@ class _Fields(HTMLParser):
                 self.fields[name] = attributes.get("value", "")
         elif tag == "select":
             self._select = name
+        elif tag == "textarea":
+            self._textarea, self.fields[name] = name, ""
         elif tag == "option" and self._select and "selected" in attributes:
             self.fields[self._select] = attributes.get("value", "")
 
@@ -132,6 +135,14 @@ class _Fields(HTMLParser):
             self.inside = False
         elif tag == "select":
             self._select = ""
+        elif tag == "textarea":
+            self._textarea = ""
+
+    def handle_data(self, data: str) -> None:
+        if name := self._textarea:
+            before = self.fields[name]
+            # The first line end is part of the markup.
+            self.fields[name] = before + data if before else data.removeprefix("\n")
 
 
 def read_form(page: str, action: str) -> dict[str, str]:

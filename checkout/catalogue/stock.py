@@ -72,8 +72,11 @@ RELEASE = """
         WHERE p.id = l.id
         RETURNING p.id, p.sku, l.quantity
     )
-    INSERT INTO catalogue_stockmovement (product_id, change, kind, order_id, actor, explanation)
-    SELECT id, quantity, %(kind)s, %(order)s, %(actor)s, %(explanation)s FROM released ORDER BY sku
+    INSERT INTO catalogue_stockmovement
+        (product_id, change, kind, order_id, actor, explanation, key)
+    SELECT id, quantity, %(kind)s, %(order)s, %(actor)s, %(explanation)s,
+           CASE %(key)s WHEN '' THEN '' ELSE %(key)s || '-' || id END
+    FROM released ORDER BY sku
     RETURNING product_id
 """
 
@@ -84,6 +87,22 @@ def release_stock(quantities: Mapping[int, int], *, order_id: int) -> None:
     _moved(RELEASE, quantities, order_id=order_id, kind=StockMovement.Kind.RELEASED)
 
 
+def restock_stock(
+    quantities: Mapping[int, int], *, order_id: int, by: str, why: str, key: str
+) -> None:
+    """Put `{product id: quantity}` of an order's goods back that came back to the shop. Each
+    movement's key is the given one and the product's id."""
+    _moved(
+        RELEASE,
+        quantities,
+        order_id=order_id,
+        kind=StockMovement.Kind.RESTOCKED,
+        actor=by,
+        explanation=why[:200],
+        key=key,
+    )
+
+
 def _moved(
     statement: str,
     quantities: Mapping[int, int],
@@ -92,6 +111,7 @@ def _moved(
     kind: StockMovement.Kind,
     actor: str = "",
     explanation: str = "",
+    key: str = "",
 ) -> set[int]:
     """The ids of the products that the statement moved."""
     values: dict[str, list[int] | int | str] = {
@@ -101,6 +121,7 @@ def _moved(
         "kind": kind.value,
         "actor": actor,
         "explanation": explanation,
+        "key": key,
     }
     with connection.cursor() as cursor:
         cursor.execute(statement, values)

@@ -12,6 +12,7 @@ from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.timesince import timesince
 
+from checkout.catalogue.models import StockMovement
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.admin_lists import (
     ReadOnly,
@@ -166,3 +167,31 @@ def _cells(order: Order) -> list[object]:
         *(order.email, order.full_name, order.address),
         *(order.postcode, order.city, order.country),
     ]
+
+
+@admin.register(StockMovement)
+class StockMovementAdmin(ReadOnly, admin.ModelAdmin[StockMovement]):
+    """Here and not with the products, because movements tell of orders."""
+
+    list_display = ["created_at", "product", "change", "kind", "order", "actor", "explanation"]
+    fields = ["created_at", "product", "change", "kind", "order", "actor", "explanation"]
+    list_filter = ["kind"]
+    list_select_related = ["product", "order"]
+    search_fields = ["product__sku"]
+    search_help_text = "SKU or order number, whole"
+    ordering = ["-id"]
+    sortable_by = ()
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = ShortPaginator
+    list_per_page = 50
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[StockMovement], search_term: str
+    ) -> tuple[QuerySet[StockMovement], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        if number := parse_order_number(term):
+            return queryset.filter(order__number=number), False
+        return queryset.filter(product__sku=term.upper()), False

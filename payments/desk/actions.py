@@ -9,14 +9,22 @@ from typing import Any
 
 from django import forms
 
+from checkout.catalogue.pieces import PiecesField
 from checkout.orders.models import Order
 from checkout.orders.states import EXPIRING, UNSETTLED
+from checkout.orders.stock.restocking import pieces_out, restock
 from checkout.orders.support import ask_to_cancel, put_back_dead_letter, retry_now
-from payments.models import Payment
+from payments.models import Payment, new_key
 from payments.states import UNDECIDED
 
 
-class ReasonForm(forms.Form):
+class OrderForm(forms.Form):
+    def __init__(self, *args: Any, order: Order | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.order = order
+
+
+class ReasonForm(OrderForm):
     why = forms.CharField(
         label="Reason",
         max_length=1000,
@@ -25,7 +33,34 @@ class ReasonForm(forms.Form):
     )
 
 
-class EvidenceForm(forms.Form):
+class RestockForm(ReasonForm):
+    # Made with the page: the same page sent twice puts the goods back once.
+    key = forms.RegexField(r"^[\w-]{32}$", widget=forms.HiddenInput, initial=new_key)
+
+    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
+        super().__init__(*args, order=order, **kwargs)
+        out = pieces_out(order)
+        # How many at most is judged by `restock`: a page that is sent twice finds them all back.
+        self.lines = [line for line in order.lines.all() if self.is_bound or line.product_id in out]
+        for line in self.lines:
+            self.fields[f"pieces_{line.product_id}"] = PiecesField(
+                label=f"{line.name} ({line.sku})",
+                min_value=0,
+                initial=0,
+                required=False,
+                help_text=f"How many came back, of {out.get(line.product_id, 0)}.",
+            )
+        self.order_fields([name for name in self.fields if name != "why"])
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        pieces = {
+            line.product_id: typed.get(f"pieces_{line.product_id}") or 0 for line in self.lines
+        }
+        return typed | {"quantities": {key: each for key, each in pieces.items() if each}}
+
+
+class EvidenceForm(OrderForm):
     became = forms.ChoiceField(
         label="The customer",
         choices=[("charged", "was charged"), ("not_charged", "was not charged")],
@@ -54,13 +89,15 @@ class EvidenceForm(forms.Form):
 
 @dataclass(frozen=True, kw_only=True)
 class StaffAction:
+    """Its form gets the order by name."""
+
     name: str
     label: str
     permission: str
     explains: str
     is_possible: Callable[[Order], bool]
     act: Callable[[Order, dict[str, Any], str, datetime], str]
-    form: type[forms.Form] = ReasonForm
+    form: type[OrderForm] = ReasonForm
 
 
 def _undecided(order: Order) -> Payment | None:
@@ -83,6 +120,10 @@ def _resolve(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str
         evidence=typed["why"],
         now=now,
     )
+
+
+def _restock(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str:
+    return restock(order, typed["quantities"], by=by, why=typed["why"], key=typed["key"], now=now)
 
 
 ACTIONS = {
@@ -126,6 +167,18 @@ ACTIONS = {
             act=lambda order, typed, by, now: put_back_dead_letter(
                 order, by=by, why=typed["why"], now=now
             ),
+        ),
+        StaffAction(
+            name="restock",
+            label="Put returned goods back in stock",
+            permission="catalogue.restock_order",
+            explains=(
+                "For goods that came back and can be sold again. They are on sale at once. No "
+                "money is sent back by this: that is a refund, on the payment's page."
+            ),
+            is_possible=lambda order: bool(pieces_out(order)),
+            act=_restock,
+            form=RestockForm,
         ),
         StaffAction(
             name="resolve",

@@ -99,7 +99,7 @@ class OrderWithPayments(OrderAdmin):
             raise PermissionDenied
         assert isinstance(user, User)  # noqa: S101 - for the type checker
         order = get_object_or_404(Order, pk=order_id)
-        form = action.form(request.POST or None)
+        form = action.form(request.POST or None, order=order)
         if request.method == "POST" and form.is_valid():
             try:
                 with transaction.atomic():

@@ -9,6 +9,7 @@ from checkout.orders.models import Order
 
 GROUPS = importlib.import_module("payments.migrations.0004_groups")
 WEBHOOKS = importlib.import_module("payments.migrations.0005_webhooks_of_groups")
+STOCK = importlib.import_module("payments.migrations.0007_stock_of_groups")
 
 
 @pytest.fixture
@@ -16,6 +17,7 @@ def staff_groups(transactional_db: None) -> None:
     """As the migration makes them; tests that empty the tables take them away."""
     GROUPS.make_groups(apps, None)
     WEBHOOKS.let_groups(apps, None)
+    STOCK.let_groups(apps, None)
 
 
 def signed_in(name: str, *, group: str = "", is_staff: bool = True) -> Client:
@@ -35,6 +37,11 @@ def support(staff_groups: None) -> Client:
 @pytest.fixture
 def operator(staff_groups: None) -> Client:
     return signed_in("operator", group="operations")
+
+
+@pytest.fixture
+def grocer(staff_groups: None) -> Client:
+    return signed_in("grocer", group="Catalogue")
 
 
 def order_page(client: Client, order: Order) -> str:

@@ -11,7 +11,7 @@ from django.test import Client
 from django.urls import URLPattern
 from django.utils import timezone
 
-from checkout.catalogue.models import Product
+from checkout.catalogue.models import Product, StockMovement
 from checkout.orders.models import Order
 from checkout.orders.webhook_models import WebhookDelivery, WebhookEndpoint
 from payments.desk.actions import ACTIONS
@@ -20,7 +20,8 @@ from tests.desk.conftest import signed_in
 from tests.orders.factories import placed_order
 from tests.till import Till
 
-WHO = ["anonymous", "customer", "staff without", "read-only", "support", "operations", "superuser"]
+GROUPS = ("read-only", "support", "operations", "Catalogue")
+WHO = ["anonymous", "customer", "staff without", *GROUPS, "superuser"]
 LOOKING = {"read-only", "support", "operations", "superuser"}
 
 MAY = {
@@ -32,6 +33,8 @@ MAY = {
     "agree": {"support", "superuser"},
     "export": {"support", "operations", "superuser"},
     "resend": {"support", "operations", "superuser"},
+    "restock": {"support", "operations", "superuser"},
+    "stock": {"Catalogue", "superuser"},
 }
 
 # Ours to everybody who looks; Django's own pages to those whom Django lets.
@@ -47,7 +50,7 @@ def everybody(staff_groups: None) -> dict[str, Client]:
         "anonymous": Client(),
         "customer": signed_in("customer", is_staff=False),
         "staff without": signed_in("new"),
-        **{name: signed_in(name, group=name) for name in ("read-only", "support", "operations")},
+        **{name: signed_in(name, group=name) for name in GROUPS},
         "superuser": root,
     }
 
@@ -82,12 +85,13 @@ def objects(shelf: list[Product], till: Till) -> dict[str, int]:
         "refund": refund.pk,
         "webhookevent": event.pk,
         "product": shelf[0].pk,
+        "stockmovement": order.stock_movements.get().pk,
         "group": Group.objects.get(name="support").pk,
         "user": User.objects.create_user("somebody").pk,
     }
 
 
-OBJECTS = ("object_id", "order_id", "payment_id", "refund_id", "delivery_id")
+OBJECTS = ("object_id", "order_id", "payment_id", "refund_id", "delivery_id", "product_id")
 
 
 def addresses(objects: dict[str, int]) -> dict[str, str]:
@@ -121,11 +125,16 @@ def may_open(who: str, name: str) -> bool:
         "payments_refund_agree": MAY["agree"],
         "orders_webhookdelivery_resend": MAY["resend"],
         "dashboard": LOOKING,
+        "catalogue_product_stock": MAY["stock"],
+        **dict.fromkeys(MOVEMENT_PAGES, LOOKING | {"Catalogue"}),
     }
     return who in special.get(name, LOOKING)
 
 
+MOVEMENT_PAGES = [f"catalogue_stockmovement_{page}" for page in ("changelist", "change", "history")]
+
 OURS = (
+    *("catalogue_stockmovement", "catalogue_product_stock"),
     *("orders_order", "orders_webhookendpoint", "orders_webhookdelivery", "dashboard"),
     *("payments_payment", "payments_refund", "payments_webhookevent"),
 )
@@ -172,18 +181,20 @@ def test_every_page_is_open_to_whom_it_is_for_and_writes_nothing(
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", [*ACTIONS, "refund", "agree", "resend"])
+@pytest.mark.parametrize("name", [*ACTIONS, "refund", "agree", "resend", "stock"])
 def test_action_is_done_for_those_who_may_and_for_nobody_else(
     everybody: dict[str, Client], objects: dict[str, int], name: str
 ) -> None:
     pages = {
         "refund": f"/admin/payments/payment/{objects['payment']}/refund/",
         "agree": f"/admin/payments/refund/{objects['refund']}/agree/",
+        "stock": f"/admin/catalogue/product/{objects['product']}/stock/",
         "resend": f"/admin/orders/webhookdelivery/{objects['webhookdelivery']}/resend/",
     }
     address = pages.get(name, f"/admin/orders/order/{objects['order']}/{name}/")
     typed = {"why": "They asked for it", "amount": "1.00", "reason": "Torn", "key": "k" * 32}
-    typed |= {"became": "not_charged"}
+    typed |= {"became": "not_charged", f"pieces_{objects['product']}": "1"}
+    typed |= {"kind": "received", "number": "1", "seen": "1"}
 
     for who, client in everybody.items():
         before = counted()
@@ -204,13 +215,19 @@ def counted() -> tuple[Any, ...]:
         PaymentAttempt.objects.count(),
         list(WebhookDelivery.objects.values_list("pk", "sent_at", "available_at")),
         order.status,
+        StockMovement.objects.count(),
     )
 
 
 def test_no_action_can_be_done_from_a_list(everybody: dict[str, Client]) -> None:
     """Django's own list action, deleting, is offered to nobody for what is ours."""
     ours = ["orders/order", "orders/webhookendpoint", "orders/webhookdelivery"]
-    ours += ["payments/payment", "payments/refund", "payments/webhookevent"]
+    ours += [
+        "payments/payment",
+        "payments/refund",
+        "payments/webhookevent",
+        "catalogue/stockmovement",
+    ]
     for path in ours:
         page = everybody["superuser"].get(f"/admin/{path}/").content.decode()
         assert "delete_selected" not in page

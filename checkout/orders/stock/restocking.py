@@ -1,0 +1,68 @@
+"""Goods that came back: they are put in stock again by staff who have them in hand.
+
+A refund alone puts nothing back, for money is often sent back for goods that stay or are broken.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Sum
+
+from checkout.catalogue.models import StockMovement
+from checkout.catalogue.stock import restock_stock
+from checkout.orders.models import Order
+from checkout.orders.states import OrderStatus
+from checkout.orders.support import ActionImpossible
+from checkout.orders.transitions import note_staff
+
+# Their goods may have left the shop. An order that is not paid gives its goods back by being
+# cancelled, and none of these can be cancelled.
+RESTOCKABLE = (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED)
+
+
+def pieces_out(order: Order) -> dict[int, int]:
+    """What may still come back: `{product id: pieces}` of what was bought less what came back."""
+    if order.status not in RESTOCKABLE:
+        return {}
+    bought = dict(order.lines.values_list("product_id", "quantity"))
+    returned = order.stock_movements.filter(kind=StockMovement.Kind.RESTOCKED).order_by()
+    for product_id, pieces in returned.values_list("product_id").annotate(Sum("change")):
+        bought[product_id] -= pieces
+    return {product_id: pieces for product_id, pieces in bought.items() if pieces > 0}
+
+
+def restock(
+    order: Order, quantities: Mapping[int, int], *, by: str, why: str, key: str, now: datetime
+) -> str:
+    """Put `{product id: pieces}` back; what is told to whoever asked. The same key is done once."""
+    with transaction.atomic():
+        current = Order.objects.select_for_update().get(pk=order.pk)
+        if before := _recorded_under(current, key):
+            if before != quantities:
+                raise ActionImpossible(
+                    "This form was saved before, with other pieces, which stand. Open the page "
+                    "again to put back more."
+                )
+            return "This was recorded before; nothing was added."
+        out = pieces_out(current)
+        if not quantities:
+            raise ActionImpossible("Nothing was put back: say how many pieces came.")
+        if any(pieces > out.get(product_id, 0) for product_id, pieces in quantities.items()):
+            raise ActionImpossible("Nothing was put back: less than that is out with this order.")
+        restock_stock(quantities, order_id=order.pk, by=by, why=why, key=key)
+        told = _in_words(current, quantities)
+        note_staff(order.pk, told, by=by, why=why, now=now)
+    return f"{told}."
+
+
+def _recorded_under(order: Order, key: str) -> dict[int, int]:
+    recorded = order.stock_movements.filter(key__startswith=f"{key}-")
+    return dict(recorded.values_list("product_id", "change"))
+
+
+def _in_words(order: Order, quantities: Mapping[int, int]) -> str:
+    skus = dict(order.lines.values_list("product_id", "sku"))
+    return "Put back in stock: " + ", ".join(
+        f"{pieces} × {skus[product_id]}" for product_id, pieces in quantities.items()
+    )
