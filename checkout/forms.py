@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from checkout import postcodes
 from checkout.countries import countries, country_codes
 from checkout.orders.numbers import parse_order_number
+from checkout.text import LineField
 
 # The gateway's id of a payment method, never a card number: those have no place on this server.
 payment_method_id = RegexValidator(
@@ -113,25 +114,25 @@ class CheckoutForm(PaymentMethodForm):
             "invalid": _("Please look at the e-mail address: something is missing in it."),
         },
     )
-    full_name = forms.CharField(
+    full_name = LineField(
         label=_("Full name"),
         max_length=200,
         widget=forms.TextInput(attrs={"autocomplete": "name", "autocapitalize": "words"}),
         error_messages={"required": _("Who should we send it to?")},
     )
-    address = forms.CharField(
+    address = LineField(
         label=_("Address"),
         max_length=300,
         widget=forms.TextInput(attrs={"autocomplete": "address-line1"}),
         error_messages={"required": _("Which street and house number?")},
     )
-    city = forms.CharField(
+    city = LineField(
         label=_("Town or city"),
         max_length=120,
         widget=forms.TextInput(attrs={"autocomplete": "address-level2"}),
         error_messages={"required": _("Which town or city?")},
     )
-    postcode = forms.CharField(
+    postcode = LineField(
         label=_("Postcode"),
         max_length=20,
         required=False,  # some countries have none

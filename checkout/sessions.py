@@ -1,6 +1,8 @@
 """Django's sessions in the database, read by hand: with every request, which is too often for the
 ORM to put the same statement together each time."""
 
+import re
+
 from django.contrib.sessions.backends import db
 from django.contrib.sessions.models import Session
 from django.db import connection
@@ -8,10 +10,17 @@ from django.utils import timezone
 
 from checkout.orders.database import CONNECTION_ERRORS
 
+# As Django makes them. A cookie can hold anything, and no column of text a NUL.
+KEY = re.compile(r"[a-z0-9]{8,40}")
+
 READ = "SELECT session_data FROM django_session WHERE session_key = %s AND expire_date > %s"
 
 
 class SessionStore(db.SessionStore):
+    def _validate_session_key(self, key: str | None) -> bool:
+        """What no key of ours looks like is not looked up: whoever sends it has no session."""
+        return bool(key and KEY.fullmatch(key))
+
     def _get_session_from_db(self) -> Session | None:
         with connection.cursor() as cursor:
             cursor.execute(READ, [self.session_key, timezone.now()])

@@ -1,5 +1,7 @@
 """Where the gateway tells of its events."""
 
+import re
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
@@ -11,13 +13,15 @@ from checkout.orders.faultpoints import fault_points
 from payments.webhooks import BadEvent, BadSignature, check_signature, receive_event
 
 MAX_BODY_BYTES = 64 * 1024
+LENGTH = re.compile(r"[0-9]{1,9}")
 
 
 @csrf_exempt
 @require_POST
 def stripe_webhook(request: HttpRequest) -> HttpResponse:
     """200 when stored, also for a repetition; Stripe sends again what was answered otherwise."""
-    if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY_BYTES:
+    length = str(request.META.get("CONTENT_LENGTH") or "0")
+    if not LENGTH.fullmatch(length) or int(length) > MAX_BODY_BYTES:
         return HttpResponse("Too large.\n", status=413, content_type="text/plain")
     body = request.body
     now = timezone.now()

@@ -1,0 +1,43 @@
+"""Requests that hold what nobody types and no column can store are refused before anything is
+read of them."""
+
+import codecs
+from collections.abc import Callable
+from urllib.parse import unquote
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+
+from checkout.errors import bad_request
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+# In which a body may be written, as Python names them. Others, such as `hex`, are codecs that
+# decode no text, and Django would fail on them.
+CHARSETS = {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"}
+
+
+def refuse_unreadable(get_response: GetResponse) -> GetResponse:
+    """Middleware. 400 for a NUL in the address, or a body in a charset that is none.
+
+    A NUL inside a form is refused by its field, so that what was typed is kept. A cookie is not
+    refused: whoever has a broken one would be shut out for as long as their browser keeps it.
+    """
+
+    def read(request: HttpRequest) -> HttpResponseBase:
+        query = request.META.get("QUERY_STRING", "")
+        if "\0" in request.path_info or "\0" in unquote(query):
+            return bad_request(request)
+        if request.encoding and not _is_charset(request.encoding):
+            request.encoding = "utf-8"
+            return bad_request(request)
+        return get_response(request)
+
+    return read
+
+
+def _is_charset(name: str) -> bool:
+    try:
+        return codecs.lookup(name).name in CHARSETS
+    except LookupError:
+        return False
