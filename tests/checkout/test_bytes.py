@@ -218,7 +218,7 @@ def test_charset_that_is_none_is_a_bad_request(
 
     paths = ("/account/sign-up/", "/cart/add/", "/payments/webhooks/stripe/", "/checkout/")
     statuses = {
-        client.generic(method, f"{path}?a=%E9", b"--b\r\nx", content_type).status_code
+        client.generic(method, path, b"--b\r\nx", content_type).status_code
         for path in paths
         for method in ("GET", "POST")
     }
