@@ -5,13 +5,12 @@ Every secret may also be given as a file: `SECRET_KEY_FILE=/run/secrets/secret_k
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import django_stubs_ext
 import environ
-from django.core.exceptions import ImproperlyConfigured
 
 from checkout.orders.rates import Rates, read_rates
+from config.environment import Environment, refuse
 from config.local.presence import demo_environment
 from config.mail import mail_settings
 from config.policy import content_security_policy
@@ -25,54 +24,27 @@ LOCAL_DIR = BASE_DIR / ".local"
 # A running `make demo` answers for whatever this process was not told.
 environ.Env.read_env(demo_environment(LOCAL_DIR))
 
-
-class SecretFiles(environ.FileAwareMapping):  # type: ignore[misc] # django-environ has no types
-    """A file ends with a newline, which is no part of the secret: keys go into HTTP headers."""
-
-    def __getitem__(self, key: str) -> str:
-        return str(super().__getitem__(key)).rstrip("\r\n")
+env = Environment()
 
 
-class NamingEnv(environ.FileAwareEnv):  # type: ignore[misc] # django-environ has no types
-    """Says which setting could not be read, instead of how its value could not be converted."""
-
-    ENVIRON = SecretFiles()
-
-    def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
-        try:
-            return super().get_value(var, *args, **kwargs)
-        except ValueError as error:
-            raise ImproperlyConfigured(
-                f"{var} cannot be read. The README's table says what it looks like."
-            ) from error
-
-
-env = NamingEnv()
-
-
-def required(name: str, hint: str) -> str:
+def rates(name: str, default: str) -> Rates:
+    given = env.given(name)
     try:
-        value: str = env.str(name)
-    except ImproperlyConfigured:
-        raise ImproperlyConfigured(f"{name} is not set. {hint} Or start `make demo`.") from None
-    return value
-
-
-def rates(name: str, text: str) -> Rates:
-    try:
-        return read_rates(text)
+        return read_rates(default if given is None else given)
     except ValueError:
-        raise ImproperlyConfigured(
-            f"{name} cannot be read. It looks like session 20/10m, address 120/10m, shop 5000/1h; "
-            "leave out what is not to be limited."
-        ) from None
+        refuse(
+            name,
+            "cannot be read. It looks like session 20/10m, address 120/10m, shop 5000/1h; "
+            "leave out what is not to be limited.",
+        )
 
 
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = required("SECRET_KEY", "Set it to a long random string.")
-SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[])
-CSRF_TRUSTED_ORIGINS = env.list("CSRF_TRUSTED_ORIGINS", default=[])
+DEBUG = env.flag("DEBUG", default=False)
+env.required("SECRET_KEY", "Set it to a long random string.")
+SECRET_KEY = env.secret("SECRET_KEY")
+SECRET_KEY_FALLBACKS = env.secrets("SECRET_KEY_FALLBACKS")
+ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS")
+CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
     "config.admin_app.ShopAdminConfig",
@@ -133,24 +105,12 @@ TEMPLATES = [
 
 # --- Database -----------------------------------------------------------------------------------
 
-required("DATABASE_URL", "Set it to postgres://user:password@host:5432/name.")
-try:
-    DATABASES = {"default": env.db_url("DATABASE_URL")}
-except (ImproperlyConfigured, ValueError) as error:
-    raise ImproperlyConfigured(
-        "DATABASE_URL cannot be read. It looks like postgres://user:password@host:5432/name."
-    ) from error
-if DATABASES["default"].get("ENGINE") != "django.db.backends.postgresql":
-    raise ImproperlyConfigured(
-        "DATABASE_URL must name a PostgreSQL database (postgres://…): the promise of one order "
-        "for one purchase rests on its constraints and row locks."
-    )
-
+DATABASES = {"default": env.database("DATABASE_URL")}
 DATABASES["default"]["ENGINE"] = "config.database"
 
 # Behind PgBouncer in transaction mode the limits below cannot travel with the connection. Then set
 # them on the role: ALTER ROLE shop SET lock_timeout = '3s'; and so on, as listed in the README.
-DATABASE_BEHIND_PGBOUNCER = env.bool("DATABASE_BEHIND_PGBOUNCER", default=False)
+DATABASE_BEHIND_PGBOUNCER = env.flag("DATABASE_BEHIND_PGBOUNCER", default=False)
 
 # They make a half-open first attempt let go of what it holds, so that the shopper's second press
 # gets through: wait 3 s for a lock, 10 s for a statement; an idle transaction ends after 10 s; a
@@ -162,7 +122,7 @@ DATABASE_LIMITS = {
     "idle_in_transaction_session_timeout": "10s",
     "client_connection_check_interval": "5s",
 }
-DATABASES["default"]["CONN_MAX_AGE"] = env.int("DATABASE_CONN_MAX_AGE_SECONDS", default=60)
+DATABASES["default"]["CONN_MAX_AGE"] = env.whole("DATABASE_CONN_MAX_AGE_SECONDS", 60, at_least=0)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
 DATABASES["default"].setdefault("OPTIONS", {}).update(
     {
@@ -187,130 +147,125 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Shop ---------------------------------------------------------------------------------------
 
-SHOP_NAME = env.str("SHOP_NAME", default="Halfmoon Stationers")
-SHOP_CURRENCY = env.str("SHOP_CURRENCY", default="EUR")
+SHOP_NAME = env.text("SHOP_NAME", "Halfmoon Stationers")
+SHOP_CURRENCY = env.text("SHOP_CURRENCY", "EUR")
 
 # How long an unsent checkout form stays good. A form that was sent leads to its order for ever.
-CHECKOUT_TOKEN_MAX_AGE_SECONDS = env.int("CHECKOUT_TOKEN_MAX_AGE_SECONDS", default=2 * 60 * 60)
+CHECKOUT_TOKEN_MAX_AGE_SECONDS = env.whole(
+    "CHECKOUT_TOKEN_MAX_AGE_SECONDS", 2 * 60 * 60, at_least=60
+)
 
 # An order whose payment waits for the customer that long is cancelled.
-UNPAID_ORDER_EXPIRES_SECONDS = env.int("UNPAID_ORDER_EXPIRES_SECONDS", default=24 * 60 * 60)
+UNPAID_ORDER_EXPIRES_SECONDS = env.whole("UNPAID_ORDER_EXPIRES_SECONDS", 24 * 60 * 60, at_least=60)
 
 # --- Limits -------------------------------------------------------------------------------------
 
 # Per session, per network address, in the whole shop; how they are counted is in orders/limits.
 # Many customers of one office or mobile network share an address. Nobody presses twenty times.
 LIMIT_PLACING = rates(
-    "LIMIT_PLACING",
-    env.str(
-        "LIMIT_PLACING", default="session 20/10m, address 120/10m, client 6000/10m, shop 60000/10m"
-    ),
+    "LIMIT_PLACING", "session 20/10m, address 120/10m, client 6000/10m, shop 60000/10m"
 )
 # Each decline costs the gateway's good will, and stolen cards are tried out by the hundred.
-LIMIT_DECLINES = rates(
-    "LIMIT_DECLINES",
-    env.str("LIMIT_DECLINES", default="session 5/1h, address 20/1h, shop 500/1h"),
-)
+LIMIT_DECLINES = rates("LIMIT_DECLINES", "session 5/1h, address 20/1h, shop 500/1h")
 if "shop" in LIMIT_DECLINES and len(LIMIT_DECLINES) == 1:
-    raise ImproperlyConfigured(
-        "LIMIT_DECLINES limits the shop alone. Add session or address, such as session 5/1h: too "
-        "many declines in the shop hold back those who have had one of their own."
+    refuse(
+        "LIMIT_DECLINES",
+        "limits the shop alone. Add session or address, such as session 5/1h: too "
+        "many declines in the shop hold back those who have had one of their own.",
     )
-LIMIT_LOOKUP = rates(
-    "LIMIT_LOOKUP",
-    env.str("LIMIT_LOOKUP", default="session 5/10m, address 20/10m, shop 600/10m"),
-)
+LIMIT_LOOKUP = rates("LIMIT_LOOKUP", "session 5/10m, address 20/10m, shop 600/10m")
 # Every request to the API: of one client, of one browser, or of whoever says not who they are.
-LIMIT_API = rates(
-    "LIMIT_API",
-    env.str("LIMIT_API", default="client 3000/1m, session 300/1m, address 600/1m"),
-)
+LIMIT_API = rates("LIMIT_API", "client 3000/1m, session 300/1m, address 600/1m")
 
 # --- Queue --------------------------------------------------------------------------------------
 
-AWS_REGION = env.str("AWS_REGION", default="us-east-1")
-AWS_ENDPOINT_URL = env.str("AWS_ENDPOINT_URL", default="")  # unset: Amazon
-PAYMENTS_QUEUE_NAME = env.str("PAYMENTS_QUEUE_NAME", default="payments.fifo")
+AWS_REGION = env.text("AWS_REGION", "us-east-1")
+AWS_ENDPOINT_URL = env.address("AWS_ENDPOINT_URL")  # unset: Amazon
+PAYMENTS_QUEUE_NAME = env.text("PAYMENTS_QUEUE_NAME", "payments.fifo")
 if not PAYMENTS_QUEUE_NAME.endswith(".fifo"):
-    raise ImproperlyConfigured(
-        f"PAYMENTS_QUEUE_NAME is {PAYMENTS_QUEUE_NAME!r}, but must end in .fifo: a standard queue "
-        "keeps no order within one purchase."
+    refuse(
+        "PAYMENTS_QUEUE_NAME",
+        "must end in .fifo: a standard queue keeps no order within one purchase.",
     )
 
 # A received message is hidden from other workers for so long; a worker at work extends it. After a
 # whole machine was lost, its messages come again when this is over.
-MESSAGE_VISIBILITY_SECONDS = env.int("MESSAGE_VISIBILITY_SECONDS", default=25)
+MESSAGE_VISIBILITY_SECONDS = env.whole(
+    "MESSAGE_VISIBILITY_SECONDS", 25, at_least=1, at_most=12 * 60 * 60
+)
 
 # An order that should be moving and has not for so long is published again.
-SWEEP_AFTER_SECONDS = env.float("SWEEP_AFTER_SECONDS", default=15 * 60)
-SWEEP_EVERY_SECONDS = env.float("SWEEP_EVERY_SECONDS", default=60)
+SWEEP_AFTER_SECONDS = env.seconds("SWEEP_AFTER_SECONDS", 15 * 60)
+SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", 60)
 
 # --- Payments -----------------------------------------------------------------------------------
 
-PAYMENT_GATEWAY = env.str("PAYMENT_GATEWAY", default="payments.gateways.stripe.StripeGateway")
+PAYMENT_GATEWAY = env.text("PAYMENT_GATEWAY", "payments.gateways.stripe.StripeGateway")
 # Dotted path of a function: what that gateway can take of a currency. Loaded by web processes.
-GATEWAY_LIMITS = env.str(
+GATEWAY_LIMITS = env.text(
     "GATEWAY_LIMITS",
-    default="payments.stripe_amounts.limits"
+    "payments.stripe_amounts.limits"
     if PAYMENT_GATEWAY == "payments.gateways.stripe.StripeGateway"
     else "checkout.catalogue.amounts.no_limits",
 )
-STRIPE_API_BASE = env.str("STRIPE_API_BASE", default="")  # unset: Stripe
-STRIPE_SECRET_KEY = env.str("STRIPE_SECRET_KEY", default="")
+STRIPE_API_BASE = env.address("STRIPE_API_BASE")  # unset: Stripe
+# Restricted keys begin with rk_ (Stripe docs, "API keys").
+STRIPE_SECRET_KEY = env.secret(
+    "STRIPE_SECRET_KEY", begins=["sk_", "rk_"], hint="Publishable keys cannot charge anybody."
+)
 
 # One call to the gateway. Settling an order makes three at most, and has 60 s in all.
-GATEWAY_TIMEOUT_SECONDS = env.float("GATEWAY_TIMEOUT_SECONDS", default=8)
+GATEWAY_TIMEOUT_SECONDS = env.seconds("GATEWAY_TIMEOUT_SECONDS", 8)
 
 # For the Payment Element, which takes the card in the browser.
-STRIPE_PUBLISHABLE_KEY = env.str("STRIPE_PUBLISHABLE_KEY", default="")
+STRIPE_PUBLISHABLE_KEY = env.secret(
+    "STRIPE_PUBLISHABLE_KEY",
+    begins=["pk_"],
+    hint="It is printed in every checkout page, so no other key may stand there.",
+)
 
 # Signing secrets of Stripe's webhooks; two while one replaces the other.
-STRIPE_WEBHOOK_SECRETS = env.list("STRIPE_WEBHOOK_SECRETS", default=[])
+STRIPE_WEBHOOK_SECRETS = env.secrets("STRIPE_WEBHOOK_SECRETS", begins=["whsec_"])
 
 # Where the shop is found from outside, without a slash at the end: https://shop.example. A bank
 # sends the customer back there after 3-D Secure.
-SHOP_URL = env.str("SHOP_URL", default="").rstrip("/")
+SHOP_URL = env.origin("SHOP_URL")
 
 # For so long a worker has an order's payment to itself; a worker at work renews it.
-PAYMENT_LEASE_SECONDS = env.float("PAYMENT_LEASE_SECONDS", default=20)
+PAYMENT_LEASE_SECONDS = env.seconds("PAYMENT_LEASE_SECONDS", 20)
 
 # The sandbox moves no money: a shop that used it by mistake would give its goods away.
-SANDBOX_GATEWAY_ALLOWED = env.bool("SANDBOX_GATEWAY_ALLOWED", default=False)
+SANDBOX_GATEWAY_ALLOWED = env.flag("SANDBOX_GATEWAY_ALLOWED", default=False)
 
 # Where the checkout page gets its `payment_method` field from.
-PAYMENT_METHOD_TEMPLATE = env.str(
-    "PAYMENT_METHOD_TEMPLATE", default="payments/payment_method_sandbox.html"
+PAYMENT_METHOD_TEMPLATE = env.text(
+    "PAYMENT_METHOD_TEMPLATE", "payments/payment_method_sandbox.html"
 )
 
 # Tests name a place in the flow here at which the process kills itself; see orders/faultpoints.
-FAULT_POINT = env.str("FAULT_POINT", default="")
+FAULT_POINT = env.text("FAULT_POINT")
 
 # --- E-mail -------------------------------------------------------------------------------------
 
 # Unset: mails are printed instead of sent, which `check --deploy` warns of.
-try:
-    email_url = env.email_url("EMAIL_URL", default="consolemail://")
-except (ImproperlyConfigured, ValueError):
-    raise ImproperlyConfigured(
-        "EMAIL_URL cannot be read. It looks like smtp+tls://user:password@host:587."
-    ) from None
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", default=f"{SHOP_NAME} <shop@localhost>")
+email_url = env.mail_server("EMAIL_URL")
+DEFAULT_FROM_EMAIL = env.mailbox("DEFAULT_FROM_EMAIL", sender=SHOP_NAME)
 
 # For each answer of the mail server, of which one mail takes about ten.
-email_timeout = env.float("EMAIL_TIMEOUT_SECONDS", default=10)
+email_timeout = env.seconds("EMAIL_TIMEOUT_SECONDS", 10, at_most=600)
 vars().update(mail_settings(email_url, timeout=email_timeout))
 
 # --- Web ----------------------------------------------------------------------------------------
 
 STATIC_URL = "static/"
 # Unset: served straight from the apps. Set it for `collectstatic`, in an image for instance.
-STATIC_ROOT = env.str("STATIC_ROOT", default=None)
+STATIC_ROOT = env.text("STATIC_ROOT") or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 SESSION_ENGINE = "checkout.sessions"
 CSRF_FAILURE_VIEW = "checkout.views.place.csrf_failure"
 # For browsers that ask for neither language, and for mails about orders that tell none.
-LANGUAGE_CODE = env.str("LANGUAGE_CODE", default="en")
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
+LANGUAGE_CODE = env.one_of("LANGUAGE_CODE", "en", [code for code, _ in LANGUAGES])
 LOCALE_PATHS = [BASE_DIR / "checkout" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
@@ -321,7 +276,7 @@ CONTENT_SECURITY_POLICY = content_security_policy(PAYMENT_METHOD_TEMPLATE)
 
 # How many requests of one process may wait for an order's outcome at once. Each holds a thread of
 # the web server, of which there are four by the Procfile; the others serve meanwhile.
-API_WAITING_AT_MOST = env.int("API_WAITING_AT_MOST", default=2)
+API_WAITING_AT_MOST = env.whole("API_WAITING_AT_MOST", 2, at_least=0)
 
 KNOX_TOKEN_MODEL = "checkout.ApiToken"  # noqa: S105 - a model's name
 # Its own migrations would make a table for the model that ours takes the place of.
@@ -367,7 +322,7 @@ SPECTACULAR_SETTINGS = {
 
 # After ten wrong passwords for one name from one address that address waits. Neither alone is
 # locked: anybody could lock staff out by their name, or a whole office by its address.
-SIGN_IN_LOCKOUT = env.bool("SIGN_IN_LOCKOUT", default=not DEBUG)
+SIGN_IN_LOCKOUT = env.flag("SIGN_IN_LOCKOUT", default=not DEBUG)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
     "django.contrib.auth.backends.ModelBackend",
@@ -383,7 +338,7 @@ AXES_DISABLE_ACCESS_LOG = True  # who signed in when, and from where, is nobody'
 AXES_ENABLE_ADMIN = False
 
 # Staff give a code from an app beside their password; see `manage.py add_staff_device`.
-STAFF_SECOND_FACTOR = env.bool("STAFF_SECOND_FACTOR", default=not DEBUG)
+STAFF_SECOND_FACTOR = env.flag("STAFF_SECOND_FACTOR", default=not DEBUG)
 OTP_TOTP_ISSUER = SHOP_NAME
 OTP_ADMIN_HIDE_SENSITIVE_DATA = True
 
@@ -399,7 +354,7 @@ AUTH_PASSWORD_VALIDATORS = [
     ]
 ]
 
-HTTPS_ONLY = env.bool("HTTPS_ONLY", default=not DEBUG)
+HTTPS_ONLY = env.flag("HTTPS_ONLY", default=not DEBUG)
 SESSION_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_SECURE = HTTPS_ONLY
 SECURE_SSL_REDIRECT = HTTPS_ONLY
@@ -408,21 +363,20 @@ SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if HTTPS_ONLY else 0
 # The shop speaks for its own host name. What else lives under its domain is not for it to decide.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
-if env.bool("TRUST_X_FORWARDED_PROTO", default=False):
+if env.flag("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
 # How many proxies of ours a request comes through, each of which adds to X-Forwarded-For.
-TRUSTED_PROXY_COUNT = env.int("TRUSTED_PROXY_COUNT", default=0)
-if TRUSTED_PROXY_COUNT < 0:
-    raise ImproperlyConfigured("TRUSTED_PROXY_COUNT must be 0 (no proxy) or more.")
+TRUSTED_PROXY_COUNT = env.whole("TRUSTED_PROXY_COUNT", 0, at_least=0, at_most=20)
 
 # --- Being watched --------------------------------------------------------------------------------
 
 # Who may read the web processes' /metrics: whoever sends this as a bearer token. Unset: nobody.
-METRICS_TOKEN = env.str("METRICS_TOKEN", default="")
+METRICS_TOKEN = env.secret("METRICS_TOKEN")
 # Where all other processes serve /metrics and /healthz. Unset: nowhere.
-METRICS_PORT = env.int("METRICS_PORT", default=0) or None
+METRICS_PORT = env.whole("METRICS_PORT", 0, at_least=0, at_most=65535) or None
 
+LOG_LEVEL = env.one_of("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
@@ -434,7 +388,7 @@ LOGGING = {
         }
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "json"}},
-    "root": {"handlers": ["stderr"], "level": env.str("LOG_LEVEL", default="INFO")},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
@@ -445,3 +399,6 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
     },
 }
+
+# What is set under a name that nobody reads, beside what was probably meant.
+MISTYPED_SETTINGS = env.mistyped()

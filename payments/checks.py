@@ -5,6 +5,9 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as WarningMessage
+from django.template.exceptions import TemplateDoesNotExist
+from django.template.loader import get_template
+from django.utils.module_loading import import_string
 
 # Settling an order asks the gateway so often at most.
 CALLS = 3
@@ -52,7 +55,90 @@ def check_gateway(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 id="payments.E004",
             )
         )
-    return problems + _check_payment_method()
+    for name in ("PAYMENT_GATEWAY", "GATEWAY_LIMITS"):
+        try:
+            import_string(getattr(settings, name))
+        except ImportError:
+            problems.append(
+                Error(
+                    f"{name} names nothing that can be loaded.",
+                    hint="Unset it, or set it to a dotted path.",
+                    id="payments.E011",
+                )
+            )
+    return problems + _check_payment_method() + _check_keys()
+
+
+def _check_keys() -> list[CheckMessage]:
+    """The second part of a key says whose money it moves: sk_test_… or sk_live_… (Stripe docs,
+    "API keys"). No message quotes one."""
+    secret, publishable = settings.STRIPE_SECRET_KEY, settings.STRIPE_PUBLISHABLE_KEY
+    modes = {
+        name: key.split("_")[1]
+        for name, key in (
+            ("STRIPE_SECRET_KEY", secret),
+            ("STRIPE_PUBLISHABLE_KEY", publishable),
+        )
+        if key.count("_") > 1
+    }
+    moves_no_money = settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED
+    problems: list[CheckMessage] = []
+    for name, mode in modes.items():
+        if mode == "test" and not moves_no_money:
+            problems.append(
+                Error(
+                    f"{name} is a test key: this shop would give its goods away.",
+                    hint="Set it to the live key. For a trial set SANDBOX_GATEWAY_ALLOWED=true.",
+                    id="payments.E007",
+                )
+            )
+        if mode == "live" and (moves_no_money or settings.STRIPE_API_BASE):
+            problems.append(
+                Error(
+                    f"{name} is a live key, and DEBUG, SANDBOX_GATEWAY_ALLOWED or STRIPE_API_BASE "
+                    "says that this is a trial: customers' cards would be charged, or the key "
+                    "sent to somebody else than Stripe.",
+                    hint="Unset those, or set a test key.",
+                    id="payments.E008",
+                )
+            )
+    if len(set(modes.values())) > 1:
+        problems.append(
+            Error(
+                "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY are of different modes, so no card "
+                "that is entered can be charged.",
+                hint="Set both to test keys or both to live keys of one account.",
+                id="payments.E009",
+            )
+        )
+    return problems
+
+
+@register(Tags.security, deploy=True)
+def check_webhook_secrets(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.STRIPE_WEBHOOK_SECRETS or settings.PAYMENT_METHOD_TEMPLATE != STRIPE_TEMPLATE:
+        return []
+    return [
+        WarningMessage(
+            "STRIPE_WEBHOOK_SECRETS is not set: /payments/webhooks/stripe/ refuses everything, and "
+            "payments are found out by asking alone, minutes later.",
+            hint="Set it to the endpoint's signing secret, which stands in Stripe's dashboard.",
+            id="payments.W002",
+        )
+    ]
+
+
+@register(Tags.compatibility, deploy=True)
+def check_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    if settings.SWEEP_AFTER_SECONDS > settings.MESSAGE_VISIBILITY_SECONDS:
+        return []
+    return [
+        Error(
+            "SWEEP_AFTER_SECONDS is not above MESSAGE_VISIBILITY_SECONDS.",
+            hint="Orders would be published again while a worker has them in hand.",
+            id="payments.E010",
+        )
+    ]
 
 
 @register(Tags.security, deploy=True)
@@ -71,6 +157,16 @@ def check_sandbox(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 def _check_payment_method() -> list[CheckMessage]:
     problems: list[CheckMessage] = []
     template = settings.PAYMENT_METHOD_TEMPLATE
+    try:
+        get_template(template)
+    except TemplateDoesNotExist:
+        problems.append(
+            Error(
+                "PAYMENT_METHOD_TEMPLATE names no template.",
+                hint=f"Set PAYMENT_METHOD_TEMPLATE={STRIPE_TEMPLATE}.",
+                id="payments.E012",
+            )
+        )
     if template == STRIPE_TEMPLATE and not settings.STRIPE_PUBLISHABLE_KEY:
         problems.append(
             Error(

@@ -18,6 +18,7 @@ PRODUCTION = {
     "DEFAULT_FROM_EMAIL": "Shop <shop@shop.example>",
     "PAYMENT_METHOD_TEMPLATE": "payments/payment_method_stripe.html",
     "STRIPE_PUBLISHABLE_KEY": "pk_live_example",
+    "STRIPE_WEBHOOK_SECRETS": "whsec_example",
     "TRUST_X_FORWARDED_PROTO": "true",
     "TRUSTED_PROXY_COUNT": "1",
 }
@@ -62,6 +63,10 @@ def test_production_settings_pass() -> None:
         ({"EMAIL_URL": "consolemail://"}, "orders.W001"),
         ({"SHOP_URL": ""}, "orders.W003"),
         ({"TRUSTED_PROXY_COUNT": "0"}, "orders.W004"),
+        ({"STRIPE_PUBLISHABLE_KEY": "pk_test_example"}, "payments.E007"),
+        ({"ALLOWED_HOSTS": "*"}, "orders.E003"),
+        ({"SHOP_URL": "http://shop.example"}, "orders.E002"),
+        ({"STRIPE_WEBHOOK_SECRETS": ""}, "payments.W002"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )

@@ -1,0 +1,249 @@
+"""Each setting refuses what is well-formed and means something else, and never shows its value."""
+
+import os
+import re
+import runpy
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.checks import run_checks
+from django.core.exceptions import ImproperlyConfigured
+from pytest_django.fixtures import Settings
+
+from config.environment import Environment
+
+SETTINGS = Path(__file__).resolve().parents[2] / "config" / "settings.py"
+
+NUMBER = ["soon", "-1", "1_0", "5%", "١٢", "nan", "1e3", "0x10"]
+FLAG = ["ture", "2", "enabled", "no way", "'"]
+LIST = ["one,,two", "one,", "one two"]
+ADDRESS = ["shop.example", "ftp://shop.example", "https://", "https://shop.example:no"]
+SECRET = [" secret", "secret\n", "'secret'", "se\x00cret"]
+MARKED = "CANARY"
+
+# Setting → what it refuses. A setting that takes whatever is written has its reason in FREE.
+REFUSED: dict[str, list[str]] = {
+    "DEBUG": FLAG,
+    "HTTPS_ONLY": FLAG,
+    "SIGN_IN_LOCKOUT": FLAG,
+    "STAFF_SECOND_FACTOR": FLAG,
+    "TRUST_X_FORWARDED_PROTO": FLAG,
+    "SANDBOX_GATEWAY_ALLOWED": FLAG,
+    "DATABASE_BEHIND_PGBOUNCER": FLAG,
+    "DATABASE_CONN_MAX_AGE_SECONDS": NUMBER,
+    "CHECKOUT_TOKEN_MAX_AGE_SECONDS": [*NUMBER, "0", "5"],
+    "UNPAID_ORDER_EXPIRES_SECONDS": [*NUMBER, "0", "5"],
+    "MESSAGE_VISIBILITY_SECONDS": [*NUMBER, "0", "43201"],
+    "SWEEP_AFTER_SECONDS": [*NUMBER, "0"],
+    "SWEEP_EVERY_SECONDS": [*NUMBER, "0"],
+    "GATEWAY_TIMEOUT_SECONDS": [*NUMBER, "0", "inf"],
+    "PAYMENT_LEASE_SECONDS": [*NUMBER, "0"],
+    "EMAIL_TIMEOUT_SECONDS": [*NUMBER, "0", "601"],
+    "API_WAITING_AT_MOST": NUMBER,
+    "TRUSTED_PROXY_COUNT": [*NUMBER, "21"],
+    "METRICS_PORT": [*NUMBER, "65536"],
+    "SECRET_KEY": SECRET,
+    "SECRET_KEY_FALLBACKS": LIST,
+    "METRICS_TOKEN": SECRET,
+    "STRIPE_SECRET_KEY": [*SECRET, "pk_live_CANARY", "whsec_CANARY", "sk_live_CAN ARY", "sk_ü"],
+    "STRIPE_PUBLISHABLE_KEY": [*SECRET, "sk_live_CANARY", "rk_live_CANARY", "CANARY"],
+    "STRIPE_WEBHOOK_SECRETS": [*LIST, "whsec_CANARY,", "sk_test_CANARY", "whsec_a whsec_CANARY"],
+    "ALLOWED_HOSTS": [*LIST, "https://shop.example", "shop.example:443", "shop.example/"],
+    "CSRF_TRUSTED_ORIGINS": [*LIST, "shop.example", "https://shop.example/path"],
+    "SHOP_URL": [*ADDRESS, "https://shop.example/shop", "https://shop.example?x", "https://u@s.ex"],
+    "STRIPE_API_BASE": [*ADDRESS, "https://user:CANARY@gateway.example"],
+    "AWS_ENDPOINT_URL": ADDRESS,
+    "DATABASE_URL": ["nonsense", "sqlite:///shop.db", "'postgres://shop@db/CANARY'"],
+    "EMAIL_URL": [
+        "carrier-pigeon://loft",
+        "smtp://mail.example:port",
+        "smtp+tls://shop:CANARY@mail.example:465",
+        "smtp+ssl://shop:CANARY@mail.example:587",
+        "smtp+tls://mail.example:587?use_ssl=true",
+        "smtp+ssl://mail.example?email_use_tls=1",
+    ],
+    "DEFAULT_FROM_EMAIL": [
+        "Halfmoon, Ltd <shop@shop.example>",
+        "shop@shop.example, other@shop.example",
+        "Halfmoon",
+        "Halfmoon <shop>",
+        '"Halfmoon <shop@shop.example>"',
+    ],
+    "LANGUAGE_CODE": ["fr", "EN"],
+    "LOG_LEVEL": ["info", "LOUD"],
+    "PAYMENTS_QUEUE_NAME": ["payments", "'payments.fifo'"],
+    "LIMIT_PLACING": ["20 in ten minutes", "session 5/10m,", "session -1/10m", "session 50%"],
+    "LIMIT_DECLINES": ["shop 500/1h", "session 5/1h, session 6/1h"],
+    "LIMIT_LOOKUP": ["session 5"],
+    "LIMIT_API": ["client 0/1m"],
+}
+
+# Judged by a check of the finished settings, or whatever is written is meant.
+FREE = {
+    "SHOP_NAME": "any name",
+    "SHOP_CURRENCY": "orders.E001",
+    "PAYMENT_GATEWAY": "payments.E011",
+    "GATEWAY_LIMITS": "payments.E011",
+    "PAYMENT_METHOD_TEMPLATE": "payments.E012",
+    "FAULT_POINT": "payments.E002",
+    "STATIC_ROOT": "any folder",
+    "AWS_REGION": "Amazon has new ones each year; the queue is not found in a wrong one",
+}
+
+
+def settings_with(monkeypatch: pytest.MonkeyPatch, given: Mapping[str, str]) -> dict[str, Any]:
+    for name, value in given.items():
+        if "\x00" in value:  # no environment can hold one, but a file can
+            monkeypatch.setattr("os.environ", {**os.environ, name: value})
+        else:
+            monkeypatch.setenv(name, value)
+    return runpy.run_path(str(SETTINGS))
+
+
+def test_every_setting_is_walked() -> None:
+    names = set(re.findall(r'(?:env\.\w+|rates)\(\s*"([A-Z_]+)"', SETTINGS.read_text()))
+
+    assert names == REFUSED.keys() | FREE.keys()
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"), [(name, value) for name, values in REFUSED.items() for value in values]
+)
+def test_what_means_something_else_is_refused_by_name(
+    setting: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        settings_with(monkeypatch, {setting: value})
+
+    assert str(refusal.value).startswith(setting)
+    assert MARKED not in str(refusal.value)
+    assert refusal.value.__suppress_context__
+
+
+def test_spaces_around_values_and_after_commas_are_no_part_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = settings_with(
+        monkeypatch,
+        {
+            "SECRET_KEY_FALLBACKS": "new-one, old-one ",
+            "STRIPE_WEBHOOK_SECRETS": " whsec_new , whsec_old",
+            "ALLOWED_HOSTS": "shop.example, .shop.example, [::1]",
+            "DEBUG": "False ",
+            "HTTPS_ONLY": " No",
+            "SIGN_IN_LOCKOUT": "",
+            "SHOP_URL": " https://Shop.example/ ",
+            "METRICS_PORT": "",
+            "SHOP_NAME": "Bücher, Tee & mehr",
+            "DEFAULT_FROM_EMAIL": "",
+        },
+    )
+
+    assert read["SECRET_KEY_FALLBACKS"] == ["new-one", "old-one"]
+    assert read["STRIPE_WEBHOOK_SECRETS"] == ["whsec_new", "whsec_old"]
+    assert read["ALLOWED_HOSTS"] == ["shop.example", ".shop.example", "[::1]"]
+    assert (read["DEBUG"], read["HTTPS_ONLY"], read["SIGN_IN_LOCKOUT"]) == (False, False, True)
+    assert read["SHOP_URL"] == "https://shop.example"
+    assert read["METRICS_PORT"] is None
+    assert read["DEFAULT_FROM_EMAIL"] == '"Bücher, Tee & mehr" <shop@localhost>'
+
+
+def test_secret_that_begins_with_a_dollar_is_what_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert settings_with(monkeypatch, {"SECRET_KEY": "$HOME-and-more"})["SECRET_KEY"] == (
+        "$HOME-and-more"
+    )
+
+
+@pytest.mark.parametrize("problem", ["both", "missing", "spaces"])
+def test_file_of_a_secret_is_refused_by_name(problem: str, tmp_path: Path) -> None:
+    file = tmp_path / "secret"
+    if problem != "missing":
+        file.write_text("CANARY" + " \n" * (problem == "spaces"))
+    given = {"METRICS_TOKEN_FILE": str(file)}
+    if problem == "both":
+        given["METRICS_TOKEN"] = "x"
+
+    with pytest.raises(ImproperlyConfigured, match="METRICS_TOKEN") as refusal:
+        Environment(given).secret("METRICS_TOKEN")
+
+    assert MARKED not in str(refusal.value)
+
+
+def test_setting_that_is_spelt_otherwise_is_found() -> None:
+    env = Environment({"STRIPE_WEBHOOK_SECRET": "whsec_x", "ALLOWED_HOST": "a", "PATH": "/bin"})
+    env.secrets("STRIPE_WEBHOOK_SECRETS")
+    env.hosts("ALLOWED_HOSTS")
+
+    assert env.mistyped() == [
+        ("ALLOWED_HOST", "ALLOWED_HOSTS"),
+        ("STRIPE_WEBHOOK_SECRET", "STRIPE_WEBHOOK_SECRETS"),
+    ]
+
+
+def found_by_checks(settings: Settings, **given: object) -> set[str]:
+    for name, value in given.items():
+        setattr(settings, name, value)
+    found = run_checks(include_deployment_checks=True)
+    assert all(MARKED not in f"{each.msg}{each.hint}" for each in found)
+    return {str(each.id) for each in found}
+
+
+LIVE = {"DEBUG": False, "SANDBOX_GATEWAY_ALLOWED": False, "STRIPE_API_BASE": ""}
+TEST_KEY, LIVE_KEY = "sk_test_CANARY", "sk_live_CANARY"
+TEST_PAGE_KEY, LIVE_PAGE_KEY = "pk_test_CANARY", "pk_live_CANARY"
+
+
+@pytest.mark.parametrize(
+    ("given", "check_id"),
+    [
+        (LIVE | {"STRIPE_SECRET_KEY": TEST_KEY}, "payments.E007"),
+        (LIVE | {"STRIPE_SECRET_KEY": "rk_test_CANARY"}, "payments.E007"),
+        (LIVE | {"STRIPE_PUBLISHABLE_KEY": TEST_PAGE_KEY}, "payments.E007"),
+        ({"DEBUG": True, "STRIPE_SECRET_KEY": LIVE_KEY}, "payments.E008"),
+        ({"STRIPE_API_BASE": "https://x.example", "STRIPE_SECRET_KEY": LIVE_KEY}, "payments.E008"),
+        (
+            {"SANDBOX_GATEWAY_ALLOWED": True, "STRIPE_SECRET_KEY": LIVE_KEY},
+            "payments.E008",
+        ),
+        ({"STRIPE_SECRET_KEY": TEST_KEY, "STRIPE_PUBLISHABLE_KEY": LIVE_PAGE_KEY}, "payments.E009"),
+        ({"PAYMENT_METHOD_TEMPLATE": "payments/payment_method_stripe.html"}, "payments.W002"),
+        ({"SWEEP_AFTER_SECONDS": 25.0, "MESSAGE_VISIBILITY_SECONDS": 25}, "payments.E010"),
+        ({"PAYMENT_GATEWAY": "payments.gateways.Stripe"}, "payments.E011"),
+        ({"PAYMENT_METHOD_TEMPLATE": "payments/no.html"}, "payments.E012"),
+        ({"SESSION_COOKIE_SECURE": True, "SHOP_URL": "http://shop.example"}, "orders.E002"),
+        ({"ALLOWED_HOSTS": ["shop.example", "*"]}, "orders.E003"),
+        ({"ALLOWED_HOSTS": ["shop.example"], "SHOP_URL": "https://other.example"}, "orders.E004"),
+        (
+            {"SESSION_COOKIE_SECURE": True, "CSRF_TRUSTED_ORIGINS": ["http://shop.example"]},
+            "orders.W005",
+        ),
+        ({"SIGN_IN_LOCKOUT": False}, "orders.W007"),
+        ({"STAFF_SECOND_FACTOR": False}, "orders.W007"),
+        ({"METRICS_TOKEN": "CANARY"}, "orders.W008"),
+        (
+            {"SESSION_COOKIE_SECURE": True, "TRUSTED_PROXY_COUNT": 1},
+            "orders.W009",
+        ),
+        ({"MISTYPED_SETTINGS": [("SHOP_URLS", "SHOP_URL")]}, "orders.W010"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_found(
+    settings: Settings, given: dict[str, object], check_id: str
+) -> None:
+    assert check_id in found_by_checks(settings, **given)
+
+
+def test_password_in_the_clear_is_warned_of(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for url, is_told in (
+        ("smtp://shop:CANARY@mail.example:25", True),
+        ("smtp+tls://shop:CANARY@mail.example:587", False),
+        ("smtp://shop:CANARY@localhost:25", False),
+    ):
+        read = settings_with(monkeypatch, {"EMAIL_URL": url})
+        given = {name: read[name] for name in read if name.startswith(("EMAIL_", "MAILERS"))}
+
+        assert ("orders.W006" in found_by_checks(settings, **given)) is is_told
