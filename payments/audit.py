@@ -153,7 +153,15 @@ def database_checks(now: datetime) -> list[Check]:
             "I4",
             "No order waits for a person",
             "orders_order",
-            "SELECT number, needs_person FROM orders_order WHERE needs_person <> ''",
+            """SELECT o.number, 'since ' || a.since || ': ' || a.reason
+               FROM orders_attentionreason a JOIN orders_order o ON o.id = a.order_id
+               WHERE a.resolved_at IS NULL
+               UNION ALL
+               SELECT o.number, o.needs_person FROM orders_order o
+               WHERE o.needs_person <> '' AND NOT EXISTS (
+                   SELECT FROM orders_attentionreason a
+                   WHERE a.order_id = o.id AND a.reason = o.needs_person
+                     AND a.resolved_at IS NULL)""",
         ),
         Check(
             "I4",

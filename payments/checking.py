@@ -8,6 +8,9 @@ from contextlib import suppress
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import Q
+
+from checkout.orders.attention.reasons import REFUSED
 from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import EXPIRING, UNSETTLED
@@ -17,17 +20,19 @@ from payments.gateways.base import (
     Gateway,
     GatewayError,
     GatewayMisconfigured,
+    GatewayPayment,
     GatewayState,
     NoSuchPayment,
     NotExecuted,
     OutcomeUnknown,
+    RefundState,
 )
 from payments.later import ask_later, asked_in_vain, pause_after
 from payments.models import Payment
-from payments.outcomes import REFUSED, record_closed, record_success
+from payments.outcomes import record_closed, record_sent_back, record_success
 from payments.refund_settlement import settle_refunds, take_over_refunds
 from payments.settlement import Settled, close, find_order, settle_order
-from payments.states import PaymentStatus
+from payments.states import LIVE, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +50,7 @@ def check_order(
         outcome = settle_order(order_number, gateway, clock=clock, lease_token=lease_token)
         if outcome is Settled.BUSY:
             return outcome
+        order = find_order(order_number)
     calls = Calls.begin(gateway, clock)
     try:
         for payment in _thought_to_be_over(order):
@@ -52,8 +58,10 @@ def check_order(
                 answer = calls.retrieve(payment)
             except NoSuchPayment:
                 continue  # opened in another account of the gateway, where it was over
+            if answer.state is not GatewayState.PAID and payment.status in LIVE:
+                answer = close(calls, payment)  # or its card could be charged beside another
             if answer.state is GatewayState.PAID:
-                record_success(payment, answer, now=clock(), reason="Payment succeeded late")
+                _record_late_success(payment, answer, calls)
                 outcome = Settled.PAID
             elif answer.state is GatewayState.CANCELLED:
                 record_closed(payment, now=clock())
@@ -92,8 +100,27 @@ def _not_closed(order: Order) -> list[Payment]:
 
 
 def _thought_to_be_over(order: Order) -> list[Payment]:
-    over = [PaymentStatus.DECLINED, PaymentStatus.CANCELLED]
-    return list(order.payments.filter(status__in=over).exclude(gateway_payment_id=""))
+    """Payments of which this shop expects nothing any more: the gateway may know better. Those of
+    an order that is over are among them, and those charged by an amount that pays no order."""
+    over = Q(status__in=[PaymentStatus.DECLINED, PaymentStatus.CANCELLED])
+    over |= Q(charged_minor__isnull=False) & ~Q(status=PaymentStatus.PAID)
+    if order.status not in UNSETTLED | EXPIRING:
+        over |= Q(status__in=LIVE)
+    return list(order.payments.filter(over).exclude(gateway_payment_id=""))
+
+
+def _record_late_success(payment: Payment, answer: GatewayPayment, calls: Calls) -> None:
+    if record_success(payment, answer, now=calls.clock(), reason="Payment succeeded late"):
+        return
+    payment.refresh_from_db()
+    if payment.status != PaymentStatus.PAID and _is_sent_back(payment, answer, calls):
+        record_sent_back(payment, now=calls.clock())
+
+
+def _is_sent_back(payment: Payment, answer: GatewayPayment, calls: Calls) -> bool:
+    refunds = calls.refunds_of(payment)
+    sent = sum(refund.amount_minor for refund in refunds if refund.state is RefundState.SUCCEEDED)
+    return sent >= answer.amount_minor
 
 
 def _wish_again(

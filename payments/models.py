@@ -101,6 +101,11 @@ class Payment(models.Model):
         return self.amount_minor if self.charged_minor is None else self.charged_minor
 
     @property
+    def too_much_minor(self) -> int:
+        """What of it is beyond the order's price."""
+        return self.taken_minor if self.is_surplus else max(0, self.taken_minor - self.amount_minor)
+
+    @property
     def open_key(self) -> str:
         return f"{self.idempotency_key}-open"
 
@@ -152,6 +157,16 @@ class Refund(models.Model):
     # Empty: asked for by the shop itself, or made at the gateway's own site.
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+
+    # The refund that came to nothing and is sent again by this one, under a key of its own.
+    replaces = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,  # only ever looked for among one payment's few refunds
+        related_name="replaced_by",
     )
 
     # Goes to the gateway with it, so that it is found there when its answer was lost.

@@ -11,28 +11,27 @@ from functools import partial
 from django.db import transaction
 
 from checkout.orders import metrics
+from checkout.orders.attention.reasons import (
+    CHARGED_TWICE,
+    OVERCHARGED,
+    PAID_AFTER_CANCELLATION,
+    REFUSED,
+    UNKNOWN_TO_GATEWAY,
+    UNKNOWN_TOO_LONG,
+    WRONG_AMOUNT,
+)
 from checkout.orders.cancelling import revive
 from checkout.orders.limits import count_decline
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.questions import ask
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import note, put_before_a_person, resolved, transition
 from payments.gateways.base import GatewayPayment
 from payments.locks import lock_order
 from payments.models import Payment, Refund
-from payments.states import PaymentStatus, RefundStatus, sources_of
+from payments.states import LIVE, PaymentStatus, RefundStatus, sources_of
 
 logger = logging.getLogger(__name__)
-
-# Why a person is asked. Stored with the order, shown to support, told by audit_orders.
-UNKNOWN_TOO_LONG = "The gateway has not said for 20 hours whether it charged"
-CHARGED_TWICE = "Charged a second time; a refund is prepared"
-PAID_AFTER_CANCELLATION = "Paid after it was cancelled, and sold out; a refund is prepared"
-OVERCHARGED = "Charged more than it cost; a refund of the difference is prepared"
-WRONG_AMOUNT = "The gateway charged less than it cost, or another currency"
-REFUSED = "The gateway refused the payment itself, not the card; its reason is in the order's story"
-UNKNOWN_TO_GATEWAY = "The gateway does not know a payment that may have been charged"
-
-SURPLUS_REASONS = (CHARGED_TWICE, PAID_AFTER_CANCELLATION, OVERCHARGED)
 
 
 def record_success(
@@ -45,15 +44,13 @@ def record_success(
             "The gateway charged another amount than was asked; a person must look",
             extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
         )
-        put_before_a_person(payment.order_id, WRONG_AMOUNT, now=now)
+        _record_wrong_amount(payment, answer, now=now)
         return False
     with transaction.atomic():
         order = lock_order(payment)
         if not move_payment(payment, PaymentStatus.PAID, now, charged_minor=answer.amount_minor):
             return False  # recorded before, by another worker or a webhook
-        if order.needs_person:
-            _end_doubt(order.pk)
-            resolved(order.pk, REFUSED)
+        _resolve_doubts(order, refusal_too=True, now=now)
         others = list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
         if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
             _record_surplus(payment, CHARGED_TWICE, now=now)
@@ -62,7 +59,7 @@ def record_success(
                 _record_surplus(payment, PAID_AFTER_CANCELLATION, now=now)
         else:
             move_order(payment, OrderStatus.PAID, reason, now=now)
-            _close_the_round_under_way(payment, others, now=now)
+        _close_other_rounds(payment, others, now=now)
         transaction.on_commit(partial(_count_paid, payment, order, now=now))
         over = answer.amount_minor - payment.amount_minor
         if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
@@ -96,10 +93,8 @@ def record_decline(
 ) -> None:
     with transaction.atomic():
         order = lock_order(payment)
-        if move_payment(payment, status, now, decline_code=code[:60]):
-            _end_doubt(payment.order_id)
-            if by_bank:
-                resolved(payment.order_id, REFUSED)
+        if move_payment(payment, status, now, decline_code=code[:60], charged_minor=None):
+            _resolve_doubts(order, refusal_too=by_bank, now=now)
             reason = f"Payment not made ({code}); nothing was charged"
             if _is_current(payment, order):
                 move_order(payment, OrderStatus.PAYMENT_FAILED, reason, now=now)
@@ -114,8 +109,7 @@ def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> 
     with transaction.atomic():
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
-            _end_doubt(payment.order_id)
-            resolved(payment.order_id, REFUSED)
+            _resolve_doubts(order, refusal_too=True, now=now)
             if _is_current(payment, order):
                 transition(
                     payment.order_id,
@@ -129,19 +123,55 @@ def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> 
 
 def record_closed(payment: Payment, *, now: datetime) -> None:
     """The gateway will never charge it any more."""
-    move_payment(payment, PaymentStatus.CANCELLED, now)
-    Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
-    _end_doubt(payment.order_id)
+    with transaction.atomic():
+        order = lock_order(payment)
+        move_payment(payment, PaymentStatus.CANCELLED, now)
+        Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
+        _resolve_doubts(order, now=now)
 
 
-def _end_doubt(order_id: int) -> None:
-    """What a person was asked to find out is known."""
-    resolved(order_id, UNKNOWN_TOO_LONG)
-    resolved(order_id, UNKNOWN_TO_GATEWAY)
+def record_sent_back(payment: Payment, *, now: datetime) -> None:
+    """A charge of a wrong amount, which never paid the order, went back wholly at the gateway. The
+    order can be paid otherwise."""
+    with transaction.atomic():
+        order = lock_order(payment)
+        record_decline(payment, "sent_back", now=now, status=PaymentStatus.CANCELLED)
+        Payment.objects.filter(pk=payment.pk).exclude(status=PaymentStatus.PAID).update(
+            charged_minor=None
+        )
+        _resolve_doubts(order, now=now)
+
+
+def _record_wrong_amount(payment: Payment, answer: GatewayPayment, *, now: datetime) -> None:
+    with transaction.atomic():
+        lock_order(payment)
+        # Kept although the payment does not count as paid: while this stands, a person must look.
+        if (
+            Payment.objects.filter(pk=payment.pk)
+            .exclude(status=PaymentStatus.PAID)
+            .update(charged_minor=answer.amount_minor)
+        ):
+            put_before_a_person(payment.order_id, WRONG_AMOUNT, now=now)
+
+
+def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -> None:
+    """An outcome was recorded. Whatever it leaves no doubt about ends. A bank's answer also shows
+    that the gateway refuses this order no more."""
+    if not order.needs_person:
+        return
+    if refusal_too:
+        resolved(order.pk, REFUSED, now=now)
+    payments = Payment.objects.filter(order=order)
+    if not payments.filter(status=PaymentStatus.UNKNOWN).exists():
+        resolved(order.pk, UNKNOWN_TOO_LONG, now=now)
+        resolved(order.pk, UNKNOWN_TO_GATEWAY, now=now)
+    wrong = payments.filter(charged_minor__isnull=False).exclude(status=PaymentStatus.PAID)
+    if not wrong.exists():
+        resolved(order.pk, WRONG_AMOUNT, now=now)
 
 
 def move_payment(
-    payment: Payment, to: PaymentStatus, settled_at: datetime | None, **changes: str | int
+    payment: Payment, to: PaymentStatus, settled_at: datetime | None, **changes: str | int | None
 ) -> bool:
     """The guarded UPDATE of a payment. False: another worker or a webhook has been here first."""
     return bool(
@@ -208,8 +238,12 @@ def _record_surplus(payment: Payment, why: str, *, now: datetime) -> None:
     prepare_refund(payment, payment.taken_minor, why, now=now)
 
 
-def _close_the_round_under_way(paid: Payment, others: Iterable[Payment], *, now: datetime) -> None:
-    """An earlier card has paid: a later round that never reached the gateway is dropped."""
-    for other in others:
-        if other.round > paid.round and not other.gateway_payment_id:
+def _close_other_rounds(paid: Payment, others: Iterable[Payment], *, now: datetime) -> None:
+    """One card has paid. A round that never reached the gateway is dropped. One that did could
+    still be charged, at a bank's page that is open somewhere: the worker closes it there."""
+    live = [other for other in others if other.status in LIVE]
+    for other in live:
+        if not other.gateway_payment_id and other.round > paid.round:
             move_payment(other, PaymentStatus.CANCELLED, now)
+    if any(other.gateway_payment_id for other in live):
+        ask(paid.order_id, OutboxMessage.Kind.CHECK_PAYMENT, at=now)

@@ -43,11 +43,9 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.later import ask_later
-from payments.locks import lock_order
 from payments.models import Payment, Refund
 from payments.outcomes import record_success
 from payments.refund_settlement import take_over_refunds
-from payments.refunds import refundable_minor
 from payments.settlement import close
 from payments.states import LIVE, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
@@ -482,18 +480,6 @@ def _take_over(gateway: Gateway, difference: Difference, clock: Clock) -> str:
 def _take_over_all(payment: Payment, gateway: Gateway, clock: Clock) -> None:
     payment.refresh_from_db()
     take_over_refunds(payment, Calls.begin(gateway, clock))
-    with transaction.atomic():
-        lock_order(payment)
-        payment = Payment.objects.select_for_update().get(pk=payment.pk)
-        too_much = -refundable_minor(payment)
-        # What was prepared here was sent back there.
-        for prepared in payment.refunds.filter(status=RefundStatus.PREPARED):
-            if too_much <= 0:
-                break
-            left = max(0, prepared.amount_minor - too_much)
-            too_much -= prepared.amount_minor - left
-            changes = {"amount_minor": left} if left else {"status": RefundStatus.FAILED}
-            payment.refunds.filter(pk=prepared.pk, status=RefundStatus.PREPARED).update(**changes)
 
 
 def _hand_to_the_worker(difference: Difference, *, now: datetime) -> str:

@@ -11,6 +11,8 @@ from django.db import transaction
 from django.db.models import F, Sum
 
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.attention.queries import open_reasons
+from checkout.orders.attention.reasons import OVERCHARGED, REFUND_FAILED, SURPLUS_REASONS
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED, OrderStatus
@@ -37,13 +39,11 @@ from payments.gateways.base import (
 from payments.later import LONGEST_PAUSE_OF_A_REFUND, ask_later, pause_after
 from payments.locks import lock_order
 from payments.models import Payment, Refund
-from payments.outcomes import SURPLUS_REASONS
+from payments.refunds import unreplaced
 from payments.settlement import Settled, find_order
-from payments.states import UNSETTLED_REFUNDS, RefundStatus
+from payments.states import UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
-
-REFUND_FAILED = "A refund was not made; the gateway says why"
 
 
 def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
@@ -125,14 +125,8 @@ def _follow(payment: Payment, *, now: datetime) -> None:
     sent = payment.refunds.filter(status=RefundStatus.SUCCEEDED)
     total: int = sent.aggregate(total=Sum("amount_minor"))["total"] or 0
     order_id = payment.order_id
-    if payment.is_surplus:
-        if total >= payment.taken_minor:
-            _resolve_surplus(order_id)
-    else:
-        overcharged = payment.taken_minor - payment.amount_minor
-        of_the_price = max(0, total - overcharged)
-        if total >= overcharged > 0:
-            _resolve_surplus(order_id)
+    if not payment.is_surplus:
+        of_the_price = max(0, total - payment.too_much_minor)
         if of_the_price:
             to = (
                 OrderStatus.REFUNDED
@@ -141,12 +135,53 @@ def _follow(payment: Payment, *, now: datetime) -> None:
             )
             transition(order_id, to, reason="Money was sent back", now=now)
             Order.objects.filter(pk=order_id).update(refunded_minor=of_the_price)
+    _give_up_prepared(payment)
+    _end_reasons(order_id, now=now)
     _keep_watch(order_id, now=now)
 
 
-def _resolve_surplus(order_id: int) -> None:
+def _end_reasons(order_id: int, *, now: datetime) -> None:
+    """Money was sent back. Whatever it has put right ends, over all payments of the order."""
+    reasons = {one.reason: one for one in open_reasons(Order.objects.get(pk=order_id))}
+    if not reasons.keys() & {*SURPLUS_REASONS, REFUND_FAILED}:
+        return
+    paid = Payment.objects.filter(order=order_id, status=PaymentStatus.PAID)
+    payments = list(paid.prefetch_related("refunds"))
+    kept = {p.is_surplus for p in payments if _sent_back_minor(p) < p.too_much_minor}
     for why in SURPLUS_REASONS:
-        resolved(order_id, why)
+        if (why != OVERCHARGED) not in kept:
+            resolved(order_id, why, now=now)
+    if (failed := reasons.get(REFUND_FAILED)) and not any(
+        _owes_a_refund(payment, failed.since) for payment in payments
+    ):
+        resolved(order_id, REFUND_FAILED, now=now)
+
+
+def _sent_back_minor(payment: Payment) -> int:
+    return sum(
+        refund.amount_minor
+        for refund in payment.refunds.all()
+        if refund.status == RefundStatus.SUCCEEDED
+    )
+
+
+def _owes_a_refund(payment: Payment, since: datetime | None) -> bool:
+    """Whether a refund that came to nothing since then was not made good: sent again with success,
+    or all that was charged sent back otherwise."""
+    if _sent_back_minor(payment) >= payment.taken_minor:
+        return False
+    refunds = payment.refunds.all()
+    replaced = {refund.replaces_id for refund in refunds}
+    return any(
+        (refund.status in UNSETTLED_REFUNDS and refund.replaces_id is not None)
+        or (
+            refund.status == RefundStatus.FAILED
+            and refund.pk not in replaced
+            and refund.settled_at is not None
+            and (since is None or refund.settled_at >= since)
+        )
+        for refund in refunds
+    )
 
 
 def _keep_watch(order_id: int, *, now: datetime) -> None:
@@ -168,8 +203,9 @@ def _pause_before_next_try(refund: Refund, error: GatewayError) -> timedelta:
 
 def take_over_refunds(payment: Payment, calls: Calls) -> None:
     """Enter refunds that were made at the gateway's own site, so that both books are the same."""
-    keys = set(payment.refunds.values_list("key", flat=True))
-    ids = set(payment.refunds.values_list("gateway_refund_id", flat=True))
+    ours = list(payment.refunds.all())
+    keys = {refund.key for refund in ours}
+    ids = {refund.gateway_refund_id for refund in ours}
     for made in calls.refunds_of(payment):
         is_ours = made.refund_key in keys or made.id in ids
         if is_ours or made.state is not RefundState.SUCCEEDED:
@@ -184,6 +220,7 @@ def take_over_refunds(payment: Payment, calls: Calls) -> None:
                     "status": RefundStatus.SUCCEEDED,
                     "amount_minor": made.amount_minor,
                     "reason": "Made at the gateway's own site",
+                    "replaces": unreplaced(payment, made.amount_minor),
                     "created_at": now,
                     "settled_at": now,
                 },
@@ -196,3 +233,24 @@ def take_over_refunds(payment: Payment, calls: Calls) -> None:
                     now=now,
                 ):
                     _follow(payment, now=now)
+    if any(refund.status == RefundStatus.PREPARED for refund in ours):
+        with transaction.atomic():
+            lock_order(payment)
+            _give_up_prepared(payment)
+
+
+def _give_up_prepared(payment: Payment) -> None:
+    """What is prepared is what was charged too much and is still here. Whatever of it went back
+    otherwise, at the gateway's own site or by a refund that staff asked for, is prepared no more.
+    The order is locked by the caller."""
+    refunds = list(payment.refunds.all())
+    sent = sum(r.amount_minor for r in refunds if r.status == RefundStatus.SUCCEEDED)
+    wanted = max(0, payment.too_much_minor - sent)
+    for prepared in refunds:
+        if prepared.status != RefundStatus.PREPARED:
+            continue
+        left = min(prepared.amount_minor, wanted)
+        wanted -= left
+        if left != prepared.amount_minor:
+            changes = {"amount_minor": left} if left else {"status": RefundStatus.FAILED}
+            payment.refunds.filter(pk=prepared.pk, status=RefundStatus.PREPARED).update(**changes)

@@ -30,6 +30,14 @@ def refundable_minor(payment: Payment) -> int:
     return payment.taken_minor - taken
 
 
+def unreplaced(payment: Payment, amount_minor: int) -> Refund | None:
+    """The oldest refund of this amount that came to nothing and was not sent again since."""
+    failed = payment.refunds.filter(
+        status=RefundStatus.FAILED, amount_minor=amount_minor, settled_at__isnull=False
+    )
+    return failed.filter(replaced_by=None).order_by("id").first()
+
+
 def request_refund(
     payment: Payment,
     *,
@@ -60,6 +68,7 @@ def request_refund(
             amount_minor=amount_minor,
             reason=reason,
             requested_by=requested_by,
+            replaces=unreplaced(payment, amount_minor),
             key=key,
             created_at=now,
         )

@@ -23,6 +23,7 @@ from enum import Enum
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from checkout.orders.attention.reasons import UNKNOWN_TO_GATEWAY, UNKNOWN_TOO_LONG
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
@@ -47,8 +48,6 @@ from payments.leases import lease_end, take_lease
 from payments.locks import lock_order
 from payments.models import Payment
 from payments.outcomes import (
-    UNKNOWN_TO_GATEWAY,
-    UNKNOWN_TOO_LONG,
     move_payment,
     record_closed,
     record_decline,
@@ -336,10 +335,11 @@ def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries
             pk=payment.pk, lease_token=round_.lease_token, status__in=LIVE
         ).update(status=status, tries=tries, lease_token=None, lease_until=None, lease_owner="")
         if still_ours:  # otherwise whoever took over also cares for what comes next
-            kind = OutboxMessage.Kind.SETTLE_PAYMENT
+            is_open = order.status in UNSETTLED  # an earlier card may have paid it meanwhile
+            kinds = OutboxMessage.Kind
+            kind = kinds.SETTLE_PAYMENT if is_open else kinds.CHECK_PAYMENT
             ask_later(payment.order_id, kind, pause=pause, now=round_.now)
             is_too_long = round_.now - payment.created_at >= UNKNOWN_AT_MOST
-            is_open = order.status in UNSETTLED  # an earlier card may have paid it meanwhile
             if status is PaymentStatus.UNKNOWN and is_too_long and is_open:
                 put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
     return Settled.LATER

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib import admin
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
-from django.db.models import BooleanField, Func, QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils import timezone
@@ -21,6 +21,14 @@ from checkout.orders.admin_lists import (
     in_chunks,
     streamed_csv,
 )
+from checkout.orders.attention.queries import (
+    IsOneOf,
+    open_reasons,
+    open_rows,
+    waiting_because_of,
+    waiting_for_a_person,
+)
+from checkout.orders.attention.reasons import ENDED_BY
 from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.sampling import waiting_too_long
@@ -36,15 +44,6 @@ class OrderLineInline(ReadOnlyInline):
     @admin.display(description="Total")
     def line_total(self, line: OrderLine) -> str:
         return show_money(line.total)
-
-
-class IsOneOf(Func):
-    """Of an array that is read first, by its own index. Of a join PostgreSQL expects too many rows
-    here, and then reads all orders."""
-
-    template = "%(expressions)s)"
-    arg_joiner = " = ANY("
-    output_field = BooleanField()
 
 
 class AttentionFilter(admin.SimpleListFilter):
@@ -65,7 +64,7 @@ class AttentionFilter(admin.SimpleListFilter):
             case "waiting":
                 return queryset & waiting_too_long(now=timezone.now())
             case "person":
-                return queryset.exclude(needs_person="")
+                return queryset & waiting_for_a_person()
             case "late":
                 late = OrderEvent.objects.filter(to_status=OrderStatus.PAID, from_status__in=LATE)
                 return queryset.filter(
@@ -74,15 +73,27 @@ class AttentionFilter(admin.SimpleListFilter):
         return queryset
 
 
+class ReasonFilter(admin.SimpleListFilter):
+    title = "why a person must look"
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(reason, reason) for reason in ENDED_BY]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        reason = self.value()
+        return queryset & waiting_because_of(reason) if reason else queryset
+
+
 @admin.register(Order)
 class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     list_display = [
-        *("number", "status", "age", "shown_total", "repeats", "needs_person", "email"),
+        *("number", "status", "age", "shown_total", "repeats", "why_look", "email"),
         "placed_at",
     ]
     # By anything but its own order, a list would sort all orders there are.
     sortable_by = ()
-    list_filter = [AttentionFilter, "status"]
+    list_filter = [AttentionFilter, "status", ReasonFilter]
     search_fields = ["number"]
     search_help_text = "Order number, e-mail address, reference or the gateway's id"
     show_full_result_count = False
@@ -92,10 +103,18 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     inlines = [OrderLineInline]
     fieldsets = [
         (None, {"fields": ["number", "status", "age", "shown_total", "placed_at", "repeats"]}),
-        ("Payment", {"fields": ["needs_person", "shown_refunded", "expires_at"]}),
+        ("Payment", {"fields": ["why_look", "shown_refunded", "expires_at"]}),
         ("Customer", {"fields": ["full_name", "email", "address", "postcode", "city", "country"]}),
         ("References", {"fields": ["reference", "checkout_id", "payment_round", "sweep_at"]}),
     ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        of_each = Prefetch("attention", queryset=open_rows())
+        return super().get_queryset(request).prefetch_related(of_each)
+
+    @admin.display(description="A person must look")
+    def why_look(self, order: Order) -> str:
+        return " · ".join(one.reason for one in open_reasons(order))
 
     @admin.display(description="For")
     def age(self, order: Order) -> str:

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models.functions import Now
 from moneyed import Money
 
+import checkout.orders.attention.models
 import checkout.orders.webhook_models  # noqa: F401 - tables of this app as well
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
@@ -75,7 +76,8 @@ class Order(models.Model):
     # Where the customer approves the payment (3-D Secure), while their bank asks for it.
     action_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
     refunded_minor = models.PositiveBigIntegerField(default=0, db_default=0)
-    # Why no program can go on from here. Empty: nobody need look.
+    # The oldest open reason why a person must look, for the release before this one, which knows no
+    # AttentionReason; kept by `put_before_a_person` and `resolved`. Empty: nobody need look.
     needs_person = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     class Meta:

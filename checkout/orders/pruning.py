@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 
+from checkout.orders.attention.queries import open_rows
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.operating import Progress
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
@@ -56,7 +58,7 @@ def _prune(window: list[int], before: datetime, *, dry_run: bool) -> int:
         sweep_at=None,
         expires_at=None,
         needs_person="",
-    )
+    ).exclude(Exists(open_rows().filter(order=OuterRef("pk"))))
     if dry_run:
         return old.filter(order__in=finished).count()
     with transaction.atomic():

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from django.db import connection, transaction
 from django.db.models import Count, Min, Q
 
+from checkout.orders.attention.queries import waiting_for_a_person
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.operating import age, aligned
 from checkout.orders.pausing import current_pause
@@ -89,7 +90,7 @@ def database_status(*, now: datetime) -> DatabaseStatus:
         published = OutboxMessage.objects.filter(
             order__status=OrderStatus.PLACED, published_at__isnull=False
         ).aggregate(oldest=Min("published_at"))
-        for_a_person = Order.objects.exclude(needs_person="").count()
+        for_a_person = waiting_for_a_person().order_by().count()
         pause = current_pause()
     return DatabaseStatus(
         at=now,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.db.models import Min, QuerySet
 
 from checkout.orders import metrics
+from checkout.orders.attention.queries import waiting_for_a_person
 from checkout.orders.models import Mail, Order, OutboxMessage, ProcessAlive, QueueSeen
 from checkout.orders.pausing import current_pause
 from checkout.orders.states import UNSETTLED
@@ -48,7 +49,7 @@ def sample_books(*, now: datetime) -> None:
     metrics.MAILS_AGE.set(_age(mails.aggregate(oldest=Min("available_at"))["oldest"], now))
     webhooks = open_deliveries().filter(endpoint__is_active=True, available_at__lte=now)
     metrics.WEBHOOKS_AGE.set(_age(webhooks.aggregate(oldest=Min("available_at"))["oldest"], now))
-    metrics.NEEDS_PERSON.set(Order.objects.exclude(needs_person="").order_by().count())
+    metrics.NEEDS_PERSON.set(waiting_for_a_person().order_by().count())
     metrics.WAITING_TOO_LONG.set(waiting_too_long(now=now).count())
     metrics.PAUSED.set(current_pause() is not None)
 

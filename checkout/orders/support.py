@@ -3,6 +3,7 @@ through the outbox to the worker, which asks the gateway first, or to the sender
 Nothing here moves money itself.
 """
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import transaction
@@ -12,7 +13,7 @@ from checkout.orders.cancelling import can_be_cancelled
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
 from checkout.orders.sweeping import hasten, publish_again
-from checkout.orders.transitions import note_staff
+from checkout.orders.transitions import note_staff, resolved
 from checkout.orders.webhook_models import WebhookDelivery
 
 
@@ -63,6 +64,14 @@ def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
     return _publish(
         order, OutboxMessage.Kind.CANCEL_ORDER, "Cancelled by hand", by=by, why=why, now=now
     )
+
+
+def seen_to(order: Order, reasons: Iterable[str], *, by: str, why: str, now: datetime) -> str:
+    """Nobody need look for these reasons any more, as a person says."""
+    ended = [reason for reason in reasons if resolved(order.pk, reason, by=by, how=why, now=now)]
+    if not ended:
+        return "That was resolved meanwhile; nothing was left to see to."
+    return "Written down. Nobody need look for that any more."
 
 
 def tell_again(delivery: WebhookDelivery, *, by: str, why: str, now: datetime) -> str:

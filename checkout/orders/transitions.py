@@ -6,7 +6,9 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
+from django.utils import timezone
 
+from checkout.orders.attention.models import AttentionReason
 from checkout.orders.mail_queue import mail_about, queue_mail
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus, sources_of
@@ -102,14 +104,61 @@ def noting_refund(
 
 
 def put_before_a_person(order_id: int, why: str, *, now: datetime) -> None:
-    """Say so once; the first reason stands until it is resolved."""
+    """Have a person look at the order for this reason, beside whatever they must look for already.
+    While the reason is open, saying so again adds nothing. `attention.reasons` says what ends it.
+    """
     with transaction.atomic():
-        if Order.objects.filter(pk=order_id, needs_person="").update(needs_person=why):
-            note(order_id, f"A person must look: {why}", now=now)
+        reasons = _locked_open_reasons(order_id, now)
+        if why in reasons:
+            return
+        AttentionReason.objects.create(order_id=order_id, reason=why, since=now)
+        if not reasons:
+            Order.objects.filter(pk=order_id).update(needs_person=why)
+        note(order_id, f"A person must look: {why}", now=now)
 
 
-def resolved(order_id: int, why: str) -> None:
-    Order.objects.filter(pk=order_id, needs_person=why).update(needs_person="")
+def resolved(
+    order_id: int, why: str, *, by: str = "", how: str = "", now: datetime | None = None
+) -> bool:
+    """Nobody need look for this reason any more; others stay open. False where it was not open.
+    `by` names the person who said so, and is empty where an event ended the reason."""
+    now = now or timezone.now()
+    with transaction.atomic():
+        reasons = _locked_open_reasons(order_id, now)
+        if why not in reasons:
+            return False
+        AttentionReason.objects.filter(pk=reasons.pop(why)).update(
+            resolved_at=now, resolved_by=by, resolution=how
+        )
+        Order.objects.filter(pk=order_id).update(needs_person=next(iter(reasons), ""))
+        if by:
+            note_staff(order_id, f"Seen to: {why}", by=by, why=how, now=now)
+        else:
+            note(order_id, f"Nobody need look any more: {why}", now=now)
+    return True
+
+
+def _locked_open_reasons(order_id: int, now: datetime) -> dict[str, int]:
+    """The order's open reasons, the oldest first, with the ids of their rows; the order is locked.
+
+    The release before this one knows the column alone. A reason that stands only there gets its
+    row; and when the column is empty, that release has ended the reason that had stood there.
+    """
+    order = Order.objects.select_for_update().only("needs_person").get(pk=order_id)
+    rows = AttentionReason.objects.filter(order_id=order_id, resolved_at=None).order_by("id")
+    reasons = dict(rows.values_list("reason", "pk"))
+    if order.needs_person and order.needs_person not in reasons:
+        row = AttentionReason.objects.create(
+            order_id=order_id, reason=order.needs_person, since=now
+        )
+        reasons[row.reason] = row.pk
+    elif reasons and not order.needs_person:
+        first = next(iter(reasons))
+        AttentionReason.objects.filter(pk=reasons.pop(first)).update(
+            resolved_at=now, resolution="Ended by the release before"
+        )
+        Order.objects.filter(pk=order_id).update(needs_person=next(iter(reasons), ""))
+    return reasons
 
 
 def next_sweep(now: datetime) -> datetime:

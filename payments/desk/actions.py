@@ -10,10 +10,11 @@ from typing import Any
 from django import forms
 
 from checkout.catalogue.pieces import PiecesField
+from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
 from checkout.orders.states import EXPIRING, UNSETTLED
 from checkout.orders.stock.restocking import pieces_out, restock
-from checkout.orders.support import ask_to_cancel, put_back_dead_letter, retry_now
+from checkout.orders.support import ask_to_cancel, put_back_dead_letter, retry_now, seen_to
 from payments.models import Payment, new_key
 from payments.states import UNDECIDED
 
@@ -58,6 +59,26 @@ class RestockForm(ReasonForm):
             line.product_id: typed.get(f"pieces_{line.product_id}") or 0 for line in self.lines
         }
         return typed | {"quantities": {key: each for key, each in pieces.items() if each}}
+
+
+class SeenToForm(OrderForm):
+    reasons = forms.MultipleChoiceField(label="Seen to", widget=forms.CheckboxSelectMultiple)
+    why = forms.CharField(
+        label="What was done",
+        min_length=5,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+        help_text="For whoever looks at this order next.",
+    )
+
+    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
+        super().__init__(*args, order=order, **kwargs)
+        field = self.fields["reasons"]
+        assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101 - for the type checker
+        field.choices = [
+            (one.reason, f"{one.reason} (ends by itself: {one.ended_by})")
+            for one in open_reasons(order)
+        ]
 
 
 class EvidenceForm(OrderForm):
@@ -193,6 +214,20 @@ ACTIONS = {
             is_possible=lambda order: _undecided(order) is not None,
             act=_resolve,
             form=EvidenceForm,
+        ),
+        StaffAction(
+            name="seen-to",
+            label="Seen to it",
+            permission="orders.resolve_attention",
+            explains=(
+                "Says that nobody need look for this reason any more. It moves no money and "
+                "changes nothing else: what it is about must have been put right otherwise."
+            ),
+            is_possible=lambda order: bool(open_reasons(order)),
+            act=lambda order, typed, by, now: seen_to(
+                order, typed["reasons"], by=by, why=typed["why"], now=now
+            ),
+            form=SeenToForm,
         ),
     ]
 }

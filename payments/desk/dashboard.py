@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.attention.queries import waiting_for_a_person
 from checkout.orders.liveness import STALE_AFTER_SECONDS
 from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
 from checkout.orders.pausing import current_pause
@@ -149,7 +150,7 @@ def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
     )
     final = recent.exclude(status__in=waiting).values("status").annotate(orders=Count("pk"))
     found = {row["status"]: row for row in [*still_open, *final]}
-    person = Order.objects.exclude(needs_person="").order_by().count()
+    person = waiting_for_a_person().order_by().count()
     late = waiting_too_long(now=now).order_by().count()
     rows = [
         {

@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.admin import OrderAdmin
+from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
 from checkout.orders.support import ActionImpossible
 from payments.desk.actions import ACTIONS
@@ -55,6 +56,7 @@ class OrderWithPayments(OrderAdmin):
         order: Order | None = kwargs.get("obj")
         if order is not None:
             context["story"] = story(order)
+            context["open_reasons"] = open_reasons(order)
             context["staff_actions"] = self._possible(request, order)
         return super().render_change_form(request, context, *args, **kwargs)
 

@@ -11,11 +11,11 @@ from django.db.models import OuterRef, Subquery
 from django.test import Client
 from django.utils import timezone
 
+from checkout.orders.attention.reasons import UNKNOWN_TOO_LONG
 from checkout.orders.models import Order, ProcessAlive, QueueSeen
 from checkout.orders.transitions import put_before_a_person
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment
-from payments.outcomes import UNKNOWN_TOO_LONG
 from payments.sandbox.server import SandboxServer
 from tests.bench.history import load
 from tests.desk.eventful import eventful_order

@@ -10,6 +10,7 @@ from checkout.orders.models import Order
 GROUPS = importlib.import_module("payments.migrations.0004_groups")
 WEBHOOKS = importlib.import_module("payments.migrations.0005_webhooks_of_groups")
 STOCK = importlib.import_module("payments.migrations.0007_stock_of_groups")
+ATTENTION = importlib.import_module("payments.migrations.0008_attention_of_groups")
 
 
 @pytest.fixture
@@ -18,6 +19,7 @@ def staff_groups(transactional_db: None) -> None:
     GROUPS.make_groups(apps, None)
     WEBHOOKS.let_groups(apps, None)
     STOCK.let_groups(apps, None)
+    ATTENTION.let_groups(apps, None)
 
 
 def signed_in(name: str, *, group: str = "", is_staff: bool = True) -> Client:

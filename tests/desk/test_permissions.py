@@ -29,6 +29,7 @@ MAY = {
     "cancel": {"support", "operations", "superuser"},
     "put-back": {"operations", "superuser"},
     "resolve": {"operations", "superuser"},
+    "seen-to": {"support", "operations", "superuser"},
     "refund": {"support", "superuser"},
     "agree": {"support", "superuser"},
     "export": {"support", "operations", "superuser"},

@@ -24,6 +24,7 @@ from django.test import Client
 
 from checkout.catalogue.models import Product, StockMovement
 from checkout.catalogue.stock_changes import BelowZero, StaffEntry, change_stock
+from checkout.orders.attention.reasons import REFUND_FAILED
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import QUEUE_ERRORS, Incoming
@@ -33,7 +34,6 @@ from checkout.tokens import SALT
 from payments.audit import PAID_STATUSES, audit_database
 from payments.models import Payment, Refund
 from payments.outside_audit import audit_gateway
-from payments.refund_settlement import REFUND_FAILED
 from payments.refunds import RefundImpossible, refundable_minor, request_refund
 from payments.sandbox.account import Account, Request
 from payments.sandbox.answers import Json

@@ -12,6 +12,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.attention.reasons import (
+    CHARGED_TWICE,
+    PAID_AFTER_CANCELLATION,
+    UNKNOWN_TOO_LONG,
+)
 from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
@@ -21,12 +26,7 @@ from payments.checking import cancel_order, check_order
 from payments.gateways.base import GatewayPayment, GatewayState, OutcomeUnknown
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, Refund
-from payments.outcomes import (
-    CHARGED_TWICE,
-    PAID_AFTER_CANCELLATION,
-    UNKNOWN_TOO_LONG,
-    record_success,
-)
+from payments.outcomes import record_success
 from payments.refunds import approve_refund
 from payments.settlement import Settled, settle_order
 from payments.states import PaymentStatus, RefundStatus

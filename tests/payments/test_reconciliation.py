@@ -15,6 +15,7 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
+from checkout.orders.attention.reasons import CHARGED_TWICE, OVERCHARGED
 from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.numbers import check_digits
@@ -28,7 +29,6 @@ from payments.gateways.base import (
 )
 from payments.gateways.example import ExampleGateway
 from payments.models import Payment, PaymentAttempt, Refund
-from payments.outcomes import CHARGED_TWICE, OVERCHARGED
 from payments.refund_settlement import settle_refunds
 from payments.refunds import request_refund
 from payments.settlement import settle_order

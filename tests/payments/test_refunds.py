@@ -13,6 +13,7 @@ from django.test import Client
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
+from checkout.orders.attention.reasons import REFUND_FAILED
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweeping import sweep
@@ -26,7 +27,7 @@ from payments.gateways.base import (
 )
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, Refund
-from payments.refund_settlement import REFUND_FAILED, settle_refunds
+from payments.refund_settlement import settle_refunds
 from payments.refunds import RefundImpossible, request_refund
 from payments.sandbox.server import SandboxServer
 from payments.settlement import Settled

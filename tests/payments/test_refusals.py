@@ -8,6 +8,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TO_GATEWAY
 from checkout.orders.cancelling import give_up
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.paying import pay_again
@@ -24,7 +25,6 @@ from payments.gateways.base import (
 )
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, Refund
-from payments.outcomes import REFUSED, UNKNOWN_TO_GATEWAY
 from payments.refund_settlement import settle_refunds
 from payments.refunds import request_refund
 from payments.resolving import resolve_not_charged

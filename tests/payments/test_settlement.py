@@ -18,6 +18,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.attention.reasons import OVERCHARGED, WRONG_AMOUNT
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
@@ -33,7 +34,6 @@ from payments.gateways.base import (
 from payments.gateways.stripe import StripeGateway
 from payments.later import pause_after
 from payments.models import Payment, PaymentAttempt, Refund
-from payments.outcomes import OVERCHARGED, WRONG_AMOUNT
 from payments.sandbox.server import SandboxServer
 from payments.settlement import Settled, UnknownOrder, settle_order
 from payments.states import PaymentStatus, RefundStatus

@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.operating import aligned
@@ -42,6 +43,10 @@ def _as_json(order: Order, told: Story) -> str:
             "currency": order.currency,
             "sent_again": order.resubmission_count,
             "needs_person": order.needs_person,
+            "reasons": [
+                {"reason": one.reason, "since": one.since and one.since.isoformat()}
+                for one in open_reasons(order)
+            ],
             "story": [entry.as_json() for entry in told.entries],
         },
         indent=2,
@@ -49,7 +54,7 @@ def _as_json(order: Order, told: Story) -> str:
 
 
 def _as_table(order: Order, told: Story) -> str:
-    person = f" A person must look: {order.needs_person}." if order.needs_person else ""
+    person = "".join(f" A person must look: {one.reason}." for one in open_reasons(order))
     head = (
         f"Order {order.number}: {order.get_status_display().lower()} since "
         f"{order.status_changed_at:%d %b %Y %H:%M:%S}, {show_money(order.total)}, "

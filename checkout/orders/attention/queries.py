@@ -1,0 +1,64 @@
+"""Which orders a person must look at, and why.
+
+The release before this one serves beside it during a deployment and knows the column
+`Order.needs_person` alone. Whatever only that column says is therefore read as well.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import BooleanField, Func, QuerySet
+
+from checkout.orders.attention.models import AttentionReason
+from checkout.orders.attention.reasons import what_ends
+from checkout.orders.models import Order
+
+
+class IsOneOf(Func):
+    """Whether a value is in an array that is read first, by the array's own index. Of a join
+    PostgreSQL expects too many rows here, and then reads all orders."""
+
+    template = "%(expressions)s)"
+    arg_joiner = " = ANY("
+    output_field = BooleanField()
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenReason:
+    reason: str
+    since: datetime | None  # None: the release before this one set it, and kept no time
+
+    @property
+    def ended_by(self) -> str:
+        return what_ends(self.reason)
+
+
+def open_rows() -> QuerySet[AttentionReason]:
+    return AttentionReason.objects.filter(resolved_at=None).order_by()
+
+
+def waiting_for_a_person() -> QuerySet[Order]:
+    """Each order that has a reason open, once."""
+    by_row = open_rows().values("order_id")
+    by_column = Order.objects.exclude(needs_person="").order_by().values("pk")
+    return Order.objects.filter(IsOneOf("pk", ArraySubquery(by_row.union(by_column))))
+
+
+def waiting_because_of(reason: str) -> QuerySet[Order]:
+    by_row = open_rows().filter(reason=reason).values("order_id")
+    by_column = Order.objects.filter(needs_person=reason).exclude(needs_person="")
+    named = by_column.order_by().values("pk")
+    return Order.objects.filter(IsOneOf("pk", ArraySubquery(by_row.union(named))))
+
+
+def open_reasons(order: Order) -> list[OpenReason]:
+    """The oldest first. One statement, or none where the order's rows were prefetched."""
+    found = [
+        OpenReason(reason=row.reason, since=row.since)
+        for row in sorted(order.attention.all(), key=lambda row: row.pk)
+        if row.resolved_at is None
+    ]
+    if order.needs_person and order.needs_person not in {one.reason for one in found}:
+        found.append(OpenReason(reason=order.needs_person, since=None))
+    return found

@@ -1,0 +1,51 @@
+"""Every reason why a person must look at an order, and what ends it.
+
+A reason is stored with its order in these words. Each is ended by an event that the shop sees
+itself; staff who have seen to one by other means may end it by hand.
+"""
+
+UNKNOWN_TOO_LONG = "The gateway has not said for 20 hours whether it charged"
+CHARGED_TWICE = "Charged a second time; a refund is prepared"
+PAID_AFTER_CANCELLATION = "Paid after it was cancelled, and sold out; a refund is prepared"
+OVERCHARGED = "Charged more than it cost; a refund of the difference is prepared"
+WRONG_AMOUNT = "The gateway charged less than it cost, or another currency"
+REFUSED = "The gateway refused the payment itself, not the card; its reason is in the order's story"
+UNKNOWN_TO_GATEWAY = "The gateway does not know a payment that may have been charged"
+REFUND_FAILED = "A refund was not made; the gateway says why"
+
+# A surplus is what was charged beyond the order's price.
+SURPLUS_REASONS = (CHARGED_TWICE, PAID_AFTER_CANCELLATION, OVERCHARGED)
+
+_SURPLUS_GOES_BACK = (
+    "All that was charged too much has been sent back: agree to the prepared refund, or refund it "
+    "at the gateway's own site."
+)
+
+# Reason → what ends it, as staff read it.
+ENDED_BY = {
+    UNKNOWN_TOO_LONG: (
+        "The gateway tells the outcome, or a person resolves it: “Resolve an unknown outcome”."
+    ),
+    CHARGED_TWICE: _SURPLUS_GOES_BACK,
+    PAID_AFTER_CANCELLATION: _SURPLUS_GOES_BACK,
+    OVERCHARGED: _SURPLUS_GOES_BACK,
+    WRONG_AMOUNT: (
+        "The gateway tells the right amount, the charge has wholly been sent back at the gateway's "
+        "own site, or a person resolves it: “Resolve an unknown outcome”."
+    ),
+    REFUSED: (
+        "Another card pays, or a bank answers about one, or the order is cancelled: until then the "
+        "customer may be refused again."
+    ),
+    UNKNOWN_TO_GATEWAY: (
+        "The gateway tells the outcome, or a person finds it in the account that was used before: "
+        "“Resolve an unknown outcome”."
+    ),
+    REFUND_FAILED: "The same amount is sent back after all: “Send money back” on this page.",
+}
+
+BY_HAND = "A person says so: “Seen to it”."
+
+
+def what_ends(reason: str) -> str:
+    return ENDED_BY.get(reason, BY_HAND)
