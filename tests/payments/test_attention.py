@@ -109,6 +109,7 @@ class Case:
             payment.gateway_payment_id,
             amount_minor=amount_minor,
             refund_key="",
+            currency=payment.currency,
             idempotency_key=f"site-{payment.pk}-{amount_minor}",
         )
         self.till.check(payment.order)
