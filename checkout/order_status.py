@@ -88,10 +88,20 @@ _PAID_AND_CANCELLED = StatusWords(
 )
 
 
+_FREE = StatusWords(
+    _("Thank you, your order is complete"),
+    _("Nothing was to be paid, and you were not charged. We are getting it ready for you."),
+    _("Next: we wrap it and send it to the address on this page."),
+    is_final=True,
+)
+
+
 def status_words(order: Order) -> StatusWords:
     """In the language of this request."""
     is_late = order.status == OrderStatus.CANCELLED and order.needs_person
     words = _PAID_AND_CANCELLED if is_late else _WORDS[OrderStatus(order.status)]
+    if order.is_free and order.status == OrderStatus.PAID:
+        words = _FREE
     return replace(
         words,
         headline=gettext(words.headline),

@@ -47,9 +47,17 @@ MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.CANCELLED, OrderStatus.PAID): _(
         "Your payment arrived after all, so we took the order up again."
     ),
+    (OrderStatus.PAID, OrderStatus.CANCELLED): _(
+        "The order was cancelled. Nothing had been charged."
+    ),
     (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED): _("We sent part of your money back."),
     (OrderStatus.PAID, OrderStatus.REFUNDED): _("We sent your money back."),
     (OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED): _("We sent the rest of your money back."),
+}
+
+# Instead, for an order that cost nothing.
+FREE_MOVES: dict[tuple[str, str], str] = {
+    (OrderStatus.PLACED, OrderStatus.PAID): _("Nothing was to be paid."),
 }
 
 # What may come a thousand times is told once, with the time of the first.
@@ -92,8 +100,9 @@ def timeline(order: Order) -> list[Step]:
 
 
 def _moves(order: Order) -> Iterator[Step]:
+    moves = MOVES | FREE_MOVES if order.is_free else MOVES
     for event in order.events.filter(kind=OrderEvent.Kind.TRANSITION).order_by("id"):
-        if words := MOVES.get((event.from_status, event.to_status)):
+        if words := moves.get((event.from_status, event.to_status)):
             yield Step(event.created_at, gettext(words))
 
 

@@ -129,10 +129,26 @@ def database_checks(now: datetime) -> list[Check]:
             "No order is paid without a payment, or has one and is not paid",
             "orders_order",
             """SELECT o.number, 'order is ' || o.status FROM orders_order o
-               WHERE (o.status = ANY(%s)) <> EXISTS (SELECT FROM books b
+               WHERE o.total_minor > 0
+                 AND (o.status = ANY(%s)) <> EXISTS (SELECT FROM books b
                                                      WHERE b.order_id = o.id AND NOT b.is_surplus
                                                        AND b.sent_back < b.taken)""",
             (list(PAID_STATUSES),),
+        ),
+        Check(
+            "I4",
+            "An order is paid without a payment if and only if it cost nothing",
+            "orders_order",
+            """SELECT o.number, 'order is ' || o.status || ' and cost ' || o.total_minor
+               FROM orders_order o
+               WHERE CASE WHEN o.total_minor = 0
+                     THEN o.status <> ALL(%s)
+                          OR EXISTS (SELECT FROM books b WHERE b.order_id = o.id)
+                     ELSE EXISTS (SELECT FROM orders_orderevent e
+                                  WHERE e.order_id = o.id AND e.kind = 'transition'
+                                    AND e.from_status = 'paid' AND e.to_status = 'cancelled')
+                     END""",
+            (["placed", "paid", "cancelled"],),
         ),
         Check(
             "I4",

@@ -238,6 +238,7 @@ class _Comparison:
             order=OuterRef("pk"), status=PaymentStatus.PAID, is_surplus=False
         )
         orders = Order.objects.filter(status__in=PAID_ORDERS, placed_at__gte=self.since)
+        orders = orders.exclude(total_minor=0)  # paid with nothing
         for order in orders.exclude(Exists(paid)).iterator(chunk_size=CHUNK):
             if order.number not in self.charged_orders:  # else that says it all
                 yield Difference(

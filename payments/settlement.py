@@ -23,11 +23,11 @@ from enum import Enum
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from checkout.orders.attention.reasons import UNKNOWN_TO_GATEWAY, UNKNOWN_TOO_LONG
+from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TO_GATEWAY, UNKNOWN_TOO_LONG
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
-from checkout.orders.transitions import put_before_a_person
+from checkout.orders.transitions import pay_with_nothing, put_before_a_person, resolved
 from checkout.runtime.identity import process_name
 from payments.calls import Calls, Clock
 from payments.doubt import may_have_been_charged
@@ -108,6 +108,8 @@ def settle_order(
     order = find_order(order_number)
     if order.status not in UNSETTLED:
         return Settled.NOTHING_TO_DO
+    if order.is_free:
+        return _settle_free(order, now=clock())
     lease_token = lease_token or uuid.uuid4()
     payment, is_ours = _begin_round(order, lease_token, now=clock())
     if not is_ours and not take_lease(payment, lease_token):
@@ -117,6 +119,18 @@ def settle_order(
     return _settle(
         _Round(payment=payment, calls=Calls.begin(gateway, clock), lease_token=lease_token)
     )
+
+
+def _settle_free(order: Order, *, now: datetime) -> Settled:
+    """Placed by a release that sent what costs nothing to the gateway, which cannot take it."""
+    with transaction.atomic():
+        Order.objects.select_for_update().get(pk=order.pk)
+        begun = Payment.objects.filter(order=order, status__in=LIVE, gateway_payment_id="")
+        begun.update(status=PaymentStatus.CANCELLED, settled_at=now)
+        paid = pay_with_nothing(order, now=now)
+        if paid:
+            resolved(order.pk, REFUSED, now=now)
+    return Settled.PAID if paid else Settled.NOTHING_TO_DO
 
 
 def _settle(round_: _Round) -> Settled:

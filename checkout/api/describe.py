@@ -150,7 +150,7 @@ place_order = extend_schema(
     examples=[OpenApiExample("Two notebooks", EXAMPLE, request_only=True)],
     responses={
         201: OpenApiResponse(OrderSerializer, description="Placed; the payment is under way."),
-        **_refusals(*POSTING, p.OUT_OF_STOCK, p.TOTAL_CHANGED, money=True),
+        **_refusals(*POSTING, p.OUT_OF_STOCK, p.TOTAL_NOT_PAYABLE, p.TOTAL_CHANGED, money=True),
     },
 )
 pay_order = extend_schema(

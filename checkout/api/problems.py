@@ -123,6 +123,13 @@ KEY_REUSED = Kind(
 INVALID = Kind(
     "invalid-request", 422, "Something in the request is not right", "`errors` names what."
 )
+TOTAL_NOT_PAYABLE = Kind(
+    "total-not-payable",
+    422,
+    "This total cannot be paid",
+    "Nothing was ordered. `payable` tells which amounts can be, and is null where none can in this "
+    "currency. The key is free for another request.",
+)
 TOO_MANY = Kind(
     "too-many-requests",
     429,

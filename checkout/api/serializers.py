@@ -109,7 +109,9 @@ class WantedOrder(Strict):
     city = like_form("city")
     postcode = like_form("postcode", help_text="Some countries have none.")
     country = like_form("country", min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2.")
-    payment_method = like_form("payment_method", help_text=PAYMENT_METHOD)
+    payment_method = like_form(
+        "payment_method", help_text=f"{PAYMENT_METHOD} Not used when nothing is to be paid."
+    )
     expected_total = ExpectedTotal(
         required=False,
         trim_whitespace=False,
@@ -212,6 +214,8 @@ CHARGED: dict[str, Literal[True, False, "unknown"]] = {
 
 
 def charged(order: Order) -> bool | str:
+    if order.is_free:
+        return False
     is_late = order.status == OrderStatus.CANCELLED and order.needs_person
     return True if is_late else CHARGED[order.status]
 
@@ -269,6 +273,15 @@ class ShortProduct(serializers.Serializer[Any]):
     left = serializers.IntegerField()
 
 
+class PayableSerializer(serializers.Serializer[Any]):
+    """Amounts that can be paid: decimal numbers in `currency`, each a multiple of `step`."""
+
+    currency = serializers.CharField()
+    smallest = serializers.CharField()
+    largest = serializers.CharField()
+    step = serializers.CharField()
+
+
 class ProblemSerializer(serializers.Serializer[Any]):
     """A problem document (RFC 9457)."""
 
@@ -278,6 +291,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     errors = InvalidField(many=True, required=False)  # type: ignore[assignment] # DRF takes fields away
     products = ShortProduct(many=True, required=False)
+    payable = PayableSerializer(required=False, allow_null=True)
     total = serializers.CharField(required=False, help_text="Of total-changed: as it is now.")
     currency = serializers.CharField(required=False)
 

@@ -35,6 +35,7 @@ from checkout.api.problems import (
     RETRY_AFTER,
     TOO_MANY,
     TOTAL_CHANGED,
+    TOTAL_NOT_PAYABLE,
     UNAVAILABLE,
     Kind,
     Problem,
@@ -48,6 +49,7 @@ from checkout.api.serializers import (
     charged,
 )
 from checkout.api.waiting import preferred_wait, wait_until
+from checkout.catalogue.amounts import AmountRefusal, AmountRefused
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import money, plain
 from checkout.catalogue.stock import OutOfStock
@@ -218,6 +220,8 @@ def _place(request: Request, asked: Asked, wanted: dict[str, Any]) -> Response:
     except TotalChanged as changed:
         total = money(changed.total_minor, settings.SHOP_CURRENCY)
         raise Problem(TOTAL_CHANGED, total=plain(total), currency=settings.SHOP_CURRENCY) from None
+    except AmountRefused as refused:
+        raise _not_payable(refused.refusal) from None
     except OutOfStock as short:
         raise Problem(OUT_OF_STOCK, products=_left(short)) from None
     except PlacingUnavailable:
@@ -243,6 +247,21 @@ def _purchase(request: Request, asked: Asked, wanted: dict[str, Any]) -> PlaceOr
 def _unknown(lines: list[dict[str, Any]], unknown: UnknownProducts) -> dict[str, Any]:
     says = "There is no such product on sale."
     return {"lines": [{"sku": says} if line["sku"] in unknown.skus else {} for line in lines]}
+
+
+def _not_payable(refusal: AmountRefusal) -> Problem:
+    def told(amount_minor: int) -> str:
+        return plain(money(amount_minor, refusal.currency))
+
+    limits = refusal.limits
+    payable = limits and {
+        "currency": refusal.currency,
+        "smallest": told(limits.smallest_minor),
+        "largest": told(limits.largest_minor),
+        "step": told(limits.step_minor),
+    }
+    total = told(refusal.amount_minor)
+    return Problem(TOTAL_NOT_PAYABLE, total=total, currency=refusal.currency, payable=payable)
 
 
 def _left(short: OutOfStock) -> list[dict[str, object]]:

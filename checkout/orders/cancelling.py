@@ -17,6 +17,11 @@ def can_be_cancelled(order: Order) -> bool:
     return order.status in EXPIRING
 
 
+def can_be_cancelled_by_staff(order: Order) -> bool:
+    """Also one that cost nothing: it has no payment that could decide, and none to send back."""
+    return can_be_cancelled(order) or (order.is_free and order.status == OrderStatus.PAID)
+
+
 def give_up(order: Order, *, now: datetime) -> bool:
     """Its customer does not want it any more: the worker cancels it, at the gateway first. Should
     a payment win that race, the order is paid. False when it does not wait for its customer."""
@@ -37,6 +42,19 @@ def cancel_unpaid(order: Order, *, reason: str, now: datetime) -> bool:
     with transaction.atomic():
         if not transition(
             order.pk, OrderStatus.CANCELLED, sources=EXPIRING, reason=reason, now=now
+        ):
+            return False
+        release_stock(_quantities(order), order_id=order.pk)
+    return True
+
+
+def cancel_free(order: Order, *, reason: str, now: datetime) -> bool:
+    """Cancel an order that was paid with nothing: no money has to go back, its goods do."""
+    if not order.is_free:
+        return False
+    with transaction.atomic():
+        if not transition(
+            order.pk, OrderStatus.CANCELLED, sources=[OrderStatus.PAID], reason=reason, now=now
         ):
             return False
         release_stock(_quantities(order), order_id=order.pk)

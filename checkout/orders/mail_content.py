@@ -71,6 +71,14 @@ _WORDS = {
     ),
 }
 
+# Instead of the receipt of what was charged.
+_FREE = MailWords(
+    subject=_("Your receipt for order {number}"),
+    headline=_("Thank you, your order is complete"),
+    happened=_("Nothing was to be paid, and you were not charged."),
+    next=_("Next: we wrap it and send it to the address below."),
+)
+
 # Said as well, when the order has moved on since what the mail tells of.
 _SINCE_THEN = {
     OrderStatus.PLACED: _("Since then: another payment is being confirmed with your bank."),
@@ -99,6 +107,8 @@ def compose(mail: Mail) -> EmailMultiAlternatives:
 
 def _compose(mail: Mail) -> EmailMultiAlternatives:
     order, words = mail.order, _WORDS[Mail.Kind(mail.kind)]
+    if order.is_free and mail.kind == Mail.Kind.PAID:
+        words = _FREE
     has_moved_on = mail.event.to_status not in ("", order.status)
     amounts = {
         "number": order.number,

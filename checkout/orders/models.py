@@ -140,6 +140,11 @@ class Order(models.Model):
         return money(self.refunded_minor, self.currency)
 
     @property
+    def is_free(self) -> bool:
+        """Paid without a payment, and so without anything that could be sent back."""
+        return self.total_minor == 0
+
+    @property
     def traceparent(self) -> str:
         """Of the press that had it paid last. Empty: by a release that kept none."""
         settling = self.outbox_messages.filter(kind=OutboxMessage.Kind.SETTLE_PAYMENT)

@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.db.models import F
 
+from checkout.catalogue.amounts import AmountRefused, refusal_of
 from checkout.catalogue.stock import reserve_stock
 from checkout.orders import metrics
 from checkout.orders.database import CONNECTION_ERRORS
@@ -26,7 +27,7 @@ from checkout.orders.models import (
 )
 from checkout.orders.placing_statement import StoredBasket, place_stored_basket
 from checkout.orders.states import OrderStatus
-from checkout.orders.transitions import next_sweep, record_transition
+from checkout.orders.transitions import next_sweep, pay_with_nothing, record_transition
 from checkout.runtime.retry import pauses
 
 logger = logging.getLogger(__name__)
@@ -168,6 +169,8 @@ def _place_at_once(request: PlaceOrder, basket: Basket, *, now: datetime) -> Ord
     stored = basket.stored() if isinstance(basket, InDatabase) else None
     if stored is None or request.again_of:
         return None
+    if not stored.total_minor or refusal_of(stored.total_minor, request.currency):
+        return None
     order = _new_order(request, stored.digest, stored.total_minor, now=now)
     try:
         with transaction.atomic(durable=True):
@@ -190,7 +193,7 @@ def _new_order(
         language=request.language,
         total_minor=total_minor,
         currency=request.currency,
-        payment_method=request.payment_method,
+        payment_method=request.payment_method if total_minor else "",
         from_session=request.from_session,
         from_address=request.from_address,
         placed_at=now,
@@ -204,6 +207,8 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     lines = basket.take()
     goods = basket_digest((line.product_id, line.quantity) for line in lines)
     total_minor = sum(line.quantity * line.unit_price_minor for line in lines)
+    if refusal := refusal_of(total_minor, request.currency):
+        raise AmountRefused(refusal)
     order = _new_order(request, goods, total_minor, now=now)
     with fault_points("order inserted"):
         order.save(force_insert=True)
@@ -211,12 +216,23 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     with fault_points("stock reserved"):
         quantities = {line.product_id: line.quantity for line in lines}
         reserve_stock(quantities, order_id=order.pk)
-    record_transition(order.pk, None, OrderStatus.PLACED, reason="Order placed", now=now)
+    record_transition(
+        order.pk,
+        None,
+        OrderStatus.PLACED,
+        reason="Order placed",
+        now=now,
+        is_mailed=not order.is_free,  # else the receipt follows at once
+    )
     if request.again_of:
         _note_twins(order, request.again_of, now=now)
-    OutboxMessage.objects.create(
-        order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
-    )
+    if order.is_free:
+        pay_with_nothing(order, now=now)
+        order.refresh_from_db()
+    else:
+        OutboxMessage.objects.create(
+            order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
+        )
     fault_point("before commit sent")
     return order
 

@@ -38,7 +38,13 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
             OrderStatus.CANCELLED,
         }
     ),
-    OrderStatus.PAID: frozenset({OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED}),
+    OrderStatus.PAID: frozenset(
+        {
+            OrderStatus.PARTLY_REFUNDED,
+            OrderStatus.REFUNDED,
+            OrderStatus.CANCELLED,  # what cost nothing, and nothing else
+        }
+    ),
     OrderStatus.PARTLY_REFUNDED: frozenset({OrderStatus.REFUNDED}),
     OrderStatus.REFUNDED: frozenset(),
     # A payment that arrives late revives the order, if its goods are still there.

@@ -9,7 +9,7 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 
-from checkout.orders.cancelling import can_be_cancelled
+from checkout.orders.cancelling import can_be_cancelled, cancel_free
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
 from checkout.orders.sweeping import hasten, publish_again
@@ -56,6 +56,8 @@ def put_back_dead_letter(order: Order, *, by: str, why: str, now: datetime) -> s
 def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
     """Have the worker cancel an order that waits for its customer: at the gateway first. Should a
     payment win that race, the order is paid."""
+    if order.is_free:
+        return _cancel_free(order, by=by, why=why, now=now)
     if not can_be_cancelled(order):
         raise ActionImpossible(
             "Only an order that waits for its customer can be cancelled. One that is being paid is "
@@ -72,6 +74,14 @@ def seen_to(order: Order, reasons: Iterable[str], *, by: str, why: str, now: dat
     if not ended:
         return "That was resolved meanwhile; nothing was left to see to."
     return "Written down. Nobody need look for that any more."
+
+
+def _cancel_free(order: Order, *, by: str, why: str, now: datetime) -> str:
+    with transaction.atomic():
+        if not cancel_free(order, reason="Cancelled by hand", now=now):
+            raise ActionImpossible("It is cancelled already, or was never placed in full.")
+        note_staff(order.pk, "Cancelled by hand", by=by, why=why, now=now)
+    return "The order is cancelled, and its goods are on sale again. It had cost nothing."
 
 
 def tell_again(delivery: WebhookDelivery, *, by: str, why: str, now: datetime) -> str:

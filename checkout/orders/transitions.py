@@ -55,7 +55,13 @@ def _follow_ups(to: OrderStatus, now: datetime) -> dict[str, datetime | str | in
 
 
 def record_transition(
-    order_id: int, source: OrderStatus | None, to: OrderStatus, *, reason: str, now: datetime
+    order_id: int,
+    source: OrderStatus | None,
+    to: OrderStatus,
+    *,
+    reason: str,
+    now: datetime,
+    is_mailed: bool = True,
 ) -> None:
     event = OrderEvent.objects.create(
         order_id=order_id,
@@ -65,10 +71,21 @@ def record_transition(
         reason=reason,
         created_at=now,
     )
-    if mail := mail_about(source, to):
+    if is_mailed and (mail := mail_about(source, to)):
         queue_mail(mail, event, now=now)
     if webhook := webhook_about(source, to):
         queue_webhooks(webhook, event, now=now)
+
+
+def pay_with_nothing(order: Order, *, now: datetime) -> bool:
+    """Pay an order that costs nothing: no gateway is asked. False when somebody has been first."""
+    return order.is_free and transition(
+        order.pk,
+        OrderStatus.PAID,
+        sources=[OrderStatus.PLACED],
+        reason="Nothing was to be paid",
+        now=now,
+    )
 
 
 def note(order_id: int, reason: str, *, now: datetime) -> OrderEvent:

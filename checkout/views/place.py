@@ -29,6 +29,7 @@ from checkout.cart import (
     session_cart,
     session_nonce,
 )
+from checkout.catalogue.amounts import AmountRefused, refusal_of
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
 from checkout.catalogue.stock import OutOfStock
@@ -63,17 +64,10 @@ from checkout.twins import (
     question_about,
     twin_asked_about,
 )
+from checkout.views.notices import Notice, amount_notice
 from checkout.visitor import visitor_of
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Notice:
-    """Why the form is shown again: what happened, were they charged, what to do next."""
-
-    headline: str
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -171,6 +165,9 @@ def _submit(request: HttpRequest, *, now: datetime) -> HttpResponse:
     except TokenRefused:
         return _refused(request, form, now=now)
 
+    if token.total_minor == 0:
+        form.fields["payment_method"].required = False  # the form asked for none
+
     # Before anything else may stand in the way: a used token leads to its order, for ever.
     content_digest = _content_digest(request, token)
     is_valid = form.is_valid()
@@ -233,6 +230,9 @@ def _place(
         return _article_gone(request, form, token, now=now)
     except PriceChanged:
         return _not_as_seen(request, form, token, _("A price has changed"), now=now)
+    except AmountRefused as refused:
+        notice = amount_notice(refused.refusal)
+        return _show_form(request, form, now=now, notice=notice, status=422)
     except OutOfStock as short:
         return _out_of_stock(request, form, short, now=now)
     except PlacingUnavailable:
@@ -261,6 +261,10 @@ def _show_form(
     cart = session_cart(request.session)
     lines = cart_lines(cart)
     total = lines_total(lines, settings.SHOP_CURRENCY)
+    if notice is None and (
+        refusal := refusal_of(total.get_amount_in_sub_unit(), settings.SHOP_CURRENCY)
+    ):
+        notice = amount_notice(refusal)  # said before anything is typed
     if cart and lines and not _is_to_be_kept(token, request, cart, lines, total):
         token = _fresh_token(request, cart, lines, total, now=now)
     return _render_form(

@@ -11,8 +11,9 @@ from django import forms
 
 from checkout.catalogue.pieces import PiecesField
 from checkout.orders.attention.queries import open_reasons
+from checkout.orders.cancelling import can_be_cancelled_by_staff
 from checkout.orders.models import Order
-from checkout.orders.states import EXPIRING, UNSETTLED
+from checkout.orders.states import UNSETTLED
 from checkout.orders.stock.restocking import pieces_out, restock
 from checkout.orders.support import ask_to_cancel, put_back_dead_letter, retry_now, seen_to
 from payments.models import Payment, new_key
@@ -168,9 +169,9 @@ ACTIONS = {
             explains=(
                 "A worker closes the payment at the gateway, so that it can never be charged, and "
                 "then cancels the order and puts its goods back on sale. If the customer has paid "
-                "by then, the order stays, paid."
+                "by then, the order stays, paid. An order that cost nothing is cancelled at once."
             ),
-            is_possible=lambda order: order.status in EXPIRING,
+            is_possible=can_be_cancelled_by_staff,
             act=lambda order, typed, by, now: ask_to_cancel(
                 order, by=by, why=typed["why"], now=now
             ),

@@ -11,7 +11,11 @@ STATEMENT = "checkout/orders/placing_statement.py"
 OUTBOX = "checkout/orders/outbox.py"
 SETTLEMENT = "payments/settlement.py"
 LEASES = "payments/leases.py"
+STRIPE = "payments/gateways/stripe.py"
 
+TEST_ADAPTER = "tests/payments/test_stripe_adapter.py"
+TEST_FREE = "tests/checkout/test_free_orders.py"
+TEST_REFUSALS = "tests/payments/test_refusals.py"
 TEST_PLACING = "tests/orders/test_placing.py"
 TEST_TWIN = "tests/checkout/test_placing_statement.py"
 TEST_OUTBOX = "tests/orders/test_outbox.py"
@@ -80,15 +84,15 @@ GUARDS = [
         "outbox in the transaction",
         "an order whose COMMIT went unanswered is never sent to the worker",
         PLACING,
-        """    OutboxMessage.objects.create(
-        order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
-    )
-""",
-        """    transaction.on_commit(
-        lambda: OutboxMessage.objects.create(
+        """        OutboxMessage.objects.create(
             order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
         )
-    )
+""",
+        """        transaction.on_commit(
+            lambda: OutboxMessage.objects.create(
+                order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
+            )
+        )
 """,
         f"{TEST_TWIN}::test_reply_to_commit_that_is_lost_leaves_an_order_with_its_message",
     ),
@@ -470,5 +474,71 @@ message AS (
         "return sent.checkout_id != cart.pk or shown == now",
         "return True",
         f"{TEST_SEEN}::test_total_of_a_page_that_put_the_press_off_is_the_one_that_counts",
+    ),
+    _guard(
+        "what costs nothing is paid in placing",
+        "an order that no gateway can take waits for ever",
+        PLACING,
+        "    if order.is_free:\n        pay_with_nothing",
+        "    if False:\n        pay_with_nothing",
+        f"{TEST_FREE}::test_free_cart_asks_for_no_card_and_is_paid_at_once",
+    ),
+    _guard(
+        "what costs nothing never reaches the gateway",
+        "the gateway is asked for nothing, and refuses",
+        SETTLEMENT,
+        "    if order.is_free:\n",
+        "    if False:\n",
+        f"{TEST_FREE}::test_free_order_of_an_earlier_release_is_paid_without_the_gateway",
+    ),
+    _guard(
+        "only free orders are cancelled after they were paid",
+        "a paid order is cancelled and its money kept",
+        "checkout/orders/cancelling.py",
+        "    if not order.is_free:\n        return False\n",
+        "",
+        f"{TEST_FREE}::test_paid_order_that_cost_something_is_never_cancelled_as_a_free_one",
+    ),
+    _guard(
+        "amounts before placing",
+        "an order is stored that can never be paid",
+        PLACING,
+        "    if refusal := refusal_of(total_minor, request.currency):\n",
+        "    if False and (refusal := refusal_of(total_minor, request.currency)):\n",
+        "tests/checkout/test_chargeable_amounts.py::"
+        "test_program_is_told_the_limits_and_keeps_its_key",
+    ),
+    _guard(
+        "the gateway's own unit",
+        "5,000 krónur are charged as 50",
+        STRIPE,
+        "        return to_stripe(amount_minor, currency)\n",
+        "        return amount_minor\n",
+        f"{TEST_ADAPTER}::test_what_is_charged_is_the_money_of_the_page",
+    ),
+    _guard(
+        "a refusal of one request is no refusal of the shop",
+        "one order is asked about for ever and can be neither paid otherwise nor cancelled",
+        STRIPE,
+        "        return refusal(code)\n",
+        "        return GatewayMisconfigured(code)\n",
+        f"{TEST_ADAPTER}::test_a_refusal_of_one_request_is_no_refusal_of_the_shop",
+    ),
+    _guard(
+        "closed before a refused confirmation counts",
+        "a card that an earlier confirm has charged is told as declined",
+        SETTLEMENT,
+        "        answer = calls.cancel(payment)\n        if answer.state",
+        "        raise\n        if answer.state",
+        f"{TEST_REFUSALS}::test_refusal_to_confirm_what_was_charged_before_is_no_decline",
+    ),
+    _guard(
+        "no round after a payment that another account may have charged",
+        "a second card is charged while the first may have been, in another account",
+        SETTLEMENT,
+        "    if may_have_been_charged(payment):\n",
+        "    if False:\n",
+        f"{TEST_REFUSALS}::"
+        "test_payment_that_may_have_been_charged_in_another_account_is_for_a_person",
     ),
 ]

@@ -8,4 +8,6 @@ register = template.Library()
 
 @register.filter(name="money")
 def show_money(amount: Money) -> str:
-    return format_money(amount, locale=to_locale(get_language() or "en"))
+    """Never rounded: CLDR shows some currencies (LAK, MGA) without coins that can be charged."""
+    locale = to_locale(get_language() or "en")
+    return format_money(amount, locale=locale, decimal_quantization=False)
