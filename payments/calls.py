@@ -51,7 +51,7 @@ class Calls:
     def open(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.OPEN, payment.open_key) as attempt:
             answer = self.gateway.open(
-                order_number=payment.order.number,
+                order=payment.identity,
                 amount_minor=payment.amount_minor,
                 currency=payment.currency,
                 payment_method=payment.payment_method,

@@ -5,6 +5,7 @@ from django.db import models
 from moneyed import Money
 
 from checkout.catalogue.money import money
+from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.models import Order
 from checkout.runtime.identity import LONGEST_NAME
 from payments.states import PaymentStatus, RefundStatus
@@ -29,6 +30,12 @@ class Payment(models.Model):
     amount_minor = models.PositiveBigIntegerField()
     currency = models.CharField(max_length=3)
     payment_method = models.CharField(max_length=120)
+
+    # Which installation the gateway is told with the order. Frozen with the rest. Empty: begun by a
+    # release that told the number alone, or recorded from a charge that was found.
+    installation = models.CharField(
+        max_length=32, blank=True, default="", db_default="", editable=False
+    )
 
     # Where the customer comes back to from their bank. Frozen with the rest: a repeated call with
     # another address would be another call.
@@ -88,6 +95,17 @@ class Payment(models.Model):
     @property
     def amount(self) -> Money:
         return money(self.amount_minor, self.currency)
+
+    @property
+    def identity(self) -> OrderIdentity:
+        """The order as the gateway is told it; every repetition of the call tells the same."""
+        if not self.installation:
+            return OrderIdentity(number=self.order.number)
+        return OrderIdentity(
+            number=self.order.number,
+            reference=self.order.reference,
+            installation=self.installation,
+        )
 
     @property
     def charged(self) -> Money:

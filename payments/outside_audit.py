@@ -96,7 +96,7 @@ class _Comparison:
                 gateway_payment_id__in=ids, status=PaymentStatus.PAID
             ).select_related("order")
         }
-        strangers = {charge.order_number for charge in charges if charge.id not in known}
+        strangers = {charge.order.number for charge in charges if charge.id not in known}
         their_orders = Order.objects.filter(number__in=strangers).values_list("number", flat=True)
         paid = Exists(_price_paid().filter(order=OuterRef("pk")))
         paid_otherwise = set(their_orders.filter(paid))
@@ -105,16 +105,16 @@ class _Comparison:
             self.charges += 1
             if ours := known.get(charge.id):
                 self._compare(charge, ours)
-            elif charge.order_number in paid_otherwise:
-                self.charged_twice.append(f"{charge.order_number}: {charge.id}")
+            elif charge.order.number in paid_otherwise:
+                self.charged_twice.append(f"{charge.order.number}: {charge.id}")
             # An unsettled order's worker is still on its way to recording it.
-            elif charge.order_number not in unsettled and not self._is_sent_back(charge.id):
-                self.differences.append(f"{charge.order_number}: charged there, not paid here")
+            elif charge.order.number not in unsettled and not self._is_sent_back(charge.id):
+                self.differences.append(f"{charge.order.number}: charged there, not paid here")
 
     def _compare(self, charge: GatewayPayment, ours: Payment) -> None:
         if ours.is_surplus:
             if not self._is_sent_back(charge.id):
-                self.charged_twice.append(f"{charge.order_number}: {charge.id}")
+                self.charged_twice.append(f"{charge.order.number}: {charge.id}")
             return
         if ours.pk - self._first < len(self._seen):  # otherwise it is younger than this pass
             self._seen[ours.pk - self._first] = True
@@ -122,7 +122,7 @@ class _Comparison:
             return
         if (charge.amount_minor, charge.currency) != (ours.taken_minor, ours.currency):
             self.differences.append(
-                f"{charge.order_number}: another payment or amount there than here"
+                f"{charge.order.number}: another payment or amount there than here"
             )
 
     def look_at_refunds(self, payment_ids: list[str]) -> None:
@@ -165,7 +165,7 @@ def _price_paid() -> QuerySet[Payment]:
 
 def _is_charge_of_ours(payment: GatewayPayment) -> bool:
     """Another shop may use the same account; its numbers are not of our kind."""
-    number = payment.order_number
+    number = payment.order.number
     return payment.state is GatewayState.PAID and parse_order_number(number) == number
 
 

@@ -280,20 +280,20 @@ def _compare_one(gateway: Gateway, gateway_id: str, now: datetime) -> Iterator[D
 def _compare_payments(chunk: list[GatewayPayment], now: datetime) -> Iterator[Difference]:
     of_ids = Payment.objects.filter(gateway_payment_id__in=[theirs.id for theirs in chunk])
     ours = {payment.gateway_payment_id: payment for payment in of_ids.select_related("order")}
-    strangers = {theirs.order_number for theirs in chunk if theirs.id not in ours}
+    strangers = {theirs.order.number for theirs in chunk if theirs.id not in ours}
     orders = {order.number: order for order in Order.objects.filter(number__in=strangers)}
     for theirs in chunk:
         payment = ours.get(theirs.id)
         if payment is not None:
             kind = _kind_of_known(payment, theirs, now)
-        elif order := orders.get(theirs.order_number):
+        elif order := orders.get(theirs.order.number):
             kind = _kind_of_stranger(order, theirs, now)
         else:
             kind = _kind_of_foreign(theirs)
         if kind:
             yield Difference(
                 kind=kind,
-                order=payment.order.number if payment else theirs.order_number,
+                order=payment.order.number if payment else theirs.order.number,
                 gateway_id=theirs.id,
                 here=_payment_side(payment) if payment else None,
                 there=_side(theirs.state.value, theirs),
@@ -332,7 +332,7 @@ def _kind_of_stranger(order: Order, theirs: GatewayPayment, now: datetime) -> st
 
 def _kind_of_foreign(theirs: GatewayPayment) -> str:
     """Another shop may use the same account; only a number of our kind must be one of ours."""
-    is_our_kind = parse_order_number(theirs.order_number) == theirs.order_number
+    is_our_kind = parse_order_number(theirs.order.number) == theirs.order.number
     counts = theirs.state is GatewayState.PAID or theirs.state in CHARGEABLE
     return NO_SUCH_ORDER if is_our_kind and counts else ""
 
@@ -411,7 +411,7 @@ def _repaired(gateway: Gateway, difference: Difference, clock: Clock) -> str:
 def _record(gateway: Gateway, difference: Difference, clock: Clock) -> str:
     """A charge for its own order, through the same door as every other."""
     theirs = gateway.retrieve(difference.gateway_id)
-    order = Order.objects.filter(number=theirs.order_number).first()
+    order = Order.objects.filter(number=theirs.order.number).first()
     if theirs.state is not GatewayState.PAID or order is None or not _is_its_price(order, theirs):
         return ""
     if order.status == OrderStatus.CANCELLED and gateway.refunds_of(theirs.id):

@@ -37,7 +37,7 @@ def resolve_charged(
             state=GatewayState.PAID,
             amount_minor=payment.amount_minor,
             currency=payment.currency,
-            order_number=payment.order.number,
+            order=payment.identity,
         )
         note_staff(payment.order_id, "Resolved: it was charged", by=by, why=evidence, now=now)
         record_success(payment, answer, now=now, reason="Paid, as a person found out")

@@ -25,6 +25,7 @@ from django.db import IntegrityError, transaction
 
 from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TO_GATEWAY, UNKNOWN_TOO_LONG
 from checkout.orders.faultpoints import fault_points
+from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
 from checkout.orders.transitions import pay_with_nothing, put_before_a_person, resolved
@@ -174,6 +175,7 @@ def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Paym
             amount_minor=order.total_minor,
             currency=order.currency,
             payment_method=order.payment_method,
+            installation=installation_id(),
             return_url=f"{settings.SHOP_URL}/orders/{order.reference}/"
             if settings.SHOP_URL
             else "",
@@ -220,7 +222,7 @@ def _never_charged(payment: Payment) -> GatewayPayment:
         state=GatewayState.CANCELLED,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
-        order_number=payment.order.number,
+        order=payment.identity,
     )
 
 

@@ -15,10 +15,12 @@ from django.test.client import store_rendered_templates  # type: ignore[attr-def
 from whitenoise.base import StaticFile
 from whitenoise.middleware import WhiteNoiseMiddleware
 
+from checkout.orders.identity.installation import renew_installation
+
 ACTIVE = psycopg.pq.TransactionStatus.ACTIVE
 
 # What migrations have made and no test changes.
-KEPT = {"django_content_type", "auth_permission"}
+KEPT = {"django_content_type", "auth_permission", "orders_installation"}
 
 # History that the database lets nobody delete.
 APPEND_ONLY = "catalogue_stockmovement"
@@ -53,6 +55,7 @@ def empty_tables(case: TransactionTestCase) -> None:
         [(largest,)] = cursor.fetchall()
     if largest > LARGE_BYTES:
         call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
+        renew_installation()
 
 
 def deleting_from(tables: Iterable[str]) -> str:

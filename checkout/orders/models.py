@@ -23,6 +23,10 @@ def new_reference() -> str:
     return secrets.token_urlsafe(16)
 
 
+def new_installation_id() -> str:
+    return secrets.token_urlsafe(16)
+
+
 class Order(models.Model):
     number = models.CharField(max_length=24, db_default=NextOrderNumber(), editable=False)
     reference = models.CharField(max_length=32, default=new_reference, editable=False)
@@ -370,6 +374,26 @@ class PaymentsPause(models.Model):
 
     def __str__(self) -> str:
         return f"Paused by {self.paused_by}: {self.reason}"
+
+
+class Installation(models.Model):
+    """The name of this installation, drawn at random by a migration. One row. With an order's
+    reference it names the order to the gateway and on the queue."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY, editable=False)
+    installation_id = models.CharField(max_length=32, default=new_installation_id, editable=False)
+    drawn_at = models.DateTimeField(db_default=Now(), editable=False)
+
+    class Meta:
+        verbose_name_plural = "installation"
+        constraints = [
+            models.CheckConstraint(condition=models.Q(pk=1), name="orders_installation_one_row"),
+        ]
+
+    def __str__(self) -> str:
+        return self.installation_id
 
 
 class ProcessAlive(models.Model):

@@ -11,6 +11,7 @@ from enum import Enum
 from typing import Protocol
 
 from checkout.catalogue.amounts import AmountLimits
+from checkout.orders.identity.names import OrderIdentity
 
 
 class GatewayState(Enum):
@@ -33,7 +34,7 @@ class GatewayPayment:
     state: GatewayState
     amount_minor: int
     currency: str  # ISO 4217, upper case
-    order_number: str
+    order: OrderIdentity  # as it was given to `open`; empty fields for what it was not told
     decline_code: str = ""  # the gateway's word for why; set when DECLINED
     action_url: str = ""  # where the customer must go; set when NEEDS_ACTION
 
@@ -127,13 +128,14 @@ class Gateway(Protocol):
     def open(
         self,
         *,
-        order_number: str,
+        order: OrderIdentity,
         amount_minor: int,
         currency: str,
         payment_method: str,
         idempotency_key: str,
     ) -> GatewayPayment:
-        """Make the payment known without moving money."""
+        """Make the payment known without moving money. The gateway keeps all of `order` with it,
+        and tells it whenever it tells of the payment."""
 
     def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
         """Charge an opened payment. `return_url` is where a customer who must act comes back to."""

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Self, TypeVar
 
 from checkout.catalogue.amounts import AmountLimits
+from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import (
     GatewayPayment,
     GatewayRefund,
@@ -60,7 +61,7 @@ class ExampleGateway:
     def open(
         self,
         *,
-        order_number: str,
+        order: OrderIdentity,
         amount_minor: int,
         currency: str,
         payment_method: str,
@@ -77,12 +78,12 @@ class ExampleGateway:
                 state=GatewayState.OPEN,
                 amount_minor=amount_minor,
                 currency=currency,
-                order_number=order_number,
+                order=order,
             )
             self._methods[payment.id] = payment_method
             return self._keep(payment)
 
-        asked = ("open", order_number, amount_minor, currency, payment_method)
+        asked = ("open", order, amount_minor, currency, payment_method)
         return self._once(idempotency_key, asked, make)
 
     def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:

@@ -15,6 +15,7 @@ from stripe.params import PaymentIntentConfirmParams, RefundListParams
 from urllib3.exceptions import NewConnectionError
 
 from checkout.catalogue.amounts import AmountLimits
+from checkout.orders.identity.names import OrderIdentity
 from payments import stripe_amounts
 from payments.gateways.base import (
     GatewayError,
@@ -31,6 +32,7 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.stripe_amounts import InexactAmount, from_stripe, to_stripe
+from payments.stripe_metadata import metadata_of, order_in
 
 logger = logging.getLogger(__name__)
 
@@ -120,7 +122,7 @@ class StripeGateway:
     def open(
         self,
         *,
-        order_number: str,
+        order: OrderIdentity,
         amount_minor: int,
         currency: str,
         payment_method: str,
@@ -134,7 +136,7 @@ class StripeGateway:
                     "payment_method": payment_method,
                     "allowed_payment_method_types": ["card"],
                     "capture_method": "automatic",
-                    "metadata": {"order": order_number},
+                    "metadata": metadata_of(order),
                 },
                 {"idempotency_key": idempotency_key},
             )
@@ -236,7 +238,7 @@ def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
         state=state,
         amount_minor=_amount_minor(amount, currency),
         currency=currency,
-        order_number=_order_number(intent),
+        order=order_in(lambda name: getattr(intent.metadata, name, "")),
         decline_code=_decline_code(intent) if state is GatewayState.DECLINED else "",
         action_url=_action_url(intent) if state is GatewayState.NEEDS_ACTION else "",
     )
@@ -254,11 +256,6 @@ def _refund(refund: stripe.Refund) -> GatewayRefund:
         currency=currency,
         refund_key=getattr(refund.metadata, "refund_key", ""),
     )
-
-
-def _order_number(intent: stripe.PaymentIntent) -> str:
-    """Empty for a payment of the same Stripe account that this shop did not open."""
-    return getattr(intent.metadata, "order", "")
 
 
 def _decline_code(intent: stripe.PaymentIntent) -> str:

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from checkout.catalogue.amounts import AmountLimits
+from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import Gateway, GatewayPayment, GatewayRefund
 
 Act = Callable[[], object]
@@ -28,7 +29,7 @@ class FaultyGateway:
     def open(
         self,
         *,
-        order_number: str,
+        order: OrderIdentity,
         amount_minor: int,
         currency: str,
         payment_method: str,
@@ -38,7 +39,7 @@ class FaultyGateway:
             "open",
             idempotency_key,
             lambda: self.inner.open(
-                order_number=order_number,
+                order=order,
                 amount_minor=amount_minor,
                 currency=currency,
                 payment_method=payment_method,

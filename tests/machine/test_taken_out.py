@@ -83,7 +83,7 @@ def each_repetition_is_a_payment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
         """Without a row for each call, whose keys would give it away before the charges do."""
         payment, gateway = round_.payment, round_.calls.gateway
         opened = gateway.open(
-            order_number=payment.order.number,
+            order=payment.identity,
             amount_minor=payment.amount_minor,
             currency=payment.currency,
             payment_method=payment.payment_method,

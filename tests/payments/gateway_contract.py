@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from checkout.catalogue.amounts import AmountLimits
+from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import (
     Gateway,
     GatewayPayment,
@@ -50,9 +51,10 @@ class GatewayContract:
         *,
         amount_minor: int = 1250,
         currency: str = "EUR",
+        order: OrderIdentity | None = None,
     ) -> GatewayPayment:
         return gateway.open(
-            order_number="100001-19",
+            order=order or OrderIdentity(number="100001-19"),
             amount_minor=amount_minor,
             currency=currency,
             payment_method=method or self.approved,
@@ -72,8 +74,33 @@ class GatewayContract:
     def test_opening_moves_no_money(self, gateway: Gateway) -> None:
         opened = self.open(gateway)
 
-        assert (opened.state, opened.order_number) == (GatewayState.OPEN, "100001-19")
+        assert (opened.state, opened.order.number) == (GatewayState.OPEN, "100001-19")
         assert gateway.retrieve(opened.id).state is GatewayState.OPEN
+
+    def test_names_of_the_order_are_kept_and_told(self, gateway: Gateway) -> None:
+        since = datetime.now(UTC) - timedelta(seconds=2)
+        order = OrderIdentity(
+            number="100001-19",
+            reference="reference-" + secrets.token_urlsafe(16),
+            installation=secrets.token_urlsafe(16),
+        )
+        opened = self.open(gateway, order=order)
+        declined = self.open(gateway, self.declined, order=order)
+
+        told = [
+            opened,
+            gateway.retrieve(opened.id),
+            self.confirm(gateway, opened),
+            self.confirm(gateway, declined),
+            *(payment for payment in gateway.list_since(since) if payment.id == opened.id),
+        ]
+
+        assert [payment.order for payment in told] == [order] * 5
+
+    def test_order_that_names_no_installation_is_told_so(self, gateway: Gateway) -> None:
+        order = OrderIdentity(number="100001-19")
+
+        assert gateway.retrieve(self.open(gateway, order=order).id).order == order
 
     def test_opening_again_under_one_key_is_the_same_payment(self, gateway: Gateway) -> None:
         one_key = key()

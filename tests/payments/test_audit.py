@@ -13,6 +13,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue
@@ -51,7 +52,7 @@ def test_shop_in_order_has_no_findings(shelf: list[Product], till: Till) -> None
 
 def charge_without_us(till: Till, order: Order, key: str) -> None:
     opened = till.gateway.open(
-        order_number=order.number,
+        order=identity_of(order),
         amount_minor=order.total_minor,
         currency="EUR",
         payment_method="pm_card_visa",
@@ -417,6 +418,6 @@ def second_id(till: Till, order: Order) -> str:
     [stranger] = [
         payment.id
         for payment in till.gateway.list_since(since)
-        if payment.order_number == order.number and payment.id not in ours
+        if payment.order.number == order.number and payment.id not in ours
     ]
     return stranger

@@ -18,6 +18,7 @@ from checkout.orders.attention.reasons import (
     UNKNOWN_TOO_LONG,
 )
 from checkout.orders.cancelling import cancel_unpaid
+from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
@@ -167,7 +168,7 @@ def test_prepared_refund_goes_out_when_a_person_agrees_and_once(
     other = Payment.objects.get(order=charged)
     surplus = Payment.objects.get(is_surplus=True)
     opened = gateway.open(
-        order_number=declined.number,
+        order=identity_of(declined),
         amount_minor=declined.total_minor,
         currency="EUR",
         payment_method="pm_card_visa",

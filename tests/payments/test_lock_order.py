@@ -65,7 +65,7 @@ def succeed(case: Case) -> None:
         state=GatewayState.PAID,
         amount_minor=case.payment.amount_minor,
         currency=case.payment.currency,
-        order_number=case.payment.order.number,
+        order=case.payment.identity,
     )
     assert record_success(case.payment, answer, now=timezone.now())
 

@@ -17,6 +17,8 @@ from django.utils import timezone
 from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import CHARGED_TWICE, OVERCHARGED
 from checkout.orders.cancelling import cancel_unpaid
+from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.numbers import check_digits
 from payments import reconciliation as r
@@ -123,7 +125,7 @@ def open_another(
     payment_method: str = "pm_card_visa",
 ) -> str:
     return gateway.open(
-        order_number=order.number,
+        order=identity_of(order),
         amount_minor=amount_minor or order.total_minor,
         currency="EUR",
         payment_method=payment_method,
@@ -580,7 +582,7 @@ def test_books_older_than_the_window_are_left_alone(
 
 def charge_for(number: str, gateway: ExampleGateway) -> None:
     opened = gateway.open(
-        order_number=number,
+        order=OrderIdentity(number=number),
         amount_minor=55,
         currency="EUR",
         payment_method="pm_card_visa",
@@ -610,7 +612,7 @@ def test_payment_for_an_order_that_does_not_exist_is_reported_and_not_cancelled(
     transactional_db: None, gateway: ExampleGateway
 ) -> None:
     opened = gateway.open(
-        order_number=number_of_nobody(1),
+        order=OrderIdentity(number=number_of_nobody(1)),
         amount_minor=55,
         currency="EUR",
         payment_method="pm_card_visa",
@@ -721,7 +723,7 @@ def test_charge_that_names_another_order_than_its_payment_is_left_to_a_person(
     payment, other = paid_order(shelf[0], gateway), failed_order(shelf[0], gateway)
     charge_unheard(payment, gateway)
     theirs = gateway.payments[payment.gateway_payment_id]
-    gateway.payments[theirs.id] = replace(theirs, order_number=other.number)
+    gateway.payments[theirs.id] = replace(theirs, order=identity_of(other))
     before = books()
 
     assert kinds(repaired(gateway).remaining) == [r.CHARGED_NOT_PAID]

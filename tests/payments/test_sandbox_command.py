@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import GatewayState
 from payments.gateways.stripe import StripeGateway
 
@@ -60,7 +61,7 @@ def listening(
 
 def opened(gateway: StripeGateway) -> str:
     return gateway.open(
-        order_number="A-1001",
+        order=OrderIdentity(number="A-1001"),
         amount_minor=4200,
         currency="EUR",
         payment_method="pm_card_visa",

@@ -4,6 +4,7 @@ import pytest
 import requests
 from django.core.management import CommandError, call_command
 
+from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
 from payments.gateways.stripe import StripeGateway
 from payments.sandbox.faults import BadSpecification, Faults, NetworkFault, parse
@@ -12,7 +13,7 @@ from payments.sandbox.server import SandboxServer
 
 def opened(gateway: StripeGateway) -> str:
     return gateway.open(
-        order_number="100001-19",
+        order=OrderIdentity(number="100001-19"),
         amount_minor=1250,
         currency="EUR",
         payment_method="pm_card_visa",

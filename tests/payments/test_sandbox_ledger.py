@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
 from payments.gateways.stripe import StripeGateway
 from payments.sandbox.ledger import Ledger, LedgerError
@@ -29,7 +30,7 @@ def gateway_of(server: SandboxServer) -> StripeGateway:
 
 def opened(gateway: StripeGateway, payment_method: str = "pm_card_visa") -> str:
     return gateway.open(
-        order_number="A-1001",
+        order=OrderIdentity(number="A-1001"),
         amount_minor=4200,
         currency="EUR",
         payment_method=payment_method,

@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from checkout.catalogue.models import Product
+from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.models import Order
 from payments.gateways.stripe import StripeGateway
 from payments.models import WebhookEvent
@@ -94,7 +95,7 @@ def test_answer_does_not_wait_for_a_shop_that_is_away(ledger_path: Path) -> None
     gateway = StripeGateway(secret_key="sk_test_x", api_base=server.url, timeout_seconds=2.0)
 
     opened = gateway.open(
-        order_number="100001-19",
+        order=OrderIdentity(number="100001-19"),
         amount_minor=1,
         currency="EUR",
         payment_method="pm_card_visa",
@@ -102,7 +103,7 @@ def test_answer_does_not_wait_for_a_shop_that_is_away(ledger_path: Path) -> None
     )
     server.stop()
 
-    assert opened.order_number == "100001-19"
+    assert opened.order.number == "100001-19"
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", json.dumps({"release": "x"}).encode()])

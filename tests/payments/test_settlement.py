@@ -19,6 +19,7 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import OVERCHARGED, WRONG_AMOUNT
+from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
@@ -296,7 +297,7 @@ def test_earlier_card_that_succeeds_late_pays_and_the_new_one_is_never_opened(
         state=GatewayState.PAID,
         amount_minor=order.total_minor,
         currency="EUR",
-        order_number=order.number,
+        order=identity_of(order),
     )
 
     class LateSuccess(FaultyGateway):

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from checkout.orders.identity.names import OrderIdentity
 from payments.gateways import base, load_gateway
 from payments.gateways.base import (
     GatewayError,
@@ -50,7 +51,7 @@ def open_payment(
     currency: str = "EUR",
 ) -> GatewayPayment:
     return gateway.open(
-        order_number=order_number,
+        order=OrderIdentity(number=order_number),
         amount_minor=amount_minor,
         currency=currency,
         payment_method=payment_method,
@@ -79,7 +80,7 @@ def test_opening_moves_no_money(gateway: StripeGateway, sandbox: SandboxServer) 
         state=GatewayState.OPEN,
         amount_minor=4200,
         currency="EUR",
-        order_number="A-1001",
+        order=OrderIdentity(number="A-1001"),
     )
     assert charge_count(sandbox) == 0
 
@@ -317,8 +318,8 @@ def test_the_list_is_newest_first_and_pages(gateway: StripeGateway, sandbox: San
     everything = gateway.list_since(NOON)
     the_last_five = gateway.list_since(NOON + timedelta(seconds=200))
 
-    assert [payment.order_number for payment in everything] == numbers[::-1]
-    assert [payment.order_number for payment in the_last_five] == numbers[:-6:-1]
+    assert [payment.order.number for payment in everything] == numbers[::-1]
+    assert [payment.order.number for payment in the_last_five] == numbers[:-6:-1]
 
 
 def test_threads_may_share_it(gateway: StripeGateway, sandbox: SandboxServer) -> None:
@@ -612,7 +613,7 @@ def test_a_decline_says_why(error: dict[str, str | None] | None, decline_code: s
 
 
 def test_a_payment_of_somebody_else_has_no_order() -> None:
-    assert told(status="succeeded", metadata={}).order_number == ""
+    assert told(status="succeeded", metadata={}).order == OrderIdentity()
 
 
 # --- What it leaves behind ----------------------------------------------------------------------

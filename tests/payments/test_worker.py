@@ -517,4 +517,4 @@ def test_answer_is_a_gateway_payment(gateway: StripeGateway, shelf: list[Product
     answer = gateway.retrieve(Payment.objects.get().gateway_payment_id)
 
     assert isinstance(answer, GatewayPayment)
-    assert answer.order_number == order.number
+    assert answer.order.number == order.number

@@ -12,6 +12,7 @@ from typing import Self
 from django.conf import settings
 
 from checkout.catalogue.amounts import AmountLimits
+from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import (
     GatewayMisconfigured,
     GatewayPayment,
@@ -42,7 +43,7 @@ class PatientGateway:
     def open(
         self,
         *,
-        order_number: str,
+        order: OrderIdentity,
         amount_minor: int,
         currency: str,
         payment_method: str,
@@ -54,7 +55,7 @@ class PatientGateway:
             state=GatewayState.OPEN,
             amount_minor=amount_minor,
             currency=currency,
-            order_number=order_number,
+            order=order,
         )
         self.opened[payment.id] = payment
         return payment

@@ -1,0 +1,19 @@
+"""The name of an order outside of its database.
+
+An order's number is unique only within one database: every installation begins at the same one,
+and a restored backup gives the numbers of its lost hour to other orders. So the gateway and the
+queue are told the order's reference and the installation that placed it as well, and whatever comes
+back from there is ours only by both.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class OrderIdentity:
+    """An order as the gateway and the queue know it. Reference and installation are empty in what
+    a release before them wrote, and in what another shop wrote."""
+
+    number: str = ""  # for people; says nothing about whose order it is
+    reference: str = ""
+    installation: str = ""

@@ -1,0 +1,48 @@
+"""What names an order to the gateway: its reference and the installation, and not its number."""
+
+from django.utils import timezone
+
+from checkout.catalogue.models import Product
+from checkout.orders.identity.installation import installation_id
+from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.whose import identity_of
+from payments.gateways.base import NotExecuted
+from payments.gateways.stripe import StripeGateway
+from payments.models import Payment
+from payments.settlement import Settled, settle_order
+from tests.faults.gateway import FaultyGateway, raising
+from tests.orders.factories import placed_order
+
+
+def test_gateway_is_told_reference_and_installation(
+    shelf: list[Product], gateway: StripeGateway
+) -> None:
+    order = placed_order(shelf[0])
+
+    settle_order(order.number, gateway, clock=timezone.now)
+
+    told = gateway.retrieve(Payment.objects.get().gateway_payment_id).order
+    assert told == identity_of(order)
+    assert (told.reference, told.installation) == (order.reference, installation_id())
+
+
+def test_round_begun_by_the_previous_release_is_opened_as_the_same_call(
+    shelf: list[Product], gateway: StripeGateway
+) -> None:
+    """It told the number alone, and its answer was lost: another call under its key is refused."""
+    order = placed_order(shelf[0])
+    lost = FaultyGateway(gateway, before={"open": raising(NotExecuted("connection_lost"))})
+    settle_order(order.number, lost, clock=timezone.now)
+    payment = Payment.objects.get()
+    Payment.objects.update(installation="")
+    opened = gateway.open(
+        order=OrderIdentity(number=order.number),
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        payment_method=payment.payment_method,
+        idempotency_key=payment.open_key,
+    )
+
+    assert settle_order(order.number, gateway, clock=timezone.now) is Settled.PAID
+
+    assert Payment.objects.get().gateway_payment_id == opened.id
