@@ -33,6 +33,7 @@ from checkout.orders.attention.reasons import (
     WRONG_AMOUNT,
 )
 from checkout.orders.cancelling import cancel_unpaid, give_up
+from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
 from checkout.orders.sampling import sample_books
@@ -71,7 +72,7 @@ class Case:
     def charged_at_the_gateway(self, order: Order, amount_minor: int, name: str) -> GatewayPayment:
         """A charge that our worker did not make."""
         opened = self.gateway.open(
-            order_number=order.number,
+            order=identity_of(order),
             amount_minor=amount_minor,
             currency="EUR",
             payment_method="pm_card_visa",
@@ -479,7 +480,7 @@ def test_card_that_paid_closes_the_bank_page_of_another(case: Case) -> None:
     """Two rounds were open at the gateway: the second could still be approved at its bank."""
     order = placed_order(case.shelf[0], payment_method="pm_card_authenticationRequired")
     opened = case.gateway.open(
-        order_number=order.number,
+        order=identity_of(order),
         amount_minor=order.total_minor,
         currency="EUR",
         payment_method="pm_card_authenticationRequired",
