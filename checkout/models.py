@@ -32,7 +32,7 @@ class Cart(models.Model):
 
     checkout_id = models.UUIDField(primary_key=True, default=new_checkout_id, editable=False)
     version = models.PositiveIntegerField(default=0)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
     closed_at = models.DateTimeField(null=True)  # by the transaction that placed its order
 
     def __str__(self) -> str:

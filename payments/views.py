@@ -4,12 +4,12 @@ import re
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
 from checkout.orders import metrics
 from checkout.orders.faultpoints import fault_points
+from checkout.runtime.clock import database_now
 from payments.webhooks import BadEvent, BadSignature, check_signature, receive_event
 
 MAX_BODY_BYTES = 64 * 1024
@@ -24,7 +24,7 @@ def stripe_webhook(request: HttpRequest) -> HttpResponse:
     if not LENGTH.fullmatch(length) or int(length) > MAX_BODY_BYTES:
         return HttpResponse("Too large.\n", status=413, content_type="text/plain")
     body = request.body
-    now = timezone.now()
+    now = database_now()
     try:
         check_signature(
             body,

@@ -3,7 +3,6 @@
 import copy
 
 from django.urls import reverse
-from django.utils import timezone
 from rest_framework.response import Response
 
 from checkout.api.idempotency import Asked
@@ -13,6 +12,7 @@ from checkout.models import ApiRequest
 from checkout.orders.models import Order
 from checkout.orders.placing import absorb_resubmission
 from checkout.orders.states import OrderStatus
+from checkout.runtime.clock import database_now
 
 REPLAYED = "Idempotent-Replayed"
 
@@ -29,7 +29,7 @@ def answer_again(earlier: ApiRequest, asked: Asked) -> Response:
     """What the first request with this key was answered; a refusal if this one asks for another
     thing. Its order remembers that it came again."""
     if earlier.operation == ApiRequest.Operation.PLACE == asked.operation:
-        absorb_resubmission(earlier.order, asked.fingerprint, now=timezone.now())
+        absorb_resubmission(earlier.order, asked.fingerprint, now=database_now())
     if not asked.is_repeat_of(earlier):
         raise Problem(KEY_REUSED, charged=charged(earlier.order))
     told = OrderStatus(earlier.order_status)

@@ -1,12 +1,12 @@
 from datetime import timedelta
 from typing import Any
 
-from django.utils import timezone
 from rest_framework.request import Request
 from rest_framework.throttling import BaseThrottle
 
 from checkout.api.clients import api_visitor
 from checkout.orders.limits import wait_before_api_request
+from checkout.runtime.clock import database_now
 
 
 class ClientThrottle(BaseThrottle):
@@ -15,7 +15,7 @@ class ClientThrottle(BaseThrottle):
     _wait: timedelta | None = None
 
     def allow_request(self, request: Request, view: Any) -> bool:
-        self._wait = wait_before_api_request(api_visitor(request), now=timezone.now())
+        self._wait = wait_before_api_request(api_visitor(request), now=database_now())
         return self._wait is None
 
     def wait(self) -> float | None:

@@ -11,7 +11,6 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
-from django.utils import timezone
 from django.utils.translation import get_language
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView
@@ -61,6 +60,7 @@ from checkout.orders.models import Order
 from checkout.orders.paying import can_pay_again, pay_again
 from checkout.orders.placing import Customer, PlaceOrder, PlacingUnavailable, place_order
 from checkout.orders.states import OrderStatus
+from checkout.runtime.clock import database_now
 
 Operation = ApiRequest.Operation
 
@@ -101,7 +101,7 @@ class Orders(ApiView, ListAPIView[Order]):
         wanted = checked(
             WantedOrder(data=body_of(request), context={"accepts_any_total": may_leave_out})
         )
-        if wait := wait_before_placing(api_visitor(request), now=timezone.now()):
+        if wait := wait_before_placing(api_visitor(request), now=database_now()):
             raise Problem(TOO_MANY, wait=wait, charged=False)
         return once(asked, lambda: _place(request, asked, wanted))
 
@@ -203,7 +203,7 @@ def once(asked: Asked, work: Callable[[], Response]) -> Response:
 
 
 def _place(request: Request, asked: Asked, wanted: dict[str, Any]) -> Response:
-    now, told = timezone.now(), OrderStatus.PLACED
+    now, told = database_now(), OrderStatus.PLACED
     claim = partial(
         claim_key, asked, asked.checkout_id, status_code=201, order_status=told, now=now
     )
@@ -273,7 +273,7 @@ def _left(short: OutOfStock) -> list[dict[str, object]]:
 
 
 def _pay(request: Request, asked: Asked, order: Order, payment_method: str) -> Response:
-    now, told = timezone.now(), OrderStatus.PLACED
+    now, told = database_now(), OrderStatus.PLACED
     if not can_pay_again(order, failed_round=None):
         raise _refused(NOT_PAYABLE, order)
     if wait := wait_before_paying_again(api_visitor(request), order, now=now):
@@ -287,7 +287,7 @@ def _pay(request: Request, asked: Asked, order: Order, payment_method: str) -> R
 
 
 def _cancel(asked: Asked, order: Order) -> Response:
-    now, told = timezone.now(), OrderStatus(order.status)
+    now, told = database_now(), OrderStatus(order.status)
     is_done = told == OrderStatus.CANCELLED
     status = 200 if is_done else 202
     with transaction.atomic():

@@ -9,7 +9,6 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
-from django.utils import timezone
 from django.utils.timesince import timesince
 
 from checkout.catalogue.models import StockMovement
@@ -33,6 +32,7 @@ from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.sampling import waiting_too_long
 from checkout.orders.states import OrderStatus
+from checkout.runtime.clock import database_now
 
 LATE = [OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED]
 
@@ -62,7 +62,7 @@ class AttentionFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         match self.value():
             case "waiting":
-                return queryset & waiting_too_long(now=timezone.now())
+                return queryset & waiting_too_long(now=database_now())
             case "person":
                 return queryset & waiting_for_a_person()
             case "late":

@@ -4,12 +4,12 @@ import logging
 import threading
 
 from django.db import close_old_connections, connection
-from django.utils import timezone
 
 from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.liveness import Alive
 from checkout.orders.mail_server import configured_mail_server
 from checkout.orders.mailing import is_mail_due, send_next
+from checkout.runtime.clock import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -29,12 +29,12 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
         try:
             close_old_connections()
             alive.beat()
-            if not is_mail_due(now=timezone.now()):
+            if not is_mail_due(now=database_now()):
                 stopping.wait(IDLE_SECONDS)
                 continue
             # Opened before a mail is taken in hand: an outage puts no mail off.
             with configured_mail_server() as server:
-                while not stopping.is_set() and send_next(server, now=timezone.now()):
+                while not stopping.is_set() and send_next(server, now=database_now()):
                     alive.beat()
             if not healthy:
                 logger.info("Sending e-mail works again")

@@ -13,6 +13,7 @@ from django.core.management.base import CommandError, CommandParser, OutputWrapp
 from django.utils import timezone
 
 from checkout.orders.rates import SECONDS
+from checkout.runtime.clock import database_now
 
 Progress = Callable[[int], None]
 
@@ -71,7 +72,7 @@ def span(written: str) -> timedelta:
 def moment(written: str) -> datetime:
     """A time in the past, as an argument's type: `36h` ago, a day, or a day and time of ISO 8601
     (UTC where it names no other)."""
-    now = timezone.now()
+    now = database_now()
     try:
         if re.fullmatch(r"\d+[smhd]", written, re.ASCII):
             return now - span(written)

@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 from django.conf import settings
 from django.db import close_old_connections, connection
-from django.utils import timezone
 
 from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.limits import prune_limits
@@ -16,6 +15,7 @@ from checkout.orders.pausing import is_paused
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, PaymentsQueue
 from checkout.orders.sampling import BOOKS_EVERY_SECONDS, Every, forget_processes, sample_books
 from checkout.orders.sweeping import expire_unpaid, sweep
+from checkout.runtime.clock import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = N
             close_old_connections()
             alive.beat()
             look_after.what_is_due()
-            published = 0 if is_paused() else publish_outbox(queue, now=timezone.now())
+            published = 0 if is_paused() else publish_outbox(queue, now=database_now())
             if not healthy:
                 logger.info("Publishing works again")
                 healthy = True
@@ -60,7 +60,7 @@ def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:
         alive.beat()
         if is_time_to_sample():
             try:
-                sample_books(now=timezone.now())
+                sample_books(now=database_now())
             except DATABASE_ERRORS:
                 connection.close()
 
@@ -75,7 +75,7 @@ class _LookAfter:
         self._is_time_to_sample = Every(BOOKS_EVERY_SECONDS)
 
     def what_is_due(self) -> None:
-        now = timezone.now()
+        now = database_now()
         if self._is_time_to_sweep():
             if swept := sweep(now=now):
                 logger.warning("Orders were published again", extra={"count": swept})

@@ -6,7 +6,6 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.utils import timezone
 
 from checkout.orders.attention.models import AttentionReason
 from checkout.orders.mail_queue import mail_about, queue_mail
@@ -14,6 +13,7 @@ from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus, sources_of
 from checkout.orders.webhook_models import WebhookKind
 from checkout.orders.webhook_queue import queue_webhooks, webhook_about
+from checkout.runtime.clock import database_now
 
 
 def transition(
@@ -139,7 +139,7 @@ def resolved(
 ) -> bool:
     """Nobody need look for this reason any more; others stay open. False where it was not open.
     `by` names the person who said so, and is empty where an event ended the reason."""
-    now = now or timezone.now()
+    now = now or database_now()
     with transaction.atomic():
         reasons = _locked_open_reasons(order_id, now)
         if why not in reasons:

@@ -11,7 +11,6 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 
 from django.db import close_old_connections, connection
-from django.utils import timezone
 
 from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.faultpoints import fault_points
@@ -21,6 +20,7 @@ from checkout.orders.webhook_content import body_of, headers_of
 from checkout.orders.webhook_models import WebhookDelivery
 from checkout.orders.webhook_post import DEADLINE_SECONDS, Answer, post
 from checkout.orders.webhook_sending import CLAIM, claim, record, renew
+from checkout.runtime.clock import database_now
 
 logger = logging.getLogger(__name__)
 
@@ -100,7 +100,7 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
             try:
                 close_old_connections()
                 alive.beat()
-                if not sender.run_once(now=timezone.now()):
+                if not sender.run_once(now=database_now()):
                     sender.wait(IDLE_SECONDS, stopping)
                 if not healthy:
                     logger.info("Sending webhooks works again")
@@ -115,7 +115,7 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
                 connection.close()
                 stopping.wait(PAUSE_SECONDS)
         try:
-            sender.finish(now=timezone.now())
+            sender.finish(now=database_now())
         except DATABASE_ERRORS as error:
             logger.warning(
                 "Webhooks were sent and not recorded: they are sent again",

@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
 from django.urls import reverse, reverse_lazy
-from django.utils import timezone
 from django.utils.decorators import method_decorator
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
@@ -28,6 +27,7 @@ from checkout.order_status import status_words
 from checkout.orders.limits import wait_before_looking_up
 from checkout.orders.models import Order
 from checkout.responses import HttpResponseSeeOther
+from checkout.runtime.clock import database_now
 from checkout.visitor import visitor_of
 
 ORDERS_ON_A_PAGE = 20
@@ -41,7 +41,7 @@ def slowed_down(view: View) -> View:
     @wraps(view)
     def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if request.method == "POST":
-            wait = wait_before_looking_up(visitor_of(request), now=timezone.now())
+            wait = wait_before_looking_up(visitor_of(request), now=database_now())
             if wait:
                 return too_many_requests(request, wait.total_seconds())
         return view(request, *args, **kwargs)

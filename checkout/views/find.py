@@ -3,7 +3,6 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -15,6 +14,7 @@ from checkout.orders.links import read_link
 from checkout.orders.mail_queue import queue_link
 from checkout.orders.models import Order
 from checkout.responses import HttpResponseSeeOther
+from checkout.runtime.clock import database_now
 from checkout.visitor import visitor_of
 
 
@@ -37,7 +37,7 @@ def find_order(request: HttpRequest) -> HttpResponse:
     """Answers the same whether there is such an order or not: its customer reads it in the mail."""
     if request.method != "POST":
         return render(request, "orders/find.html", {"form": FindOrderForm()})
-    now = timezone.now()
+    now = database_now()
     # Before anything is looked at, so that being put off says nothing either.
     if wait := wait_before_looking_up(visitor_of(request), now=now):
         return too_many_requests(request, wait.total_seconds())

@@ -8,7 +8,6 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -20,6 +19,7 @@ from checkout.orders.limits import wait_before_paying_again
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.paying import can_pay_again, customer_returned, pay_again
 from checkout.responses import HttpResponseSeeOther
+from checkout.runtime.clock import database_now
 from checkout.timeline import timeline
 from checkout.visitor import visitor_of
 
@@ -29,7 +29,7 @@ from checkout.visitor import visitor_of
 def order_page(request: HttpRequest, reference: str) -> HttpResponse:
     order = visible_order(request, reference)
     if "redirect_status" in request.GET:  # as the bank sends the customer back
-        customer_returned(order, now=timezone.now())
+        customer_returned(order, now=database_now())
         return redirect("order", reference)
     return _show_order(request, order, PayAgainForm())
 
@@ -53,7 +53,7 @@ def pay(request: HttpRequest, reference: str) -> HttpResponse:
     form = PayAgainForm(request.POST)
     if not form.is_valid():
         return _show_order(request, order, form, status=422)
-    now, failed_round = timezone.now(), form.cleaned_data["failed_round"]
+    now, failed_round = database_now(), form.cleaned_data["failed_round"]
     # A press that only repeats another changes nothing, and is led to the order as ever.
     if can_pay_again(order, failed_round=failed_round) and (
         wait := wait_before_paying_again(visitor_of(request), order, now=now)

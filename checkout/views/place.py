@@ -12,7 +12,6 @@ from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -55,6 +54,7 @@ from checkout.orders.placing import (
     place_order,
 )
 from checkout.responses import HttpResponseSeeOther
+from checkout.runtime.clock import database_now
 from checkout.runtime.retry import pauses
 from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
 from checkout.twins import (
@@ -88,7 +88,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
         return _lead_to(request, order)  # bought already: never offered a second time
     if not cart_lines(cart):
         return redirect("cart")
-    return _show_form(request, CheckoutForm(initial=_known(request)), now=timezone.now())
+    return _show_form(request, CheckoutForm(initial=_known(request)), now=database_now())
 
 
 def _submit_on_a_living_connection(request: HttpRequest) -> HttpResponse:
@@ -96,7 +96,7 @@ def _submit_on_a_living_connection(request: HttpRequest) -> HttpResponse:
     it may be done again: its token makes it the same press."""
     for pause in pauses(first=0.1, longest=0.5, within=PATIENCE_SECONDS):
         try:
-            return _submit(request, now=timezone.now())
+            return _submit(request, now=database_now())
         except CONNECTION_ERRORS:
             logger.warning("A press lost its database connection", exc_info=True)
             connection.close()
@@ -150,7 +150,7 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     return _show_form(
         request,
         CheckoutForm(request.POST),
-        now=timezone.now(),
+        now=database_now(),
         notice=notice,
         status=403,
         token=posted,
@@ -361,7 +361,7 @@ def see_twin(request: HttpRequest) -> HttpResponse:
     twin = twin_asked_about(request.POST.get("answer", ""))
     if twin is None:
         raise OrderHidden
-    now = timezone.now()
+    now = database_now()
     note_twin_was_looked_at(twin, now=now)
     if is_own(request, twin):
         return HttpResponseSeeOther(reverse("order", args=[twin.reference]))

@@ -11,11 +11,14 @@ from typing import Any
 import psycopg
 from django.db.backends.postgresql import base
 
+from checkout.runtime import clock
 from checkout.runtime.retry import pauses
 
 # A restart or a failover takes seconds. Whoever asks for a connection in the first seconds of an
 # outage waits for its end; later ones are told at once, or all threads of a web process would wait.
 PATIENCE_SECONDS = 5.0
+
+TIME = "SELECT extract(epoch FROM clock_timestamp())::float8"
 
 _is_patient: ContextVar[bool] = ContextVar("is_patient", default=True)
 
@@ -70,6 +73,14 @@ class DatabaseWrapper(base.DatabaseWrapper):
             except psycopg.OperationalError:
                 time.sleep(pause)
         return self._connect(conn_params)
+
+    def connect(self) -> None:
+        """What is stamped in this process and judged in another is of the database's clock."""
+        super().connect()
+        asked_at = clock.steady()
+        with self.wrap_database_errors:
+            row = self.connection.execute(TIME, prepare=False).fetchone()
+        clock.learn(row[0], asked_at=asked_at, answered_at=clock.steady())
 
     def _connect(self, conn_params: dict[str, Any]) -> Any:
         try:

@@ -11,7 +11,6 @@ from django.db.models import Count, Max, Min, Q, Sum
 from django.db.models.functions import TruncHour
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils import timezone
 
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
@@ -21,6 +20,7 @@ from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
 from checkout.orders.pausing import current_pause
 from checkout.orders.sampling import waiting_too_long
 from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.runtime.clock import database_now
 
 HOURS = 24
 
@@ -74,7 +74,7 @@ class Chart:
 def dashboard_view(request: HttpRequest, each_context: dict[str, Any]) -> HttpResponse:
     if not request.user.has_perm("orders.view_order"):
         raise PermissionDenied
-    now = timezone.now()
+    now = database_now()
     context = each_context | {"title": "The last 24 hours", **numbers(now=now)}
     return TemplateResponse(request, "payments/admin_dashboard.html", context)
 

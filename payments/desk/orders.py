@@ -11,13 +11,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
-from django.utils import timezone
 
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.admin import OrderAdmin
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
 from checkout.orders.support import ActionImpossible
+from checkout.runtime.clock import database_now
 from payments.desk.actions import ACTIONS
 from payments.desk.payments import MAY_REFUND, PaymentInline
 from payments.models import Payment, Refund
@@ -105,7 +105,7 @@ class OrderWithPayments(OrderAdmin):
         if request.method == "POST" and form.is_valid():
             try:
                 with transaction.atomic():
-                    told = action.act(order, form.cleaned_data, user.get_username(), timezone.now())
+                    told = action.act(order, form.cleaned_data, user.get_username(), database_now())
             except ActionImpossible as error:
                 form.add_error(None, str(error))
             else:

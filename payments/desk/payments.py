@@ -11,11 +11,11 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 
 from checkout.catalogue.money import minor_units, money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.admin_lists import ReadOnly, ReadOnlyInline, ShortPaginator
+from checkout.runtime.clock import database_now
 from payments.desk.actions import ReasonForm
 from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent, new_key
 from payments.refunds import (
@@ -131,7 +131,7 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin[Payment]):
                     reason=form.cleaned_data["reason"],
                     requested_by=user,
                     key=form.cleaned_data["key"],
-                    now=timezone.now(),
+                    now=database_now(),
                 )
             except (RefundImpossible, ValueError) as error:
                 form.add_error("amount", str(error))
@@ -183,7 +183,7 @@ class RefundAdmin(ReadOnly, admin.ModelAdmin[Refund]):
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             why = form.cleaned_data["why"]
-            if approve_refund(refund, approved_by=user, why=why, now=timezone.now()):
+            if approve_refund(refund, approved_by=user, why=why, now=database_now()):
                 told = f"{amount} will be sent back; the worker is on it."
             else:
                 told = "Somebody has agreed to it before; nothing was added."

@@ -10,12 +10,12 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
-from django.utils import timezone
 
 from checkout.orders.admin_lists import ReadOnly, ShortPaginator
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.support import ActionImpossible, tell_again
 from checkout.orders.webhook_models import WebhookDelivery, WebhookEndpoint
+from checkout.runtime.clock import database_now
 from payments.desk.actions import ReasonForm
 
 MAY_RESEND = "orders.resend_webhook"
@@ -110,7 +110,7 @@ class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin[WebhookDelivery]):
         if request.method == "POST" and form.is_valid():
             by, why = user.get_username(), form.cleaned_data["why"]
             try:
-                told = tell_again(delivery, by=by, why=why, now=timezone.now())
+                told = tell_again(delivery, by=by, why=why, now=database_now())
             except ActionImpossible as error:
                 form.add_error(None, str(error))
             else:

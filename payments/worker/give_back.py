@@ -9,13 +9,13 @@ from collections.abc import Callable, Mapping, Sequence
 from threading import Event
 
 from django.db import connection, transaction
-from django.utils import timezone
 
 from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.messages import FutureVersion, PoisonMessage, decode
 from checkout.orders.models import Order
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.orders.sweeping import publish_again
+from checkout.runtime.clock import database_now
 from checkout.runtime.retry import pauses
 from payments.leases import end_leases
 from payments.worker.in_flight import left_behind, order_numbers
@@ -127,7 +127,7 @@ def _replace(message: Incoming) -> bool:
             return False
         with transaction.atomic():
             order = Order.objects.select_for_update().get(number=content.order_number)
-            publish_again(order.pk, content.kind, now=timezone.now())
+            publish_again(order.pk, content.kind, now=database_now())
     except (PoisonMessage, FutureVersion, Order.DoesNotExist):
         return False
     except DATABASE_ERRORS:

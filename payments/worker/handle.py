@@ -10,13 +10,13 @@ from uuid import UUID, uuid4
 
 from django.conf import settings
 from django.db import connection
-from django.utils import timezone
 
 from checkout.orders import metrics, spans, trace
 from checkout.orders.database import CONNECTION_ERRORS
 from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import OutboxMessage
 from checkout.orders.queue import Incoming
+from checkout.runtime.clock import database_now
 from checkout.runtime.retry import pauses
 from payments.checking import cancel_order, check_order
 from payments.gateways.base import Gateway, GatewayMisconfigured
@@ -154,4 +154,4 @@ def _dispatch(content: OrderMessage, gateway: Gateway, lease_token: UUID) -> Set
         raise FutureVersion
     if content.kind in TAKE_LEASES:
         act = partial(act, lease_token=lease_token)
-    return act(content.order_number, gateway, clock=timezone.now)
+    return act(content.order_number, gateway, clock=database_now)

@@ -14,7 +14,6 @@ from functools import partial
 
 from django.conf import settings
 from django.db import close_old_connections, connection
-from django.utils import timezone
 
 from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.faultpoints import fault_points
@@ -22,6 +21,7 @@ from checkout.orders.liveness import Alive
 from checkout.orders.pausing import is_paused
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.orders.sampling import QUEUE_EVERY_SECONDS, Every, sample_queue
+from checkout.runtime.clock import database_now
 from payments.gateways.base import Gateway
 from payments.leases import renew_leases
 from payments.worker.handle import Verdict, handle
@@ -82,7 +82,7 @@ class Worker:
                 close_old_connections()
                 self._alive.beat()
                 if self._samples_queue and is_time_to_look():
-                    sample_queue(self._queue, now=timezone.now())
+                    sample_queue(self._queue, now=database_now())
                 if is_paused():
                     stopping.wait(PAUSE_SECONDS)
                 else:

@@ -56,7 +56,7 @@ class Day:
     def _work(self) -> None:
         sweep(now=self.now)
         expire_unpaid(now=self.now)
-        with mock.patch("payments.worker.handle.timezone.now", side_effect=lambda: self.now):
+        with mock.patch("payments.worker.handle.database_now", side_effect=lambda: self.now):
             while publish_outbox(_as_queue(self.queue), now=self.now):
                 for sent in self.queue.sent:
                     message = Incoming(id="1", body=sent.body, receipt_handle="1", receive_count=1)

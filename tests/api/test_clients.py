@@ -15,6 +15,7 @@ from checkout.models import ApiRequest, ApiToken
 from checkout.orders.models import LimitCount, Order
 from checkout.orders.rates import read_rates
 from tests.api.caller import ORDERS, Caller
+from tests.clock import move_time
 
 NOON = datetime(2026, 3, 2, 12, 3, tzinfo=UTC)
 
@@ -74,7 +75,7 @@ def test_one_token_is_withdrawn_by_its_number(shelf: list[Product]) -> None:
 @pytest.fixture
 def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that no stretch of time ends while a test runs."""
-    monkeypatch.setattr("django.utils.timezone.now", lambda: NOON)
+    move_time(monkeypatch, NOON)
 
 
 @pytest.mark.usefixtures("_at_noon")

@@ -13,6 +13,7 @@ from checkout.orders.models import LimitCount, Mail, Order
 from checkout.orders.rates import read_rates
 from payments.models import Payment
 from payments.outcomes import record_decline
+from tests.clock import move_time
 from tests.orders.factories import placed_order
 from tests.shopper import TYPED, InProcess, Shopper, read_form
 from tests.till import Till, assert_one_order_one_charge
@@ -30,8 +31,7 @@ def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def move_clock(monkeypatch: pytest.MonkeyPatch, *, minutes: int) -> None:
-    moment = NOON.replace(minute=minutes)
-    monkeypatch.setattr("checkout.views.place.timezone.now", lambda: moment)
+    move_time(monkeypatch, NOON.replace(minute=minutes))
 
 
 def from_address(shopper: Shopper, address: str, **headers: str) -> Shopper:

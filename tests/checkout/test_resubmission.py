@@ -17,6 +17,7 @@ from checkout.cart import NONCE_KEY
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OrderEvent
 from checkout.tokens import SALT
+from tests.clock import move_time
 from tests.shopper import TYPED, Answer, InProcess, Shopper, read_form
 from tests.till import Till, assert_one_order_one_charge
 
@@ -36,8 +37,7 @@ def assert_form_is_back(
 
 
 def later(monkeypatch: pytest.MonkeyPatch, by: timedelta) -> None:
-    moment = timezone.now() + by
-    monkeypatch.setattr("checkout.views.place.timezone.now", lambda: moment)
+    move_time(monkeypatch, timezone.now() + by)
 
 
 def test_second_post_is_answered_with_the_first_order(shopper: Shopper, till: Till) -> None:

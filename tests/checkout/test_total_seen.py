@@ -10,6 +10,7 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from checkout.orders.rates import read_rates
+from tests.clock import move_time
 from tests.shopper import Answer, InProcess, Shopper, read_form
 from tests.till import Till, assert_one_order_one_charge
 
@@ -156,8 +157,7 @@ def test_page_that_was_open_for_long_offers_a_new_one(
 ) -> None:
     shopper.add_to_cart("SKU-01")
     form = shopper.open_checkout()
-    later = timezone.now() + timedelta(days=2)
-    monkeypatch.setattr("django.utils.timezone.now", lambda: later)
+    move_time(monkeypatch, timezone.now() + timedelta(days=2))
     set_price(500)
 
     answer = shopper.submit(form)

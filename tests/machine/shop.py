@@ -43,6 +43,7 @@ from payments.sandbox.webhooks import WebhookSender
 from payments.states import UNSETTLED_REFUNDS, PaymentStatus
 from payments.worker.handle import Verdict, handle
 from tests.catalogue.shelves import on_the_shelf
+from tests.clock import move_time
 from tests.machine.books import Books, Violation, plain_cursor, require
 from tests.machine.gateway import StoppingGateway
 from tests.machine.hands import Hand, stop_here
@@ -100,7 +101,7 @@ def use_clock(clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     def as_postgresql(now: Now, compiler: object, connection: object, **context: Any) -> Any:
         return "%s::timestamptz", [clock()]
 
-    monkeypatch.setattr("django.utils.timezone.now", clock)
+    move_time(monkeypatch, clock)
     monkeypatch.setattr(Now, "as_postgresql", as_postgresql)
 
 

@@ -38,6 +38,7 @@ from payments.models import Payment, PaymentAttempt, Refund
 from payments.sandbox.server import SandboxServer
 from payments.settlement import Settled, UnknownOrder, settle_order
 from payments.states import PaymentStatus, RefundStatus
+from tests.clock import move_time
 from tests.faults.gateway import FaultyGateway, raising
 from tests.orders.factories import placed_order
 from tests.till import Till
@@ -475,8 +476,7 @@ def test_clock_of_a_worker_that_is_wrong_does_not_end_a_lease(
     faulty.before["open"] = raising(ProcessDied())  # type: ignore[arg-type] # not an Exception, on purpose
     with pytest.raises(ProcessDied):
         settle(order, faulty)
-    tomorrow = timezone.now() + timedelta(days=1)
-    monkeypatch.setattr("django.utils.timezone.now", lambda: tomorrow)
+    move_time(monkeypatch, timezone.now() + timedelta(days=1))
 
     assert till.settle(order) is Settled.BUSY
 

@@ -1,11 +1,11 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from checkout.orders.models import Order
 from checkout.orders.operating import progress_on
 from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
+from checkout.runtime.clock import database_now
 from payments.audit import Finding, as_json, as_text, audit_database
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
@@ -28,19 +28,19 @@ class Command(BaseCommand):
         progress = progress_on(self.stderr, "checks done")
         findings: list[Finding] = []
         not_asked: dict[str, str] = {}
-        for finding in audit_database(timezone.now()):
+        for finding in audit_database(database_now()):
             findings.append(finding)
             if progress:
                 progress(len(findings))
         if not options["no_gateway"]:
             compared = progress_on(self.stderr, "payments at the gateway compared")
             try:
-                findings += audit_gateway(load_gateway(), now=timezone.now(), progress=compared)
+                findings += audit_gateway(load_gateway(), now=database_now(), progress=compared)
             except GatewayError as error:
                 not_asked["gateway"] = f"{type(error).__name__}: {error.code}"
         if not options["no_queue"]:
             try:
-                findings.append(audit_queue(PaymentsQueue.connect(), now=timezone.now()))
+                findings.append(audit_queue(PaymentsQueue.connect(), now=database_now()))
             except (QueueMissing, *QUEUE_ERRORS) as error:
                 not_asked["queue"] = type(error).__name__
         orders = Order.objects.count()

@@ -2,9 +2,9 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from checkout.orders.operating import progress_on
+from checkout.runtime.clock import database_now
 from payments import reconciliation as r
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
@@ -28,10 +28,10 @@ class Command(BaseCommand):
             raise CommandError("Nobody to ask. Repair with --yes.", returncode=2)
         consent = r.consent(self.stderr, repair=options["repair"], yes=options["yes"])
         try:
-            since = r.since_when(options["since"], timezone.now())
+            since = r.since_when(options["since"], database_now())
             gateway, progress = load_gateway(), progress_on(self.stderr, "compared")
             report = r.reconcile(
-                gateway, since=since, clock=timezone.now, may_repair=consent, progress=progress
+                gateway, since=since, clock=database_now, may_repair=consent, progress=progress
             )
         except r.UnreadableSince as error:
             raise CommandError(str(error)) from error

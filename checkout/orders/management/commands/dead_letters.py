@@ -1,12 +1,12 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from checkout.orders import dead_letters_report as report
 from checkout.orders.dead_letters import Outcome, discard, list_dead_letters, redrive
 from checkout.orders.operating import add_by, add_yes, must_agree, progress_on, reason
 from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
+from checkout.runtime.clock import database_now
 
 
 class Command(BaseCommand):
@@ -66,14 +66,14 @@ class Command(BaseCommand):
             None if options["all"] else options["ids"],
             by=options["by"],
             reason=options["reason"] or "",
-            now=timezone.now(),
+            now=database_now(),
             progress=progress_on(self.stderr, "letters redriven"),
         )
         self._tell(outcomes, options)
 
     def _discard(self, queue: PaymentsQueue, options: dict[str, Any]) -> None:
         must_agree("Take this letter away for good?", self.stderr, yes=options["yes"])
-        now, by = timezone.now(), options["by"]
+        now, by = database_now(), options["by"]
         outcome = discard(queue, options["id"], by=by, reason=options["reason"], now=now)
         self._tell([outcome], options)
 

@@ -2,10 +2,10 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
 
 from checkout.orders.operating import progress_on
 from checkout.orders.sweeping import expire_unpaid
+from checkout.runtime.clock import database_now
 
 
 class Command(BaseCommand):
@@ -21,7 +21,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         expired = 0
         progress = progress_on(self.stderr, "orders handed over")
-        while asked := expire_unpaid(now=timezone.now()):
+        while asked := expire_unpaid(now=database_now()):
             expired += asked
             if progress:
                 progress(expired)

@@ -2,10 +2,10 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
 
 from checkout.orders.operating import add_by, reason
 from checkout.orders.pausing import current_pause, pause_payments
+from checkout.runtime.clock import database_now
 
 
 class Command(BaseCommand):
@@ -21,7 +21,7 @@ class Command(BaseCommand):
         add_by(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        begun = pause_payments(reason=options["reason"], by=options["by"], now=timezone.now())
+        begun = pause_payments(reason=options["reason"], by=options["by"], now=database_now())
         pause = current_pause()
         told = {
             "paused": pause is not None,

@@ -3,10 +3,10 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
 
 from checkout.orders.operating import progress_on, span
 from checkout.orders.pruning import prune_outbox
+from checkout.runtime.clock import database_now
 
 
 class Command(BaseCommand):
@@ -27,7 +27,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        dry_run, before = options["dry_run"], timezone.now() - options["older_than"]
+        dry_run, before = options["dry_run"], database_now() - options["older_than"]
         progress = progress_on(self.stderr, "messages found" if dry_run else "messages deleted")
         pruned = prune_outbox(before=before, dry_run=dry_run, progress=progress)
         if options["json"]:

@@ -1,7 +1,6 @@
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.orders.queue_status import (
@@ -12,6 +11,7 @@ from checkout.orders.queue_status import (
     hints,
     queue_status,
 )
+from checkout.runtime.clock import database_now
 
 
 class Command(BaseCommand):
@@ -25,7 +25,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        database = database_status(now=timezone.now())
+        database = database_status(now=database_now())
         queue, problem = None, ""
         try:
             queue = queue_status(PaymentsQueue.connect())

@@ -2,11 +2,11 @@ from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from checkout.orders import requeueing
 from checkout.orders.operating import add_by, add_yes, must_agree, progress_on, reason, span
 from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.runtime.clock import database_now
 
 
 class Command(BaseCommand):
@@ -37,7 +37,7 @@ class Command(BaseCommand):
         add_yes(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        now, numbers, state = timezone.now(), options["numbers"], options["state"]
+        now, numbers, state = database_now(), options["numbers"], options["state"]
         if bool(numbers) == bool(state) or (numbers and options["older_than"]):
             raise CommandError("Name orders, or --state with or without --older-than.")
         if state:

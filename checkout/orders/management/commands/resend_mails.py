@@ -2,11 +2,11 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from checkout.orders.mail.send_again import given_up_since, mails_of, send_again
 from checkout.orders.models import Mail
 from checkout.orders.operating import add_by, moment, progress_on, reason
+from checkout.runtime.clock import database_now
 
 
 class Command(BaseCommand):
@@ -33,7 +33,7 @@ class Command(BaseCommand):
             raise CommandError("No such e-mail of that order was sent or given up.")
         progress, again = progress_on(self.stderr, "e-mails put back"), 0
         for mail in mails.iterator() if not options["dry_run"] else ():
-            again += send_again(mail, by=options["by"], why=options["reason"], now=timezone.now())
+            again += send_again(mail, by=options["by"], why=options["reason"], now=database_now())
             if progress:
                 progress(again)
         count = mails.count() if options["dry_run"] else again

@@ -2,10 +2,10 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
-from django.utils import timezone
 
 from checkout.orders.operating import add_by, add_yes, must_agree
 from checkout.orders.pausing import current_pause, resume_payments
+from checkout.runtime.clock import database_now
 
 
 class Command(BaseCommand):
@@ -28,7 +28,7 @@ class Command(BaseCommand):
                 self.stderr,
                 yes=options["yes"],
             )
-        resumed = resume_payments(by=options["by"], now=timezone.now())
+        resumed = resume_payments(by=options["by"], now=database_now())
         if options["json"]:
             self.stdout.write(json.dumps({"paused": False, "was_paused": resumed}))
         else:

@@ -2,11 +2,11 @@ import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.utils import timezone
 
 from checkout.orders import webhook_endpoints as endpoints
 from checkout.orders.operating import add_yes, aligned, moment, must_agree, progress_on
 from checkout.orders.webhook_models import WebhookEndpoint, WebhookKind
+from checkout.runtime.clock import database_now
 
 
 class Command(BaseCommand):
@@ -72,7 +72,7 @@ class Command(BaseCommand):
         )
 
     def _rotate(self, options: dict[str, Any]) -> tuple[Any, str]:
-        return _with_secret(endpoints.rotate_secret(options["id"], now=timezone.now()))
+        return _with_secret(endpoints.rotate_secret(options["id"], now=database_now()))
 
     def _enable(self, options: dict[str, Any]) -> tuple[Any, str]:
         endpoint = endpoints.switch_on(options["id"], **self._catching_up(options))
@@ -87,7 +87,7 @@ class Command(BaseCommand):
     def _remove(self, options: dict[str, Any]) -> tuple[Any, str]:
         question = f"Remove endpoint {options['id']}? What waits for it is given up."
         must_agree(question, self.stderr, yes=options["yes"])
-        given_up = endpoints.remove_endpoint(options["id"], now=timezone.now())
+        given_up = endpoints.remove_endpoint(options["id"], now=database_now())
         told = {"id": options["id"], "given_up": given_up}
         return told, f"Endpoint {options['id']} is removed; {given_up} deliveries were given up."
 

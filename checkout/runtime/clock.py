@@ -1,0 +1,45 @@
+"""The time, as the database has it: what one process stamps, another judges, maybe on another host.
+
+Each new connection asks the database for its time, once; in between, this process counts on by a
+clock that nobody sets. So a host whose own clock is wrong stamps and judges like all others, and a
+page needs no statement more for that.
+"""
+
+import time
+from contextlib import suppress
+from datetime import UTC, datetime
+
+from django.db import DatabaseError, connection
+
+# Goes on while a machine sleeps, where the system has such a clock.
+_STEADY = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+_ahead: float | None = None  # how far the database's clock is ahead of the steady one
+
+
+def database_now() -> datetime:
+    """Within the time that the database's last answer took. By this host's clock while the database
+    has never been reached: nothing can be stamped then."""
+    return _read()
+
+
+def _read() -> datetime:
+    if _ahead is None:
+        with suppress(DatabaseError):
+            connection.ensure_connection()  # which learns the time
+    return datetime.fromtimestamp(steady() + _guess(), tz=UTC)
+
+
+def steady() -> float:
+    return time.clock_gettime(_STEADY)
+
+
+def learn(told: float, *, asked_at: float, answered_at: float) -> None:
+    """The database told its time, in seconds of the epoch, between two readings of our clock. What
+    was known before is kept as far as it agrees: a slow answer makes nothing less exact."""
+    global _ahead
+    _ahead = min(max(_guess(), told - answered_at), told - asked_at)
+
+
+def _guess() -> float:
+    return time.time() - steady() if _ahead is None else _ahead
