@@ -121,8 +121,9 @@ class _Fields(HTMLParser):
         name = attributes.get("name", "")
         if tag == "input" and name:
             kind = attributes.get("type", "text")
-            if kind not in {"radio", "checkbox"} or "checked" in attributes:
-                self.fields[name] = attributes.get("value", "")
+            is_box = kind in {"radio", "checkbox"}
+            if not is_box or "checked" in attributes:
+                self.fields[name] = attributes.get("value", "on" if is_box else "")
         elif tag == "select":
             self._select = name
         elif tag == "textarea":

@@ -8,6 +8,7 @@ from checkout.catalogue.models import StockMovement
 from checkout.catalogue.stock import OutOfStock, release_stock, reserve_stock
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import EXPIRING, OrderStatus
+from checkout.orders.stock.holding import pieces_held
 from checkout.orders.sweeping import publish_again
 from checkout.orders.transitions import note, transition
 
@@ -44,7 +45,7 @@ def cancel_unpaid(order: Order, *, reason: str, now: datetime) -> bool:
             order.pk, OrderStatus.CANCELLED, sources=EXPIRING, reason=reason, now=now
         ):
             return False
-        release_stock(_quantities(order), order_id=order.pk)
+        release_stock(pieces_held(order), order_id=order.pk)
     return True
 
 
@@ -57,7 +58,7 @@ def cancel_free(order: Order, *, reason: str, now: datetime) -> bool:
             order.pk, OrderStatus.CANCELLED, sources=[OrderStatus.PAID], reason=reason, now=now
         ):
             return False
-        release_stock(_quantities(order), order_id=order.pk)
+        release_stock(pieces_held(order), order_id=order.pk)
     return True
 
 
@@ -69,11 +70,7 @@ def revive(order: Order, *, reason: str, now: datetime) -> bool:
                 order.pk, OrderStatus.PAID, sources=[OrderStatus.CANCELLED], reason=reason, now=now
             ):
                 return False
-            reserve_stock(_quantities(order), order_id=order.pk, kind=StockMovement.Kind.REVIVED)
+            reserve_stock(pieces_held(order), order_id=order.pk, kind=StockMovement.Kind.REVIVED)
     except OutOfStock:
         return False
     return True
-
-
-def _quantities(order: Order) -> dict[int, int]:
-    return dict(order.lines.values_list("product_id", "quantity"))

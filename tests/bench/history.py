@@ -18,6 +18,7 @@ CANCELLED = 2
 TABLES = [
     *("orders_order", "orders_orderline", "orders_orderevent", "orders_outboxmessage"),
     *("orders_mail", "payments_payment", "payments_paymentattempt"),
+    "catalogue_stockmovement",
 ]
 
 # n counts the orders of the whole history from 1, so the parts of one order meet by arithmetic.
@@ -46,6 +47,22 @@ PARTS = [
     INSERT INTO orders_orderline (order_id, product_id, sku, name, quantity, unit_price_minor)
     SELECT o.id, p.id, p.sku, p.name, 1, o.total_minor / 2
     FROM new_orders AS o CROSS JOIN (SELECT * FROM catalogue_product ORDER BY id LIMIT 2) AS p
+    """,
+    """
+    INSERT INTO catalogue_stockmovement (product_id, change, kind, order_id, created_at)
+    SELECT l.product_id, sign * l.quantity, what, o.id, o.placed_at
+    FROM new_orders AS o
+    JOIN orders_orderline AS l ON l.order_id = o.id
+    JOIN (VALUES ('placed', -1), ('released', 1)) AS step (what, sign)
+        ON what = 'placed' OR o.status = 'cancelled'
+    ORDER BY o.id, l.id, sign
+    """,
+    # What was sold had come in: the stock is as it was before all this.
+    """
+    INSERT INTO catalogue_stockmovement (product_id, change, kind)
+    SELECT l.product_id, sum(l.quantity), 'received'
+    FROM new_orders AS o JOIN orders_orderline AS l ON l.order_id = o.id
+    WHERE o.status <> 'cancelled' GROUP BY l.product_id
     """,
     """
     INSERT INTO orders_orderevent (order_id, kind, from_status, to_status, reason, created_at)

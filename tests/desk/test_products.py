@@ -1,21 +1,27 @@
 """A product's page beside a running shop: nothing that was not typed is written."""
 
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, Permission, User
-from django.db import connection
+from django.db import connection, transaction
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout.catalogue.models import Product, StockMovement
+from checkout.catalogue.stock import reserve_stock
 from checkout.orders.admin_lists import ReadOnly, ReadOnlyInline
+from checkout.orders.cancelling import cancel_free
+from checkout.orders.placing import place_order
+from checkout.orders.stock.restocking import restock
 from config.field_by_field import FieldByFieldAdmin
 from payments.audit import audit_database
 from tests.desk.conftest import order_page, signed_in
-from tests.orders.factories import placed_order
+from tests.orders.factories import OpenBasket, line, placed_order, purchase
+from tests.processes import eventually
 from tests.shopper import read_form
 from tests.till import Till
 
@@ -55,6 +61,35 @@ def test_description_saved_after_seven_were_sold_leaves_the_stock(
 
     assert answer.status_code == 302
     assert (refreshed(product).stock, refreshed(product).description) == (99_993, "Cotton.")
+
+
+def test_piece_that_is_sold_while_the_page_is_saved_stays_sold(
+    grocer: Client, product: Product
+) -> None:
+    """The page is saved by a request that has read the product and then waits for the sale."""
+    form = opened(grocer, page_of(product)) | {"description": "Cotton."}
+    order = placed_order(product)
+
+    def save() -> int:
+        try:
+            return grocer.post(page_of(product), form).status_code
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        with transaction.atomic():
+            reserve_stock({product.pk: 1}, order_id=order.pk)
+            saved = pool.submit(save)
+            eventually(somebody_waits, what="waiting for the sale")
+        assert saved.result(timeout=20) == 302
+
+    assert (refreshed(product).stock, refreshed(product).description) == (99_998, "Cotton.")
+
+
+def somebody_waits() -> bool:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
+        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize(
@@ -320,6 +355,20 @@ def test_returned_goods_are_put_back_once_and_no_more_than_were_bought(
     more = opened(support, address) | {f"pieces_{product.pk}": "1", "why": "Again"}
     refused = support.post(address, more | {"key": "n" * 32})
     assert "less than that is out" in words(refused.content)
+    assert refreshed(product).stock == 100_000
+    assert [f.rows for f in audit_database(timezone.now()) if f.count] == []
+
+
+def test_order_for_nothing_of_which_a_part_came_back_gives_back_the_rest(
+    product: Product,
+) -> None:
+    Product.objects.filter(pk=product.pk).update(price_minor=0)
+    basket = OpenBasket([line(refreshed(product), 3)])
+    order = place_order(purchase(), basket, now=timezone.now())
+    restock(order, {product.pk: 1}, by="ada", why="", key="k" * 32, now=timezone.now())
+
+    assert cancel_free(order, reason="Cancelled by hand", now=timezone.now())
+
     assert refreshed(product).stock == 100_000
     assert [f.rows for f in audit_database(timezone.now()) if f.count] == []
 

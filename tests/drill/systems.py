@@ -117,6 +117,10 @@ class Ours:
                 stdout=subprocess.DEVNULL,
             )
         with psycopg.connect(at.database) as connection:
+            connection.execute(
+                "INSERT INTO catalogue_stockmovement (product_id, change, kind) "
+                "SELECT id, 1000000 - stock, 'received' FROM catalogue_product"
+            )
             connection.execute("UPDATE catalogue_product SET stock = 1000000")
 
     def parts(self, at: Addresses) -> list[Part]:

@@ -24,6 +24,12 @@ TEST_SETTLEMENT = "tests/payments/test_settlement.py"
 TEST_WORKER = "tests/payments/test_worker.py"
 TEST_DEATHS = "tests/acceptance/test_deaths.py"
 TEST_WEBHOOKS = "tests/orders/test_webhooks.py"
+STOCK_CHANGES = "checkout/catalogue/stock_changes.py"
+TEST_STOCK = "tests/catalogue/test_stock.py"
+TEST_PRODUCTS = "tests/desk/test_products.py"
+TEST_STOCK_PROPERTY = (
+    "tests/desk/test_stock_property.py::test_movements_are_the_stock_and_no_sale_is_undone"
+)
 TEST_KEY = "tests/api/test_idempotency_key.py"
 TEST_EXPECTED = "tests/api/test_expected_total.py"
 TEST_SEEN = "tests/checkout/test_total_seen.py"
@@ -303,6 +309,70 @@ message AS (
         " AND p.stock >= l.quantity",
         "",
         f"{TEST_PLACING}::test_three_pieces_make_three_orders_however_many_ask",
+    ),
+    _guard(
+        "movement of the one statement",
+        "an order takes stock and nothing says so",
+        STATEMENT,
+        "FROM new_order, bought ORDER BY sku\n",
+        "FROM new_order, bought WHERE false\n",
+        f"{TEST_TWIN}::test_both_ways_say_and_store_the_same",
+    ),
+    _guard(
+        "count beside a sale",
+        "a count that was made before a sale puts the sold pieces on sale again",
+        STOCK_CHANGES,
+        "        if product.stock != seen:",
+        "        if False:",
+        TEST_STOCK_PROPERTY,
+    ),
+    _guard(
+        "change under the lock",
+        "of two people who change the stock at once, one is undone",
+        STOCK_CHANGES,
+        "Product.objects.select_for_update().get(pk=entry.product_id)",
+        "Product.objects.get(pk=entry.product_id)",
+        f"{TEST_STOCK}::test_eight_people_at_once_lose_no_piece",
+    ),
+    _guard(
+        "key of a stock form",
+        "a double click changes the stock twice",
+        STOCK_CHANGES,
+        "return StockMovement.objects.filter(key=entry.key).first()",
+        "return None",
+        f"{TEST_PRODUCTS}::test_double_click_counts_once",
+    ),
+    _guard(
+        "returns no more than was bought",
+        "pieces that never existed are sold",
+        "checkout/orders/stock/restocking.py",
+        "if any(pieces > out.get(product_id, 0) for product_id, pieces in quantities.items()):",
+        "if False:",
+        f"{TEST_PRODUCTS}::test_returned_goods_are_put_back_once_and_no_more_than_were_bought",
+    ),
+    _guard(
+        "movements are only added",
+        "somebody rewrites what became of the stock",
+        "checkout/catalogue/migrations/0002_stock_movements.py",
+        "        migrations.RunSQL(REFUSE, ALLOW),\n",
+        "",
+        f"{TEST_STOCK}::test_database_lets_nobody_rewrite_a_movement",
+    ),
+    _guard(
+        "what the page showed",
+        "of two people at one product, the later one wins without knowing",
+        "config/field_by_field.py",
+        "elif not self._is_many(name) and self._differs(name, now[name]):",
+        "elif False:",
+        f"{TEST_PRODUCTS}::test_two_who_change_the_same_field_are_told_of_both_values",
+    ),
+    _guard(
+        "only what was changed",
+        "pieces that are sold while a description is saved are sold again",
+        "config/field_by_field.py",
+        "obj.save(update_fields=changed)",
+        "obj.save()",
+        f"{TEST_PRODUCTS}::test_piece_that_is_sold_while_the_page_is_saved_stays_sold",
     ),
     _guard(
         "generation in the deduplication id",

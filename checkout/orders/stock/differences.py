@@ -18,21 +18,24 @@ OF_PRODUCTS = """
 """
 
 # order_id, product_id, missing: what its movements lack to be what it holds. An order holds what
-# was bought unless it was cancelled; what came back is not part of this sum, and is compared with
-# what was bought by itself. Orders from before the first whose placing was written down have no
-# such movement and are left out.
+# was bought less what came back, unless it was cancelled. Orders from before the first whose
+# placing was written down have no such movement and are left out.
 OF_ORDERS = """
-    SELECT order_id, product_id, -sum(held) - sum(change) AS missing
-    FROM (
-        SELECT l.order_id, l.product_id, 0 AS change,
-               CASE WHEN o.status = 'cancelled' THEN 0 ELSE l.quantity END AS held
-        FROM orders_orderline l JOIN orders_order o ON o.id = l.order_id
-        UNION ALL
-        SELECT order_id, product_id, change, 0 FROM catalogue_stockmovement
-        WHERE order_id IS NOT NULL AND kind <> 'restocked'
-    ) said
-    WHERE order_id >= (SELECT min(order_id) FROM catalogue_stockmovement WHERE kind = 'placed')
-    GROUP BY order_id, product_id HAVING -sum(held) <> sum(change)
+    SELECT * FROM (
+        SELECT order_id, product_id, -coalesce(change, 0) - CASE
+            WHEN o.status = 'cancelled' THEN 0
+            ELSE coalesce(quantity, 0) - coalesce(restocked, 0) END AS missing
+        FROM orders_orderline l
+        FULL JOIN (
+            SELECT order_id, product_id, sum(change) AS change,
+                   sum(change) FILTER (WHERE kind = 'restocked') AS restocked
+            FROM catalogue_stockmovement WHERE order_id IS NOT NULL
+            GROUP BY order_id, product_id
+        ) moved USING (order_id, product_id)
+        JOIN orders_order o ON o.id = order_id
+    ) lines
+    WHERE missing <> 0
+        AND order_id >= (SELECT min(order_id) FROM catalogue_stockmovement WHERE kind = 'placed')
 """
 
 RECORD_OF_ORDERS = f"""

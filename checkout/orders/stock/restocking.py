@@ -7,29 +7,23 @@ from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Sum
 
-from checkout.catalogue.models import StockMovement
 from checkout.catalogue.stock import restock_stock
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
+from checkout.orders.stock.holding import pieces_held
 from checkout.orders.support import ActionImpossible
 from checkout.orders.transitions import note_staff
 
-# Their goods may have left the shop. An order that is not paid gives its goods back by being
-# cancelled, and none of these can be cancelled.
+# Their goods may have left the shop. Any other order gives its goods back by being cancelled.
 RESTOCKABLE = (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED)
 
 
 def pieces_out(order: Order) -> dict[int, int]:
-    """What may still come back: `{product id: pieces}` of what was bought less what came back."""
+    """What may still come back."""
     if order.status not in RESTOCKABLE:
         return {}
-    bought = dict(order.lines.values_list("product_id", "quantity"))
-    returned = order.stock_movements.filter(kind=StockMovement.Kind.RESTOCKED).order_by()
-    for product_id, pieces in returned.values_list("product_id").annotate(Sum("change")):
-        bought[product_id] -= pieces
-    return {product_id: pieces for product_id, pieces in bought.items() if pieces > 0}
+    return pieces_held(order)
 
 
 def restock(
