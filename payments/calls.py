@@ -18,6 +18,7 @@ from checkout.orders.faultpoints import fault_points
 from checkout.orders.pausing import is_paused
 from payments.gateways.base import (
     Gateway,
+    GatewayDispute,
     GatewayError,
     GatewayPayment,
     GatewayRefund,
@@ -96,6 +97,12 @@ class Calls:
             refunds = self.gateway.refunds_of(payment.gateway_payment_id)
             attempt.outcome = f"{len(refunds)} found"
             return refunds
+
+    def disputes_of(self, payment: Payment) -> list[GatewayDispute]:
+        with _Attempt(self, payment, Step.DISPUTES) as attempt:
+            disputes = self.gateway.disputes_of(payment.gateway_payment_id)
+            attempt.outcome = f"{len(disputes)} found"
+            return disputes
 
 
 class _Attempt:

@@ -8,7 +8,7 @@ from checkout.catalogue.money import money
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.models import Order
 from checkout.runtime.identity import LONGEST_NAME
-from payments.states import PaymentStatus, RefundStatus
+from payments.states import DisputeStatus, PaymentStatus, RefundStatus
 
 
 def new_key() -> str:
@@ -149,6 +149,7 @@ class PaymentAttempt(models.Model):
         CANCEL = "cancel", "Cancel"
         REFUND = "refund", "Refund"
         REFUNDS = "refunds", "Ask for refunds"
+        DISPUTES = "disputes", "Ask for disputes"
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="attempts")
     step = models.CharField(max_length=10, choices=Step)
@@ -222,6 +223,49 @@ class Refund(models.Model):
     @property
     def amount(self) -> Money:
         return money(self.amount_minor, self.payment.currency)
+
+
+class Dispute(models.Model):
+    """A customer's objection at their bank to a charge. What the bank decides is told by the
+    gateway; evidence is sent at the gateway's own site."""
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="disputes")
+    gateway_dispute_id = models.CharField(max_length=120, editable=False)
+    status = models.CharField(max_length=20, choices=DisputeStatus, editable=False)
+    amount_minor = models.PositiveBigIntegerField()
+    currency = models.CharField(max_length=3)
+    # The gateway's word for why.
+    reason = models.CharField(max_length=60, blank=True)
+    opened_at = models.DateTimeField()
+    # Until when evidence is taken.
+    due_at = models.DateTimeField(null=True, blank=True)
+    closed_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["gateway_dispute_id"], name="payments_dispute_gateway_id_uniq"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=DisputeStatus.values),
+                name="payments_dispute_status_known",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["due_at"],
+                condition=models.Q(closed_at__isnull=True),
+                name="payments_dispute_open_idx",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Dispute {self.gateway_dispute_id}"
+
+    @property
+    def amount(self) -> Money:
+        return money(self.amount_minor, self.currency)
 
 
 class WebhookEvent(models.Model):

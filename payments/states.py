@@ -21,6 +21,21 @@ class RefundStatus(models.TextChoices):
     FAILED = "failed", "Not sent back"
 
 
+class DisputeStatus(models.TextChoices):
+    INQUIRY = "inquiry", "The bank asks, no money was taken"
+    NEEDS_RESPONSE = "needs_response", "Needs an answer"
+    UNDER_REVIEW = "under_review", "Under review"
+    WON = "won", "Won"
+    LOST = "lost", "Lost"
+    CLOSED = "closed", "Closed, no money was taken"
+
+
+# The bank holds the money: nothing may be sent back beside it.
+BLOCKING_DISPUTES = [DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW]
+
+# A person must see to them. An inquiry blocks no refund, for a refund is what ends one.
+OPEN_DISPUTES = [DisputeStatus.INQUIRY, *BLOCKING_DISPUTES]
+
 # Asked for at the gateway, and not told what became of it.
 UNDECIDED = [PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN]
 

@@ -57,6 +57,31 @@ class GatewayRefund:
     refund_key: str  # the caller's own name for it, as it was given to `refund`
 
 
+class DisputeState(Enum):
+    """What became of a customer's objection at their bank."""
+
+    INQUIRY = "inquiry"  # the bank only asks; no money was taken, and a refund answers it
+    NEEDS_RESPONSE = "needs_response"  # the money was taken; the shop may send evidence
+    UNDER_REVIEW = "under_review"  # evidence was sent
+    WON = "won"  # final: the money is the shop's
+    LOST = "lost"  # final: the money is the customer's
+    CLOSED = "closed"  # final: the inquiry ended, and no money was taken
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatewayDispute:
+    """A charge that the customer's bank disputes, as the gateway tells it."""
+
+    id: str
+    state: DisputeState
+    payment_id: str
+    amount_minor: int
+    currency: str  # ISO 4217, upper case
+    reason: str  # the gateway's word for it
+    opened_at: datetime
+    due_at: datetime | None  # until when evidence is taken
+
+
 class GatewayError(Exception):
     """The gateway gave no outcome. The subclass says what may be concluded from that."""
 
@@ -166,3 +191,9 @@ class Gateway(Protocol):
 
     def list_refunds_since(self, since: datetime) -> Iterator[GatewayRefund]:
         """Every refund made at or after `since`, newest first."""
+
+    def disputes_of(self, payment_id: str) -> list[GatewayDispute]:
+        """All disputes of a payment, newest first; none for a gateway that knows no disputes."""
+
+    def list_disputes_since(self, since: datetime) -> Iterator[GatewayDispute]:
+        """Every dispute opened at or after `since`, newest first."""

@@ -13,6 +13,7 @@ from typing import Self, TypeVar
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import (
+    GatewayDispute,
     GatewayPayment,
     GatewayRefund,
     GatewayState,
@@ -165,6 +166,12 @@ class ExampleGateway:
         with self._lock:
             newest_first = list(reversed(self.refunds.values()))
         return (refund for refund in newest_first if self._made_at[refund.id] >= since)
+
+    def disputes_of(self, payment_id: str) -> list[GatewayDispute]:
+        return []  # nobody disputes a payment in memory
+
+    def list_disputes_since(self, since: datetime) -> Iterator[GatewayDispute]:
+        return iter(())
 
     def _once(self, key: str, asked: object, act: Callable[[], Answer]) -> Answer:
         """One answer for a key, whoever asks again; another question under it is a mistake."""

@@ -5,19 +5,21 @@ No exception of the SDK leaves this module, as its text may quote what Stripe an
 
 import logging
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Self
 
 import requests
 import stripe
 from django.conf import settings
-from stripe.params import PaymentIntentConfirmParams, RefundListParams
+from stripe.params import DisputeListParams, PaymentIntentConfirmParams, RefundListParams
 from urllib3.exceptions import NewConnectionError
 
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.names import OrderIdentity
 from payments import stripe_amounts
 from payments.gateways.base import (
+    DisputeState,
+    GatewayDispute,
     GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
@@ -60,6 +62,17 @@ REFUND_STATES = {
     "succeeded": RefundState.SUCCEEDED,
     "failed": RefundState.FAILED,
     "canceled": RefundState.FAILED,
+}
+
+# Stripe API reference, "The Dispute object". Whatever is not here is being decided.
+DISPUTE_STATES = {
+    "warning_needs_response": DisputeState.INQUIRY,
+    "warning_under_review": DisputeState.INQUIRY,
+    "warning_closed": DisputeState.CLOSED,
+    "prevented": DisputeState.CLOSED,
+    "needs_response": DisputeState.NEEDS_RESPONSE,
+    "won": DisputeState.WON,
+    "lost": DisputeState.LOST,
 }
 
 # Stripe API reference, Errors: the request was refused for what it is, and before it had an effect.
@@ -106,6 +119,7 @@ class StripeGateway:
         )
         self._intents = client.v1.payment_intents
         self._refunds = client.v1.refunds
+        self._disputes = client.v1.disputes
 
     @classmethod
     def from_settings(cls) -> Self:
@@ -204,6 +218,20 @@ class StripeGateway:
         except stripe.StripeError as error:
             raise _conclusion_about_payment(error) from None
 
+    def disputes_of(self, payment_id: str) -> list[GatewayDispute]:
+        return list(self._list_disputes({"payment_intent": payment_id, "limit": PAGE_SIZE}))
+
+    def list_disputes_since(self, since: datetime) -> Iterator[GatewayDispute]:
+        created = int(since.timestamp())
+        return self._list_disputes({"created": {"gte": created}, "limit": PAGE_SIZE})
+
+    def _list_disputes(self, params: DisputeListParams) -> Iterator[GatewayDispute]:
+        try:
+            for dispute in self._disputes.list(params).auto_paging_iter():
+                yield _dispute(dispute)
+        except stripe.StripeError as error:
+            raise _conclusion_about_payment(error) from None
+
     def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
         # Stripe's times are whole seconds; rounding down leaves nothing out.
         created = int(since.timestamp())
@@ -244,14 +272,32 @@ def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
     )
 
 
+def _payment_id(of: stripe.Refund | stripe.Dispute) -> str:
+    payment = of.payment_intent
+    return payment if isinstance(payment, str) else getattr(payment, "id", "")
+
+
+def _dispute(dispute: stripe.Dispute) -> GatewayDispute:
+    currency = dispute.currency.upper()
+    due_by = dispute.evidence_details.due_by
+    return GatewayDispute(
+        id=dispute.id,
+        state=DISPUTE_STATES.get(dispute.status, DisputeState.UNDER_REVIEW),
+        payment_id=_payment_id(dispute),
+        amount_minor=_amount_minor(dispute.amount, currency),
+        currency=currency,
+        reason=dispute.reason,
+        opened_at=datetime.fromtimestamp(dispute.created, UTC),
+        due_at=datetime.fromtimestamp(due_by, UTC) if due_by else None,
+    )
+
+
 def _refund(refund: stripe.Refund) -> GatewayRefund:
-    payment = refund.payment_intent
-    payment_id = payment if isinstance(payment, str) else getattr(payment, "id", "")
     currency = refund.currency.upper()
     return GatewayRefund(
         id=refund.id,
         state=REFUND_STATES.get(refund.status or "", RefundState.PENDING),
-        payment_id=payment_id,
+        payment_id=_payment_id(refund),
         amount_minor=_amount_minor(refund.amount, currency),
         currency=currency,
         refund_key=getattr(refund.metadata, "refund_key", ""),

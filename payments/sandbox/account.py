@@ -12,15 +12,23 @@ from collections.abc import Callable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from payments.sandbox import intents
 from payments.sandbox.answers import Answer, Json, RefusalError, error_answer, unknown_object
 from payments.sandbox.clock import Clock
+from payments.sandbox.disputes import (
+    Dispute,
+    accepted,
+    answered,
+    open_dispute,
+    refuse_refund_of_disputed,
+)
 from payments.sandbox.idempotency import IdempotencyKeys, StoredAnswer
 from payments.sandbox.intents import Intent, Step
 from payments.sandbox.ledger import Ledger
 from payments.sandbox.methods import PAYMENT_METHODS, Fault
-from payments.sandbox.refunds import Refund, make_refund, refuse_unknown_parameters
+from payments.sandbox.refunds import Refund, make_refund, moved_on, refuse_unknown_parameters
 
 # How long a request waits for another one on the same intent, before it is told to come again.
 LOCK_SECONDS = 1.0
@@ -68,6 +76,7 @@ class Account:
         self._turned_away: Counter[str] = Counter()
         self._charges: list[Json] = []
         self._refunds: dict[str, Refund] = {}
+        self._disputes: dict[str, Dispute] = {}
         self._keys = IdempotencyKeys()
         self._writing = threading.Lock()
         self._locks: dict[str, threading.Lock] = {}
@@ -85,6 +94,9 @@ class Account:
 
     def refunds(self) -> list[Json]:
         return [refund.as_json() for refund in self._refunds.values()]
+
+    def disputes(self) -> list[Json]:
+        return [dispute.as_json() for dispute in self._disputes.values()]
 
     def _route(self, request: Request) -> Answer:
         match request.method, request.path.strip("/").split("/"):
@@ -104,8 +116,21 @@ class Account:
                 return self._list_refunds(request.params)
             case "GET", ["v1", "refunds", refund_id]:
                 return Answer(status=200, body=self._find_refund(refund_id).as_json())
-        message = f"Unrecognized request URL ({request.method}: {request.path})."
-        raise RefusalError(error_answer(404, "url_unknown", message))
+            case _, ["v1", "disputes", *which]:
+                return self._route_dispute(request, which)
+        raise _unknown_url(request)
+
+    def _route_dispute(self, request: Request, which: Sequence[str]) -> Answer:
+        match request.method, which:
+            case "GET", []:
+                return self._list_disputes(request.params)
+            case "GET", [dispute_id]:
+                return Answer(status=200, body=self._find_dispute(dispute_id).as_json())
+            case "POST", [dispute_id]:
+                return self._decide(dispute_id, lambda found: answered(found, request.params))
+            case "POST", [dispute_id, "close"]:
+                return self._decide(dispute_id, accepted)
+        raise _unknown_url(request)
 
     def _once(self, request: Request, execute: Callable[[], Answer]) -> Answer:
         if not request.idempotency_key:
@@ -140,7 +165,11 @@ class Account:
                 bank_url=f"{self.url}/sandbox/bank",
                 return_url=request.params.get("return_url", ""),
             )
-            return self._commit(_with_fault(step, fault), request)
+            answer = self._commit(_with_fault(step, fault), request)
+            method = PAYMENT_METHODS.get(intent.payment_method or "")
+            if step.kind == "charged" and method and (kind := method.dispute):
+                self._dispute(step.intent, is_inquiry=kind == "inquiry")
+            return answer
 
     def authenticate(self, intent_id: str, *, approved: bool | None) -> Intent:
         """The customer's answer at the bank's page, which counts once; None only looks."""
@@ -163,6 +192,9 @@ class Account:
         intent_id = request.params.get("payment_intent", "")
         with self._locked(intent_id):
             intent = self._find(intent_id)
+            refuse_refund_of_disputed(
+                [one for one in self._disputes.values() if one.payment_intent == intent_id]
+            )
             refund = make_refund(
                 request.params,
                 intent,
@@ -177,6 +209,54 @@ class Account:
             }
             self._write([line, *self._stored(answer, intent, request)])
             return answer
+
+    def move_refund(self, refund_id: str, status: str) -> Json:
+        """What becomes of a refund later, at the customer's bank: for demo and tests."""
+        with self._locked(self._find_refund(refund_id).payment_intent):
+            refund = moved_on(self._find_refund(refund_id), status)
+            kind = "refund_failed" if status == "failed" else "refund_updated"
+            intent = self._find(refund.payment_intent)
+            line = _line(kind, intent, self._clock())
+            self._write([line | {"amount": refund.amount, "refund": refund.as_json()}])
+            return refund.as_json()
+
+    def dispute(self, intent_id: str, **how: Any) -> Json:
+        """The customer's bank disputes a charge: for demo and tests."""
+        with self._locked(intent_id):
+            return self._dispute(self._find(intent_id), **how).as_json()
+
+    def _dispute(self, intent: Intent, **how: Any) -> Dispute:
+        dispute = open_dispute(intent, dispute_id=_new_id("dp"), now=self._clock(), **how)
+        self._write_dispute("dispute_opened", dispute)
+        return dispute
+
+    def _decide(self, dispute_id: str, act: Callable[[Dispute], Dispute]) -> Answer:
+        with self._locked(self._find_dispute(dispute_id).payment_intent):
+            dispute = self._find_dispute(dispute_id)
+            if dispute.status in {"won", "lost", "warning_closed"}:
+                message = "This dispute is already closed"
+                raise RefusalError(error_answer(400, "dispute_closed", message))
+            dispute = act(dispute)
+            is_over = dispute.status in {"won", "lost", "warning_closed"}
+            self._write_dispute("dispute_closed" if is_over else "dispute_updated", dispute)
+            return Answer(status=200, body=dispute.as_json())
+
+    def _write_dispute(self, kind: str, dispute: Dispute) -> None:
+        line = _line(kind, self._find(dispute.payment_intent), self._clock())
+        self._write([line | {"amount": dispute.amount, "dispute": dispute.as_json()}])
+
+    def _find_dispute(self, dispute_id: str) -> Dispute:
+        dispute = self._disputes.get(dispute_id)
+        if dispute is None:
+            raise unknown_object("dispute", dispute_id, status=404, param="dispute")
+        return dispute
+
+    def _list_disputes(self, params: dict[str, str]) -> Answer:
+        wanted = params.get("payment_intent")
+        if wanted is not None and wanted not in self._intents:
+            raise unknown_object("payment_intent", wanted, status=404, param="payment_intent")
+        disputes = [d for d in self._disputes.values() if wanted in {None, d.payment_intent}]
+        return _page(disputes, params, "dispute")
 
     def _list(self, params: dict[str, str]) -> Answer:
         return _page(list(self._intents.values()), params, "payment_intent")
@@ -264,13 +344,23 @@ class Account:
             case "charged":
                 told = ("payment_intent", "amount", "currency", "order", "at")
                 self._charges.append({name: line[name] for name in told})
-            case "refunded":
+            case "refunded" | "refund_failed" | "refund_updated":
                 refund = Refund(**line["refund"])
                 self._refunds[refund.id] = refund
+            case "dispute_opened" | "dispute_updated" | "dispute_closed":
+                dispute = Dispute(**line["dispute"])
+                self._disputes[dispute.id] = dispute
         self._intents[line["payment_intent"]] = Intent(**line["intent"])
 
 
-def _page(objects: Sequence[Intent | Refund], params: dict[str, str], kind: str) -> Answer:
+def _unknown_url(request: Request) -> RefusalError:
+    message = f"Unrecognized request URL ({request.method}: {request.path})."
+    return RefusalError(error_answer(404, "url_unknown", message))
+
+
+def _page(
+    objects: Sequence[Intent | Refund | Dispute], params: dict[str, str], kind: str
+) -> Answer:
     """Newest first, a page at a time. Stripe API reference, "Pagination"."""
     since = _number(params, "created[gte]", default=0)
     limit = _number(params, "limit", default=DEFAULT_PAGE_SIZE)
@@ -309,6 +399,10 @@ def _line(kind: str, intent: Intent, now: datetime) -> Json:
 
 def _told_by(line: Json) -> Json:
     """What an event is about, as Stripe would show it."""
+    if about := line.get("dispute"):
+        return dict(about)
+    if line["kind"] in {"refund_failed", "refund_updated"}:
+        return dict(line["refund"])
     intent = Intent(**line["intent"])
     if line["kind"] != "refunded":
         return intent.as_json()

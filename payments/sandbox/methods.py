@@ -19,6 +19,7 @@ class PaymentMethod:
     decline_code: str = ""  # empty: approved
     fault: Fault = Fault.NONE
     asks_customer: bool = False  # 3-D Secure, before anything is charged
+    dispute: str = ""  # what its bank opens as soon as it is charged: a dispute or an inquiry
 
 
 # Stripe docs, "Testing": pm_card_*.
@@ -27,6 +28,8 @@ PAYMENT_METHODS = {
     "pm_card_chargeDeclined": PaymentMethod(decline_code="generic_decline"),
     "pm_card_chargeDeclinedInsufficientFunds": PaymentMethod(decline_code="insufficient_funds"),
     "pm_card_authenticationRequired": PaymentMethod(asks_customer=True),
+    "pm_card_createDispute": PaymentMethod(dispute="dispute"),
+    "pm_card_createDisputeInquiry": PaymentMethod(dispute="inquiry"),
     "pm_sandbox_slow": PaymentMethod(fault=Fault.SLOW),
     "pm_sandbox_timeout_after_charge": PaymentMethod(fault=Fault.CHARGED_WITHOUT_ANSWER),
     "pm_sandbox_error_after_charge": PaymentMethod(fault=Fault.CHARGED_WITH_ERROR),

@@ -1,7 +1,7 @@
 """The life of a Refund, as pure functions. Stripe API reference, "Refunds"."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
 from payments.sandbox.answers import Json, RefusalError, error_answer
@@ -22,6 +22,7 @@ class Refund:
     metadata: dict[str, str] = field(default_factory=dict)
     payment_intent: str
     reason: str | None = None
+    failure_reason: str | None = None
     status: str = "succeeded"
 
     def as_json(self) -> Json:
@@ -44,7 +45,9 @@ def make_refund(
     if intent.status != "succeeded" or intent.latest_charge is None:
         message = f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
         raise RefusalError(error_answer(400, "payment_intent_unexpected_state", message))
-    left = intent.amount_received - sum(refund.amount for refund in earlier)
+    left = intent.amount_received - sum(
+        refund.amount for refund in earlier if refund.status != "failed"
+    )
     if left == 0:
         message = f"Charge {intent.latest_charge} has already been refunded."
         raise RefusalError(error_answer(400, "charge_already_refunded", message))
@@ -63,6 +66,17 @@ def make_refund(
         payment_intent=intent.id,
         reason=params.get("reason"),
     )
+
+
+def moved_on(refund: Refund, status: str) -> Refund:
+    """Stripe docs, "Refund failures": "a refund can fail if the customer's bank or card issuer
+    can't process it", after it was told as succeeded too; the money is then with the shop again."""
+    allowed = {"pending": {"succeeded", "failed"}, "succeeded": {"failed", "pending"}}
+    if status not in allowed.get(refund.status, ()):
+        message = f"A refund that is {refund.status} does not become {status}."
+        raise RefusalError(error_answer(400, "parameter_invalid_string_value", message))
+    reason = "lost_or_stolen_card" if status == "failed" else None
+    return replace(refund, status=status, failure_reason=reason)
 
 
 def refuse_unknown_parameters(params: dict[str, str]) -> None:

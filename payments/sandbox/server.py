@@ -249,7 +249,11 @@ class Handler(BaseHTTPRequestHandler):
         match self.command, path:
             case "GET", "/sandbox/ledger":
                 account = sandbox.account
-                ledger: Json = {"charges": account.charges(), "refunds": account.refunds()}
+                ledger: Json = {
+                    "charges": account.charges(),
+                    "refunds": account.refunds(),
+                    "disputes": account.disputes(),
+                }
                 return Answer(status=200, body=ledger)
             case "POST", "/sandbox/clock":
                 seconds = _seconds_to_advance(body)
@@ -266,7 +270,36 @@ class Handler(BaseHTTPRequestHandler):
                 return self._script_faults(body)
             case "POST", "/sandbox/webhooks":
                 return self._mix_webhooks(body)
+            case "POST", "/sandbox/refunds":
+                return self._move_refund(body)
+            case "POST", "/sandbox/disputes":
+                return self._open_dispute(body)
         return error_answer(404, "url_unknown", "No such sandbox address.")
+
+    def _move_refund(self, body: bytes) -> Answer:
+        """`{"refund": "re_1", "status": "failed"}`: the customer's bank did not take it."""
+        try:
+            wish = json.loads(body)
+            moved = self.server.sandbox.account.move_refund(str(wish["refund"]), wish["status"])
+        except RefusalError as refusal:
+            return refusal.answer
+        except (ValueError, TypeError, KeyError):
+            message = 'Send {"refund": "re_1", "status": "failed"}.'
+            return error_answer(400, "parameter_missing", message)
+        return Answer(status=200, body=moved)
+
+    def _open_dispute(self, body: bytes) -> Answer:
+        """`{"payment_intent": "pi_1"}`; if need be with "amount", "reason" and "is_inquiry"."""
+        try:
+            wish = dict(json.loads(body))
+            intent_id = str(wish.pop("payment_intent"))
+            opened = self.server.sandbox.account.dispute(intent_id, **wish)
+        except RefusalError as refusal:
+            return refusal.answer
+        except (ValueError, TypeError, KeyError):
+            message = 'Send {"payment_intent": "pi_1"}.'
+            return error_answer(400, "parameter_missing", message)
+        return Answer(status=200, body=opened)
 
     def _script_faults(self, body: bytes) -> Answer:
         """`{"next": "confirm:reset,open:429"}` for the next calls, `{"outage": true}` for all,

@@ -38,6 +38,11 @@ KINDS = {
     "asks_customer": "payment_intent.requires_action",
     "cancelled": "payment_intent.canceled",
     "refunded": "charge.refunded",
+    "refund_failed": "refund.failed",
+    "refund_updated": "refund.updated",
+    "dispute_opened": "charge.dispute.created",
+    "dispute_updated": "charge.dispute.updated",
+    "dispute_closed": "charge.dispute.closed",
 }
 
 

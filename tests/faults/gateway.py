@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.names import OrderIdentity
-from payments.gateways.base import Gateway, GatewayPayment, GatewayRefund
+from payments.gateways.base import Gateway, GatewayDispute, GatewayPayment, GatewayRefund
 
 Act = Callable[[], object]
 Answer = TypeVar("Answer")
@@ -95,6 +95,12 @@ class FaultyGateway:
 
     def list_refunds_since(self, since: datetime) -> Iterator[GatewayRefund]:
         return self.inner.list_refunds_since(since)
+
+    def disputes_of(self, payment_id: str) -> list[GatewayDispute]:
+        return self._around("disputes", "", lambda: self.inner.disputes_of(payment_id))
+
+    def list_disputes_since(self, since: datetime) -> Iterator[GatewayDispute]:
+        return self.inner.list_disputes_since(since)
 
     def _around(self, step: str, key: str, call: Callable[[], Answer]) -> Answer:
         self.calls.append((step, key))

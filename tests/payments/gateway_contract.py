@@ -4,7 +4,9 @@ Subclass `GatewayContract`, give it a `gateway` fixture, and name the payment me
 """
 
 import secrets
+import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -12,8 +14,11 @@ import pytest
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import (
+    DisputeState,
     Gateway,
+    GatewayDispute,
     GatewayPayment,
+    GatewayRefund,
     GatewayState,
     NoSuchPayment,
     PaymentMethodRefused,
@@ -39,6 +44,10 @@ class GatewayContract:
     approved = "pm_card_visa"
     declined = "pm_card_chargeDeclined"
     asks_customer = "pm_card_authenticationRequired"
+    # Empty: the gateway knows no such thing.
+    disputed_by_its_bank = ""
+    asked_about_by_its_bank = ""
+    refunds_can_fail_late = False
     # What the account is paid out in, and others with another unit or step.
     settled_in = "EUR"
     currencies: tuple[str, ...] = ("EUR", "JPY", "KWD")
@@ -293,6 +302,84 @@ class GatewayContract:
         )
 
         assert made.id in [refund.id for refund in gateway.list_refunds_since(since)]
+
+    def disputed(self, gateway: Gateway, method: str) -> GatewayDispute:
+        """A payment that its bank disputes, as soon as the gateway tells of that."""
+        paid = self.confirm(gateway, self.open(gateway, method))
+        for _ in range(60):
+            if found := gateway.disputes_of(paid.id):
+                return found[0]
+            time.sleep(0.5)
+        raise AssertionError("no dispute was told of")
+
+    def decide(self, gateway: Gateway, dispute: GatewayDispute, *, won: bool) -> None:
+        """Have the bank decide, which no shop can do in earnest."""
+        raise NotImplementedError
+
+    def fail_refund(self, gateway: Gateway, refund: GatewayRefund) -> None:
+        """Have a refund that has succeeded fail all the same, as a bank may days later."""
+        raise NotImplementedError
+
+    def test_payment_that_nobody_disputes_has_no_dispute(self, gateway: Gateway) -> None:
+        assert gateway.disputes_of(self.paid(gateway).id) == []
+
+    @pytest.mark.parametrize("won", [True, False], ids=["won", "lost"])
+    def test_dispute_is_told_from_its_opening_to_its_outcome(
+        self, gateway: Gateway, won: bool
+    ) -> None:
+        if not self.disputed_by_its_bank:
+            pytest.skip("It knows no disputes.")
+        since = datetime.now(UTC) - timedelta(seconds=2)
+        dispute = self.disputed(gateway, self.disputed_by_its_bank)
+        assert dispute.state is DisputeState.NEEDS_RESPONSE
+        assert (dispute.amount_minor, dispute.currency) == (1250, "EUR")
+        assert dispute.reason == "fraudulent"
+        assert dispute.due_at is not None
+        assert dispute.due_at > dispute.opened_at
+        assert dispute.id in [one.id for one in gateway.list_disputes_since(since)]
+        with pytest.raises(RefundRefused):
+            gateway.refund(
+                dispute.payment_id,
+                amount_minor=1,
+                currency="EUR",
+                refund_key="a",
+                idempotency_key=key(),
+            )
+
+        self.decide(gateway, dispute, won=won)
+
+        (told,) = gateway.disputes_of(dispute.payment_id)
+        assert told.state is (DisputeState.WON if won else DisputeState.LOST)
+        assert gateway.retrieve(dispute.payment_id).state is GatewayState.PAID
+
+    def test_inquiry_takes_no_money(self, gateway: Gateway) -> None:
+        if not self.asked_about_by_its_bank:
+            pytest.skip("It knows no inquiries.")
+        inquiry = self.disputed(gateway, self.asked_about_by_its_bank)
+
+        assert inquiry.state is DisputeState.INQUIRY
+
+    def test_refund_that_fails_after_its_success_says_so_and_can_be_made_again(
+        self, gateway: Gateway
+    ) -> None:
+        if not self.refunds_can_fail_late:
+            pytest.skip("Its refunds cannot be made to fail.")
+        since = datetime.now(UTC) - timedelta(seconds=2)
+        paid = self.paid(gateway)
+        made = gateway.refund(
+            paid.id, amount_minor=1250, currency="EUR", refund_key="a", idempotency_key=key()
+        )
+        assert made.state is RefundState.SUCCEEDED
+
+        self.fail_refund(gateway, made)
+
+        assert gateway.refunds_of(paid.id) == [replace(made, state=RefundState.FAILED)]
+        listed = {refund.id: refund.state for refund in gateway.list_refunds_since(since)}
+        assert listed[made.id] is RefundState.FAILED
+        again = gateway.refund(
+            paid.id, amount_minor=1250, currency="EUR", refund_key="b", idempotency_key=key()
+        )
+        assert again.state is RefundState.SUCCEEDED
 
     def test_threads_may_share_it(self, gateway: Gateway) -> None:
         with ThreadPoolExecutor(4) as pool:

@@ -14,6 +14,7 @@ from django.conf import settings
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import (
+    GatewayDispute,
     GatewayMisconfigured,
     GatewayPayment,
     GatewayRefund,
@@ -95,4 +96,10 @@ class PatientGateway:
         return iter(())
 
     def list_refunds_since(self, since: datetime) -> Iterator[GatewayRefund]:
+        return iter(())
+
+    def disputes_of(self, payment_id: str) -> list[GatewayDispute]:
+        return []
+
+    def list_disputes_since(self, since: datetime) -> Iterator[GatewayDispute]:
         return iter(())
