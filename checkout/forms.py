@@ -1,6 +1,5 @@
 """What a shopper types. The fields' names are part of the product's contract."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -10,15 +9,17 @@ from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
 from django.forms.renderers import BaseRenderer
 from django.forms.utils import flatatt
-from django.http import QueryDict
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from checkout import postcodes
 from checkout.countries import countries, country_codes
+from checkout.models import MAX_QUANTITY
 from checkout.orders.numbers import parse_order_number
 from checkout.text import LineField
+from checkout.typed.forms import WithoutCardNumbers
+from checkout.typed.whole_numbers import WholeNumberField
 
 # The gateway's id of a payment method, never a card number: those have no place on this server.
 payment_method_id = RegexValidator(
@@ -26,32 +27,7 @@ payment_method_id = RegexValidator(
 )
 
 
-CARD_NUMBER = re.compile(r"(?:\d[ -]?){13,19}")
-
-
-def without_card_numbers(text: str) -> str:
-    """A card number typed into the wrong field is neither kept nor shown again."""
-    return "" if any(_is_card_number(found) for found in CARD_NUMBER.findall(text)) else text
-
-
-def _is_card_number(text: str) -> bool:
-    """By its check digit. ISO/IEC 7812-1, Annex B (Luhn)."""
-    digits = [int(digit) for digit in text if digit.isdecimal()][::-1]
-    doubled = [digit * 2 - 9 * (digit > 4) for digit in digits[1::2]]
-    return (sum(digits[::2]) + sum(doubled)) % 10 == 0
-
-
-class PaymentMethodForm(forms.Form):
-    def __init__(
-        self, data: QueryDict | None = None, initial: dict[str, Any] | None = None
-    ) -> None:
-        if data is not None:
-            data = data.copy()
-            for name in self.base_fields:
-                if name in data:
-                    data[name] = without_card_numbers(str(data[name]))
-        super().__init__(data, initial=initial)
-
+class PaymentMethodForm(WithoutCardNumbers, forms.Form):
     payment_method = forms.CharField(
         max_length=120,
         validators=[payment_method_id],
@@ -154,7 +130,7 @@ class CheckoutForm(PaymentMethodForm):
         return typed
 
 
-class FindOrderForm(forms.Form):
+class FindOrderForm(WithoutCardNumbers, forms.Form):
     number = forms.CharField(
         label=_("Order number"),
         max_length=30,
@@ -185,7 +161,7 @@ class FindOrderForm(forms.Form):
 EMAIL_ATTRIBUTES = {"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}
 
 
-class SignInForm(AuthenticationForm):
+class SignInForm(WithoutCardNumbers, AuthenticationForm):
     error_messages = {
         "invalid_login": _(
             "There is no account with this e-mail address and password. Please look "
@@ -205,7 +181,7 @@ class SignInForm(AuthenticationForm):
         return typed.lower() if "@" in typed else typed
 
 
-class SignUpForm(forms.Form):
+class SignUpForm(WithoutCardNumbers, forms.Form):
     email = forms.EmailField(
         label=_("E-mail"),
         max_length=150,  # it is the user name as well
@@ -248,7 +224,7 @@ class SignUpForm(forms.Form):
         return User.objects.create_user(email, email, self.cleaned_data["password"])
 
 
-class ResetForm(PasswordResetForm):
+class ResetForm(WithoutCardNumbers, PasswordResetForm):
     def __init__(self, *arguments: Any, **words: Any) -> None:
         super().__init__(*arguments, **words)
         self.fields["email"].label = "E-mail"
@@ -264,9 +240,11 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg] # not generic 
 
 class QuantityForm(forms.Form):
     sku = forms.CharField(max_length=40)
-    quantity = forms.IntegerField(min_value=0, max_value=99, required=False)
+    quantity = WholeNumberField(min_value=0, max_value=MAX_QUANTITY, required=False)
 
 
 class PayAgainForm(PaymentMethodForm):
     # The round whose decline the page showed; a second press of the same page changes nothing.
-    failed_round = forms.IntegerField(required=False, min_value=1, widget=forms.HiddenInput)
+    failed_round = WholeNumberField(
+        required=False, min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
 from checkout.orders.trace import trace_id
+from checkout.typed.card_numbers import without_card_numbers
 
 ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]
@@ -16,7 +17,7 @@ ExceptionInfo = (
 
 class JsonFormatter(BaseJsonFormatter):
     """Adds the trace id, which is empty outside of requests and messages, and drops what may hold a
-    shopper's name: the request, and the messages of exceptions.
+    shopper's name: the request, the messages of exceptions, and card numbers in sentences.
 
     PostgreSQL quotes the offending row in its errors ("Failing row contains …"), so an exception
     is told by its types, its SQLSTATE and the places it came through.
@@ -27,6 +28,8 @@ class JsonFormatter(BaseJsonFormatter):
     ) -> None:
         super().add_fields(log_data, record, message_dict)
         log_data.pop("request", None)
+        if "message" in log_data:  # other packages put addresses of pages into theirs
+            log_data["message"] = without_card_numbers(str(log_data["message"]))
         log_data["trace_id"] = trace_id()
 
     def formatException(  # noqa: N802 - the standard library's name

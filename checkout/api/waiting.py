@@ -19,7 +19,7 @@ WAIT_AT_MOST = 20
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 1.0
 
-WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,6})"?\s*(?=$|[,;])', re.IGNORECASE)
+WAIT = re.compile(r'(?:^|,)\s*wait\s*=\s*"?(\d{1,6})"?\s*(?=$|[,;])', re.IGNORECASE | re.ASCII)
 
 places = threading.BoundedSemaphore(max(0, settings.API_WAITING_AT_MOST))
 

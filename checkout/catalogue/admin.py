@@ -19,7 +19,6 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from checkout.catalogue.models import Product, StockMovement
-from checkout.catalogue.pieces import PiecesField
 from checkout.catalogue.stock import open_stock
 from checkout.catalogue.stock_changes import (
     FormUsed,
@@ -29,6 +28,8 @@ from checkout.catalogue.stock_changes import (
     change_stock,
     count_stock,
 )
+from checkout.typed.forms import WithoutCardNumbers
+from checkout.typed.whole_numbers import WholeNumberField
 
 MAY_MOVE_STOCK = "catalogue.move_stock"
 
@@ -43,9 +44,13 @@ def new_key() -> str:
     return secrets.token_urlsafe(24)
 
 
-class NewProductForm(forms.ModelForm[Product]):
-    pieces = PiecesField(
-        label="Pieces in stock", min_value=0, initial=0, help_text="Pieces that can be sold now."
+class NewProductForm(WithoutCardNumbers, forms.ModelForm[Product]):
+    pieces = WholeNumberField(
+        label="Pieces in stock",
+        min_value=0,
+        max_value=9_999_999,
+        initial=0,
+        help_text="Pieces that can be sold now.",
     )
 
     class Meta:
@@ -53,7 +58,7 @@ class NewProductForm(forms.ModelForm[Product]):
         fields = ("sku", "name", "slug", "description", "price_minor", "is_on_sale")
 
 
-class StockForm(forms.Form):
+class StockForm(WithoutCardNumbers, forms.Form):
     """A change, or a count: which of them is said, for a bare 12 could be either."""
 
     Kind = StockMovement.Kind
@@ -72,7 +77,7 @@ class StockForm(forms.Form):
         label="Reason", max_length=150, required=False, help_text="For whoever looks at it next."
     )
     # How many there were when the page was made. Only a count depends on it.
-    seen = forms.IntegerField(widget=forms.HiddenInput)
+    seen = WholeNumberField(widget=forms.HiddenInput)
     # Made with the page: the same page sent twice is one movement.
     key = forms.RegexField(r"^[\w-]{32}$", widget=forms.HiddenInput)
 

@@ -21,6 +21,7 @@ from checkout.orders import metrics
 from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.models import ProcessAlive
 from checkout.runtime.identity import process_name
+from checkout.typed.whole_numbers import whole_argument
 
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIEnvironment
@@ -92,7 +93,7 @@ def add_watching(parser: CommandParser) -> None:
     )
     parser.add_argument(
         "--metrics-port",
-        type=int,
+        type=whole_argument(most=65_535),
         default=settings.METRICS_PORT,
         metavar="N",
         help="Serve /metrics and /healthz on this port (default: METRICS_PORT, or not at all).",

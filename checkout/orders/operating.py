@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from checkout.orders.rates import SECONDS
 from checkout.runtime.clock import database_now
+from checkout.typed.card_numbers import has_card_number
 
 Progress = Callable[[int], None]
 
@@ -93,12 +94,15 @@ def reason(written: str) -> str:
         raise ArgumentTypeError("The reason says nothing that can be printed.")
     if len(words) > LONGEST_REASON:
         raise ArgumentTypeError(f"The reason is longer than {LONGEST_REASON} characters.")
+    if has_card_number(words):
+        raise ArgumentTypeError("There is a card number in the reason. Leave it out.")
     return words
 
 
 def _name(written: str) -> str:
     words = " ".join(written.split())
-    if not words or not words.isprintable() or len(words) > LONGEST_NAME:
+    is_name = bool(words) and words.isprintable() and not has_card_number(words)
+    if not is_name or len(words) > LONGEST_NAME:
         raise ArgumentTypeError(f"--by is a name of 1 to {LONGEST_NAME} characters.")
     return words
 

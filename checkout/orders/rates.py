@@ -10,7 +10,9 @@ Scope = Literal["session", "address", "client", "shop"]
 
 SECONDS = {"s": 1, "m": 60, "h": 60 * 60, "d": 24 * 60 * 60}
 
-WRITTEN = re.compile(r"(session|address|client|shop) ([1-9]\d{0,8})/([1-9]\d{0,3})([smhd])")
+WRITTEN = re.compile(
+    r"(session|address|client|shop) ([1-9]\d{0,8})/([1-9]\d{0,3})([smhd])", re.ASCII
+)
 
 
 @dataclass(frozen=True)

@@ -45,11 +45,15 @@ def cart_page(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def cart_add(request: HttpRequest) -> HttpResponse:
+    """Put one more, or so many more, into the cart. None and nothing at all are not one."""
     form = QuantityForm(request.POST)
     if not form.is_valid():
         return _bad_quantity(request)
+    quantity = form.cleaned_data["quantity"] if "quantity" in request.POST else 1
+    if not quantity:
+        return _bad_quantity(request)
     product = get_object_or_404(Product, sku=form.cleaned_data["sku"], is_on_sale=True)
-    add_to_cart(request.session, product, form.cleaned_data["quantity"] or 1)
+    add_to_cart(request.session, product, quantity)
     return HttpResponseSeeOther(reverse("cart"))
 
 

@@ -9,18 +9,22 @@ from typing import Any
 
 from django import forms
 
-from checkout.catalogue.pieces import PiecesField
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.cancelling import can_be_cancelled_by_staff
 from checkout.orders.models import Order
 from checkout.orders.states import UNSETTLED
 from checkout.orders.stock.restocking import pieces_out, restock
 from checkout.orders.support import ask_to_cancel, put_back_dead_letter, retry_now, seen_to
+from checkout.typed.forms import WithoutCardNumbers
+from checkout.typed.whole_numbers import WholeNumberField
 from payments.models import Payment, new_key
 from payments.states import UNDECIDED
 
+# More than any order has of one product.
+MOST_PIECES = 9_999_999
 
-class OrderForm(forms.Form):
+
+class OrderForm(WithoutCardNumbers, forms.Form):
     def __init__(self, *args: Any, order: Order | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.order = order
@@ -45,9 +49,10 @@ class RestockForm(ReasonForm):
         # How many at most is judged by `restock`: a page that is sent twice finds them all back.
         self.lines = [line for line in order.lines.all() if self.is_bound or line.product_id in out]
         for line in self.lines:
-            self.fields[f"pieces_{line.product_id}"] = PiecesField(
+            self.fields[f"pieces_{line.product_id}"] = WholeNumberField(
                 label=f"{line.name} ({line.sku})",
                 min_value=0,
+                max_value=MOST_PIECES,
                 initial=0,
                 required=False,
                 help_text=f"How many came back, of {out.get(line.product_id, 0)}.",

@@ -16,6 +16,7 @@ from checkout.catalogue.money import minor_units, money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.admin_lists import ReadOnly, ReadOnlyInline, ShortPaginator
 from checkout.runtime.clock import database_now
+from checkout.typed.forms import WithoutCardNumbers
 from payments.desk.actions import ReasonForm
 from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent, new_key
 from payments.refunds import (
@@ -69,7 +70,7 @@ class RefundInline(ReadOnlyInline):
         return show_money(refund.amount)
 
 
-class RefundForm(forms.Form):
+class RefundForm(WithoutCardNumbers, forms.Form):
     amount = forms.DecimalField(min_value=0, help_text="Part of it, or all that is left.")
     reason = forms.CharField(max_length=200, help_text="For the order's history.")
     # Made with the page: the same page sent twice is one refund.

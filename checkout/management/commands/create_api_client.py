@@ -7,6 +7,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.api.clients import NAME, create_client
 from checkout.models import Scope
+from checkout.typed.whole_numbers import whole_argument
+
+DAYS_AT_MOST = 3650
 
 
 class Command(BaseCommand):
@@ -25,7 +28,12 @@ class Command(BaseCommand):
             default=Scope.values,
             help="What the token opens; all, unless given.",
         )
-        parser.add_argument("--expires", type=int, metavar="DAYS", help="Never, unless given.")
+        parser.add_argument(
+            "--expires",
+            type=whole_argument(least=1, most=DAYS_AT_MOST),
+            metavar="DAYS",
+            help="Never, unless given.",
+        )
         parser.add_argument(
             "--accept-any-total",
             action=BooleanOptionalAction,
@@ -42,8 +50,6 @@ class Command(BaseCommand):
         name, days = options["name"], options["expires"]
         if not NAME.fullmatch(name):
             raise CommandError("A name has small letters, digits and hyphens, at most 60.")
-        if days is not None and not 0 < days <= 3650:
-            raise CommandError("--expires is a number of days, from 1 to 3650.")
         expires_in = timedelta(days=days) if days else None
         made = create_client(
             name,

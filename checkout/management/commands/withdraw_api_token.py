@@ -3,6 +3,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.api.clients import tokens_of
+from checkout.typed.whole_numbers import whole_argument
 
 
 class Command(BaseCommand):
@@ -10,7 +11,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
-        parser.add_argument("--id", type=int, help="As create_api_client and the admin tell it.")
+        parser.add_argument(
+            "--id", type=whole_argument(), help="As create_api_client and the admin tell it."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         tokens = tokens_of(options["name"])

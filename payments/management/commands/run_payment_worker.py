@@ -11,6 +11,7 @@ from checkout.orders import metrics
 from checkout.orders.liveness import add_watching
 from checkout.orders.queue import MAX_WAIT_SECONDS
 from checkout.orders.running import stop_signals
+from checkout.typed.whole_numbers import whole_argument
 from payments.worker.processes import WorkerProcesses, cores
 
 FOLDER_PREFIX = "worker-metrics-"
@@ -27,14 +28,14 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "--processes",
-            type=_at_least_one,
+            type=whole_argument(least=1, most=1_000),
             default=cores(),
             metavar="N",
             help="Processes that settle payments (default: one for each core, here %(default)s).",
         )
         parser.add_argument(
             "--threads",
-            type=_at_least_one,
+            type=whole_argument(least=1, most=1_000),
             default=20,
             metavar="N",
             help=(
@@ -44,7 +45,7 @@ class Command(BaseCommand):
         )
         parser.add_argument(
             "--wait-seconds",
-            type=int,
+            type=whole_argument(),
             default=5,
             choices=range(MAX_WAIT_SECONDS + 1),
             metavar=f"0-{MAX_WAIT_SECONDS}",
@@ -69,13 +70,6 @@ class Command(BaseCommand):
             if folder := _folder_of_ours():
                 shutil.rmtree(folder, ignore_errors=True)
         self.stdout.write("Worker stopped.")
-
-
-def _at_least_one(written: str) -> int:
-    number = int(written)
-    if number < 1:
-        raise ValueError
-    return number
 
 
 def _count_over_processes() -> None:

@@ -5,6 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.running import stop_signals
+from checkout.typed.whole_numbers import whole_argument
 from payments.sandbox.faults import BadSpecification, Faults, parse
 from payments.sandbox.ledger import LedgerError
 from payments.sandbox.server import SandboxServer
@@ -16,7 +17,9 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
-        parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
+        parser.add_argument(
+            "--port", type=whole_argument(most=65_535), required=True, help="0 takes any free port"
+        )
         parser.add_argument(
             "--webhook-url",
             default="",
@@ -29,7 +32,9 @@ class Command(BaseCommand):
             help="step:fault=probability, separated by commas. Steps: open, confirm, retrieve, "
             "cancel, refund, list, *. Faults: late, silent, reset, 500, 429, 503.",
         )
-        parser.add_argument("--seed", type=int, default=0, help="Of the faults by chance.")
+        parser.add_argument(
+            "--seed", type=whole_argument(), default=0, help="Of the faults by chance."
+        )
         parser.add_argument("--ledger", type=Path, default=Path(".local/sandbox-ledger.jsonl"))
 
     def handle(self, *args: Any, **options: Any) -> None:

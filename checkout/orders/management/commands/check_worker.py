@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.liveness import STALE_AFTER_SECONDS, file_problem
+from checkout.typed.whole_numbers import seconds_argument
 
 
 class Command(BaseCommand):
@@ -18,7 +19,7 @@ class Command(BaseCommand):
         parser.add_argument("--alive-file", type=Path, required=True, metavar="PATH")
         parser.add_argument(
             "--max-age",
-            type=float,
+            type=seconds_argument,
             default=STALE_AFTER_SECONDS,
             metavar="SECONDS",
             help="How old the file may be (default %(default)g).",

@@ -7,6 +7,7 @@ from checkout.orders import webhook_endpoints as endpoints
 from checkout.orders.operating import add_yes, aligned, moment, must_agree, progress_on
 from checkout.orders.webhook_models import WebhookEndpoint, WebhookKind
 from checkout.runtime.clock import database_now
+from checkout.typed.whole_numbers import whole_argument
 
 
 class Command(BaseCommand):
@@ -44,7 +45,7 @@ class Command(BaseCommand):
         removing = acts.add_parser("remove", help="Send nothing there any more.")
         add_yes(removing)
         for act in (rotating, enabling, removing):
-            act.add_argument("id", type=int, help="As `list` tells it.")
+            act.add_argument("id", type=whole_argument(), help="As `list` tells it.")
         for act in (listing, adding, rotating, enabling, removing):
             act.add_argument("--json", action="store_true", help="Print the result as JSON.")
 

@@ -1,0 +1,1 @@
+"""What people type: read strictly, and freed of card numbers. Nothing here imports other rooms."""
