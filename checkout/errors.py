@@ -3,6 +3,7 @@
 import logging
 import math
 import sys
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
@@ -12,17 +13,27 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from checkout.access import OrderHidden
-from checkout.api.problems import is_api, problem_page
+from checkout.api.problems import HTTPS_REQUIRED, Kind, is_api, problem_page
 from checkout.orders.database import is_database_away
 
 logger = logging.getLogger(__name__)
 
 
-def error_page(request: HttpRequest, *, status: int, headline: str, sentence: str) -> HttpResponse:
+def error_page(
+    request: HttpRequest,
+    *,
+    status: int,
+    headline: str,
+    sentence: str,
+    kind: Kind | None = None,
+    typed: Sequence[tuple[str, str]] = (),
+) -> HttpResponse:
+    """`kind` is what programs are told, where the status alone does not say; `typed` is shown
+    again, label by label."""
     logger.info("An error page was shown", extra={"status": status, "view": _view_name(request)})
     if is_api(request):
-        return problem_page(request, status)
-    context = {"headline": headline, "sentence": sentence}
+        return problem_page(request, status, kind)
+    context = {"headline": headline, "sentence": sentence, "typed": typed}
     return render(request, "error.html", context, status=status)
 
 
@@ -40,6 +51,20 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
             "Your browser sent something this shop does not understand. Nothing was ordered "
             "and nothing was charged by it."
         ),
+    )
+
+
+def https_required(request: HttpRequest) -> HttpResponse:
+    return error_page(
+        request,
+        status=403,
+        headline=_("This came over an unprotected connection"),
+        sentence=_(
+            "Somebody on the way could have read or changed it, so we took nothing from it: "
+            "nothing was stored, ordered or charged. Open the shop with https:// at the beginning "
+            "of its address, and send it again from there."
+        ),
+        kind=HTTPS_REQUIRED,
     )
 
 

@@ -1,12 +1,14 @@
 """The admin's own site: the dashboard, and a second factor for staff unless a shop does without."""
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin
-from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, URLResolver, path
+from django.http import Http404, HttpRequest, HttpResponse
+from django.urls import URLPattern, URLResolver, path, reverse
 
+from checkout.middleware.safe_methods import SAFE
 from config.field_by_field import field_by_field
 
 if TYPE_CHECKING or not settings.STAFF_SECOND_FACTOR:
@@ -37,6 +39,28 @@ class ShopAdminSite(Site):
             path("dashboard/", self.admin_view(self.dashboard_view), name="dashboard"),
             *super().get_urls(),
         ]
+
+    def catch_all_view(self, request: HttpRequest, url: str) -> HttpResponse:
+        """Django would lead a form on to the address with a slash, where it arrives as a GET."""
+        if request.method not in SAFE:
+            raise Http404
+        return super().catch_all_view(request, url)
+
+    def admin_view(self, view: Any, cacheable: bool = False) -> Any:
+        """Django would lead a form of somebody who was signed out meanwhile to the sign-in page,
+        and tell neither that nothing was done nor what was typed."""
+        guarded = super().admin_view(view, cacheable)
+
+        @wraps(guarded)
+        def with_what_was_typed(request: HttpRequest, *args: Any, **kwargs: Any) -> Any:
+            is_sign_out = request.path == reverse("admin:logout", current_app=self.name)
+            if request.method in SAFE or is_sign_out or self.has_permission(request):
+                return guarded(request, *args, **kwargs)
+            from checkout.refused_forms import signed_out  # needs the models
+
+            return signed_out(request)
+
+        return with_what_was_typed
 
     def dashboard_view(self, request: HttpRequest) -> HttpResponse:
         from payments.desk.dashboard import dashboard_view  # needs the models

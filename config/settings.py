@@ -70,13 +70,15 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "checkout.tracing.trace_requests",
-    "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "checkout.middleware.plain_http.refuse_unsafe_over_plain_http",
+    "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
+    "checkout.middleware.safe_methods.keep_session_on_head",
     "django.middleware.locale.LocaleMiddleware",
     "checkout.middleware.unreadable.refuse_unreadable",
-    "django.middleware.common.CommonMiddleware",
+    "checkout.middleware.safe_methods.AppendSlash",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django_otp.middleware.OTPMiddleware",

@@ -59,6 +59,13 @@ NOT_AUTHENTICATED = Kind(
 NOT_PERMITTED = Kind(
     "not-permitted", 403, "That is not permitted", "The token has no scope for this."
 )
+HTTPS_REQUIRED = Kind(
+    "https-required",
+    403,
+    "This came over an unprotected connection",
+    "Nothing was taken from it. Send it to the https:// address, and withdraw the token that it "
+    "carried: anybody on the way could have read it.",
+)
 NOT_FOUND = Kind(
     "not-found", 404, "There is nothing at this address", "No such thing, or not yours."
 )
@@ -194,9 +201,9 @@ def is_api(request: HttpRequest) -> bool:
     return request.path.startswith(API_PATH)
 
 
-def problem_page(request: HttpRequest, status: int) -> JsonResponse:
+def problem_page(request: HttpRequest, status: int, kind: Kind | None = None) -> JsonResponse:
     """For what fails outside of the views: a host that is not ours, a middleware."""
     general = {400: MALFORMED, 403: NOT_PERMITTED, 404: NOT_FOUND, 429: TOO_MANY, 503: UNAVAILABLE}
-    problem = Problem(general.get(status, SERVER_ERROR))
+    problem = Problem(kind or general.get(status, SERVER_ERROR))
     document = problem.document(about_money=request.method == "POST")
     return JsonResponse(document, status=problem.kind.status, content_type=MEDIA_TYPE)

@@ -16,13 +16,12 @@ from django.db import connection
 from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
+from checkout.middleware.safe_methods import SAFE
 from checkout.orders.database import CONNECTION_ERRORS, is_lost_connection
 
 logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponseBase]
-
-SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 # A larger body is not kept for a second try. A form of the shop has less than ten thousand bytes.
 KEPT_BYTES = 64 * 1024

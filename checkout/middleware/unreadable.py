@@ -1,7 +1,6 @@
 """Requests that hold what nobody types and no column can store are refused before anything is
 read of them."""
 
-import codecs
 from collections.abc import Callable
 from urllib.parse import unquote
 
@@ -9,12 +8,9 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
 from checkout.errors import bad_request
+from checkout.middleware.wsgi import UNREADABLE, has_charset
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
-
-# In which a body may be written, as Python names them. Others, such as `hex`, are codecs that
-# decode no text, and Django would fail on them.
-CHARSETS = {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"}
 
 
 def refuse_unreadable(get_response: GetResponse) -> GetResponse:
@@ -28,16 +24,9 @@ def refuse_unreadable(get_response: GetResponse) -> GetResponse:
         query = request.META.get("QUERY_STRING", "")
         if "\0" in request.path_info or "\0" in unquote(query):
             return bad_request(request)
-        if request.encoding and not _is_charset(request.encoding):
+        if request.META.get(UNREADABLE) or not has_charset(request.META.get("CONTENT_TYPE", "")):
             request.encoding = "utf-8"
             return bad_request(request)
         return get_response(request)
 
     return read
-
-
-def _is_charset(name: str) -> bool:
-    try:
-        return codecs.lookup(name).name in CHARSETS
-    except LookupError:
-        return False

@@ -29,7 +29,8 @@ from checkout.visitor import visitor_of
 def order_page(request: HttpRequest, reference: str) -> HttpResponse:
     order = visible_order(request, reference)
     if "redirect_status" in request.GET:  # as the bank sends the customer back
-        customer_returned(order, now=database_now())
+        if request.method == "GET":
+            customer_returned(order, now=database_now())
         return redirect("order", reference)
     return _show_order(request, order, PayAgainForm())
 

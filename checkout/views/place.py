@@ -53,6 +53,7 @@ from checkout.orders.placing import (
     find_order,
     place_order,
 )
+from checkout.refused_forms import typed_in, why_refused
 from checkout.responses import HttpResponseSeeOther
 from checkout.runtime.clock import database_now
 from checkout.runtime.retry import pauses
@@ -121,16 +122,16 @@ def _known(request: HttpRequest) -> dict[str, str]:
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """A login in another tab changes the secret this check compares with. What was typed and the
     purchase's token stay, so one more press completes it."""
+    headline, why = why_refused(reason)
     if request.path != reverse("checkout") or request.method != "POST":
         return error_page(
             request,
             status=403,
-            headline=_("Please try that once more"),
-            sentence=_(
-                "This page was opened before you signed in or out, or your browser sends no "
-                "cookies. Nothing was changed, ordered or charged. Go back, reload the page and "
-                "try again."
-            ),
+            headline=headline,
+            sentence=why
+            + " "
+            + _("Nothing was changed, ordered or charged. Go back, reload the page and try again."),
+            typed=typed_in(request.POST),
         )
     posted = request.POST.get("token", "")
     try:
@@ -140,18 +141,15 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     else:
         if order := find_order(token.checkout_id):
             return _lead_to(request, order)
-    notice = Notice(
-        _("Please press the button once more"),
-        _(
-            "You signed in or out since you opened this form, so we stopped to be sure that it is "
-            "really you. Nothing was ordered or charged, and everything you typed is still here."
-        ),
+    kept = _(
+        "Nothing was ordered or charged by this press, and everything you typed is still here: "
+        "then press the button again."
     )
     return _show_form(
         request,
         CheckoutForm(request.POST),
         now=database_now(),
-        notice=notice,
+        notice=Notice(headline, f"{why} {kept}"),
         status=403,
         token=posted,
     )

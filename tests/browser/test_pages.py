@@ -102,7 +102,7 @@ def test_form_from_another_session_is_refused_in_the_shops_own_design(visit: Vis
 
     visitor.page.get_by_role("button", name=re.compile("Notebook 01")).click()
 
-    check(visitor.page, "Please try that once more")
+    check(visitor.page, "Your browser sent no cookies")
 
 
 def test_shop_sells_without_its_stylesheet(visit: Visit, till: Till) -> None:

@@ -1,0 +1,34 @@
+"""A form that comes unencrypted is refused by name.
+
+A redirect would be worse: a client may follow it with GET (RFC 9110, 15.4.2), which answers 200 for
+a purchase that nobody stored.
+"""
+
+import re
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils import translation
+
+from checkout.errors import https_required
+from checkout.middleware.safe_methods import SAFE
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+def refuse_unsafe_over_plain_http(get_response: GetResponse) -> GetResponse:
+    """Middleware, before Django's own that redirects: there it is left with what only asks."""
+
+    def encrypted(request: HttpRequest) -> HttpResponseBase:
+        if request.method in SAFE or request.is_secure() or not settings.SECURE_SSL_REDIRECT:
+            return get_response(request)
+        path = request.path.lstrip("/")
+        if any(re.search(exempt, path) for exempt in settings.SECURE_REDIRECT_EXEMPT):
+            return get_response(request)
+        # The language is chosen by a middleware that comes later.
+        with translation.override(translation.get_language_from_request(request)):
+            return https_required(request)
+
+    return encrypted

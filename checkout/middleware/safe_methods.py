@@ -1,0 +1,32 @@
+"""What may be done again, and what changes nothing (RFC 9110, 9.2.1)."""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
+from django.middleware.common import CommonMiddleware
+
+SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+GetResponse = Callable[[HttpRequest], HttpResponseBase]
+
+
+class AppendSlash(CommonMiddleware):
+    """Leads on to the address with a slash whoever only asks. A form would arrive there as a GET,
+    without what was typed; so it gets a 404, which says that nothing was done."""
+
+    def should_redirect_with_slash(self, request: HttpRequest) -> bool:
+        return request.method in SAFE and super().should_redirect_with_slash(request)
+
+
+def keep_session_on_head(get_response: GetResponse) -> GetResponse:
+    """Middleware, inside the one for sessions. A HEAD is answered as a GET is, and stores nothing:
+    scanners of mails and proxies send it to links that open an order."""
+
+    def answered(request: HttpRequest) -> HttpResponseBase:
+        response = get_response(request)
+        if request.method == "HEAD":
+            request.session.modified = False
+        return response
+
+    return answered
