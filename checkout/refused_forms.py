@@ -6,7 +6,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from checkout.errors import error_page
-from checkout.forms import without_card_numbers
+from checkout.typed.card_numbers import without_card_numbers
 
 # Only these are shown again: no password, token or payment method.
 SHOWN = {
