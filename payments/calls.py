@@ -20,11 +20,15 @@ from payments.gateways.base import (
     Gateway,
     GatewayDispute,
     GatewayError,
+    GatewayMisconfigured,
     GatewayPayment,
     GatewayRefund,
     NotExecuted,
+    PaymentRefused,
+    RefundRefused,
 )
 from payments.models import Payment, PaymentAttempt, Refund
+from payments.refusal import call_answered, refusal_met
 
 logger = logging.getLogger(__name__)
 
@@ -159,6 +163,10 @@ class _Attempt:
         PaymentAttempt.objects.filter(pk=self._row.pk).update(
             finished_at=finished_at, outcome=self.outcome, code=self.code[:80]
         )
+        if isinstance(error, GatewayMisconfigured):
+            refusal_met(error.code, now=finished_at)
+        elif error is None or isinstance(error, (PaymentRefused, RefundRefused)):
+            call_answered(now=finished_at)
 
     def _log(self, finished_at: datetime) -> None:
         spans.tell(outcome=self.outcome)

@@ -127,11 +127,6 @@ def _wish_again(
     order: Order, kind: OutboxMessage.Kind, error: GatewayError, *, now: datetime
 ) -> Settled:
     """What is wanted of the gateway stays wanted until it is granted or refused."""
-    if isinstance(error, GatewayMisconfigured):
-        logger.error(
-            "The gateway refuses to tell about a payment; a person must act",
-            extra={"order": order.number, "reason": error.code},
-        )
-    pause = pause_after(error, max(FIRST_TRIES, asked_in_vain(order)))
+    pause = pause_after(error, max(FIRST_TRIES, asked_in_vain(order)), now=now)
     ask_later(order.pk, kind, pause=pause, now=now)
     return Settled.LATER

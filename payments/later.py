@@ -13,6 +13,7 @@ from payments.gateways.base import (
     OutcomeUnknown,
 )
 from payments.models import PaymentAttempt
+from payments.refusal import pause_while_refused
 
 LONGEST_PAUSE = timedelta(hours=1)
 # A bank takes days to send money back, and the gateway's webhook says when it has.
@@ -23,15 +24,14 @@ LONGEST_PAUSE_FOR_A_CALL = timedelta(seconds=0.5)
 DOUBLINGS = 13
 
 IN_VAIN = {"", NotExecuted.__name__, OutcomeUnknown.__name__, GatewayMisconfigured.__name__}
-MISCONFIGURED_PAUSE = timedelta(minutes=1)
 
 
 def pause_after(
-    error: GatewayError, tries: int, *, longest: timedelta = LONGEST_PAUSE
+    error: GatewayError, tries: int, *, now: datetime, longest: timedelta = LONGEST_PAUSE
 ) -> timedelta:
     """How long to wait after so many tries that came to nothing."""
     if isinstance(error, GatewayMisconfigured):
-        return MISCONFIGURED_PAUSE
+        return pause_while_refused(now=now)
     pause = min(timedelta(seconds=2 ** min(tries, DOUBLINGS)), longest)
     if isinstance(error, NotExecuted) and error.is_under_way and tries < DOUBLINGS:
         pause = min(pause / 4, LONGEST_PAUSE_FOR_A_CALL)

@@ -268,6 +268,28 @@ class Dispute(models.Model):
         return money(self.amount_minor, self.currency)
 
 
+class GatewayRefusal(models.Model):
+    """Since when the gateway refuses the shop itself. One row, once there has been a refusal."""
+
+    ONLY = 1
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY, editable=False)
+    code = models.CharField(max_length=80)  # the gateway's word for why
+    began_at = models.DateTimeField()
+    # Empty: it lasts.
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(pk=1), name="payments_gatewayrefusal_one_row"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.code
+
+
 class WebhookEvent(models.Model):
     """One event the gateway told us of. Only a hint: the worker asks the gateway itself."""
 

@@ -57,18 +57,22 @@ def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Sett
             answer = _send_or_find(refund, calls)
         except (RefundRefused, NoSuchPayment) as error:
             if isinstance(error, NoSuchPayment) and may_have_been_sent(refund):
-                unfinished.append(_pause_before_next_try(refund, OutcomeUnknown(error.code)))
+                unfinished.append(
+                    _pause_before_next_try(refund, OutcomeUnknown(error.code), now=clock())
+                )
                 continue
             _record_failure(refund, error.code, now=clock())
             outcome = Settled.REFUNDED
         except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
-            unfinished.append(_pause_before_next_try(refund, error))
+            unfinished.append(_pause_before_next_try(refund, error, now=clock()))
         else:
             if answer.state is RefundState.PENDING:
                 Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED).update(
                     status=RefundStatus.PENDING, gateway_refund_id=answer.id
                 )
-                unfinished.append(_pause_before_next_try(refund, OutcomeUnknown("pending")))
+                unfinished.append(
+                    _pause_before_next_try(refund, OutcomeUnknown("pending"), now=clock())
+                )
                 continue
             _record(refund, answer, now=clock())
             outcome = Settled.REFUNDED
@@ -193,12 +197,12 @@ def _keep_watch(order_id: int, *, now: datetime) -> None:
     )
 
 
-def _pause_before_next_try(refund: Refund, error: GatewayError) -> timedelta:
+def _pause_before_next_try(refund: Refund, error: GatewayError, *, now: datetime) -> timedelta:
     logger.info(
         "No outcome of a refund yet, will ask the gateway again",
         extra={"order": refund.payment.order.number, "reason": error.code},
     )
-    return pause_after(error, refund.tries, longest=LONGEST_PAUSE_OF_A_REFUND)
+    return pause_after(error, refund.tries, now=now, longest=LONGEST_PAUSE_OF_A_REFUND)
 
 
 def take_over_refunds(payment: Payment, calls: Calls) -> None:

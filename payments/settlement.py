@@ -314,7 +314,7 @@ def _is_still_ours(round_: _Round) -> bool:
 def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Settled:
     """No outcome yet: an outbox message asks again, ever more slowly, under the same keys."""
     payment = round_.payment
-    pause = pause_after(error, payment.tries)
+    pause = pause_after(error, payment.tries, now=round_.now)
     logger.log(
         _level(payment.tries + 1),
         "No outcome yet, will ask the gateway again",
@@ -334,12 +334,9 @@ def _level(tries: int) -> int:
 
 
 def _put_off(round_: _Round, error: GatewayMisconfigured) -> Settled:
+    """The gateway refuses the shop, which has been told to a person; the order spends no try."""
     payment = round_.payment
-    logger.error(
-        "The gateway refuses this shop, not the customer; a person must act",
-        extra={"order": payment.order.number, "reason": error.code},
-    )
-    pause = pause_after(error, payment.tries)
+    pause = pause_after(error, payment.tries, now=round_.now)
     return _ask_again(round_, PaymentStatus.PROCESSING, pause=pause, tries=payment.tries)
 
 

@@ -8,9 +8,10 @@ from pytest_django.fixtures import Settings
 from xdist.remote import Producer
 
 from checkout.catalogue.models import Product
-from checkout.orders.pausing import forget_what_was_seen
+from checkout.orders import pausing
 from checkout.orders.queue import PaymentsQueue
 from checkout.orders.queue_setup import ensure_queues
+from payments import refusal
 from payments.gateways.stripe import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
@@ -52,7 +53,8 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def _no_pause_of_another_test() -> None:
-    forget_what_was_seen()
+    pausing.forget_what_was_seen()
+    refusal.forget_what_was_seen()
 
 
 @pytest.fixture

@@ -96,6 +96,11 @@ PAUSED = Gauge(
     "1 while payments are paused by hand.",
     multiprocess_mode="livemostrecent",
 )
+GATEWAY_REFUSES = Gauge(
+    "shop_gateway_refuses_shop",
+    "1 while the gateway refuses the shop itself, such as its key.",
+    multiprocess_mode="livemostrecent",
+)
 QUEUE_MESSAGES = Gauge(
     "shop_queue_messages",
     "Messages of the queue, approximately, as SQS counts them.",

@@ -5,10 +5,10 @@ out at the earlier of both times; so however many hints, sweeps and later tries 
 order, they are one message.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from django.db.models import F
-from django.db.models.functions import Least
+from django.db.models import DurationField, ExpressionWrapper, F, Value
+from django.db.models.functions import Least, Random
 
 from checkout.orders.models import OutboxMessage
 
@@ -24,3 +24,13 @@ def ask(order_id: int, kind: str, *, at: datetime) -> None:
     )
     if not waiting.update(available_at=Least(F("available_at"), at)):
         OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=at)
+
+
+def hasten_all(*, now: datetime, within: timedelta, spread: timedelta) -> int:
+    """What waits for a later try goes out soon: whatever was in the way of all is gone. Spread by
+    chance, so that not all of it comes at once; how many questions that were."""
+    later = OutboxMessage.objects.filter(
+        published_at=None, available_at__gt=now, available_at__lte=now + within
+    )
+    wait = ExpressionWrapper(Random() * Value(spread), output_field=DurationField())
+    return later.update(available_at=Least(F("available_at"), Value(now) + wait))

@@ -21,6 +21,7 @@ from checkout.orders.pausing import current_pause
 from checkout.orders.sampling import waiting_too_long
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.runtime.clock import database_now
+from payments.refusal import current_refusal
 
 HOURS = 24
 
@@ -108,6 +109,7 @@ def numbers(*, now: datetime) -> dict[str, Any]:
         "queue": QueueSeen.objects.first(),
         "processes": _processes(now=now),
         "pause": current_pause(),
+        "refusal": current_refusal(),
     }
 
 

@@ -24,6 +24,7 @@ from checkout.orders.sampling import QUEUE_EVERY_SECONDS, Every, sample_queue
 from checkout.runtime.clock import database_now
 from payments.gateways.base import Gateway
 from payments.leases import renew_leases
+from payments.refusal import sample_refusal
 from payments.worker.handle import Verdict, handle
 from payments.worker.in_flight import Held, InFlight, order_numbers
 
@@ -83,6 +84,7 @@ class Worker:
                 self._alive.beat()
                 if self._samples_queue and is_time_to_look():
                     sample_queue(self._queue, now=database_now())
+                    sample_refusal()
                 if is_paused():
                     stopping.wait(PAUSE_SECONDS)
                 else:

@@ -226,12 +226,13 @@ def test_trying_later_is_an_outbox_message_ever_further_away(
 
 
 def test_call_that_is_under_way_for_a_dead_process_is_waited_for_more_shortly() -> None:
-    is_under_way = NotExecuted("idempotency_key_in_use", is_under_way=True)
+    is_under_way, now = NotExecuted("idempotency_key_in_use", is_under_way=True), timezone.now()
 
-    assert pause_after(is_under_way, 0) <= timedelta(seconds=0.25)
-    assert pause_after(is_under_way, 5) <= timedelta(seconds=0.5)
-    assert pause_after(is_under_way, 500) >= timedelta(minutes=30)  # something else holds it
-    assert pause_after(NotExecuted("rate_limit"), 0) >= timedelta(seconds=0.5)
+    assert pause_after(is_under_way, 0, now=now) <= timedelta(seconds=0.25)
+    assert pause_after(is_under_way, 5, now=now) <= timedelta(seconds=0.5)
+    # For so long something else holds it.
+    assert pause_after(is_under_way, 500, now=now) >= timedelta(minutes=30)
+    assert pause_after(NotExecuted("rate_limit"), 0, now=now) >= timedelta(seconds=0.5)
 
 
 def test_pause_is_never_longer_than_an_hour(order: Order, faulty: FaultyGateway) -> None:
