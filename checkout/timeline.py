@@ -53,6 +53,15 @@ MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED): _("We sent part of your money back."),
     (OrderStatus.PAID, OrderStatus.REFUNDED): _("We sent your money back."),
     (OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED): _("We sent the rest of your money back."),
+    (OrderStatus.REFUNDED, OrderStatus.PARTLY_REFUNDED): _(
+        "Your bank could not take part of your refund; that money is with us again."
+    ),
+    (OrderStatus.REFUNDED, OrderStatus.PAID): _(
+        "Your bank could not take your refund; the money is with us again."
+    ),
+    (OrderStatus.PARTLY_REFUNDED, OrderStatus.PAID): _(
+        "Your bank could not take your refund; the money is with us again."
+    ),
 }
 
 # Instead, for an order that cost nothing.
@@ -82,6 +91,7 @@ MAILS: dict[str, str] = {
     Mail.Kind.PAYMENT_FAILED: _("We sent you an e-mail with a link to pay again."),
     Mail.Kind.PAID: _("We sent you the receipt by e-mail."),
     Mail.Kind.REFUNDED: _("We sent you an e-mail about your refund."),
+    Mail.Kind.REFUND_FAILED: _("We sent you an e-mail that your refund did not arrive."),
     Mail.Kind.LINK: _("We sent you the link to this page by e-mail."),
 }
 

@@ -24,7 +24,7 @@ from checkout.orders.cancelling import revive
 from checkout.orders.limits import count_decline
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.questions import ask
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
 from checkout.orders.transitions import note, put_before_a_person, resolved, transition
 from payments.gateways.base import GatewayPayment
 from payments.locks import lock_order
@@ -194,7 +194,8 @@ def _is_current(payment: Payment, order: Order) -> bool:
 
 
 def move_order(payment: Payment, to: OrderStatus, reason: str, *, now: datetime) -> None:
-    if not transition(payment.order_id, to, reason=reason, now=now):
+    # A payment's outcome moves no order that is paid, however much of it was sent back since.
+    if not transition(payment.order_id, to, sources=UNSETTLED | EXPIRING, reason=reason, now=now):
         logger.error(
             "A payment's outcome does not fit its order; a person must look",
             extra={"order": payment.order.number, "outcome": to.value},

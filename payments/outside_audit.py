@@ -19,8 +19,8 @@ from checkout.orders.queue import PaymentsQueue
 from checkout.orders.states import UNSETTLED, OrderStatus
 from payments.audit import PAID_STATUSES, Finding
 from payments.gateways.base import Gateway, GatewayPayment, GatewayState, RefundState
-from payments.models import Payment
-from payments.states import PaymentStatus
+from payments.models import Payment, Refund
+from payments.states import PaymentStatus, RefundStatus
 
 CHUNK = 500
 
@@ -52,6 +52,7 @@ def audit_gateway(
     for refunds in _chunks(gateway.list_refunds_since(since)):
         succeeded = [r.payment_id for r in refunds if r.state is RefundState.SUCCEEDED]
         comparison.look_at_refunds(succeeded)
+        comparison.look_at_failures([r.id for r in refunds if r.state is RefundState.FAILED])
     comparison.look_for_the_unseen()
     yield Finding.of("I3", ONCE, comparison.charged_twice, checked=comparison.charges)
     yield Finding.of("I4", SAME, comparison.differences, checked=comparison.charges)
@@ -133,6 +134,15 @@ class _Comparison:
         for payment in paid.select_related("order"):
             if not self._is_too_young(payment) and self._is_sent_back(payment.gateway_payment_id):
                 self.differences.append(f"{payment.order.number}: paid here, sent back there")
+
+    def look_at_failures(self, refund_ids: list[str]) -> None:
+        """A refund that is told here as sent, and came back there."""
+        sent = Refund.objects.filter(
+            gateway_refund_id__in=refund_ids, status=RefundStatus.SUCCEEDED
+        )
+        for refund in sent.exclude(settled_at__gte=self._now).select_related("payment__order"):
+            number = refund.payment.order.number
+            self.differences.append(f"{number}: sent back here, came back there")
 
     def look_for_the_unseen(self) -> None:
         last = 0

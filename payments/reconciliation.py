@@ -57,6 +57,7 @@ WRONG_AMOUNT = "another amount or currency there"
 ORPHAN = "still open there, over here"
 REFUND_THERE_ONLY = "sent back there, not here"
 REFUND_HERE_ONLY = "sent back here, not there"
+REFUND_CAME_BACK = "sent back here, came back there"
 REFUND_DIFFERS = "another amount was sent back there"
 NO_SUCH_ORDER = "there for an order that does not exist"
 
@@ -68,6 +69,9 @@ KEY_LIFE = timedelta(hours=24)
 
 # Clocks differ, and a payment is opened there before its outcome is stored here.
 MARGIN = timedelta(hours=1)
+
+# A bank may return a refund after up to 30 days (Stripe docs, "Refund failures"), and some more.
+REFUND_MAY_FAIL = timedelta(days=45)
 
 # No gateway is asked about times before there were any.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -190,7 +194,8 @@ class _Comparison:
                 yield from self._confirmed(suspected)
         yield from self._paid_and_never_seen()
         yield from self._paid_without_payment()
-        for refunds in self._chunks(self.gateway.list_refunds_since(self.since - MARGIN)):
+        made_since = min(self.since, self.now - REFUND_MAY_FAIL) - MARGIN
+        for refunds in self._chunks(self.gateway.list_refunds_since(made_since)):
             sent = [refund for refund in refunds if refund.state is not RefundState.FAILED]
             self.seen.update(refund.id for refund in sent)
             yield from _compare_refunds(sent, self.now)
@@ -252,25 +257,29 @@ class _Comparison:
 
     def _sent_back_and_never_seen(self) -> Iterator[Difference]:
         settled = Refund.objects.filter(
-            status=RefundStatus.SUCCEEDED, settled_at__gte=self.since
+            status=RefundStatus.SUCCEEDED,
+            settled_at__gte=min(self.since, self.now - REFUND_MAY_FAIL),
         ).select_related("payment__order")
         for refund in settled.iterator(chunk_size=CHUNK):
-            if refund.gateway_refund_id in self.seen or self._is_there(refund):
+            if refund.gateway_refund_id in self.seen:
+                continue
+            states = self._states_there(refund)
+            if states - {RefundState.FAILED}:
                 continue
             yield Difference(
-                kind=REFUND_HERE_ONLY,
+                kind=REFUND_CAME_BACK if states else REFUND_HERE_ONLY,
                 order=refund.payment.order.number,
                 gateway_id=refund.gateway_refund_id or refund.payment.gateway_payment_id,
                 here=_refund_side(refund),
             )
 
-    def _is_there(self, refund: Refund) -> bool:
-        """It may be older there than here: taken over, or long on its way."""
+    def _states_there(self, refund: Refund) -> set[RefundState]:
+        """A refund may be older there than here: taken over, or long on its way."""
         try:
             theirs = self.gateway.refunds_of(refund.payment.gateway_payment_id)
         except NoSuchPayment:
-            return False  # not even its payment is
-        return any(r.state is not RefundState.FAILED and _is_same(refund, r) for r in theirs)
+            return set()  # not even its payment is there
+        return {r.state for r in theirs if _is_same(refund, r)}
 
 
 def _compare_one(gateway: Gateway, gateway_id: str, now: datetime) -> Iterator[Difference]:
@@ -473,8 +482,8 @@ def _take_over(gateway: Gateway, difference: Difference, clock: Clock) -> str:
         order__number=difference.order, status=PaymentStatus.PAID
     ):
         _take_over_all(payment, gateway, clock)
-    if Refund.objects.filter(gateway_refund_id=difference.gateway_id).exists():
-        return "taken over"
+    if found := Refund.objects.filter(gateway_refund_id=difference.gateway_id).first():
+        return "noted" if found.status == RefundStatus.FAILED else "taken over"
     return _hand_to_the_worker(difference, now=clock())
 
 
@@ -502,6 +511,7 @@ _REPAIRS: dict[str, Callable[[Gateway, Difference, Clock], str]] = {
     CHARGED_NOT_PAID: _record,
     ORPHAN: _cancel,
     REFUND_THERE_ONLY: _take_over,
+    REFUND_CAME_BACK: _take_over,
 }
 
 

@@ -5,6 +5,7 @@ refund of that key already, so this outlives the gateway's memory for idempotenc
 """
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -12,10 +13,15 @@ from django.db.models import F, Sum
 
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.attention.queries import open_reasons
-from checkout.orders.attention.reasons import OVERCHARGED, REFUND_FAILED, SURPLUS_REASONS
+from checkout.orders.attention.reasons import (
+    OVERCHARGED,
+    REFUND_CAME_BACK,
+    REFUND_FAILED,
+    SURPLUS_REASONS,
+)
 from checkout.orders.faultpoints import fault_points
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.states import REFUNDING, UNSETTLED, OrderStatus
 from checkout.orders.transitions import (
     next_sweep,
     noting_refund,
@@ -44,6 +50,11 @@ from payments.settlement import Settled, find_order
 from payments.states import UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
+
+FAILURE_REASONS = (REFUND_FAILED, REFUND_CAME_BACK)
+
+# Why a refund failed, where it had succeeded before.
+CAME_BACK = "came_back"
 
 
 def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
@@ -94,14 +105,20 @@ def _send_or_find(refund: Refund, calls: Calls) -> GatewayRefund:
         return calls.refund(refund)
 
 
-def _record(refund: Refund, answer: GatewayRefund, *, now: datetime) -> None:
+def _record(
+    refund: Refund,
+    answer: GatewayRefund,
+    *,
+    now: datetime,
+    sources: Sequence[RefundStatus] = UNSETTLED_REFUNDS,
+) -> None:
     if answer.state is RefundState.FAILED:
         _record_failure(refund, "failed_at_the_gateway", now=now)
         return
     with transaction.atomic():
         lock_order(refund.payment)
-        sent = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED_REFUNDS).update(
-            status=RefundStatus.SUCCEEDED, gateway_refund_id=answer.id, settled_at=now
+        sent = Refund.objects.filter(pk=refund.pk, status__in=sources).update(
+            status=RefundStatus.SUCCEEDED, gateway_refund_id=answer.id, settled_at=now, failure=""
         )
         if sent:
             with noting_refund(
@@ -124,21 +141,18 @@ def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
             _keep_watch(refund.payment.order_id, now=now)
 
 
-def _follow(payment: Payment, *, now: datetime) -> None:
-    """The order's status after money was sent back."""
+def _follow(payment: Payment, *, now: datetime, reason: str = "Money was sent back") -> None:
+    """The order's status after money was sent back, or came back from there."""
     sent = payment.refunds.filter(status=RefundStatus.SUCCEEDED)
     total: int = sent.aggregate(total=Sum("amount_minor"))["total"] or 0
     order_id = payment.order_id
     if not payment.is_surplus:
         of_the_price = max(0, total - payment.too_much_minor)
-        if of_the_price:
-            to = (
-                OrderStatus.REFUNDED
-                if of_the_price >= payment.amount_minor
-                else OrderStatus.PARTLY_REFUNDED
-            )
-            transition(order_id, to, reason="Money was sent back", now=now)
-            Order.objects.filter(pk=order_id).update(refunded_minor=of_the_price)
+        to = OrderStatus.PARTLY_REFUNDED if of_the_price else OrderStatus.PAID
+        if of_the_price >= payment.amount_minor:
+            to = OrderStatus.REFUNDED
+        transition(order_id, to, sources=REFUNDING, reason=reason, now=now)
+        Order.objects.filter(pk=order_id).update(refunded_minor=of_the_price)
     _give_up_prepared(payment)
     _end_reasons(order_id, now=now)
     _keep_watch(order_id, now=now)
@@ -147,7 +161,7 @@ def _follow(payment: Payment, *, now: datetime) -> None:
 def _end_reasons(order_id: int, *, now: datetime) -> None:
     """Money was sent back. Whatever it has put right ends, over all payments of the order."""
     reasons = {one.reason: one for one in open_reasons(Order.objects.get(pk=order_id))}
-    if not reasons.keys() & {*SURPLUS_REASONS, REFUND_FAILED}:
+    if not reasons.keys() & {*SURPLUS_REASONS, *FAILURE_REASONS}:
         return
     paid = Payment.objects.filter(order=order_id, status=PaymentStatus.PAID)
     payments = list(paid.prefetch_related("refunds"))
@@ -155,10 +169,10 @@ def _end_reasons(order_id: int, *, now: datetime) -> None:
     for why in SURPLUS_REASONS:
         if (why != OVERCHARGED) not in kept:
             resolved(order_id, why, now=now)
-    if (failed := reasons.get(REFUND_FAILED)) and not any(
-        _owes_a_refund(payment, failed.since) for payment in payments
-    ):
-        resolved(order_id, REFUND_FAILED, now=now)
+    for why in FAILURE_REASONS:
+        failed = reasons.get(why)
+        if failed and not any(_owes_a_refund(payment, failed.since) for payment in payments):
+            resolved(order_id, why, now=now)
 
 
 def _sent_back_minor(payment: Payment) -> int:
@@ -205,14 +219,52 @@ def _pause_before_next_try(refund: Refund, error: GatewayError, *, now: datetime
     return pause_after(error, refund.tries, now=now, longest=LONGEST_PAUSE_OF_A_REFUND)
 
 
+def _believe(refund: Refund, made: GatewayRefund, *, now: datetime) -> None:
+    """What the gateway says of a refund of ours that was final here. A refund may fail days after
+    it succeeded, when the customer's bank returns the money."""
+    if made.state is RefundState.FAILED and refund.status == RefundStatus.SUCCEEDED:
+        record_came_back(refund, now=now)
+    elif made.state is RefundState.SUCCEEDED and refund.status == RefundStatus.FAILED:
+        _record(refund, made, now=now, sources=[RefundStatus.FAILED])
+
+
+def record_came_back(refund: Refund, *, now: datetime) -> None:
+    """The money is here again: the order says so, its customer is told, and a person sends it once
+    more, by a refund of its own."""
+    payment, amount = refund.payment, show_money(refund.amount)
+    with transaction.atomic():
+        lock_order(payment)
+        is_back = Refund.objects.filter(pk=refund.pk, status=RefundStatus.SUCCEEDED).update(
+            status=RefundStatus.FAILED, failure=CAME_BACK, settled_at=now
+        )
+        if not is_back:
+            return  # another worker was first
+        logger.error(
+            "A refund that had been sent came back; a person must look",
+            extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
+        )
+        with noting_refund(
+            payment.order_id,
+            f"{amount} that was sent back has come back",
+            amount_minor=refund.amount_minor,
+            now=now,
+            came_back=True,
+        ):
+            _follow(payment, now=now, reason="A refund came back")
+        put_before_a_person(payment.order_id, REFUND_CAME_BACK, now=now)
+
+
 def take_over_refunds(payment: Payment, calls: Calls) -> None:
-    """Enter refunds that were made at the gateway's own site, so that both books are the same."""
+    """Make both books the same: enter refunds that were made at the gateway's own site, and what
+    became of ours after they were thought to be final."""
     ours = list(payment.refunds.all())
-    keys = {refund.key for refund in ours}
-    ids = {refund.gateway_refund_id for refund in ours}
+    known = {refund.key: refund for refund in ours}
+    known |= {refund.gateway_refund_id: refund for refund in ours if refund.gateway_refund_id}
     for made in calls.refunds_of(payment):
-        is_ours = made.refund_key in keys or made.id in ids
-        if is_ours or made.state is not RefundState.SUCCEEDED:
+        if refund := known.get(made.id) or known.get(made.refund_key):
+            _believe(refund, made, now=calls.clock())
+            continue
+        if made.state is not RefundState.SUCCEEDED:
             continue
         now = calls.clock()
         with transaction.atomic():

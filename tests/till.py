@@ -11,7 +11,7 @@ from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
 from payments.checking import check_order
 from payments.gateways.base import Gateway
-from payments.models import Payment
+from payments.models import Payment, Refund
 from payments.refunds import request_refund
 from payments.settlement import Settled, settle_order
 from payments.worker.handle import HANDLERS
@@ -46,6 +46,13 @@ class Till:
 
     def check(self, order: Order) -> Settled:
         return check_order(order.number, self.gateway, clock=timezone.now)
+
+    def return_refund(self, refund: Refund) -> None:
+        """The customer's bank returns what was sent back, and a webhook tells of it."""
+        refund.refresh_from_db()
+        wish = {"refund": refund.gateway_refund_id, "status": "failed"}
+        url = f"{self.sandbox_url}/sandbox/refunds"
+        requests.post(url, json=wish, timeout=10).raise_for_status()
 
     def deliver_messages(self) -> None:
         """What publisher and worker do with everything in the outbox, whenever it is due."""

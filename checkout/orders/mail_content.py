@@ -60,6 +60,15 @@ _WORDS = {
         happened=_("{amount} is on its way to the account or card that you paid with."),
         next=_("Next: your bank shows it, which can take it some days. You need not do anything."),
     ),
+    Mail.Kind.REFUND_FAILED: MailWords(
+        subject=_("Your refund for order {number} did not arrive"),
+        headline=_("Your refund did not arrive"),
+        happened=_(
+            "Your bank could not take the {amount} that we had sent back to you, so the money is "
+            "with us again. You were not charged anything new."
+        ),
+        next=_("Next: we look into it and send it to you again. You need not do anything."),
+    ),
     Mail.Kind.LINK: MailWords(
         subject=_("The link to your order {number}"),
         headline=_("The link to your order"),

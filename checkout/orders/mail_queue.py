@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from checkout.orders.models import Mail, Order, OrderEvent
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import REFUNDING, OrderStatus
 
 # Where the order has come to → what is written about it. Its placing has no status before it;
 # paying again leads back there, and is no news to the one who does it.
@@ -19,6 +19,8 @@ LINK_PAUSE = timedelta(minutes=10)
 
 
 def mail_about(source: OrderStatus | None, to: OrderStatus) -> Mail.Kind | None:
+    if source in REFUNDING:  # a refund is written about by itself, and so is one that came back
+        return None
     return Mail.Kind.RECEIVED if source is None else ON_ARRIVAL.get(to)
 
 

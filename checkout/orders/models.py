@@ -294,6 +294,7 @@ class Mail(models.Model):
         PAYMENT_FAILED = "payment_failed", "Payment failed"
         PAID = "paid", "Receipt"
         REFUNDED = "refunded", "Refund"
+        REFUND_FAILED = "refund_failed", "Refund that came back"
         LINK = "link", "Link to the order"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="mails")

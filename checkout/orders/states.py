@@ -45,8 +45,9 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
             OrderStatus.CANCELLED,  # what cost nothing, and nothing else
         }
     ),
-    OrderStatus.PARTLY_REFUNDED: frozenset({OrderStatus.REFUNDED}),
-    OrderStatus.REFUNDED: frozenset(),
+    # A refund may fail days after it succeeded, and what was sent back is here again.
+    OrderStatus.PARTLY_REFUNDED: frozenset({OrderStatus.REFUNDED, OrderStatus.PAID}),
+    OrderStatus.REFUNDED: frozenset({OrderStatus.PARTLY_REFUNDED, OrderStatus.PAID}),
     # A payment that arrives late revives the order, if its goods are still there.
     OrderStatus.CANCELLED: frozenset({OrderStatus.PAID}),
 }
@@ -56,6 +57,9 @@ UNSETTLED = frozenset({OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED})
 
 # They wait for the customer, and not for ever.
 EXPIRING = frozenset({OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED})
+
+# Paid, and how much of the price was sent back: refunds move an order among these alone.
+REFUNDING = frozenset({OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED})
 
 
 def sources_of(target: OrderStatus) -> list[OrderStatus]:

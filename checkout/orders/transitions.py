@@ -109,15 +109,19 @@ def note_staff(order_id: int, what: str, *, by: str, why: str, now: datetime) ->
 
 @contextmanager
 def noting_refund(
-    order_id: int, reason: str, *, amount_minor: int, now: datetime
+    order_id: int, reason: str, *, amount_minor: int, now: datetime, came_back: bool = False
 ) -> Iterator[None]:
-    """Money was sent back; inside, its order follows. Told for each refund: the second part of one
-    order's money moves its status no more than a charge too many does."""
+    """Money was sent back, or has come back from there; inside, its order follows. Told for each
+    refund: the second part of one order's money moves its status no more than a charge too many
+    does."""
+    mail, webhook = Mail.Kind.REFUNDED, WebhookKind.REFUNDED
+    if came_back:
+        mail, webhook = Mail.Kind.REFUND_FAILED, WebhookKind.REFUND_FAILED
     with transaction.atomic(savepoint=False):
         event = note(order_id, reason, now=now)
-        queue_mail(Mail.Kind.REFUNDED, event, now=now, amount_minor=amount_minor)
+        queue_mail(mail, event, now=now, amount_minor=amount_minor)
         yield
-        queue_webhooks(WebhookKind.REFUNDED, event, now=now, amount_minor=amount_minor)
+        queue_webhooks(webhook, event, now=now, amount_minor=amount_minor)
 
 
 def put_before_a_person(order_id: int, why: str, *, now: datetime) -> None:

@@ -25,6 +25,7 @@ class WebhookKind(models.TextChoices):
     PAYMENT_FAILED = "order.payment_failed", "order.payment_failed"
     CANCELLED = "order.cancelled", "order.cancelled"
     REFUNDED = "order.refunded", "order.refunded"
+    REFUND_FAILED = "order.refund_failed", "order.refund_failed"
 
 
 def every_kind() -> list[str]:

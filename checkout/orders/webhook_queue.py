@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import connection
 
 from checkout.orders.models import OrderEvent
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import REFUNDING, OrderStatus
 from checkout.orders.webhook_models import WebhookKind
 
 # Where the order has come to → what is told of it. A refund is told of by itself: the second part
@@ -43,7 +43,7 @@ QUEUE = """
 
 
 def webhook_about(source: OrderStatus | None, to: OrderStatus) -> WebhookKind | None:
-    return None if source is None else ON_ARRIVAL.get(to)
+    return None if source is None or source in REFUNDING else ON_ARRIVAL.get(to)
 
 
 def queue_webhooks(

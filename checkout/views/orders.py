@@ -15,6 +15,7 @@ from checkout.access import is_own, own_order, visible_order
 from checkout.errors import wait_in_words
 from checkout.forms import PayAgainForm
 from checkout.order_status import status_words
+from checkout.orders.attention.queries import needs_closer_look
 from checkout.orders.limits import wait_before_paying_again
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.paying import can_pay_again, customer_returned, pay_again
@@ -98,4 +99,9 @@ def _what_is_going_on(request: HttpRequest, order: Order) -> dict[str, object]:
     words = status_words(order)
     if not is_own(request, order):
         words = replace(words, can_pay=False)  # staff look on
-    return {"order": order, "words": words, "steps": timeline(order)}
+    return {
+        "order": order,
+        "words": words,
+        "closer_look": needs_closer_look(order),
+        "steps": timeline(order),
+    }

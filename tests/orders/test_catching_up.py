@@ -26,6 +26,7 @@ from checkout.orders.webhook_models import (
 )
 from checkout.orders.webhook_sending import switch_off
 from checkout.orders.webhooks import catch_up
+from payments.models import Refund
 from tests.faults.smtp import MailServer
 from tests.faults.webhook_receiver import Receiver, webhook_receiver
 from tests.orders.factories import CUSTOMER, placed_order
@@ -109,7 +110,9 @@ def test_endpoint_that_is_added_later_is_told_the_same_as_one_that_was_there(
     receiver: Receiver, shelf: list[Product], till: Till
 ) -> None:
     began, there = timezone.now(), add_endpoint(receiver.url)
-    eventful_order(shelf[0], till)
+    order = eventful_order(shelf[0], till)
+    till.return_refund(Refund.objects.latest("id"))
+    till.check(order)
     cancelled_order(shelf[0])
 
     later = add_endpoint(receiver.url, since=began)

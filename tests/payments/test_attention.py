@@ -26,6 +26,7 @@ from checkout.orders.attention.reasons import (
     ENDED_BY,
     OVERCHARGED,
     PAID_AFTER_CANCELLATION,
+    REFUND_CAME_BACK,
     REFUND_FAILED,
     REFUSED,
     UNKNOWN_TO_GATEWAY,
@@ -216,6 +217,15 @@ def found_uncharged(case: Case, order: Order) -> None:
     resolve_not_charged(payment, by="ada", evidence="Not in the old account", now=timezone.now())
 
 
+def refund_came_back(case: Case) -> Order:
+    order = paid(case)
+    ask_back(Payment.objects.get(order=order), 400)
+    case.till.deliver_messages()
+    case.till.return_refund(Refund.objects.get())
+    case.till.check(order)
+    return order
+
+
 def sent_again(case: Case, order: Order) -> None:
     ask_back(Payment.objects.get(order=order), 400)
     case.till.deliver_messages()
@@ -258,6 +268,12 @@ WALKS: list[tuple[str, Cause, End]] = [
     (UNKNOWN_TO_GATEWAY, unknown_to_the_gateway, outcome_told),
     (UNKNOWN_TO_GATEWAY, unknown_to_the_gateway, found_uncharged),
     (REFUND_FAILED, refund_refused, sent_again),
+    (REFUND_CAME_BACK, refund_came_back, sent_again),
+    (
+        REFUND_CAME_BACK,
+        refund_came_back,
+        lambda case, order: case.send_back_there(Payment.objects.get(order=order), 400),
+    ),
     (
         REFUND_FAILED,
         refund_refused,

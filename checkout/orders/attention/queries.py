@@ -11,7 +11,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import BooleanField, Func, QuerySet
 
 from checkout.orders.attention.models import AttentionReason
-from checkout.orders.attention.reasons import what_ends
+from checkout.orders.attention.reasons import NOT_FOR_CUSTOMERS, what_ends
 from checkout.orders.models import Order
 
 
@@ -50,6 +50,14 @@ def waiting_because_of(reason: str) -> QuerySet[Order]:
     by_column = Order.objects.filter(needs_person=reason).exclude(needs_person="")
     named = by_column.order_by().values("pk")
     return Order.objects.filter(IsOneOf("pk", ArraySubquery(by_row.union(named))))
+
+
+def needs_closer_look(order: Order) -> bool:
+    """Whether the customer's page says that something about the payment is being looked at. Most
+    orders have no reason open, and then nothing is asked."""
+    return bool(order.needs_person) and any(
+        one.reason not in NOT_FOR_CUSTOMERS for one in open_reasons(order)
+    )
 
 
 def open_reasons(order: Order) -> list[OpenReason]:

@@ -12,6 +12,8 @@ WRONG_AMOUNT = "The gateway charged less than it cost, or another currency"
 REFUSED = "The gateway refused the payment itself, not the card; its reason is in the order's story"
 UNKNOWN_TO_GATEWAY = "The gateway does not know a payment that may have been charged"
 REFUND_FAILED = "A refund was not made; the gateway says why"
+REFUND_CAME_BACK = "A refund that had been sent came back; its customer has no money yet"
+DISPUTED = "The customer's bank disputes the charge; answer at the gateway's own site"
 
 # A surplus is what was charged beyond the order's price.
 SURPLUS_REASONS = (CHARGED_TWICE, PAID_AFTER_CANCELLATION, OVERCHARGED)
@@ -20,6 +22,11 @@ _SURPLUS_GOES_BACK = (
     "All that was charged too much has been sent back: agree to the prepared refund, or refund it "
     "at the gateway's own site."
 )
+
+_SENT_AGAIN = "The same amount is sent back after all: “Send money back” on this page."
+
+# Their customer knows of it, and is told of it by their bank.
+NOT_FOR_CUSTOMERS = {DISPUTED}
 
 # Reason → what ends it, as staff read it.
 ENDED_BY = {
@@ -41,7 +48,8 @@ ENDED_BY = {
         "The gateway tells the outcome, or a person finds it in the account that was used before: "
         "“Resolve an unknown outcome”."
     ),
-    REFUND_FAILED: "The same amount is sent back after all: “Send money back” on this page.",
+    REFUND_FAILED: _SENT_AGAIN,
+    REFUND_CAME_BACK: _SENT_AGAIN,
 }
 
 BY_HAND = "A person says so: “Seen to it”."

@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 
 from checkout.orders.models import OrderEvent
 from checkout.orders.operating import Progress
+from checkout.orders.states import REFUNDING
 from checkout.orders.webhook_models import WebhookDelivery, WebhookKind
 from checkout.orders.webhook_queue import ON_ARRIVAL
 
@@ -60,7 +61,7 @@ MAKE_UP = """
         SELECT COALESCE(
             v.told ->> 'kind',
             CASE
-                WHEN v.kind = 'transition' AND v.from_status <> ''
+                WHEN v.kind = 'transition' AND NOT v.from_status = ANY (%(untold)s::text[])
                     THEN %(on_arrival)s::jsonb ->> v.to_status
                 WHEN m.id IS NOT NULL THEN %(refunded)s::text
             END
@@ -122,6 +123,7 @@ def _make_up(endpoint_id: int, first: int, last: int, since: datetime) -> int:
                 "last": last,
                 "since": since,
                 "on_arrival": json.dumps(ON_ARRIVAL),
+                "untold": ["", *sorted(REFUNDING)],  # see `webhook_about`
                 "refunded": WebhookKind.REFUNDED.value,
             },
         )
