@@ -8,6 +8,9 @@ from django.core.checks import Warning as WarningMessage
 from django.template.exceptions import TemplateDoesNotExist
 from django.template.loader import get_template
 from django.utils.module_loading import import_string
+from moneyed import CurrencyDoesNotExist
+
+from checkout.catalogue.amounts import limits_of
 
 # Settling an order asks the gateway so often at most.
 CALLS = 3
@@ -139,6 +142,34 @@ def check_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="payments.E010",
         )
     ]
+
+
+@register(Tags.models)
+def check_amounts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    currency = settings.SHOP_CURRENCY
+    try:
+        limits = limits_of(currency)
+        of_the_gateway = import_string(settings.PAYMENT_GATEWAY).limits(currency)
+    except (ImportError, CurrencyDoesNotExist):
+        return []  # told by other checks
+    if limits != of_the_gateway:
+        return [
+            Error(
+                "GATEWAY_LIMITS answers otherwise than the gateway of PAYMENT_GATEWAY does.",
+                hint="Name the function that this gateway's own `limits` calls. It lies in a "
+                "module that does not load the gateway.",
+                id="payments.E014",
+            )
+        ]
+    if limits is None:
+        return [
+            Error(
+                f"SHOP_CURRENCY is {currency}, which the payment gateway cannot take at all.",
+                hint="Use a currency that it takes. For Stripe see docs.stripe.com/currencies.",
+                id="payments.E013",
+            )
+        ]
+    return []
 
 
 @register(Tags.security, deploy=True)

@@ -9,6 +9,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Sum
 
+from checkout.catalogue.amounts import limits_of
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, OutboxMessage
@@ -62,6 +63,10 @@ def request_refund(
         if not 0 < amount_minor <= left:
             most = show_money(money(left, payment.currency))
             raise RefundImpossible(f"Of this payment {most} is left to be sent back.")
+        limits = limits_of(payment.currency)
+        if limits and amount_minor % limits.step_minor:
+            step = show_money(money(limits.step_minor, payment.currency))
+            raise RefundImpossible(f"The gateway sends money back only in steps of {step}.")
         refund = Refund.objects.create(
             payment=payment,
             status=RefundStatus.REQUESTED,

@@ -26,7 +26,7 @@ from payments.gateways.base import (
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, Refund
 from payments.refund_settlement import settle_refunds
-from payments.refunds import request_refund
+from payments.refunds import RefundImpossible, request_refund
 from payments.resolving import resolve_not_charged
 from payments.settlement import Settled, settle_order
 from payments.states import PaymentStatus, RefundStatus
@@ -302,3 +302,12 @@ def test_refund_of_a_charge_in_another_account_ends_unless_it_may_have_been_sent
 
     refund.refresh_from_db()
     assert refund.status == then
+
+
+def test_refund_that_the_gateway_has_no_amount_for_is_not_asked_for(paid: Payment) -> None:
+    Payment.objects.update(amount_minor=10_000, charged_minor=10_000, currency="KWD")
+
+    with pytest.raises(RefundImpossible, match=r"in steps of KWD.?0\.010"):
+        ask(paid, 5124)
+
+    assert ask(paid, 5120).amount_minor == 5120

@@ -1,10 +1,12 @@
 """One amount, told in two units: exactly, both ways, or not at all."""
 
 import pytest
+from django.conf import settings
 from moneyed import get_currency
 
-from checkout.catalogue.amounts import AmountLimits, Objection
+from checkout.catalogue.amounts import AmountLimits, Objection, limits_of
 from payments import stripe_amounts
+from payments.gateways.stripe import StripeGateway
 from payments.sandbox import currencies as documented
 from payments.sandbox.answers import RefusalError
 from payments.stripe_amounts import TAKEN, InexactAmount, from_stripe, limits, to_stripe
@@ -89,6 +91,13 @@ def test_beyond_the_limits_stripe_documents_a_refusal(currency: str) -> None:
         documented.refuse_amount(to_stripe(under, currency), currency.lower())
     assert known.objection_to(over) is Objection.TOO_LARGE
     assert known.objection_to(under) is Objection.TOO_SMALL
+
+
+def test_web_processes_and_the_gateway_are_told_the_same() -> None:
+    """The check payments.E014 looks at the shop's own currency alone."""
+    assert settings.GATEWAY_LIMITS == "payments.stripe_amounts.limits"
+    for currency in TAKEN:
+        assert limits_of(currency) == StripeGateway.limits(currency)
 
 
 def test_both_tables_name_the_same_currencies() -> None:
