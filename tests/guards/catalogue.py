@@ -611,4 +611,13 @@ message AS (
         f"{TEST_REFUSALS}::"
         "test_payment_that_may_have_been_charged_in_another_account_is_for_a_person",
     ),
+    _guard(
+        "one page for a refused shop",
+        "a withdrawn key pages somebody once for each order and each try",
+        "payments/refusal.py",
+        "    if begun:\n",
+        "    if True:\n",
+        "tests/payments/test_refused_shop.py::"
+        "test_refusal_that_comes_back_soon_is_the_same_and_later_another",
+    ),
 ]
