@@ -33,9 +33,13 @@ def own_order(request: HttpRequest, reference: str) -> Order:
 def visible_order(request: HttpRequest, reference: str) -> Order:
     """For its customer, or for staff to look at."""
     order = Order.objects.filter(reference=reference).first()
-    if order is None or not (is_own(request, order) or _is_staff(request)):
+    if order is None or not may_see(request, order):
         raise OrderHidden
     return order
+
+
+def may_see(request: HttpRequest, order: Order) -> bool:
+    return is_own(request, order) or _is_staff(request)
 
 
 def is_own(request: HttpRequest, order: Order) -> bool:
@@ -49,8 +53,13 @@ def give_access(session: SessionBase, order: Order) -> None:
         session[OPENED_KEY] = opened[-OPENED_AT_MOST:]
 
 
+def has_opened(session: SessionBase, order: Order) -> bool:
+    """By the link in one of its e-mails, for instance."""
+    return order.reference in session.get(OPENED_KEY, [])
+
+
 def _knows(session: SessionBase, order: Order) -> bool:
-    return had_cart(session, order.checkout_id) or order.reference in session.get(OPENED_KEY, [])
+    return had_cart(session, order.checkout_id) or has_opened(session, order)
 
 
 def _is_owner(request: HttpRequest, order: Order) -> bool:

@@ -7,8 +7,10 @@ from django.contrib.auth import password_validation
 from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, SetPasswordForm
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
+from django.db import IntegrityError, transaction
 from django.forms.renderers import BaseRenderer
 from django.forms.utils import flatatt
+from django.http import QueryDict
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -182,6 +184,8 @@ class SignInForm(WithoutCardNumbers, AuthenticationForm):
 
 
 class SignUpForm(WithoutCardNumbers, forms.Form):
+    """Asks for the address alone, and does not tell whether that has an account."""
+
     email = forms.EmailField(
         label=_("E-mail"),
         max_length=150,  # it is the user name as well
@@ -191,6 +195,11 @@ class SignUpForm(WithoutCardNumbers, forms.Form):
             "invalid": _("Please look at the e-mail address: something is missing in it."),
         },
     )
+
+
+class NewAccountForm(WithoutCardNumbers, forms.Form):
+    """Of somebody who has opened the mail to this address, so that it is theirs."""
+
     password = forms.CharField(
         label=_("Password"),
         strip=False,
@@ -199,29 +208,25 @@ class SignUpForm(WithoutCardNumbers, forms.Form):
         error_messages={"required": _("Choose a password.")},
     )
 
-    def clean_email(self) -> str:
-        email: str = self.cleaned_data["email"].lower()
-        if User.objects.filter(username=email).exists():
-            raise forms.ValidationError(
-                _("There is an account with this address. Sign in instead.")
-            )
-        return email
+    def __init__(self, email: str, data: QueryDict | None = None) -> None:
+        super().__init__(data)
+        self.email = email
 
-    def clean(self) -> dict[str, Any]:
-        typed = super().clean() or {}
-        if "password" in typed:
-            email = typed.get("email", "")
-            try:
-                password_validation.validate_password(
-                    typed["password"], User(username=email, email=email)
+    def clean_password(self) -> str:
+        password: str = self.cleaned_data["password"]
+        owner = User(username=self.email, email=self.email)
+        password_validation.validate_password(password, owner)
+        return password
+
+    def save(self) -> User | None:
+        """None where the address has an account by now: the database decides which was first."""
+        try:
+            with transaction.atomic():
+                return User.objects.create_user(
+                    self.email, self.email, self.cleaned_data["password"]
                 )
-            except forms.ValidationError as weak:
-                self.add_error("password", weak)
-        return typed
-
-    def save(self) -> User:
-        email = self.cleaned_data["email"]
-        return User.objects.create_user(email, email, self.cleaned_data["password"])
+        except IntegrityError:
+            return None
 
 
 class ResetForm(WithoutCardNumbers, PasswordResetForm):

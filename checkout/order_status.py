@@ -1,13 +1,22 @@
-"""An order's status in a shopper's words: what is going on, and were they charged?"""
+"""An order's status in a shopper's words: what is going on, were they charged, what comes next?
 
-from dataclasses import dataclass, replace
+What is said of money comes from `money_sentence`; no sentence here says whether anything was
+charged.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
-from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order
-from checkout.orders.states import OrderStatus
+from checkout.orders.money.facts import MoneyFacts
+from checkout.orders.money.words import money_sentence
+from checkout.orders.states import EXPIRING, Canceller, OrderStatus
+
+# A payment that takes longer than this is told as one that takes longer than usual.
+USUALLY_WITHIN = timedelta(minutes=2)
 
 
 @dataclass(frozen=True)
@@ -19,94 +28,139 @@ class StatusWords:
     can_pay: bool = False
 
 
-_WORDS = {
-    OrderStatus.PLACED: StatusWords(
-        _("We have your order"),
-        _(
-            "Your payment is being confirmed with your bank, which usually takes a few seconds. "
-            "You need not do anything: reloading this page or sending the form again cannot "
-            "charge you twice."
-        ),
-        _("Next: your bank answers, and this page says so. You may close it: the order is kept."),
-        is_final=False,
-    ),
-    OrderStatus.ACTION_REQUIRED: StatusWords(
-        _("Your bank has a question"),
-        _(
-            "Your bank asks you to approve this payment. You have not been charged. Follow the "
-            "link to your bank, or choose another way to pay below."
-        ),
-        _("Next: approve the payment at your bank, or choose another way to pay."),
-        is_final=False,
-        can_pay=True,
-    ),
-    OrderStatus.PAYMENT_FAILED: StatusWords(
-        _("Your payment was declined"),
-        _(
-            "You have not been charged. Your order is kept as it is: choose another way to pay "
-            "below."
-        ),
-        _("Next: choose another way to pay. What you ordered stays set aside for you meanwhile."),
-        is_final=True,
-        can_pay=True,
-    ),
-    OrderStatus.PAID: StatusWords(
-        _("Thank you, your order is paid"),
-        _("You were charged once, {total}. We are getting it ready for you."),
-        _("Next: we wrap it and send it to the address on this page."),
-        is_final=True,
-    ),
-    OrderStatus.PARTLY_REFUNDED: StatusWords(
-        _("Part of your payment was refunded"),
-        _("You were charged once, {total}, and {refunded} of it was sent back to you."),
-        _("Next: your bank shows the refund, which can take it some days."),
-        is_final=True,
-    ),
-    OrderStatus.REFUNDED: StatusWords(
-        _("Your payment was refunded"),
-        _("You were charged once, {total}, and all of it was sent back to you."),
-        _("Next: your bank shows the refund, which can take it some days."),
-        is_final=True,
-    ),
-    OrderStatus.CANCELLED: StatusWords(
-        _("This order was cancelled"),
-        _("You have not been charged for it."),
-        _("Next: nothing. If you still want these things, they are on the shelves."),
-        is_final=True,
-    ),
-}
+@dataclass(frozen=True)
+class _Words:
+    headline: str
+    before: str = ""  # what is going on, before the sentence about money
+    after: str = ""
+    next: str = ""
 
 
-_PAID_AND_CANCELLED = StatusWords(
-    _("This order was cancelled"),
-    _(
-        "A payment for it arrived after it was cancelled. It will be sent back to you, and you "
-        "need not do anything."
+_NEXT_AT_THE_BANK = _("Next: your bank shows the refund, which can take it some days.")
+_NEXT_SENT_BACK = _("Next: we send your money back. You need not do anything.")
+_NEXT_LOOKED_INTO = _("Next: we look into it. You need not do anything.")
+
+_PLACED = _Words(
+    _("We have your order"),
+    before=_(
+        "Your payment is being confirmed with your bank, which usually takes a few seconds. "
+        "You need not do anything: reloading this page or sending the form again cannot "
+        "charge you twice."
     ),
-    _("Next: we send your money back."),
-    is_final=False,
+    next=_("Next: your bank answers, and this page says so. You may close it: the order is kept."),
 )
-
-
-_FREE = StatusWords(
+_PLACED_LONG_AGO = _Words(
+    _("We have your order"),
+    before=_(
+        "Your payment is still being confirmed, which takes longer than usual. You need not do "
+        "anything: we go on asking, and write to you. Sending the form again cannot charge you "
+        "twice."
+    ),
+    next=_("Next: your bank answers, and this page says so. You may close it: the order is kept."),
+)
+_ACTION_REQUIRED = _Words(
+    _("Your bank has a question"),
+    before=_(
+        "Your bank asks you to approve this payment. Follow the link to your bank, or choose "
+        "another way to pay below."
+    ),
+    next=_("Next: approve the payment at your bank, or choose another way to pay."),
+)
+_PAYMENT_FAILED = _Words(
+    _("Your payment was declined"),
+    after=_("Your order is kept as it is: choose another way to pay below."),
+    next=_("Next: choose another way to pay. What you ordered stays set aside for you meanwhile."),
+)
+_PAID = _Words(
+    _("Thank you, your order is paid"),
+    after=_("We are getting it ready for you."),
+    next=_("Next: we wrap it and send it to the address on this page."),
+)
+_FREE = _Words(
     _("Thank you, your order is complete"),
-    _("Nothing was to be paid, and you were not charged. We are getting it ready for you."),
-    _("Next: we wrap it and send it to the address on this page."),
-    is_final=True,
+    after=_("We are getting it ready for you."),
+    next=_("Next: we wrap it and send it to the address on this page."),
+)
+_REFUNDED = _Words(_("Your payment was refunded"), next=_NEXT_AT_THE_BANK)
+_PARTLY_REFUNDED = _Words(_("Part of your payment was refunded"), next=_NEXT_AT_THE_BANK)
+_REFUND_UNDER_WAY = _Words(_("Your refund is under way"), next=_NEXT_SENT_BACK)
+_REFUND_LOOKED_INTO = _Words(_("Your refund needs a closer look"), next=_NEXT_LOOKED_INTO)
+
+_CANCELLED = _Words(
+    _("This order was cancelled"),
+    next=_("Next: nothing. If you still want these things, they are on the shelves."),
 )
 
+# Who had it cancelled → what its customer reads. Empty: it was not written down.
+CANCELLED_BY = {
+    "": "",
+    Canceller.CUSTOMER: _("It was cancelled at your wish."),
+    Canceller.STAFF: _("It was cancelled by the shop."),
+    Canceller.TIME: _("It was not paid in time."),
+}
+PAID_TOO_LATE = _("A payment for it arrived after it was cancelled.")
 
-def status_words(order: Order) -> StatusWords:
-    """In the language of this request."""
-    is_late = order.status == OrderStatus.CANCELLED and order.needs_person
-    words = _PAID_AND_CANCELLED if is_late else _WORDS[OrderStatus(order.status)]
-    if order.is_free and order.status == OrderStatus.PAID:
-        words = _FREE
-    return replace(
-        words,
+
+def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None) -> StatusWords:
+    """In the language of this request. `now` tells how long a payment has been under way."""
+    words = _words(order, facts, now)
+    parts = [
+        *(words.before and gettext(words.before), *_about_cancelling(order, facts)),
+        money_sentence(facts, order.currency),
+        words.after and gettext(words.after),
+    ]
+    return StatusWords(
         headline=gettext(words.headline),
-        sentence=gettext(words.sentence).format(
-            total=show_money(order.total), refunded=show_money(order.refunded)
-        ),
+        sentence=" ".join(filter(None, parts)),
         next=gettext(words.next),
+        is_final=_is_final(facts),
+        can_pay=facts.status in EXPIRING,
     )
+
+
+def _words(order: Order, facts: MoneyFacts, now: datetime | None) -> _Words:
+    match facts.status:
+        case OrderStatus.PLACED:
+            is_slow = now is not None and now - order.status_changed_at > USUALLY_WITHIN
+            return _PLACED_LONG_AGO if is_slow else _PLACED
+        case OrderStatus.ACTION_REQUIRED:
+            return _ACTION_REQUIRED
+        case OrderStatus.PAYMENT_FAILED:
+            return _PAYMENT_FAILED
+        case OrderStatus.PAID:
+            return _FREE if facts.is_free else _PAID
+        case OrderStatus.CANCELLED:
+            return _with_next(_CANCELLED, facts) if facts.is_charged else _CANCELLED
+        case OrderStatus.PARTLY_REFUNDED | OrderStatus.REFUNDED:
+            return _refunded(facts)
+
+
+def _refunded(facts: MoneyFacts) -> _Words:
+    """By what was sent back: a refund may fail after it had been told as sent."""
+    moved = facts.moved
+    if moved.sent_back_minor >= moved.charged_minor > 0:
+        return _REFUNDED
+    if moved.sent_back_minor:
+        return _PARTLY_REFUNDED
+    return _REFUND_UNDER_WAY if moved.going_back_minor else _REFUND_LOOKED_INTO
+
+
+def _with_next(words: _Words, facts: MoneyFacts) -> _Words:
+    """Cancelled, and charged: what comes next is the money's way back."""
+    if facts.moved.going_back_minor:
+        return _Words(words.headline, next=_NEXT_SENT_BACK)
+    all_sent = facts.moved.sent_back_minor >= facts.moved.charged_minor
+    return _Words(words.headline, next=_NEXT_AT_THE_BANK if all_sent else _NEXT_LOOKED_INTO)
+
+
+def _about_cancelling(order: Order, facts: MoneyFacts) -> list[str]:
+    if facts.status != OrderStatus.CANCELLED:
+        return []
+    said = [CANCELLED_BY.get(order.cancelled_by, ""), PAID_TOO_LATE if facts.is_charged else ""]
+    return [gettext(each) for each in said if each]
+
+
+def _is_final(facts: MoneyFacts) -> bool:
+    if facts.status == OrderStatus.CANCELLED:
+        return facts.moved.sent_back_minor >= facts.moved.charged_minor
+    return facts.status not in {OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED}

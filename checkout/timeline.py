@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
 from checkout.orders.models import Mail, Order, OrderEvent
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import Canceller, OrderStatus
 
 NEW = ""  # where an order comes from
 
@@ -23,32 +23,18 @@ MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED): _(
         "Your bank asked you to approve the payment."
     ),
-    (OrderStatus.PLACED, OrderStatus.PAYMENT_FAILED): _(
-        "Your payment was declined. You were not charged."
-    ),
-    (OrderStatus.PLACED, OrderStatus.CANCELLED): _("The order was cancelled."),
+    (OrderStatus.PLACED, OrderStatus.PAYMENT_FAILED): _("Your payment was declined."),
     (OrderStatus.ACTION_REQUIRED, OrderStatus.PLACED): _("You chose another way to pay."),
     (OrderStatus.ACTION_REQUIRED, OrderStatus.PAID): _(
         "Your bank has your approval, and your payment went through."
     ),
-    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED): _(
-        "The payment was not approved. You were not charged."
-    ),
-    (OrderStatus.ACTION_REQUIRED, OrderStatus.CANCELLED): _(
-        "The payment was not approved in time, so the order was cancelled."
-    ),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED): _("The payment was not approved."),
     (OrderStatus.PAYMENT_FAILED, OrderStatus.PLACED): _("You chose another way to pay."),
     (OrderStatus.PAYMENT_FAILED, OrderStatus.PAID): _(
         "Your bank told us that the payment went through after all."
     ),
-    (OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED): _(
-        "The order was not paid in time, so it was cancelled."
-    ),
     (OrderStatus.CANCELLED, OrderStatus.PAID): _(
         "Your payment arrived after all, so we took the order up again."
-    ),
-    (OrderStatus.PAID, OrderStatus.CANCELLED): _(
-        "The order was cancelled. Nothing had been charged."
     ),
     (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED): _("We sent part of your money back."),
     (OrderStatus.PAID, OrderStatus.REFUNDED): _("We sent your money back."),
@@ -69,18 +55,27 @@ FREE_MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.PLACED, OrderStatus.PAID): _("Nothing was to be paid."),
 }
 
+# Who had it cancelled → what the shopper reads. Empty: it was not written down.
+CANCELLATIONS: dict[str, str] = {
+    "": _("The order was cancelled."),
+    Canceller.CUSTOMER: _("The order was cancelled at your wish."),
+    Canceller.STAFF: _("The shop cancelled the order."),
+    Canceller.TIME: _("The order was not paid in time, so it was cancelled."),
+}
+
 # What may come a thousand times is told once, with the time of the first.
 REPEATS: dict[str, str] = {
     OrderEvent.Kind.RESUBMITTED: _("Your order reached us again. It is still this one order."),
     OrderEvent.Kind.RESUBMITTED_CHANGED: _(
         "Your order reached us again with other details. The "
-        "first one stands, and nothing more was charged."
+        "first one stands, and nothing was charged by that."
     ),
     OrderEvent.Kind.TWIN_SEEN: _(
-        "You were about to order the same once more, and looked at this order instead."
+        "The same was about to be ordered once more from another device, and this order was looked "
+        "at instead."
     ),
     OrderEvent.Kind.TWIN_ORDERED: _(
-        "We asked whether you want the same twice, and you said yes: "
+        "We asked whether the same is wanted twice, and the answer was yes: "
         "there is another order like this one."
     ),
 }
@@ -90,6 +85,11 @@ MAILS: dict[str, str] = {
     Mail.Kind.RECEIVED: _("We sent you an e-mail that we have your order."),
     Mail.Kind.PAYMENT_FAILED: _("We sent you an e-mail with a link to pay again."),
     Mail.Kind.PAID: _("We sent you the receipt by e-mail."),
+    Mail.Kind.ACTION_REQUIRED: _("We sent you an e-mail that your bank waits for your approval."),
+    Mail.Kind.STILL_PAYING: _("We sent you an e-mail that your payment takes longer than usual."),
+    Mail.Kind.CANCELLED: _("We sent you an e-mail that the order was cancelled."),
+    Mail.Kind.REVIVED: _("We sent you an e-mail that your payment arrived after all."),
+    Mail.Kind.SURPLUS: _("We sent you an e-mail that money goes back to you."),
     Mail.Kind.REFUNDED: _("We sent you an e-mail about your refund."),
     Mail.Kind.REFUND_FAILED: _("We sent you an e-mail that your refund did not arrive."),
     Mail.Kind.LINK: _("We sent you the link to this page by e-mail."),
@@ -112,7 +112,9 @@ def timeline(order: Order) -> list[Step]:
 def _moves(order: Order) -> Iterator[Step]:
     moves = MOVES | FREE_MOVES if order.is_free else MOVES
     for event in order.events.filter(kind=OrderEvent.Kind.TRANSITION).order_by("id"):
-        if words := moves.get((event.from_status, event.to_status)):
+        if event.to_status == OrderStatus.CANCELLED:
+            yield Step(event.created_at, gettext(CANCELLATIONS[order.cancelled_by]))
+        elif words := moves.get((event.from_status, event.to_status)):
             yield Step(event.created_at, gettext(words))
 
 

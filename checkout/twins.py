@@ -5,6 +5,7 @@ answer is theirs: never merged in silence, never refused.
 """
 
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -13,6 +14,7 @@ from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
 from django.db import DEFAULT_DB_ALIAS, connection
 
+from checkout.access import has_opened
 from checkout.cart import had_cart
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import OrderStatus as S
@@ -38,6 +40,11 @@ LOOK_UP = """
 """
 
 
+# Whoever types these as they stand in an order knows whose it is and where it goes. An address of
+# e-mail alone is known to many.
+SHOWS_TO_KNOW = ("email", "full_name", "address", "postcode", "city", "country")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Known:
     """What is there already of a purchase that is about to be placed."""
@@ -51,11 +58,15 @@ def look_up(
     *,
     checkout_id: uuid.UUID,
     basket_digest: str,
-    email: str,
+    typed: Mapping[str, str],
     customer_id: int | None,
     now: datetime,
 ) -> Known:
     """One statement.
+
+    Whoever knows somebody's address must not be told by a question what that person ordered, so
+    it is asked only of those who have shown to know as much: by their account, by a link that they
+    have opened, or by typing the order's name and address too.
 
     Two devices that press within the same moment do not see each other's order: this is a courtesy
     on top of the promise, which is about one purchase.
@@ -63,7 +74,7 @@ def look_up(
     asked: dict[str, Any] = {
         "checkout_id": checkout_id,
         "basket_digest": basket_digest,
-        "email": email,
+        "email": typed.get("email", ""),
         "customer_id": customer_id,
         "statuses": ASKED_ABOUT,
         "since": now - ASKED_WITHIN,
@@ -71,11 +82,42 @@ def look_up(
     with connection.cursor() as cursor:
         cursor.execute(LOOK_UP, asked)
         names = [column.name for column in cursor.description]
-        orders = [Order.from_db(DEFAULT_DB_ALIAS, names, row) for row in cursor.fetchall()]
+        orders = [_order_of(dict(zip(names, row, strict=True))) for row in cursor.fetchall()]
     # A handful at most; which of them are this session's own, the session knows.
-    others = (twin for twin in orders if not had_cart(session, twin.checkout_id))
+    others = (
+        twin
+        for twin in orders
+        if not had_cart(session, twin.checkout_id)
+        and (_is_theirs(twin, session, customer_id) or _shows_to_know(typed, twin))
+    )
     own = (order for order in orders if order.checkout_id == checkout_id)
     return Known(order=next(own, None), twin=next(others, None))
+
+
+def _order_of(row: dict[str, Any]) -> Order:
+    """The table's columns are in the order in which they were added, the model's fields are not."""
+    fields = [field for field in Order._meta.concrete_fields if field.column in row]
+    names, values = (
+        [field.attname for field in fields],
+        [row[str(field.column)] for field in fields],
+    )
+    return Order.from_db(DEFAULT_DB_ALIAS, names, values)
+
+
+def _is_theirs(twin: Order, session: SessionBase, customer_id: int | None) -> bool:
+    is_owner = customer_id is not None and twin.customer_id == customer_id
+    return is_owner or has_opened(session, twin)
+
+
+def _shows_to_know(typed: Mapping[str, str], twin: Order) -> bool:
+    return all(
+        _letters(typed.get(name, "")) == _letters(getattr(twin, name)) for name in SHOWS_TO_KNOW
+    )
+
+
+def _letters(text: str) -> str:
+    """What two ways of typing one address have in common."""
+    return "".join(each for each in text.casefold() if each.isalnum())
 
 
 def question_about(twin: Order, checkout_id: uuid.UUID) -> str:

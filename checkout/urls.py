@@ -28,6 +28,8 @@ urlpatterns = [
     path("account/sign-in/", account.SignIn.as_view(), name="sign_in"),
     path("account/sign-out/", account.SignOut.as_view(), name="sign_out"),
     path("account/sign-up/", account.sign_up, name="sign_up"),
+    path("account/sign-up/sent/", account.sign_up_sent, name="sign_up_sent"),
+    path("account/sign-up/<str:token>/", account.new_account, name="sign_up_new"),
     path("account/password/", account.AskForPassword.as_view(), name="password"),
     path("account/password/sent/", account.PasswordSent.as_view(), name="password_sent"),
     path(

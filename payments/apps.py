@@ -6,4 +6,8 @@ class PaymentsConfig(AppConfig):
     verbose_name = "Payments"
 
     def ready(self) -> None:
+        from checkout.orders.money.facts import read_with
         from payments import checks  # noqa: F401 - registers the system checks
+        from payments.books.money import read_moved
+
+        read_with(read_moved)

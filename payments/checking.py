@@ -88,7 +88,7 @@ def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settle
                 return Settled.PAID
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
         return _wish_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
-    cancelled = cancel_unpaid(order, reason="Not paid in time", now=clock())
+    cancelled = cancel_unpaid(order, now=clock())
     if cancelled:
         resolved(order.pk, REFUSED)
     return Settled.CANCELLED if cancelled else Settled.NOTHING_TO_DO

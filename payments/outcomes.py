@@ -22,7 +22,8 @@ from checkout.orders.attention.reasons import (
 )
 from checkout.orders.cancelling import revive
 from checkout.orders.limits import count_decline
-from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.mail_queue import queue_mail
+from checkout.orders.models import Mail, Order, OutboxMessage
 from checkout.orders.questions import ask
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
 from checkout.orders.transitions import note, put_before_a_person, resolved, transition
@@ -219,6 +220,8 @@ def prepare_refund(payment: Payment, amount_minor: int, why: str, *, now: dateti
             "reason": why,
         },
     )
+    event = note(payment.order_id, "Charged too much; its customer is told", now=now)
+    queue_mail(Mail.Kind.SURPLUS, event, now=now)
     put_before_a_person(payment.order_id, why, now=now)
 
 

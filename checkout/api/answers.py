@@ -10,6 +10,7 @@ from checkout.api.problems import KEY_REUSED, Problem
 from checkout.api.serializers import OrderSerializer, charged
 from checkout.models import ApiRequest
 from checkout.orders.models import Order
+from checkout.orders.money.facts import MoneyFacts
 from checkout.orders.placing import absorb_resubmission
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
@@ -21,8 +22,13 @@ def order_answer(order: Order, *, status: int, told: OrderStatus) -> Response:
     """The order in the status that this answer tells, whatever became of it meanwhile."""
     then = copy.copy(order)
     then.status, then.action_url, then.refunded_minor = told, "", 0
+    serializer = OrderSerializer(then)
+    if told != OrderStatus.CANCELLED:  # nothing was charged when an order came to any other status
+        serializer.known_facts = {
+            order.pk: MoneyFacts(status=told, total_minor=order.total_minor),
+        }
     location = reverse("api_order", args=[order.reference])
-    return Response(OrderSerializer(then).data, status=status, headers={"Location": location})
+    return Response(serializer.data, status=status, headers={"Location": location})
 
 
 def answer_again(earlier: ApiRequest, asked: Asked) -> Response:

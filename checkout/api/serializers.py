@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from contextlib import suppress
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any
 
 from django import forms
 from django.conf import settings
@@ -19,6 +19,7 @@ from checkout.forms import CheckoutForm, PayAgainForm, PaymentMethodForm
 from checkout.models import MAX_QUANTITY
 from checkout.order_status import status_words
 from checkout.orders.models import Order, OrderLine
+from checkout.orders.money.facts import MoneyFacts, facts_about, facts_of
 from checkout.orders.states import EXPIRING, OrderStatus
 
 LINES_AT_MOST = 50
@@ -202,22 +203,25 @@ class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):
         return plain(line.total)
 
 
-CHARGED: dict[str, Literal[True, False, "unknown"]] = {
-    OrderStatus.PLACED: "unknown",  # it is being charged
-    OrderStatus.ACTION_REQUIRED: False,
-    OrderStatus.PAYMENT_FAILED: False,
-    OrderStatus.PAID: True,
-    OrderStatus.PARTLY_REFUNDED: True,
-    OrderStatus.REFUNDED: True,
-    OrderStatus.CANCELLED: False,
-}
-
-
 def charged(order: Order) -> bool | str:
-    if order.is_free:
-        return False
-    is_late = order.status == OrderStatus.CANCELLED and order.needs_person
-    return True if is_late else CHARGED[order.status]
+    return is_charged(facts_about(order))
+
+
+def is_charged(facts: MoneyFacts) -> bool | str:
+    """Whether anything was charged for the order, also where it was sent back since."""
+    if facts.is_charged:
+        return True
+    under_way = facts.status == OrderStatus.PLACED and not facts.is_free
+    return "unknown" if under_way or facts.moved.in_doubt else False
+
+
+class OrderListSerializer(serializers.ListSerializer[Order]):
+    def to_representation(self, data: Any) -> list[Any]:
+        """What was charged is read for all orders of a page at once."""
+        orders = list(data)
+        assert isinstance(self.child, OrderSerializer)  # noqa: S101 - for the type checker
+        self.child.known_facts = facts_of(orders)
+        return super().to_representation(orders)
 
 
 class OrderSerializer(serializers.ModelSerializer[Order]):
@@ -238,17 +242,25 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
 
     class Meta:
         model = Order
+        list_serializer_class = OrderListSerializer
         fields = [
             *("number", "reference", "status", "charged", "is_final", "can_pay", "action_url"),
             *("total", "refunded", "currency", "lines", "placed_at"),
         ]
 
+    known_facts: Mapping[int, MoneyFacts] = {}
+
+    def to_representation(self, instance: Order) -> dict[str, Any]:
+        if instance.pk not in self.known_facts:
+            self.known_facts = facts_of([instance])
+        return super().to_representation(instance)
+
     @extend_schema_field(TRUE_FALSE_UNKNOWN)
     def get_charged(self, order: Order) -> bool | str:
-        return charged(order)
+        return is_charged(self.known_facts[order.pk])
 
     def get_is_final(self, order: Order) -> bool:
-        return status_words(order).is_final
+        return status_words(order, self.known_facts[order.pk]).is_final
 
     def get_can_pay(self, order: Order) -> bool:
         return order.status in EXPIRING

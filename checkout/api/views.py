@@ -53,7 +53,6 @@ from checkout.catalogue.models import Product
 from checkout.catalogue.money import money, plain
 from checkout.catalogue.stock import OutOfStock
 from checkout.models import ApiRequest, Scope
-from checkout.order_status import status_words
 from checkout.orders.cancelling import give_up
 from checkout.orders.limits import wait_before_paying_again, wait_before_placing
 from checkout.orders.models import Order
@@ -116,9 +115,10 @@ class OneOrder(ApiView):
         seconds = preferred_wait(request.headers.get("Prefer", ""))
 
         def is_worth_telling(order: Order) -> bool:
-            if status_words(order).is_final:
+            content = OrderSerializer(order).data
+            if content["is_final"]:
                 return True
-            changed = not _names(known, _etag(OrderSerializer(order).data))
+            changed = not _names(known, _etag(content))
             return changed if known else order.status != OrderStatus.PLACED
 
         order, waited = wait_until(

@@ -7,10 +7,17 @@ from django.db import transaction
 from checkout.catalogue.models import StockMovement
 from checkout.catalogue.stock import OutOfStock, release_stock, reserve_stock
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.states import EXPIRING, OrderStatus
+from checkout.orders.states import EXPIRING, Canceller, OrderStatus
 from checkout.orders.stock.holding import pieces_held
 from checkout.orders.sweeping import publish_again
 from checkout.orders.transitions import note, transition
+
+# As the event says it.
+REASONS = {
+    Canceller.CUSTOMER: "Its customer had it cancelled",
+    Canceller.STAFF: "Staff had it cancelled",
+    Canceller.TIME: "Not paid in time",
+}
 
 
 def can_be_cancelled(order: Order) -> bool:
@@ -30,19 +37,32 @@ def give_up(order: Order, *, now: datetime) -> bool:
         current = Order.objects.select_for_update().get(pk=order.pk)
         if not can_be_cancelled(current):
             return False
+        wants_cancelled(order.pk, Canceller.CUSTOMER)
         if publish_again(order.pk, OutboxMessage.Kind.CANCEL_ORDER, now=now):
             note(order.pk, "Its customer asked to have it cancelled", now=now)
     return True
 
 
-def cancel_unpaid(order: Order, *, reason: str, now: datetime) -> bool:
+def wants_cancelled(order_id: int, who: Canceller) -> None:
+    """Whoever asks first is told as the one who had it cancelled. Paying again ends the wish."""
+    Order.objects.filter(pk=order_id, cancelled_by="").update(cancelled_by=who)
+
+
+def cancel_unpaid(order: Order, *, now: datetime) -> bool:
     """Cancel and release the stock, once. False when the order is paid, or being paid again.
 
     Only for an order whose payments can never succeed any more, by the gateway's word.
     """
     with transaction.atomic():
+        asked = Order.objects.select_for_update().only("cancelled_by").get(pk=order.pk)
+        who = Canceller(asked.cancelled_by or Canceller.TIME)
         if not transition(
-            order.pk, OrderStatus.CANCELLED, sources=EXPIRING, reason=reason, now=now
+            order.pk,
+            OrderStatus.CANCELLED,
+            sources=EXPIRING,
+            reason=REASONS[who],
+            now=now,
+            cancelled_by=who,
         ):
             return False
         release_stock(pieces_held(order), order_id=order.pk)
@@ -50,12 +70,18 @@ def cancel_unpaid(order: Order, *, reason: str, now: datetime) -> bool:
 
 
 def cancel_free(order: Order, *, reason: str, now: datetime) -> bool:
-    """Cancel an order that was paid with nothing: no money has to go back, its goods do."""
+    """Have staff cancel an order that was paid with nothing: no money has to go back, its goods
+    do."""
     if not order.is_free:
         return False
     with transaction.atomic():
         if not transition(
-            order.pk, OrderStatus.CANCELLED, sources=[OrderStatus.PAID], reason=reason, now=now
+            order.pk,
+            OrderStatus.CANCELLED,
+            sources=[OrderStatus.PAID],
+            reason=reason,
+            now=now,
+            cancelled_by=Canceller.STAFF,
         ):
             return False
         release_stock(pieces_held(order), order_id=order.pk)

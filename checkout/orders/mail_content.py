@@ -1,8 +1,11 @@
 """What an e-mail says: what happened, were they charged, what to do next.
 
-Written from the order as it is when the mail is sent, which may be long after the event.
+Written from the order as it is when the mail is sent, which may be long after the event. What is
+said of money comes from `money_sentence`; no sentence here says whether anything was charged.
+docs/mails.md lists which event writes which mail.
 """
 
+import uuid
 from dataclasses import dataclass
 from email.utils import parseaddr
 
@@ -15,8 +18,10 @@ from django.utils.translation import gettext_noop as _
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.links import order_link
-from checkout.orders.models import Mail
-from checkout.orders.states import OrderStatus
+from checkout.orders.models import Mail, Order
+from checkout.orders.money.facts import MoneyFacts, facts_about
+from checkout.orders.money.words import money_sentence
+from checkout.orders.states import Canceller, OrderStatus
 
 SEE = _("See your order")
 
@@ -29,9 +34,12 @@ class MailWords:
     next: str = ""
     button: str = SEE
     with_goods: bool = True
+    with_money: bool = True
 
 
-_WORDS = {
+_NEXT_WRAPPED = _("Next: we wrap it and send it to you.")
+
+WORDS = {
     Mail.Kind.RECEIVED: MailWords(
         subject=_("We have your order {number}"),
         headline=_("We have your order"),
@@ -41,18 +49,58 @@ _WORDS = {
         ),
         next=_("Next: your bank answers, and we write to you again. You need not do anything."),
     ),
+    Mail.Kind.STILL_PAYING: MailWords(
+        subject=_("Your payment for order {number} takes longer than usual"),
+        headline=_("Your payment takes longer than usual"),
+        happened=_(
+            "We have your order, and no answer yet to the question whether your payment went "
+            "through. We go on asking. Paying or ordering again is not needed."
+        ),
+        next=_("Next: we write to you as soon as we know. You need not do anything."),
+    ),
+    Mail.Kind.ACTION_REQUIRED: MailWords(
+        subject=_("Your bank waits for your approval of order {number}"),
+        headline=_("Your bank waits for your approval"),
+        happened=_("Your bank asks you to approve the payment of {total}, and has no answer yet."),
+        next=_(
+            "Next: approve the payment, or choose another way to pay, on your order's page. "
+            "Otherwise the order is cancelled when its time is over."
+        ),
+        button=_("Approve, or pay otherwise"),
+    ),
     Mail.Kind.PAYMENT_FAILED: MailWords(
         subject=_("Your payment for order {number} was declined"),
         headline=_("Your payment was declined"),
-        happened=_("You were not charged by this payment. Your order is kept as it is."),
+        happened=_("This payment did not go through. Your order is kept as it is."),
         next=_("Next: choose another way to pay on your order's page."),
         button=_("Pay again"),
     ),
     Mail.Kind.PAID: MailWords(
         subject=_("Your receipt for order {number}"),
         headline=_("Thank you, your order is paid"),
-        happened=_("You were charged once, {total}."),
-        next=_("Next: we wrap it and send it to the address below."),
+        happened=_("This is your receipt."),
+        next=_NEXT_WRAPPED,
+    ),
+    Mail.Kind.REVIVED: MailWords(
+        subject=_("Your payment for order {number} arrived after all"),
+        headline=_("Your payment arrived after all"),
+        happened=_(
+            "The order was cancelled before your payment reached us. What you ordered is still "
+            "there, so we took the order up again. This is your receipt."
+        ),
+        next=_NEXT_WRAPPED,
+    ),
+    Mail.Kind.CANCELLED: MailWords(
+        subject=_("Your order {number} was cancelled"),
+        headline=_("Your order was cancelled"),
+        happened="",  # see CANCELLED_BY
+        next=_("If you still want these things, you can order them again."),
+    ),
+    Mail.Kind.SURPLUS: MailWords(
+        subject=_("Money goes back to you for order {number}"),
+        headline=_("You paid more than you owe"),
+        happened=_("A payment reached us that your order did not need."),
+        next=_("Next: we send back what is too much, and write to you again."),
     ),
     Mail.Kind.REFUNDED: MailWords(
         subject=_("We sent money back for order {number}"),
@@ -65,7 +113,7 @@ _WORDS = {
         headline=_("Your refund did not arrive"),
         happened=_(
             "Your bank could not take the {amount} that we had sent back to you, so the money is "
-            "with us again. You were not charged anything new."
+            "with us again."
         ),
         next=_("Next: we look into it and send it to you again. You need not do anything."),
     ),
@@ -77,33 +125,34 @@ _WORDS = {
             "by that. If it was not you, you need not do anything."
         ),
         with_goods=False,
+        with_money=False,
     ),
 }
 
-# Instead of the receipt of what was charged.
-_FREE = MailWords(
-    subject=_("Your receipt for order {number}"),
-    headline=_("Thank you, your order is complete"),
-    happened=_("Nothing was to be paid, and you were not charged."),
-    next=_("Next: we wrap it and send it to the address below."),
-)
+# Who had it cancelled → what happened. Empty: it was not written down.
+CANCELLED_BY = {
+    "": _("Your order was cancelled."),
+    Canceller.CUSTOMER: _("Your order was cancelled at your wish."),
+    Canceller.STAFF: _("The shop cancelled your order."),
+    Canceller.TIME: _("Your order was not paid in time, so it was cancelled."),
+}
 
-# Said as well, when the order has moved on since what the mail tells of.
-_SINCE_THEN = {
+_FREE = {
+    Mail.Kind.RECEIVED: _(
+        "Thank you. Sending the form again cannot order or charge anything twice."
+    ),
+    Mail.Kind.PAID: _("This is your receipt."),
+}
+_FREE_HEADLINE = _("Thank you, your order is complete")
+
+# Said instead of what comes next, when the order has moved on since what the mail tells of.
+SINCE_THEN = {
     OrderStatus.PLACED: _("Since then: another payment is being confirmed with your bank."),
-    OrderStatus.ACTION_REQUIRED: _(
-        "Since then: your bank asks you to approve the payment. You have not been charged."
-    ),
-    OrderStatus.PAYMENT_FAILED: _(
-        "Since then: the payment was declined. You have not been charged."
-    ),
-    OrderStatus.PAID: _("Since then: your payment went through. You were charged once, {total}."),
-    OrderStatus.PARTLY_REFUNDED: _(
-        "Since then: you were charged once, {total}, and {refunded} of it was sent back to you."
-    ),
-    OrderStatus.REFUNDED: _(
-        "Since then: you were charged once, {total}, and all of it was sent back to you."
-    ),
+    OrderStatus.ACTION_REQUIRED: _("Since then: your bank asks you to approve the payment."),
+    OrderStatus.PAYMENT_FAILED: _("Since then: the payment was declined."),
+    OrderStatus.PAID: _("Since then: the order is complete, and we are getting it ready for you."),
+    OrderStatus.PARTLY_REFUNDED: _("Since then: money was sent back to you."),
+    OrderStatus.REFUNDED: _("Since then: money was sent back to you."),
     OrderStatus.CANCELLED: _("Since then: the order was cancelled."),
 }
 
@@ -111,30 +160,45 @@ _SINCE_THEN = {
 def compose(mail: Mail) -> EmailMultiAlternatives:
     """In the language that the order was placed in."""
     with override(mail.order.language or settings.LANGUAGE_CODE):
-        return _compose(mail)
+        return _compose(mail, facts_about(mail.order))
 
 
-def _compose(mail: Mail) -> EmailMultiAlternatives:
-    order, words = mail.order, _WORDS[Mail.Kind(mail.kind)]
-    if order.is_free and mail.kind == Mail.Kind.PAID:
-        words = _FREE
+def is_outdated(mail: Mail) -> bool:
+    """Whether what the mail asks for is done: it must not ask for it any more."""
+    expected = ASKS_WHILE.get(Mail.Kind(mail.kind))
+    return expected is not None and mail.order.status != expected
+
+
+ASKS_WHILE = {
+    Mail.Kind.ACTION_REQUIRED: OrderStatus.ACTION_REQUIRED,
+    Mail.Kind.STILL_PAYING: OrderStatus.PLACED,
+}
+
+
+def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
+    order, kind = mail.order, Mail.Kind(mail.kind)
+    words = WORDS[kind]
     has_moved_on = mail.event.to_status not in ("", order.status)
     amounts = {
         "number": order.number,
         "total": show_money(order.total),
-        "refunded": show_money(order.refunded),
         "amount": show_money(money(mail.amount_minor or 0, order.currency)),
     }
     context = {
         "order": order,
         "lines": order.lines.select_related("order") if words.with_goods else [],
-        "headline": gettext(words.headline),
-        "happened": gettext(words.happened).format(**amounts),
-        "next": gettext(_SINCE_THEN[OrderStatus(order.status)]).format(**amounts)
+        "headline": _headline(kind, facts),
+        "happened": gettext(_happened(kind, order, facts)).format(**amounts),
+        "money": money_sentence(facts, order.currency) if words.with_money else "",
+        "next": gettext(SINCE_THEN[facts.status])
         if has_moved_on
         else words.next and gettext(words.next),
         "happened_at": mail.event.created_at,
         "button": gettext(SEE if has_moved_on else words.button),
+        # What somebody typed as name and address is sent only once they have paid: until then the
+        # mail may go to anybody, and could be made to say anything.
+        "with_address": facts.is_charged,
+        "sent_back": money(facts.moved.sent_back_minor, order.currency),
         "link": order_link(order),
         "shop": settings.SHOP_NAME,
     }
@@ -142,13 +206,27 @@ def _compose(mail: Mail) -> EmailMultiAlternatives:
         subject=gettext(words.subject).format(**amounts),
         body=render_to_string("emails/order.txt", context),
         to=[order.email],
-        headers={
-            "Message-ID": f"<{mail.message_id.hex}@{_domain()}>",
-            "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
-        },
+        headers=headers(mail.message_id),
     )
     message.attach_alternative(render_to_string("emails/order.html", context), "text/html")
     return message
+
+
+def _headline(kind: Mail.Kind, facts: MoneyFacts) -> str:
+    return gettext(_FREE_HEADLINE if facts.is_free and kind in _FREE else WORDS[kind].headline)
+
+
+def _happened(kind: Mail.Kind, order: Order, facts: MoneyFacts) -> str:
+    if kind is Mail.Kind.CANCELLED:
+        return CANCELLED_BY.get(order.cancelled_by, CANCELLED_BY[""])
+    return _FREE.get(kind, WORDS[kind].happened) if facts.is_free else WORDS[kind].happened
+
+
+def headers(message_id: uuid.UUID) -> dict[str, str]:
+    return {
+        "Message-ID": f"<{message_id.hex}@{_domain()}>",
+        "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
+    }
 
 
 def _domain() -> str:

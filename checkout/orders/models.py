@@ -12,7 +12,7 @@ import checkout.orders.webhook_models  # noqa: F401 - tables of this app as well
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
 from checkout.orders.numbers import NextOrderNumber
-from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.states import UNSETTLED, Canceller, OrderStatus
 from checkout.orders.trace import LENGTH, id_in, traceparent
 
 CHECKOUT_UNIQUE = "orders_order_checkout_uniq"
@@ -79,6 +79,10 @@ class Order(models.Model):
     expires_at = models.DateTimeField(null=True, blank=True)
     # Where the customer approves the payment (3-D Secure), while their bank asks for it.
     action_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
+    # Who wants it cancelled, and once it is: who had it cancelled. Empty: nobody, or nobody knows.
+    cancelled_by = models.CharField(
+        max_length=10, choices=Canceller, blank=True, default="", db_default="", editable=False
+    )
     refunded_minor = models.PositiveBigIntegerField(default=0, db_default=0)
     # The oldest open reason why a person must look, for the release before this one, which knows no
     # AttentionReason; kept by `put_before_a_person` and `resolved`. Empty: nobody need look.
@@ -291,8 +295,13 @@ class Mail(models.Model):
 
     class Kind(models.TextChoices):
         RECEIVED = "received", "Order received"
+        STILL_PAYING = "still_paying", "Payment takes longer than usual"
+        ACTION_REQUIRED = "action_required", "The bank waits for an approval"
         PAYMENT_FAILED = "payment_failed", "Payment failed"
         PAID = "paid", "Receipt"
+        REVIVED = "revived", "Paid after it was cancelled"
+        CANCELLED = "cancelled", "Order cancelled"
+        SURPLUS = "surplus", "Charged too much, goes back"
         REFUNDED = "refunded", "Refund"
         REFUND_FAILED = "refund_failed", "Refund that came back"
         LINK = "link", "Link to the order"
@@ -331,6 +340,54 @@ class Mail(models.Model):
                 condition=models.Q(sent_at__isnull=True),
                 name="orders_mail_oldest_idx",
             ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class AccountMail(models.Model):
+    """What somebody asked for by e-mail who has shown nothing yet, decided by a request and seen to
+    after it by the mailer. Rows live for a day; see `mailing.record`."""
+
+    class Kind(models.TextChoices):
+        PASSWORD = "password", "A new password"
+        SIGN_UP = "sign_up", "A new account"
+        FIND_ORDER = "find_order", "The link to an order"
+
+    kind = models.CharField(max_length=20, choices=Kind)
+    email = models.EmailField()
+    language = models.CharField(max_length=10, blank=True, default="")
+    # The number of the order whose link is asked for.
+    number = models.CharField(max_length=24, blank=True, default="")
+    # Where in the shop a new account leads to. Empty: to its own page.
+    then = models.CharField(max_length=300, blank=True, default="")
+    # The stretch of time in which one is sent to this address.
+    stretch = models.DateTimeField()
+    created_at = models.DateTimeField(db_default=Now())
+    # As in Mail.
+    message_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    available_at = models.DateTimeField()
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    gave_up_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "email", "number", "stretch"],
+                name="orders_accountmail_stretch_uniq",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["available_at", "id"],
+                condition=models.Q(sent_at__isnull=True),
+                name="orders_accountmail_unsent_idx",
+            ),
+            models.Index(fields=["created_at"], name="orders_accountmail_age_idx"),
         ]
 
     def __str__(self) -> str:

@@ -35,6 +35,7 @@ def pay_again(
             now=now,
             payment_round=current.payment_round + 1,
             payment_method=payment_method,
+            cancelled_by="",
         )
         if not reopened:  # paid or cancelled meanwhile
             return False

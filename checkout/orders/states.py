@@ -13,6 +13,14 @@ class OrderStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class Canceller(models.TextChoices):
+    """Who had an order cancelled."""
+
+    CUSTOMER = "customer", "Its customer"
+    STAFF = "staff", "Staff"
+    TIME = "time", "Not paid in time"
+
+
 # From → to. What is not here does not happen.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.PLACED: frozenset(

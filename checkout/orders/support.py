@@ -9,9 +9,9 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 
-from checkout.orders.cancelling import can_be_cancelled, cancel_free
+from checkout.orders.cancelling import can_be_cancelled, cancel_free, wants_cancelled
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.states import UNSETTLED
+from checkout.orders.states import UNSETTLED, Canceller
 from checkout.orders.sweeping import hasten, publish_again
 from checkout.orders.transitions import note_staff, resolved
 from checkout.orders.webhook_models import WebhookDelivery
@@ -63,9 +63,12 @@ def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
             "Only an order that waits for its customer can be cancelled. One that is being paid is "
             "decided by its payment; of a paid one the money can be sent back."
         )
-    return _publish(
-        order, OutboxMessage.Kind.CANCEL_ORDER, "Cancelled by hand", by=by, why=why, now=now
-    )
+    with transaction.atomic():
+        told = _publish(
+            order, OutboxMessage.Kind.CANCEL_ORDER, "Cancelled by hand", by=by, why=why, now=now
+        )
+        wants_cancelled(order.pk, Canceller.STAFF)
+    return told
 
 
 def seen_to(order: Order, reasons: Iterable[str], *, by: str, why: str, now: datetime) -> str:

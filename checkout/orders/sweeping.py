@@ -9,6 +9,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import F
 
+from checkout.orders.mail_queue import tell_who_waits_long
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.pausing import is_paused
 from checkout.orders.questions import ask
@@ -42,6 +43,7 @@ def sweep(*, now: datetime) -> int:
         Order.objects.filter(pk__in=[order.pk for order in forgotten]).update(
             sweep_at=next_sweep(now)
         )
+        tell_who_waits_long(forgotten, now=now)
         if is_paused():  # they wait on purpose
             return 0
         for order in at_bank:

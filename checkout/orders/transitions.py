@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import transaction
 
 from checkout.orders.attention.models import AttentionReason
-from checkout.orders.mail_queue import mail_about, queue_mail
+from checkout.orders.mail_queue import queue_mail, queue_mail_about
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus, sources_of
 from checkout.orders.webhook_models import WebhookKind
@@ -71,8 +71,8 @@ def record_transition(
         reason=reason,
         created_at=now,
     )
-    if is_mailed and (mail := mail_about(source, to)):
-        queue_mail(mail, event, now=now)
+    if is_mailed:
+        queue_mail_about(source, to, event, now=now)
     if webhook := webhook_about(source, to):
         queue_webhooks(webhook, event, now=now)
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth import login, views
 from django.contrib.auth.decorators import login_required
 from django.http import HttpRequest, HttpResponse
@@ -22,10 +21,12 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from checkout.access import OrderHidden
 from checkout.errors import too_many_requests
-from checkout.forms import NewPasswordForm, ResetForm, SignInForm, SignUpForm
+from checkout.forms import NewAccountForm, NewPasswordForm, ResetForm, SignInForm, SignUpForm
 from checkout.order_status import status_words
 from checkout.orders.limits import wait_before_looking_up
-from checkout.orders.models import Order
+from checkout.orders.mail.account import queue_account_mail, read_sign_up_token
+from checkout.orders.models import AccountMail, Order
+from checkout.orders.money.facts import facts_of
 from checkout.responses import HttpResponseSeeOther
 from checkout.runtime.clock import database_now
 from checkout.visitor import visitor_of
@@ -64,17 +65,51 @@ class SignOut(views.LogoutView):
 
 
 @slowed_down
-@sensitive_post_parameters("password")
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
+    """Says and does the same whether the address has an account or not: its owner reads in the mail
+    which of the two it is."""
     form = SignUpForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         context = {"form": form, "next": _next(request)}
         status = 422 if form.is_bound else 200
         return render(request, "account/sign_up.html", context, status=status)
-    login(request, form.save(), backend="django.contrib.auth.backends.ModelBackend")
-    return HttpResponseSeeOther(_next(request) or reverse("account"))
+    queue_account_mail(
+        AccountMail.Kind.SIGN_UP,
+        form.cleaned_data["email"],
+        now=database_now(),
+        then=_next(request),
+    )
+    return HttpResponseSeeOther(reverse("sign_up_sent"))
+
+
+@never_cache
+@require_safe
+def sign_up_sent(request: HttpRequest) -> HttpResponse:
+    return render(request, "account/sign_up_sent.html")
+
+
+@slowed_down
+@sensitive_post_parameters("password")
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def new_account(request: HttpRequest, token: str) -> HttpResponse:
+    """Behind the link in the mail, in whatever browser it is opened."""
+    proved = read_sign_up_token(token)
+    if proved is None:
+        return render(request, "account/sign_up_new.html", {"is_too_old": True}, status=404)
+    email, then = proved
+    form = NewAccountForm(email, request.POST if request.method == "POST" else None)
+    context = {"form": form, "email": email}
+    if not form.is_valid():
+        status = 422 if form.is_bound else 200
+        return render(request, "account/sign_up_new.html", context, status=status)
+    user = form.save()
+    if user is None:  # made before, by a second press or by the same link
+        return render(request, "account/sign_up_new.html", {"is_made": True}, status=409)
+    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    return HttpResponseSeeOther(_of_this_shop(request, then) or reverse("account"))
 
 
 @never_cache
@@ -90,8 +125,9 @@ def account(request: HttpRequest) -> HttpResponse:
         orders = orders.filter(pk__lt=last.pk)
     found = list(orders[: ORDERS_ON_A_PAGE + 1])
     shown = found[:ORDERS_ON_A_PAGE]
+    facts = facts_of(shown)
     context = {
-        "orders": [(order, status_words(order).headline) for order in shown],
+        "orders": [(order, status_words(order, facts[order.pk]).headline) for order in shown],
         "older_than": shown[-1].reference if len(found) > len(shown) else None,
         "is_first_page": not before,
     }
@@ -104,16 +140,13 @@ class AskForPassword(views.PasswordResetView):
 
     form_class = ResetForm
     template_name = "account/password.html"
-    email_template_name = "emails/password.txt"
-    subject_template_name = "emails/password_subject.txt"
     success_url = reverse_lazy("password_sent")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        self.extra_email_context = {
-            "shop": settings.SHOP_NAME,
-            "shop_url": settings.SHOP_URL or self.request.build_absolute_uri("/").rstrip("/"),
-        }
-        return super().form_valid(form)
+        """Django would look the account up and wait for the mail server here."""
+        email = form.cleaned_data["email"]
+        queue_account_mail(AccountMail.Kind.PASSWORD, email, now=database_now())
+        return HttpResponseSeeOther(str(self.success_url))
 
 
 class PasswordSent(views.PasswordResetDoneView):
@@ -130,7 +163,10 @@ class NewPassword(views.PasswordResetConfirmView):
 
 def _next(request: HttpRequest) -> str:
     """Where to go on afterwards: an address of this shop, or none."""
-    asked = request.POST.get("next", request.GET.get("next", ""))
+    return _of_this_shop(request, request.POST.get("next", request.GET.get("next", "")))
+
+
+def _of_this_shop(request: HttpRequest, asked: str) -> str:
     is_ours = url_has_allowed_host_and_scheme(
         asked, allowed_hosts={request.get_host()}, require_https=request.is_secure()
     )

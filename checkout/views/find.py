@@ -11,8 +11,8 @@ from checkout.errors import too_many_requests
 from checkout.forms import FindOrderForm
 from checkout.orders.limits import wait_before_looking_up
 from checkout.orders.links import read_link
-from checkout.orders.mail_queue import queue_link
-from checkout.orders.models import Order
+from checkout.orders.mail.account import queue_account_mail
+from checkout.orders.models import AccountMail, Order
 from checkout.responses import HttpResponseSeeOther
 from checkout.runtime.clock import database_now
 from checkout.visitor import visitor_of
@@ -34,7 +34,8 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def find_order(request: HttpRequest) -> HttpResponse:
-    """Answers the same whether there is such an order or not: its customer reads it in the mail."""
+    """Says and does the same whether there is such an order or not: the mailer looks for it, and
+    its customer reads it in the mail."""
     if request.method != "POST":
         return render(request, "orders/find.html", {"form": FindOrderForm()})
     now = database_now()
@@ -44,7 +45,12 @@ def find_order(request: HttpRequest) -> HttpResponse:
     form = FindOrderForm(request.POST)
     if not form.is_valid():
         return render(request, "orders/find.html", {"form": form}, status=422)
-    queue_link(form.cleaned_data["number"], form.cleaned_data["email"], now=now)
+    queue_account_mail(
+        AccountMail.Kind.FIND_ORDER,
+        form.cleaned_data["email"],
+        number=form.cleaned_data["number"],
+        now=now,
+    )
     return HttpResponseSeeOther(reverse("order_find_sent"))
 
 

@@ -11,14 +11,17 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
-from checkout.access import is_own, own_order, visible_order
+from checkout.access import is_own, may_see, own_order, visible_order
+from checkout.catalogue.money import money
 from checkout.errors import wait_in_words
 from checkout.forms import PayAgainForm
 from checkout.order_status import status_words
 from checkout.orders.attention.queries import needs_closer_look
 from checkout.orders.limits import wait_before_paying_again
 from checkout.orders.models import Order, OrderEvent
+from checkout.orders.money.facts import facts_about
 from checkout.orders.paying import can_pay_again, customer_returned, pay_again
+from checkout.orders.states import OrderStatus
 from checkout.responses import HttpResponseSeeOther
 from checkout.runtime.clock import database_now
 from checkout.timeline import timeline
@@ -28,12 +31,24 @@ from checkout.visitor import visitor_of
 @never_cache
 @require_safe
 def order_page(request: HttpRequest, reference: str) -> HttpResponse:
-    order = visible_order(request, reference)
     if "redirect_status" in request.GET:  # as the bank sends the customer back
+        return _back_from_the_bank(request, reference)
+    order = visible_order(request, reference)
+    return _show_order(request, order, PayAgainForm())
+
+
+def _back_from_the_bank(request: HttpRequest, reference: str) -> HttpResponse:
+    """In whatever browser the bank's app opens, which may be one that knows nothing of the order.
+    That one is shown a page that is the same for every reference."""
+    order = Order.objects.filter(reference=reference).first()
+    if order is not None:
         if request.method == "GET":
             customer_returned(order, now=database_now())
-        return redirect("order", reference)
-    return _show_order(request, order, PayAgainForm())
+        if may_see(request, order):
+            return redirect("order", reference)
+    response = render(request, "orders/returned.html")
+    response.headers["X-Robots-Tag"] = "noindex"
+    return response
 
 
 @never_cache
@@ -96,12 +111,14 @@ def _show_order(
 
 
 def _what_is_going_on(request: HttpRequest, order: Order) -> dict[str, object]:
-    words = status_words(order)
+    facts = facts_about(order)
+    words = status_words(order, facts, now=database_now())
     if not is_own(request, order):
         words = replace(words, can_pay=False)  # staff look on
     return {
         "order": order,
         "words": words,
-        "closer_look": needs_closer_look(order),
         "steps": timeline(order),
+        "sent_back": money(facts.moved.sent_back_minor, order.currency),
+        "needs_a_look": facts.status != OrderStatus.CANCELLED and needs_closer_look(order),
     }

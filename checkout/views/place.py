@@ -75,8 +75,8 @@ logger = logging.getLogger(__name__)
 class Question:
     """Whether another order like this one is wanted."""
 
-    twin: Order
     answer: str  # what the form sends back if it is
+    placed_at: datetime | None  # None: whoever is asked has not shown that it is their order
 
 
 @never_cache
@@ -173,7 +173,7 @@ def _submit(request: HttpRequest, *, now: datetime) -> HttpResponse:
         request.session,
         checkout_id=token.checkout_id,
         basket_digest=token.basket_digest,
-        email=form.cleaned_data.get("email", ""),
+        typed=form.cleaned_data,
         customer_id=request.user.pk,
         now=now,
     )
@@ -348,7 +348,10 @@ def _ask_about(
         now=now,
         status=409,
         token=request.POST.get("token", ""),
-        question=Question(twin, question_about(twin, token.checkout_id)),
+        question=Question(
+            question_about(twin, token.checkout_id),
+            twin.placed_at if is_own(request, twin) else None,
+        ),
     )
 
 

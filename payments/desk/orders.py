@@ -11,11 +11,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path, reverse
+from django.utils.translation import override
 
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.admin import OrderAdmin
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
+from checkout.orders.money.facts import facts_about
+from checkout.orders.money.words import money_sentence
 from checkout.orders.support import ActionImpossible
 from checkout.runtime.clock import database_now
 from payments.desk.actions import ACTIONS
@@ -56,6 +59,8 @@ class OrderWithPayments(OrderAdmin):
         order: Order | None = kwargs.get("obj")
         if order is not None:
             context["story"] = story(order)
+            with override("en"):  # as all of these pages
+                context["told_of_money"] = money_sentence(facts_about(order), order.currency)
             context["open_reasons"] = open_reasons(order)
             context["staff_actions"] = self._possible(request, order)
         return super().render_change_form(request, context, *args, **kwargs)

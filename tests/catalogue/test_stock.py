@@ -42,7 +42,7 @@ def broken() -> list[str]:
 def test_order_leaves_a_movement_when_placed_cancelled_and_revived(shelf: list[Product]) -> None:
     order = unpaid(shelf[0])
 
-    cancel_unpaid(order, reason="Not paid in time", now=timezone.now())
+    cancel_unpaid(order, now=timezone.now())
     revive(order, reason="Paid after all", now=timezone.now())
 
     assert moves_of(order) == [("placed", -1), ("released", 1), ("revived", -1)]
@@ -51,7 +51,7 @@ def test_order_leaves_a_movement_when_placed_cancelled_and_revived(shelf: list[P
 
 def test_revival_that_finds_too_little_leaves_no_movement(shelf: list[Product]) -> None:
     order = unpaid(shelf[-1])
-    cancel_unpaid(order, reason="Not paid in time", now=timezone.now())
+    cancel_unpaid(order, now=timezone.now())
     placed_order(shelf[-1])
 
     assert not revive(order, reason="Paid after all", now=timezone.now())
@@ -173,7 +173,7 @@ def test_order_from_before_movements_is_cancelled_and_restocked_like_any_other(
     placed_order(shelf[1])
     Order.objects.filter(pk=order.pk).update(status=OrderStatus.PAYMENT_FAILED)
 
-    cancel_unpaid(order, reason="Not paid in time", now=timezone.now())
+    cancel_unpaid(order, now=timezone.now())
 
     assert Product.objects.get(pk=shelf[0].pk).stock == 100_000
     assert broken() == []

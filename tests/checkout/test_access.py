@@ -15,6 +15,7 @@ from checkout.orders.links import link_path
 from checkout.orders.models import Order, new_reference
 from checkout.orders.states import OrderStatus
 from checkout.urls import urlpatterns
+from tests.mailer import send_mails
 from tests.shopper import Answer, InProcess, Shopper, read_form
 
 NOBODY_HAS = "A" * 22
@@ -163,6 +164,7 @@ def test_look_up_says_the_same_of_any_order(shopper: Shopper, order: Order) -> N
     assert {(a.status, a.location) for a in answers} == {(303, "/orders/find/sent/")}, [
         a.words for a in answers
     ]
+    send_mails()
     assert order.mails.filter(kind="link").count() == 1
 
 

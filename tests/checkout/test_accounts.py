@@ -1,17 +1,22 @@
 """Accounts are optional, and change nothing about a purchase that is under way."""
 
 import re
+import time
+from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
 from django.core import mail
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.models import Order
+from checkout.orders.models import AccountMail, Order
 from checkout.orders.rates import read_rates
 from checkout.views.account import ORDERS_ON_A_PAGE
+from tests.mailer import send_mails
 from tests.orders.factories import placed_order
 from tests.shopper import Answer, InProcess, Shopper, read_form
 from tests.till import Till, assert_one_order_one_charge
@@ -36,16 +41,29 @@ def sign_in(shopper: Shopper, *, password: str = PASSWORD, page: str = "") -> An
     return send(shopper, "/account/sign-in/", typed, page=page)
 
 
+def link_in_the_last_mail() -> str:
+    send_mails()
+    link = re.search(r"/account/(?:sign-up|password)/\S+/", str(mail.outbox[-1].body))
+    assert link
+    return link[0]
+
+
+def sign_up(shopper: Shopper, email: str, *, page: str = "") -> Answer:
+    return send(shopper, "/account/sign-up/", {"email": email}, page=page)
+
+
+def choose(shopper: Shopper, link: str, password: str = PASSWORD) -> Answer:
+    form = read_form(shopper.web.get(link).text, link)
+    return shopper.web.post(link, form | {"password": password})
+
+
 def test_signing_up_keeps_the_cart_and_leads_on(shopper: Shopper) -> None:
     shopper.add_to_cart("SKU-01")
 
-    answer = send(
-        shopper,
-        "/account/sign-up/",
-        {"email": "Ada@Example.com", "password": PASSWORD},
-        page="/account/sign-up/?next=/checkout/",
-    )
+    asked = sign_up(shopper, "Ada@Example.com", page="/account/sign-up/?next=/checkout/")
+    answer = choose(shopper, link_in_the_last_mail())
 
+    assert (asked.status, asked.location) == (303, "/account/sign-up/sent/")
     assert (answer.status, answer.location) == (303, "/checkout/")
     page = shopper.web.get("/checkout/")
     assert "Notebook 01" in page.words
@@ -54,30 +72,128 @@ def test_signing_up_keeps_the_cart_and_leads_on(shopper: Shopper) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "says"),
+    ("email", "says"), [("", "Which e-mail address?"), ("ada", "something is missing in it")]
+)
+def test_account_is_not_made_for_this(shopper: Shopper, email: str, says: str) -> None:
+    answer = sign_up(shopper, email)
+
+    assert answer.status == 422
+    assert says in answer.words
+    assert not AccountMail.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("password", "says"),
     [
-        ({"email": "", "password": PASSWORD}, "Which e-mail address?"),
-        ({"email": "ada", "password": PASSWORD}, "something is missing in it"),
-        ({"email": EMAIL, "password": ""}, "Choose a password."),
-        ({"email": EMAIL, "password": "short"}, "too short"),
-        ({"email": EMAIL, "password": "password1"}, "too common"),
-        ({"email": EMAIL, "password": "ada@example.com"}, "too similar"),
+        ("", "Choose a password."),
+        ("short", "too short"),
+        ("password1", "too common"),
+        ("ada@example.com", "too similar"),
     ],
 )
-def test_account_is_not_made_of_this(shopper: Shopper, typed: dict[str, str], says: str) -> None:
-    answer = send(shopper, "/account/sign-up/", typed)
+def test_password_of_a_new_account_is_not_this(shopper: Shopper, password: str, says: str) -> None:
+    sign_up(shopper, EMAIL)
+
+    answer = choose(shopper, link_in_the_last_mail(), password)
 
     assert answer.status == 422
     assert says in answer.words
     assert not User.objects.exists()
 
 
-def test_address_has_one_account(shopper: Shopper, ada: User) -> None:
-    answer = send(shopper, "/account/sign-up/", {"email": EMAIL.upper(), "password": PASSWORD})
+def test_nobody_has_an_account_by_an_address_that_is_not_theirs(shopper: Shopper) -> None:
+    sign_up(shopper, EMAIL)
 
-    assert answer.status == 422
-    assert "Sign in instead" in answer.words
+    assert not User.objects.exists()
+    assert mail.outbox == []
+
+
+def test_signing_up_answers_the_same_for_an_address_that_has_an_account(
+    shopper: Shopper, ada: User
+) -> None:
+    with CaptureQueriesContext(connection) as known:
+        first = sign_up(shopper, EMAIL.upper())
+    with CaptureQueriesContext(connection) as unknown:
+        second = sign_up(shopper, "nobody@example.com")
+    send_mails()
+
+    assert (first.status, first.location) == (second.status, second.location)
+    assert shape(known) == shape(unknown)
     assert User.objects.count() == 1
+    told = {message.to[0]: str(message.body) for message in mail.outbox}
+    assert "It has one already" in told[EMAIL]
+    assert "choose a password here" in told["nobody@example.com"]
+
+
+def shape(queries: CaptureQueriesContext) -> list[str]:
+    """Which statements ran, without what they were given."""
+    said = [re.sub(r"'[^']*'|\d+", "?", query["sql"]) for query in queries.captured_queries]
+    return [each for each in said if "orders_limitcount" not in each]
+
+
+def test_forgetting_a_password_answers_the_same_in_the_same_statements(
+    shopper: Shopper, ada: User
+) -> None:
+    with CaptureQueriesContext(connection) as known:
+        first = send(shopper, "/account/password/", {"email": EMAIL})
+    with CaptureQueriesContext(connection) as unknown:
+        second = send(shopper, "/account/password/", {"email": "nobody@example.com"})
+
+    assert (first.status, first.location) == (second.status, second.location)
+    assert shape(known) == shape(unknown)
+    assert not any("auth_user" in statement for statement in shape(known))
+
+
+def test_link_of_a_new_account_is_good_once_and_for_a_day(
+    shopper: Shopper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sign_up(shopper, EMAIL)
+    link = link_in_the_last_mail()
+    elsewhere = Shopper(InProcess())
+
+    assert choose(elsewhere, link).location == "/account/"
+    again = choose(Shopper(InProcess()), link, "another long enough")
+    assert again.status == 409
+    assert "made already" in again.words
+    assert sign_in(Shopper(InProcess())).location == "/account/"
+    assert elsewhere.web.get(f"{link[:-3]}/").status == 404
+    day = time.time() + 90_000
+    monkeypatch.setattr("django.core.signing.time.time", lambda: day)
+    too_old = Shopper(InProcess()).web.get(link)
+    assert (too_old.status, "too old" in too_old.words) == (404, True)
+
+
+@pytest.mark.parametrize("path", ["/account/sign-up/", "/account/password/"])
+def test_one_mail_in_ten_minutes_however_often_it_is_asked_for(
+    shopper: Shopper, ada: User, settings: Settings, path: str
+) -> None:
+    settings.LIMIT_LOOKUP = read_rates("address 100/10m")
+    for email in (EMAIL, EMAIL.upper(), EMAIL, "Ada@example.com"):
+        send(shopper, path, {"email": email})
+
+    send_mails()
+
+    assert len(mail.outbox) <= 2  # the ten minutes may end in between
+    assert {message.to[0] for message in mail.outbox} == {EMAIL}
+
+
+def test_rows_of_what_was_asked_for_are_deleted_after_a_day(shopper: Shopper) -> None:
+    sign_up(shopper, EMAIL)
+    send_mails()
+    AccountMail.objects.update(created_at=timezone.now() - timedelta(days=2))
+    sign_up(shopper, "other@example.com")
+
+    send_mails()
+
+    assert [row.email for row in AccountMail.objects.all()] == ["other@example.com"]
+
+
+def test_no_token_of_a_link_is_stored(shopper: Shopper, ada: User) -> None:
+    send(shopper, "/account/password/", {"email": EMAIL})
+    link = link_in_the_last_mail()
+
+    token = link.rstrip("/").rpartition("/")[2]
+    assert token not in str(list(AccountMail.objects.values()))
 
 
 def test_signing_in_and_out(shopper: Shopper, ada: User) -> None:
@@ -105,13 +221,13 @@ def test_trying_addresses_and_passwords_is_slowed_down(
     assert shopper.web.get(path).status == 200
 
 
-@pytest.mark.parametrize("path", ["/account/sign-in/", "/account/sign-up/"])
-def test_nobody_is_led_to_another_site(shopper: Shopper, ada: User, path: str) -> None:
-    typed = {"username": EMAIL, "email": "new@example.com", "password": PASSWORD}
+def test_nobody_is_led_to_another_site(shopper: Shopper, ada: User) -> None:
+    evil = {"next": "https://evil.example/"}
+    typed = {"username": EMAIL, "password": PASSWORD}
 
-    answer = send(shopper, path, typed | {"next": "https://evil.example/"})
-
-    assert answer.location == "/account/"
+    assert send(shopper, "/account/sign-in/", typed | evil).location == "/account/"
+    send(Shopper(InProcess()), "/account/sign-up/", {"email": "new@example.com"} | evil)
+    assert choose(Shopper(InProcess()), link_in_the_last_mail()).location == "/account/"
 
 
 def test_signing_in_during_the_checkout_keeps_cart_and_token(
@@ -193,12 +309,11 @@ def test_forgotten_password_is_chosen_anew_by_mail(shopper: Shopper, ada: User) 
     unknown = send(shopper, "/account/password/", {"email": "nobody@example.com"})
 
     assert (known.status, known.location) == (unknown.status, unknown.location)
+    link = link_in_the_last_mail()
     assert [message.to for message in mail.outbox] == [[EMAIL]]
-    link = re.search(r"/account/password/\S+/", str(mail.outbox[0].body))
-    assert link
-    page = shopper.web.get(link[0]).location  # without the secret in its address
+    page = shopper.web.get(link).location  # without the secret in its address
     new = {"new_password1": "vellum and ink", "new_password2": "vellum and ink"}
     assert send(shopper, page, new).location == "/account/"
     assert shopper.web.get("/account/").status == 200
     assert sign_in(Shopper(InProcess()), password="vellum and ink").location == "/account/"
-    assert "used already" in Shopper(InProcess()).web.get(link[0]).words
+    assert "used already" in Shopper(InProcess()).web.get(link).words

@@ -14,6 +14,7 @@ from checkout.orders.rates import read_rates
 from payments.models import Payment
 from payments.outcomes import record_decline
 from tests.clock import move_time
+from tests.mailer import send_mails
 from tests.orders.factories import placed_order
 from tests.shopper import TYPED, InProcess, Shopper, read_form
 from tests.till import Till, assert_one_order_one_charge
@@ -170,6 +171,7 @@ def test_connection_that_is_lost_by_counting_is_opened_again(
     form = read_form(shopper.web.get("/orders/find/").text, "/orders/find/")
     form |= {"number": order.number, "email": order.email}
     assert shopper.web.post("/orders/find/", form).status == 303
+    send_mails()
     assert order.mails.filter(kind=Mail.Kind.LINK).count() == 1
 
 

@@ -25,7 +25,7 @@ def page_of(order: Order) -> str:
     ("status", "sentence"),
     [
         (OrderStatus.PLACED, "cannot charge you twice"),
-        (OrderStatus.ACTION_REQUIRED, "You have not been charged"),
+        (OrderStatus.ACTION_REQUIRED, "You are charged only if you approve it"),
         (OrderStatus.PAYMENT_FAILED, "You have not been charged"),
         (OrderStatus.PAID, "You were charged once, €10.01"),
         (OrderStatus.CANCELLED, "You have not been charged"),

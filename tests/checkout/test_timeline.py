@@ -8,9 +8,9 @@ from pytest_django import DjangoAssertNumQueries
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OrderEvent
-from checkout.orders.states import TRANSITIONS, OrderStatus
+from checkout.orders.states import TRANSITIONS, Canceller, OrderStatus
 from checkout.orders.transitions import note, transition
-from checkout.timeline import MOVES, NEW, timeline
+from checkout.timeline import CANCELLATIONS, MOVES, NEW, timeline
 from tests.orders.factories import placed_order
 from tests.shopper import Shopper
 
@@ -22,7 +22,11 @@ def told(order: Order) -> list[str]:
 
 
 def test_every_allowed_transition_has_words_and_no_other() -> None:
-    assert set(MOVES) == ALLOWED | {(NEW, str(OrderStatus.PLACED))}
+    """A cancellation is told by who wanted it."""
+    others = {(source, to) for source, to in ALLOWED if to != OrderStatus.CANCELLED}
+
+    assert set(MOVES) == others | {(NEW, str(OrderStatus.PLACED))}
+    assert set(CANCELLATIONS) == {"", *Canceller}
 
 
 @pytest.mark.parametrize(("source", "to"), sorted(ALLOWED))
@@ -35,7 +39,7 @@ def test_transition_is_told_without_its_inner_reason(
 
     page = shopper.open_link(order)
 
-    assert MOVES[source, to] in page.words
+    assert (MOVES.get((source, to)) or CANCELLATIONS[""]) in page.words
     assert "worker 7" not in page.text
 
 

@@ -14,7 +14,10 @@ from checkout.orders.states import OrderStatus
 from tests.shopper import Answer, InProcess, Shopper, read_form
 from tests.till import Till
 
-QUESTION = "You already ordered this at"
+QUESTION = "Did you order this already?"
+
+# To whoever has shown that the order is theirs.
+QUESTION_WITH_TIME = "You already ordered this at"
 SEE = "/checkout/ordered-before/"
 
 
@@ -24,9 +27,9 @@ def elsewhere(till: Till) -> Shopper:
     return Shopper(InProcess())
 
 
-def asked(answer: Answer) -> dict[str, str]:
+def asked(answer: Answer, question: str = QUESTION) -> dict[str, str]:
     assert answer.status == 409
-    assert QUESTION in answer.words
+    assert question in answer.words
     assert "Nothing was ordered or charged" in answer.words
     return read_form(answer.text, "/checkout/")
 
@@ -75,7 +78,7 @@ def test_ordering_it_again_makes_the_second_order_and_both_tell_of_it(
     for order, other in ((older, newer), (newer, older)):
         note = order.events.get(kind=OrderEvent.Kind.TWIN_ORDERED)
         assert other.number in note.reason
-    assert "you said yes" in elsewhere.look(first).words
+    assert "the answer was yes" in elsewhere.look(first).words
 
 
 def test_answer_is_good_for_that_purchase_alone(
@@ -106,7 +109,7 @@ def test_seeing_it_leads_to_its_link_by_mail(
     assert order.mails.filter(kind=Mail.Kind.LINK).count() == 1
     assert order.events.filter(kind=OrderEvent.Kind.TWIN_SEEN).count() == 1
     assert (
-        "looked at this order instead"
+        "this order was looked at instead"
         in shopper.look(Answer(303, f"/orders/{order.reference}/", "")).words
     )
 
@@ -121,7 +124,52 @@ def test_whoever_has_opened_the_order_sees_it_at_once(
     question = elsewhere.buy("SKU-01")
     answer = elsewhere.web.post(SEE, read_form(question.text, SEE))
 
+    assert QUESTION_WITH_TIME in question.words
     assert answer.location == f"/orders/{order.reference}/"
+
+
+@pytest.mark.parametrize(
+    ("field", "typed"),
+    [
+        ("full_name", "Eve"),
+        ("address", "1 Elsewhere"),
+        ("city", "Dublin"),
+        ("postcode", "D02 X285"),
+        ("country", "GB"),
+    ],
+)
+def test_whoever_knows_an_address_and_the_goods_alone_learns_nothing(
+    shopper: Shopper, elsewhere: Shopper, field: str, typed: str
+) -> None:
+    shopper.buy("SKU-01")
+    elsewhere.typed[field] = typed
+
+    answer = elsewhere.buy("SKU-01")
+
+    assert answer.status == 303
+    assert Order.objects.count() == 2
+
+
+def test_question_to_who_has_typed_it_all_tells_nothing_that_was_not_typed(
+    shopper: Shopper, elsewhere: Shopper
+) -> None:
+    shopper.buy("SKU-01")
+    order = Order.objects.get()
+
+    question = elsewhere.buy("SKU-01")
+
+    asked(question)
+    assert QUESTION_WITH_TIME not in question.words
+    assert order.number not in question.text
+    assert order.reference not in question.text
+    assert f"{order.placed_at:%H:%M}" not in question.words
+
+
+def test_same_address_typed_another_way_is_the_same(shopper: Shopper, elsewhere: Shopper) -> None:
+    shopper.buy("SKU-01")
+    elsewhere.typed |= {"full_name": "ada  quillfeather", "address": "12, Inkwell Lane."}
+
+    assert is_asked(elsewhere.buy("SKU-01"))
 
 
 def test_made_up_answer_shows_nothing(shopper: Shopper, elsewhere: Shopper, till: Till) -> None:
@@ -204,7 +252,7 @@ def test_same_account_is_asked_whatever_address_it_types(
 
     question = elsewhere.buy("SKU-01")
 
-    asked(question)
+    asked(question, QUESTION_WITH_TIME)
     seen = elsewhere.web.post(SEE, read_form(question.text, SEE))
     assert seen.location == f"/orders/{Order.objects.get().reference}/"
 

@@ -117,7 +117,7 @@ class World:
 
     def is_cancelled(self, number: int) -> None:
         for each in self._picked(number):
-            if cancel_unpaid(each.order, reason="Not paid in time", now=timezone.now()):
+            if cancel_unpaid(each.order, now=timezone.now()):
                 each.is_cancelled = True
 
     def is_revived(self, number: int) -> None:

@@ -153,7 +153,7 @@ def charged_twice(case: Case) -> Order:
 def paid_after_cancellation(case: Case) -> Order:
     order = placed_order(case.shelf[-1], payment_method="pm_card_chargeDeclined")
     case.till.settle(order)
-    cancel_unpaid(order, reason="Not paid in time", now=timezone.now())
+    cancel_unpaid(order, now=timezone.now())
     placed_order(case.shelf[-1])  # the last one goes to somebody else
     case.second_charge(order)
     return order

@@ -80,7 +80,7 @@ def test_declined_order_whose_charge_shows_up_is_paid(declined: Order, late: Say
 def test_cancelled_order_is_revived_while_its_goods_are_there(
     declined: Order, late: SaysPaid
 ) -> None:
-    cancel_unpaid(declined, reason="Not paid in time", now=timezone.now())
+    cancel_unpaid(declined, now=timezone.now())
     assert Product.objects.get(sku="LAST").stock == 1
 
     check(declined, late)
@@ -92,7 +92,7 @@ def test_cancelled_order_is_revived_while_its_goods_are_there(
 def test_cancelled_order_whose_goods_are_sold_is_put_before_a_person(
     declined: Order, late: SaysPaid, shelf: list[Product], shopper: Shopper
 ) -> None:
-    cancel_unpaid(declined, reason="Not paid in time", now=timezone.now())
+    cancel_unpaid(declined, now=timezone.now())
     placed_order(shelf[-1])  # the last one goes to somebody else
 
     check(declined, late)
@@ -105,7 +105,9 @@ def test_cancelled_order_whose_goods_are_sold_is_put_before_a_person(
     assert (refund.amount_minor, refund.status) == (declined.total_minor, RefundStatus.PREPARED)
     assert Product.objects.get(sku="LAST").stock == 0
     page = shopper.open_link(declined)
-    assert "will be sent back to you" in page.words
+    assert "It was not paid in time. A payment for it arrived after it was cancelled." in page.words
+    assert "You were charged once" in page.words
+    assert "All of it is being sent back to you." in page.words
     assert "not been charged" not in page.words
 
 

@@ -103,7 +103,7 @@ CASES = [
 SENTENCES = {
     "paid": "You were charged once",
     "payment_failed": "You have not been charged",
-    "action_required": "You have not been charged",
+    "action_required": "You are charged only if you approve it",
 }
 
 

@@ -764,7 +764,7 @@ def test_cancelled_order_is_not_revived_by_a_charge_that_was_sent_back(
     shelf: list[Product], gateway: ExampleGateway
 ) -> None:
     order = failed_order(shelf[0], gateway)
-    cancel_unpaid(order, reason="Not paid in time", now=timezone.now())
+    cancel_unpaid(order, now=timezone.now())
     refund_at_the_gateway(charge_another(order, gateway), gateway, order.total_minor)
     before = books()
 

@@ -77,7 +77,7 @@ def test_whole_refund_is_sent_back_and_the_shopper_sees_it(
     assert order.sweep_at is None
     assert sent_back(sandbox) == [TOTAL]
     page = shopper.open_link(order)
-    assert "all of it was sent back to you" in page.words
+    assert "All of it was sent back to you" in page.words
 
 
 def test_parts_add_up(

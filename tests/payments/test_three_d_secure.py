@@ -79,7 +79,7 @@ def test_order_page_leads_to_the_bank_and_nothing_is_charged(
 
     assert the_order().status == OrderStatus.ACTION_REQUIRED
     assert f'href="{the_order().action_url}"' in page.text
-    assert "You have not been charged" in page.words
+    assert "You are charged only if you approve it." in page.words
     assert till.charges() == []
     assert "Do you approve" in requests.get(the_order().action_url, timeout=10).text
 

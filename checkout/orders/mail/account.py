@@ -1,0 +1,102 @@
+"""E-mails that somebody asks for who has shown nothing yet: a new account, a new password, the link
+to an order.
+
+A request only writes down that somebody asked, by the same statement and with the same answer
+whether there is such an account or order or not; so neither words nor time tell. Whether there is
+one is looked up when the mail is sent. The link that opens an account is made then, so that no
+token is kept.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from django.conf import settings
+from django.contrib.auth.forms import PasswordResetForm
+from django.contrib.auth.models import User
+from django.contrib.auth.tokens import default_token_generator
+from django.core import signing
+from django.core.mail import EmailMessage
+from django.template.loader import render_to_string
+from django.urls import reverse
+from django.utils.encoding import force_bytes
+from django.utils.http import urlsafe_base64_encode
+from django.utils.translation import get_language, override
+
+from checkout.orders.mail_content import headers
+from checkout.orders.mail_queue import queue_link
+from checkout.orders.models import AccountMail
+
+SALT = "account.sign-up.v1"
+
+# So long the link to make an account is good.
+LINK_LIVES = timedelta(days=1)
+
+# However often it is asked for, an address gets one mail of a kind in each such stretch of time.
+STRETCH_SECONDS = 600
+
+Kind = AccountMail.Kind
+
+
+def queue_account_mail(
+    kind: AccountMail.Kind, email: str, *, now: datetime, then: str = "", number: str = ""
+) -> None:
+    """`then` is the address in the shop that a new account leads to, `number` that of an order."""
+    stretch = int(now.timestamp()) // STRETCH_SECONDS * STRETCH_SECONDS
+    mail = AccountMail(
+        kind=kind,
+        email=email.lower(),
+        language=get_language() or "",
+        number=number,
+        then=then[:300],
+        stretch=datetime.fromtimestamp(stretch, tz=UTC),
+        available_at=now,
+    )
+    AccountMail.objects.bulk_create([mail], ignore_conflicts=True)
+
+
+def compose_account_mail(mail: AccountMail, *, now: datetime) -> EmailMessage | None:
+    """None where there is nothing to say: a password for an account that is not there. The link to
+    an order is a mail about that order, if there is one of that number and address."""
+    if mail.kind == Kind.FIND_ORDER:
+        queue_link(mail.number, mail.email, now=now)
+        return None
+    user = _account_of(mail.email)
+    if mail.kind == Kind.PASSWORD and user is None:
+        return None
+    with override(mail.language or settings.LANGUAGE_CODE):
+        name, link = _page(mail, user)
+        context = {"shop": settings.SHOP_NAME, "link": f"{settings.SHOP_URL}{link}"}
+        return EmailMessage(
+            subject=render_to_string(f"emails/{name}_subject.txt", context).strip(),
+            body=render_to_string(f"emails/{name}.txt", context),
+            to=[user.email if user else mail.email],
+            headers=headers(mail.message_id),
+        )
+
+
+def _page(mail: AccountMail, user: User | None) -> tuple[str, str]:
+    """Which mail it is, and where its link leads."""
+    if user is None:
+        return "sign_up", reverse("sign_up_new", args=[sign_up_token(mail.email, mail.then)])
+    name = "password" if mail.kind == Kind.PASSWORD else "signed_up_before"
+    uid = urlsafe_base64_encode(force_bytes(user.pk))
+    return name, reverse("password_new", args=[uid, default_token_generator.make_token(user)])
+
+
+def _account_of(email: str) -> User | None:
+    """As Django looks for whose password it may reset: open accounts, by an address that stays the
+    same when Unicode folds it."""
+    return next(iter(PasswordResetForm().get_users(email)), None)
+
+
+def sign_up_token(email: str, then: str) -> str:
+    return signing.dumps([email, then], salt=SALT)
+
+
+def read_sign_up_token(token: str) -> tuple[str, str] | None:
+    """The address that was proved by opening its mail, and where to go on. None: not ours, or too
+    old."""
+    try:
+        email, then = signing.loads(token, salt=SALT, max_age=LINK_LIVES)
+    except (signing.BadSignature, TypeError, ValueError):
+        return None
+    return email, then

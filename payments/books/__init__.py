@@ -1,0 +1,1 @@
+"""Our books about what the gateway charged and sent back."""

@@ -1,0 +1,53 @@
+"""What moved for an order, as its payments and refunds tell: read for the sentences about it."""
+
+from collections.abc import Collection
+
+from django.db import connection
+
+from checkout.orders.money.facts import Moved
+from payments.states import UNDECIDED, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
+
+# A charge of another amount than was asked does not pay the order, and was a charge all the same.
+# Its payment is not `paid`, so it is in doubt until a person has looked.
+MOVED = """
+    SELECT
+        payment.order_id,
+        coalesce(sum(coalesce(charged_minor, amount_minor)) FILTER (WHERE status = %(paid)s), 0),
+        count(*) FILTER (WHERE status = %(paid)s),
+        coalesce(sum(sent), 0),
+        coalesce(sum(going), 0),
+        bool_or(status = ANY(%(undecided)s) OR status <> %(paid)s AND charged_minor IS NOT NULL)
+    FROM payments_payment payment
+    CROSS JOIN LATERAL (
+        SELECT
+            sum(refund.amount_minor) FILTER (WHERE refund.status = %(sent)s) AS sent,
+            sum(refund.amount_minor) FILTER (WHERE refund.status = ANY(%(going)s)) AS going
+        FROM payments_refund refund WHERE refund.payment_id = payment.id
+    ) back
+    WHERE payment.order_id = ANY(%(orders)s)
+    GROUP BY payment.order_id
+"""
+
+
+def read_moved(order_ids: Collection[int]) -> dict[int, Moved]:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            MOVED,
+            {
+                "orders": list(order_ids),
+                "paid": PaymentStatus.PAID.value,
+                "undecided": [status.value for status in UNDECIDED],
+                "sent": RefundStatus.SUCCEEDED.value,
+                "going": [each.value for each in (RefundStatus.PREPARED, *UNSETTLED_REFUNDS)],
+            },
+        )
+        return {
+            order_id: Moved(
+                charged_minor=int(charged),
+                charges=charges,
+                sent_back_minor=int(sent),
+                going_back_minor=int(going),
+                in_doubt=in_doubt,
+            )
+            for order_id, charged, charges, sent, going, in_doubt in cursor.fetchall()
+        }

@@ -1,0 +1,204 @@
+"""Every sentence about money, over the whole product of what can have happened to it."""
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from itertools import product
+
+import pytest
+from django.utils import timezone
+from django.utils.translation import override
+
+from checkout.api.serializers import is_charged
+from checkout.order_status import CANCELLED_BY, status_words
+from checkout.orders.mail_content import CANCELLED_BY as MAIL_CANCELLED_BY
+from checkout.orders.mail_content import SINCE_THEN, WORDS
+from checkout.orders.models import Order
+from checkout.orders.money.facts import MoneyFacts, Moved
+from checkout.orders.money.words import money_sentence
+from checkout.orders.states import Canceller, OrderStatus
+from checkout.timeline import CANCELLATIONS, MAILS, MOVES, REPEATS
+
+TOTAL = 1000
+
+LANGUAGES = ["en", "de"]
+
+NOT_CHARGED = {"en": "not been charged|not charged[.]", "de": "nichts abgebucht"}
+ONCE = {"en": "charged once", "de": "einmal abgebucht"}
+SENT = {"en": "was sent back", "de": "haben wir Ihnen zurückgeschickt"}
+GOING = {"en": "being sent back", "de": "schicken wir Ihnen gerade zurück"}
+UNKNOWN = {"en": "do not know yet", "de": "wissen wir noch nicht"}
+
+
+def possible_moves(total: int) -> Iterator[Moved]:
+    for charges, doubt in product((0, 1, 2), (False, True)):
+        # A second charge is of the same total; an only one may be of more than was asked.
+        for charged in {0: [0], 1: [total or 500, total + 200], 2: [2 * total or 1000]}[charges]:
+            for sent in sorted({0, 300, total, charged}):
+                for going in sorted({0, 200, charged - sent}):
+                    if 0 <= sent <= charged and 0 <= going <= charged - sent:
+                        yield Moved(
+                            charged_minor=charged,
+                            charges=charges,
+                            sent_back_minor=sent,
+                            going_back_minor=going,
+                            in_doubt=doubt,
+                        )
+
+
+ALL = [
+    MoneyFacts(status=status, total_minor=total, moved=moved)
+    for status, total in product(OrderStatus, (0, TOTAL))
+    for moved in possible_moves(total)
+]
+
+
+def order_of(facts: MoneyFacts, who: str = "") -> Order:
+    return Order(
+        status=facts.status,
+        total_minor=facts.total_minor,
+        currency="EUR",
+        cancelled_by=who,
+        status_changed_at=timezone.now(),
+    )
+
+
+def wrong_sentences(said: str, facts: MoneyFacts, language: str) -> list[str]:
+    """What the sentence says and the facts do not, or the other way round."""
+    moved = facts.moved
+    is_under_way = facts.status == OrderStatus.PLACED and not facts.is_charged
+    expected = {
+        "not charged": (
+            NOT_CHARGED,
+            not moved.charged_minor
+            and not moved.in_doubt
+            and (
+                facts.is_free
+                or facts.status not in {OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED}
+            ),
+        ),
+        "once": (ONCE, moved.charges == 1),
+        "sent back": (SENT, moved.sent_back_minor > 0),
+        "going back": (GOING, moved.going_back_minor > 0),
+        "unknown": (UNKNOWN, moved.in_doubt and not is_under_way),
+    }
+    return [
+        name
+        for name, (pattern, is_so) in expected.items()
+        if bool(re.search(pattern[language], said)) is not is_so
+    ]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_sentence_says_what_was_charged_and_what_came_back_and_nothing_else(language: str) -> None:
+    assert len(ALL) > 300
+
+    with override(language):
+        wrong = {
+            facts: (said, found)
+            for facts in ALL
+            if (found := wrong_sentences(said := money_sentence(facts, "EUR"), facts, language))
+        }
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_more_than_one_charge_is_told_with_their_number_and_sum(language: str) -> None:
+    with override(language):
+        for facts in ALL:
+            said = money_sentence(facts, "EUR")
+            if facts.moved.charges > 1:
+                assert re.search(r"\b2\b", said)
+            if facts.is_charged:
+                amount = f"{facts.moved.charged_minor / 100:.2f}"
+                assert amount.replace(".", "," if language == "de" else ".") in said
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_whatever_is_owed_and_not_on_its_way_is_told(language: str) -> None:
+    """A refund that failed, or a charge too many for which none was prepared."""
+    says = {"en": "more than you owe", "de": "mehr, als Sie schulden"}[language]
+
+    with override(language):
+        for facts in ALL:
+            assert (says in money_sentence(facts, "EUR")) is (facts.too_much_minor > 0), facts
+
+
+@pytest.mark.parametrize("who", ["", *Canceller])
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_page_adds_no_sentence_about_money_of_its_own(language: str, who: str) -> None:
+    with override(language):
+        for facts in ALL:
+            words = status_words(order_of(facts, who), facts, now=timezone.now())
+            said = f"{words.headline} {words.sentence} {words.next}"
+            assert money_sentence(facts, "EUR") in words.sentence
+            rest = words.sentence.replace(money_sentence(facts, "EUR"), "")
+            for pattern in (NOT_CHARGED, ONCE, SENT, GOING):
+                assert not re.search(pattern[language], f"{words.headline} {rest}"), said
+
+
+@pytest.mark.parametrize("who", Canceller)
+def test_cancelled_order_says_who_had_it_cancelled(who: Canceller) -> None:
+    for facts in ALL:
+        said = status_words(order_of(facts, who), facts).sentence
+        told = {each for each in CANCELLED_BY.values() if each and each in said}
+        assert told == ({CANCELLED_BY[who]} if facts.status == OrderStatus.CANCELLED else set())
+
+
+def test_next_step_of_a_cancelled_order_is_the_way_of_its_money() -> None:
+    for facts in ALL:
+        if facts.status != OrderStatus.CANCELLED:
+            continue
+        words = status_words(order_of(facts), facts)
+        owes = facts.moved.charged_minor > facts.moved.sent_back_minor
+        assert words.is_final is not owes
+        assert ("nothing" in words.next) is not facts.is_charged
+
+
+def test_headline_of_a_refund_follows_what_was_sent_back() -> None:
+    for facts in ALL:
+        if facts.status in {OrderStatus.REFUNDED, OrderStatus.PARTLY_REFUNDED}:
+            headline = status_words(order_of(facts), facts).headline
+            sent, charged = facts.moved.sent_back_minor, facts.moved.charged_minor
+            assert (headline == "Your payment was refunded") is (sent >= charged > 0)
+            assert (headline == "Part of your payment was refunded") is (0 < sent < charged)
+
+
+def test_api_tells_a_charge_as_soon_as_there_is_one_and_never_denies_one() -> None:
+    for facts in ALL:
+        told = is_charged(facts)
+        assert (told is True) is facts.is_charged
+        if told is False:
+            assert not facts.moved.in_doubt
+            assert facts.status != OrderStatus.PLACED or facts.is_free
+
+
+def test_no_other_sentence_about_an_order_says_whether_it_was_charged() -> None:
+    said = [*MOVES.values(), *REPEATS.values(), *MAILS.values(), *CANCELLATIONS.values()]
+    said += [*SINCE_THEN.values(), *CANCELLED_BY.values(), *MAIL_CANCELLED_BY.values()]
+    said += [text for words in WORDS.values() for text in (words.subject, words.headline)]
+
+    charged = re.compile(r"You (were|have)( not)?( been)? charged|charged once")
+    assert [each for each in said if charged.search(each)] == []
+
+
+def test_free_order_is_told_as_such() -> None:
+    facts = MoneyFacts(status=OrderStatus.PAID, total_minor=0)
+
+    words = status_words(order_of(facts), facts)
+
+    assert words.headline == "Thank you, your order is complete"
+    assert "Nothing was to be paid" in words.sentence
+    assert is_charged(facts) is False
+
+
+def test_payment_that_takes_long_is_not_told_as_one_of_seconds() -> None:
+    facts = MoneyFacts(status=OrderStatus.PLACED, total_minor=TOTAL)
+    order = order_of(facts)
+
+    soon = status_words(order, facts, now=order.status_changed_at + timedelta(seconds=30))
+    late = status_words(order, facts, now=order.status_changed_at + timedelta(minutes=10))
+
+    assert "a few seconds" in soon.sentence
+    assert "longer than usual" in late.sentence
