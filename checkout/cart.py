@@ -9,14 +9,16 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F
 from django.db.models.functions import Least
+from django.utils.crypto import salted_hmac
 
 from checkout.catalogue.models import Product
 from checkout.models import MAX_QUANTITY, Cart, CartLine
 from checkout.orders.placing import BasketTaken, PurchaseLine, basket_digest
 from checkout.orders.placing_statement import StoredBasket
+from checkout.runtime.clock import database_now
 from checkout.tokens import CheckoutToken
 
 CART_KEY = "cart"
@@ -25,6 +27,9 @@ NONCE_KEY = "checkout_nonce"
 # The carts that were bought before the present one, newest last.
 EARLIER_KEY = "earlier_carts"
 EARLIER_AT_MOST = 50
+
+# Requests for a new cart that come no further apart share one, if they are of one browser.
+TOGETHER_SECONDS = 10
 
 
 class NotAsSeen(Exception):
@@ -65,9 +70,16 @@ def cart_lines(cart: Cart | None) -> list[CartLine]:
     return list(cart.lines.select_related("product"))
 
 
-def add_to_cart(session: SessionBase, product: Product, quantity: int) -> None:
+def add_to_cart(
+    session: SessionBase, product: Product, quantity: int, *, visit: str = "", press: str = ""
+) -> None:
+    """`visit` is what two requests of one browser have in common before there is a session; `press`
+    is made with the page: what comes twice under it is added once."""
     with transaction.atomic():
-        cart = _open_cart(session)
+        cart = _open_cart(session, visit)
+        if press and cart.last_press == press:
+            return  # pressed twice, or sent again by a proxy
+        Cart.objects.filter(pk=cart.pk).update(version=F("version") + 1, last_press=press)
         lines = CartLine.objects.filter(cart=cart, product=product)
         if not lines.update(quantity=Least(F("quantity") + quantity, MAX_QUANTITY)):
             CartLine.objects.create(
@@ -88,17 +100,40 @@ def change_quantity(session: SessionBase, product: Product, quantity: int) -> No
             lines.delete()
 
 
-def _open_cart(session: SessionBase) -> Cart:
-    """The session's cart, locked by the change of its version; a new one after an order."""
+def _open_cart(session: SessionBase, visit: str) -> Cart:
+    """The session's cart, locked; a new one after an order."""
     cart_id = session.get(CART_KEY)
-    if cart_id and _raise_version(cart_id):
-        return Cart(pk=uuid.UUID(cart_id))
-    cart = Cart.objects.create()
+    open_carts = Cart.objects.select_for_update().filter(closed_at__isnull=True)
+    if cart_id and (cart := open_carts.filter(pk=cart_id).first()):
+        return cart
+    known_by = session.session_key or visit
+    cart = _new_cart(f"{known_by}:{cart_id}") if known_by else Cart.objects.create()
     if cart_id:
         session[EARLIER_KEY] = [*session.get(EARLIER_KEY, []), cart_id][-EARLIER_AT_MOST:]
     session[CART_KEY] = cart.pk.hex
     session.setdefault(NONCE_KEY, secrets.token_urlsafe(16))
     return cart
+
+
+def _new_cart(opener: str) -> Cart:
+    """One for all who open it under the same name within moments, as two presses do whose session
+    names no cart yet. The second waits here for the first, and finds its cart by an id that only
+    this shop can make of the name."""
+    with connection.cursor() as cursor:
+        key = int.from_bytes(_keyed(opener)[:8], signed=True)
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
+    moment = int(database_now().timestamp()) // TOGETHER_SECONDS
+    ids = [uuid.UUID(bytes=_keyed(f"{opener}:{n}")[:16]) for n in (moment, moment - 1)]
+    carts = list(Cart.objects.select_for_update().filter(pk__in=ids))
+    for cart in carts:
+        if cart.closed_at is None:
+            return cart
+    is_free = ids[0] not in {cart.pk for cart in carts}
+    return Cart.objects.create(pk=ids[0]) if is_free else Cart.objects.create()
+
+
+def _keyed(text: str) -> bytes:
+    return salted_hmac("checkout.cart.v1", text, algorithm="sha256").digest()
 
 
 def _raise_version(cart_id: str) -> bool:

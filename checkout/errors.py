@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 
 from django.conf import settings
+from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.cache import patch_cache_control
@@ -43,6 +44,8 @@ def _view_name(request: HttpRequest) -> str:
 
 
 def bad_request(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    if isinstance(exception, SessionInterrupted):
+        return signed_out_meanwhile(request)
     return error_page(
         request,
         status=400,
@@ -50,6 +53,20 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
         sentence=_(
             "Your browser sent something this shop does not understand. Nothing was ordered "
             "and nothing was charged by it."
+        ),
+    )
+
+
+def signed_out_meanwhile(request: HttpRequest) -> HttpResponse:
+    """The session was ended by another request. What this one did is done."""
+    return error_page(
+        request,
+        status=400,
+        headline=_("You signed in or out in another tab"),
+        sentence=_(
+            "That happened while this was on its way. Nothing was charged by this page. Look at "
+            "your cart and your orders before you send anything again; the same form can never "
+            "buy twice or charge you twice."
         ),
     )
 

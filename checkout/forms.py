@@ -3,14 +3,14 @@
 from typing import Any
 
 from django import forms
-from django.contrib.auth import password_validation
+from django.contrib.auth import authenticate, password_validation
 from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, SetPasswordForm
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
 from django.forms.renderers import BaseRenderer
 from django.forms.utils import flatatt
-from django.http import QueryDict
+from django.http import HttpRequest, QueryDict
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
@@ -218,15 +218,19 @@ class NewAccountForm(WithoutCardNumbers, forms.Form):
         password_validation.validate_password(password, owner)
         return password
 
-    def save(self) -> User | None:
-        """None where the address has an account by now: the database decides which was first."""
+    def save(self, request: HttpRequest) -> User | None:
+        """The account of this address: a new one, or the one that a press before has made, which
+        its password shows. None where it has another: the database decides which was first."""
         try:
             with transaction.atomic():
                 return User.objects.create_user(
                     self.email, self.email, self.cleaned_data["password"]
                 )
         except IntegrityError:
-            return None
+            user = authenticate(
+                request, username=self.email, password=self.cleaned_data["password"]
+            )
+            return user if isinstance(user, User) else None
 
 
 class ResetForm(WithoutCardNumbers, PasswordResetForm):
@@ -246,6 +250,8 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg] # not generic 
 class QuantityForm(forms.Form):
     sku = forms.CharField(max_length=40)
     quantity = WholeNumberField(min_value=0, max_value=MAX_QUANTITY, required=False)
+    # Made with the page; a page of a release before has none.
+    press = forms.CharField(max_length=30, required=False)
 
 
 class PayAgainForm(PaymentMethodForm):

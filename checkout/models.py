@@ -34,6 +34,8 @@ class Cart(models.Model):
     version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
     closed_at = models.DateTimeField(null=True)  # by the transaction that placed its order
+    # What was added last, by which form: it is not added again.
+    last_press = models.CharField(max_length=100, default="", db_default="", editable=False)
 
     def __str__(self) -> str:
         return f"Cart, version {self.version}"

@@ -2,12 +2,15 @@
 ORM to put the same statement together each time."""
 
 import re
-from datetime import datetime
+from copy import deepcopy
+from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.auth import SESSION_KEY as USER_KEY
 from django.contrib.sessions.backends import db
+from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.models import Session
-from django.db import connection
+from django.db import connection, transaction
 
 from checkout.orders.database import CONNECTION_ERRORS
 from checkout.runtime.clock import database_now
@@ -16,9 +19,23 @@ from checkout.runtime.clock import database_now
 KEY = re.compile(r"[a-z0-9]{8,40}")
 
 READ = "SELECT session_data FROM django_session WHERE session_key = %s AND expire_date > %s"
+LOCK = "SELECT session_data FROM django_session WHERE session_key = %s FOR UPDATE"
+REPLACE = """
+    UPDATE django_session SET session_data = %s, expire_date = %s
+    WHERE session_key = %s AND session_data = %s
+"""
+
+# A second press, or a repetition by a proxy, follows the first within moments.
+OLD_KEY_KEPT = timedelta(seconds=10)
 
 
 class SessionStore(db.SessionStore):
+    """Two requests that store one session at once both keep what they changed: Django would write
+    all of it anew, and the first one's change would be gone."""
+
+    _stored = ""  # as it was read, encoded
+    _loaded: dict[str, Any] = {}
+
     def _validate_session_key(self, key: str | None) -> bool:
         """What no key of ours looks like is not looked up: whoever sends it has no session."""
         return bool(key and KEY.fullmatch(key))
@@ -36,13 +53,87 @@ class SessionStore(db.SessionStore):
         """By the clock that judges it, which may be another host's."""
         return super().get_expiry_date(**{"modification": database_now(), **kwargs})
 
+    def load(self) -> dict[str, Any]:
+        found = self._get_session_from_db()
+        self._stored = found.session_data if found else ""
+        data: dict[str, Any] = self.decode(self._stored) if found else {}
+        self._loaded = deepcopy(data)
+        return data
+
     def save(self, must_create: bool = False) -> None:
         """What a page has done is committed by then, so a connection that was lost meanwhile must
         not turn the page into an error."""
         try:
-            super().save(must_create)
+            self._save(must_create)
         except CONNECTION_ERRORS:
             if connection.in_atomic_block:
                 raise
             connection.close()
+            self._save(must_create)
+
+    def _save(self, must_create: bool) -> None:
+        if must_create or self.session_key is None:
             super().save(must_create)
+            self._stored, self._loaded = "", {}
+            return
+        data = self._get_session()  # type: ignore[attr-defined] # not in its stubs
+        if self._replace(self._stored, data):
+            return
+        with transaction.atomic():  # another request has stored it meanwhile
+            with connection.cursor() as cursor:
+                cursor.execute(LOCK, [self.session_key])
+                found = cursor.fetchone()
+            if found is None:
+                raise UpdateError
+            self._session_cache = merged(self._loaded, self.decode(found[0]), data)
+            self._replace(found[0], self._session_cache)
+
+    def _replace(self, stored: str, data: dict[str, Any]) -> bool:
+        """Only what is still there as it was read: the row count is the answer."""
+        encoded = self.encode(data)
+        with connection.cursor() as cursor:
+            key = self.session_key or ""
+            cursor.execute(REPLACE, [encoded, self.get_expiry_date(), key, stored])
+            if not cursor.rowcount:
+                return False
+        self._stored, self._loaded = encoded, deepcopy(data)
+        return True
+
+    def cycle_key(self) -> None:
+        """Signing in takes what is in the session along, under a new key. A form that was pressed
+        twice comes with the old key both times, so that one stays good for a moment, with nothing
+        of the account in it: the second press, too, finds its cart."""
+        data = self._get_session()  # type: ignore[attr-defined] # not in its stubs
+        old_key = self.session_key
+        self.create()
+        self._session_cache = data
+        if old_key and USER_KEY in data:
+            self.delete(old_key)
+        elif old_key:
+            soon = database_now() + OLD_KEY_KEPT
+            old = Session.objects.filter(pk=old_key, expire_date__gt=soon)
+            old.update(expire_date=soon)
+
+
+_GONE = object()
+
+
+def merged(loaded: dict[str, Any], stored: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
+    """What another request has stored since this one loaded it, with what this one has changed.
+
+    Of a name that both have given a value for the first time, the first one stays; of a list, what
+    both have added.
+    """
+    result = dict(stored)
+    for name in loaded.keys() | ours.keys():
+        before, now, theirs = (each.get(name, _GONE) for each in (loaded, ours, stored))
+        if now == before:
+            continue
+        if now is _GONE:
+            result.pop(name, None)
+        elif isinstance(now, list) and isinstance(theirs, list):
+            known = [*theirs, *(before if isinstance(before, list) else [])]
+            result[name] = [*theirs, *(each for each in now if each not in known)]
+        elif before is not _GONE or theirs is _GONE:
+            result[name] = now
+    return result

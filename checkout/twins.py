@@ -12,7 +12,7 @@ from typing import Any
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.core import signing
-from django.db import DEFAULT_DB_ALIAS, connection
+from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from checkout.access import has_opened
 from checkout.cart import had_cart
@@ -138,6 +138,12 @@ def twin_asked_about(answer: str) -> Order | None:
 
 def note_twin_was_looked_at(twin: Order, *, now: datetime) -> None:
     """Once within an hour, however often it is pressed."""
+    with transaction.atomic():
+        Order.objects.select_for_update().get(pk=twin.pk)  # of two at once, one finds none
+        _note_once(twin, now=now)
+
+
+def _note_once(twin: Order, *, now: datetime) -> None:
     seen = twin.events.filter(kind=OrderEvent.Kind.TWIN_SEEN, created_at__gt=now - ASKED_WITHIN)
     if not seen.exists():
         OrderEvent.objects.create(

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from django.contrib.auth import login, views
+from django.contrib.auth import authenticate, login, views
 from django.contrib.auth.decorators import login_required
+from django.contrib.auth.models import User
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
@@ -32,6 +34,8 @@ from checkout.runtime.clock import database_now
 from checkout.visitor import visitor_of
 
 ORDERS_ON_A_PAGE = 20
+
+BY_PASSWORD = "django.contrib.auth.backends.ModelBackend"  # noqa: S105 - a class's name
 
 View = Callable[..., HttpResponseBase]
 
@@ -105,10 +109,10 @@ def new_account(request: HttpRequest, token: str) -> HttpResponse:
     if not form.is_valid():
         status = 422 if form.is_bound else 200
         return render(request, "account/sign_up_new.html", context, status=status)
-    user = form.save()
-    if user is None:  # made before, by a second press or by the same link
+    user = form.save(request)
+    if user is None:  # made before by the same link, with another password
         return render(request, "account/sign_up_new.html", {"is_made": True}, status=409)
-    login(request, user, backend="django.contrib.auth.backends.ModelBackend")
+    login(request, user, backend=BY_PASSWORD)
     return HttpResponseSeeOther(_of_this_shop(request, then) or reverse("account"))
 
 
@@ -153,12 +157,36 @@ class PasswordSent(views.PasswordResetDoneView):
     template_name = "account/password_sent.html"
 
 
+@method_decorator(slowed_down, name="dispatch")
 class NewPassword(views.PasswordResetConfirmView):
     form_class = NewPasswordForm
     template_name = "account/password_new.html"
     success_url = reverse_lazy("account")
     post_reset_login = True
-    post_reset_login_backend = "django.contrib.auth.backends.ModelBackend"
+    post_reset_login_backend = BY_PASSWORD
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        """Of two presses at once the second waits, and leaves the password as it is then: stored
+        again it would sign the first one out."""
+        with transaction.atomic():
+            user = User.objects.select_for_update().get(pk=form.user.pk)
+            if not user.check_password(form.cleaned_data["new_password1"]):
+                return super().form_valid(form)
+        login(self.request, user, backend=BY_PASSWORD)
+        return HttpResponseSeeOther(str(self.success_url))
+
+    def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        """Pressed twice, the second press comes with a link that the first has used up: whoever
+        sends the password that it was changed to is led where the first was."""
+        response = super().dispatch(*args, **kwargs)
+        if self.request.method != "POST" or self.validlink or self.user is None:
+            return response
+        typed = self.request.POST.get("new_password1", "")
+        user = authenticate(self.request, username=self.user.get_username(), password=typed)
+        if not isinstance(user, User):
+            return response
+        login(self.request, user, backend=BY_PASSWORD)
+        return HttpResponseSeeOther(str(self.success_url))
 
 
 def _next(request: HttpRequest) -> str:

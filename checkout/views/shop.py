@@ -1,5 +1,7 @@
 """Looking around and filling a cart."""
 
+import secrets
+
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
@@ -10,6 +12,7 @@ from django.views.decorators.http import require_POST, require_safe
 
 from checkout.cart import add_to_cart, cart_lines, change_quantity, session_cart
 from checkout.catalogue.models import Product
+from checkout.client_address import client_address
 from checkout.errors import error_page
 from checkout.forms import QuantityForm
 from checkout.models import lines_total
@@ -17,16 +20,26 @@ from checkout.orders.placing import find_order
 from checkout.responses import HttpResponseSeeOther
 
 
+def new_press() -> str:
+    """Names one showing of a page: its buttons do their work once. The page is not kept by the
+    browser, so whoever goes back and adds the same again does it from another showing."""
+    return secrets.token_urlsafe(12)
+
+
+@never_cache
 @require_safe
 def product_list(request: HttpRequest) -> HttpResponse:
     products = Product.objects.filter(is_on_sale=True)
-    return render(request, "checkout/product_list.html", {"products": products})
+    return render(
+        request, "checkout/product_list.html", {"products": products, "press": new_press()}
+    )
 
 
+@never_cache
 @require_safe
 def product_page(request: HttpRequest, slug: str) -> HttpResponse:
     product = get_object_or_404(Product, slug=slug, is_on_sale=True)
-    return render(request, "checkout/product.html", {"product": product})
+    return render(request, "checkout/product.html", {"product": product, "press": new_press()})
 
 
 @never_cache
@@ -43,6 +56,15 @@ def cart_page(request: HttpRequest) -> HttpResponse:
     return render(request, "checkout/cart.html", context)
 
 
+def _visit(request: HttpRequest) -> str:
+    """What two requests of one browser have in common before there is a session. The cookie of the
+    check against forged requests is secret; with the rest nobody shares it, even where a cache
+    hands out one page with its cookie to many."""
+    secret: str = request.META.get("CSRF_COOKIE") or ""
+    known_by = (secret, client_address(request), request.headers.get("User-Agent", ""))
+    return ":".join(known_by) if secret else ""
+
+
 @require_POST
 def cart_add(request: HttpRequest) -> HttpResponse:
     """Put one more, or so many more, into the cart. None and nothing at all are not one."""
@@ -53,7 +75,14 @@ def cart_add(request: HttpRequest) -> HttpResponse:
     if not quantity:
         return _bad_quantity(request)
     product = get_object_or_404(Product, sku=form.cleaned_data["sku"], is_on_sale=True)
-    add_to_cart(request.session, product, quantity)
+    press = form.cleaned_data["press"]
+    add_to_cart(
+        request.session,
+        product,
+        quantity,
+        visit=_visit(request),
+        press=f"{press}:{product.sku}:{quantity}" if press else "",
+    )
     return HttpResponseSeeOther(reverse("cart"))
 
 

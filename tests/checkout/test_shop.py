@@ -112,7 +112,7 @@ def test_long_number_that_is_no_card_is_kept(shopper: Shopper) -> None:
 def test_page_says_whether_the_database_failed_or_the_shop(
     shopper: Shopper, error: Exception, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*arguments: object) -> None:
+    def fail(*arguments: object, **words: object) -> None:
         raise error
 
     fields = read_form(shopper.web.get("/").text, "/cart/add/") | {"sku": "SKU-01"}

@@ -215,7 +215,7 @@ def test_what_was_committed_is_not_done_again(
 def test_lock_that_was_waited_for_in_vain_is_not_waited_for_twice(
     shopper: Shopper, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def wait_in_vain(*args: object) -> None:
+    def wait_in_vain(*args: object, **words: object) -> None:
         tries.append(1)
         raise OperationalError("canceling statement") from psycopg.errors.LockNotAvailable()
 
