@@ -9,11 +9,13 @@ import pytest
 from django.contrib.auth.models import User
 from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.models import CartLine
 from checkout.orders.database import is_lost_connection
+from checkout.orders.mail.account import sign_up_token
 from checkout.orders.models import Order, OutboxMessage
 from config.database.base import DatabaseWrapper
 from tests.api.caller import PURCHASE, new_caller, new_key
@@ -110,8 +112,8 @@ def test_customer_signs_in_and_up(shopper: Shopper, fail_over: Break) -> None:
     assert sent_form(shopper, "/account/sign-in/", "/account/sign-in/", known, fail_over) == 302
     shopper.web = InProcess()
 
-    new = {"email": "eve@example.com", "password": PASSWORD}
-    assert sent_form(shopper, "/account/sign-up/", "/account/sign-up/", new, fail_over) == 303
+    path = reverse("sign_up_new", args=[sign_up_token("eve@example.com", "")])
+    assert sent_form(shopper, path, path, {"password": PASSWORD}, fail_over) == 303
     assert User.objects.filter(username="eve@example.com").count() == 1
 
 
