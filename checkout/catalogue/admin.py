@@ -28,6 +28,8 @@ from checkout.catalogue.stock_changes import (
     change_stock,
     count_stock,
 )
+from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.typed_amounts import AmountField, in_shop_currency
 from checkout.typed.forms import WithoutCardNumbers
 from checkout.typed.whole_numbers import WholeNumberField
 
@@ -44,7 +46,14 @@ def new_key() -> str:
     return secrets.token_urlsafe(24)
 
 
-class NewProductForm(WithoutCardNumbers, forms.ModelForm[Product]):
+class ProductForm(WithoutCardNumbers, forms.ModelForm[Product]):
+    price_minor = AmountField(
+        label=in_shop_currency("Price in {currency}"),
+        help_text="As customers read it, such as 12.50.",
+    )
+
+
+class NewProductForm(ProductForm):
     pieces = WholeNumberField(
         label="Pieces in stock",
         min_value=0,
@@ -125,12 +134,17 @@ class StockForm(WithoutCardNumbers, forms.Form):
 
 @admin.register(Product)
 class ProductAdmin(admin.ModelAdmin[Product]):
+    form = ProductForm
     change_form_template = "catalogue/admin_product.html"
-    list_display = ["sku", "name", "price", "stock", "is_on_sale"]
+    list_display = ["sku", "name", "shown_price", "stock", "is_on_sale"]
     search_fields = ["sku", "name"]
     list_filter = ["is_on_sale"]
     prepopulated_fields = {"slug": ["name"]}
     readonly_fields = ["stock"]
+
+    @admin.display(description="Price", ordering="price_minor")
+    def shown_price(self, product: Product) -> str:
+        return show_money(product.price)
 
     def get_form(
         self, request: HttpRequest, obj: Product | None = None, change: bool = False, **kwargs: Any

@@ -3,17 +3,20 @@
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
-from django.db.models import Prefetch, QuerySet
+from django.db.models import F, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 from django.utils.timesince import timesince
 
 from checkout.catalogue.models import StockMovement
 from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.typed_amounts import write_amount
 from checkout.orders.admin_lists import (
+    COUNT_AT_MOST,
     ReadOnly,
     ReadOnlyInline,
     ShortPaginator,
@@ -28,6 +31,7 @@ from checkout.orders.attention.queries import (
     waiting_for_a_person,
 )
 from checkout.orders.attention.reasons import ENDED_BY
+from checkout.orders.customer_names import NameWords, name_query
 from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.sampling import waiting_too_long
@@ -40,6 +44,9 @@ LATE = [OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED]
 class OrderLineInline(ReadOnlyInline):
     model = OrderLine
     fields = ["sku", "name", "quantity", "line_total"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("order")  # which has the currency
 
     @admin.display(description="Total")
     def line_total(self, line: OrderLine) -> str:
@@ -95,7 +102,7 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     sortable_by = ()
     list_filter = [AttentionFilter, "status", ReasonFilter]
     search_fields = ["number"]
-    search_help_text = "Order number, e-mail address, reference or the gateway's id"
+    search_help_text = "Order number, e-mail address, name, reference or the gateway's id"
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would be counted over all orders
     paginator = ShortPaginator
@@ -136,8 +143,8 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
-        """Exact matches only, each by an index: what support is told is a whole number or address,
-        with or without the hyphen and in any case."""
+        """Each by an index: what support is told is a whole number or address, with or without the
+        hyphen and in any case, or words of a name."""
         term = search_term.strip()
         if not term:
             return queryset, False
@@ -145,7 +152,18 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
             return queryset.filter(number=number), False
         if "@" in term:
             return queryset.filter(email__iexact=term), False
-        return queryset.filter(pk__in=self.orders_named(term)), False
+        found = self.orders_named(term) or self._orders_of(term)
+        return queryset.filter(pk__in=found), False
+
+    def _orders_of(self, name: str) -> list[int]:
+        """The newest orders of customers of that name. Sorted by a term that is no column:
+        PostgreSQL would otherwise walk through all orders, newest first, and look at each name."""
+        query = name_query(name)
+        if query is None:
+            return []
+        named = Order.objects.annotate(words=NameWords("full_name")).filter(words=query)
+        newest = named.order_by((F("pk") + 0).desc())
+        return list(newest.values_list("pk", flat=True)[:COUNT_AT_MOST])
 
     def orders_named(self, term: str) -> Iterable[int]:
         """The orders that a reference or an id leads to."""
@@ -169,9 +187,19 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
         ):
             raise PermissionDenied
         orders = self.get_changelist_instance(request).get_queryset(request)
-        header = ["number", "status", "placed_at", "total", "refunded", "currency", "sent_again"]
+        header = ["number", "status", "placed_at", *_amounts_header(), "currency", "sent_again"]
         header += ["email", "full_name", "address", "postcode", "city", "country"]
         return streamed_csv("orders.csv", header, in_chunks(orders), _cells)
+
+
+def _amounts_header() -> list[str]:
+    return [f"{name} ({settings.SHOP_CURRENCY})" for name in ("total", "refunded")]
+
+
+def _amount_cell(amount_minor: int, currency: str) -> str:
+    """What is not in the shop's currency is a text, so that no spreadsheet adds it up."""
+    written = write_amount(amount_minor, currency)
+    return written if currency == settings.SHOP_CURRENCY else f"{written} {currency}"
 
 
 def _cells(order: Order) -> list[object]:
@@ -179,8 +207,8 @@ def _cells(order: Order) -> list[object]:
         order.number,
         order.status,
         order.placed_at.isoformat(timespec="seconds"),
-        order.total.amount,
-        order.refunded.amount,
+        _amount_cell(order.total_minor, order.currency),
+        _amount_cell(order.refunded_minor, order.currency),
         order.currency,
         order.resubmission_count,
         *(order.email, order.full_name, order.address),

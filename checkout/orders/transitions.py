@@ -95,9 +95,9 @@ def note(order_id: int, reason: str, *, now: datetime) -> OrderEvent:
     )
 
 
-def note_staff(order_id: int, what: str, *, by: str, why: str, now: datetime) -> None:
+def note_staff(order_id: int, what: str, *, by: str, why: str, now: datetime) -> OrderEvent:
     """What a person did, who they are and their reason."""
-    OrderEvent.objects.create(
+    return OrderEvent.objects.create(
         order_id=order_id,
         kind=OrderEvent.Kind.STAFF,
         reason=what[:200],

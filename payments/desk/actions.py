@@ -11,7 +11,8 @@ from django import forms
 
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.cancelling import can_be_cancelled_by_staff
-from checkout.orders.models import Order
+from checkout.orders.mail.by_staff import LINK, correct_email, send_mail_again
+from checkout.orders.models import Mail, Order
 from checkout.orders.states import UNSETTLED
 from checkout.orders.stock.restocking import pieces_out, restock
 from checkout.orders.support import ask_to_cancel, put_back_dead_letter, retry_now, seen_to
@@ -65,6 +66,44 @@ class RestockForm(ReasonForm):
             line.product_id: typed.get(f"pieces_{line.product_id}") or 0 for line in self.lines
         }
         return typed | {"quantities": {key: each for key, each in pieces.items() if each}}
+
+
+class EmailForm(ReasonForm):
+    email = forms.EmailField(label="Correct address", max_length=254)  # as the column
+    # The address that the page showed.
+    seen = forms.CharField(widget=forms.HiddenInput)
+
+    field_order = ["email", "why"]
+
+    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
+        super().__init__(*args, order=order, **kwargs)
+        self.fields["seen"].initial = order.email
+        self.fields["email"].help_text = f"Instead of {order.email}"
+
+
+class MailAgainForm(ReasonForm):
+    which = forms.ChoiceField(label="E-mail", widget=forms.RadioSelect)
+    # The last event that the page knew: the same page sent twice sends one e-mail.
+    seen = WholeNumberField(widget=forms.HiddenInput)
+
+    field_order = ["which", "why"]
+
+    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
+        super().__init__(*args, order=order, **kwargs)
+        which = self.fields["which"]
+        assert isinstance(which, forms.ChoiceField)  # noqa: S101 - for the type checker
+        which.choices = [
+            *((str(mail.pk), _told(mail)) for mail in order.mails.exclude(kind=LINK)),
+            (str(LINK), LINK.label),
+        ]
+        which.help_text = f"It goes to {order.email}"
+        last = order.events.order_by("pk").last()
+        self.fields["seen"].initial = last.pk if last else 0
+
+
+def _told(mail: Mail) -> str:
+    kind = mail.get_kind_display()
+    return f"{kind}, sent {mail.sent_at:%Y-%m-%d %H:%M} UTC" if mail.sent_at else kind
 
 
 class SeenToForm(OrderForm):
@@ -194,6 +233,35 @@ ACTIONS = {
             act=lambda order, typed, by, now: put_back_dead_letter(
                 order, by=by, why=typed["why"], now=now
             ),
+        ),
+        StaffAction(
+            name="correct-email",
+            label="Correct the e-mail address",
+            permission="orders.correct_email",
+            explains=(
+                "All that is written about this order from now on goes to the address that you "
+                "type, and the customer finds the order by it. What was sent stays where it went: "
+                "a link in an e-mail to the other address goes on opening the order's page."
+            ),
+            is_possible=lambda order: True,
+            act=lambda order, typed, by, now: correct_email(
+                order, email=typed["email"], seen=typed["seen"], by=by, why=typed["why"], now=now
+            ),
+            form=EmailForm,
+        ),
+        StaffAction(
+            name="send-mail",
+            label="Send an e-mail again",
+            permission="orders.resend_mail",
+            explains=(
+                "It is written anew, from the order as it is now, and goes to the address that "
+                "stands in the order."
+            ),
+            is_possible=lambda order: True,
+            act=lambda order, typed, by, now: send_mail_again(
+                order, which=typed["which"], seen=typed["seen"], by=by, why=typed["why"], now=now
+            ),
+            form=MailAgainForm,
         ),
         StaffAction(
             name="restock",

@@ -12,11 +12,13 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
-from checkout.catalogue.money import minor_units, money
+from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.typed_amounts import AmountField
 from checkout.orders.admin_lists import ReadOnly, ReadOnlyInline, ShortPaginator
 from checkout.runtime.clock import database_now
 from checkout.typed.forms import WithoutCardNumbers
+from checkout.typed.whole_numbers import WholeNumberField
 from payments.desk.actions import ReasonForm
 from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent, new_key
 from payments.refunds import (
@@ -71,10 +73,34 @@ class RefundInline(ReadOnlyInline):
 
 
 class RefundForm(WithoutCardNumbers, forms.Form):
-    amount = forms.DecimalField(min_value=0, help_text="Part of it, or all that is left.")
+    amount = AmountField(help_text="Part of it, or all that is left.")
     reason = forms.CharField(max_length=200, help_text="For the order's history.")
     # Made with the page: the same page sent twice is one refund.
     key = forms.RegexField(r"^[\w-]{32}$", widget=forms.HiddenInput)
+    # The amount in minor units that the page has shown back. Empty: it has shown none yet.
+    shown = WholeNumberField(required=False, widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, payment: Payment, **kwargs: Any) -> None:
+        self.left_minor = refundable_minor(payment)
+        initial = {"amount": self.left_minor, "key": new_key()}
+        super().__init__(*args, initial=initial, **kwargs)
+        amount = self.fields["amount"]
+        assert isinstance(amount, AmountField)  # noqa: S101 - for the type checker
+        amount.currency = payment.currency
+        amount.label = f"Amount in {payment.currency}"
+
+    @property
+    def is_confirmed(self) -> bool:
+        """Whether the amount is the one that the page has shown back."""
+        return bool(self.cleaned_data["shown"] == self.cleaned_data["amount"])
+
+    def show_back(self) -> int:
+        """Ask once more, with the amount as it was understood."""
+        amount_minor: int = self.cleaned_data["amount"]
+        data: Any = self.data.copy()  # type: ignore[attr-defined] # a QueryDict
+        data["shown"] = str(amount_minor)
+        self.data = data
+        return amount_minor
 
 
 @admin.register(Payment)
@@ -115,26 +141,28 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin[Payment]):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def refund_view(self, request: HttpRequest, payment_id: int) -> HttpResponse:
-        """Ask for a refund. The worker makes it; this page only writes it down."""
+        """Ask for a refund, in two steps: the second shows the amount as it was understood. The
+        worker makes the refund; this page only writes it down."""
         user = request.user
         if not (self.has_view_permission(request) and user.has_perm(MAY_REFUND)):
             raise PermissionDenied
         assert isinstance(user, User)  # noqa: S101 - for the type checker
         payment = get_object_or_404(Payment.objects.select_related("order"), pk=payment_id)
-        left = money(refundable_minor(payment), payment.currency)
-        initial = {"amount": left.amount, "key": new_key()}
-        form = RefundForm(request.POST or None, initial=initial)
-        if request.method == "POST" and form.is_valid():
+        form = RefundForm(request.POST or None, payment=payment)
+        shown = ""
+        if request.method == "POST" and form.is_valid() and not form.is_confirmed:
+            shown = show_money(money(form.show_back(), payment.currency))
+        elif request.method == "POST" and form.is_valid():
             try:
                 refund = request_refund(
                     payment,
-                    amount_minor=minor_units(form.cleaned_data["amount"], payment.currency),
+                    amount_minor=form.cleaned_data["amount"],
                     reason=form.cleaned_data["reason"],
                     requested_by=user,
                     key=form.cleaned_data["key"],
                     now=database_now(),
                 )
-            except (RefundImpossible, ValueError) as error:
+            except RefundImpossible as error:
                 form.add_error("amount", str(error))
             else:
                 told = f"{show_money(refund.amount)} will be sent back; the worker is on it."
@@ -143,7 +171,8 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin[Payment]):
         context = self.admin_site.each_context(request) | {
             "title": f"Refund of order {payment.order.number}",
             "payment": payment,
-            "left": show_money(left),
+            "left": show_money(money(form.left_minor, payment.currency)),
+            "shown": shown,
             "form": form,
             "opts": self.opts,
         }

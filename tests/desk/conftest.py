@@ -11,6 +11,7 @@ GROUPS = importlib.import_module("payments.migrations.0004_groups")
 WEBHOOKS = importlib.import_module("payments.migrations.0005_webhooks_of_groups")
 STOCK = importlib.import_module("payments.migrations.0007_stock_of_groups")
 ATTENTION = importlib.import_module("payments.migrations.0008_attention_of_groups")
+MAIL = importlib.import_module("payments.migrations.0013_mail_of_groups")
 
 
 @pytest.fixture
@@ -20,6 +21,7 @@ def staff_groups(transactional_db: None) -> None:
     WEBHOOKS.let_groups(apps, None)
     STOCK.let_groups(apps, None)
     ATTENTION.let_groups(apps, None)
+    MAIL.let_groups(apps, None)
 
 
 def signed_in(name: str, *, group: str = "", is_staff: bool = True) -> Client:

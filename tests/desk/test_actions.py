@@ -1,5 +1,6 @@
 """What staff may do: once, with a reason, and by the ways that lead to no second charge."""
 
+import csv
 from collections.abc import Callable
 from datetime import timedelta
 
@@ -9,6 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
+from checkout.orders.admin_lists import harmless
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.states import OrderStatus
 from payments.gateways.base import OutcomeUnknown
@@ -278,6 +280,49 @@ def test_export_is_what_the_list_shows_and_runs_no_formula(
     assert paid.number in lines[1]
     assert "\"'=HYPERLINK" in lines[1]
     assert waiting.number not in lines[1]
+
+
+# Spreadsheets split at the sign of their own country, whatever the file was written with.
+@pytest.mark.parametrize(
+    ("typed", "cell"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+1", "'+1"),
+        ("-1", "'-1"),
+        ("@SUM(A1)", "'@SUM(A1)"),
+        (" =1", " '=1"),
+        ("\t=1", "\t'=1"),
+        ("\r\n=1", "\r\n'=1"),
+        ("＝1", "'＝1"),
+        ("Ada;=1", "Ada;'=1"),
+        ("Ada, @x", "Ada, '@x"),
+        ("Ada-Lou O'Brien + Söhne", "Ada-Lou O'Brien + Söhne"),
+        ("ada+shop@example.com", "ada+shop@example.com"),
+    ],
+)
+def test_no_cell_is_a_formula_in_any_spreadsheet(typed: str, cell: str) -> None:
+    assert harmless(typed) == cell
+
+
+@pytest.mark.parametrize(
+    ("language", "delimiter", "total"), [("en", ",", "10.01"), ("de", ";", "10,01")]
+)
+def test_export_is_read_by_the_spreadsheet_of_ones_language(
+    support: Client, waiting: Order, language: str, delimiter: str, total: str
+) -> None:
+    Order.objects.update(full_name="Zoë Müller")
+    other = Order.objects.get().pk
+
+    answer = support.get("/admin/orders/order/export/", HTTP_ACCEPT_LANGUAGE=language)
+    content = answer.getvalue()
+
+    assert content.startswith(b"\xef\xbb\xbf")  # without it umlauts are broken
+    [row] = csv.DictReader(content.decode("utf-8-sig").splitlines(), delimiter=delimiter)
+    assert row["full_name"] == "Zoë Müller"
+    assert (row["total (EUR)"], row["currency"]) == (total, "EUR")
+    Order.objects.filter(pk=other).update(currency="JPY")
+    answer = support.get("/admin/orders/order/export/", HTTP_ACCEPT_LANGUAGE=language)
+    assert "1001 JPY" in answer.getvalue().decode()
 
 
 def test_export_goes_on_past_one_chunk(

@@ -29,6 +29,8 @@ MAY = {
     "cancel": {"support", "operations", "superuser"},
     "put-back": {"operations", "superuser"},
     "resolve": {"operations", "superuser"},
+    "correct-email": {"support", "operations", "superuser"},
+    "send-mail": {"support", "operations", "superuser"},
     "seen-to": {"support", "operations", "superuser"},
     "refund": {"support", "superuser"},
     "agree": {"support", "superuser"},

@@ -35,7 +35,7 @@ from payments.states import RefundStatus
 from payments.worker.handle import HANDLERS
 from tests.faults.gateway import FaultyGateway, raising
 from tests.orders.factories import placed_order
-from tests.shopper import Shopper
+from tests.shopper import Shopper, read_form
 from tests.till import Till
 
 TOTAL = 1001
@@ -293,8 +293,10 @@ def refund_page(payment: Payment) -> str:
 
 
 def filled_in(client: Client, payment: Payment, typed: dict[str, str]) -> dict[str, str]:
-    """The form as a browser sends it, with the key that came with the page."""
-    return typed | {"key": client.get(refund_page(payment)).context["form"]["key"].value()}
+    """The form as a browser sends it once the page has shown the amount back."""
+    page = client.get(refund_page(payment)).content.decode()
+    asked = client.post(refund_page(payment), read_form(page, "") | typed)
+    return read_form(asked.content.decode(), "") | typed
 
 
 def test_staff_with_the_permission_ask_for_a_refund(
@@ -310,6 +312,7 @@ def test_staff_with_the_permission_ask_for_a_refund(
     assert "€10.01 is left" in client.get(refund_page(payment)).content.decode()
 
     typed = filled_in(client, payment, {"amount": "4.50", "reason": "Torn"})
+    assert not Refund.objects.exists()
     answers = [client.post(refund_page(payment), typed) for _ in range(2)]  # a double click
     till.deliver_messages()
 
@@ -317,6 +320,40 @@ def test_staff_with_the_permission_ask_for_a_refund(
     refund = Refund.objects.get()
     assert (refund.amount_minor, refund.reason, refund.requested_by) == (450, "Torn", staff)
     assert sent_back(sandbox) == [450]
+
+
+def test_amount_is_shown_back_before_money_moves(payment: Payment, admin_client: Client) -> None:
+    page = admin_client.get(refund_page(payment)).content.decode()
+    assert "Amount in EUR" in page
+    form = read_form(page, "")
+    assert form["amount"] == "10.01"
+
+    asked = admin_client.post(refund_page(payment), form | {"amount": "4,50", "reason": "Torn"})
+    shown = asked.content.decode()
+    assert "<strong>€4.50</strong> will be sent back" in shown
+    assert 'value="Send €4.50 back"' in shown
+    # Another amount than the one that was shown is shown first, too.
+    again = read_form(shown, "") | {"amount": "5.40", "reason": "Torn"}
+    other = admin_client.post(refund_page(payment), again).content.decode()
+    assert "<strong>€5.40</strong> will be sent back" in other
+    assert not Refund.objects.exists()
+
+    admin_client.post(refund_page(payment), read_form(other, "") | {"reason": "Torn"})
+    assert Refund.objects.get().amount_minor == 540
+
+
+@pytest.mark.parametrize(
+    "typed", ["1.000", "1,000", "-1", "1e1", "1_0", "１", "1.005", "0", "10.02"]
+)
+def test_unclear_or_impossible_amount_sends_nothing(
+    payment: Payment, admin_client: Client, typed: str
+) -> None:
+    form = filled_in(admin_client, payment, {"amount": typed, "reason": "Torn"})
+
+    answer = admin_client.post(refund_page(payment), form)
+
+    assert answer.context["form"].errors["amount"]
+    assert not Refund.objects.exists()
 
 
 @pytest.mark.parametrize(

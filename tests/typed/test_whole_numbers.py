@@ -140,7 +140,7 @@ def loose_readers() -> Iterator[str]:
                         yield f"{path.relative_to(ROOT)}: type={name}"
                     case ast.Attribute(
                         value=ast.Name(id="forms"),
-                        attr="IntegerField" | "FloatField" as name,
+                        attr="IntegerField" | "DecimalField" | "FloatField" as name,
                     ):
                         yield f"{path.relative_to(ROOT)}: forms.{name}"
 

@@ -1,0 +1,56 @@
+"""What staff may do about an order's e-mails: correct where they go, and have one sent again."""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from checkout.orders.mail.send_again import send_again
+from checkout.orders.mail_queue import queue_mail
+from checkout.orders.models import Mail, Order, OrderEvent
+from checkout.orders.support import ActionImpossible
+from checkout.orders.transitions import note_staff
+
+LINK = Mail.Kind.LINK
+
+ON_ITS_WAY = "That e-mail is on its way already; nothing was added."
+
+
+def correct_email(order: Order, *, email: str, seen: str, by: str, why: str, now: datetime) -> str:
+    """Write to another address from now on, waiting e-mails included. `seen` is the address that
+    whoever asks was shown: of two people at once the second is told."""
+    with transaction.atomic():
+        current = Order.objects.select_for_update().get(pk=order.pk)
+        if current.email == email:
+            return "That is the address already; nothing was changed."
+        if current.email != seen:
+            raise ActionImpossible(
+                "Somebody else corrected the address while this page was open. Nothing was "
+                "changed. Look at the order again."
+            )
+        Order.objects.filter(pk=order.pk).update(email=email)
+        # Without the addresses: events are kept for ever and are shown to other systems' people.
+        note_staff(order.pk, "E-mail address corrected", by=by, why=why, now=now)
+    return "The address was corrected. Have an e-mail sent again if one went to the other address."
+
+
+def send_mail_again(
+    order: Order, *, which: str, seen: int, by: str, why: str, now: datetime
+) -> str:
+    """Have the mailer send one more time. `which` is the id of a mail, or `link`. `seen` is the
+    last event that the page knew: a page that is sent twice sends one e-mail, however fast it
+    left."""
+    with transaction.atomic():
+        Order.objects.select_for_update().get(pk=order.pk)
+        mails = order.mails.filter(kind=LINK) if which == LINK else order.mails.filter(pk=which)
+        mail = mails.order_by("pk").last()
+        kind = Mail.Kind(mail.kind) if mail else LINK
+        what = f"E-mail sent again: {kind.label}"
+        done = order.events.filter(kind=OrderEvent.Kind.STAFF, reason=what, pk__gt=seen)
+        if done.exists():
+            return ON_ITS_WAY
+        if mail is None:
+            event = note_staff(order.pk, what, by=by, why=why, now=now)
+            queue_mail(LINK, event, now=now)
+        elif not send_again(mail, by=by, why=why, now=now):
+            return ON_ITS_WAY
+    return "It goes out within seconds. This page shows what comes of it."
