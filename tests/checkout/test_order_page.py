@@ -95,7 +95,7 @@ def test_paying_again_without_a_method_says_so_and_charges_nothing(
     answer = shopper.pay_again(placed.location, "4242 4242 4242 4242")
 
     assert answer.status == 422
-    assert "Choose how you want to pay" in answer.words
+    assert "There was a card number in this field" in answer.words
     assert "4242" not in answer.text  # a card number has no place here, not even in an answer
     assert Order.objects.get().payment_round == 1
     opened_again = shopper.web.get(f"{placed.location}pay/")

@@ -96,7 +96,7 @@ def test_answer_does_not_wait_for_a_shop_that_is_away(ledger_path: Path) -> None
 
     opened = gateway.open(
         order=OrderIdentity(number="100001-19"),
-        amount_minor=1,
+        amount_minor=100,
         currency="EUR",
         payment_method="pm_card_visa",
         idempotency_key="open-1",
