@@ -47,6 +47,7 @@ class Finding:
     checked: int  # how many orders, payments or whatever it is about were looked at
     count: int = 0
     rows: list[str] = field(default_factory=list)
+    strangers: int = 0  # payments of others on the gateway's account, which were left alone
 
     @classmethod
     def of(cls, invariant: str, promise: str, rows: list[str], *, checked: int) -> Self:
@@ -320,4 +321,9 @@ def as_text(findings: list[Finding], *, orders: int) -> str:
         checked = f"{finding.checked} checked"
         lines.append(f"{finding.invariant:<4} {verdict:<14} {checked:>16}  {finding.promise}")
         lines += [f"      {row}" for row in finding.rows]
+        if finding.strangers:
+            lines.append(
+                f"      {finding.strangers} payments on the account are strangers' and left alone: "
+                "`reconcile_payments --strangers` lists them"
+            )
     return "\n".join([*lines, f"{orders} orders, {len(findings)} checks."])

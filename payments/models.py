@@ -290,6 +290,41 @@ class GatewayRefusal(models.Model):
         return self.code
 
 
+class LostOrder(models.Model):
+    """An order that this installation placed and its database does not have, as far as something
+    outside tells of it: a payment at the gateway, or a message. One row for each payment."""
+
+    reference = models.CharField(max_length=32)
+    number = models.CharField(max_length=24, blank=True)  # may belong to another order by now
+    # Empty: only a message names the order.
+    gateway_payment_id = models.CharField(max_length=120, blank=True, default="")
+    # As the gateway told it last. Empty: nobody has asked.
+    state = models.CharField(max_length=20, blank=True, default="")
+    amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
+    currency = models.CharField(max_length=3, blank=True, default="")
+    found_at = models.DateTimeField()
+    # Empty: a person must look.
+    seen_to_at = models.DateTimeField(null=True, blank=True)
+    seen_to_by = models.CharField(max_length=150, blank=True, default="")
+    seen_to_how = models.TextField(max_length=1000, blank=True, default="")
+
+    class Meta:
+        ordering = ["-id"]
+        permissions = [("see_to_lost_order", "Can say that a lost order was seen to")]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reference", "gateway_payment_id"], name="payments_lostorder_uniq"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.number} ({self.reference})"
+
+    @property
+    def amount(self) -> Money | None:
+        return None if self.amount_minor is None else money(self.amount_minor, self.currency)
+
+
 class WebhookEvent(models.Model):
     """One event the gateway told us of. Only a hint: the worker asks the gateway itself."""
 

@@ -21,6 +21,7 @@ from checkout.orders.attention.reasons import (
     WRONG_AMOUNT,
 )
 from checkout.orders.cancelling import revive
+from checkout.orders.identity.whose import could_name
 from checkout.orders.limits import count_decline
 from checkout.orders.mail_queue import queue_mail
 from checkout.orders.models import Mail, Order, OutboxMessage
@@ -39,6 +40,13 @@ def record_success(
     payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = "Payment succeeded"
 ) -> bool:
     """The gateway charged. False if that was known, or must not be taken for the order's price."""
+    if not could_name(answer.order, payment.order):
+        logger.log(
+            logging.INFO if payment.tries else logging.ERROR,  # told once, and asked about again
+            "The gateway names another order with this payment; a person must look",
+            extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
+        )
+        return False
     if answer.currency != payment.currency or answer.amount_minor < payment.amount_minor:
         logger.log(
             logging.INFO if payment.tries else logging.ERROR,  # told once, and asked about again

@@ -5,6 +5,7 @@ for a million: what is remembered is what is wrong, and one byte for each paymen
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import islice
 from typing import TypeVar
@@ -13,11 +14,12 @@ from django.db.models import Exists, Max, Min, OuterRef, QuerySet
 from django.db.models.functions import Now
 
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.numbers import parse_order_number
 from checkout.orders.operating import Progress
 from checkout.orders.queue import PaymentsQueue
 from checkout.orders.states import UNSETTLED, OrderStatus
 from payments.audit import PAID_STATUSES, Finding
+from payments.books.lost_orders import not_seen_to, note_lost_payments
+from payments.books.ours import Ours
 from payments.gateways.base import Gateway, GatewayPayment, GatewayState, RefundState
 from payments.models import Payment, Refund
 from payments.states import PaymentStatus, RefundStatus
@@ -28,6 +30,7 @@ CHUNK = 500
 PUBLISHED_AGO = timedelta(minutes=1)
 
 ONCE = "The gateway charged no order more than once, but for what was sent back"
+NONE_LOST = "Each order that names this installation at the gateway is here"
 SAME = "The gateway's charges and our paid orders are the same"
 
 One = TypeVar("One")
@@ -46,7 +49,7 @@ def audit_gateway(
     first = Order.objects.order_by("id").values_list("placed_at", flat=True).first()
     since = (first or now) - timedelta(minutes=5)
     for payments in _chunks(gateway.list_since(since)):
-        comparison.look_at([payment for payment in payments if _is_charge_of_ours(payment)])
+        comparison.look_at(payments)
         if progress:
             progress(comparison.charges)
     for refunds in _chunks(gateway.list_refunds_since(since)):
@@ -54,6 +57,10 @@ def audit_gateway(
         comparison.look_at_refunds(succeeded)
         comparison.look_at_failures([r.id for r in refunds if r.state is RefundState.FAILED])
     comparison.look_for_the_unseen()
+    note_lost_payments(comparison.lost, now=now)
+    lost = [f"{one.order.number} ({one.order.reference}): {one.id}" for one in comparison.lost]
+    found = Finding.of("I2", NONE_LOST, lost, checked=comparison.compared)
+    yield replace(found, strangers=comparison.strangers)
     yield Finding.of("I3", ONCE, comparison.charged_twice, checked=comparison.charges)
     yield Finding.of("I4", SAME, comparison.differences, checked=comparison.charges)
 
@@ -80,7 +87,10 @@ class _Comparison:
     """One pass over the gateway's list, and what it brought to light."""
 
     def __init__(self, gateway: Gateway, now: datetime) -> None:
+        self.compared = 0
+        self.strangers = 0
         self.charges = 0
+        self.lost: list[GatewayPayment] = []
         self.charged_twice: list[str] = []
         self.differences: list[str] = []
         self._gateway = gateway
@@ -89,33 +99,47 @@ class _Comparison:
         self._first = span["first"] or 0
         self._seen = bytearray((span["last"] or 0) - self._first + 1)
 
-    def look_at(self, charges: list[GatewayPayment]) -> None:
-        ids = [charge.id for charge in charges]
-        known = {
-            payment.gateway_payment_id: payment
-            for payment in Payment.objects.filter(
-                gateway_payment_id__in=ids, status=PaymentStatus.PAID
-            ).select_related("order")
-        }
-        strangers = {charge.order.number for charge in charges if charge.id not in known}
-        their_orders = Order.objects.filter(number__in=strangers).values_list("number", flat=True)
-        paid = Exists(_price_paid().filter(order=OuterRef("pk")))
-        paid_otherwise = set(their_orders.filter(paid))
-        unsettled = set(their_orders.filter(status__in=UNSETTLED))
+    def look_at(self, payments: list[GatewayPayment]) -> None:
+        ours = Ours.among(payments)
+        self.compared += len(payments) - len(ours.strangers)
+        self.strangers += len(ours.strangers)
+        self.lost += not_seen_to(ours.lost)
+        not_here = {payment.id for payment in (*ours.lost, *ours.strangers)}
+        self._look_at_charges(
+            [
+                payment
+                for payment in payments
+                if payment.state is GatewayState.PAID and payment.id not in not_here
+            ],
+            ours,
+        )
+
+    def _look_at_charges(self, charges: list[GatewayPayment], ours: Ours) -> None:
+        self.charges += len(charges)
+        paid = {id_: one for id_, one in ours.payments.items() if one.status == PaymentStatus.PAID}
+        orders = {id_: one.order for id_, one in ours.payments.items()} | ours.orders
+        unrecorded = [charge for charge in charges if charge.id not in paid]
+        their_orders = {orders[charge.id].pk for charge in unrecorded}
+        paid_otherwise = set(
+            _price_paid().filter(order__in=their_orders).values_list("order_id", flat=True)
+            if their_orders
+            else ()
+        )
         for charge in charges:
-            self.charges += 1
-            if ours := known.get(charge.id):
-                self._compare(charge, ours)
-            elif charge.order.number in paid_otherwise:
-                self.charged_twice.append(f"{charge.order.number}: {charge.id}")
+            if charge.id in paid:
+                self._compare(charge, paid[charge.id])
+        for charge in unrecorded:
+            order = orders[charge.id]
+            if order.pk in paid_otherwise:
+                self.charged_twice.append(f"{order.number}: {charge.id}")
             # An unsettled order's worker is still on its way to recording it.
-            elif charge.order.number not in unsettled and not self._is_sent_back(charge.id):
-                self.differences.append(f"{charge.order.number}: charged there, not paid here")
+            elif order.status not in UNSETTLED and not self._is_sent_back(charge.id):
+                self.differences.append(f"{order.number}: charged there, not paid here")
 
     def _compare(self, charge: GatewayPayment, ours: Payment) -> None:
         if ours.is_surplus:
             if not self._is_sent_back(charge.id):
-                self.charged_twice.append(f"{charge.order.number}: {charge.id}")
+                self.charged_twice.append(f"{ours.order.number}: {charge.id}")
             return
         if ours.pk - self._first < len(self._seen):  # otherwise it is younger than this pass
             self._seen[ours.pk - self._first] = True
@@ -171,12 +195,6 @@ class _Comparison:
 
 def _price_paid() -> QuerySet[Payment]:
     return Payment.objects.filter(status=PaymentStatus.PAID, is_surplus=False)
-
-
-def _is_charge_of_ours(payment: GatewayPayment) -> bool:
-    """Another shop may use the same account; its numbers are not of our kind."""
-    number = payment.order.number
-    return payment.state is GatewayState.PAID and parse_order_number(number) == number
 
 
 def _chunks(all_of_them: Iterable[One]) -> Iterator[list[One]]:

@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import islice
@@ -28,10 +28,13 @@ from moneyed import CurrencyDoesNotExist
 
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.identity.installation import installation_id
+from checkout.orders.identity.whose import could_name, orders_named
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.numbers import parse_order_number
-from checkout.orders.operating import Progress, aligned
+from checkout.orders.operating import Progress, aligned, printable
 from checkout.orders.states import UNSETTLED, OrderStatus
+from payments.books.lost_orders import not_seen_to, note_lost_payments
+from payments.books.ours import Ours
 from payments.calls import Calls, Clock
 from payments.gateways.base import (
     Gateway,
@@ -59,7 +62,7 @@ REFUND_THERE_ONLY = "sent back there, not here"
 REFUND_HERE_ONLY = "sent back here, not there"
 REFUND_CAME_BACK = "sent back here, came back there"
 REFUND_DIFFERS = "another amount was sent back there"
-NO_SUCH_ORDER = "there for an order that does not exist"
+LOST_ORDER = "there for an order of ours that is lost here"
 
 # A payment or refund younger than this may be on its way through the worker.
 UNDER_WAY = timedelta(hours=1)
@@ -112,6 +115,7 @@ class Difference:
     gateway_id: str  # the payment's, or the refund's; empty when no payment is known on either side
     here: Side | None = None  # None: unknown here
     there: Side | None = None
+    reference: str = ""  # of a lost order: its number may be another order's by now
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -119,10 +123,26 @@ class Difference:
 
 
 @dataclass(kw_only=True)
+class Strangers:
+    """Payments of others on the same account: of another installation or another program. Nothing
+    is ever done about them."""
+
+    count: int = 0
+    keeps: bool = False  # listed too, which takes memory for each
+    payments: list[GatewayPayment] = field(default_factory=list)
+
+    def meet(self, theirs: GatewayPayment) -> None:
+        self.count += 1
+        if self.keeps:
+            self.payments.append(theirs)
+
+
+@dataclass(kw_only=True)
 class Report:
     found: list[Difference]
     remaining: list[Difference]
     repairs: dict[tuple[str, str, str], str] = field(default_factory=dict)
+    strangers: Strangers = field(default_factory=Strangers)
 
 
 class UnreadableSince(Exception):
@@ -135,11 +155,16 @@ def reconcile(
     since: datetime,
     clock: Clock,
     may_repair: Callable[[Report], bool],
+    lists_strangers: bool = False,
     progress: Progress | None = None,
 ) -> Report:
-    """Compare; then, if there is something safe to do and it may be done, repair."""
-    found = list(differences(gateway, since=since, now=clock(), progress=progress))
-    report = Report(found=found, remaining=found)
+    """Compare, and note the lost orders; then, if there is something safe to do and it may be done,
+    repair."""
+    strangers = Strangers(keeps=lists_strangers)
+    comparison = _Comparison(gateway, since, clock(), progress, strangers=strangers)
+    found = list(comparison.run())
+    note_lost_payments(comparison.lost, now=clock())
+    report = Report(found=found, remaining=found, strangers=strangers)
     if any(map(is_repairable, found)) and may_repair(report):
         return repair(gateway, report, since=since, clock=clock, progress=progress)
     return report
@@ -171,7 +196,7 @@ def repair(
             repairs[difference.key] = _repaired(gateway, difference, clock)
         remaining = list(differences(gateway, since=since, now=clock(), progress=progress))
         found |= {difference.key: difference for difference in remaining}
-    return Report(found=list(found.values()), remaining=remaining, repairs=repairs)
+    return replace(report, found=list(found.values()), remaining=remaining, repairs=repairs)
 
 
 def is_repairable(difference: Difference) -> bool:
@@ -184,14 +209,20 @@ class _Comparison:
     since: datetime
     now: datetime
     progress: Progress | None
+    strangers: Strangers = field(default_factory=Strangers)
+    lost: list[GatewayPayment] = field(default_factory=list)
     seen: set[str] = field(default_factory=set)
     charged_orders: set[str] = field(default_factory=set)
 
     def run(self) -> Iterator[Difference]:
         for chunk in self._chunks(self.gateway.list_since(self.since - MARGIN)):
             self.seen.update(payment.id for payment in chunk)
-            for suspected in _compare_payments(chunk, self.now):
+            books = Ours.among(chunk)
+            for suspected in _compare_payments(chunk, books, self.now):
                 yield from self._confirmed(suspected)
+            yield from self._lost(books.lost)
+            for theirs in books.strangers:
+                self.strangers.meet(theirs)
         yield from self._paid_and_never_seen()
         yield from self._paid_without_payment()
         made_since = min(self.since, self.now - REFUND_MAY_FAIL) - MARGIN
@@ -217,6 +248,17 @@ class _Comparison:
         if suspected.kind in {ORPHAN, PAID_NOT_CHARGED}:
             return _compare_one(self.gateway, suspected.gateway_id, self.now)
         return [suspected]
+
+    def _lost(self, payments: list[GatewayPayment]) -> Iterator[Difference]:
+        for theirs in not_seen_to(payments):
+            self.lost.append(theirs)
+            yield Difference(
+                kind=LOST_ORDER,
+                order=theirs.order.number,
+                reference=theirs.order.reference,
+                gateway_id=theirs.id,
+                there=_side(theirs.state.value, theirs),
+            )
 
     @cached_property
     def _young(self) -> set[str]:
@@ -283,26 +325,24 @@ class _Comparison:
 
 
 def _compare_one(gateway: Gateway, gateway_id: str, now: datetime) -> Iterator[Difference]:
-    return _compare_payments([gateway.retrieve(gateway_id)], now)
+    chunk = [gateway.retrieve(gateway_id)]
+    return _compare_payments(chunk, Ours.among(chunk), now)
 
 
-def _compare_payments(chunk: list[GatewayPayment], now: datetime) -> Iterator[Difference]:
-    of_ids = Payment.objects.filter(gateway_payment_id__in=[theirs.id for theirs in chunk])
-    ours = {payment.gateway_payment_id: payment for payment in of_ids.select_related("order")}
-    strangers = {theirs.order.number for theirs in chunk if theirs.id not in ours}
-    orders = {order.number: order for order in Order.objects.filter(number__in=strangers)}
+def _compare_payments(
+    chunk: list[GatewayPayment], books: Ours, now: datetime
+) -> Iterator[Difference]:
     for theirs in chunk:
-        payment = ours.get(theirs.id)
-        if payment is not None:
-            kind = _kind_of_known(payment, theirs, now)
-        elif order := orders.get(theirs.order.number):
-            kind = _kind_of_stranger(order, theirs, now)
+        if payment := books.payments.get(theirs.id):
+            order, kind = payment.order, _kind_of_known(payment, theirs, now)
+        elif named := books.orders.get(theirs.id):
+            order, kind = named, _kind_of_unstored(named, theirs, now)
         else:
-            kind = _kind_of_foreign(theirs)
+            continue
         if kind:
             yield Difference(
                 kind=kind,
-                order=payment.order.number if payment else theirs.order.number,
+                order=order.number,
                 gateway_id=theirs.id,
                 here=_payment_side(payment) if payment else None,
                 there=_side(theirs.state.value, theirs),
@@ -326,7 +366,7 @@ def _kind_of_known(payment: Payment, theirs: GatewayPayment, now: datetime) -> s
     return ORPHAN if theirs.state in CHARGEABLE and not is_awaited else ""
 
 
-def _kind_of_stranger(order: Order, theirs: GatewayPayment, now: datetime) -> str:
+def _kind_of_unstored(order: Order, theirs: GatewayPayment, now: datetime) -> str:
     """A payment for one of our orders, under an id that we never stored."""
     if theirs.state is GatewayState.PAID:
         return CHARGED_NOT_PAID if _is_its_price(order, theirs) else WRONG_AMOUNT
@@ -337,13 +377,6 @@ def _kind_of_stranger(order: Order, theirs: GatewayPayment, now: datetime) -> st
     )
     is_awaited = order.status in UNSETTLED and being_opened.exists()
     return "" if is_awaited else ORPHAN
-
-
-def _kind_of_foreign(theirs: GatewayPayment) -> str:
-    """Another shop may use the same account; only a number of our kind must be one of ours."""
-    is_our_kind = parse_order_number(theirs.order.number) == theirs.order.number
-    counts = theirs.state is GatewayState.PAID or theirs.state in CHARGEABLE
-    return NO_SUCH_ORDER if is_our_kind and counts else ""
 
 
 def _is_its_price(order: Order, theirs: GatewayPayment) -> bool:
@@ -420,7 +453,7 @@ def _repaired(gateway: Gateway, difference: Difference, clock: Clock) -> str:
 def _record(gateway: Gateway, difference: Difference, clock: Clock) -> str:
     """A charge for its own order, through the same door as every other."""
     theirs = gateway.retrieve(difference.gateway_id)
-    order = Order.objects.filter(number=theirs.order.number).first()
+    order = _order_of(theirs)
     if theirs.state is not GatewayState.PAID or order is None or not _is_its_price(order, theirs):
         return ""
     if order.status == OrderStatus.CANCELLED and gateway.refunds_of(theirs.id):
@@ -436,6 +469,15 @@ def _record(gateway: Gateway, difference: Difference, clock: Clock) -> str:
     return "recorded"
 
 
+def _order_of(theirs: GatewayPayment) -> Order | None:
+    """The order that may be paid by it. None where its id is stored with an order, and it names
+    another one."""
+    known = Payment.objects.filter(gateway_payment_id=theirs.id).select_related("order").first()
+    if known is None:
+        return orders_named([theirs.order]).first()
+    return known.order if could_name(theirs.order, known.order) else None
+
+
 def _payment_for(order: Order, theirs: GatewayPayment, *, now: datetime) -> Payment | None:
     """The row of this charge: its own, the order's current round if that has none, or a new one."""
     known = Payment.objects.filter(gateway_payment_id=theirs.id).first()
@@ -445,6 +487,7 @@ def _payment_for(order: Order, theirs: GatewayPayment, *, now: datetime) -> Paym
         "amount_minor": order.total_minor,
         "currency": order.currency,
         "payment_method": order.payment_method,
+        "installation": theirs.order.installation,
         "status": PaymentStatus.UNKNOWN,
         "created_at": now,
     }
@@ -549,14 +592,47 @@ def as_json(report: Report, *, since: datetime) -> str:
         | {"repair": report.repairs.get(difference.key, ""), "remains": difference.key in remaining}
         for difference in report.found
     ]
-    told = {"since": since.isoformat(), "differences": rows, "remaining": len(remaining)}
+    told: dict[str, object] = {
+        "installation": installation_id(),
+        "since": since.isoformat(),
+        "differences": rows,
+        "remaining": len(remaining),
+        "strangers": report.strangers.count,
+    }
+    if report.strangers.keeps:
+        told["strangers_listed"] = [
+            asdict(theirs.order)
+            | {"gateway_id": theirs.id, "there": asdict(_side(theirs.state.value, theirs))}
+            for theirs in report.strangers.payments
+        ]
     return json.dumps(told, indent=2)
 
 
 def as_table(report: Report, *, since: datetime) -> str:
-    return "\n".join(
-        [*table(report), f"{len(report.found)} differences since {since:%Y-%m-%d %H:%M}."]
-    )
+    strangers = report.strangers
+    lines = [*table(report), f"{len(report.found)} differences since {since:%Y-%m-%d %H:%M}."]
+    if any(difference.kind == LOST_ORDER for difference in report.remaining):
+        lines.append(
+            "Lost orders are listed in the admin, under “Lost orders”, until a person has seen to "
+            "them; see docs/runbook.md, “Lost orders and strangers”."
+        )
+    if strangers.keeps:
+        lines += strangers_table(strangers)
+    if strangers.count:
+        lines.append(
+            f"{strangers.count} payments on the account are strangers': they do not name this "
+            "installation, and are left alone."
+        )
+    return "\n".join(lines)
+
+
+def strangers_table(strangers: Strangers) -> list[str]:
+    rows = [("at the gateway", "there", "order", "reference", "installation")]
+    for theirs in strangers.payments:
+        named = (theirs.order.number, theirs.order.reference, theirs.order.installation)
+        side = str(_side(theirs.state.value, theirs))
+        rows.append((theirs.id, side, *(printable(name) or "-" for name in named)))
+    return aligned(rows) if strangers.payments else []
 
 
 def table(report: Report) -> list[str]:
@@ -567,5 +643,6 @@ def table(report: Report) -> list[str]:
         done = report.repairs.get(difference.key, "")
         if done and difference.key in remaining:
             done += "; remains"
-        rows.append((difference.kind, difference.order, difference.gateway_id, here, there, done))
+        order = f"{difference.order} {difference.reference}".strip()
+        rows.append((difference.kind, order, difference.gateway_id, here, there, done))
     return aligned(rows) if report.found else []

@@ -16,6 +16,13 @@ from payments.models import Payment
 from payments.outcomes import record_decline, record_success
 from payments.states import UNDECIDED, PaymentStatus
 
+# Whatever id a person found would be taken on trust, and may name another shop's charge: the order
+# numbers of two installations on one account are the same.
+NEVER_CONFIRMED = (
+    "This payment has no id of the gateway's, so this shop never confirmed it. If the gateway "
+    "shows a charge with this order's reference, `reconcile_payments --repair` records it."
+)
+
 
 def resolve_charged(
     payment: Payment, *, gateway_payment_id: str, by: str, evidence: str, now: datetime
@@ -25,13 +32,10 @@ def resolve_charged(
         lock_order(payment)
         payment.refresh_from_db()
         _must_be_undecided(payment)
-        if payment.gateway_payment_id and payment.gateway_payment_id != gateway_payment_id:
+        if not payment.gateway_payment_id:
+            raise ActionImpossible(NEVER_CONFIRMED)
+        if payment.gateway_payment_id != gateway_payment_id:
             raise ActionImpossible("The gateway knows this payment by another id; see above.")
-        taken = Payment.objects.filter(gateway_payment_id=gateway_payment_id)
-        if taken.exclude(pk=payment.pk).exists():
-            raise ActionImpossible("That id belongs to another payment of this shop.")
-        payment.gateway_payment_id = gateway_payment_id
-        payment.save(update_fields=["gateway_payment_id"])
         answer = GatewayPayment(
             id=gateway_payment_id,
             state=GatewayState.PAID,

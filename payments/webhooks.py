@@ -15,10 +15,14 @@ from typing import Any
 from django.db import transaction
 
 from checkout.orders import trace
+from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.whose import names_us, orders_named
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.questions import ask
 from checkout.runtime.text import is_storable
+from payments.books.lost_orders import note_lost
 from payments.models import Payment, WebhookEvent
+from payments.stripe_metadata import order_in
 
 logger = logging.getLogger(__name__)
 
@@ -66,8 +70,11 @@ def receive_event(body: bytes, *, now: datetime) -> bool:
         )
         if not is_new:
             return False
-        order = _order_of(about)
+        named = _named(about)
+        order = _order_of(about, named)
         if order is None:
+            if names_us(named):
+                note_lost(named, gateway_payment_id=_payment_id(about), now=now)
             logger.info("An event about no order of this shop", extra={"event": event_id})
             return True
         WebhookEvent.objects.filter(pk=event.pk).update(order=order)
@@ -102,10 +109,16 @@ def _storable(part: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _order_of(about: dict[str, Any]) -> Order | None:
-    """By the gateway's id of the payment; by the order's number where that is not stored yet."""
+def _named(about: dict[str, Any]) -> OrderIdentity:
+    metadata = about.get("metadata")
+    return order_in(metadata.get) if isinstance(metadata, dict) else OrderIdentity()
+
+
+def _order_of(about: dict[str, Any], named: OrderIdentity) -> Order | None:
+    """By the gateway's id of the payment; where that is not stored yet, by reference and
+    installation, and never by the number, which another shop on the account may have as well."""
     for payment_id in (about.get("payment_intent"), about.get("id")):
-        if isinstance(payment_id, str) and payment_id:
+        if isinstance(payment_id, str) and payment_id and "\0" not in payment_id:
             payment = (
                 Payment.objects.filter(gateway_payment_id=payment_id)
                 .select_related("order")
@@ -113,8 +126,9 @@ def _order_of(about: dict[str, Any]) -> Order | None:
             )
             if payment:
                 return payment.order
-    metadata = about.get("metadata")
-    number = metadata.get("order") if isinstance(metadata, dict) else None
-    if not isinstance(number, str):
-        return None
-    return Order.objects.filter(number=number).first()
+    return orders_named([named]).first() if names_us(named) else None
+
+
+def _payment_id(about: dict[str, Any]) -> str:
+    payment_id = about.get("payment_intent") or about.get("id")
+    return payment_id if isinstance(payment_id, str) and "\0" not in payment_id else ""

@@ -20,6 +20,8 @@ from enum import Enum
 from django.db import transaction
 
 from checkout.orders.faultpoints import fault_points
+from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.whose import names_another, orders_named
 from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.numbers import parse_order_number
@@ -44,6 +46,10 @@ WAIT_SECONDS = 1
 READ_AT_MOST = 100_000
 
 
+ANOTHERS = "of another installation, whose people see to it"
+LOST = "of an order that this installation placed and its database has lost"
+
+
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
     id: str  # short, for people; the same whenever the letter is read
@@ -55,8 +61,10 @@ class DeadLetter:
     first_sent_at: datetime | None
     order_status: str
     why: str  # the last that is known of the order
-    problem: str  # why it can only be discarded; empty when it can be redriven
+    problem: str  # why it cannot be redriven; empty when it can be
+    is_anothers: bool  # of another installation on the same queue: nobody here may remove it
     body: str
+    order_id: int | None = field(repr=False)  # in our database
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,8 +82,12 @@ class Done(Enum):
     NOTHING_LEFT = "nothing left to do, letter removed"
     DISCARDED = "discarded"
     IMPOSSIBLE = "cannot be redriven"
+    ANOTHERS = "left alone"
     KEPT = "done, but SQS did not delete the letter: repeat this"
     NOT_FOUND = "no such letter can be read"
+
+
+LEFT_THERE = frozenset({Done.IMPOSSIBLE, Done.ANOTHERS})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +100,7 @@ class Outcome:
 
     @property
     def is_good(self) -> bool:
-        return self.done not in {Done.IMPOSSIBLE, Done.KEPT, Done.NOT_FOUND}
+        return self.done not in {*LEFT_THERE, Done.KEPT, Done.NOT_FOUND}
 
 
 Act = Callable[[DeadLetter], Done]
@@ -141,7 +153,7 @@ def _act_on(
                     continue
                 missing -= names
                 done = act(letter)
-                if done is not Done.IMPOSSIBLE and not reading.delete(letter.message_id):
+                if done not in LEFT_THERE and not reading.delete(letter.message_id):
                     done = Done.KEPT
                 outcomes.append(
                     Outcome(
@@ -149,7 +161,7 @@ def _act_on(
                         order=letter.order,
                         kind=letter.kind,
                         done=done,
-                        problem=letter.problem if done is Done.IMPOSSIBLE else "",
+                        problem=letter.problem if done in LEFT_THERE else "",
                     )
                 )
             if progress:
@@ -164,10 +176,10 @@ def _act_on(
 
 def _redrive(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
     if letter.problem:
-        return Done.IMPOSSIBLE
+        return Done.ANOTHERS if letter.is_anothers else Done.IMPOSSIBLE
     with transaction.atomic():
         # The lock makes two people who redrive the same letter wait for each other's note.
-        order = Order.objects.select_for_update().get(number=letter.order)
+        order = Order.objects.select_for_update().get(pk=letter.order_id)
         if _notes_of(order, letter):
             return Done.ALREADY
         if not _is_anything_left(order, letter.kind):
@@ -184,12 +196,10 @@ def _redrive(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
 
 
 def _discard(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
+    if letter.is_anothers:
+        return Done.ANOTHERS
     with transaction.atomic():
-        order = (
-            Order.objects.select_for_update().filter(number=letter.order).first()
-            if letter.order_status
-            else None
-        )
+        order = Order.objects.select_for_update().filter(pk=letter.order_id).first()
         if order and not _notes_of(order, letter):
             note_staff(order.pk, f"{_named(letter)}: discarded", by=by, why=reason, now=now)
     logger.warning(
@@ -221,21 +231,20 @@ def _is_anything_left(order: Order, kind: str) -> bool:
 
 def _describe(batch: list[Incoming]) -> list[DeadLetter]:
     contents = [_read_body(message.body) for message in batch]
-    numbers = {content.order_number for content, _ in contents if content}
-    orders = {
-        order.number: order
-        for order in Order.objects.filter(number__in=[n for n in numbers if _is_number(n)])
-    }
+    orders = _orders_of([content.order for content, _ in contents if content])
     whys = _last_known(orders.values())
     written = _written(orders.values())
     letters = []
     for message, (content, problem) in zip(batch, contents, strict=True):
-        order = orders.get(content.order_number) if content else None
-        if content and order is None:
-            problem = "no order has this number"
+        order = orders.get(content.order) if content else None
+        is_anothers = content is not None and names_another(content.order)
+        if is_anothers:
+            problem = ANOTHERS
+        elif content and order is None:
+            problem = LOST if content.order.installation else "no order has this number"
         elif content and content.kind not in OutboxMessage.Kind.values:
             problem = "of a kind that this release does not know"
-        about = (content.order_number, content.kind) if content else ("", "")
+        about = (content.order.number, content.kind) if content else ("", "")
         letters.append(
             DeadLetter(
                 id=_short(message.id),
@@ -244,14 +253,32 @@ def _describe(batch: list[Incoming]) -> list[DeadLetter]:
                 kind=about[1],
                 generation=content.generation if content else None,
                 receive_count=message.receive_count,
-                first_sent_at=_first_sent(message.sent_at, written.get(about, [])),
+                first_sent_at=_first_sent(
+                    message.sent_at, written.get((order.pk, about[1]), []) if order else []
+                ),
                 order_status=order.status if order else "",
                 why=whys.get(order.pk, "") if order else problem,
                 problem=problem,
+                is_anothers=is_anothers,
                 body=message.body,
+                order_id=order.pk if order else None,
             )
         )
     return letters
+
+
+def _orders_of(named: Collection[OrderIdentity]) -> dict[OrderIdentity, Order]:
+    """By reference and installation; by the number alone where a message has nothing else, as one
+    of the previous release."""
+    by_reference = {order.reference: order for order in orders_named(named)}
+    numbers = [one.number for one in named if not one.installation and _is_number(one.number)]
+    by_number = {order.number: order for order in Order.objects.filter(number__in=numbers)}
+    found = {
+        one: by_reference.get(one.reference) if one.installation else by_number.get(one.number)
+        for one in named
+        if not names_another(one)
+    }
+    return {one: order for one, order in found.items() if order}
 
 
 def _read_body(body: str) -> tuple[OrderMessage | None, str]:
@@ -280,13 +307,13 @@ def _last_known(orders: Collection[Order]) -> dict[int, str]:
     return {order.pk: order.needs_person or whys.get(order.pk, "") for order in orders}
 
 
-def _written(orders: Collection[Order]) -> dict[tuple[str, str], list[datetime]]:
+def _written(orders: Collection[Order]) -> dict[tuple[int, str], list[datetime]]:
     """When each message of these orders was written, by order and kind."""
-    times: dict[tuple[str, str], list[datetime]] = {}
-    for number, kind, created_at in OutboxMessage.objects.filter(order__in=orders).values_list(
-        "order__number", "kind", "created_at"
+    times: dict[tuple[int, str], list[datetime]] = {}
+    for order_id, kind, created_at in OutboxMessage.objects.filter(order__in=orders).values_list(
+        "order_id", "kind", "created_at"
     ):
-        times.setdefault((number, kind), []).append(created_at)
+        times.setdefault((order_id, kind), []).append(created_at)
     return times
 
 

@@ -5,10 +5,7 @@ from dataclasses import asdict
 from datetime import datetime
 
 from checkout.orders.dead_letters import DeadLetter, Letters, Outcome
-from checkout.orders.operating import aligned
-
-# Of foreign words, so much is shown.
-SHOWN = 500
+from checkout.orders.operating import aligned, printable
 
 
 def letters_as_json(found: Letters) -> str:
@@ -28,7 +25,7 @@ def letters_as_table(found: Letters) -> str:
                 str(letter.receive_count),
                 _time(letter.first_sent_at),
                 letter.order_status or "-",
-                (f"discard only: {letter.problem}" if letter.problem else printable(letter.why)),
+                _problem(letter) or printable(letter.why),
             )
             for letter in found.letters
         ]
@@ -42,6 +39,12 @@ def letters_as_table(found: Letters) -> str:
     return "\n".join(lines)
 
 
+def _problem(letter: DeadLetter) -> str:
+    if letter.is_anothers:
+        return f"leave it: {letter.problem}"
+    return f"discard only: {letter.problem}" if letter.problem else ""
+
+
 def letter_as_json(letter: DeadLetter) -> str:
     return json.dumps(asdict(letter), indent=2, default=datetime.isoformat)
 
@@ -49,7 +52,7 @@ def letter_as_json(letter: DeadLetter) -> str:
 def letter_as_text(letter: DeadLetter) -> str:
     told = asdict(letter) | {
         "first_sent_at": _time(letter.first_sent_at),
-        "problem": f"{letter.problem}: it can only be discarded" if letter.problem else "-",
+        "problem": _problem(letter) or "-",
     }
     return "\n".join(
         f"{name.replace('_', ' '):<14} {printable(str(value or '-'))}"
@@ -70,12 +73,6 @@ def outcomes_as_table(outcomes: list[Outcome]) -> str:
         shown = (printable(outcome.order) or "-", printable(outcome.kind) or "-")
         rows.append((printable(outcome.id), *shown, f"{outcome.done.value}{why}"))
     return "\n".join([*(aligned(rows) if outcomes else []), f"{len(outcomes)} dead letters."])
-
-
-def printable(words: str) -> str:
-    """Foreign words, without what a terminal would obey."""
-    shown = words[:SHOWN] + ("…" if len(words) > SHOWN else "")
-    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)
 
 
 def _time(moment: datetime | None) -> str:

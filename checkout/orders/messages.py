@@ -1,17 +1,22 @@
 """The contract of what goes over the queue.
 
-`{"v": 1, "order": "100482-61", "kind": "settle_payment", "generation": 1}`: no amounts and no
-personal data, for the message only says where to look. Readers ignore keys they do not know.
+`{"v": 1, "order": "100482-61", "reference": …, "installation": …, "kind": "settle_payment",
+"generation": 1}`: no amounts and no personal data, for the message only says where to look. Readers
+ignore keys they do not know, so a worker of a release before reference and installation were told
+reads the number. A message of such a release has the number alone, and is about whatever order has
+it here: all that it leads to is a question to the gateway about that order's own payments.
 """
 
 import json
 from dataclasses import dataclass
 
+from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import OutboxMessage
 
 VERSION = 1
 
-# Ours are below 200 bytes. Anything larger was not sent by this product.
+# Ours are below 300 bytes. Anything larger was not sent by this product.
 MAX_BODY_BYTES = 4096
 
 
@@ -25,15 +30,18 @@ class FutureVersion(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class OrderMessage:
-    order_number: str
+    order: OrderIdentity
     kind: str
     generation: int
 
 
 def encode(message: OutboxMessage) -> str:
+    order = identity_of(message.order)
     body = {
         "v": VERSION,
-        "order": message.order.number,
+        "order": order.number,
+        "reference": order.reference,
+        "installation": order.installation,
         "kind": message.kind,
         "generation": message.generation,
     }
@@ -54,4 +62,12 @@ def decode(body: str) -> OrderMessage:
     order, kind, generation = (content.get(key) for key in ("order", "kind", "generation"))
     if not isinstance(order, str) or not isinstance(kind, str) or type(generation) is not int:
         raise PoisonMessage("order, kind or generation is missing")
-    return OrderMessage(order_number=order, kind=kind, generation=generation)
+    reference, installation = (content.get(key, "") for key in ("reference", "installation"))
+    if not isinstance(reference, str) or not isinstance(installation, str):
+        raise PoisonMessage("reference or installation is no text")
+    if bool(reference) != bool(installation):
+        raise PoisonMessage("reference and installation are not both there")
+    if "\0" in order + reference + installation:
+        raise PoisonMessage("a name that no database holds")
+    named = OrderIdentity(number=order, reference=reference, installation=installation)
+    return OrderMessage(order=named, kind=kind, generation=generation)

@@ -286,7 +286,9 @@ class OutboxMessage(models.Model):
 
     @property
     def deduplication_id(self) -> str:
-        return f"{self.pk}-{self.generation}"
+        """Unique on the queue, and not only in this database: another installation's rows have the
+        same numbers, and after a backup was restored they are given out again."""
+        return f"{self.order.reference}-{self.pk}-{self.generation}"
 
     @property
     def trace_id(self) -> str:

@@ -16,6 +16,9 @@ from checkout.orders.rates import SECONDS
 from checkout.runtime.clock import database_now
 from checkout.typed.card_numbers import has_card_number
 
+# Of foreign words, so much is shown.
+SHOWN = 500
+
 Progress = Callable[[int], None]
 
 # What fits into an event or a row beside the rest.
@@ -125,3 +128,9 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
         for row in rows
     ]
+
+
+def printable(words: str) -> str:
+    """Foreign words, without what a terminal would obey."""
+    shown = words[:SHOWN] + ("…" if len(words) > SHOWN else "")
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in shown)

@@ -32,7 +32,7 @@ REFUSED_PAUSE = timedelta(seconds=1)
 CLAIM_AT_MOST = 100
 
 # What is read of each: its message, its span and its log line are made of this.
-TOLD = ("kind", "generation", "traceparent", "available_at", "order__number")
+TOLD = ("kind", "generation", "traceparent", "available_at", "order__number", "order__reference")
 
 # What SQS took, and the trace under which each message went out.
 Sent = dict[OutboxMessage, str]
@@ -108,7 +108,9 @@ def _send(queue: PaymentsQueue, batch: list[OutboxMessage]) -> tuple[Sent, Excep
         outgoing = [
             Outgoing(
                 body=encode(message),
-                group=message.order.number,
+                # Not the number: on a shared queue another installation's order has it too, and the
+                # two would wait for each other.
+                group=message.order.reference,
                 deduplication_id=message.deduplication_id,
                 traceparent=steps.enter_context(
                     trace.step(

@@ -11,6 +11,7 @@ from threading import Event
 from django.db import connection, transaction
 
 from checkout.orders.database import DATABASE_ERRORS
+from checkout.orders.identity.whose import orders_meant
 from checkout.orders.messages import FutureVersion, PoisonMessage, decode
 from checkout.orders.models import Order
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
@@ -126,13 +127,13 @@ def _replace(message: Incoming) -> bool:
         if content.generation >= REPLACED_UP_TO_GENERATION:
             return False
         with transaction.atomic():
-            order = Order.objects.select_for_update().get(number=content.order_number)
+            order = orders_meant(content.order).select_for_update().get()
             publish_again(order.pk, content.kind, now=database_now())
     except (PoisonMessage, FutureVersion, Order.DoesNotExist):
         return False
     except DATABASE_ERRORS:
         connection.close()
         return False
-    extra = {"order": content.order_number, "generation": content.generation}
+    extra = {"order": content.order.number, "generation": content.generation}
     logger.info("A message whose processes died was replaced by a new one", extra=extra)
     return True

@@ -13,11 +13,14 @@ from django.db import connection
 
 from checkout.orders import metrics, spans, trace
 from checkout.orders.database import CONNECTION_ERRORS
+from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.whose import names_another, orders_meant
 from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import OutboxMessage
 from checkout.orders.queue import Incoming
 from checkout.runtime.clock import database_now
 from checkout.runtime.retry import pauses
+from payments.books.lost_orders import note_lost
 from payments.checking import cancel_order, check_order
 from payments.gateways.base import Gateway, GatewayMisconfigured
 from payments.models import PaymentAttempt
@@ -30,13 +33,14 @@ logger = logging.getLogger(__name__)
 BUSY_SECONDS = (2, 8, 30)  # at its first receives; see `busy_seconds`
 FUTURE_VERSION_SECONDS = 300
 POISON_SECONDS = 5  # on its way to the dead-letter queue: soon, but not in a tight loop
+FOREIGN_SECONDS = (1, 5, 30, 120)
 FAILED_SECONDS = (10, 30, 120, 600)  # so the database may be away for 12 minutes and more
 
 # A message waits here for a database that restarts or fails over; longer outages cost a receive.
 DATABASE_PATIENCE_SECONDS = 30.0
 
 # Alerts ask how much these have grown, and to Prometheus a series that begins with 1 has not grown.
-for _outcome in ("poison", "unknown_order", "failed"):
+for _outcome in ("poison", "unknown_order", "of_another_installation", "lost_order", "failed"):
     metrics.HANDLED.labels(_outcome)
 for _step in PaymentAttempt.Step.values:
     metrics.GATEWAY_SECONDS.labels(_step, GatewayMisconfigured.__name__)
@@ -49,6 +53,19 @@ HANDLERS: dict[str, Callable[..., Settled]] = {
 }
 # Those that take a payment's lease.
 TAKE_LEASES = {OutboxMessage.Kind.SETTLE_PAYMENT, OutboxMessage.Kind.CHECK_PAYMENT}
+
+
+class OfAnotherInstallation(Exception):
+    """It shares our queue. The message is for its workers, and must not be deleted here."""
+
+
+class OrderIsLost(Exception):
+    """This installation sent the message, and its database does not have the order: a backup was
+    restored."""
+
+    def __init__(self, order: OrderIdentity) -> None:
+        super().__init__(order.reference)
+        self.order = order
 
 
 class Verdict(Enum):
@@ -92,12 +109,12 @@ def _handle(
 ) -> tuple[Verdict, int]:
     try:
         content = decode(message.body)
-        extra["order"] = content.order_number
+        extra["order"] = content.order.number
         with metrics.HANDLE_SECONDS.labels(_known(content.kind)).time():
             outcome = _dispatch(content, gateway, lease_token)
         metrics.HANDLED.labels(outcome.name.lower()).inc()
         extra["outcome"] = outcome.value
-        spans.tell(order=content.order_number, kind=content.kind, outcome=outcome.value)
+        spans.tell(order=content.order.number, kind=content.kind, outcome=outcome.value)
         logger.info("Message handled", extra=extra)
     except FutureVersion:
         metrics.HANDLED.labels("future_version").inc()
@@ -107,6 +124,17 @@ def _handle(
         extra["reason"] = str(error)
         metrics.HANDLED.labels("poison").inc()
         logger.error("Not a message of this shop, left for the dead-letter queue", extra=extra)
+        return Verdict.PUT_BACK, POISON_SECONDS
+    except OfAnotherInstallation:
+        metrics.HANDLED.labels("of_another_installation").inc()
+        logger.warning(
+            "A message of another installation was put back: each needs a queue of its own",
+            extra=extra,
+        )
+        return Verdict.PUT_BACK, foreign_seconds(message.receive_count)
+    except OrderIsLost as error:
+        metrics.HANDLED.labels("lost_order").inc()
+        note_lost(error.order, now=database_now())
         return Verdict.PUT_BACK, POISON_SECONDS
     except UnknownOrder:
         metrics.HANDLED.labels("unknown_order").inc()
@@ -139,6 +167,12 @@ def busy_seconds(receive_count: int) -> int:
     return max(30, math.ceil(lease_seconds))
 
 
+def foreign_seconds(receive_count: int) -> int:
+    """Short at first, so that the other installation's shoppers hardly wait; then longer, so that
+    its message outlives a restart of its workers before SQS takes it for a dead letter."""
+    return FOREIGN_SECONDS[min(max(1, receive_count), len(FOREIGN_SECONDS)) - 1]
+
+
 def failed_seconds(receive_count: int) -> int:
     """Longer each time: while the database is away or its disk full, every message in hand fails,
     and five failures within a minute would fill the dead-letter queue with good ones."""
@@ -146,6 +180,7 @@ def failed_seconds(receive_count: int) -> int:
 
 
 def _dispatch(content: OrderMessage, gateway: Gateway, lease_token: UUID) -> Settled:
+    number = _number_of(content.order)
     act = HANDLERS.get(content.kind)
     if act is None:
         # Well-formed, so most likely of a newer release, whose workers come during the next
@@ -154,4 +189,16 @@ def _dispatch(content: OrderMessage, gateway: Gateway, lease_token: UUID) -> Set
         raise FutureVersion
     if content.kind in TAKE_LEASES:
         act = partial(act, lease_token=lease_token)
-    return act(content.order_number, gateway, clock=database_now)
+    return act(number, gateway, clock=database_now)
+
+
+def _number_of(order: OrderIdentity) -> str:
+    """The number under which the database has the order that a message names."""
+    if not order.installation:
+        return order.number
+    if names_another(order):
+        raise OfAnotherInstallation
+    number = orders_meant(order).values_list("number", flat=True).first()
+    if number is None:
+        raise OrderIsLost(order)
+    return number

@@ -121,7 +121,7 @@ def order_numbers(bodies: Iterable[str]) -> list[str]:
     numbers = []
     for body in bodies:
         try:
-            numbers.append(decode(body).order_number)
+            numbers.append(decode(body).order.number)
         except (PoisonMessage, FutureVersion):
             continue
     return numbers

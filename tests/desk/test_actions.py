@@ -194,18 +194,21 @@ def test_resolving_without_evidence_changes_nothing(
     assert staff_events(unknown.order) == []
 
 
-def test_id_of_another_payment_is_refused(
+def test_charge_is_not_taken_on_trust_where_the_gateway_never_told_its_id(
     operator: Client, unknown: Payment, shelf: list[Product], till: Till
 ) -> None:
+    """The id that a person found by the order's number may be of another installation's charge."""
     other = placed_order(shelf[1])
     till.settle(other)
     Payment.objects.filter(pk=unknown.pk).update(gateway_payment_id="")
-    typed = evidence(unknown, "charged")
-    typed["gateway_payment_id"] = other.payments.get().gateway_payment_id
 
-    assert "belongs to another payment" in (
-        operator.post(url(unknown.order, "resolve"), typed).content.decode()
-    )
+    for typed_id in (other.payments.get().gateway_payment_id, "pi_of_another_installation"):
+        typed = evidence(unknown, "charged") | {"gateway_payment_id": typed_id}
+        page = operator.post(url(unknown.order, "resolve"), typed).content.decode()
+
+        assert "this shop never confirmed it" in page
+    unknown.refresh_from_db()
+    assert (unknown.status, unknown.gateway_payment_id) == (PaymentStatus.UNKNOWN, "")
 
 
 def test_settled_payment_is_not_resolved(operator: Client, waiting: Order, till: Till) -> None:

@@ -378,8 +378,8 @@ message AS (
         "generation in the deduplication id",
         "SQS drops what the sweep publishes again",
         "checkout/orders/models.py",
-        'f"{self.pk}-{self.generation}"',
-        'f"{self.pk}"',
+        'f"{self.order.reference}-{self.pk}-{self.generation}"',
+        'f"{self.order.reference}-{self.pk}"',
         f"{TEST_OUTBOX}::test_order_whose_message_was_lost_is_published_again",
     ),
     _guard(

@@ -154,10 +154,12 @@ class Books:
             found = by_checkout.get(checkout_id)
             require(found == told, f"the shopper was told {told}, and there is {found}")
 
-    def check_forgotten(self, groups: set[str]) -> None:
+    def check_forgotten(self, in_queue: set[str]) -> None:
         for order in self.orders:
             if order["status"] in UNSETTLED:
-                is_watched = order["is_swept"] or order["has_message"] or order["number"] in groups
+                is_watched = (
+                    order["is_swept"] or order["has_message"] or order["number"] in in_queue
+                )
                 require(is_watched, f"{order['number']} is forgotten")
 
     def check_stock(self, delivered: dict[str, int]) -> None:

@@ -428,7 +428,7 @@ class Shop:
         books.check_charges(self.account)
         books.check_refunds(self.account)
         books.check_acknowledged(self.acknowledged)
-        books.check_forgotten({message.group for message in self.queue.waiting()})
+        books.check_forgotten({json.loads(one.body)["order"] for one in self.queue.waiting()})
         books.check_stock(self.delivered)
 
     def has_due(self) -> bool:

@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkout.catalogue.models import Product
+from checkout.orders.identity import whose
+from checkout.orders.identity.whose import identity_of
 from checkout.orders.messages import (
     MAX_BODY_BYTES,
     VERSION,
@@ -23,8 +25,9 @@ from payments.worker.handle import HANDLERS
 from tests.orders.factories import placed_order
 
 # What every release that was ever published has put on the queue. None of it is edited: a changed
-# message is a new version, in a folder of its own.
+# message is in a folder of its own, and a new version unless it only has more keys.
 PUBLISHED = Path(__file__).with_name("messages")
+NEWEST = PUBLISHED / "v1-reference"
 
 GOOD = {"v": 1, "order": "100482-61", "kind": "settle_payment", "generation": 1}
 
@@ -36,7 +39,7 @@ def test_what_is_written_is_read_back(shelf: list[Product]) -> None:
     )
 
     assert decode(encode(message)) == OrderMessage(
-        order_number=order.number, kind="settle_payment", generation=3
+        order=identity_of(order), kind="settle_payment", generation=3
     )
 
 
@@ -48,24 +51,34 @@ def test_what_is_written_is_read_back(shelf: list[Product]) -> None:
 def test_message_of_any_release_is_read_and_leads_to_a_handler(path: Path) -> None:
     content = decode(path.read_text())
 
-    assert content == OrderMessage(order_number="100482-61", kind=path.stem, generation=1)
+    assert (content.order.number, content.kind, content.generation) == ("100482-61", path.stem, 1)
     assert content.kind in HANDLERS
 
 
-def test_every_kind_is_written_as_published() -> None:
-    order = Order(number="100482-61")
+def test_every_kind_is_written_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whose, "installation_id", lambda: "b7Hq2PzX9dNw4RtY6sKe1A")
+    order = Order(number="100482-61", reference="kV3nQ0b1yTz8mWc5rXs2Lg")
 
     written = {
         kind.value: encode(OutboxMessage(order=order, kind=kind, generation=1)) + "\n"
         for kind in OutboxMessage.Kind
     }
 
-    newest = PUBLISHED / f"v{VERSION}"
-    assert written == {path.stem: path.read_text() for path in newest.glob("*.json")}
+    assert written == {path.stem: path.read_text() for path in NEWEST.glob("*.json")}
+
+
+def test_the_previous_release_reads_what_is_written(shelf: list[Product]) -> None:
+    """It knows the number alone, and ignores keys that it does not know."""
+    order = placed_order(shelf[0])
+
+    written = json.loads(encode(order.outbox_messages.get()))
+
+    assert written["v"] == VERSION
+    assert (written["order"], written["kind"]) == (order.number, "settle_payment")
 
 
 def test_unknown_keys_are_ignored() -> None:
-    assert decode(json.dumps(GOOD | {"trace": "abc"})).order_number == "100482-61"
+    assert decode(json.dumps(GOOD | {"trace": "abc"})).order.number == "100482-61"
 
 
 def test_a_newer_version_is_for_a_newer_worker() -> None:
@@ -84,6 +97,12 @@ def test_a_newer_version_is_for_a_newer_worker() -> None:
         json.dumps({**GOOD, "v": "1"}),
         json.dumps({**GOOD, "v": True}),
         json.dumps({**GOOD, "order": 17}),
+        json.dumps({**GOOD, "order": "1\0"}),
+        json.dumps({**GOOD, "reference": "r"}),
+        json.dumps({**GOOD, "installation": "i"}),
+        json.dumps({**GOOD, "reference": None, "installation": "i"}),
+        json.dumps({**GOOD, "reference": ["r"], "installation": "i"}),
+        json.dumps({**GOOD, "reference": "\0", "installation": "i"}),
         json.dumps({**GOOD, "generation": None}),
         json.dumps({key: value for key, value in GOOD.items() if key != "kind"}),
         "[" * 4000,

@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders import publisher
+from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.outbox import claim, publish_outbox
 from checkout.orders.queue import Outgoing, PaymentsQueue
@@ -54,7 +55,7 @@ def give_up_claims() -> None:
     OutboxMessage.objects.update(claimed_until=timezone.now() - timedelta(seconds=1))
 
 
-def test_message_arrives_with_the_orders_number_and_nothing_personal(
+def test_message_arrives_with_the_orders_names_and_nothing_personal(
     queue: PaymentsQueue, shelf: list[Product]
 ) -> None:
     order = placed_order(shelf[0])
@@ -65,6 +66,8 @@ def test_message_arrives_with_the_orders_number_and_nothing_personal(
     assert json.loads(message.body) == {
         "v": 1,
         "order": order.number,
+        "reference": order.reference,
+        "installation": installation_id(),
         "kind": "settle_payment",
         "generation": 1,
     }
@@ -81,7 +84,10 @@ def test_group_is_the_order_and_the_deduplication_id_names_the_generation(
 
     [sent] = recording.sent
     message = OutboxMessage.objects.get()
-    assert (sent.group, sent.deduplication_id) == (order.number, f"{message.pk}-1")
+    assert (sent.group, sent.deduplication_id) == (
+        order.reference,
+        f"{order.reference}-{message.pk}-1",
+    )
 
 
 def test_published_message_is_not_sent_again(shelf: list[Product]) -> None:
@@ -105,7 +111,7 @@ def test_only_what_sqs_took_is_recorded(shelf: list[Product]) -> None:
     give_up_claims()
     second = RecordingQueue()
     publish_outbox(as_queue(second), now=timezone.now())
-    assert [message.group for message in second.sent] == [orders[1].number]
+    assert [message.group for message in second.sent] == [orders[1].reference]
 
 
 def test_outage_of_sqs_loses_nothing_and_gives_the_claims_back(shelf: list[Product]) -> None:
@@ -137,7 +143,7 @@ def test_all_that_was_claimed_is_sent_at_once(shelf: list[Product]) -> None:
 
 
 def test_batch_that_sqs_did_not_answer_holds_no_other_up(shelf: list[Product]) -> None:
-    unlucky = [placed_order(shelf[0]) for _ in range(25)][12].number
+    unlucky = [placed_order(shelf[0]) for _ in range(25)][12].reference
     recording = RecordingQueue()
 
     def send(messages: Sequence[Outgoing]) -> set[int]:
@@ -149,7 +155,7 @@ def test_batch_that_sqs_did_not_answer_holds_no_other_up(shelf: list[Product]) -
         publish_outbox(as_queue(SimpleNamespace(send=send)), now=timezone.now())
 
     published = OutboxMessage.objects.filter(published_at__isnull=False, claimed_until=None)
-    assert {message.order.number for message in published} == {
+    assert {message.order.reference for message in published} == {
         message.group for message in recording.sent
     }
     assert published.count() == 15
@@ -255,7 +261,9 @@ def test_order_whose_message_was_lost_is_published_again(
     publish_outbox(as_queue(recording), now=due)
     [sent] = recording.sent
     message = OutboxMessage.objects.get()
-    assert sent.deduplication_id == f"{message.pk}-2"  # or SQS would drop it as a repetition
+    assert (
+        sent.deduplication_id == f"{message.order.reference}-{message.pk}-2"
+    )  # or SQS would drop it as a repetition
     assert order.events.filter(kind=OrderEvent.Kind.SWEPT).count() == 1
     assert sweep(now=due) == 0  # until the next interval has passed
 

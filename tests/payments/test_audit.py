@@ -13,6 +13,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.outbox import publish_outbox
@@ -50,9 +51,11 @@ def test_shop_in_order_has_no_findings(shelf: list[Product], till: Till) -> None
     assert all(not f.count for f in audit_gateway(till.gateway, now=timezone.now()))
 
 
-def charge_without_us(till: Till, order: Order, key: str) -> None:
+def charge_without_us(
+    till: Till, order: Order, key: str, named: OrderIdentity | None = None
+) -> None:
     opened = till.gateway.open(
-        order=identity_of(order),
+        order=named or identity_of(order),
         amount_minor=order.total_minor,
         currency="EUR",
         payment_method="pm_card_visa",
@@ -238,7 +241,8 @@ def test_charge_of_another_amount_there_is_found(paid: Order, till: Till) -> Non
 def test_charges_of_another_shop_on_the_same_account_are_left_alone(
     paid: Order, till: Till
 ) -> None:
-    charge_without_us(till, Order(number="INV-2026-7", total_minor=700), "foreign")
+    charge_without_us(till, paid, "foreign", OrderIdentity(number="INV-2026-7"))
+    charge_without_us(till, paid, "its number", OrderIdentity(number=paid.number))
 
     assert broken_at_the_gateway(till.gateway) == {}
 
@@ -295,7 +299,7 @@ def test_command_exits_with_0_and_says_what_it_checked(
     call_command("audit_orders", stdout=out)
 
     assert "1 orders" in out.getvalue()
-    assert out.getvalue().count(" ok ") == 21
+    assert out.getvalue().count(" ok ") == 22
     assert re.search(r"I1 .* 1 checked", out.getvalue())
 
 

@@ -17,6 +17,7 @@ from django.utils import timezone
 from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import CHARGED_TWICE, OVERCHARGED
 from checkout.orders.cancelling import cancel_unpaid
+from checkout.orders.identity.installation import installation_id
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
@@ -231,9 +232,14 @@ def fail_a_refund_late(payment: Payment, gateway: ExampleGateway) -> str:
 
 
 def lose_the_order(payment: Payment, gateway: ExampleGateway) -> str:
-    """Another order's charge, under a number that no order has."""
-    charge_for(number_of_nobody(payment.pk), gateway)
-    return r.NO_SUCH_ORDER
+    """A charge for an order of ours that the database does not have."""
+    lost = OrderIdentity(
+        number=number_of_nobody(payment.pk),
+        reference=f"lost-{payment.pk}",
+        installation=installation_id(),
+    )
+    charge_for(lost, gateway)
+    return r.LOST_ORDER
 
 
 def number_of_nobody(serial: int) -> str:
@@ -579,13 +585,13 @@ def test_books_older_than_the_window_are_left_alone(
 # Foreign payments
 
 
-def charge_for(number: str, gateway: ExampleGateway) -> None:
+def charge_for(order: OrderIdentity, gateway: ExampleGateway) -> None:
     opened = gateway.open(
-        order=OrderIdentity(number=number),
+        order=order,
         amount_minor=55,
         currency="EUR",
         payment_method="pm_card_visa",
-        idempotency_key=f"foreign-{number}",
+        idempotency_key=f"foreign-{order.number}",
     )
     gateway.confirm(opened.id, return_url="", idempotency_key=f"{opened.id}-confirm")
 
@@ -596,30 +602,16 @@ def charge_for(number: str, gateway: ExampleGateway) -> None:
         "",
         "INV-2026-7",
         f"999999-{99 - int(check_digits(999999)):02d}",
+        f"999999-{check_digits(999999)}",
         f"999999{check_digits(999999)}",
     ],
 )
 def test_charges_of_another_shop_on_the_same_account_are_left_alone(
     db: None, gateway: ExampleGateway, number: str
 ) -> None:
-    charge_for(number, gateway)
+    charge_for(OrderIdentity(number=number), gateway)
 
     assert found(gateway) == []
-
-
-def test_payment_for_an_order_that_does_not_exist_is_reported_and_not_cancelled(
-    transactional_db: None, gateway: ExampleGateway
-) -> None:
-    opened = gateway.open(
-        order=OrderIdentity(number=number_of_nobody(1)),
-        amount_minor=55,
-        currency="EUR",
-        payment_method="pm_card_visa",
-        idempotency_key="nobody",
-    )
-
-    assert kinds(repaired(gateway).remaining) == [r.NO_SUCH_ORDER]
-    assert gateway.retrieve(opened.id).state is GatewayState.OPEN
 
 
 # Repairs
@@ -997,6 +989,7 @@ def test_json_tells_each_side_in_minor_units(
             "gateway_id": payment.gateway_payment_id,
             "here": {"state": "paid", "amount_minor": 1001, "currency": "EUR"},
             "there": None,
+            "reference": "",
             "repair": "",
             "remains": True,
         }

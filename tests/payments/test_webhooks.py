@@ -16,8 +16,10 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OutboxMessage
 from payments.models import Payment, WebhookEvent
+from payments.stripe_metadata import metadata_of
 from tests.long import long
 from tests.orders.factories import placed_order
 from tests.till import Charge, Till
@@ -77,13 +79,13 @@ def test_event_is_stored_with_a_message_to_the_worker(order: Order, till: Till) 
 @pytest.mark.parametrize(
     "about",
     [
-        lambda order: {"id": "pi_unknown", "metadata": {"order": order.number}},
+        lambda order: {"id": "pi_unknown", "metadata": metadata_of(identity_of(order))},
         lambda order: {
             "id": "ch_1",
             "payment_intent": order.payments.get().gateway_payment_id,
         },
     ],
-    ids=["by the order's number", "by the charge's payment"],
+    ids=["by what names the order", "by the charge's payment"],
 )
 def test_event_finds_its_order(
     order: Order, till: Till, about: Callable[[Order], dict[str, object]]
@@ -96,7 +98,7 @@ def test_event_finds_its_order(
 
 
 def test_same_event_twice_is_one(order: Order) -> None:
-    body = event({"metadata": {"order": order.number}})
+    body = event({"metadata": metadata_of(identity_of(order))})
 
     assert [send(body) for _ in range(3)] == [200, 200, 200]
 
@@ -141,7 +143,7 @@ def test_event_of_somebody_else_is_stored_and_asks_for_nothing(order: Order) -> 
 def test_forged_or_stale_event_is_refused_and_changes_nothing(
     order: Order, header: Callable[[bytes], str]
 ) -> None:
-    body = event({"metadata": {"order": order.number}})
+    body = event({"metadata": metadata_of(identity_of(order))})
 
     assert send(body, header(body)) == 400
 
@@ -149,20 +151,20 @@ def test_forged_or_stale_event_is_refused_and_changes_nothing(
 
 
 def test_both_secrets_are_good_while_one_replaces_the_other(order: Order) -> None:
-    body = event({"metadata": {"order": order.number}})
+    body = event({"metadata": metadata_of(identity_of(order))})
 
     assert send(body, signature(body, secret="whsec_that_comes_next")) == 200
 
 
 def test_without_a_secret_nothing_is_believed(order: Order, settings: Settings) -> None:
     settings.STRIPE_WEBHOOK_SECRETS = []
-    body = event({"metadata": {"order": order.number}})
+    body = event({"metadata": metadata_of(identity_of(order))})
 
     assert send(body, signature(body, secret="")) == 400
 
 
 def test_oversized_event_is_refused(order: Order) -> None:
-    body = event({"metadata": {"order": order.number}, "padding": "x" * 65_536})
+    body = event({"metadata": metadata_of(identity_of(order)), "padding": "x" * 65_536})
 
     assert send(body) == 413
 
@@ -190,7 +192,7 @@ def test_signed_nonsense_is_refused(db: None, body: bytes) -> None:
 
 
 def test_event_before_the_workers_own_commit_changes_nothing(order: Order, till: Till) -> None:
-    send(event({"metadata": {"order": order.number}}))
+    send(event({"metadata": metadata_of(identity_of(order))}))
 
     till.deliver_messages()
 
@@ -263,7 +265,7 @@ def assert_gateways_word_is_the_last(
     for place, kind in enumerate(kinds):
         if place in deliveries:
             till.deliver_messages()
-        body = event({"metadata": {"order": order.number}}, kind=kind)
+        body = event({"metadata": metadata_of(identity_of(order))}, kind=kind)
         assert send(body) == send(body) == 200
     till.deliver_messages()
 
@@ -280,7 +282,7 @@ def assert_gateways_word_is_the_last(
 
 def test_late_delivery_after_days_is_refused_by_its_signature(order: Order) -> None:
     """Stripe signs a repeated delivery anew, so an old signature is a replay."""
-    body = event({"metadata": {"order": order.number}})
+    body = event({"metadata": metadata_of(identity_of(order))})
     days = int(timedelta(days=3).total_seconds())
 
     assert send(body, signature(body, age_seconds=days)) == 400

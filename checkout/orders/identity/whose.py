@@ -1,17 +1,14 @@
 """Whose an order is that something outside of the database names."""
 
-from enum import Enum
+from collections.abc import Iterable
+
+from django.db.models import QuerySet
 
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.models import Order
 
-
-class Whose(Enum):
-    OURS = "ours"
-    LOST = "ours, and lost"  # this installation placed it, and its database does not have it
-    ANOTHERS = "of another installation"
-    UNNAMED = "of no installation"  # of another program, or of a release before there were names
+LONGEST_REFERENCE = 32
 
 
 def identity_of(order: Order) -> OrderIdentity:
@@ -21,4 +18,33 @@ def identity_of(order: Order) -> OrderIdentity:
 
 
 def names_us(identity: OrderIdentity) -> bool:
-    return bool(identity.reference) and identity.installation == installation_id()
+    """Whether this installation placed it. Where the database has no order of that reference, it
+    is a lost order."""
+    is_ours = identity.installation == installation_id()
+    return is_ours and 0 < len(identity.reference) <= LONGEST_REFERENCE
+
+
+def names_another(identity: OrderIdentity) -> bool:
+    return bool(identity.installation) and identity.installation != installation_id()
+
+
+def orders_named(identities: Iterable[OrderIdentity]) -> QuerySet[Order]:
+    """Of those that are ours, the orders that are here."""
+    references = {one.reference for one in identities if names_us(one)}
+    return Order.objects.filter(reference__in=references)
+
+
+def orders_meant(identity: OrderIdentity) -> QuerySet[Order]:
+    """The order that a message is about, where the database has it. A release before references
+    named it by the number alone, and such a message may still be on its way."""
+    if not identity.installation:
+        return Order.objects.filter(number=identity.number)
+    return orders_named([identity])
+
+
+def could_name(identity: OrderIdentity, order: Order) -> bool:
+    """Whether a payment whose id is stored with this order was opened for it. A release before
+    references told the number alone."""
+    if identity.reference:
+        return identity.reference == order.reference
+    return identity.number == order.number

@@ -16,7 +16,9 @@ class Command(BaseCommand):
     help = (
         "Check the promises (I1 to I10 in docs/architecture.md) against the database, the "
         "gateway's list and the queue. Exits with 1 when one is broken, or somebody could not be "
-        "asked. Takes the same memory for a thousand orders and for a million."
+        "asked. An order that names this installation at the gateway and is not here is a lost "
+        "order, which breaks I2 until a person has seen to it; payments of others on the account "
+        "are counted and left alone. Takes the same memory for a thousand orders and for a million."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

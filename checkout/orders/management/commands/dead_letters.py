@@ -14,7 +14,9 @@ class Command(BaseCommand):
         "Messages that the workers gave up. `list` and `show` read them, which hides them from "
         "others for a minute at most. `redrive` writes a new message for the order and then "
         "deletes the letter; it may be repeated and killed at any moment. `discard` deletes a "
-        "letter. Both are noted with the order, and ask first."
+        "letter. Both are noted with the order, and ask first. Letters of another installation on "
+        "the same queue are shown and left alone; one of an order that this database has lost (a "
+        "restored backup) names its reference in its body."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -1,0 +1,78 @@
+"""Orders of this installation that something outside names and its database does not have.
+
+So it is after a backup was restored: what came after the backup is known to the gateway, the queue
+and its customers alone. Whatever meets such an order notes what is known of it, for a person; it is
+never attached to another order, not even to the one that was given its number since.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+
+from checkout.orders.identity.names import OrderIdentity
+from payments.gateways.base import GatewayPayment
+from payments.models import LostOrder
+
+logger = logging.getLogger(__name__)
+
+
+def note_lost(
+    order: OrderIdentity,
+    *,
+    gateway_payment_id: str = "",
+    state: str = "",
+    amount_minor: int | None = None,
+    currency: str = "",
+    now: datetime,
+) -> None:
+    """What is known of its payment is left out where only a hint or a message named it. What was
+    seen to comes before a person again when the gateway tells another state."""
+    known = {"state": state, "amount_minor": amount_minor, "currency": currency}
+    row, is_new = LostOrder.objects.get_or_create(
+        reference=order.reference,
+        gateway_payment_id=gateway_payment_id[:120],
+        defaults={"number": order.number[:24], "found_at": now, **known},
+    )
+    if not is_new and state and state != row.state:
+        LostOrder.objects.filter(pk=row.pk).update(
+            **known, seen_to_at=None, seen_to_by="", seen_to_how=""
+        )
+    if is_new:
+        logger.error(
+            "An order of this installation is not in its database; a person must look",
+            extra={"order": order.number, "payment": gateway_payment_id},
+        )
+
+
+def note_lost_payments(payments: Iterable[GatewayPayment], *, now: datetime) -> None:
+    for theirs in payments:
+        note_lost(
+            theirs.order,
+            gateway_payment_id=theirs.id,
+            state=theirs.state.value,
+            amount_minor=theirs.amount_minor,
+            currency=theirs.currency,
+            now=now,
+        )
+
+
+def not_seen_to(payments: list[GatewayPayment]) -> list[GatewayPayment]:
+    """Without those of which a person has said, in the state they are in, that all is done."""
+    ids = [theirs.id for theirs in payments]
+    done = set(
+        LostOrder.objects.filter(gateway_payment_id__in=ids, seen_to_at__isnull=False).values_list(
+            "gateway_payment_id", "state"
+        )
+        if ids
+        else ()
+    )
+    return [theirs for theirs in payments if (theirs.id, theirs.state.value) not in done]
+
+
+def seen_to(lost: LostOrder, *, by: str, how: str, now: datetime) -> bool:
+    """False: somebody has said so before."""
+    unseen = LostOrder.objects.filter(pk=lost.pk, seen_to_at=None)
+    done = bool(unseen.update(seen_to_at=now, seen_to_by=by, seen_to_how=how[:1000]))
+    if done:
+        logger.info("A lost order was seen to", extra={"order": lost.number, "by": by})
+    return done
