@@ -629,9 +629,9 @@ def as_table(report: Report, *, since: datetime) -> str:
 def strangers_table(strangers: Strangers) -> list[str]:
     rows = [("at the gateway", "there", "order", "reference", "installation")]
     for theirs in strangers.payments:
-        named = (theirs.order.number, theirs.order.reference, theirs.order.installation)
-        side = str(_side(theirs.state.value, theirs))
-        rows.append((theirs.id, side, *(printable(name) or "-" for name in named)))
+        order, side = theirs.order, str(_side(theirs.state.value, theirs))
+        number, reference = printable(order.number) or "-", printable(order.reference) or "-"
+        rows.append((theirs.id, side, number, reference, printable(order.installation) or "-"))
     return aligned(rows) if strangers.payments else []
 
 

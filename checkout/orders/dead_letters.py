@@ -179,7 +179,7 @@ def _redrive(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
         return Done.ANOTHERS if letter.is_anothers else Done.IMPOSSIBLE
     with transaction.atomic():
         # The lock makes two people who redrive the same letter wait for each other's note.
-        order = Order.objects.select_for_update().get(pk=letter.order_id)
+        order = Order.objects.select_for_update().get(pk=letter.order_id or 0)
         if _notes_of(order, letter):
             return Done.ALREADY
         if not _is_anything_left(order, letter.kind):
@@ -199,7 +199,7 @@ def _discard(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
     if letter.is_anothers:
         return Done.ANOTHERS
     with transaction.atomic():
-        order = Order.objects.select_for_update().filter(pk=letter.order_id).first()
+        order = Order.objects.select_for_update().filter(pk=letter.order_id or 0).first()
         if order and not _notes_of(order, letter):
             note_staff(order.pk, f"{_named(letter)}: discarded", by=by, why=reason, now=now)
     logger.warning(

@@ -287,7 +287,7 @@ def test_event_about_somebody_elses_payment_asks_for_nothing(
 ) -> None:
     settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
     order = placed_order(shelf[0])
-    about = {"id": "pi_of_another", "metadata": metadata(names(order))}
+    about: dict[str, object] = {"id": "pi_of_another", "metadata": metadata(names(order))}
 
     assert send(event(about, kind=kind)) == 200
 
