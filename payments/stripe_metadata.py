@@ -6,6 +6,7 @@ Loaded by web processes too, which read it in events: nothing of Stripe's own is
 from collections.abc import Callable
 
 from checkout.orders.identity.names import OrderIdentity
+from checkout.runtime.text import is_storable
 
 NUMBER, REFERENCE, INSTALLATION = "order", "order_reference", "installation"
 
@@ -26,5 +27,5 @@ def order_in(value_of: Callable[[str], object]) -> OrderIdentity:
 
 
 def _text(value: object) -> str:
-    """Nothing that is ours holds anything else, and a NUL can be asked of no database."""
-    return value if isinstance(value, str) and "\0" not in value else ""
+    """Nothing that is ours holds anything else."""
+    return value if isinstance(value, str) and is_storable(value) else ""

@@ -118,7 +118,7 @@ def _order_of(about: dict[str, Any], named: OrderIdentity) -> Order | None:
     """By the gateway's id of the payment; where that is not stored yet, by reference and
     installation, and never by the number, which another shop on the account may have as well."""
     for payment_id in (about.get("payment_intent"), about.get("id")):
-        if isinstance(payment_id, str) and payment_id and "\0" not in payment_id:
+        if isinstance(payment_id, str) and payment_id and is_storable(payment_id):
             payment = (
                 Payment.objects.filter(gateway_payment_id=payment_id)
                 .select_related("order")
@@ -131,4 +131,4 @@ def _order_of(about: dict[str, Any], named: OrderIdentity) -> Order | None:
 
 def _payment_id(about: dict[str, Any]) -> str:
     payment_id = about.get("payment_intent") or about.get("id")
-    return payment_id if isinstance(payment_id, str) and "\0" not in payment_id else ""
+    return payment_id if isinstance(payment_id, str) and is_storable(payment_id) else ""

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import OutboxMessage
+from checkout.runtime.text import is_storable
 
 VERSION = 1
 
@@ -67,7 +68,7 @@ def decode(body: str) -> OrderMessage:
         raise PoisonMessage("reference or installation is no text")
     if bool(reference) != bool(installation):
         raise PoisonMessage("reference and installation are not both there")
-    if "\0" in order + reference + installation:
+    if not is_storable(order + reference + installation):
         raise PoisonMessage("a name that no database holds")
     named = OrderIdentity(number=order, reference=reference, installation=installation)
     return OrderMessage(order=named, kind=kind, generation=generation)

@@ -310,7 +310,7 @@ def test_event_about_a_lost_order_is_put_before_a_person(
     assert (row.reference, row.gateway_payment_id, row.state) == (names.reference, "pi_1", "")
 
 
-@pytest.mark.parametrize("reference", [["x"], {"a": 1}, None, 7, "x\0", "x" * 33, ""])
+@pytest.mark.parametrize("reference", [["x"], {"a": 1}, None, 7, "x\0", "\ud800", "x" * 33, ""])
 def test_metadata_that_is_no_name_finds_nothing(
     shelf: list[Product], settings: Settings, reference: object
 ) -> None:
