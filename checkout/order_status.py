@@ -73,12 +73,12 @@ _PAYMENT_FAILED = _Words(
 )
 _PAID = _Words(
     _("Thank you, your order is paid"),
-    after=_("We are getting it ready for you."),
+    after=_("We are getting your order ready."),
     next=_("Next: we wrap it and send it to the address on this page."),
 )
 _FREE = _Words(
     _("Thank you, your order is complete"),
-    after=_("We are getting it ready for you."),
+    after=_("We are getting your order ready."),
     next=_("Next: we wrap it and send it to the address on this page."),
 )
 _REFUNDED = _Words(_("Your payment was refunded"), next=_NEXT_AT_THE_BANK)

@@ -8,7 +8,7 @@ from django.db.models import Min, QuerySet
 
 from checkout.orders import metrics
 from checkout.orders.attention.queries import waiting_for_a_person
-from checkout.orders.models import Mail, Order, OutboxMessage, ProcessAlive, QueueSeen
+from checkout.orders.models import AccountMail, Mail, Order, OutboxMessage, ProcessAlive, QueueSeen
 from checkout.orders.pausing import current_pause
 from checkout.orders.states import UNSETTLED
 from checkout.orders.webhook_models import open_deliveries
@@ -46,7 +46,13 @@ def sample_books(*, now: datetime) -> None:
     due = OutboxMessage.objects.filter(published_at=None, available_at__lte=now)
     metrics.OUTBOX_AGE.set(_age(due.aggregate(oldest=Min("available_at"))["oldest"], now))
     mails = Mail.objects.filter(sent_at=None, gave_up_at=None, available_at__lte=now)
-    metrics.MAILS_AGE.set(_age(mails.aggregate(oldest=Min("available_at"))["oldest"], now))
+    asked_for = AccountMail.objects.filter(sent_at=None, gave_up_at=None, available_at__lte=now)
+    metrics.MAILS_AGE.set(
+        max(
+            _age(waiting.aggregate(oldest=Min("available_at"))["oldest"], now)
+            for waiting in (mails, asked_for)
+        )
+    )
     webhooks = open_deliveries().filter(endpoint__is_active=True, available_at__lte=now)
     metrics.WEBHOOKS_AGE.set(_age(webhooks.aggregate(oldest=Min("available_at"))["oldest"], now))
     metrics.NEEDS_PERSON.set(waiting_for_a_person().order_by().count())

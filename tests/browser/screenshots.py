@@ -274,11 +274,25 @@ def _press_elsewhere(page: Page) -> None:
     """The same goods as the order that was just placed, by the same customer."""
     _type(page, "placed@example.com")
     page.get_by_role("button", name="Place order").click()
-    page.get_by_role("heading", name="You already ordered this").wait_for()
+    page.get_by_role("heading", name="Did you order this already?").wait_for()
 
 
 def _sign_up_with_mistakes(page: Page) -> None:
     page.get_by_label("E-mail").fill("ada@example")
+    page.get_by_role("button", name="Send me the link").click()
+    page.get_by_text("something is missing in it").wait_for()
+
+
+def _open_new_account(page: Page) -> None:
+    from django.urls import reverse
+
+    from checkout.orders.mail.account import sign_up_token
+
+    page.goto(reverse("sign_up_new", args=[sign_up_token("grace@example.com", "")]))
+
+
+def _choose_a_weak_password(page: Page) -> None:
+    _open_new_account(page)
     page.get_by_label("Password").fill("ink")
     page.get_by_role("button", name="Make the account").click()
     page.get_by_text("too short").wait_for()
@@ -325,6 +339,7 @@ def _checkout() -> list[Shot]:
         Shot("find", "/orders/find/"),
         Shot("find-sent", "/orders/find/sent/"),
         Shot("order-hidden", f"/orders/{'A' * 22}/"),
+        Shot("order-returned", f"/orders/{'A' * 22}/?redirect_status=succeeded"),
     ]
 
 
@@ -385,6 +400,9 @@ def _account() -> list[Shot]:
         Shot("sign-in", "/account/sign-in/"),
         Shot("sign-up", "/account/sign-up/"),
         Shot("sign-up-mistakes", "/account/sign-up/", _sign_up_with_mistakes),
+        Shot("sign-up-sent", "/account/sign-up/sent/"),
+        Shot("sign-up-new", "/", _open_new_account),
+        Shot("sign-up-new-mistakes", "/", _choose_a_weak_password),
         Shot("password", "/account/password/"),
         Shot("password-sent", "/account/password/sent/"),
         Shot("password-new", "/account/password/", _open_new_password),

@@ -334,10 +334,10 @@ def test_second_device_is_asked_and_looks_at_the_first_order(
     place_button(second.page).click()
 
     question = second.page.get_by_role("alert")
-    expect(question).to_contain_text("You already ordered this at")
+    expect(question).to_contain_text("Did you order this already?")
     expect(question).to_be_focused()
     assert second.typed(second.page) == typed
-    question.get_by_role("button", name="See that order").click()
+    question.get_by_role("button", name="Send me the link").click()
     expect(heading(second.page)).to_have_text("Look at your e-mails")
     order = real_shop.assert_paid_once()
     assert order.events.filter(kind=OrderEvent.Kind.TWIN_SEEN).count() == 1

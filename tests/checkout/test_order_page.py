@@ -124,3 +124,29 @@ def test_page_runs_the_same_statements_for_1_and_20_lines(
         counts.append(len(captured))
 
     assert counts[0] == counts[1]
+
+
+def test_page_of_an_order_charged_twice_says_nowhere_that_it_was_charged_once(
+    shopper: Shopper, shelf: list[Product]
+) -> None:
+    order = placed_order(shelf[0])
+    transition(order.pk, OrderStatus.PAID, reason="For the test", now=timezone.now())
+    for round_ in (1, 2):
+        Payment.objects.create(
+            order=order,
+            round=round_,
+            status="paid",
+            amount_minor=order.total_minor,
+            charged_minor=order.total_minor,
+            currency="EUR",
+            payment_method="pm_card_visa",
+            gateway_payment_id=f"pi_{order.pk}_{round_}",
+            is_surplus=round_ == 2,
+            created_at=timezone.now(),
+        )
+
+    page = shopper.open_link(order)
+
+    assert "You were charged 2 times, €20.02 in all." in page.words
+    assert "charged once" not in page.words
+    assert "not been charged" not in page.words
