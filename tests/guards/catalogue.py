@@ -637,5 +637,11 @@ message AS (
         "",
         "tests/orders/test_mails_of_states.py"
         "::test_wish_to_cancel_ends_when_its_customer_pays_again",
+        "a body is whole",
+        "a press that was cut off on its way is stored with half of its last field",
+        "checkout/middleware/wsgi.py",
+        "        if len(body) < wanted:\n",
+        "        if False:\n",
+        "tests/checkout/test_over_the_wire.py::test_press_that_was_cut_off_is_refused",
     ),
 ]
