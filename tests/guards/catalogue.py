@@ -637,6 +637,8 @@ message AS (
         "",
         "tests/orders/test_mails_of_states.py"
         "::test_wish_to_cancel_ends_when_its_customer_pays_again",
+    ),
+    _guard(
         "a body is whole",
         "a press that was cut off on its way is stored with half of its last field",
         "checkout/middleware/wsgi.py",
