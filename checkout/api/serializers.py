@@ -33,6 +33,11 @@ TRUE_FALSE_UNKNOWN = {"oneOf": [{"type": "boolean"}, {"type": "string", "const":
 # Fifteen digits are more than any total, and few enough for the column.
 TOTAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
 
+AMOUNT = (
+    "In the main unit of `currency`, as text with a point and with all decimals that the currency "
+    "has: 12.50 of euros, 1250 of yen, 1.250 of Kuwaiti dinars."
+)
+
 PAYMENT_METHOD = "The gateway's id of it, never a card number."
 
 
@@ -174,7 +179,7 @@ def _messages(form: forms.Form) -> dict[str, list[str]]:
 
 
 class ProductSerializer(serializers.ModelSerializer[Product]):
-    price = serializers.SerializerMethodField(help_text="A decimal number in `currency`.")
+    price = serializers.SerializerMethodField(help_text=AMOUNT)
     currency = serializers.SerializerMethodField()
     is_available = serializers.SerializerMethodField()
 
@@ -236,8 +241,10 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
     action_url = serializers.SerializerMethodField(
         help_text="Where the customer approves the payment at their bank, while it asks for that."
     )
-    total = serializers.SerializerMethodField(help_text="A decimal number in `currency`.")
-    refunded = serializers.SerializerMethodField(help_text="How much of it was sent back.")
+    total = serializers.SerializerMethodField(help_text=AMOUNT)
+    refunded = serializers.SerializerMethodField(
+        help_text=f"How much of it was sent back. {AMOUNT}"
+    )
     lines = OrderLineSerializer(many=True)
 
     class Meta:

@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -19,6 +19,7 @@ from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue
 from payments.audit import Check, audit_database
+from payments.books.cards import audit_card_numbers
 from payments.gateways.base import Gateway
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund
@@ -378,13 +379,31 @@ def test_message_that_is_gone_before_its_outcome_is_found(
     assert audit_queue(queue, now=later).count == 0
 
 
-@pytest.mark.parametrize(
-    "words", ["Card 4242 4242 4242 4242", "To ADA@example.com", "12 Inkwell Lane"]
-)
+@pytest.mark.parametrize("words", ["To ADA@example.com", "12 Inkwell Lane"])
 def test_personal_data_in_the_history_is_found(paid: Order, words: str) -> None:
     OrderEvent.objects.filter(to_status="paid").update(reason=f"Paid. {words}")
 
     assert broken()["I10"] == [f"{paid.number}: an event or attempt holds personal data"]
+
+
+@pytest.mark.parametrize(
+    "card", ["4242 4242 4242 4242", "12 ４２４２-4242-4242-4242", "٤٢٤٢4242.4242.4242"]
+)
+def test_card_number_in_what_was_typed_is_found(
+    paid: Order, card: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert audit_card_numbers().count == 0
+    Order.objects.update(address="Packstation 145 1234567802")
+    assert (audit_card_numbers().count, audit_card_numbers().checked) == (0, 1)
+
+    for change in (
+        lambda: Order.objects.update(address=f"Lane {card}"),
+        lambda: OrderEvent.objects.filter(to_status="paid").update(explanation=f"Read {card}"),
+    ):
+        with transaction.atomic():
+            change()
+            assert audit_card_numbers().rows == [f"{paid.number}: a text of it holds a card number"]
+            transaction.set_rollback(True)
 
 
 def test_check_may_take_longer_than_a_request(db: None, monkeypatch: pytest.MonkeyPatch) -> None:

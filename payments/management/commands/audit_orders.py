@@ -7,6 +7,7 @@ from checkout.orders.operating import progress_on
 from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.runtime.clock import database_now
 from payments.audit import Finding, as_json, as_text, audit_database
+from payments.books.cards import audit_card_numbers
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
 from payments.outside_audit import audit_gateway, audit_queue
@@ -34,6 +35,7 @@ class Command(BaseCommand):
             findings.append(finding)
             if progress:
                 progress(len(findings))
+        findings.append(audit_card_numbers())
         if not options["no_gateway"]:
             compared = progress_on(self.stderr, "payments at the gateway compared")
             try:
