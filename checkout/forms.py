@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from checkout import postcodes
 from checkout.countries import countries, country_codes
 from checkout.models import MAX_QUANTITY
+from checkout.orders.mail.address import one_spelling
 from checkout.orders.numbers import parse_order_number
 from checkout.text import LineField
 from checkout.typed.forms import WithoutCardNumbers
@@ -27,6 +28,13 @@ from checkout.typed.whole_numbers import WholeNumberField
 payment_method_id = RegexValidator(
     r"^pm_[A-Za-z0-9_]{1,100}$", _("Choose how you want to pay."), "payment_method"
 )
+
+
+class AddressField(forms.EmailField):
+    """An e-mail address in one spelling, so that it is found again however it is typed."""
+
+    def to_python(self, value: Any) -> str:
+        return one_spelling(super().to_python(value) or "")
 
 
 class PaymentMethodForm(WithoutCardNumbers, forms.Form):
@@ -76,7 +84,7 @@ class CountryField(forms.ChoiceField):
 
 
 class CheckoutForm(PaymentMethodForm):
-    email = forms.EmailField(
+    email = AddressField(
         label=_("E-mail"),
         max_length=254,  # RFC 3696, erratum 1690, and the column
         widget=forms.EmailInput(
@@ -139,7 +147,7 @@ class FindOrderForm(WithoutCardNumbers, forms.Form):
         widget=forms.TextInput(attrs={"autocomplete": "off", "inputmode": "numeric"}),
         error_messages={"required": _("It stands in every e-mail about your order.")},
     )
-    email = forms.EmailField(
+    email = AddressField(
         label=_("E-mail"),
         widget=forms.EmailInput(
             attrs={"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}
@@ -180,13 +188,14 @@ class SignInForm(WithoutCardNumbers, AuthenticationForm):
     def clean_username(self) -> str:
         """As it was stored by signing up, whatever a phone's keyboard made of it."""
         typed: str = self.cleaned_data["username"].strip()
+        typed = one_spelling(typed)
         return typed.lower() if "@" in typed else typed
 
 
 class SignUpForm(WithoutCardNumbers, forms.Form):
     """Asks for the address alone, and does not tell whether that has an account."""
 
-    email = forms.EmailField(
+    email = AddressField(
         label=_("E-mail"),
         max_length=150,  # it is the user name as well
         widget=forms.EmailInput(attrs=EMAIL_ATTRIBUTES),
@@ -234,6 +243,8 @@ class NewAccountForm(WithoutCardNumbers, forms.Form):
 
 
 class ResetForm(WithoutCardNumbers, PasswordResetForm):
+    email = AddressField(max_length=254, widget=forms.EmailInput(attrs=EMAIL_ATTRIBUTES))
+
     def __init__(self, *arguments: Any, **words: Any) -> None:
         super().__init__(*arguments, **words)
         self.fields["email"].label = "E-mail"

@@ -32,6 +32,7 @@ from checkout.orders.attention.queries import (
 )
 from checkout.orders.attention.reasons import ENDED_BY
 from checkout.orders.customer_names import NameWords, name_query
+from checkout.orders.mail.address import has_address, one_spelling
 from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.sampling import waiting_too_long
@@ -145,13 +146,13 @@ class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
     ) -> tuple[QuerySet[Order], bool]:
         """Each by an index: what support is told is a whole number or address, with or without the
         hyphen and in any case, or words of a name."""
-        term = search_term.strip()
+        term = one_spelling(search_term)
         if not term:
             return queryset, False
         if number := parse_order_number(term):
             return queryset.filter(number=number), False
         if "@" in term:
-            return queryset.filter(email__iexact=term), False
+            return queryset.filter(has_address(term)), False
         found = self.orders_named(term) or self._orders_of(term)
         return queryset.filter(pk__in=found), False
 
@@ -236,7 +237,7 @@ class StockMovementAdmin(ReadOnly, admin.ModelAdmin[StockMovement]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[StockMovement], search_term: str
     ) -> tuple[QuerySet[StockMovement], bool]:
-        term = search_term.strip()
+        term = one_spelling(search_term)
         if not term:
             return queryset, False
         if number := parse_order_number(term):

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
+from checkout.orders.mail.address import has_address
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import REFUNDING, OrderStatus
 
@@ -101,7 +102,7 @@ def queue_link(number: str, email: str, *, now: datetime) -> bool:
     """Mail the link to the order of that number, if it was placed with that address."""
     with transaction.atomic():
         # Locked, so that of two requests at once only one finds that none was sent lately.
-        order = Order.objects.select_for_update().filter(number=number, email__iexact=email).first()
+        order = Order.objects.select_for_update().filter(has_address(email), number=number).first()
         if order is None:
             return False
         links = order.mails.filter(kind=Mail.Kind.LINK)

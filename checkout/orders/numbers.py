@@ -5,6 +5,7 @@ which catch every single wrong digit and every swap of two neighbours.
 """
 
 import re
+import unicodedata
 
 from django.db.models import CharField, Func
 
@@ -22,9 +23,21 @@ def check_digits(serial: int) -> str:
     return f"{98 - serial * 100 % 97:02d}"
 
 
+# Spaces of every width, hyphens and dashes, and what cannot be seen.
+BETWEEN = {"Zs", "Cc", "Pd", "Cf"}
+MINUS = str.maketrans("−", "-")
+
+
+def _digit(sign: str) -> str:
+    """Of any script, as ASCII has it."""
+    return str(unicodedata.decimal(sign)) if sign.isdecimal() else sign
+
+
 def parse_order_number(typed: str) -> str | None:
     """The number in its stored form, from what a person typed; None when it cannot be one."""
-    match = re.fullmatch(r"(\d{1,18})(\d{2})", re.sub(r"[\s\-–]", "", typed), re.ASCII)
+    plain = unicodedata.normalize("NFKC", typed).translate(MINUS)
+    digits = "".join(_digit(sign) for sign in plain if unicodedata.category(sign) not in BETWEEN)
+    match = re.fullmatch(r"(?:#|n[or]\.?)?(\d{1,18})(\d{2})", digits, re.ASCII | re.IGNORECASE)
     if match is None or check_digits(int(match[1])) != match[2]:
         return None
     return f"{int(match[1])}-{match[2]}"

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from urllib.parse import urlsplit
+from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.db import transaction
@@ -45,6 +45,9 @@ def add_endpoint(
 ) -> WebhookEndpoint:
     """Of no kinds: of all there are. With `since` it is told as well of what happened before."""
     _check_address(url)
+    url = _one_spelling(url)
+    if there := _kept().filter(url=url).first():
+        raise EndpointRefused(f"Endpoint {there.pk} has this address already.")
     unknown = set(kinds) - set(WebhookKind.values)
     if unknown:
         raise EndpointRefused(
@@ -141,6 +144,15 @@ def _check_address(url: str) -> None:
         raise EndpointRefused("The address must begin with https://, unless it is on this machine.")
     if any(is_forbidden(address) for address in _addresses_of(host, port)):
         raise EndpointRefused("That address is link-local, where a cloud keeps its credentials.")
+
+
+def _one_spelling(url: str) -> str:
+    """Host names know no capital letters, and a port that goes without saying is none."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    usual = {"https": 443, "http": 80}[parts.scheme]
+    port = f":{parts.port}" if parts.port not in {None, usual} else ""
+    return urlunsplit((parts.scheme, f"{host}{port}", parts.path or "/", parts.query, ""))
 
 
 def _addresses_of(host: str, port: int | None) -> list[str]:

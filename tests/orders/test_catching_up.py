@@ -115,7 +115,7 @@ def test_endpoint_that_is_added_later_is_told_the_same_as_one_that_was_there(
     till.check(order)
     cancelled_order(shelf[0])
 
-    later = add_endpoint(receiver.url, since=began)
+    later = add_endpoint(f"{receiver.url}?later", since=began)
 
     assert bodies_of(later) == bodies_of(there) != []
     assert {json.loads(body)["type"] for body in bodies_of(later)} == set(WebhookKind.values)
@@ -131,7 +131,7 @@ def test_history_of_the_release_before_is_told_of_too(
     cancelled_order(shelf[0])
     OrderEvent.objects.update(told=None)
 
-    later = add_endpoint(receiver.url, since=began)
+    later = add_endpoint(f"{receiver.url}?later", since=began)
 
     assert bodies_of(later) == bodies_of(there)
 

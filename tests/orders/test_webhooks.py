@@ -152,7 +152,7 @@ def test_endpoint_is_told_of_the_kinds_it_wants_and_of_none_when_it_is_off(
     receiver: Receiver, shelf: list[Product]
 ) -> None:
     add_endpoint(receiver.url, ["order.cancelled"])
-    off = add_endpoint(receiver.url)
+    off = add_endpoint(f"{receiver.url}?off")
     webhook_sending.switch_off(off.pk, "Test", now=timezone.now())
     paid_order(shelf[0])
     cancelled = placed_order(shelf[0])

@@ -5,6 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.mail.send_again import given_up_since, mails_of, send_again
 from checkout.orders.models import Mail
+from checkout.orders.numbers import parse_order_number
 from checkout.orders.operating import add_by, moment, progress_on, reason
 from checkout.runtime.clock import database_now
 
@@ -27,7 +28,10 @@ class Command(BaseCommand):
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        found = mails_of(options["order"]) if options["order"] else given_up_since(options["since"])
+        if options["order"]:
+            found = mails_of(parse_order_number(options["order"]) or "")
+        else:
+            found = given_up_since(options["since"])
         mails = found.filter(kind__in=options["kind"]) if options["kind"] else found
         if options["order"] and not mails.exists():
             raise CommandError("No such e-mail of that order was sent or given up.")

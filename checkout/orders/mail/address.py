@@ -1,0 +1,50 @@
+"""One e-mail address, however it was typed: what is stored, sent to and compared.
+
+Capital letters before the @ are kept, for a mail server may tell them apart; whoever compares does
+not. A domain has two forms, and mail goes to the one in ASCII (RFC 5891); so that one is stored.
+"""
+
+import unicodedata
+
+from django.db.models import Q
+
+# As Chinese and Japanese keyboards write the dot (UTS 46, "IDNA Compatibility Processing").
+DOTS = str.maketrans("。．｡", "...")
+
+
+def one_spelling(typed: str) -> str:
+    """Without what cannot be seen, in plain letters, the domain in ASCII. What is no address comes
+    back as far as it was understood, to be refused by whoever checks it."""
+    visible = "".join(sign for sign in typed if unicodedata.category(sign) != "Cf")
+    plain = unicodedata.normalize("NFKC", visible.translate(DOTS)).strip()
+    name, at, domain = plain.rpartition("@")
+    return f"{name}{at}{_in_ascii(domain)}" if at else plain
+
+
+def has_address(typed: str) -> Q:
+    """Rows whose `email` it is, in either form of its domain. By the index over upper(email)."""
+    address = one_spelling(typed)
+    return Q(email__iexact=address) | Q(email__iexact=_in_letters(address))
+
+
+def _in_ascii(domain: str) -> str:
+    if domain.isascii():
+        return domain.lower()
+    import idna  # large tables, which few addresses need
+
+    try:
+        return idna.encode(domain, uts46=True).decode()
+    except idna.IDNAError:
+        return domain.lower()
+
+
+def _in_letters(address: str) -> str:
+    name, _, domain = address.rpartition("@")
+    if "xn--" not in domain:
+        return address
+    import idna
+
+    try:
+        return f"{name}@{idna.decode(domain)}"
+    except idna.IDNAError:
+        return address
