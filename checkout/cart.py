@@ -11,7 +11,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.db import connection, transaction
 from django.db.models import F
-from django.db.models.functions import Least
+from django.db.models.functions import Least, Now
 from django.utils.crypto import salted_hmac
 
 from checkout.catalogue.models import Product
@@ -138,7 +138,7 @@ def _keyed(text: str) -> bytes:
 
 def _raise_version(cart_id: str) -> bool:
     open_cart = Cart.objects.filter(pk=cart_id, closed_at__isnull=True)
-    return bool(open_cart.update(version=F("version") + 1))
+    return bool(open_cart.update(version=F("version") + 1, changed_at=Now()))
 
 
 # `CartBasket.take` in SQL. The version rises before the lines change, so as long as it is the one

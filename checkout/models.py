@@ -3,7 +3,7 @@ import uuid
 
 from django.conf import settings
 from django.db import models
-from django.db.models.functions import Now
+from django.db.models.functions import Coalesce, Now
 from knox.models import AbstractAuthToken
 from moneyed import Money
 
@@ -33,9 +33,14 @@ class Cart(models.Model):
     checkout_id = models.UUIDField(primary_key=True, default=new_checkout_id, editable=False)
     version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
+    # Empty: never since it was made, or by a release that did not write it down.
+    changed_at = models.DateTimeField(null=True, editable=False)
     closed_at = models.DateTimeField(null=True)  # by the transaction that placed its order
     # What was added last, by which form: it is not added again.
     last_press = models.CharField(max_length=100, default="", db_default="", editable=False)
+
+    class Meta:
+        indexes = [models.Index(Coalesce("changed_at", "created_at"), name="checkout_cart_old_idx")]
 
     def __str__(self) -> str:
         return f"Cart, version {self.version}"

@@ -7,7 +7,10 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         from checkout.orders.money.facts import read_with
-        from payments import checks  # noqa: F401 - registers the system checks
+        from payments import (
+            checks,  # noqa: F401 - registers the system checks
+            ends,  # noqa: F401 - registers what becomes of old rows
+        )
         from payments.books.money import read_moved
 
         read_with(read_moved)

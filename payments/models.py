@@ -340,6 +340,14 @@ class WebhookEvent(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["event_id"], name="payments_webhookevent_id_uniq")
         ]
+        indexes = [
+            # What is pruned: about no order of ours.
+            models.Index(
+                fields=["received_at"],
+                condition=models.Q(order__isnull=True),
+                name="payments_webhookevent_old_idx",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.event_id

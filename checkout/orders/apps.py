@@ -11,5 +11,6 @@ class OrdersConfig(AppConfig):
             checks,  # noqa: F401 - registers the system checks
             spans,
         )
+        from checkout.orders.operations import ends  # noqa: F401 - registers what becomes of rows
 
         spans.start()

@@ -11,7 +11,6 @@ from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
-from django.db.models import F
 
 from checkout.catalogue.amounts import AmountRefused, refusal_of
 from checkout.catalogue.stock import reserve_stock
@@ -251,6 +250,39 @@ def _note_twins(order: Order, twin: Order, *, now: datetime) -> None:
     )
 
 
+# Each press is counted; so many of them are events as well. A form that a broken program sends
+# three hundred times would else be three hundred rows of its order's history.
+EVENTS_OF_RESUBMISSIONS = 10
+
+# One statement, which locks the order's row before it judges, so that presses at once are no more
+# events than this. The first of its kind is always one.
+COUNT_RESUBMISSION = """
+WITH counted AS (
+    UPDATE orders_order SET resubmission_count = resubmission_count + 1 WHERE id = %(order)s
+    RETURNING id, resubmission_count
+)
+INSERT INTO orders_orderevent (order_id, kind, from_status, to_status, reason, created_at)
+SELECT id, %(kind)s::varchar, '', '', %(reason)s::varchar, %(now)s::timestamptz FROM counted
+WHERE resubmission_count <= %(at_most)s OR NOT EXISTS (
+    SELECT FROM orders_orderevent e WHERE e.order_id = counted.id AND e.kind = %(kind)s::varchar
+)
+"""
+
+
+def _count_resubmission(order: Order, kind: str, reason: str, *, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            COUNT_RESUBMISSION,
+            {
+                "order": order.pk,
+                "kind": kind,
+                "reason": reason,
+                "now": now,
+                "at_most": EVENTS_OF_RESUBMISSIONS,
+            },
+        )
+
+
 def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> None:
     """Note that the same purchase came again. The answer to the shopper does not depend on it."""
     if order.content_digest == content_digest:
@@ -260,8 +292,7 @@ def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> 
         reason = "Sent again with other content, which was not taken over"
     try:
         with transaction.atomic():
-            OrderEvent.objects.create(order=order, kind=kind, reason=reason, created_at=now)
-            Order.objects.filter(pk=order.pk).update(resubmission_count=F("resubmission_count") + 1)
+            _count_resubmission(order, kind, reason, now=now)
     except DatabaseError:
         logger.warning("A resubmission was not counted", extra={"order": order.number})
         connection.close()

@@ -11,6 +11,7 @@ from django import forms
 
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.cancelling import can_be_cancelled_by_staff
+from checkout.orders.mail.address import one_spelling
 from checkout.orders.mail.by_staff import LINK, correct_email, send_mail_again
 from checkout.orders.models import Mail, Order
 from checkout.orders.states import UNSETTLED
@@ -79,6 +80,9 @@ class EmailForm(ReasonForm):
         super().__init__(*args, order=order, **kwargs)
         self.fields["seen"].initial = order.email
         self.fields["email"].help_text = f"Instead of {order.email}"
+
+    def clean_email(self) -> str:
+        return one_spelling(self.cleaned_data["email"])
 
 
 class MailAgainForm(ReasonForm):

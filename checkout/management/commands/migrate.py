@@ -1,0 +1,116 @@
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.conf import settings
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.core.management.commands import migrate
+from django.db import OperationalError, connection
+from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.migration import Migration
+from psycopg.errors import LockNotAvailable
+
+# A change of a table waits for everybody who uses it, and everybody who comes later waits behind
+# it. So it waits this long, lets them through, and tries again.
+LOCK_TIMEOUT = "2s"
+LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
+TRIES = 30
+PAUSE_SECONDS = 2.0
+
+INVALID = """
+    SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+    WHERE NOT i.indisvalid AND c.relnamespace = current_schema()::regnamespace
+        AND NOT EXISTS (
+            SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid
+        )
+"""
+
+
+class Command(migrate.Command):
+    """Django's own, beside a running shop. The shop's limit for a statement does not hold here: an
+    index of a large table takes longer. What a killed run left behind is cleared away first."""
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if connection.vendor != "postgresql" or options["plan"] or options["check_unapplied"]:
+            super().handle(*args, **options)
+            return
+        for tries_left in reversed(range(TRIES)):
+            try:
+                with self._without_the_shops_limits():
+                    self._drop_leftovers()
+                    super().handle(*args, **options)
+            except OperationalError as error:
+                if not tries_left or not isinstance(error.__cause__, LockNotAvailable):
+                    raise
+                self.stderr.write("The shop uses a table that is to change; trying again.")
+                time.sleep(PAUSE_SECONDS)
+            else:
+                return
+
+    def migration_progress_callback(
+        self, action: str, migration: Any = None, fake: bool = False
+    ) -> None:
+        """An index that is built concurrently holds nobody up while it waits."""
+        if action in {"apply_start", "unapply_start"} and not settings.DATABASE_BEHIND_PGBOUNCER:
+            self._set("lock_timeout", LOCK_TIMEOUT if migration.atomic else "0")
+        super().migration_progress_callback(action, migration, fake)
+
+    @contextmanager
+    def _without_the_shops_limits(self) -> Iterator[None]:
+        if settings.DATABASE_BEHIND_PGBOUNCER:
+            # There a limit would stay with a session that others use.
+            self.stderr.write(
+                "Behind PgBouncer the role's limits hold for migrations too. Where a statement is "
+                "ended by them, repeat `migrate` with a DATABASE_URL that leads straight to "
+                "Postgres and DATABASE_BEHIND_PGBOUNCER=false."
+            )
+            yield
+            return
+        for limit in LIMITS:
+            self._set(limit, "0")
+        self._set("lock_timeout", LOCK_TIMEOUT)
+        yield
+        with connection.cursor() as cursor:
+            for limit in (*LIMITS, "lock_timeout"):
+                cursor.execute(f"RESET {limit}")
+
+    @staticmethod
+    def _set(limit: str, value: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT set_config(%s, %s, false)", [limit, value])
+
+    def _drop_leftovers(self) -> None:
+        """Indexes that are invalid, or that belong to a migration which did not come to its end."""
+        if connection.in_atomic_block:  # a test's
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(INVALID)
+            names = {name for (name,) in cursor.fetchall()}
+            for name in sorted(names | _half_done(cursor)):
+                self.stderr.write(f"Dropping {name}, which an earlier run did not finish.")
+                cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+
+def _half_done(cursor: Any) -> set[str]:
+    """The indexes of migrations that are still to come, and which are there already."""
+    executor = MigrationExecutor(connection)
+    plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
+    names = [name for migration, _ in plan for name in _indexes_of(migration)]
+    cursor.execute(
+        "SELECT c.oid::regclass::text FROM pg_class c WHERE c.relname = ANY(%s)"
+        " AND c.relkind = 'i' AND c.relnamespace = current_schema()::regnamespace",
+        [names],
+    )
+    return {name for (name,) in cursor.fetchall()}
+
+
+def _indexes_of(migration: Migration) -> list[str]:
+    """Those that are built outside of a transaction, and so may be there in part."""
+    if migration.atomic:
+        return []
+    return [
+        operation.index.name
+        for operation in migration.operations
+        if isinstance(operation, AddIndexConcurrently)
+    ]

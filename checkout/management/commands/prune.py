@@ -1,0 +1,61 @@
+import json
+from datetime import timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from checkout.orders.operating import aligned, progress_on
+from checkout.orders.pruning import prune_outbox
+from checkout.runtime.clock import database_now
+from checkout.runtime.ends import ENDS, prune
+
+OUTBOX, OUTBOX_AFTER = "orders.OutboxMessage", timedelta(days=30)
+
+
+class Command(BaseCommand):
+    help = (
+        "Delete what has come to its end: expired sessions, carts that nobody changed for 90 days, "
+        "old messages, wrong passwords and the like. Orders and what belongs to them stay. For "
+        "cron, once a day. Works in short transactions beside the running shop; may be killed and "
+        "repeated at any moment."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--dry-run", action="store_true", help="Only count.")
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        parser.add_argument("--list", action="store_true", help="Say what ends each table's rows.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        if options["list"]:
+            self._list(options)
+            return
+        now, dry_run, deleted = database_now(), options["dry_run"], {}
+        for name, end in sorted(ENDS.items()):
+            progress = progress_on(self.stderr, name)
+            if name == OUTBOX:
+                before = now - OUTBOX_AFTER
+                deleted[name] = prune_outbox(
+                    before=before, dry_run=dry_run, progress=progress
+                ).deleted
+            elif end.ended:
+                deleted[name] = prune(end, now=now, dry_run=dry_run, progress=progress)
+        if options["json"]:
+            self.stdout.write(json.dumps({"dry_run": dry_run, "rows": deleted}, indent=2))
+        else:
+            heading = "would be deleted" if dry_run else "deleted"
+            rows = [["table", heading], *([name, str(count)] for name, count in deleted.items())]
+            self.stdout.write("\n".join(aligned(rows)))
+
+    def _list(self, options: dict[str, Any]) -> None:
+        ends = {
+            name: {"after_days": end.after.days if end.after else None, "why": end.why}
+            for name, end in sorted(ENDS.items())
+        }
+        if options["json"]:
+            self.stdout.write(json.dumps(ends, indent=2))
+            return
+        rows = [["table", "ends after", "why"]]
+        for name, end in ends.items():
+            days = end["after_days"]
+            rows.append([name, f"{days} d" if days else "-", str(end["why"])])
+        self.stdout.write("\n".join(aligned(rows)))

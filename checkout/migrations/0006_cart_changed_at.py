@@ -1,0 +1,16 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('checkout', '0005_one_spelling_of_addresses'),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name='cart',
+            name='changed_at',
+            field=models.DateTimeField(editable=False, null=True),
+        ),
+    ]

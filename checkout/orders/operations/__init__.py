@@ -1,0 +1,1 @@
+"""What operators and cron do with orders and what belongs to them."""

@@ -1,0 +1,134 @@
+"""`migrate` runs beside a shop: without its limits, and holding nobody up."""
+
+import io
+import threading
+from collections.abc import Iterator
+
+import psycopg
+import pytest
+from django.contrib.postgres.operations import AddIndexConcurrently
+from django.core.management import call_command
+from django.db import OperationalError, connection
+from django.db.migrations.loader import MigrationLoader
+
+from checkout.management.commands import migrate
+from tests.config.test_migrations import RELEASED
+from tests.processes import database_url
+
+INDEX = "checkout_cart_old_idx"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "300ms")
+
+
+@pytest.fixture
+def everything_migrated(transactional_db: None) -> Iterator[None]:
+    yield
+    call_command("migrate", verbosity=0)
+
+
+def migrate_to(*where: str) -> str:
+    told = io.StringIO()
+    call_command("migrate", *where, verbosity=0, stderr=told)
+    return told.getvalue()
+
+
+def limit(name: str) -> str:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SHOW {name}")
+        return str(cursor.fetchone()[0])
+
+
+def is_valid(index: str) -> bool | None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT indisvalid FROM pg_index WHERE indexrelid = to_regclass(%s)", [index]
+        )
+        found = cursor.fetchone()
+    return found[0] if found else None
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_limits_of_the_shop_do_not_hold_and_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    before = {name: limit(name) for name in (*migrate.LIMITS, "lock_timeout")}
+    seen: dict[str, str] = {}
+
+    def look(*args: object) -> None:
+        seen.update({name: limit(name) for name in before})
+
+    monkeypatch.setattr(migrate.Command, "_drop_leftovers", look)
+
+    migrate_to()
+
+    assert seen == dict.fromkeys(migrate.LIMITS, "0") | {"lock_timeout": "300ms"}
+    assert {name: limit(name) for name in before} == before
+    assert before["statement_timeout"] == "10s"
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_invalid_index_of_a_killed_run_is_built_again() -> None:
+    migrate_to("checkout", "0006")
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO checkout_cart (checkout_id, version) VALUES "
+            "(gen_random_uuid(), 1), (gen_random_uuid(), 1)"
+        )
+        with pytest.raises(Exception, match="unique"):  # a build that ends half-way leaves this
+            cursor.execute(f"CREATE UNIQUE INDEX CONCURRENTLY {INDEX} ON checkout_cart (version)")
+    assert is_valid(INDEX) is False
+
+    told = migrate_to("checkout")
+
+    assert f"Dropping {INDEX}" in told
+    assert is_valid(INDEX) is True
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_index_that_was_built_and_not_recorded_is_no_error() -> None:
+    migrate_to("checkout", "0006")
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE INDEX {INDEX} ON checkout_cart (created_at)")
+
+    migrate_to("checkout")
+
+    assert is_valid(INDEX) is True
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_change_of_a_table_in_use_lets_others_through_and_tries_again() -> None:
+    migrate_to("checkout", "0005")
+    with psycopg.connect(database_url()) as shop:
+        shop.execute("SELECT FROM checkout_cart")
+        threading.Timer(1.0, shop.rollback).start()
+
+        told = migrate_to("checkout")
+
+    assert "trying again" in told
+    assert is_valid(INDEX) is True
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_table_that_is_never_free_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "TRIES", 2)
+    migrate_to("checkout", "0005")
+    with psycopg.connect(database_url()) as shop:
+        shop.execute("SELECT FROM checkout_cart")
+        with pytest.raises(OperationalError):
+            migrate_to("checkout")
+
+
+def test_indexes_on_tables_that_grow_are_built_concurrently_and_alone() -> None:
+    """Since the last release: one that is interrupted leaves nothing half done but the index."""
+    loader = MigrationLoader(None)
+    for (app, name), migration in loader.disk_migrations.items():
+        if app not in RELEASED or name <= RELEASED[app]:
+            continue
+        kinds = {type(operation) for operation in migration.operations}
+        if AddIndexConcurrently in kinds:
+            assert not migration.atomic, name
+            assert kinds == {AddIndexConcurrently}, name
