@@ -5,12 +5,11 @@ from importlib import import_module
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.core import mail
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from django.utils import timezone
 from checkout.orders.mail.account import compose_account_mail
 from checkout.orders.mail.address import has_address, one_spelling
 from checkout.orders.models import AccountMail, Mail, Order
@@ -20,7 +19,6 @@ from tests.api.caller import PURCHASE, new_caller
 from tests.checkout.test_twins import QUESTION, elsewhere  # noqa: F401 - a fixture
 from tests.orders.factories import placed_order
 from tests.shopper import InProcess, Shopper, read_form
-from tests.till import Till
 
 STORED = "Ada@xn--bcher-kva.example"
 SPELLINGS = [
@@ -146,7 +144,7 @@ def test_address_in_letters_of_the_release_before_is_found(shelf: list[Product])
 def test_address_is_looked_for_by_its_index(shelf: list[Product]) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET enable_seqscan = off")
-        plan = Order.objects.filter(has_address("ada@bücher.example")).explain()
+        plan = Order.objects.filter(has_address("ada@bücher.example")).order_by().explain()
         cursor.execute("RESET enable_seqscan")
 
     assert "orders_order_email_idx" in plan
