@@ -71,7 +71,7 @@ def test_limits_of_the_shop_do_not_hold_and_come_back(monkeypatch: pytest.Monkey
 
 @pytest.mark.usefixtures("everything_migrated")
 def test_invalid_index_of_a_killed_run_is_built_again() -> None:
-    migrate_to("checkout", "0006")
+    migrate_to("checkout", "0007")
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO checkout_cart (checkout_id, version) VALUES "
@@ -89,7 +89,7 @@ def test_invalid_index_of_a_killed_run_is_built_again() -> None:
 
 @pytest.mark.usefixtures("everything_migrated")
 def test_index_that_was_built_and_not_recorded_is_no_error() -> None:
-    migrate_to("checkout", "0006")
+    migrate_to("checkout", "0007")
     with connection.cursor() as cursor:
         cursor.execute(f"CREATE INDEX {INDEX} ON checkout_cart (created_at)")
 
@@ -100,7 +100,7 @@ def test_index_that_was_built_and_not_recorded_is_no_error() -> None:
 
 @pytest.mark.usefixtures("everything_migrated")
 def test_change_of_a_table_in_use_lets_others_through_and_tries_again() -> None:
-    migrate_to("checkout", "0005")
+    migrate_to("checkout", "0006")
     with psycopg.connect(database_url()) as shop:
         shop.execute("SELECT FROM checkout_cart")
 
@@ -120,7 +120,7 @@ def test_change_of_a_table_in_use_lets_others_through_and_tries_again() -> None:
 @pytest.mark.usefixtures("everything_migrated")
 def test_table_that_is_never_free_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrate, "TRIES", 2)
-    migrate_to("checkout", "0005")
+    migrate_to("checkout", "0006")
     with psycopg.connect(database_url()) as shop:
         shop.execute("SELECT FROM checkout_cart")
         with pytest.raises(OperationalError):

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('checkout', '0006_cart_changed_at'),
+        ('checkout', '0007_cart_changed_at'),
     ]
 
     operations = [

@@ -19,7 +19,7 @@ def spell_addresses(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('checkout', '0004_cart_by_the_database'),
+        ('checkout', '0005_cart_last_press'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

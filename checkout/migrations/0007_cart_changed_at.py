@@ -4,7 +4,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('checkout', '0005_one_spelling_of_addresses'),
+        ('checkout', '0006_one_spelling_of_addresses'),
     ]
 
     operations = [

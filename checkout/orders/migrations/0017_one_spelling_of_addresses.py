@@ -23,7 +23,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('orders', '0015_mails_of_every_state'),
+        ('orders', '0016_names'),
     ]
 
     operations = [

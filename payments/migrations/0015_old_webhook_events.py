@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('payments', '0012_gateway_refusal'),
+        ('payments', '0014_lost_order'),
     ]
 
     operations = [
