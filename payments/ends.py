@@ -15,6 +15,7 @@ register(
     ),
     End(table="payments.Refund", why=WITH_ORDER),
     End(table="payments.Dispute", why=WITH_ORDER),
+    End(table="payments.LostOrder", why="A charge without its order: books ask for it for years."),
     End(table="payments.GatewayRefusal", why="One row."),
     End(
         table="payments.WebhookEvent",
