@@ -79,7 +79,9 @@ def add_to_cart(
         cart = _open_cart(session, visit)
         if press and cart.last_press == press:
             return  # pressed twice, or sent again by a proxy
-        Cart.objects.filter(pk=cart.pk).update(version=F("version") + 1, last_press=press)
+        Cart.objects.filter(pk=cart.pk).update(
+            version=F("version") + 1, last_press=press, changed_at=Now()
+        )
         lines = CartLine.objects.filter(cart=cart, product=product)
         if not lines.update(quantity=Least(F("quantity") + quantity, MAX_QUANTITY)):
             CartLine.objects.create(
