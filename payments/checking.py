@@ -30,8 +30,14 @@ from payments.gateways.base import (
 from payments.later import ask_later, asked_in_vain, pause_after
 from payments.models import Payment
 from payments.outcomes import record_closed, record_sent_back, record_success
-from payments.refund_settlement import settle_refunds, take_over_refunds
+from payments.refund_settlement import (
+    disputes_were_recorded,
+    settle_refunds,
+    take_over_refunds,
+)
 from payments.settlement import Settled, close, find_order, settle_order
+from payments.settling.disputes import may_have_news, record_disputes
+from payments.settling.held_money import is_disputed
 from payments.states import LIVE, PaymentStatus
 
 logger = logging.getLogger(__name__)
@@ -53,31 +59,51 @@ def check_order(
         order = find_order(order_number)
     calls = Calls.begin(gateway, clock)
     try:
-        for payment in _thought_to_be_over(order):
-            try:
-                answer = calls.retrieve(payment)
-            except NoSuchPayment:
-                continue  # opened in another account of the gateway, where it was over
-            if answer.state is not GatewayState.PAID and payment.status in LIVE:
-                answer = close(calls, payment)  # or its card could be charged beside another
-            if answer.state is GatewayState.PAID:
-                _record_late_success(payment, answer, calls)
-                outcome = Settled.PAID
-            elif answer.state is GatewayState.CANCELLED:
-                record_closed(payment, now=clock())
-        for payment in order.payments.filter(status=PaymentStatus.PAID):
-            with suppress(NoSuchPayment):  # charged in another account of the gateway
-                take_over_refunds(payment, calls)
+        if _look_at_what_is_over(order, calls):
+            outcome = Settled.PAID
+        _look_at_what_was_charged(order, calls)
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
         return _wish_again(order, OutboxMessage.Kind.CHECK_PAYMENT, error, now=clock())
     refunded = settle_refunds(order_number, gateway, clock=clock)
     return outcome if refunded is Settled.NOTHING_TO_DO else refunded
 
 
+def _look_at_what_is_over(order: Order, calls: Calls) -> bool:
+    """Whether one of them was charged after all."""
+    is_charged = False
+    for payment in _thought_to_be_over(order):
+        try:
+            answer = calls.retrieve(payment)
+        except NoSuchPayment:
+            continue  # opened in another account of the gateway, where it was over
+        if answer.state is not GatewayState.PAID and payment.status in LIVE:
+            answer = close(calls, payment)  # or its card could be charged beside another
+        if answer.state is GatewayState.PAID:
+            _record_late_success(payment, answer, calls)
+            is_charged = True
+        elif answer.state is GatewayState.CANCELLED:
+            record_closed(payment, now=calls.clock())
+    return is_charged
+
+
+def _look_at_what_was_charged(order: Order, calls: Calls) -> None:
+    """Its refunds, and its disputes, whose outcome the gateway may have changed."""
+    has_news = may_have_news(order)
+    for payment in _charged(order):
+        with suppress(NoSuchPayment):  # charged in another account of the gateway
+            if has_news:
+                record_disputes(payment, calls)
+                disputes_were_recorded(payment, now=calls.clock())
+            if payment.status == PaymentStatus.PAID:
+                take_over_refunds(payment, calls)
+
+
 def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
     """Cancel an unpaid order: at the gateway first. A payment that wins the race wins."""
     order = find_order(order_number)
     if order.status not in EXPIRING:  # paid, or being paid again
+        return Settled.NOTHING_TO_DO
+    if is_disputed(order.pk):  # a charge that pays no order, and a bank that decides about it
         return Settled.NOTHING_TO_DO
     calls = Calls.begin(gateway, clock)
     try:
@@ -107,6 +133,12 @@ def _thought_to_be_over(order: Order) -> list[Payment]:
     if order.status not in UNSETTLED | EXPIRING:
         over |= Q(status__in=LIVE)
     return list(order.payments.filter(over).exclude(gateway_payment_id=""))
+
+
+def _charged(order: Order) -> list[Payment]:
+    """Also by an amount that pays no order: a bank may dispute that as well."""
+    charged = Q(status=PaymentStatus.PAID) | Q(charged_minor__isnull=False)
+    return list(order.payments.filter(charged).exclude(gateway_payment_id=""))
 
 
 def _record_late_success(payment: Payment, answer: GatewayPayment, calls: Calls) -> None:

@@ -20,7 +20,14 @@ from checkout.orders.states import UNSETTLED, OrderStatus
 from payments.audit import PAID_STATUSES, Finding
 from payments.books.lost_orders import not_seen_to, note_lost_payments
 from payments.books.ours import Ours
-from payments.gateways.base import Gateway, GatewayPayment, GatewayState, RefundState
+from payments.gateways.base import (
+    DisputeState,
+    Gateway,
+    GatewayDispute,
+    GatewayPayment,
+    GatewayState,
+    RefundState,
+)
 from payments.models import Payment, Refund
 from payments.states import PaymentStatus, RefundStatus
 
@@ -28,6 +35,9 @@ CHUNK = 500
 
 # A message that was published so long ago is in the queue, or was.
 PUBLISHED_AGO = timedelta(minutes=1)
+
+# A hint of a dispute is handled by then.
+DISPUTE_TOLD_AFTER = timedelta(hours=1)
 
 ONCE = "The gateway charged no order more than once, but for what was sent back"
 NONE_LOST = "Each order that names this installation at the gateway is here"
@@ -56,6 +66,8 @@ def audit_gateway(
         succeeded = [r.payment_id for r in refunds if r.state is RefundState.SUCCEEDED]
         comparison.look_at_refunds(succeeded)
         comparison.look_at_failures([r.id for r in refunds if r.state is RefundState.FAILED])
+    for disputes in _chunks(gateway.list_disputes_since(since)):
+        comparison.look_at_disputes(disputes)
     comparison.look_for_the_unseen()
     note_lost_payments(comparison.lost, now=now)
     lost = [f"{one.order.number} ({one.order.reference}): {one.id}" for one in comparison.lost]
@@ -168,6 +180,27 @@ class _Comparison:
             number = refund.payment.order.number
             self.differences.append(f"{number}: sent back here, came back there")
 
+    def look_at_disputes(self, disputes: list[GatewayDispute]) -> None:
+        """Each dispute of a charge of ours is known here as it stands there. One that was opened
+        just now is being told."""
+        ids = [dispute.payment_id for dispute in disputes]
+        payments = {
+            payment.gateway_payment_id: payment
+            for payment in Payment.objects.filter(gateway_payment_id__in=ids)
+            .select_related("order")
+            .prefetch_related("disputes")
+        }
+        for told in disputes:
+            if told.payment_id not in payments or told.opened_at >= self._now - DISPUTE_TOLD_AFTER:
+                continue
+            payment = payments[told.payment_id]
+            known = {one.gateway_dispute_id: one.status for one in payment.disputes.all()}
+            if (here := known.get(told.id, "unknown")) != told.state.value:
+                number = payment.order.number
+                self.differences.append(
+                    f"{number}: dispute is {told.state.value} there, {here} here"
+                )
+
     def look_for_the_unseen(self) -> None:
         last = 0
         ours = _price_paid().filter(order__status__in=PAID_STATUSES).select_related("order")
@@ -190,7 +223,12 @@ class _Comparison:
             for refund in self._gateway.refunds_of(payment_id)
             if refund.state is RefundState.SUCCEEDED
         )
-        return sent >= self._gateway.retrieve(payment_id).amount_minor
+        lost = sum(
+            dispute.amount_minor
+            for dispute in self._gateway.disputes_of(payment_id)
+            if dispute.state is DisputeState.LOST
+        )
+        return sent + lost >= self._gateway.retrieve(payment_id).amount_minor
 
 
 def _price_paid() -> QuerySet[Payment]:

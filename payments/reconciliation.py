@@ -38,6 +38,7 @@ from payments.books.ours import Ours
 from payments.calls import Calls, Clock
 from payments.gateways.base import (
     Gateway,
+    GatewayDispute,
     GatewayError,
     GatewayPayment,
     GatewayRefund,
@@ -46,10 +47,11 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.later import ask_later
-from payments.models import Payment, Refund
+from payments.models import Dispute, Payment, Refund
 from payments.outcomes import record_success
-from payments.refund_settlement import take_over_refunds
+from payments.refund_settlement import disputes_were_recorded, take_over_refunds
 from payments.settlement import close
+from payments.settling.disputes import record_disputes
 from payments.states import LIVE, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
@@ -63,6 +65,7 @@ REFUND_HERE_ONLY = "sent back here, not there"
 REFUND_CAME_BACK = "sent back here, came back there"
 REFUND_DIFFERS = "another amount was sent back there"
 LOST_ORDER = "there for an order of ours that is lost here"
+DISPUTED_THERE = "disputed there, not so here"
 
 # A payment or refund younger than this may be on its way through the worker.
 UNDER_WAY = timedelta(hours=1)
@@ -231,6 +234,7 @@ class _Comparison:
             self.seen.update(refund.id for refund in sent)
             yield from _compare_refunds(sent, self.now)
         yield from self._sent_back_and_never_seen()
+        yield from self._disputed()
 
     def _chunks(self, items: Iterable[T]) -> Iterator[list[T]]:
         iterator = iter(items)
@@ -314,6 +318,18 @@ class _Comparison:
                 gateway_id=refund.gateway_refund_id or refund.payment.gateway_payment_id,
                 here=_refund_side(refund),
             )
+
+    def _disputed(self) -> Iterator[Difference]:
+        """Disputes that were opened since, and those that are open here: a bank takes months."""
+        seen: set[str] = set()
+        for chunk in self._chunks(self.gateway.list_disputes_since(self.since - MARGIN)):
+            seen.update(told.id for told in chunk)
+            yield from _compare_disputes(chunk)
+        still_open = Dispute.objects.filter(closed_at=None).exclude(gateway_dispute_id__in=seen)
+        for dispute in still_open.select_related("payment"):
+            with suppress(NoSuchPayment):
+                told = self.gateway.disputes_of(dispute.payment.gateway_payment_id)
+                yield from _compare_disputes(told)
 
     def _states_there(self, refund: Refund) -> set[RefundState]:
         """A refund may be older there than here: taken over, or long on its way."""
@@ -415,6 +431,33 @@ def _kind_of_refund(ours: Refund | None, theirs: GatewayRefund, now: datetime) -
         ours is not None and ours.status in UNSETTLED_REFUNDS and ours.created_at > now - UNDER_WAY
     )
     return "" if is_under_way else REFUND_THERE_ONLY
+
+
+def _compare_disputes(chunk: list[GatewayDispute]) -> Iterator[Difference]:
+    ids = {told.payment_id for told in chunk}
+    payments = {
+        payment.gateway_payment_id: payment
+        for payment in Payment.objects.filter(gateway_payment_id__in=ids)
+        .select_related("order")
+        .prefetch_related("disputes")
+    }
+    for told in chunk:
+        payment = payments.get(told.payment_id)
+        if payment is None:
+            continue  # of a charge that is not ours, or that is reported itself
+        ours = {one.gateway_dispute_id: one for one in payment.disputes.all()}.get(told.id)
+        if ours is None or ours.status != told.state.value:
+            yield Difference(
+                kind=DISPUTED_THERE,
+                order=payment.order.number,
+                gateway_id=told.payment_id,
+                here=Side(state=ours.status, amount_minor=ours.amount_minor, currency=ours.currency)
+                if ours
+                else None,
+                there=Side(
+                    state=told.state.value, amount_minor=told.amount_minor, currency=told.currency
+                ),
+            )
 
 
 def _is_same(ours: Refund, theirs: GatewayRefund) -> bool:
@@ -535,6 +578,13 @@ def _take_over_all(payment: Payment, gateway: Gateway, clock: Clock) -> None:
     take_over_refunds(payment, Calls.begin(gateway, clock))
 
 
+def _note_disputes(gateway: Gateway, difference: Difference, clock: Clock) -> str:
+    payment = Payment.objects.select_related("order").get(gateway_payment_id=difference.gateway_id)
+    record_disputes(payment, Calls.begin(gateway, clock))
+    disputes_were_recorded(payment, now=clock())
+    return "noted"
+
+
 def _hand_to_the_worker(difference: Difference, *, now: datetime) -> str:
     """Asked for here, sent back there, and nobody has noted it: the worker finds it by its key."""
     sent_before = Refund.objects.filter(
@@ -555,6 +605,7 @@ _REPAIRS: dict[str, Callable[[Gateway, Difference, Clock], str]] = {
     ORPHAN: _cancel,
     REFUND_THERE_ONLY: _take_over,
     REFUND_CAME_BACK: _take_over,
+    DISPUTED_THERE: _note_disputes,
 }
 
 

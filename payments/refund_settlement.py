@@ -6,6 +6,7 @@ refund of that key already, so this outlives the gateway's memory for idempotenc
 
 import logging
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.db import transaction
@@ -47,11 +48,16 @@ from payments.locks import lock_order
 from payments.models import Payment, Refund
 from payments.refunds import unreplaced
 from payments.settlement import Settled, find_order
+from payments.settling.disputes import record_disputes
+from payments.settling.held_money import is_disputed, lost_minor
 from payments.states import UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
 
 FAILURE_REASONS = (REFUND_FAILED, REFUND_CAME_BACK)
+
+# Stripe docs, "Error codes": why a refund is refused while the customer's bank has the money.
+DISPUTED_THERE = ("charge_disputed", "refund_disputed_payment")
 
 # Why a refund failed, where it had succeeded before.
 CAME_BACK = "came_back"
@@ -74,6 +80,8 @@ def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Sett
                 continue
             _record_failure(refund, error.code, now=clock())
             outcome = Settled.REFUNDED
+            if error.code in DISPUTED_THERE:
+                _look_for_disputes(refund.payment, calls)
         except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
             unfinished.append(_pause_before_next_try(refund, error, now=clock()))
         else:
@@ -93,6 +101,13 @@ def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Sett
     return outcome
 
 
+def _look_for_disputes(payment: Payment, calls: Calls) -> None:
+    """The gateway refused a refund because of a dispute, of which its hint may still be on its way.
+    Where it does not tell now, its hint or the daily commands will."""
+    with suppress(GatewayError):
+        record_disputes(payment, calls)
+
+
 def _send_or_find(refund: Refund, calls: Calls) -> GatewayRefund:
     tried_before = refund.tries > 0
     # Counted before the call: whoever comes after a crash looks for it first.
@@ -101,6 +116,8 @@ def _send_or_find(refund: Refund, calls: Calls) -> GatewayRefund:
         for known in calls.refunds_of(refund.payment):
             if known.refund_key == refund.key:
                 return known
+    if is_disputed(refund.payment.order_id):  # since it was asked for
+        raise RefundRefused(DISPUTED_THERE[0])
     with fault_points("refund sent"):
         return calls.refund(refund)
 
@@ -158,6 +175,16 @@ def _follow(payment: Payment, *, now: datetime, reason: str = "Money was sent ba
     _keep_watch(order_id, now=now)
 
 
+def disputes_were_recorded(payment: Payment, *, now: datetime) -> None:
+    """What a lost dispute has sent back is to be sent back no more."""
+    if not lost_minor(payment):
+        return
+    with transaction.atomic():
+        lock_order(payment)
+        _give_up_prepared(payment)
+        _end_reasons(payment.order_id, now=now)
+
+
 def _end_reasons(order_id: int, *, now: datetime) -> None:
     """Money was sent back. Whatever it has put right ends, over all payments of the order."""
     reasons = {one.reason: one for one in open_reasons(Order.objects.get(pk=order_id))}
@@ -176,11 +203,9 @@ def _end_reasons(order_id: int, *, now: datetime) -> None:
 
 
 def _sent_back_minor(payment: Payment) -> int:
-    return sum(
-        refund.amount_minor
-        for refund in payment.refunds.all()
-        if refund.status == RefundStatus.SUCCEEDED
-    )
+    """What the customer has again: by refunds, and by disputes that were lost."""
+    refunds = [r.amount_minor for r in payment.refunds.all() if r.status == RefundStatus.SUCCEEDED]
+    return sum(refunds) + lost_minor(payment)
 
 
 def _owes_a_refund(payment: Payment, since: datetime | None) -> bool:
@@ -300,8 +325,7 @@ def _give_up_prepared(payment: Payment) -> None:
     otherwise, at the gateway's own site or by a refund that staff asked for, is prepared no more.
     The order is locked by the caller."""
     refunds = list(payment.refunds.all())
-    sent = sum(r.amount_minor for r in refunds if r.status == RefundStatus.SUCCEEDED)
-    wanted = max(0, payment.too_much_minor - sent)
+    wanted = max(0, payment.too_much_minor - _sent_back_minor(payment))
     for prepared in refunds:
         if prepared.status != RefundStatus.PREPARED:
             continue

@@ -17,6 +17,7 @@ from checkout.orders.questions import ask
 from checkout.orders.transitions import next_sweep, note_staff
 from payments.locks import lock_order
 from payments.models import Payment, Refund, new_key
+from payments.settling.held_money import is_disputed, lost_minor
 from payments.states import COUNTED_REFUNDS, PaymentStatus, RefundStatus
 
 
@@ -28,7 +29,16 @@ def refundable_minor(payment: Payment) -> int:
     """What is left of the charge, in the currency's minor unit."""
     counted = payment.refunds.filter(status__in=COUNTED_REFUNDS)
     taken: int = counted.aggregate(total=Sum("amount_minor"))["total"] or 0
-    return payment.taken_minor - taken
+    return max(0, payment.taken_minor - taken - lost_minor(payment))
+
+
+def _must_not_be_disputed(order_id: int) -> None:
+    if is_disputed(order_id):
+        raise RefundImpossible(
+            "The customer's bank disputes a charge of this order and holds the money, so nothing "
+            "can be sent back until it has decided: else the customer could have it twice. Answer "
+            "at the gateway's own site."
+        )
 
 
 def unreplaced(payment: Payment, amount_minor: int) -> Refund | None:
@@ -57,6 +67,7 @@ def request_refund(
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
         if asked_before := payment.refunds.filter(key=key).first():
             return asked_before
+        _must_not_be_disputed(payment.order_id)
         if payment.status != PaymentStatus.PAID:
             raise RefundImpossible("This payment was not charged, so nothing can be sent back.")
         left = refundable_minor(payment)
@@ -83,9 +94,11 @@ def request_refund(
 
 
 def approve_refund(refund: Refund, *, approved_by: User, why: str, now: datetime) -> bool:
-    """Agree to a refund that the shop has prepared. False if somebody did already."""
+    """Agree to a refund that the shop has prepared. False if somebody did already; RefundImpossible
+    while the customer's bank disputes a charge of the order."""
     with transaction.atomic():
         lock_order(refund.payment)
+        _must_not_be_disputed(refund.payment.order_id)
         agreed = Refund.objects.filter(pk=refund.pk, status=RefundStatus.PREPARED).update(
             status=RefundStatus.REQUESTED, requested_by=approved_by
         )

@@ -14,7 +14,7 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import OrderStatus
 from checkout.orders.webhook_models import WebhookDelivery
-from payments.models import PaymentAttempt, Refund
+from payments.models import Dispute, PaymentAttempt, Refund
 
 # Of each kind of record. A shopper's broken program may send one purchase a thousand times.
 AT_MOST = 300
@@ -45,7 +45,7 @@ Part = tuple[QuerySet[Any], Callable[[Any], Iterator[Entry]]]
 def story(order: Order, at_most: int | None = AT_MOST) -> Story:
     """The same number of statements for any order. `at_most` of each kind of record."""
     parts = [_events, _messages, _payments, _attempts, _refunds, _webhooks, _mails]
-    parts += [_told_to_systems]
+    parts += [_disputes, _told_to_systems]
     told: list[Entry] = []
     left_out = 0
     for part in parts:
@@ -144,6 +144,27 @@ def _refunds(order: Order) -> Part:
 
     refunds = Refund.objects.filter(payment__order=order).order_by("id")
     return refunds.select_related("payment", "requested_by"), entries
+
+
+def _disputes(order: Order) -> Part:
+    def entries(dispute: Dispute) -> Iterator[Entry]:
+        amount = show_money(dispute.amount)
+        due = f"answer by {dispute.due_at:%d %b %Y %H:%M} UTC" if dispute.due_at else ""
+        yield Entry(
+            at=dispute.opened_at,
+            source="dispute",
+            what=f"The customer's bank disputes {amount}",
+            detail=", ".join(filter(None, [dispute.reason, due, dispute.gateway_dispute_id])),
+        )
+        if dispute.closed_at:
+            yield Entry(
+                at=dispute.closed_at,
+                source="dispute",
+                what=f"Dispute of {amount}: {dispute.get_status_display()}",
+            )
+
+    disputes = Dispute.objects.filter(payment__order=order).order_by("id")
+    return disputes, entries
 
 
 def _webhooks(order: Order) -> Part:

@@ -54,6 +54,23 @@ class Till:
         url = f"{self.sandbox_url}/sandbox/refunds"
         requests.post(url, json=wish, timeout=10).raise_for_status()
 
+    def dispute(self, payment: Payment, **how: object) -> str:
+        """The customer disputes a charge at their bank; the gateway's id of that."""
+        wish = {"payment_intent": payment.gateway_payment_id, **how}
+        answer = requests.post(f"{self.sandbox_url}/sandbox/disputes", json=wish, timeout=10)
+        answer.raise_for_status()
+        return str(answer.json()["id"])
+
+    def decide(self, dispute_id: str, *, won: bool) -> None:
+        """The bank decides, by what the shop has sent in as evidence."""
+        text = "winning_evidence" if won else "losing_evidence"
+        requests.post(
+            f"{self.sandbox_url}/v1/disputes/{dispute_id}",
+            data={"evidence[uncategorized_text]": text, "submit": "true"},
+            auth=("sk_test_till", ""),
+            timeout=10,
+        ).raise_for_status()
+
     def deliver_messages(self) -> None:
         """What publisher and worker do with everything in the outbox, whenever it is due."""
         while message := OutboxMessage.objects.filter(published_at=None).order_by("id").first():

@@ -6,6 +6,8 @@ from django.db import transaction
 
 from checkout.catalogue.models import StockMovement
 from checkout.catalogue.stock import OutOfStock, release_stock, reserve_stock
+from checkout.orders.attention.queries import open_reasons
+from checkout.orders.attention.reasons import DISPUTED
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import EXPIRING, Canceller, OrderStatus
 from checkout.orders.stock.holding import pieces_held
@@ -22,7 +24,12 @@ REASONS = {
 
 def can_be_cancelled(order: Order) -> bool:
     """One that is being paid is decided by its payment."""
-    return order.status in EXPIRING
+    return order.status in EXPIRING and not is_held_by_a_bank(order)
+
+
+def is_held_by_a_bank(order: Order) -> bool:
+    """A charge that did not pay it is disputed, and what becomes of the order waits for that."""
+    return bool(order.needs_person) and any(one.reason == DISPUTED for one in open_reasons(order))
 
 
 def can_be_cancelled_by_staff(order: Order) -> bool:

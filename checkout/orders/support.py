@@ -9,7 +9,12 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 
-from checkout.orders.cancelling import can_be_cancelled, cancel_free, wants_cancelled
+from checkout.orders.cancelling import (
+    can_be_cancelled,
+    cancel_free,
+    is_held_by_a_bank,
+    wants_cancelled,
+)
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED, Canceller
 from checkout.orders.sweeping import hasten, publish_again
@@ -58,6 +63,11 @@ def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
     payment win that race, the order is paid."""
     if order.is_free:
         return _cancel_free(order, by=by, why=why, now=now)
+    if is_held_by_a_bank(order):
+        raise ActionImpossible(
+            "The customer's bank disputes a charge of this order. What becomes of the order waits "
+            "until the bank has decided."
+        )
     if not can_be_cancelled(order):
         raise ActionImpossible(
             "Only an order that waits for its customer can be cancelled. One that is being paid is "

@@ -7,8 +7,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import F
+from django.db.models import Exists, F, OuterRef
 
+from checkout.orders.attention.queries import open_rows
+from checkout.orders.attention.reasons import DISPUTED
 from checkout.orders.mail_queue import tell_who_waits_long
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.pausing import is_paused
@@ -71,6 +73,7 @@ def expire_unpaid(*, now: datetime) -> int:
         expired = list(
             Order.objects.select_for_update(skip_locked=True)
             .filter(expires_at__lte=now)
+            .exclude(Exists(open_rows().filter(order=OuterRef("pk"), reason=DISPUTED)))
             .order_by("expires_at")
             .values_list("pk", flat=True)[:AT_MOST]
         )

@@ -5,16 +5,17 @@ from collections.abc import Collection
 from django.db import connection
 
 from checkout.orders.money.facts import Moved
-from payments.states import UNDECIDED, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
+from payments.states import UNDECIDED, UNSETTLED_REFUNDS, DisputeStatus, PaymentStatus, RefundStatus
 
 # A charge of another amount than was asked does not pay the order, and was a charge all the same.
-# Its payment is not `paid`, so it is in doubt until a person has looked.
+# Its payment is not `paid`, so it is in doubt until a person has looked. Of what was charged too
+# much, the customer has again what a dispute has won them.
 MOVED = """
     SELECT
         payment.order_id,
         coalesce(sum(coalesce(charged_minor, amount_minor)) FILTER (WHERE status = %(paid)s), 0),
         count(*) FILTER (WHERE status = %(paid)s),
-        coalesce(sum(sent), 0),
+        coalesce(sum(sent), 0) + coalesce(sum(lost) FILTER (WHERE is_surplus), 0),
         coalesce(sum(going), 0),
         bool_or(status = ANY(%(undecided)s) OR status <> %(paid)s AND charged_minor IS NOT NULL)
     FROM payments_payment payment
@@ -24,6 +25,10 @@ MOVED = """
             sum(refund.amount_minor) FILTER (WHERE refund.status = ANY(%(going)s)) AS going
         FROM payments_refund refund WHERE refund.payment_id = payment.id
     ) back
+    CROSS JOIN LATERAL (
+        SELECT sum(dispute.amount_minor) AS lost FROM payments_dispute dispute
+        WHERE dispute.payment_id = payment.id AND dispute.status = %(lost)s
+    ) dispute
     WHERE payment.order_id = ANY(%(orders)s)
     GROUP BY payment.order_id
 """
@@ -37,6 +42,7 @@ def read_moved(order_ids: Collection[int]) -> dict[int, Moved]:
                 "orders": list(order_ids),
                 "paid": PaymentStatus.PAID.value,
                 "undecided": [status.value for status in UNDECIDED],
+                "lost": DisputeStatus.LOST.value,
                 "sent": RefundStatus.SUCCEEDED.value,
                 "going": [each.value for each in (RefundStatus.PREPARED, *UNSETTLED_REFUNDS)],
             },

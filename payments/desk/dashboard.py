@@ -21,6 +21,7 @@ from checkout.orders.pausing import current_pause
 from checkout.orders.sampling import waiting_too_long
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.runtime.clock import database_now
+from payments.models import Dispute
 from payments.refusal import current_refusal
 
 HOURS = 24
@@ -105,6 +106,9 @@ def numbers(*, now: datetime) -> dict[str, Any]:
         ],
         "time_to_paid": _time_to_paid(first),
         "states": _states(recent, now=now),
+        "disputes": Dispute.objects.filter(closed_at=None).aggregate(
+            open=Count("pk"), due_at=Min("due_at")
+        ),
         "outbox": _outbox(now=now),
         "queue": QueueSeen.objects.first(),
         "processes": _processes(now=now),

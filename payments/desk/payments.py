@@ -35,11 +35,11 @@ MAY_REFUND = "payments.request_refund"
 class PaymentInline(ReadOnlyInline):
     model = Payment
     fields = ["round", "status", "shown_amount", "payment_method"]
-    fields += ["gateway_payment_id", "settled_at", "calls", "sent_back"]
+    fields += ["gateway_payment_id", "settled_at", "calls", "sent_back", "disputed"]
     show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).prefetch_related("attempts", "refunds")
+        return super().get_queryset(request).prefetch_related("attempts", "refunds", "disputes")
 
     @admin.display(description="Amount")
     def shown_amount(self, payment: Payment) -> str:
@@ -55,6 +55,15 @@ class PaymentInline(ReadOnlyInline):
         return " · ".join(
             f"{show_money(refund.amount)} {refund.get_status_display().lower()}"
             for refund in payment.refunds.all()
+        )
+
+    @admin.display(description="Disputes")
+    def disputed(self, payment: Payment) -> str:
+        return " · ".join(
+            f"{show_money(dispute.amount)} {dispute.get_status_display().lower()}"
+            + (f" until {dispute.due_at:%d %b %Y}" if dispute.due_at and is_open else "")
+            for dispute in payment.disputes.all()
+            for is_open in [dispute.closed_at is None]
         )
 
 
@@ -213,12 +222,16 @@ class RefundAdmin(ReadOnly, admin.ModelAdmin[Refund]):
         form = ReasonForm(request.POST or None)
         if request.method == "POST" and form.is_valid():
             why = form.cleaned_data["why"]
-            if approve_refund(refund, approved_by=user, why=why, now=database_now()):
-                told = f"{amount} will be sent back; the worker is on it."
+            try:
+                is_new = approve_refund(refund, approved_by=user, why=why, now=database_now())
+            except RefundImpossible as error:
+                form.add_error(None, str(error))
             else:
-                told = "Somebody has agreed to it before; nothing was added."
-            self.message_user(request, told, messages.SUCCESS)
-            return redirect("admin:orders_order_change", order.pk)
+                told = f"{amount} will be sent back; the worker is on it."
+                if not is_new:
+                    told = "Somebody has agreed to it before; nothing was added."
+                self.message_user(request, told, messages.SUCCESS)
+                return redirect("admin:orders_order_change", order.pk)
         context = self.admin_site.each_context(request) | {
             "title": f"Send {amount} back: order {order.number}",
             "explains": f"Prepared by the shop: {refund.reason}. The money goes back to the card "

@@ -646,4 +646,30 @@ message AS (
         "        if False:\n",
         "tests/checkout/test_over_the_wire.py::test_press_that_was_cut_off_is_refused",
     ),
+    _guard(
+        "no refund beside a dispute",
+        "the customer gets the money back twice: by the refund and by their bank",
+        "payments/refund_settlement.py",
+        "    if is_disputed(refund.payment.order_id):  # since it was asked for\n",
+        "    if False:\n",
+        "tests/payments/test_disputes.py"
+        "::test_refund_asked_for_before_the_dispute_is_not_sent_by_the_worker",
+    ),
+    _guard(
+        "a refund that came back is believed",
+        "the order says that its money was sent back, and its customer has none",
+        "payments/refund_settlement.py",
+        "        record_came_back(refund, now=now)\n",
+        "        pass\n",
+        "tests/payments/test_refund_came_back.py"
+        "::test_hint_has_the_order_say_that_the_money_came_back",
+    ),
+    _guard(
+        "a card that paid closes the others",
+        "the bank's page of another card, open in another tab, charges a second time",
+        "payments/outcomes.py",
+        "    if any(other.gateway_payment_id for other in live):\n",
+        "    if False:\n",
+        "tests/payments/test_attention.py::test_card_that_paid_closes_the_bank_page_of_another",
+    ),
 ]

@@ -23,6 +23,7 @@ from checkout.orders.attention.queries import (
 )
 from checkout.orders.attention.reasons import (
     CHARGED_TWICE,
+    DISPUTED,
     ENDED_BY,
     OVERCHARGED,
     PAID_AFTER_CANCELLATION,
@@ -49,7 +50,7 @@ from payments.gateways.base import (
     RefundRefused,
 )
 from payments.gateways.stripe import StripeGateway
-from payments.models import Payment, Refund
+from payments.models import Dispute, Payment, Refund, WebhookEvent
 from payments.outcomes import record_success
 from payments.refund_settlement import settle_refunds
 from payments.refunds import approve_refund, request_refund
@@ -226,6 +227,46 @@ def refund_came_back(case: Case) -> Order:
     return order
 
 
+def hear_of_a_dispute(case: Case, order: Order) -> None:
+    number = WebhookEvent.objects.count()
+    WebhookEvent.objects.create(
+        event_id=f"evt_{number}", kind="charge.dispute.x", order=order, received_at=timezone.now()
+    )
+    case.till.check(order)
+
+
+def disputed(case: Case) -> Order:
+    order = paid(case)
+    case.till.dispute(Payment.objects.get(order=order))
+    hear_of_a_dispute(case, order)
+    return order
+
+
+def asked_about(case: Case) -> Order:
+    order = paid(case)
+    case.till.dispute(Payment.objects.get(order=order), is_inquiry=True)
+    hear_of_a_dispute(case, order)
+    return order
+
+
+def dispute_won(case: Case, order: Order) -> None:
+    case.till.decide(Dispute.objects.get().gateway_dispute_id, won=True)
+    hear_of_a_dispute(case, order)
+
+
+def dispute_lost(case: Case, order: Order) -> None:
+    case.till.decide(Dispute.objects.get().gateway_dispute_id, won=False)
+    hear_of_a_dispute(case, order)
+
+
+def surplus_lost_to_a_dispute(case: Case, order: Order) -> None:
+    """Its customer did not wait for the refund that was prepared."""
+    payment = Payment.objects.get(order=order, is_surplus=True)
+    dispute_id = case.till.dispute(payment)
+    case.till.decide(dispute_id, won=False)
+    hear_of_a_dispute(case, order)
+
+
 def sent_again(case: Case, order: Order) -> None:
     ask_back(Payment.objects.get(order=order), 400)
     case.till.deliver_messages()
@@ -268,6 +309,10 @@ WALKS: list[tuple[str, Cause, End]] = [
     (UNKNOWN_TO_GATEWAY, unknown_to_the_gateway, outcome_told),
     (UNKNOWN_TO_GATEWAY, unknown_to_the_gateway, found_uncharged),
     (REFUND_FAILED, refund_refused, sent_again),
+    (CHARGED_TWICE, charged_twice, surplus_lost_to_a_dispute),
+    (DISPUTED, disputed, dispute_won),
+    (DISPUTED, disputed, dispute_lost),
+    (DISPUTED, asked_about, dispute_won),
     (REFUND_CAME_BACK, refund_came_back, sent_again),
     (
         REFUND_CAME_BACK,

@@ -50,6 +50,7 @@ ENDED_BY = {
     ),
     REFUND_FAILED: _SENT_AGAIN,
     REFUND_CAME_BACK: _SENT_AGAIN,
+    DISPUTED: "The bank decides, and the gateway tells how: won, lost or closed.",
 }
 
 BY_HAND = "A person says so: “Seen to it”."

@@ -1,0 +1,85 @@
+"""Disputes as the gateway tells them: written down, put before a person, and ended by its word.
+
+The books: a charge that is disputed, or lost by a dispute, stays a charge, here as at the gateway,
+and its order stays paid. What was lost is written beside it, as refunds are, and can neither be
+sent back nor be prepared as a surplus any more: its customer has it.
+"""
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.attention.reasons import DISPUTED
+from checkout.orders.models import Order
+from checkout.orders.transitions import note, put_before_a_person, resolved
+from payments.calls import Calls
+from payments.gateways.base import GatewayDispute
+from payments.locks import lock_order
+from payments.models import Dispute, Payment
+from payments.states import OPEN_DISPUTES, DisputeStatus
+
+logger = logging.getLogger(__name__)
+
+# Stripe API reference, "Types of events".
+HINT = "charge.dispute."
+
+
+def may_have_news(order: Order) -> bool:
+    """A call to the gateway is made for orders alone of which it has told, or whose dispute is
+    open; the daily commands see the rest."""
+    return (
+        order.webhook_events.filter(kind__startswith=HINT).exists()
+        or Dispute.objects.filter(payment__order=order, closed_at=None).exists()
+    )
+
+
+def record_disputes(payment: Payment, calls: Calls) -> None:
+    for told in calls.disputes_of(payment):
+        record_dispute(payment, told, now=calls.clock())
+
+
+def record_dispute(payment: Payment, told: GatewayDispute, *, now: datetime) -> bool:
+    """Whatever the gateway says of it now. False when that was known."""
+    status = DisputeStatus(told.state.value)
+    is_open = status in OPEN_DISPUTES
+    facts = {"status": status, "amount_minor": told.amount_minor, "due_at": told.due_at}
+    with transaction.atomic():
+        lock_order(payment)
+        dispute = Dispute.objects.filter(gateway_dispute_id=told.id).first()
+        was_open = dispute is not None and dispute.closed_at is None
+        if dispute is None:
+            dispute = Dispute(
+                payment=payment,
+                gateway_dispute_id=told.id,
+                currency=told.currency,
+                reason=told.reason[:60],
+                opened_at=told.opened_at,
+            )
+        elif all(getattr(dispute, name) == value for name, value in facts.items()):
+            return False
+        for name, value in facts.items():
+            setattr(dispute, name, value)
+        dispute.closed_at = None if is_open else now
+        dispute.save()
+        _say(dispute, now=now)
+        if is_open and not was_open:
+            put_before_a_person(payment.order_id, DISPUTED, now=now)
+        elif not Dispute.objects.filter(payment__order=payment.order_id, closed_at=None).exists():
+            resolved(payment.order_id, DISPUTED, now=now)
+    return True
+
+
+def _say(dispute: Dispute, *, now: datetime) -> None:
+    what = f"Dispute of {show_money(dispute.amount)}: {dispute.get_status_display().lower()}"
+    note(dispute.payment.order_id, what, now=now)
+    logger.log(
+        logging.WARNING if dispute.closed_at is None else logging.INFO,
+        "A charge is disputed by its customer's bank",
+        extra={
+            "order": dispute.payment.order.number,
+            "payment": dispute.payment.gateway_payment_id,
+            "status": dispute.status,
+        },
+    )
