@@ -8,7 +8,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -300,7 +300,7 @@ def test_command_exits_with_0_and_says_what_it_checked(
     call_command("audit_orders", stdout=out)
 
     assert "1 orders" in out.getvalue()
-    assert out.getvalue().count(" ok ") == 22
+    assert out.getvalue().count(" ok ") == 23
     assert re.search(r"I1 .* 1 checked", out.getvalue())
 
 
@@ -386,24 +386,22 @@ def test_personal_data_in_the_history_is_found(paid: Order, words: str) -> None:
     assert broken()["I10"] == [f"{paid.number}: an event or attempt holds personal data"]
 
 
-@pytest.mark.parametrize(
-    "card", ["4242 4242 4242 4242", "12 ４２４２-4242-4242-4242", "٤٢٤٢4242.4242.4242"]
-)
-def test_card_number_in_what_was_typed_is_found(
-    paid: Order, card: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    assert audit_card_numbers().count == 0
+@pytest.mark.parametrize("card", ["4242 4242 4242 4242", "12 ４２４２-4242-4242-4242"])
+@pytest.mark.parametrize("field", ["full_name", "address", "city"])
+def test_card_number_in_an_order_is_found(paid: Order, card: str, field: str) -> None:
     Order.objects.update(address="Packstation 145 1234567802")
-    assert (audit_card_numbers().count, audit_card_numbers().checked) == (0, 1)
+    found = audit_card_numbers()
+    assert (found.count, found.checked) == (0, 1)
 
-    for change in (
-        lambda: Order.objects.update(address=f"Lane {card}"),
-        lambda: OrderEvent.objects.filter(to_status="paid").update(explanation=f"Read {card}"),
-    ):
-        with transaction.atomic():
-            change()
-            assert audit_card_numbers().rows == [f"{paid.number}: a text of it holds a card number"]
-            transaction.set_rollback(True)
+    Order.objects.update(**{field: f"Lane {card}"})
+
+    assert audit_card_numbers().rows == [f"{paid.number}: a text of it holds a card number"]
+
+
+def test_card_number_in_a_reason_is_found(paid: Order) -> None:
+    OrderEvent.objects.filter(to_status="paid").update(explanation="Read 4242-4242-4242-4242")
+
+    assert audit_card_numbers().count == 1
 
 
 def test_check_may_take_longer_than_a_request(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
