@@ -294,6 +294,8 @@ def take_over_refunds(payment: Payment, calls: Calls) -> None:
         now = calls.clock()
         with transaction.atomic():
             lock_order(payment)
+            if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():
+                continue  # asked for and sent by a worker while the gateway was asked here
             _, is_new = Refund.objects.get_or_create(
                 gateway_refund_id=made.id,
                 defaults={

@@ -665,6 +665,15 @@ message AS (
         "::test_hint_has_the_order_say_that_the_money_came_back",
     ),
     _guard(
+        "second look at a refund's key",
+        "a refund that a worker sends meanwhile is entered a second time, as the gateway's own",
+        "payments/refund_settlement.py",
+        "            if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():\n",
+        "            if False:\n",
+        "tests/payments/test_refunds.py"
+        "::test_refund_that_a_worker_sends_while_the_gateway_lists_refunds_is_entered_once",
+    ),
+    _guard(
         "a card that paid closes the others",
         "the bank's page of another card, open in another tab, charges a second time",
         "payments/outcomes.py",

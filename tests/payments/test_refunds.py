@@ -17,6 +17,7 @@ from checkout.orders.attention.reasons import REFUND_FAILED
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweeping import sweep
+from payments.calls import Calls
 from payments.gateways.base import (
     GatewayMisconfigured,
     GatewayRefund,
@@ -27,7 +28,7 @@ from payments.gateways.base import (
 )
 from payments.gateways.stripe import StripeGateway
 from payments.models import Payment, Refund
-from payments.refund_settlement import settle_refunds
+from payments.refund_settlement import settle_refunds, take_over_refunds
 from payments.refunds import RefundImpossible, request_refund
 from payments.sandbox.server import SandboxServer
 from payments.settlement import Settled
@@ -459,3 +460,21 @@ def test_refund_pending_for_two_days_is_one_question_and_keeps_no_other_back(
     assert sent_back(sandbox) == [300, 500]
     first, second = Refund.objects.order_by("id")
     assert (first.status, second.status) == (RefundStatus.PENDING, RefundStatus.SUCCEEDED)
+
+
+def test_refund_that_a_worker_sends_while_the_gateway_lists_refunds_is_entered_once(
+    payment: Payment, gateway: StripeGateway, till: Till
+) -> None:
+    """Its answer is lost, so that only its key says whose it is."""
+
+    def worker() -> None:
+        ask(payment, 400)
+        lost = FaultyGateway(gateway, after={"refund": raising(OutcomeUnknown("timeout"))})
+        settle(payment, lost)
+
+    beside = FaultyGateway(gateway, before={"refunds": worker})
+    take_over_refunds(payment, Calls.begin(beside, timezone.now))
+    till.deliver_messages()
+
+    assert Refund.objects.get().status == RefundStatus.SUCCEEDED
+    assert Order.objects.get().refunded_minor == 400
