@@ -1,6 +1,6 @@
 """Order numbers: short, readable over the telephone, and checksummed. They never grant access.
 
-`100482-61` is a number from a database sequence and two check digits by ISO/IEC 7064 MOD 97-10,
+`100482-31` is a number from a database sequence and two check digits by ISO/IEC 7064 MOD 97-10,
 which catch every single wrong digit and every swap of two neighbours.
 """
 

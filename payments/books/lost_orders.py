@@ -8,10 +8,13 @@ never attached to another order, not even to the one that was given its number s
 import logging
 from collections.abc import Iterable
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from checkout.orders.identity.names import OrderIdentity
-from payments.gateways.base import GatewayPayment
 from payments.models import LostOrder
+
+if TYPE_CHECKING:  # web processes note lost orders, and load no gateway
+    from payments.gateways.base import GatewayPayment
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +47,7 @@ def note_lost(
         )
 
 
-def note_lost_payments(payments: Iterable[GatewayPayment], *, now: datetime) -> None:
+def note_lost_payments(payments: "Iterable[GatewayPayment]", *, now: datetime) -> None:
     for theirs in payments:
         note_lost(
             theirs.order,
@@ -56,7 +59,7 @@ def note_lost_payments(payments: Iterable[GatewayPayment], *, now: datetime) -> 
         )
 
 
-def not_seen_to(payments: list[GatewayPayment]) -> list[GatewayPayment]:
+def not_seen_to(payments: "list[GatewayPayment]") -> "list[GatewayPayment]":
     """Without those of which a person has said, in the state they are in, that all is done."""
     ids = [theirs.id for theirs in payments]
     done = set(

@@ -29,7 +29,7 @@ from tests.orders.factories import placed_order
 PUBLISHED = Path(__file__).with_name("messages")
 NEWEST = PUBLISHED / "v1-reference"
 
-GOOD = {"v": 1, "order": "100482-61", "kind": "settle_payment", "generation": 1}
+GOOD = {"v": 1, "order": "100482-31", "kind": "settle_payment", "generation": 1}
 
 
 def test_what_is_written_is_read_back(shelf: list[Product]) -> None:
@@ -51,13 +51,13 @@ def test_what_is_written_is_read_back(shelf: list[Product]) -> None:
 def test_message_of_any_release_is_read_and_leads_to_a_handler(path: Path) -> None:
     content = decode(path.read_text())
 
-    assert (content.order.number, content.kind, content.generation) == ("100482-61", path.stem, 1)
+    assert (content.order.number, content.kind, content.generation) == ("100482-31", path.stem, 1)
     assert content.kind in HANDLERS
 
 
 def test_every_kind_is_written_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(whose, "installation_id", lambda: "b7Hq2PzX9dNw4RtY6sKe1A")
-    order = Order(number="100482-61", reference="kV3nQ0b1yTz8mWc5rXs2Lg")
+    order = Order(number="100482-31", reference="kV3nQ0b1yTz8mWc5rXs2Lg")
 
     written = {
         kind.value: encode(OutboxMessage(order=order, kind=kind, generation=1)) + "\n"
@@ -78,7 +78,7 @@ def test_the_previous_release_reads_what_is_written(shelf: list[Product]) -> Non
 
 
 def test_unknown_keys_are_ignored() -> None:
-    assert decode(json.dumps(GOOD | {"trace": "abc"})).order.number == "100482-61"
+    assert decode(json.dumps(GOOD | {"trace": "abc"})).order.number == "100482-31"
 
 
 def test_a_newer_version_is_for_a_newer_worker() -> None:
