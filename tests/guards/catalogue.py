@@ -681,4 +681,29 @@ message AS (
         "    if False:\n",
         "tests/payments/test_attention.py::test_card_that_paid_closes_the_bank_page_of_another",
     ),
+    _guard(
+        "a refund's amount is shown back",
+        "an amount that was understood otherwise than it was meant is sent back at once",
+        "payments/desk/payments.py",
+        " and not form.is_confirmed:\n",
+        " and False:\n",
+        "tests/payments/test_refunds.py::test_amount_is_shown_back_before_money_moves",
+    ),
+    _guard(
+        "what could mean two amounts is refused",
+        "1.234 is taken for a dinar and a bit where a thousand were meant, or the other way round",
+        "checkout/catalogue/typed_amounts.py",
+        "    if plain and grouped and not ",
+        "    if False and plain and grouped and not ",
+        "tests/catalogue/test_typed_amounts.py"
+        "::test_what_could_mean_two_amounts_is_refused_with_both",
+    ),
+    _guard(
+        "an e-mail is sent again once for a page",
+        "a double click mails the customer twice",
+        "checkout/orders/mail/by_staff.py",
+        "        if done.exists():\n",
+        "        if False:\n",
+        "tests/desk/test_mail.py::test_mail_is_sent_again_once_for_a_page",
+    ),
 ]
