@@ -30,10 +30,17 @@ def note_lost(
 ) -> None:
     """What is known of its payment is left out where only a hint or a message named it. What was
     seen to comes before a person again when the gateway tells another state."""
+    gateway_payment_id = gateway_payment_id[:120]
     known = {"state": state, "amount_minor": amount_minor, "currency": currency}
+    of_order = LostOrder.objects.filter(reference=order.reference)
+    if gateway_payment_id and not of_order.filter(gateway_payment_id=gateway_payment_id).exists():
+        # A message may have named the order before.
+        of_order.filter(gateway_payment_id="").update(gateway_payment_id=gateway_payment_id)
+    elif of_order.exists():
+        return
     row, is_new = LostOrder.objects.get_or_create(
         reference=order.reference,
-        gateway_payment_id=gateway_payment_id[:120],
+        gateway_payment_id=gateway_payment_id,
         defaults={"number": order.number[:24], "found_at": now, **known},
     )
     if not is_new and state and state != row.state:

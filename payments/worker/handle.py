@@ -33,7 +33,7 @@ logger = logging.getLogger(__name__)
 BUSY_SECONDS = (2, 8, 30)  # at its first receives; see `busy_seconds`
 FUTURE_VERSION_SECONDS = 300
 POISON_SECONDS = 5  # on its way to the dead-letter queue: soon, but not in a tight loop
-FOREIGN_SECONDS = (1, 5, 30, 120)
+FOREIGN_SECONDS = (1, 2, 5, 15)
 FAILED_SECONDS = (10, 30, 120, 600)  # so the database may be away for 12 minutes and more
 
 # A message waits here for a database that restarts or fails over; longer outages cost a receive.
@@ -169,7 +169,8 @@ def busy_seconds(receive_count: int) -> int:
 
 def foreign_seconds(receive_count: int) -> int:
     """Short at first, so that the other installation's shoppers hardly wait; then longer, so that
-    its message outlives a restart of its workers before SQS takes it for a dead letter."""
+    its message outlives a restart of its workers before SQS takes it for a dead letter. Its own
+    sweep publishes again what became one."""
     return FOREIGN_SECONDS[min(max(1, receive_count), len(FOREIGN_SECONDS)) - 1]
 
 

@@ -1,0 +1,35 @@
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from checkout.orders.identity.installation import installation_id, renew_installation
+from checkout.orders.operating import add_yes, must_agree
+
+
+class Command(BaseCommand):
+    help = (
+        "Draw a new id for this installation: for a copy of a database that is to run beside its "
+        "original, and never for a restored backup, which stays the installation it was. What the "
+        "gateway and the queue hold under the old id is the original's from then on. Run it before "
+        "any other process of the copy, and give the copy a queue and a gateway key of its own: "
+        "unpaid orders are in both databases, and each would charge them."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_yes(parser)
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        before = installation_id()
+        must_agree(
+            f"Draw a new id in place of {before}? Payments that name the old one and whose ids are "
+            "not stored here become strangers'.",
+            self.stderr,
+            yes=options["yes"],
+        )
+        new = renew_installation()
+        if options["json"]:
+            self.stdout.write(json.dumps({"before": before, "installation": new}))
+        else:
+            self.stdout.write(f"This installation is {new} from now on; restart its processes.")
