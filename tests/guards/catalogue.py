@@ -668,8 +668,8 @@ message AS (
         "second look at a refund's key",
         "a refund that a worker sends meanwhile is entered a second time, as the gateway's own",
         "payments/refund_settlement.py",
-        "            if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():\n",
-        "            if False:\n",
+        "if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():",
+        "if False:",
         "tests/payments/test_refunds.py"
         "::test_refund_that_a_worker_sends_while_the_gateway_lists_refunds_is_entered_once",
     ),
