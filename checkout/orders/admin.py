@@ -33,7 +33,7 @@ from checkout.orders.attention.queries import (
 from checkout.orders.attention.reasons import ENDED_BY
 from checkout.orders.customer_names import NameWords, name_query
 from checkout.orders.mail.address import has_address, one_spelling
-from checkout.orders.models import Order, OrderEvent, OrderLine
+from checkout.orders.models import Installation, Order, OrderEvent, OrderLine
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.sampling import waiting_too_long
 from checkout.orders.states import OrderStatus
@@ -91,6 +91,13 @@ class ReasonFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
         reason = self.value()
         return queryset & waiting_because_of(reason) if reason else queryset
+
+
+@admin.register(Installation)
+class InstallationAdmin(ReadOnly, admin.ModelAdmin[Installation]):
+    list_display = ["installation_id", "drawn_at"]
+    fields = ["installation_id", "drawn_at"]
+    sortable_by = ()
 
 
 @admin.register(Order)

@@ -13,6 +13,8 @@ STOCK = importlib.import_module("payments.migrations.0007_stock_of_groups")
 ATTENTION = importlib.import_module("payments.migrations.0008_attention_of_groups")
 MAIL = importlib.import_module("payments.migrations.0013_mail_of_groups")
 
+LOST_ORDERS = importlib.import_module("payments.migrations.0016_lost_orders_of_groups")
+
 
 @pytest.fixture
 def staff_groups(transactional_db: None) -> None:
@@ -22,6 +24,7 @@ def staff_groups(transactional_db: None) -> None:
     STOCK.let_groups(apps, None)
     ATTENTION.let_groups(apps, None)
     MAIL.let_groups(apps, None)
+    LOST_ORDERS.let_groups(apps, None)
 
 
 def signed_in(name: str, *, group: str = "", is_staff: bool = True) -> Client:

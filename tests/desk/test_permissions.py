@@ -12,10 +12,10 @@ from django.urls import URLPattern
 from django.utils import timezone
 
 from checkout.catalogue.models import Product, StockMovement
-from checkout.orders.models import Order
+from checkout.orders.models import Installation, Order
 from checkout.orders.webhook_models import WebhookDelivery, WebhookEndpoint
 from payments.desk.actions import ACTIONS
-from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent
+from payments.models import LostOrder, Payment, PaymentAttempt, Refund, WebhookEvent
 from tests.desk.conftest import signed_in
 from tests.orders.factories import placed_order
 from tests.till import Till
@@ -38,6 +38,7 @@ MAY = {
     "resend": {"support", "operations", "superuser"},
     "restock": {"support", "operations", "superuser"},
     "stock": {"Catalogue", "superuser"},
+    "lost": {"support", "operations", "superuser"},
 }
 
 # Ours to everybody who looks; Django's own pages to those whom Django lets.
@@ -87,6 +88,8 @@ def objects(shelf: list[Product], till: Till) -> dict[str, int]:
         "payment": payment.pk,
         "refund": refund.pk,
         "webhookevent": event.pk,
+        "lostorder": LostOrder.objects.create(reference="r", found_at=timezone.now()).pk,
+        "installation": Installation.objects.get().pk,
         "product": shelf[0].pk,
         "stockmovement": order.stock_movements.get().pk,
         "group": Group.objects.get(name="support").pk,
@@ -95,6 +98,7 @@ def objects(shelf: list[Product], till: Till) -> dict[str, int]:
 
 
 OBJECTS = ("object_id", "order_id", "payment_id", "refund_id", "delivery_id", "product_id")
+OBJECTS += ("lost_id",)
 
 
 def addresses(objects: dict[str, int]) -> dict[str, str]:
@@ -126,6 +130,7 @@ def may_open(who: str, name: str) -> bool:
         "orders_order_export": MAY["export"],
         "payments_payment_refund": MAY["refund"],
         "payments_refund_agree": MAY["agree"],
+        "payments_lostorder_seen": MAY["lost"],
         "orders_webhookdelivery_resend": MAY["resend"],
         "dashboard": LOOKING,
         "catalogue_product_stock": MAY["stock"],
@@ -140,6 +145,7 @@ OURS = (
     *("catalogue_stockmovement", "catalogue_product_stock"),
     *("orders_order", "orders_webhookendpoint", "orders_webhookdelivery", "dashboard"),
     *("payments_payment", "payments_refund", "payments_webhookevent"),
+    *("payments_lostorder", "orders_installation"),
 )
 WRITING = ("_add", "_delete")
 
@@ -184,13 +190,14 @@ def test_every_page_is_open_to_whom_it_is_for_and_writes_nothing(
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", [*ACTIONS, "refund", "agree", "resend", "stock"])
+@pytest.mark.parametrize("name", [*ACTIONS, "refund", "agree", "resend", "stock", "lost"])
 def test_action_is_done_for_those_who_may_and_for_nobody_else(
     everybody: dict[str, Client], objects: dict[str, int], name: str
 ) -> None:
     pages = {
         "refund": f"/admin/payments/payment/{objects['payment']}/refund/",
         "agree": f"/admin/payments/refund/{objects['refund']}/agree/",
+        "lost": f"/admin/payments/lostorder/{objects['lostorder']}/seen/",
         "stock": f"/admin/catalogue/product/{objects['product']}/stock/",
         "resend": f"/admin/orders/webhookdelivery/{objects['webhookdelivery']}/resend/",
     }
@@ -219,6 +226,7 @@ def counted() -> tuple[Any, ...]:
         list(WebhookDelivery.objects.values_list("pk", "sent_at", "available_at")),
         order.status,
         StockMovement.objects.count(),
+        list(LostOrder.objects.values_list("seen_to_at")),
     )
 
 
@@ -229,6 +237,8 @@ def test_no_action_can_be_done_from_a_list(everybody: dict[str, Client]) -> None
         "payments/payment",
         "payments/refund",
         "payments/webhookevent",
+        "payments/lostorder",
+        "orders/installation",
         "catalogue/stockmovement",
     ]
     for path in ours:
