@@ -215,7 +215,8 @@ class Shop:
     # The shopper
 
     def put_in_cart(self, visitor: Visitor, sku: str, quantity: int) -> None:
-        self._post(visitor, "/cart/add/", {"sku": sku, "quantity": str(quantity)}, {303})
+        answers = {303} if quantity else {400}  # nothing of something is no number to add
+        self._post(visitor, "/cart/add/", {"sku": sku, "quantity": str(quantity)}, answers)
 
     def change_cart(self, visitor: Visitor, sku: str, quantity: int) -> None:
         self._post(visitor, "/cart/change/", {"sku": sku, "quantity": str(quantity)}, {303})
