@@ -96,6 +96,11 @@ PAUSED = Gauge(
     "1 while payments are paused by hand.",
     multiprocess_mode="livemostrecent",
 )
+LOST_ORDERS = Gauge(
+    "shop_lost_orders",
+    "Orders that the gateway or the queue names and this database does not have, not yet seen to.",
+    multiprocess_mode="livemostrecent",
+)
 GATEWAY_REFUSES = Gauge(
     "shop_gateway_refuses_shop",
     "1 while the gateway refuses the shop itself, such as its key.",

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from checkout.orders import metrics
 from checkout.orders.identity.names import OrderIdentity
 from payments.models import LostOrder
 
@@ -86,3 +87,11 @@ def seen_to(lost: LostOrder, *, by: str, how: str, now: datetime) -> bool:
     if done:
         logger.info("A lost order was seen to", extra={"order": lost.number, "by": by})
     return done
+
+
+def unseen_count() -> int:
+    return LostOrder.objects.filter(seen_to_at=None).count()
+
+
+def sample_lost() -> None:
+    metrics.LOST_ORDERS.set(unseen_count())

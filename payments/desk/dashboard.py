@@ -21,7 +21,8 @@ from checkout.orders.pausing import current_pause
 from checkout.orders.sampling import waiting_too_long
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.runtime.clock import database_now
-from payments.models import Dispute, LostOrder
+from payments.books.lost_orders import unseen_count
+from payments.models import Dispute
 from payments.refusal import current_refusal
 
 HOURS = 24
@@ -114,7 +115,7 @@ def numbers(*, now: datetime) -> dict[str, Any]:
         "processes": _processes(now=now),
         "pause": current_pause(),
         "refusal": current_refusal(),
-        "lost_orders": LostOrder.objects.filter(seen_to_at=None).count(),
+        "lost_orders": unseen_count(),
     }
 
 

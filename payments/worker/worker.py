@@ -22,6 +22,7 @@ from checkout.orders.pausing import is_paused
 from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.orders.sampling import QUEUE_EVERY_SECONDS, Every, sample_queue
 from checkout.runtime.clock import database_now
+from payments.books.lost_orders import sample_lost
 from payments.gateways.base import Gateway
 from payments.leases import renew_leases
 from payments.refusal import sample_refusal
@@ -85,6 +86,7 @@ class Worker:
                 if self._samples_queue and is_time_to_look():
                     sample_queue(self._queue, now=database_now())
                     sample_refusal()
+                    sample_lost()
                 if is_paused():
                     stopping.wait(PAUSE_SECONDS)
                 else:

@@ -4,11 +4,13 @@ page says, its commands are run, and what "Fixed when" promises is held.
 The page about a full disk is gone through in test_disk_full.
 """
 
+import json
 import os
 import secrets
 import signal
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
@@ -21,6 +23,8 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.dead_letters import list_dead_letters
+from checkout.orders.identity.whose import identity_of
+from checkout.orders.messages import encode
 from checkout.orders.models import Mail, Order, OutboxMessage
 from checkout.orders.outbox import publish_outbox
 from checkout.orders.queue import PaymentsQueue, sqs_client
@@ -29,7 +33,8 @@ from checkout.orders.transitions import transition
 from checkout.orders.webhook_endpoints import add_endpoint
 from checkout.orders.webhook_models import WebhookDelivery, open_deliveries
 from config.local.processes import free_port
-from payments.models import Payment, PaymentAttempt
+from payments.books.lost_orders import seen_to
+from payments.models import LostOrder, Payment, PaymentAttempt
 from payments.sandbox.server import SandboxServer
 from tests.acceptance.test_liveness import is_alive
 from tests.acceptance.test_metrics import scraped
@@ -38,7 +43,7 @@ from tests.faults.smtp import mail_server
 from tests.faults.webhook_receiver import webhook_receiver
 from tests.long import long
 from tests.orders.factories import placed_order
-from tests.orders.test_dead_letters import dead_letter_of
+from tests.orders.test_dead_letters import dead_letter_of, put_away
 from tests.processes import ShopProcesses, eventually
 from tests.runbook import OnDuty, page, pages
 from tests.shopper import read_form
@@ -216,6 +221,34 @@ def test_poison_message(
     assert "discarded" in duty.does("Fix")
 
     assert "0 dead letters." in duty.does("Fixed when")
+
+
+def test_lost_orders(
+    exact_sqs: QueueServer, queue: PaymentsQueue, shelf: list[Product], on_duty: Open, till: Till
+) -> None:
+    order = placed_order(shelf[0])
+    till.settle(order)
+    names = replace(identity_of(order), reference="of-a-lost-order")
+    opened = till.gateway.open(
+        order=names,
+        amount_minor=1001,
+        currency="EUR",
+        payment_method="pm_card_visa",
+        idempotency_key="lost",
+    )
+    message = json.loads(encode(order.outbox_messages.get())) | {"reference": names.reference}
+    put_away(queue, json.dumps(message))
+    [letter] = list_dead_letters(queue).letters
+    duty = on_duty("Lost orders and strangers", LETTER=letter.id)
+
+    said = duty.does("Look", exit_codes=(1, 0))
+    assert opened.id in said
+    assert "its database has lost" in said
+
+    assert "discarded" in duty.does("Fix")
+    assert seen_to(LostOrder.objects.get(), by="ada", how="Cancelled there", now=timezone.now())
+
+    assert "0 differences" in duty.does("Fixed when")
 
 
 def test_dead_letters_redriven_twice(

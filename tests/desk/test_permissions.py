@@ -97,8 +97,10 @@ def objects(shelf: list[Product], till: Till) -> dict[str, int]:
     }
 
 
-OBJECTS = ("object_id", "order_id", "payment_id", "refund_id", "delivery_id", "product_id")
-OBJECTS += ("lost_id",)
+OBJECTS = (
+    *("object_id", "order_id", "payment_id", "refund_id"),
+    *("delivery_id", "product_id", "lost_id"),
+)
 
 
 def addresses(objects: dict[str, int]) -> dict[str, str]:

@@ -647,6 +647,31 @@ message AS (
         "tests/checkout/test_over_the_wire.py::test_press_that_was_cut_off_is_refused",
     ),
     _guard(
+        "installation of a payment",
+        "another installation's charge pays an order of ours, and its open payments are cancelled",
+        "checkout/orders/identity/whose.py",
+        "    is_ours = identity.installation == installation_id()\n",
+        "    is_ours = True\n",
+        "tests/payments/test_whose_payment.py::test_open_payment_of_somebody_else_is_not_cancelled",
+    ),
+    _guard(
+        "installation of a message",
+        "another installation's message is settled by us and taken away from its workers",
+        "payments/worker/handle.py",
+        "    if names_another(order):\n",
+        "    if False:\n",
+        "tests/payments/test_whose_message.py"
+        "::test_message_of_another_installation_is_put_back_for_it",
+    ),
+    _guard(
+        "order that a charge names",
+        "a charge of another order pays this one",
+        "payments/outcomes.py",
+        "    if not could_name(answer.order, payment.order):\n",
+        "    if False:\n",
+        "tests/payments/test_whose_payment.py::test_answer_that_names_another_order_pays_nothing",
+    ),
+    _guard(
         "no refund beside a dispute",
         "the customer gets the money back twice: by the refund and by their bank",
         "payments/refund_settlement.py",
