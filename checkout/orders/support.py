@@ -20,6 +20,7 @@ from checkout.orders.states import UNSETTLED, Canceller
 from checkout.orders.sweeping import hasten, publish_again
 from checkout.orders.transitions import note_staff, resolved
 from checkout.orders.webhook_models import WebhookDelivery
+from checkout.runtime.clock import database_now
 
 
 class ActionImpossible(Exception):
@@ -134,6 +135,8 @@ def _publish(
     with transaction.atomic():
         # Two people who press at once take turns, and the second finds the first one's message.
         Order.objects.select_for_update().get(pk=order.pk)
+        # The first one's message is due at a time before this one's turn, whoever pressed first.
+        now = max(now, database_now())
         if not (hasten(order.pk, kind, now=now) or publish_again(order.pk, kind, now=now)):
             return "That is on its way already; nothing was added."
         note_staff(order.pk, what, by=by, why=why, now=now)
