@@ -240,6 +240,7 @@ def answers(url: str) -> Callable[[], bool]:
     return ask
 
 
+@pytest.mark.timeout(300)  # six processes are started, asked after and ended, one after the other
 def test_services_sell_one_thing_once(rehearsal: Rehearsal, shelf: list[Product]) -> None:
     files = {path: path.stat().st_mtime_ns for path in rehearsal.shop.rglob("*")}
     web_url = f"http://127.0.0.1:{rehearsal.here['8000']}"
