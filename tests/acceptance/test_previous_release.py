@@ -181,6 +181,7 @@ class Crowd:
 
 
 @long
+@pytest.mark.timeout(400)  # a hundred thousand orders are made, migrated and audited
 def test_migrations_run_on_a_large_database_while_the_previous_release_serves(
     large: str, previous_tree: Path, tmp_path: Path
 ) -> None:
