@@ -295,7 +295,24 @@ class OutboxMessage(models.Model):
         return id_in(self.traceparent)
 
 
-class Mail(models.Model):
+class SentByMailer(models.Model):
+    """What the mailer's tables have in common: when a mail is due, who has it, and how it ended."""
+
+    # The same for every copy that is sent, so that mail systems can drop the second.
+    message_id = models.UUIDField(default=uuid.uuid4, editable=False)
+    available_at = models.DateTimeField()
+    # Until then one mailer has it in hand. By the database's clock.
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    tries = models.PositiveIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    # When it was tried for the last time, in vain.
+    gave_up_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Mail(SentByMailer):
     """An e-mail that was decided in a transaction and is sent after it, by the mailer.
 
     To whom and what about is read from the order when it is sent: no copy of either is kept here.
@@ -320,17 +337,8 @@ class Mail(models.Model):
     kind = models.CharField(max_length=20, choices=Kind)
     # Of a refund: how much was sent back by it.
     amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
-    # The same for every copy that is sent, so that mail systems can drop the second.
-    message_id = models.UUIDField(default=uuid.uuid4, editable=False)
     # Since when it is tried, where somebody asked for it again. Empty: since its event.
     wanted_since = models.DateTimeField(null=True, blank=True)
-    available_at = models.DateTimeField()
-    # Until then one mailer has it in hand. By the database's clock.
-    claimed_until = models.DateTimeField(null=True, blank=True)
-    tries = models.PositiveIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    # When it was tried for the last time, in vain.
-    gave_up_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["id"]
@@ -354,7 +362,7 @@ class Mail(models.Model):
         return f"{self.kind} {self.pk}"
 
 
-class AccountMail(models.Model):
+class AccountMail(SentByMailer):
     """What somebody asked for by e-mail who has shown nothing yet, decided by a request and seen to
     after it by the mailer. Rows live for a day; see `mailing.record`."""
 
@@ -373,13 +381,6 @@ class AccountMail(models.Model):
     # The stretch of time in which one is sent to this address.
     stretch = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())
-    # As in Mail.
-    message_id = models.UUIDField(default=uuid.uuid4, editable=False)
-    available_at = models.DateTimeField()
-    claimed_until = models.DateTimeField(null=True, blank=True)
-    tries = models.PositiveIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    gave_up_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         ordering = ["id"]
