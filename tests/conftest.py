@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.utils import translation
 from pytest_django.fixtures import Settings
 from xdist.remote import Producer
 
@@ -55,6 +56,12 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_pause_of_another_test() -> None:
     pausing.forget_what_was_seen()
     refusal.forget_what_was_seen()
+
+
+@pytest.fixture(autouse=True)
+def _no_language_of_another_test() -> None:
+    """A request leaves its language with its thread, as Django has it."""
+    translation.deactivate()
 
 
 @pytest.fixture
@@ -110,6 +117,12 @@ def fill_shelf() -> list[Product]:
 
 @pytest.fixture
 def shopper(shelf: list[Product]) -> Shopper:
+    return Shopper(InProcess())
+
+
+@pytest.fixture
+def elsewhere(shelf: list[Product]) -> Shopper:
+    """The same customer at another device."""
     return Shopper(InProcess())
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -331,7 +332,9 @@ def test_session_that_was_ended_meanwhile_says_so(shopper: Shopper) -> None:
     shopper.buy("SKU-02")
     assert isinstance(shopper.web, InProcess)
 
-    def sign_out(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+    def sign_out(
+        execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
         result = execute(sql, params, many, context)
         if "checkout_cartline" in str(sql) and "INSERT" in str(sql):
             with connection.cursor() as cursor:

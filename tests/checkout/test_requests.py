@@ -2,7 +2,8 @@
 refused by name, and never half or in silence."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -224,7 +225,9 @@ def writes() -> Iterator[list[str]]:
     """The statements that changed something, but for the counts of limits."""
     found: list[str] = []
 
-    def watch(execute, sql, params, many, context):  # type: ignore[no-untyped-def]
+    def watch(
+        execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
+    ) -> Any:
         text = str(sql)
         is_count = "orders_limitcount" in text or "FOR UPDATE" in text
         if re.search(r"\b(INSERT|UPDATE|DELETE)\b", text) and not is_count:

@@ -16,7 +16,7 @@ from checkout.orders.models import AccountMail, Mail, Order
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.webhook_endpoints import EndpointRefused, add_endpoint
 from tests.api.caller import PURCHASE, new_caller
-from tests.checkout.test_twins import QUESTION, elsewhere  # noqa: F401 - a fixture
+from tests.checkout.test_twins import QUESTION
 from tests.orders.factories import placed_order
 from tests.shopper import InProcess, Shopper, read_form
 
@@ -81,7 +81,7 @@ def test_same_goods_are_asked_about_whatever_the_spelling(
     typed: str,
     shelf: list[Product],
     shopper: Shopper,
-    elsewhere: Shopper,  # noqa: F811
+    elsewhere: Shopper,
 ) -> None:
     shopper.typed |= {"email": SPELLINGS[0]}
     elsewhere.typed |= {"email": typed}

@@ -21,12 +21,6 @@ QUESTION_WITH_TIME = "You already ordered this at"
 SEE = "/checkout/ordered-before/"
 
 
-@pytest.fixture
-def elsewhere(till: Till) -> Shopper:
-    """The same customer at another device."""
-    return Shopper(InProcess())
-
-
 def asked(answer: Answer, question: str = QUESTION) -> dict[str, str]:
     assert answer.status == 409
     assert question in answer.words
