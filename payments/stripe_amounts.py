@@ -13,7 +13,7 @@ from moneyed import CurrencyDoesNotExist, get_currency
 from checkout.catalogue.amounts import AmountLimits
 
 ZERO_DECIMAL = frozenset(
-    "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()  # noqa: SIM905
+    "BIF CLP DJF GNF JPY KMF KRW MGA PYG RWF VND VUV XAF XOF XPF".split()  # noqa: SIM905 - read as the page lists them
 )
 
 # "These API calls require the least-significant (last) digit to be 0."
@@ -25,7 +25,7 @@ WHOLE_IN_TWO_DECIMALS = frozenset({"ISK", "UGX"})
 
 # "Supported presentment currencies" with two decimals, for all countries together.
 TWO_DECIMAL = frozenset(
-    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD "  # noqa: SIM905
+    "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BMD BND BOB BRL BSD BWP BYN BZD CAD "  # noqa: SIM905 - read as the page lists them
     "CDF CHF CNY COP CRC CVE CZK DKK DOP DZD EGP ETB EUR FJD FKP GBP GEL GIP GMD GTQ GYD HKD HNL "
     "HTG HUF IDR ILS INR JMD KES KGS KHR KYD KZT LAK LBP LKR LRD LSL MAD MDL MKD MMK MNT MOP MUR "
     "MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD PAB PEN PGK PHP PKR PLN QAR RON RSD RUB SAR SBD "
@@ -35,15 +35,36 @@ TWO_DECIMAL = frozenset(
 
 TAKEN = ZERO_DECIMAL | TWO_DECIMAL | THREE_DECIMAL | WHOLE_IN_TWO_DECIMALS
 
-# In the main unit. The smallest is of the account's settlement currency; where that is another one,
+# Amounts in the main unit, of the account's settlement currency; where that is another one,
 # Stripe refuses a small amount itself, and that ends the payment as a decline does.
 SMALLEST = {
-    pair[:3]: Decimal(pair[4:])
-    for pair in (  # noqa: SIM905
-        "AED 2.00, AUD 0.50, BGN 1.00, BRL 0.50, CAD 0.50, CHF 0.50, CZK 15.00, DKK 2.50, "
-        "EUR 0.50, GBP 0.30, HKD 4.00, HUF 175.00, INR 0.50, JPY 50, MXN 10, MYR 2, NOK 3.00, "
-        "NZD 0.50, PLN 2.00, RON 2.00, SEK 3.00, SGD 0.50, THB 10, USD 0.50"
-    ).split(", ")
+    currency: Decimal(amount)
+    for currency, amount in {
+        "AED": "2.00",
+        "AUD": "0.50",
+        "BGN": "1.00",
+        "BRL": "0.50",
+        "CAD": "0.50",
+        "CHF": "0.50",
+        "CZK": "15.00",
+        "DKK": "2.50",
+        "EUR": "0.50",
+        "GBP": "0.30",
+        "HKD": "4.00",
+        "HUF": "175.00",
+        "INR": "0.50",
+        "JPY": "50",
+        "MXN": "10",
+        "MYR": "2",
+        "NOK": "3.00",
+        "NZD": "0.50",
+        "PLN": "2.00",
+        "RON": "2.00",
+        "SEK": "3.00",
+        "SGD": "0.50",
+        "THB": "10",
+        "USD": "0.50",
+    }.items()
 }
 
 # "8 digits for all other currencies", and more for some. Stripe's table gives these as money.
@@ -63,7 +84,7 @@ class InexactAmount(ValueError):
 
 
 def limits(currency: str) -> AmountLimits | None:
-    """In the shop's minor unit; None for what Stripe cannot charge at all."""
+    """The limits in the shop's minor unit; None for what Stripe cannot charge at all."""
     if currency not in TAKEN:
         return None
     step = (_step(currency) / _stripe_units(currency)).numerator
@@ -116,7 +137,7 @@ def _decimals(currency: str) -> int:
 
 
 def _step(currency: str) -> Fraction:
-    """In Stripe's unit."""
+    """The step of amounts in Stripe's unit."""
     if currency in WHOLE_IN_TWO_DECIMALS:
         return Fraction(100)
     return Fraction(10 if currency in THREE_DECIMAL else 1)

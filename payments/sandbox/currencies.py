@@ -7,11 +7,11 @@ those of an account that is paid out in the charge's own currency.
 
 from payments.sandbox.answers import RefusalError, error_answer
 
-ZERO_DECIMAL = set("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())  # noqa: SIM905
+ZERO_DECIMAL = set("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())  # noqa: SIM905 - as the page lists them
 THREE_DECIMAL = {"bhd", "jod", "kwd", "omr", "tnd"}
 ALWAYS_00 = {"isk", "ugx"}
 TWO_DECIMAL = set(
-    "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd "  # noqa: SIM905
+    "usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bgn bmd bnd bob brl bsd bwp byn bzd "  # noqa: SIM905 - as the page lists them
     "cad cdf chf cny cop crc cve czk dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gtq gyd hkd "
     "hnl htg huf idr ils inr jmd kes kgs khr kyd kzt lak lbp lkr lrd lsl mad mdl mkd mmk mnt mop "
     "mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd pab pen pgk php pkr pln qar ron rsd rub sar "
@@ -20,7 +20,7 @@ TWO_DECIMAL = set(
 )
 KNOWN = ZERO_DECIMAL | THREE_DECIMAL | TWO_DECIMAL | ALWAYS_00
 
-# In the unit of the API.
+# Amounts are in the unit of the API.
 MINIMUM = {
     **dict.fromkeys(["usd", "aud", "brl", "cad", "chf", "eur", "inr", "nzd", "sgd", "jpy"], 50),
     **dict.fromkeys(["aed", "myr", "pln", "ron"], 200),
