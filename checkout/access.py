@@ -54,7 +54,7 @@ def give_access(session: SessionBase, order: Order) -> None:
 
 
 def has_opened(session: SessionBase, order: Order) -> bool:
-    """By the link in one of its e-mails, for instance."""
+    """Whether this session has shown that the order is theirs, by a link in a mail for instance."""
     return order.reference in session.get(OPENED_KEY, [])
 
 

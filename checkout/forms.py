@@ -207,7 +207,7 @@ class SignUpForm(WithoutCardNumbers, forms.Form):
 
 
 class NewAccountForm(WithoutCardNumbers, forms.Form):
-    """Of somebody who has opened the mail to this address, so that it is theirs."""
+    """What somebody chooses who has opened the mail to this address, so that it is theirs."""
 
     password = forms.CharField(
         label=_("Password"),

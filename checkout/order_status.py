@@ -102,7 +102,8 @@ PAID_TOO_LATE = _("A payment for it arrived after it was cancelled.")
 
 
 def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None) -> StatusWords:
-    """In the language of this request. `now` tells how long a payment has been under way."""
+    """What is said, in the language of this request. `now` tells how long a payment has been under
+    way."""
     words = _words(order, facts, now)
     parts = [
         *(words.before and gettext(words.before), *_about_cancelling(order, facts)),
@@ -136,7 +137,7 @@ def _words(order: Order, facts: MoneyFacts, now: datetime | None) -> _Words:
 
 
 def _refunded(facts: MoneyFacts) -> _Words:
-    """By what was sent back: a refund may fail after it had been told as sent."""
+    """What was sent back decides: a refund may fail after it had been told as sent."""
     moved = facts.moved
     if moved.sent_back_minor >= moved.charged_minor > 0:
         return _REFUNDED

@@ -25,8 +25,8 @@ SHOWN = {
 
 
 def why_refused(reason: str) -> tuple[str, str]:
-    """By Django's check against forged requests: headline, and what happened. What to do next is
-    for the page to say. Of Django's own texts, the reasons, only the beginnings are fixed."""
+    """Headline and what happened, where Django's check against forged requests refused. The page
+    says what to do next. Only the beginnings of Django's own texts, the reasons, are fixed."""
     if reason == csrf.REASON_NO_CSRF_COOKIE:
         return _("Your browser sent no cookies"), _(
             "Without them we cannot be sure that it was you who sent this. Allow cookies for this "
@@ -45,7 +45,7 @@ def why_refused(reason: str) -> tuple[str, str]:
 
 
 def signed_out(request: HttpRequest) -> HttpResponse:
-    """For staff who were signed out since they opened a form."""
+    """The page for staff who were signed out since they opened a form."""
     return error_page(
         request,
         status=403,

@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from checkout.orders.database import CONNECTION_ERRORS
 from checkout.runtime.clock import database_now
 
-# As Django makes them. A cookie can hold anything, and no column of text a NUL.
+# Django makes them so. A cookie can hold anything, and no column of text a NUL.
 KEY = re.compile(r"[a-z0-9]{8,40}")
 
 READ = "SELECT session_data FROM django_session WHERE session_key = %s AND expire_date > %s"
@@ -50,7 +50,7 @@ class SessionStore(db.SessionStore):
         return Session(session_key=self.session_key or "", session_data=found[0])
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
-        """By the clock that judges it, which may be another host's."""
+        """The date is of the database's clock, which judges it on whatever host."""
         return super().get_expiry_date(**{"modification": database_now(), **kwargs})
 
     def load(self) -> dict[str, Any]:

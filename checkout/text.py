@@ -26,7 +26,7 @@ printable = RegexValidator(
 
 
 def one_line(text: str) -> str:
-    """Without what cannot be seen."""
+    """The text without what cannot be seen."""
     return DIRECTION.sub("", LINE_ENDS.sub(" ", text)).strip()
 
 

@@ -50,7 +50,7 @@ MOVES: dict[tuple[str, str], str] = {
     ),
 }
 
-# Instead, for an order that cost nothing.
+# What is said instead of an order that cost nothing.
 FREE_MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.PLACED, OrderStatus.PAID): _("Nothing was to be paid."),
 }

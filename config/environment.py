@@ -38,7 +38,7 @@ class Environment:
         return self.given(name) or default
 
     def given(self, name: str) -> str | None:
-        """Without the spaces around it; None where it is not set at all."""
+        """The value without the spaces around it; None where it is not set at all."""
         raw = self._raw(name)
         if raw is None:
             return None
@@ -119,7 +119,7 @@ class Environment:
         return self._origin(name, value) if value else ""
 
     def address(self, name: str) -> str:
-        """Of a server, with or without a path; or nothing."""
+        """The address of a server, with or without a path; or nothing."""
         value = self.text(name)
         if value:
             _split(name, value)

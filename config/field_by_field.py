@@ -40,11 +40,11 @@ class FieldByFieldForm(Form):
         for name, field in self.fields.items():
             field.show_hidden_initial = not field.disabled
             if self.is_bound and isinstance(field.hidden_widget(), forms.MultiWidget):
-                # Without it Django shows what was typed as what was shown.
+                # Django would otherwise take what was typed for what was shown.
                 self._put({self.add_initial_prefix(name): ""})
 
     def clean(self) -> dict[str, Any]:
-        """Under a lock that is held until the end of the admin's transaction."""
+        """Compare under a lock that is held until the end of the admin's transaction."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.is_change:
             return cleaned

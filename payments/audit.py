@@ -13,6 +13,7 @@ from typing import Self
 
 from django.db import connection, transaction
 
+from checkout.orders.database import lift_time_limit
 from checkout.orders.states import TRANSITIONS, UNSETTLED
 from checkout.orders.stock.differences import OF_ORDERS, OF_PRODUCTS
 from payments.gateways.base import GatewayState, OutcomeUnknown
@@ -53,9 +54,9 @@ class Finding:
 
 PAID_STATUSES = ("paid", "partly_refunded")
 
-# Of each charge: what was taken, what of it is too much, what was sent back and what a dispute has
-# lost. A charge that is lost stays a charge, here as at the gateway. Every check may read
-# it by the name of `books`.
+# What was taken by each charge, what of it is too much, what was sent back and what a dispute lost.
+# A charge that is lost stays a charge, here as at the gateway. Every check may read this by the
+# name of `books`.
 BOOKS = """
     SELECT o.id AS order_id, o.number, p.is_surplus,
            coalesce(p.charged_minor, p.amount_minor) AS taken,
@@ -284,8 +285,7 @@ def database_checks(now: datetime) -> list[Check]:
 def audit_database(now: datetime) -> Iterator[Finding]:
     for check in database_checks(now):
         with transaction.atomic(), connection.cursor() as cursor:
-            # Over a long history a check takes longer than a request may.
-            cursor.execute("SET LOCAL statement_timeout = 0")
+            lift_time_limit()
             cursor.execute(f"SELECT count(*) FROM {check.checked}")  # noqa: S608 - our own tables
             [(checked,)] = cursor.fetchall()
             cursor.execute(

@@ -298,7 +298,7 @@ class LostOrder(models.Model):
     number = models.CharField(max_length=24, blank=True)  # may belong to another order by now
     # Empty: only a message names the order.
     gateway_payment_id = models.CharField(max_length=120, blank=True, default="")
-    # As the gateway told it last. Empty: nobody has asked.
+    # The state that the gateway told last. Empty: nobody has asked.
     state = models.CharField(max_length=20, blank=True, default="")
     amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, default="")

@@ -78,7 +78,7 @@ def sample_refusal() -> None:
 
 
 def forget_what_was_seen() -> None:
-    """As if this process had just found no refusal."""
+    """Go on as a process does that has just found no refusal."""
     _saw(is_refused=False)
 
 

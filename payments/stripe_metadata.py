@@ -12,7 +12,7 @@ NUMBER, REFERENCE, INSTALLATION = "order", "order_reference", "installation"
 
 
 def metadata_of(order: OrderIdentity) -> dict[str, str]:
-    """Without what is empty: a payment that was opened by the number alone is opened again so."""
+    """What is empty is left out: what was opened by the number alone is opened again so."""
     told = {NUMBER: order.number, REFERENCE: order.reference, INSTALLATION: order.installation}
     return {name: value for name, value in told.items() if value}
 

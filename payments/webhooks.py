@@ -101,7 +101,7 @@ def _read(body: bytes) -> tuple[str, str, dict[str, Any]]:
 
 
 def _storable(part: dict[str, Any]) -> dict[str, Any]:
-    """Without texts that no column can hold: none of them names anything of ours."""
+    """The part without texts that no column can hold: none of them names anything of ours."""
     return {
         name: value
         for name, value in part.items()
@@ -115,8 +115,9 @@ def _named(about: dict[str, Any]) -> OrderIdentity:
 
 
 def _order_of(about: dict[str, Any], named: OrderIdentity) -> Order | None:
-    """By the gateway's id of the payment; where that is not stored yet, by reference and
-    installation, and never by the number, which another shop on the account may have as well."""
+    """The order is found by the gateway's id of the payment; where that is not stored yet, by
+    reference and installation, and never by the number, which another shop on the account may
+    have as well."""
     for payment_id in (about.get("payment_intent"), about.get("id")):
         if isinstance(payment_id, str) and payment_id and is_storable(payment_id):
             payment = (

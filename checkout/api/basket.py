@@ -54,7 +54,7 @@ class ApiBasket:
             )
             for sku, quantity in self.quantities.items()
         ]
-        # Of the very lines that are stored, so no price can change in between.
+        # The sum is taken of the very lines that are stored, so no price can change in between.
         total_minor = sum(line.quantity * line.unit_price_minor for line in lines)
         expected = (self.expected_minor, self.expected_currency)
         if self.expected_minor is not None and expected != (total_minor, settings.SHOP_CURRENCY):

@@ -92,7 +92,7 @@ class HasScope(BasePermission):
 
 
 def api_visitor(request: Request) -> Visitor:
-    """By whom a request is counted."""
+    """Whoever the limits count this request for."""
     if isinstance(request.auth, ApiToken):
         return Visitor.client_of_api(request.auth.user_id)
     return visitor_of(request._request)

@@ -55,7 +55,7 @@ class Asked:
 
     @property
     def checkout_id(self) -> uuid.UUID:
-        """Of a purchase: the same from this client with this key, and from nobody else."""
+        """The purchase's id: always the same for this client with this key, and nobody else's."""
         return uuid.uuid5(NAMESPACE, f"{self.client_id}:{self.key}")
 
     def is_repeat_of(self, earlier: ApiRequest) -> bool:
@@ -76,7 +76,7 @@ def read_key(header: str | None) -> str:
 
 
 def fingerprint(operation: str, target: str, body: Any) -> str:
-    """Of the canonical request: neither spaces nor the order of names count."""
+    """A digest of the canonical request: neither spaces nor the order of names count."""
     return digest({"operation": operation, "target": target, "body": body})
 
 

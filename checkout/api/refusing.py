@@ -35,8 +35,8 @@ logger = logging.getLogger(__name__)
 
 
 def as_problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """As Django REST framework calls it for whatever a view raises. None has it raised: the
-    request is made again over a new connection."""
+    """Django REST framework calls this for whatever a view raises. Where the answer is None, the
+    error is raised on, and the request is made again over a new connection."""
     set_rollback()
     view, request = context["view"], context["request"]
     if will_be_repeated(request._request, error):

@@ -35,7 +35,7 @@ from checkout.typed.whole_numbers import WholeNumberField
 
 MAY_MOVE_STOCK = "catalogue.move_stock"
 
-# On the page of a product. All of them are in a list of their own.
+# So many are on the page of a product. All of them are in a list of their own.
 MOVEMENTS_SHOWN = 20
 
 # With the minus of typesetters too. No separators: one person's 1.000 is another's 1.
@@ -122,7 +122,7 @@ class StockForm(WithoutCardNumbers, forms.Form):
         return change_stock(entry, kind=self.Kind(typed["kind"]), change=typed["number"])
 
     def ask_again(self, error: StockChangeRefused) -> None:
-        """With what was typed, and what makes it good if it is sent again as it is."""
+        """Show what was typed, so that sending it again as it is means what the error asks for."""
         data: Any = copy(self.data)
         if isinstance(error, MovedSince):
             data["seen"] = str(error.stock)

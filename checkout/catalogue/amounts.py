@@ -58,7 +58,7 @@ class AmountRefused(Exception):
 
 
 def no_limits(currency: str) -> AmountLimits | None:
-    """For a gateway that takes every amount of every currency."""
+    """What a gateway answers that takes every amount of every currency."""
     return AmountLimits()
 
 

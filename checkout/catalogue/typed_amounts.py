@@ -20,14 +20,14 @@ from moneyed import get_currency
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 
-# Of an order of a hundred thousand pieces the total still fits into its column.
+# The total of an order of a hundred thousand such pieces still fits into its column.
 LARGEST_MINOR = 10**12 - 1
 
 LONGEST_TEXT = 40
 
-# With a point or a comma before the decimals, and nothing between the thousands.
+# A point or a comma stands before the decimals, and nothing between the thousands.
 PLAIN = re.compile(r"(?P<whole>0|[1-9][0-9]*)(?:(?P<point>[.,])(?P<decimals>[0-9]+))?")
-# With one and the same sign between all thousands; spaces, and the apostrophes of Switzerland.
+# One and the same sign stands between all thousands: also a space, or Switzerland's apostrophe.
 GROUPED = re.compile(
     r"(?P<whole>[1-9][0-9]{0,2}(?:(?P<group>[.,'’ \u00a0\u202f])[0-9]{3})(?:(?P=group)[0-9]{3})*)"
     r"(?:(?!(?P=group))(?P<point>[.,])(?P<decimals>[0-9]+))?"
@@ -62,7 +62,7 @@ def read_amount(typed: str, currency: str) -> int:
 
 
 def write_amount(amount_minor: int, currency: str) -> str:
-    """As somebody types it here, so that `read_amount` reads it back."""
+    """The amount as somebody types it here, so that `read_amount` reads it back."""
     whole, minor = divmod(amount_minor, 10 ** places(currency))
     decimals = f"{minor:0{places(currency)}d}" if places(currency) else ""
     return f"{whole}{decimal_sign()}{decimals}" if decimals else str(whole)

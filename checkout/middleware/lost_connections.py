@@ -26,7 +26,7 @@ View = Callable[..., HttpResponseBase]
 # A larger body is not kept for a second try. A form of the shop has less than ten thousand bytes.
 KEPT_BYTES = 64 * 1024
 
-# On the request: how many COMMITs the connection had sent when the try began that may be repeated.
+# The request's attribute that says how many COMMITs the connection had sent when its try began.
 BEGAN_AT = "_commits_before"
 
 
@@ -67,7 +67,7 @@ def over_a_living_connection(view: View) -> View:
 
 
 def will_be_repeated(request: HttpRequest, error: BaseException) -> bool:
-    """For whoever turns errors into answers: this one is to be raised instead."""
+    """Whether whoever turns errors into answers is to raise this one instead."""
     began_at = getattr(request, BEGAN_AT, None)
     if began_at is None or connection.in_atomic_block or not is_lost_connection(error):
         return False
@@ -95,7 +95,7 @@ def _can_be_read_twice(request: HttpRequest) -> bool:
 
 
 def _complete(response: HttpResponseBase) -> HttpResponseBase:
-    """With its page: the admin's are rendered late, and ask the database while they are."""
+    """The response with its page: the admin's are rendered late, and ask the database meanwhile."""
     render = getattr(response, "render", None)
     return render() if callable(render) else response
 

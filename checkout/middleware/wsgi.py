@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 AT_MOST = 2_621_440
 WHOLE_UP_TO = 64 * 1024
 
-# In which a body may be written, as Python names them. Others, such as `hex`, are codecs that
+# A body may be written in these, as Python names them. Others, such as `hex`, are codecs that
 # decode no text.
 CHARSETS = {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"}
 
-# In the environment: why the request is refused by `refuse_unreadable`.
+# The key of the WSGI environment that says why `refuse_unreadable` refuses the request.
 UNREADABLE = "shop.unreadable"
 
 
@@ -90,7 +90,7 @@ def _read(source: Any, at_most: int) -> bytes:
 
 
 def _refuse(start_response: "StartResponse", status: str, sentence: str) -> Iterable[bytes]:
-    """Without Django, so in one language."""
+    """Answer before Django has a say, and so in one language."""
     text = f"{sentence} Nothing of it was read: nothing was stored, ordered or charged.\n".encode()
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
     start_response(status, [*headers, ("Cache-Control", "no-store"), ("Connection", "close")])

@@ -68,7 +68,7 @@ class _Line:
 # take another sign for the end of a cell than this file does, so what comes after one counts too.
 FORMULA = re.compile(r"(^|[,;|\t\r\n])(\s*)(?=[=+@＝＋＠－-])")
 
-# By this spreadsheets know that a file is in UTF-8; without it they break umlauts.
+# Spreadsheets know by this that a file is in UTF-8; without it they break umlauts.
 BYTE_ORDER_MARK = "\ufeff"
 
 
@@ -90,8 +90,8 @@ def in_chunks(rows: QuerySet[Any]) -> Iterator[Any]:
 def streamed_csv(
     filename: str, header: Iterable[str], rows: Iterator[Any], cells: Callable[[Any], Iterable[Any]]
 ) -> StreamingHttpResponse:
-    """As the spreadsheets of this person's language read it: where the decimal sign is a comma,
-    cells end with a semicolon."""
+    """A file as the spreadsheets of this person's language read it: where the decimal sign is a
+    comma, cells end with a semicolon."""
     language = get_language() or settings.LANGUAGE_CODE
     writer = csv.writer(_Line(), delimiter=";" if decimal_sign() == "," else ",")
 

@@ -14,7 +14,7 @@ from checkout.orders.stock.holding import pieces_held
 from checkout.orders.sweeping import publish_again
 from checkout.orders.transitions import note, transition
 
-# As the event says it.
+# The words of the event.
 REASONS = {
     Canceller.CUSTOMER: "Its customer had it cancelled",
     Canceller.STAFF: "Staff had it cancelled",

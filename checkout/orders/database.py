@@ -1,6 +1,6 @@
 """What it means that the database did not do what it was asked."""
 
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError
+from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 
 # The connection broke, the server restarts or is read-only, or something was waited for too long.
 # On a fresh connection, and in a moment, the same may work.
@@ -32,3 +32,10 @@ def is_database_away(error: BaseException | None) -> bool:
     return isinstance(error, (OperationalError, InterfaceError)) or (
         error is not None and is_lost_connection(error)
     )
+
+
+def lift_time_limit() -> None:
+    """Let statements take longer than a request may, until the transaction ends: a long history is
+    counted through by some of them."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 0")

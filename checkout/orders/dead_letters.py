@@ -268,8 +268,8 @@ def _describe(batch: list[Incoming]) -> list[DeadLetter]:
 
 
 def _orders_of(named: Collection[OrderIdentity]) -> dict[OrderIdentity, Order]:
-    """By reference and installation; by the number alone where a message has nothing else, as one
-    of the previous release."""
+    """Orders are found by reference and installation; by the number alone where a message has
+    nothing else, as one of the previous release."""
     by_reference = {order.reference: order for order in orders_named(named)}
     numbers = [one.number for one in named if not one.installation and _is_number(one.number)]
     by_number = {order.number: order for order in Order.objects.filter(number__in=numbers)}

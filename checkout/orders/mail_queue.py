@@ -61,7 +61,7 @@ WITHDRAWN_AFTER = {OrderStatus.ACTION_REQUIRED: Mail.Kind.ACTION_REQUIRED}
 
 
 def tell_who_waits_long(orders: Iterable[Order], *, now: datetime) -> None:
-    """Of these, write once to each whose payment has been under way for long."""
+    """Write once to each of these whose payment has been under way for long."""
     since = {
         order.pk: order.status_changed_at
         for order in orders

@@ -29,7 +29,7 @@ MINUS = str.maketrans("−", "-")
 
 
 def _digit(sign: str) -> str:
-    """Of any script, as ASCII has it."""
+    """A digit of any script as ASCII writes it; any other sign as it is."""
     return str(unicodedata.decimal(sign)) if sign.isdecimal() else sign
 
 

@@ -16,7 +16,7 @@ from checkout.orders.rates import SECONDS
 from checkout.runtime.clock import database_now
 from checkout.typed.card_numbers import has_card_number
 
-# Of foreign words, so much is shown.
+# Foreign words are shown up to so many characters.
 SHOWN = 500
 
 Progress = Callable[[int], None]

@@ -4,10 +4,11 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, Min, Q
 
 from checkout.orders.attention.queries import waiting_for_a_person
+from checkout.orders.database import lift_time_limit
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.operating import age, aligned
 from checkout.orders.pausing import current_pause
@@ -70,9 +71,7 @@ class Status:
 
 def database_status(*, now: datetime) -> DatabaseStatus:
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            # Over a long history counting takes longer than a request may.
-            cursor.execute("SET LOCAL statement_timeout = 0")
+        lift_time_limit()
         unpublished = OutboxMessage.objects.filter(published_at=None)
         is_due = Q(available_at__lte=now)
         outbox = unpublished.aggregate(

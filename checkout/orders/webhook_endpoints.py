@@ -43,7 +43,8 @@ def add_endpoint(
     since: datetime | None = None,
     progress: Progress | None = None,
 ) -> WebhookEndpoint:
-    """Of no kinds: of all there are. With `since` it is told as well of what happened before."""
+    """Without `kinds` the endpoint is told of all there are; with `since` also of what happened
+    before."""
     _check_address(url)
     url = _one_spelling(url)
     if there := _kept().filter(url=url).first():

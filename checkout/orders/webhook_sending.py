@@ -76,7 +76,7 @@ def renew(deliveries: Collection[WebhookDelivery]) -> None:
 def _due(endpoint: WebhookEndpoint, now: datetime) -> QuerySet[WebhookDelivery]:
     """Those of an order go out in their order."""
     open_ones = open_deliveries().filter(endpoint=endpoint)
-    # By their events: what was made up later is not newer for that.
+    # Their events decide which is older: what was made up later is not newer for that.
     older = open_ones.filter(order=OuterRef("order"), event__lt=OuterRef("event"))
     unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
     return open_ones.filter(unclaimed, ~Exists(older), available_at__lte=now)

@@ -22,7 +22,7 @@ EAN_LENGTH = 13
 # What takes no room in a line: format characters, and marks upon the sign before (Unicode, 4.5).
 INVISIBLE = {"Cf", "Mn", "Me"}
 
-# Between two groups of one number: "4242 - 4242", "4242, (4242)".
+# So many signs may stand between two groups of one number: "4242 - 4242", "4242, (4242)".
 FARTHEST_APART = 5
 
 # The first digits of issuers, by the length of their numbers. Visa has issued none of 13 digits for
@@ -47,10 +47,9 @@ ISSUERS = {
     }.items()
 }
 
-# In which sizes the groups of a number are written: in fours, or as American Express and Diners
-# Club have them, with two kinds of signs between them at most ("4242 4242 - 4242 4242"); and with
-# one and the same sign in other equal groups, with what is left over at the end, or with some of
-# the fours joined.
+# The groups of a number are written in fours, or as American Express and Diners Club have them,
+# with two kinds of signs between them at most ("4242 4242 - 4242 4242"); and with one and the same
+# sign in other equal groups, with what is left over at the end, or with some of the fours joined.
 SIGNS_AT_MOST = 2
 USUAL = re.compile(r"(?:4 ){2,4}[1-4]|4 6 [45]")
 ALIKE = re.compile(

@@ -12,7 +12,7 @@ CARD_NUMBER = _(
     "what is left, and send the form again."
 )
 
-# Of what is longer than a field takes, so much is looked through and shown again.
+# What is longer than a field takes is looked through and shown again up to here.
 LONGEST_SHOWN = 4_000
 
 if TYPE_CHECKING:

@@ -166,8 +166,8 @@ class NewPassword(views.PasswordResetConfirmView):
     post_reset_login_backend = BY_PASSWORD
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Of two presses at once the second waits, and leaves the password as it is then: stored
-        again it would sign the first one out."""
+        """The second of two presses at once waits, and leaves the password as it is then: stored
+        again, the password would sign the first one out."""
         with transaction.atomic():
             user = User.objects.select_for_update().get(pk=form.user.pk)
             if not user.check_password(form.cleaned_data["new_password1"]):

@@ -38,8 +38,8 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 def _back_from_the_bank(request: HttpRequest, reference: str) -> HttpResponse:
-    """In whatever browser the bank's app opens, which may be one that knows nothing of the order.
-    That one is shown a page that is the same for every reference."""
+    """The bank's app may open another browser, which knows nothing of the order. That one is shown
+    a page that is the same for every reference."""
     order = Order.objects.filter(reference=reference).first()
     if order is not None:
         if request.method == "GET":

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from django.db import connection, transaction
 
+from checkout.orders.database import lift_time_limit
 from checkout.typed.card_numbers import has_card_number
 from payments.audit import Finding
 
@@ -22,13 +23,14 @@ TEXTS = """
 """
 
 # The database sends only what has enough digits, of any of the scripts that keyboards have.
+MAY_HOLD_A_NUMBER = f"SELECT * FROM ({TEXTS}) AS typed(number, words) WHERE words ~ %s"  # noqa: S608 - our own statement
 MAY_HOLD_ONE = r"([0-9٠-٩۰-۹０-９][^0-9٠-٩۰-۹０-９]*){12}"
 
 AT_A_TIME = 1_000
 
 
 def audit_card_numbers() -> Finding:
-    """By the one recogniser, the same that looks through what is typed."""
+    """The recogniser is the one that looks through what is typed."""
     numbers, checked = set(), 0
     for number, text in _texts():
         checked += 1
@@ -40,13 +42,9 @@ def audit_card_numbers() -> Finding:
 
 
 def _texts() -> Iterator[tuple[str, str]]:
-    with transaction.atomic(), connection.cursor() as limits:
-        # Over a long history this takes longer than a request may.
-        limits.execute("SET LOCAL statement_timeout = 0")
+    with transaction.atomic():
+        lift_time_limit()
         with connection.chunked_cursor() as cursor:
-            cursor.execute(
-                f"SELECT * FROM ({TEXTS}) AS typed(number, words) WHERE words ~ %s",  # noqa: S608
-                (MAY_HOLD_ONE,),
-            )
+            cursor.execute(MAY_HOLD_A_NUMBER, (MAY_HOLD_ONE,))
             while some := cursor.fetchmany(AT_A_TIME):
                 yield from some

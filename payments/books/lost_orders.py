@@ -68,7 +68,7 @@ def note_lost_payments(payments: "Iterable[GatewayPayment]", *, now: datetime) -
 
 
 def not_seen_to(payments: "list[GatewayPayment]") -> "list[GatewayPayment]":
-    """Without those of which a person has said, in the state they are in, that all is done."""
+    """Those of which no person has said, in the state they are in, that all is done."""
     ids = [theirs.id for theirs in payments]
     done = set(
         LostOrder.objects.filter(gateway_payment_id__in=ids, seen_to_at__isnull=False).values_list(

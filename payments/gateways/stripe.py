@@ -343,7 +343,7 @@ def _blames_payment_method(error: stripe.StripeError) -> bool:
 def _conclusion_about_payment(
     error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
 ) -> GatewayError:
-    """As `_conclusion`, for a request that names a payment."""
+    """What `_conclusion` answers, for a request that names a payment."""
     is_missing = _code(error) == "resource_missing" and not _blames_payment_method(error)
     return _conclusion(error, NoSuchPayment if is_missing else refusal)
 

@@ -29,7 +29,7 @@ def names_another(identity: OrderIdentity) -> bool:
 
 
 def orders_named(identities: Iterable[OrderIdentity]) -> QuerySet[Order]:
-    """Of those that are ours, the orders that are here."""
+    """The orders that are here, of those that name us."""
     references = {one.reference for one in identities if names_us(one)}
     return Order.objects.filter(reference__in=references)
 

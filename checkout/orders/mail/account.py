@@ -83,8 +83,8 @@ def _page(mail: AccountMail, user: User | None) -> tuple[str, str]:
 
 
 def _account_of(email: str) -> User | None:
-    """As Django looks for whose password it may reset: open accounts, by an address that stays the
-    same when Unicode folds it."""
+    """Django's own search for whose password may be reset: open accounts, by an address that stays
+    the same when Unicode folds it."""
     return next(iter(PasswordResetForm().get_users(email)), None)
 
 

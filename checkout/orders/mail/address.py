@@ -8,13 +8,13 @@ import unicodedata
 
 from django.db.models import Q
 
-# As Chinese and Japanese keyboards write the dot (UTS 46, "IDNA Compatibility Processing").
+# Chinese and Japanese keyboards write the dot so (UTS 46, "IDNA Compatibility Processing").
 DOTS = str.maketrans("。．｡", "...")
 
 
 def one_spelling(typed: str) -> str:
-    """Without what cannot be seen, in plain letters, the domain in ASCII. What is no address comes
-    back as far as it was understood, to be refused by whoever checks it."""
+    """The address without what cannot be seen, in plain letters, its domain in ASCII. What is no
+    address comes back as far as it was understood, to be refused by whoever checks it."""
     visible = "".join(sign for sign in typed if unicodedata.category(sign) != "Cf")
     plain = unicodedata.normalize("NFKC", visible.translate(DOTS)).strip()
     name, at, domain = plain.rpartition("@")

@@ -28,7 +28,7 @@ def correct_email(order: Order, *, email: str, seen: str, by: str, why: str, now
                 "changed. Look at the order again."
             )
         Order.objects.filter(pk=order.pk).update(email=email)
-        # Without the addresses: events are kept for ever and are shown to other systems' people.
+        # The event names no address: events are kept for ever and other systems' people see them.
         note_staff(order.pk, "E-mail address corrected", by=by, why=why, now=now)
     return "The address was corrected. Have an e-mail sent again if one went to the other address."
 

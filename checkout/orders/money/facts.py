@@ -64,7 +64,7 @@ def read_with(reader: Reader) -> None:
 
 
 def facts_of(orders: Sequence[Order]) -> dict[int, MoneyFacts]:
-    """By the orders' ids; one statement, however many they are."""
+    """The facts by the orders' ids: one statement, however many orders there are."""
     [read] = _readers
     moved = read([order.pk for order in orders]) if orders else {}
     return {
@@ -78,7 +78,8 @@ def facts_of(orders: Sequence[Order]) -> dict[int, MoneyFacts]:
 
 
 def _as_its_status_says(order: Order) -> Moved:
-    """Of an order that has no payment here, as one that was taken over from another system."""
+    """What the status says of an order that has no payment here, such as one that was taken over
+    from another system."""
     if order.status not in KEEPS_ITS_PRICE or not order.total_minor:
         return Moved()
     sent_back_minor = order.refunded_minor

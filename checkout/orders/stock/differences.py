@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from checkout.catalogue.models import StockMovement
+from checkout.orders.database import lift_time_limit
 
 # product_id, missing: what its movements lack to be the stock.
 OF_PRODUCTS = """
@@ -68,8 +69,7 @@ class Differences:
 
 def count_differences() -> Differences:
     with transaction.atomic(), connection.cursor() as cursor:
-        # Over a long history this takes longer than a request may.
-        cursor.execute("SET LOCAL statement_timeout = 0")
+        lift_time_limit()
         cursor.execute(COUNT.format(OF_ORDERS, OF_PRODUCTS))
         of_orders, of_products = cursor.fetchone()
     return Differences(of_orders=of_orders, of_products=of_products)
@@ -85,7 +85,7 @@ def record_differences(*, by: str, why: str) -> Differences:
         "explanation": why[:200],
     }
     with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 0")
+        lift_time_limit()
         cursor.execute(ONE_AT_A_TIME)
         cursor.execute(RECORD_OF_ORDERS, values)
         of_orders = cursor.rowcount
