@@ -34,11 +34,12 @@ def note_lost(
     gateway_payment_id = gateway_payment_id[:120]
     known = {"state": state, "amount_minor": amount_minor, "currency": currency}
     of_order = LostOrder.objects.filter(reference=order.reference)
-    if gateway_payment_id and not of_order.filter(gateway_payment_id=gateway_payment_id).exists():
+    if not gateway_payment_id:
+        if of_order.exists():
+            return
+    elif not of_order.filter(gateway_payment_id=gateway_payment_id).exists():
         # A message may have named the order before.
         of_order.filter(gateway_payment_id="").update(gateway_payment_id=gateway_payment_id)
-    elif of_order.exists():
-        return
     row, is_new = LostOrder.objects.get_or_create(
         reference=order.reference,
         gateway_payment_id=gateway_payment_id,
