@@ -7,11 +7,12 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import Permission
 from django.contrib.contenttypes.models import ContentType
-from django.db import connection
+from django.db import connection, transaction
 from django.test import TransactionTestCase
 
 from checkout.catalogue.models import Product
-from checkout.orders.models import Order
+from checkout.orders.identity.installation import installation_id
+from checkout.orders.models import Installation, Order
 from tests import shortcuts
 from tests.orders.factories import placed_order
 from tests.processes import database_url
@@ -36,6 +37,18 @@ def test_tables_are_emptied_but_for_what_migrations_made(shelf: list[Product]) -
     }
     assert left == KEPT
     assert Permission.objects.count() == permissions > ContentType.objects.count()
+
+
+def test_what_migrations_made_is_kept_whoever_empties(shelf: list[Product]) -> None:
+    """Or a process that has read the installation's id takes all messages for a stranger's."""
+    before = installation_id()
+    everything = [model._meta.db_table for model in apps.get_models(include_auto_created=True)]
+
+    with connection.cursor() as cursor, transaction.atomic():
+        cursor.execute(shortcuts.deleting_from(everything))
+
+    assert [row.installation_id for row in Installation.objects.all()] == [before]
+    assert not Product.objects.exists()
 
 
 def test_whoever_still_writes_is_waited_for(shelf: list[Product]) -> None:
