@@ -34,13 +34,13 @@ newest-django: .local/newest-django/.installed ## Tests on the newest Django, wh
 	@.local/newest-django/bin/python -m pytest -n 4 $(ARGS)
 
 drill: .venv/.installed ## Break everything while people buy, then audit: make drill ARGS="--design all"
-	@$(PYTHON) -m tests.drill $(ARGS)
+	@$(PYTHON) -m tests.tools.drill $(ARGS)
 
 guards: .venv/.installed ## Take each guard out and see its test fail
-	@$(PYTHON) -m tests.guards $(ARGS)
+	@$(PYTHON) -m tests.tools.guards $(ARGS)
 
 bench: .local/bench-venv/.installed ## Speed beside its limit and beside others: make bench QUICK=1 takes 4 minutes
-	@.local/bench-venv/bin/python -m tests.bench $(if $(QUICK),--quick) $(ARGS)
+	@.local/bench-venv/bin/python -m tests.tools.bench $(if $(QUICK),--quick) $(ARGS)
 
 screenshots: .venv/.installed ## Every page, desktop and phone, light and dark, in .local/screenshots
 	@$(PYTHON) -m tests.browser.screenshots

@@ -5,7 +5,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from checkout.models import ApiClient, ApiRequest, ApiToken
-from checkout.orders.admin_lists import ReadOnly, ShortPaginator
+from checkout.orders.admin.lists import ReadOnly, ShortPaginator
 from checkout.orders.numbers import parse_order_number
 
 

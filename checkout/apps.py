@@ -6,4 +6,4 @@ class CheckoutConfig(AppConfig):
     verbose_name = "Checkout"
 
     def ready(self) -> None:
-        from checkout import ends  # noqa: F401 - registers what becomes of old rows
+        from checkout import retention  # noqa: F401 - registers what becomes of old rows

@@ -16,8 +16,8 @@ from django.utils.crypto import salted_hmac
 
 from checkout.catalogue.models import Product
 from checkout.models import MAX_QUANTITY, Cart, CartLine
-from checkout.orders.placing import BasketTaken, PurchaseLine, basket_digest
-from checkout.orders.placing_statement import StoredBasket
+from checkout.orders.placing.one_statement import StoredBasket
+from checkout.orders.placing.place import BasketTaken, PurchaseLine, basket_digest
 from checkout.runtime.clock import database_now
 from checkout.tokens import CheckoutToken
 

@@ -15,14 +15,14 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
-from checkout import postcodes
-from checkout.countries import countries, country_codes
 from checkout.models import MAX_QUANTITY
 from checkout.orders.mail.address import one_spelling
 from checkout.orders.numbers import parse_order_number
-from checkout.text import LineField
-from checkout.typed.forms import WithoutCardNumbers
-from checkout.typed.whole_numbers import WholeNumberField
+from checkout.user_input import postcodes
+from checkout.user_input.countries import countries, country_codes
+from checkout.user_input.form_fields import WithoutCardNumbers
+from checkout.user_input.text import LineField
+from checkout.user_input.whole_numbers import WholeNumberField
 
 # The gateway's id of a payment method, never a card number: those have no place on this server.
 payment_method_id = RegexValidator(

@@ -5,8 +5,8 @@ from django.middleware import csrf
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from checkout.errors import error_page
-from checkout.typed.card_numbers import without_card_numbers
+from checkout.user_input.card_numbers import without_card_numbers
+from checkout.views.error_pages import error_page
 
 # Only these are shown again: no password, token or payment method.
 SHOWN = {

@@ -12,8 +12,8 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 
-from checkout.orders.database import CONNECTION_ERRORS
 from checkout.runtime.clock import database_now
+from checkout.runtime.database import CONNECTION_ERRORS
 
 # Django makes them so. A cookie can hold anything, and no column of text a NUL.
 KEY = re.compile(r"[a-z0-9]{8,40}")

@@ -24,5 +24,5 @@ def child_exit(server: "Arbiter", worker: "Worker") -> None:
     if os.environ.get(FOLDER):
         from prometheus_client import multiprocess
 
-        # Not by `checkout.orders.metrics`: loaded here, that would add figures of this process.
+        # Not by `checkout.runtime.metrics`: loaded here, that would add figures of this process.
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call] # as they left it

@@ -7,8 +7,8 @@ from typing import Any
 
 from pythonjsonlogger.json import JsonFormatter as BaseJsonFormatter
 
-from checkout.orders.trace import trace_id
-from checkout.typed.card_numbers import without_card_numbers
+from checkout.runtime.trace import trace_id
+from checkout.user_input.card_numbers import without_card_numbers
 
 ExceptionInfo = (
     tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None]

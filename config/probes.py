@@ -8,8 +8,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse
 
 from checkout.middleware.lost_connections import will_be_repeated
-from checkout.orders import metrics
-from checkout.orders.database import DATABASE_ERRORS
+from checkout.runtime import metrics
+from checkout.runtime.database import DATABASE_ERRORS
 from config.database.base import impatiently
 
 

@@ -9,11 +9,11 @@ from pathlib import Path
 import django_stubs_ext
 import environ
 
-from checkout.orders.rates import Rates, read_rates
+from checkout.orders.limits.rates import Rates, read_rates
+from config.csp import content_security_policy
 from config.environment import Environment, refuse
-from config.local.presence import demo_environment
+from config.local.running_demo import demo_environment
 from config.mail import mail_settings
-from config.policy import content_security_policy
 
 # Lets annotations such as ModelAdmin[Product] exist at run time.
 django_stubs_ext.monkeypatch()
@@ -47,7 +47,7 @@ ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
 INSTALLED_APPS = [
-    "config.admin_app.ShopAdminConfig",
+    "config.apps.ShopAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -69,7 +69,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
-    "checkout.tracing.trace_requests",
+    "checkout.middleware.tracing.trace_requests",
     "csp.middleware.CSPMiddleware",
     "checkout.middleware.plain_http.refuse_unsafe_over_plain_http",
     "django.middleware.security.SecurityMiddleware",
@@ -206,7 +206,7 @@ PAYMENT_GATEWAY = env.text("PAYMENT_GATEWAY", "payments.gateways.stripe.StripeGa
 # Dotted path of a function: what that gateway can take of a currency. Loaded by web processes.
 GATEWAY_LIMITS = env.text(
     "GATEWAY_LIMITS",
-    "payments.stripe_amounts.limits"
+    "payments.gateways.stripe.amounts.limits"
     if PAYMENT_GATEWAY == "payments.gateways.stripe.StripeGateway"
     else "checkout.catalogue.amounts.no_limits",
 )
@@ -290,16 +290,16 @@ REST_KNOX = {
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
-        "checkout.api.clients.TokenAuthentication",
+        "checkout.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["checkout.api.clients.HasScope"],
-    "DEFAULT_THROTTLE_CLASSES": ["checkout.api.throttles.ClientThrottle"],
-    "DEFAULT_PARSER_CLASSES": ["checkout.api.parsing.StrictJSONParser"],
+    "DEFAULT_PERMISSION_CLASSES": ["checkout.api.authentication.HasScope"],
+    "DEFAULT_THROTTLE_CLASSES": ["checkout.api.throttling.ClientThrottle"],
+    "DEFAULT_PARSER_CLASSES": ["checkout.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "checkout.api.refusing.as_problem",
+    "EXCEPTION_HANDLER": "checkout.api.exception_handler.as_problem",
     "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -316,7 +316,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"OrderStatus": "checkout.orders.states.OrderStatus"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "checkout.api.document.complete",
+        "checkout.api.schema_links.complete",
     ],
 }
 
@@ -335,7 +335,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "checkout.client_address.client_address_or_none"
-AXES_LOCKOUT_CALLABLE = "checkout.errors.locked_out"
+AXES_LOCKOUT_CALLABLE = "checkout.views.error_pages.locked_out"
 AXES_DISABLE_ACCESS_LOG = True  # who signed in when, and from where, is nobody's business
 AXES_ENABLE_ADMIN = False
 

@@ -12,7 +12,7 @@ urlpatterns = [
     path("", include("checkout.urls")),
 ]
 
-handler400 = "checkout.errors.bad_request"
-handler403 = "checkout.errors.forbidden"
-handler404 = "checkout.errors.not_found"
-handler500 = "checkout.errors.server_error"
+handler400 = "checkout.views.error_pages.bad_request"
+handler403 = "checkout.views.error_pages.forbidden"
+handler404 = "checkout.views.error_pages.not_found"
+handler500 = "checkout.views.error_pages.server_error"

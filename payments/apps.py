@@ -9,7 +9,7 @@ class PaymentsConfig(AppConfig):
         from checkout.orders.money.facts import read_with
         from payments import (
             checks,  # noqa: F401 - registers the system checks
-            ends,  # noqa: F401 - registers what becomes of old rows
+            retention,  # noqa: F401 - registers what becomes of old rows
         )
         from payments.books.money import read_moved
 

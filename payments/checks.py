@@ -21,7 +21,9 @@ SANDBOX_TEMPLATE = "payments/payment_method_sandbox.html"
 
 @register(Tags.security)
 def check_gateway(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    from payments.calls import DEADLINE  # with all of the gateway, which web processes never load
+    from payments.settling.gateway_calls import (
+        DEADLINE,  # with all of the gateway, which web processes never load
+    )
 
     problems: list[CheckMessage] = []
     sandbox_allowed = settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED

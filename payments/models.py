@@ -7,7 +7,7 @@ from moneyed import Money
 from checkout.catalogue.money import money
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.models import Order
-from checkout.runtime.identity import LONGEST_NAME
+from checkout.runtime.process_name import LONGEST_NAME
 from payments.states import DisputeStatus, PaymentStatus, RefundStatus
 
 

@@ -7,10 +7,10 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
-from checkout.orders import metrics
-from checkout.orders.faultpoints import fault_points
+from checkout.runtime import metrics
 from checkout.runtime.clock import database_now
-from payments.webhooks import BadEvent, BadSignature, check_signature, receive_event
+from checkout.runtime.faultpoints import fault_points
+from payments.gateways.stripe.webhooks import BadEvent, BadSignature, check_signature, receive_event
 
 MAX_BODY_BYTES = 64 * 1024
 LENGTH = re.compile(r"[0-9]{1,9}")

@@ -10,19 +10,19 @@ from xdist.remote import Producer
 
 from checkout.catalogue.models import Product
 from checkout.orders import pausing
-from checkout.orders.queue import PaymentsQueue
-from checkout.orders.queue_setup import ensure_queues
-from payments import refusal
-from payments.gateways.stripe import StripeGateway
+from checkout.orders.queue.setup import ensure_queues
+from checkout.orders.queue.sqs import PaymentsQueue
+from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
-from tests.catalogue.shelves import on_the_shelf
-from tests.faults.queue.server import QueueServer
-from tests.processes import ShopProcesses
-from tests.schedule import Schedule, longest_first
-from tests.shopper import InProcess, Shopper, somebody_else
-from tests.shortcuts import take_shortcuts
-from tests.till import Till
+from payments.settling import gateway_refusal
+from tests.doubles.sqs.server import QueueServer
+from tests.support.processes import ShopProcesses
+from tests.support.schedule import Schedule, longest_first
+from tests.support.shelves import on_the_shelf
+from tests.support.shopper import InProcess, Shopper, somebody_else
+from tests.support.shortcuts import take_shortcuts
+from tests.support.till import Till
 
 
 @pytest.hookimpl(trylast=True)
@@ -55,7 +55,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_pause_of_another_test() -> None:
     pausing.forget_what_was_seen()
-    refusal.forget_what_was_seen()
+    gateway_refusal.forget_what_was_seen()
 
 
 @pytest.fixture(autouse=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.placing import PurchaseLine
+from checkout.orders.placing.place import PurchaseLine
 
 
 class UnknownProducts(Exception):

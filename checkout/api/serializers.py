@@ -17,10 +17,10 @@ from checkout.catalogue.models import Product
 from checkout.catalogue.money import minor_units, money, plain
 from checkout.forms import CheckoutForm, PayAgainForm, PaymentMethodForm
 from checkout.models import MAX_QUANTITY
-from checkout.order_status import status_words
 from checkout.orders.models import Order, OrderLine
 from checkout.orders.money.facts import MoneyFacts, facts_about, facts_of
 from checkout.orders.states import EXPIRING, OrderStatus
+from checkout.views.order_status import status_words
 
 LINES_AT_MOST = 50
 

@@ -18,13 +18,13 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from checkout.api import describe
-from checkout.api.answers import answer_again, order_answer
-from checkout.api.base import ApiView, asked_for, body_of
+from checkout.api import schema
+from checkout.api.authentication import accepts_any_total, api_visitor
+from checkout.api.base_view import ApiView, asked_for, body_of
 from checkout.api.basket import ApiBasket, TotalChanged, UnknownProducts
-from checkout.api.clients import accepts_any_total, api_visitor
 from checkout.api.idempotency import Asked, KeyInUse, KeyTaken, claim_key, find_earlier
-from checkout.api.pages import ById, NewestFirst
+from checkout.api.pagination import ById, NewestFirst
+from checkout.api.prefer_wait import preferred_wait, wait_until
 from checkout.api.problems import (
     KEY_IN_USE,
     KINDS,
@@ -39,6 +39,7 @@ from checkout.api.problems import (
     Kind,
     Problem,
 )
+from checkout.api.responses import answer_again, order_answer
 from checkout.api.serializers import (
     Nothing,
     OrderSerializer,
@@ -47,17 +48,16 @@ from checkout.api.serializers import (
     WantedPayment,
     charged,
 )
-from checkout.api.waiting import preferred_wait, wait_until
 from checkout.catalogue.amounts import AmountRefusal, AmountRefused
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import money, plain
 from checkout.catalogue.stock import OutOfStock
 from checkout.models import ApiRequest, Scope
 from checkout.orders.cancelling import give_up
-from checkout.orders.limits import wait_before_paying_again, wait_before_placing
+from checkout.orders.limits.limits import wait_before_paying_again, wait_before_placing
 from checkout.orders.models import Order
 from checkout.orders.paying import can_pay_again, pay_again
-from checkout.orders.placing import Customer, PlaceOrder, PlacingUnavailable, place_order
+from checkout.orders.placing.place import Customer, PlaceOrder, PlacingUnavailable, place_order
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
 
@@ -69,7 +69,7 @@ class Products(ApiView, ListAPIView[Product]):
     pagination_class = ById
     queryset = Product.objects.filter(is_on_sale=True)
 
-    @describe.list_products
+    @schema.list_products
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """What is on sale."""
         return super().get(request, *args, **kwargs)
@@ -84,12 +84,12 @@ class Orders(ApiView, ListAPIView[Order]):
     def get_queryset(self) -> QuerySet[Order]:
         return self.own_orders(self.request)
 
-    @describe.list_orders
+    @schema.list_orders
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """The orders that this client or person has placed, newest first."""
         return super().get(request, *args, **kwargs)
 
-    @describe.place_order
+    @schema.place_order
     def post(self, request: Request) -> Response:
         """Place an order, once, however often this is sent with the same key."""
         asked = asked_for(request, Operation.PLACE)
@@ -108,7 +108,7 @@ class Orders(ApiView, ListAPIView[Order]):
 class OneOrder(ApiView):
     scopes: ClassVar = {"GET": Scope.READ, "HEAD": Scope.READ}
 
-    @describe.read_order
+    @schema.read_order
     def get(self, request: Request, reference: str) -> Response:
         """One order of one's own; with `Prefer: wait=N`, as soon as there is something to tell."""
         known = request.headers.get("If-None-Match", "")
@@ -138,7 +138,7 @@ class PayOrder(ApiView):
     scopes: ClassVar = {"POST": Scope.WRITE}
     is_about_money = True
 
-    @describe.pay_order
+    @schema.pay_order
     def post(self, request: Request, reference: str) -> Response:
         """Pay with another method, after a decline or instead of the bank's question."""
         asked = asked_for(request, Operation.PAY, reference)
@@ -153,7 +153,7 @@ class CancelOrder(ApiView):
     scopes: ClassVar = {"POST": Scope.WRITE}
     is_about_money = True
 
-    @describe.cancel_order
+    @schema.cancel_order
     def post(self, request: Request, reference: str) -> Response:
         """Have an unpaid order cancelled: at the gateway first, so not at once. If a payment wins
         that race, the order is paid."""
@@ -166,7 +166,7 @@ class CancelOrder(ApiView):
 
 
 class ProblemType(ApiView):
-    @describe.hidden
+    @schema.hidden
     def get(self, request: Request, slug: str) -> Response:
         """What a type of problem means."""
         if slug not in KINDS:

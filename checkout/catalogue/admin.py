@@ -30,8 +30,8 @@ from checkout.catalogue.stock_changes import (
 )
 from checkout.catalogue.templatetags.money import show_money
 from checkout.catalogue.typed_amounts import AmountField, in_shop_currency
-from checkout.typed.forms import WithoutCardNumbers
-from checkout.typed.whole_numbers import WholeNumberField
+from checkout.user_input.form_fields import WithoutCardNumbers
+from checkout.user_input.whole_numbers import WholeNumberField
 
 MAY_MOVE_STOCK = "catalogue.move_stock"
 

@@ -17,7 +17,7 @@ from django.http import HttpRequest, UnreadablePostError
 from django.http.response import HttpResponseBase
 
 from checkout.middleware.safe_methods import SAFE
-from checkout.orders.database import CONNECTION_ERRORS, is_lost_connection
+from checkout.runtime.database import CONNECTION_ERRORS, is_lost_connection
 
 logger = logging.getLogger(__name__)
 

@@ -12,8 +12,8 @@ from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
 
-from checkout.errors import https_required
 from checkout.middleware.safe_methods import SAFE
+from checkout.views.error_pages import https_required
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 

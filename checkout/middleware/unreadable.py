@@ -7,8 +7,8 @@ from urllib.parse import unquote
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
-from checkout.errors import bad_request
 from checkout.middleware.wsgi import UNREADABLE, has_charset
+from checkout.views.error_pages import bad_request
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 

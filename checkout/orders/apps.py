@@ -7,10 +7,8 @@ class OrdersConfig(AppConfig):
     verbose_name = "Orders"
 
     def ready(self) -> None:
-        from checkout.orders import (
-            checks,  # noqa: F401 - registers the system checks
-            spans,
-        )
-        from checkout.orders.operations import ends  # noqa: F401 - registers what becomes of rows
+        from checkout.orders import checks  # noqa: F401 - registers the system checks
+        from checkout.orders.operations import retention  # noqa: F401 - registers what becomes of rows
+        from checkout.runtime import spans
 
         spans.start()

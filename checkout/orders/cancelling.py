@@ -9,9 +9,9 @@ from checkout.catalogue.stock import OutOfStock, release_stock, reserve_stock
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import DISPUTED
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.sweep import publish_again
 from checkout.orders.states import EXPIRING, Canceller, OrderStatus
 from checkout.orders.stock.holding import pieces_held
-from checkout.orders.sweeping import publish_again
 from checkout.orders.transitions import note, transition
 
 # The words of the event.

@@ -7,7 +7,7 @@ from django.core.checks import Warning as WarningMessage
 from django.http.request import validate_host
 from moneyed import CurrencyDoesNotExist, get_currency
 
-from checkout.orders.mail_server import mail_backend, tells_its_password
+from checkout.orders.mail.server import mail_backend, tells_its_password
 
 
 @register(Tags.models)

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.questions import ask
+from checkout.orders.outbox.enqueue import ask
+from checkout.orders.outbox.sweep import ask_again
 from checkout.orders.states import EXPIRING, OrderStatus
-from checkout.orders.sweeping import ask_again
 from checkout.orders.transitions import transition
 
 # However often the customer's return is reloaded, the gateway is asked no more often than this.

@@ -7,12 +7,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from checkout.orders.attention.models import AttentionReason
-from checkout.orders.mail_queue import queue_mail, queue_mail_about
-from checkout.orders.models import Mail, Order, OrderEvent
+from checkout.orders.mail.enqueue import queue_mail, queue_mail_about
+from checkout.orders.models import AttentionReason, Mail, Order, OrderEvent, WebhookKind
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus, sources_of
-from checkout.orders.webhook_models import WebhookKind
-from checkout.orders.webhook_queue import queue_webhooks, webhook_about
+from checkout.orders.webhooks.enqueue import queue_webhooks, webhook_about
 from checkout.runtime.clock import database_now
 
 

@@ -1,1 +1,1 @@
-"""The ground floor: what every long-running process has. Nothing here imports anything of ours."""
+"""The ground floor: what every long-running process has. Nothing here knows what is sold."""

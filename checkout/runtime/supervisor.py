@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from types import FrameType
 from typing import Self
 
-from checkout.runtime.identity import name_of
+from checkout.runtime.process_name import name_of
 from checkout.runtime.shared_memory import SharedRecords
 
 logger = logging.getLogger(__name__)

@@ -1,8 +1,9 @@
 from django import template
 from django.conf import settings
 
-from checkout import countries, pictures
-from checkout.orders.trace import SHORT, trace_id
+from checkout.catalogue import pictures
+from checkout.runtime.trace import SHORT, trace_id
+from checkout.user_input import countries
 
 register = template.Library()
 

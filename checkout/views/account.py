@@ -22,15 +22,15 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
 from checkout.access import OrderHidden
-from checkout.errors import too_many_requests
 from checkout.forms import NewAccountForm, NewPasswordForm, ResetForm, SignInForm, SignUpForm
-from checkout.order_status import status_words
-from checkout.orders.limits import wait_before_looking_up
+from checkout.orders.limits.limits import wait_before_looking_up
 from checkout.orders.mail.account import queue_account_mail, read_sign_up_token
 from checkout.orders.models import AccountMail, Order
 from checkout.orders.money.facts import facts_of
-from checkout.responses import HttpResponseSeeOther
 from checkout.runtime.clock import database_now
+from checkout.views.error_pages import too_many_requests
+from checkout.views.order_status import status_words
+from checkout.views.see_other import HttpResponseSeeOther
 from checkout.visitor import visitor_of
 
 ORDERS_ON_A_PAGE = 20

@@ -7,14 +7,14 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
 from checkout.access import OrderHidden, give_access
-from checkout.errors import too_many_requests
 from checkout.forms import FindOrderForm
-from checkout.orders.limits import wait_before_looking_up
+from checkout.orders.limits.limits import wait_before_looking_up
 from checkout.orders.links import read_link
 from checkout.orders.mail.account import queue_account_mail
 from checkout.orders.models import AccountMail, Order
-from checkout.responses import HttpResponseSeeOther
 from checkout.runtime.clock import database_now
+from checkout.views.error_pages import too_many_requests
+from checkout.views.see_other import HttpResponseSeeOther
 from checkout.visitor import visitor_of
 
 

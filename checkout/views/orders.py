@@ -13,18 +13,18 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from checkout.access import is_own, may_see, own_order, visible_order
 from checkout.catalogue.money import money
-from checkout.errors import wait_in_words
 from checkout.forms import PayAgainForm
-from checkout.order_status import status_words
 from checkout.orders.attention.queries import needs_closer_look
-from checkout.orders.limits import wait_before_paying_again
+from checkout.orders.limits.limits import wait_before_paying_again
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.money.facts import facts_about
 from checkout.orders.paying import can_pay_again, customer_returned, pay_again
 from checkout.orders.states import OrderStatus
-from checkout.responses import HttpResponseSeeOther
 from checkout.runtime.clock import database_now
-from checkout.timeline import timeline
+from checkout.views.error_pages import wait_in_words
+from checkout.views.order_status import status_words
+from checkout.views.see_other import HttpResponseSeeOther
+from checkout.views.timeline import timeline
 from checkout.visitor import visitor_of
 
 

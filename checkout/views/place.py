@@ -33,16 +33,20 @@ from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
 from checkout.catalogue.stock import OutOfStock
 from checkout.catalogue.templatetags.money import show_money
-from checkout.errors import error_page, wait_in_words
 from checkout.forms import CheckoutForm
 from checkout.middleware.lost_connections import over_a_living_connection
 from checkout.models import Cart, CartLine, lines_total
-from checkout.orders.database import CONNECTION_ERRORS
-from checkout.orders.faultpoints import fault_points
-from checkout.orders.limits import Visitor, wait_before_placing
-from checkout.orders.mail_queue import queue_link
+from checkout.ordered_before import (
+    is_answered,
+    look_up,
+    note_twin_was_looked_at,
+    question_about,
+    twin_asked_about,
+)
+from checkout.orders.limits.limits import Visitor, wait_before_placing
+from checkout.orders.mail.enqueue import queue_link
 from checkout.orders.models import Order
-from checkout.orders.placing import (
+from checkout.orders.placing.place import (
     PATIENCE_SECONDS,
     Customer,
     PlaceOrder,
@@ -54,18 +58,14 @@ from checkout.orders.placing import (
     place_order,
 )
 from checkout.refused_forms import typed_in, why_refused
-from checkout.responses import HttpResponseSeeOther
 from checkout.runtime.clock import database_now
+from checkout.runtime.database import CONNECTION_ERRORS
+from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.retry import pauses
 from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
-from checkout.twins import (
-    is_answered,
-    look_up,
-    note_twin_was_looked_at,
-    question_about,
-    twin_asked_about,
-)
+from checkout.views.error_pages import error_page, wait_in_words
 from checkout.views.notices import Notice, amount_notice
+from checkout.views.see_other import HttpResponseSeeOther
 from checkout.visitor import visitor_of
 
 logger = logging.getLogger(__name__)

@@ -13,11 +13,11 @@ from django.views.decorators.http import require_POST, require_safe
 from checkout.cart import add_to_cart, cart_lines, change_quantity, session_cart
 from checkout.catalogue.models import Product
 from checkout.client_address import client_address
-from checkout.errors import error_page
 from checkout.forms import QuantityForm
 from checkout.models import lines_total
-from checkout.orders.placing import find_order
-from checkout.responses import HttpResponseSeeOther
+from checkout.orders.placing.place import find_order
+from checkout.views.error_pages import error_page
+from checkout.views.see_other import HttpResponseSeeOther
 
 
 def new_press() -> str:

@@ -4,9 +4,9 @@ from collections.abc import Iterator
 
 from django.db import connection, transaction
 
-from checkout.orders.database import lift_time_limit
-from checkout.typed.card_numbers import has_card_number
-from payments.audit import Finding
+from checkout.runtime.database import lift_time_limit
+from checkout.user_input.card_numbers import has_card_number
+from payments.books.audit import Finding
 
 # Letters between two fields keep a number in one from being read together with the next.
 TEXTS = """

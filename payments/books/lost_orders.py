@@ -10,8 +10,8 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from checkout.orders import metrics
 from checkout.orders.identity.names import OrderIdentity
+from checkout.runtime import metrics
 from payments.models import LostOrder
 
 if TYPE_CHECKING:  # web processes note lost orders, and load no gateway

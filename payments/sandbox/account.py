@@ -15,7 +15,6 @@ from datetime import datetime
 from typing import Any
 
 from payments.sandbox import intents
-from payments.sandbox.answers import Answer, Json, RefusalError, error_answer, unknown_object
 from payments.sandbox.clock import Clock
 from payments.sandbox.disputes import (
     Dispute,
@@ -29,6 +28,7 @@ from payments.sandbox.intents import Intent, Step
 from payments.sandbox.ledger import Ledger
 from payments.sandbox.methods import PAYMENT_METHODS, Fault
 from payments.sandbox.refunds import Refund, make_refund, moved_on, refuse_unknown_parameters
+from payments.sandbox.replies import Answer, Json, RefusalError, error_answer, unknown_object
 
 # How long a request waits for another one on the same intent, before it is told to come again.
 LOCK_SECONDS = 1.0

@@ -5,7 +5,7 @@ maximum charge amounts"; https://docs.stripe.com/error-codes for the codes. The 
 those of an account that is paid out in the charge's own currency.
 """
 
-from payments.sandbox.answers import RefusalError, error_answer
+from payments.sandbox.replies import RefusalError, error_answer
 
 ZERO_DECIMAL = set("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())  # noqa: SIM905 - as the page lists them
 THREE_DECIMAL = {"bhd", "jod", "kwd", "omr", "tnd"}

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from payments.sandbox.answers import Json, RefusalError, error_answer
 from payments.sandbox.intents import Intent
+from payments.sandbox.replies import Json, RefusalError, error_answer
 
 # Stripe docs, "How disputes work": a shop has 7 to 21 days to answer, by the card's network.
 TIME_TO_ANSWER = timedelta(days=7)

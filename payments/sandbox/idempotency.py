@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from payments.sandbox.answers import Answer, Json, RefusalError, error_answer
+from payments.sandbox.replies import Answer, Json, RefusalError, error_answer
 
 # "You can remove keys from the system automatically after they're at least 24 hours old."
 KEYS_KEPT = timedelta(hours=24)

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
-from payments.sandbox.answers import Answer, Json, RefusalError, error_answer, unknown_object
 from payments.sandbox.currencies import refuse_amount, refuse_unknown_currency
 from payments.sandbox.methods import PAYMENT_METHODS
+from payments.sandbox.replies import Answer, Json, RefusalError, error_answer, unknown_object
 
 CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from payments.sandbox.answers import Json
+from payments.sandbox.replies import Json
 
 
 class LedgerError(Exception):

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 
-from payments.sandbox.answers import Json, RefusalError, error_answer
 from payments.sandbox.currencies import refuse_uncoined
 from payments.sandbox.intents import Intent, metadata_of
+from payments.sandbox.replies import Json, RefusalError, error_answer
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -17,11 +17,11 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from payments.sandbox.account import Account, Request
-from payments.sandbox.answers import Answer, Json, RefusalError, error_answer
 from payments.sandbox.bank import bank_page, way_back
 from payments.sandbox.clock import Clock, MovableClock, utc_now
 from payments.sandbox.faults import Faults, NetworkFault, step_of
 from payments.sandbox.ledger import Ledger
+from payments.sandbox.replies import Answer, Json, RefusalError, error_answer
 from payments.sandbox.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)

@@ -18,8 +18,8 @@ from itertools import count
 
 import requests
 
-from payments.sandbox.answers import Json
 from payments.sandbox.clock import Clock
+from payments.sandbox.replies import Json
 
 logger = logging.getLogger(__name__)
 

@@ -1,1 +1,1 @@
-"""Disputes, and what of a charge a customer's bank holds or has taken."""
+"""One order and its money: asking the gateway, and recording what it says."""

@@ -14,10 +14,10 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.attention.reasons import DISPUTED
 from checkout.orders.models import Order
 from checkout.orders.transitions import note, put_before_a_person, resolved
-from payments.calls import Calls
 from payments.gateways.base import GatewayDispute
-from payments.locks import lock_order
 from payments.models import Dispute, Payment
+from payments.settling.gateway_calls import Calls
+from payments.settling.locks import lock_order
 from payments.states import OPEN_DISPUTES, DisputeStatus
 
 logger = logging.getLogger(__name__)

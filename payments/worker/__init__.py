@@ -1,0 +1,1 @@
+"""The payment worker: it receives messages, has them handled, and deletes them."""

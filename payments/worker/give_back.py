@@ -10,15 +10,15 @@ from threading import Event
 
 from django.db import connection, transaction
 
-from checkout.orders.database import DATABASE_ERRORS
 from checkout.orders.identity.whose import orders_meant
-from checkout.orders.messages import FutureVersion, PoisonMessage, decode
 from checkout.orders.models import Order
-from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
-from checkout.orders.sweeping import publish_again
+from checkout.orders.outbox.messages import FutureVersion, PoisonMessage, decode
+from checkout.orders.outbox.sweep import publish_again
+from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.runtime.clock import database_now
+from checkout.runtime.database import DATABASE_ERRORS
 from checkout.runtime.retry import pauses
-from payments.leases import end_leases
+from payments.settling.leases import end_leases
 from payments.worker.in_flight import left_behind, order_numbers
 
 logger = logging.getLogger(__name__)

@@ -11,21 +11,21 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import connection
 
-from checkout.orders import metrics, spans, trace
-from checkout.orders.database import CONNECTION_ERRORS
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.identity.whose import names_another, orders_meant
-from checkout.orders.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.models import OutboxMessage
-from checkout.orders.queue import Incoming
+from checkout.orders.outbox.messages import FutureVersion, OrderMessage, PoisonMessage, decode
+from checkout.orders.queue.sqs import Incoming
+from checkout.runtime import metrics, spans, trace
 from checkout.runtime.clock import database_now
+from checkout.runtime.database import CONNECTION_ERRORS
 from checkout.runtime.retry import pauses
 from payments.books.lost_orders import note_lost
-from payments.checking import cancel_order, check_order
 from payments.gateways.base import Gateway, GatewayMisconfigured
 from payments.models import PaymentAttempt
-from payments.refund_settlement import settle_refunds
-from payments.settlement import Settled, UnknownOrder, settle_order
+from payments.settling.check_order import cancel_order, check_order
+from payments.settling.refunds import settle_refunds
+from payments.settling.settle_order import Settled, UnknownOrder, settle_order
 
 logger = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from checkout.orders.messages import FutureVersion, PoisonMessage, decode
-from checkout.orders.queue import BATCH, Incoming
+from checkout.orders.outbox.messages import FutureVersion, PoisonMessage, decode
+from checkout.orders.queue.sqs import BATCH, Incoming
 from checkout.runtime.shared_memory import SharedRecords
 
 

@@ -10,15 +10,15 @@ from wsgiref.simple_server import WSGIServer
 from django.core.management.base import CommandError, OutputWrapper
 from django.db import connection
 
-from checkout.orders import faultpoints, metrics, spans
-from checkout.orders.liveness import STALE_AFTER_SECONDS, Alive, metrics_server, touch
-from checkout.orders.queue import (
+from checkout.orders.operations.liveness import STALE_AFTER_SECONDS, Alive, metrics_server, touch
+from checkout.orders.queue.setup import dead_letter_problem
+from checkout.orders.queue.sqs import (
     PaymentsQueue,
     QueueMissing,
     connect_when_reachable,
     sqs_client,
 )
-from checkout.orders.queue_setup import dead_letter_problem
+from checkout.runtime import faultpoints, metrics, spans
 from checkout.runtime.supervisor import Seat, Supervisor
 from payments.gateways import load_gateway
 from payments.worker.give_back import give_back

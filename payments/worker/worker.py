@@ -15,17 +15,17 @@ from functools import partial
 from django.conf import settings
 from django.db import close_old_connections, connection
 
-from checkout.orders.database import DATABASE_ERRORS
-from checkout.orders.faultpoints import fault_points
-from checkout.orders.liveness import Alive
+from checkout.orders.operations.gauges import QUEUE_EVERY_SECONDS, Every, sample_queue
+from checkout.orders.operations.liveness import Alive
 from checkout.orders.pausing import is_paused
-from checkout.orders.queue import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
-from checkout.orders.sampling import QUEUE_EVERY_SECONDS, Every, sample_queue
+from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.runtime.clock import database_now
+from checkout.runtime.database import DATABASE_ERRORS
+from checkout.runtime.faultpoints import fault_points
 from payments.books.lost_orders import sample_lost
 from payments.gateways.base import Gateway
-from payments.leases import renew_leases
-from payments.refusal import sample_refusal
+from payments.settling.gateway_refusal import sample_refusal
+from payments.settling.leases import renew_leases
 from payments.worker.handle import Verdict, handle
 from payments.worker.in_flight import Held, InFlight, order_numbers
 

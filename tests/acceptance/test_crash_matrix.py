@@ -15,22 +15,22 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.faultpoints import PUBLISHER, WEB, WORKER
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import PaymentsQueue
-from payments.audit import audit_database
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import PaymentsQueue
+from checkout.runtime.faultpoints import PUBLISHER, WEB, WORKER
+from payments.books.audit import audit_database
+from payments.books.gateway_audit import audit_gateway
 from payments.models import Payment, Refund
-from payments.outside_audit import audit_gateway
 from payments.refunds import request_refund
 from payments.worker.handle import Verdict, handle
-from tests.faults.queue.server import QueueServer
-from tests.long import all_or
-from tests.orders.factories import placed_order
+from tests.doubles.sqs.server import QueueServer
 from tests.payments.test_webhooks import SECRET, event, signature
-from tests.processes import ShopProcesses, WebProcess, eventually
-from tests.shopper import OverHttp, Shopper
-from tests.till import Charge, Till
+from tests.support.factories import placed_order
+from tests.support.long import all_or
+from tests.support.processes import ShopProcesses, WebProcess, eventually
+from tests.support.shopper import OverHttp, Shopper
+from tests.support.till import Charge, Till
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet

@@ -13,15 +13,15 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import PaymentsQueue, sqs_client
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
 from config.local.sqs import LocalSQS
 from payments.sandbox.server import SandboxServer
-from tests.long import at_length, long
-from tests.orders.factories import placed_order
-from tests.processes import ShopProcesses, eventually
-from tests.shopper import OverHttp, Shopper
-from tests.till import Till, assert_each_paid_once
+from tests.support.factories import placed_order
+from tests.support.long import at_length, long
+from tests.support.processes import ShopProcesses, eventually
+from tests.support.shopper import OverHttp, Shopper
+from tests.support.till import Till, assert_each_paid_once
 
 SIGKILLED = -signal.SIGKILL
 

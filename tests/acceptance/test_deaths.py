@@ -15,14 +15,14 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import PaymentsQueue
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import PaymentsQueue
 from payments.models import Payment
 from payments.sandbox.server import SandboxServer
-from tests.faults.queue.server import QueueServer
-from tests.orders.factories import placed_order
-from tests.processes import ShopProcesses, children_of, eventually, is_alive
-from tests.till import Till, assert_each_paid_once
+from tests.doubles.sqs.server import QueueServer
+from tests.support.factories import placed_order
+from tests.support.processes import ShopProcesses, children_of, eventually, is_alive
+from tests.support.till import Till, assert_each_paid_once
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")
 

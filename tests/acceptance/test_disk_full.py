@@ -15,17 +15,17 @@ import psycopg
 import pytest
 from pytest_django.fixtures import Settings
 
-from checkout.orders.queue_setup import dead_letter_queue_name, ensure_queues
+from checkout.orders.queue.setup import dead_letter_queue_name, ensure_queues
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import CannotStart
 from payments.sandbox.server import SandboxServer
-from tests.faults.queue.server import QueueServer
-from tests.faults.small_disk import NoSmallDisk, SmallDisk, small_disk
-from tests.long import long
-from tests.processes import ShopProcesses, WebProcess, eventually
-from tests.runbook import OnDuty, page
-from tests.shopper import Answer, OverHttp, Shopper, read_form, somebody_else
-from tests.till import Charge, charges_at
+from tests.doubles.small_disk import NoSmallDisk, SmallDisk, small_disk
+from tests.doubles.sqs.server import QueueServer
+from tests.support.long import long
+from tests.support.processes import ShopProcesses, WebProcess, eventually
+from tests.support.runbook import OnDuty, page
+from tests.support.shopper import Answer, OverHttp, Shopper, read_form, somebody_else
+from tests.support.till import Charge, charges_at
 
 # A new database takes 40 MB, its second log file 16 more.
 DISK_MEGABYTES = 160

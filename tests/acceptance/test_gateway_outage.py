@@ -11,15 +11,15 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.placing import place_order
-from checkout.orders.queue import Incoming, Outgoing, PaymentsQueue
-from checkout.orders.sweeping import expire_unpaid, sweep
-from payments.gateways.stripe import StripeGateway
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.outbox.sweep import expire_unpaid, sweep
+from checkout.orders.placing.place import place_order
+from checkout.orders.queue.sqs import Incoming, Outgoing, PaymentsQueue
+from payments.gateways.stripe.client import StripeGateway
 from payments.worker.handle import Verdict, handle
-from tests.long import at_length
-from tests.orders.factories import OpenBasket, line, purchase
-from tests.till import Charge, Till
+from tests.support.factories import OpenBasket, line, purchase
+from tests.support.long import at_length
+from tests.support.till import Charge, Till
 
 OUTAGE = timedelta(days=1)
 

@@ -11,12 +11,12 @@ import requests
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from checkout.orders.liveness import Alive
 from checkout.orders.models import ProcessAlive
-from checkout.orders.sampling import FORGET_AFTER, forget_processes
+from checkout.orders.operations.gauges import FORGET_AFTER, forget_processes
+from checkout.orders.operations.liveness import Alive
 from config.local.processes import free_port
-from tests.long import all_or
-from tests.processes import ShopProcesses, eventually
+from tests.support.long import all_or
+from tests.support.processes import ShopProcesses, eventually
 
 START = {
     "worker": lambda processes, *more: processes.worker(*more),

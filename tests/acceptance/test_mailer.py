@@ -9,9 +9,9 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Mail
-from tests.faults.smtp import MailServer, mail_server
-from tests.orders.factories import placed_order
-from tests.processes import ShopProcesses, eventually
+from tests.doubles.smtp import MailServer, mail_server
+from tests.support.factories import placed_order
+from tests.support.processes import ShopProcesses, eventually
 
 SIGKILLED = -signal.SIGKILL
 

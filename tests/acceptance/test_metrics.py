@@ -17,10 +17,10 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
 from config.local.processes import free_port
 from payments.models import PaymentAttempt
-from tests.orders.factories import placed_order
-from tests.processes import ShopProcesses, eventually
-from tests.shopper import OverHttp, Shopper, somebody_else
-from tests.till import Till, assert_each_paid_once
+from tests.support.factories import placed_order
+from tests.support.processes import ShopProcesses, eventually
+from tests.support.shopper import OverHttp, Shopper, somebody_else
+from tests.support.till import Till, assert_each_paid_once
 
 TOKEN = "for-prometheus-alone"
 

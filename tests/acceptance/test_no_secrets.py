@@ -6,9 +6,9 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from checkout.orders.queue import PaymentsQueue
-from tests.processes import ShopProcesses, eventually
-from tests.shopper import OverHttp, Shopper
+from checkout.orders.queue.sqs import PaymentsQueue
+from tests.support.processes import ShopProcesses, eventually
+from tests.support.shopper import OverHttp, Shopper
 
 CARD = "4000056655665556"
 KEY = "sk_test_Canary51KeyThatNobodyMaySee"

@@ -4,14 +4,14 @@ import time
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from checkout.orders.queue import PaymentsQueue
-from checkout.orders.queue_setup import dead_letter_queue_name
+from checkout.orders.queue.setup import dead_letter_queue_name
+from checkout.orders.queue.sqs import PaymentsQueue
 from payments.models import PaymentAttempt
 from tests.acceptance.test_crashes import in_queue
-from tests.orders.factories import placed_order
-from tests.processes import ShopProcesses, eventually
-from tests.shopper import OverHttp, Shopper, somebody_else
-from tests.till import Till, all_paid, assert_each_paid_once
+from tests.support.factories import placed_order
+from tests.support.processes import ShopProcesses, eventually
+from tests.support.shopper import OverHttp, Shopper, somebody_else
+from tests.support.till import Till, all_paid, assert_each_paid_once
 
 
 def manage(processes: ShopProcesses, *arguments: str) -> None:

@@ -14,16 +14,16 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import PaymentsQueue
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import PaymentsQueue
 from payments.sandbox.server import SandboxServer
-from tests.acceptance.presses import AT_ONCE, press_at_once
-from tests.faults.pgbouncer import pgbouncer_binary, running_pgbouncer
-from tests.long import long
-from tests.orders.factories import placed_order
-from tests.processes import ROOT, ShopProcesses, database_url
-from tests.shopper import OverHttp, Shopper
-from tests.till import Till, assert_each_paid_once
+from tests.doubles.pgbouncer import pgbouncer_binary, running_pgbouncer
+from tests.support.factories import placed_order
+from tests.support.long import long
+from tests.support.presses import AT_ONCE, press_at_once
+from tests.support.processes import ROOT, ShopProcesses, database_url
+from tests.support.shopper import OverHttp, Shopper
+from tests.support.till import Till, assert_each_paid_once
 
 # Far fewer than the threads of the shop's processes: every transaction meets another connection.
 POOL_SIZE = 4

@@ -20,15 +20,15 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import PaymentsQueue
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import PaymentsQueue
 from payments.sandbox.server import SandboxServer
 from tests.acceptance.previous_history import ORDERS, fill
-from tests.long import long
-from tests.orders.factories import placed_order
-from tests.processes import ROOT, ShopProcesses, database_url
-from tests.shopper import Answer, OverHttp, Shopper, somebody_else
-from tests.till import Till, assert_each_paid_once
+from tests.support.factories import placed_order
+from tests.support.long import long
+from tests.support.processes import ROOT, ShopProcesses, database_url
+from tests.support.shopper import Answer, OverHttp, Shopper, somebody_else
+from tests.support.till import Till, assert_each_paid_once
 
 # The commit from which the last release was made. A release sets its own here.
 COMMIT = Path(__file__).with_name("previous_release.txt").read_text().strip()

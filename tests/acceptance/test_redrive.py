@@ -6,14 +6,14 @@ import pytest
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import OutboxMessage
-from checkout.orders.queue import PaymentsQueue
+from checkout.orders.queue.sqs import PaymentsQueue
 from tests.acceptance.test_crashes import in_queue
-from tests.faults.queue.server import QueueServer
-from tests.long import all_or
-from tests.orders.factories import placed_order
+from tests.doubles.sqs.server import QueueServer
 from tests.orders.test_dead_letters import dead_letter_of
-from tests.processes import ShopProcesses
-from tests.till import Till, assert_each_paid_once
+from tests.support.factories import placed_order
+from tests.support.long import all_or
+from tests.support.processes import ShopProcesses
+from tests.support.till import Till, assert_each_paid_once
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")
 

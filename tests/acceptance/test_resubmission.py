@@ -8,12 +8,12 @@ from django.db import connection
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from tests.acceptance.presses import AT_ONCE, press_at_once
-from tests.faults.postgres_proxy import Cut, PostgresProxy
-from tests.long import at_length
-from tests.processes import ShopProcesses, database_url
-from tests.shopper import TYPED, OverHttp, Shopper, read_form
-from tests.till import Charge, Till, assert_one_order_one_charge
+from tests.doubles.postgres_proxy import Cut, PostgresProxy
+from tests.support.long import at_length
+from tests.support.presses import AT_ONCE, press_at_once
+from tests.support.processes import ShopProcesses, database_url
+from tests.support.shopper import TYPED, OverHttp, Shopper, read_form
+from tests.support.till import Charge, Till, assert_one_order_one_charge
 
 FEW_ROUNDS, ROUNDS = 3, 30
 

@@ -18,14 +18,14 @@ from django.utils import timezone
 from urllib3.exceptions import NewConnectionError
 
 from checkout.orders.models import Order
-from checkout.orders.queue_setup import dead_letter_queue_name
-from payments.audit import audit_database
-from payments.outside_audit import audit_gateway
-from tests.faults.queue.server import QueueServer
-from tests.long import at_length
-from tests.processes import ShopProcesses, eventually
-from tests.shopper import Answer, OverHttp, Shopper, somebody_else
-from tests.till import Till, assert_each_paid_once
+from checkout.orders.queue.setup import dead_letter_queue_name
+from payments.books.audit import audit_database
+from payments.books.gateway_audit import audit_gateway
+from tests.doubles.sqs.server import QueueServer
+from tests.support.long import at_length
+from tests.support.processes import ShopProcesses, eventually
+from tests.support.shopper import Answer, OverHttp, Shopper, somebody_else
+from tests.support.till import Till, assert_each_paid_once
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")
 

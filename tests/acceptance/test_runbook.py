@@ -22,32 +22,31 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.dead_letters import list_dead_letters
 from checkout.orders.identity.whose import identity_of
-from checkout.orders.messages import encode
-from checkout.orders.models import Mail, Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import PaymentsQueue, sqs_client
+from checkout.orders.models import Mail, Order, OutboxMessage, WebhookDelivery, open_deliveries
+from checkout.orders.operations.dead_letters import list_dead_letters
+from checkout.orders.outbox.messages import encode
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from checkout.orders.webhook_endpoints import add_endpoint
-from checkout.orders.webhook_models import WebhookDelivery, open_deliveries
+from checkout.orders.webhooks.endpoints import add_endpoint
 from config.local.processes import free_port
 from payments.books.lost_orders import seen_to
 from payments.models import LostOrder, Payment, PaymentAttempt
 from payments.sandbox.server import SandboxServer
 from tests.acceptance.test_liveness import is_alive
 from tests.acceptance.test_metrics import scraped
-from tests.faults.queue.server import QueueServer
-from tests.faults.smtp import mail_server
-from tests.faults.webhook_receiver import webhook_receiver
-from tests.long import long
-from tests.orders.factories import placed_order
+from tests.doubles.smtp import mail_server
+from tests.doubles.sqs.server import QueueServer
+from tests.doubles.webhook_receiver import webhook_receiver
 from tests.orders.test_dead_letters import dead_letter_of, put_away
-from tests.processes import ShopProcesses, eventually
-from tests.runbook import OnDuty, page, pages
-from tests.shopper import read_form
-from tests.till import Till, all_paid, assert_each_paid_once
+from tests.support.factories import placed_order
+from tests.support.long import long
+from tests.support.processes import ShopProcesses, eventually
+from tests.support.runbook import OnDuty, page, pages
+from tests.support.shopper import read_form
+from tests.support.till import Till, all_paid, assert_each_paid_once
 
 # What each command does has tests of its own; here all of them are gone through as at night.
 pytestmark = [pytest.mark.usefixtures("exact_sqs"), long]

@@ -11,8 +11,8 @@ from checkout.orders.models import Order
 from payments.models import WebhookEvent
 from payments.sandbox.server import SandboxServer
 from tests.acceptance.test_no_secrets import KEY, PERSON, WEBHOOK_SECRET, leaks
-from tests.processes import ShopProcesses, eventually
-from tests.shopper import OverHttp, Shopper
+from tests.support.processes import ShopProcesses, eventually
+from tests.support.shopper import OverHttp, Shopper
 
 Line = dict[str, Any]
 

@@ -15,14 +15,14 @@ from django.db import connection
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders.queue import PaymentsQueue
+from checkout.orders.queue.sqs import PaymentsQueue
 from payments.gateways.base import GatewayPayment, GatewayState
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
-from tests.long import long
-from tests.processes import ShopProcesses, database_url, eventually, run
-from tests.shopper import OverHttp, Shopper, somebody_else
+from tests.support.long import long
+from tests.support.processes import ShopProcesses, database_url, eventually, run
+from tests.support.shopper import OverHttp, Shopper, somebody_else
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")
 

@@ -10,15 +10,14 @@ from django.utils import timezone
 from standardwebhooks import Webhook
 
 from checkout.catalogue.models import Product
-from checkout.orders.models import Order, ProcessAlive
+from checkout.orders.models import Order, ProcessAlive, WebhookDelivery, open_deliveries
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from checkout.orders.webhook_endpoints import add_endpoint
-from checkout.orders.webhook_models import WebhookDelivery, open_deliveries
-from checkout.orders.webhook_sender import EACH
-from tests.faults.webhook_receiver import Receiver, webhook_receiver
-from tests.orders.factories import placed_order
-from tests.processes import ShopProcesses, eventually
+from checkout.orders.webhooks.endpoints import add_endpoint
+from checkout.orders.webhooks.sender import EACH
+from tests.doubles.webhook_receiver import Receiver, webhook_receiver
+from tests.support.factories import placed_order
+from tests.support.processes import ShopProcesses, eventually
 
 SIGKILLED = -signal.SIGKILL
 

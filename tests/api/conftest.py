@@ -1,8 +1,8 @@
 import pytest
 
 from checkout.catalogue.models import Product
-from tests.api.caller import Caller, new_caller
 from tests.conftest import fill_shelf
+from tests.support.api_caller import Caller, new_caller
 
 
 @pytest.fixture

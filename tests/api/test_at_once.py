@@ -5,10 +5,10 @@ import pytest
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest
 from checkout.orders.models import Order
-from tests.api.at_once import AT_ONCE, send_at_once
-from tests.api.caller import Caller
-from tests.long import at_length
-from tests.processes import ShopProcesses
+from tests.support.api_at_once import AT_ONCE, send_at_once
+from tests.support.api_caller import Caller
+from tests.support.long import at_length
+from tests.support.processes import ShopProcesses
 
 FEW_ROUNDS = 3
 ROUNDS = int(os.environ.get("API_KEYS_ROUNDS", "30"))
@@ -20,7 +20,7 @@ ROUNDS = int(os.environ.get("API_KEYS_ROUNDS", "30"))
 def test_sixteen_requests_with_one_key_over_two_processes_make_one_order(
     caller: Caller, processes: ShopProcesses, rounds: int
 ) -> None:
-    """Three rounds, or thirty. `python -m tests.bench.api_keys --rounds 1000` makes more."""
+    """Three rounds, or thirty. `python -m tests.tools.bench.api_keys --rounds 1000` makes more."""
     addresses = [processes.web().url, processes.web().url]
 
     tally = send_at_once(caller, addresses, rounds=rounds)

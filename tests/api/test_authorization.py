@@ -9,12 +9,12 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from checkout.api.clients import create_client
+from checkout.api.authentication import create_client
 from checkout.catalogue.models import Product
 from checkout.models import ApiToken, Scope
 from checkout.orders.models import Order
-from tests.api.caller import ORDERS, PURCHASE, Answer, Caller, new_caller
-from tests.orders.factories import placed_order
+from tests.support.api_caller import ORDERS, PURCHASE, Answer, Caller, new_caller
+from tests.support.factories import placed_order
 
 PAYMENT = {"payment_method": "pm_card_visa"}
 

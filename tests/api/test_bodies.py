@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from checkout.api.parsing import AT_MOST
+from checkout.api.parsers import AT_MOST
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest
 from checkout.orders.models import LimitCount, Order
-from tests.api.caller import ORDERS, PURCHASE, Answer, Caller, new_key
+from tests.support.api_caller import ORDERS, PURCHASE, Answer, Caller, new_key
 
 JSON = "application/json"
 

@@ -12,10 +12,10 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest, ApiToken
+from checkout.orders.limits.rates import read_rates
 from checkout.orders.models import LimitCount, Order
-from checkout.orders.rates import read_rates
-from tests.api.caller import ORDERS, Caller
-from tests.clock import move_time
+from tests.support.api_caller import ORDERS, Caller
+from tests.support.clock import move_time
 
 NOON = datetime(2026, 3, 2, 12, 3, tzinfo=UTC)
 

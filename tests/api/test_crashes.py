@@ -12,11 +12,11 @@ from django.db import OperationalError
 
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest
-from checkout.orders.faultpoints import WEB
+from checkout.runtime.faultpoints import WEB
 from tests.acceptance.test_crash_matrix import each_once
-from tests.api.caller import Answer, Caller
-from tests.processes import ShopProcesses
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.api_caller import Answer, Caller
+from tests.support.processes import ShopProcesses
+from tests.support.till import Till, assert_one_order_one_charge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

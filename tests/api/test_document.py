@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from checkout.api.describe import EXAMPLE, GOOD_KEY
-from checkout.api.document import LINKS
+from checkout.api.schema import EXAMPLE, GOOD_KEY
+from checkout.api.schema_links import LINKS
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from tests.api.caller import Caller
-from tests.long import at_length
-from tests.processes import ROOT, ShopProcesses, WebProcess
+from tests.support.api_caller import Caller
+from tests.support.long import at_length
+from tests.support.processes import ROOT, ShopProcesses, WebProcess
 
 DOCUMENT = ROOT / "docs" / "openapi.yaml"
 

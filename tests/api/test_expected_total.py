@@ -13,12 +13,12 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from checkout.api import basket
-from checkout.api.clients import create_client
+from checkout.api.authentication import create_client
 from checkout.api.idempotency import claim_key
 from checkout.catalogue.models import Product
 from checkout.models import ApiClient, ApiRequest, Scope
 from checkout.orders.models import Order, OutboxMessage
-from tests.api.caller import ORDERS, PURCHASE, Caller
+from tests.support.api_caller import ORDERS, PURCHASE, Caller
 
 WITHOUT_TOTAL = {name: value for name, value in PURCHASE.items() if name != "expected_total"}
 

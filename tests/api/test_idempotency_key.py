@@ -11,12 +11,12 @@ from django.utils import timezone
 from checkout.api.idempotency import Asked, claim_key
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest
-from checkout.orders import metrics
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
-from tests.api.caller import DECLINED, ORDERS, PURCHASE, Caller
-from tests.orders.factories import placed_order
-from tests.till import Till, assert_one_order_one_charge
+from checkout.runtime import metrics
+from tests.support.api_caller import DECLINED, ORDERS, PURCHASE, Caller
+from tests.support.factories import placed_order
+from tests.support.till import Till, assert_one_order_one_charge
 
 
 def test_first_request_is_done_and_answered(caller: Caller) -> None:

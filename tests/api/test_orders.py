@@ -7,13 +7,13 @@ import pytest
 from django.db import connection
 from django.utils import timezone
 
-from checkout.api import waiting
+from checkout.api import prefer_wait
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from tests.api.caller import DECLINED, ORDERS, PURCHASE, Answer, Caller
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.api_caller import DECLINED, ORDERS, PURCHASE, Answer, Caller
+from tests.support.till import Till, assert_one_order_one_charge
 
 PAYMENT = {"payment_method": "pm_card_visa"}
 
@@ -76,7 +76,7 @@ def test_order_is_read_as_it_is(caller: Caller) -> None:
 def test_orders_are_listed_in_pages_newest_first(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("checkout.api.pages.ById.page_size", 2)
+    monkeypatch.setattr("checkout.api.pagination.ById.page_size", 2)
     references = [caller.place().json["reference"] for _ in range(5)]
     listed: list[str] = []
     address = ORDERS
@@ -286,7 +286,7 @@ def test_waiting_read_holds_no_connection_between_two_looks(
 ) -> None:
     held: list[object] = []
     monkeypatch.setattr(
-        "checkout.api.waiting.time.sleep", lambda _: held.append(connection.connection)
+        "checkout.api.prefer_wait.time.sleep", lambda _: held.append(connection.connection)
     )
     address = placed_address(caller)
 
@@ -299,9 +299,9 @@ def test_waiting_read_holds_no_connection_between_two_looks(
 def test_too_many_waiting_reads_are_answered_at_once(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(waiting, "places", threading.BoundedSemaphore(1))
+    monkeypatch.setattr(prefer_wait, "places", threading.BoundedSemaphore(1))
     address = placed_address(caller)
-    waiting.places.acquire()
+    prefer_wait.places.acquire()
 
     answer, _ = wait(caller, address, 20)
 
@@ -324,4 +324,4 @@ def test_too_many_waiting_reads_are_answered_at_once(
     ],
 )
 def test_preference_is_read_as_it_is_written(header: str, seconds: int) -> None:
-    assert waiting.preferred_wait(header) == seconds
+    assert prefer_wait.preferred_wait(header) == seconds

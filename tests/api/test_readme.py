@@ -8,8 +8,8 @@ from shutil import which
 import pytest
 from django.core.management import call_command
 
-from tests.processes import ROOT, ShopProcesses
-from tests.till import Till, assert_each_paid_once
+from tests.support.processes import ROOT, ShopProcesses
+from tests.support.till import Till, assert_each_paid_once
 
 
 def script() -> str:

@@ -14,13 +14,13 @@ from django.utils import timezone
 from checkout.orders.attention.reasons import UNKNOWN_TOO_LONG
 from checkout.orders.models import Order, ProcessAlive, QueueSeen
 from checkout.orders.transitions import put_before_a_person
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
 from payments.sandbox.server import SandboxServer
-from tests.bench.history import load
-from tests.desk.eventful import eventful_order
-from tests.shopper import OverHttp, Shopper, somebody_else
-from tests.till import Till
+from tests.support.eventful_order import eventful_order
+from tests.support.shopper import OverHttp, Shopper, somebody_else
+from tests.support.till import Till
+from tests.tools.bench.history import load
 
 ORDERS = 240
 

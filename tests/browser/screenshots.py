@@ -350,7 +350,7 @@ def _orders(browser: Browser, url: str) -> Iterator[Shot]:
     from checkout.orders.links import link_path
     from checkout.orders.states import OrderStatus as Status
     from checkout.orders.transitions import transition
-    from tests.orders.factories import placed_order
+    from tests.support.factories import placed_order
 
     moves: dict[str, list[tuple[Status, dict[str, Any]]]] = {
         "placed": [],
@@ -427,16 +427,16 @@ def _sign_in_as_staff(context: BrowserContext, url: str, session: str) -> None:
 def _failures() -> list[Shot]:
     from django.test import RequestFactory
 
-    from checkout import errors
+    from checkout.views import error_pages
 
     request = RequestFactory().get("/")
     return [
-        Shot("error-400", "/failed/", failure=errors.bad_request(request)),
-        Shot("error-403", "/failed/", failure=errors.forbidden(request)),
+        Shot("error-400", "/failed/", failure=error_pages.bad_request(request)),
+        Shot("error-403", "/failed/", failure=error_pages.forbidden(request)),
         Shot("error-404", "/nowhere/"),
-        Shot("error-429", "/failed/", failure=errors.too_many_requests(request, 90)),
-        Shot("error-500", "/failed/", failure=errors.server_error(request)),
-        Shot("error-503", "/failed/", failure=errors.unavailable(request)),
+        Shot("error-429", "/failed/", failure=error_pages.too_many_requests(request, 90)),
+        Shot("error-500", "/failed/", failure=error_pages.server_error(request)),
+        Shot("error-503", "/failed/", failure=error_pages.unavailable(request)),
     ]
 
 

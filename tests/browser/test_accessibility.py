@@ -8,8 +8,8 @@ import pytest
 
 from tests.browser.conftest import Visit
 from tests.browser.screenshots import AXE, ROOT, violations_of
-from tests.long import long
-from tests.till import Till
+from tests.support.long import long
+from tests.support.till import Till
 
 pytestmark = pytest.mark.skipif(
     not AXE.exists(), reason="axe-core is not here: `npm ci` in tests/browser/axe brings it"

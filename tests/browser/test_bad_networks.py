@@ -16,10 +16,10 @@ from checkout.orders.models import Order, OrderEvent
 from payments.sandbox.server import SandboxServer
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor, heading, place_button
-from tests.faults.web_wire import Trouble, WebWire
-from tests.long import long
-from tests.processes import ShopProcesses, eventually
-from tests.till import Charge, charges_at
+from tests.doubles.web_wire import Trouble, WebWire
+from tests.support.long import long
+from tests.support.processes import ShopProcesses, eventually
+from tests.support.till import Charge, charges_at
 
 PAID = "Thank you, your order is paid"
 SCRIPTS, NO_SCRIPTS = pytest.param(True, id="scripts"), pytest.param(False, id="no_scripts")

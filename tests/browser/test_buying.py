@@ -5,9 +5,9 @@ from playwright.sync_api import Page, expect
 from checkout.orders.models import Order
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor, heading
-from tests.processes import ShopProcesses
-from tests.shopper import TYPED
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.processes import ShopProcesses
+from tests.support.shopper import TYPED
+from tests.support.till import Till, assert_one_order_one_charge
 
 PAID = "Thank you, your order is paid"
 SETTLED_WITHIN_MS = 20_000

@@ -5,13 +5,13 @@ from django.contrib.auth.models import Group, User
 from playwright.sync_api import expect
 
 from checkout.orders.models import Order
+from tests.admin.conftest import GROUPS
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor
-from tests.desk.conftest import GROUPS
-from tests.desk.eventful import eventful_order
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper
-from tests.till import Till
+from tests.support.eventful_order import eventful_order
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper
+from tests.support.till import Till
 
 PASSWORD = "a long one for the desk"
 

@@ -13,7 +13,7 @@ from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
 from tests.browser.conftest import Visit
 from tests.browser.visitor import heading
-from tests.orders.factories import placed_order
+from tests.support.factories import placed_order
 
 STEPS = ".step p:first-child"
 # Longer than the longest pause between two looks.

@@ -9,7 +9,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor, heading, place_button
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.till import Till, assert_one_order_one_charge
 
 INLINE = """() => [...document.querySelectorAll("*")].filter(element =>
   element.localName === "style" || element.matches("script:not([src])") ||

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from config.policy import STRIPE_ELEMENT_TEMPLATE, content_security_policy
+from config.csp import STRIPE_ELEMENT_TEMPLATE, content_security_policy
 from tests.browser.conftest import Visit
 
 

@@ -7,8 +7,8 @@ from playwright.sync_api import expect
 from checkout.orders.models import Order
 from tests.browser.conftest import Visit
 from tests.browser.visitor import heading, place_button
-from tests.long import long
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.long import long
+from tests.support.till import Till, assert_one_order_one_charge
 
 ARRIVED = "We have your order"
 PRESS = "() => document.querySelector('.checkout-form button').click()"

@@ -5,11 +5,11 @@ from playwright.sync_api import expect
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from checkout.orders.placing import PlacingUnavailable
+from checkout.orders.placing.place import PlacingUnavailable
 from checkout.views import place
 from tests.browser.conftest import Visit
 from tests.browser.visitor import heading, place_button
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.till import Till, assert_one_order_one_charge
 
 SLOW = "pm_sandbox_slow"
 

@@ -9,12 +9,12 @@ import pytest
 from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from checkout.orders.models import Order
-from checkout.orders.placing import PlacingUnavailable
+from checkout.orders.placing.place import PlacingUnavailable
 from checkout.views import place
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor, heading, place_button
-from tests.long import at_length, long
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.long import at_length, long
+from tests.support.till import Till, assert_one_order_one_charge
 
 CHECKOUT = "**/checkout/"
 BUSY = "Placing your order…"

@@ -5,10 +5,10 @@ from playwright.sync_api import Page, Route, expect
 from pytest_django.fixtures import Settings
 
 from checkout.orders.models import Order
-from config.policy import STRIPE_ELEMENT_TEMPLATE, content_security_policy
+from config.csp import STRIPE_ELEMENT_TEMPLATE, content_security_policy
 from tests.browser.conftest import Visit
 from tests.browser.visitor import TEXT_FIELDS, Visitor, place_button
-from tests.shopper import TYPED
+from tests.support.shopper import TYPED
 
 STRIPE = """
   window.asked = 0;

@@ -7,7 +7,7 @@ from playwright.sync_api import expect
 from checkout.models import Cart
 from tests.browser.conftest import Visit
 from tests.browser.visitor import place_button
-from tests.processes import ShopProcesses
+from tests.support.processes import ShopProcesses
 
 BYTES, REQUESTS = 60_000, 8
 

@@ -2,7 +2,7 @@
 
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
 
-from tests.shopper import TYPED
+from tests.support.shopper import TYPED
 
 TEXT_FIELDS = ["email", "full_name", "address", "city", "postcode"]
 

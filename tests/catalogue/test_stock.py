@@ -16,8 +16,8 @@ from checkout.orders.cancelling import cancel_unpaid, revive
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from payments.audit import audit_database
-from tests.orders.factories import placed_order
+from payments.books.audit import audit_database
+from tests.support.factories import placed_order
 
 Kind = StockMovement.Kind
 

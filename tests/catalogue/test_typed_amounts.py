@@ -22,7 +22,7 @@ from checkout.catalogue.typed_amounts import (
     read_amount,
     write_amount,
 )
-from tests.shopper import read_form
+from tests.support.shopper import read_form
 
 LANGUAGES = ["en", "de"]
 CURRENCIES = ["EUR", "USD", "JPY", "KWD", "ISK", "MGA"]

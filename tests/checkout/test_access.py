@@ -15,8 +15,8 @@ from checkout.orders.links import link_path
 from checkout.orders.models import Order, new_reference
 from checkout.orders.states import OrderStatus
 from checkout.urls import urlpatterns
-from tests.mailer import send_mails
-from tests.shopper import Answer, InProcess, Shopper, read_form
+from tests.support.mailer import send_mails
+from tests.support.shopper import Answer, InProcess, Shopper, read_form
 
 NOBODY_HAS = "A" * 22
 

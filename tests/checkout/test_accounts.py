@@ -13,13 +13,13 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.limits.rates import read_rates
 from checkout.orders.models import AccountMail, Order
-from checkout.orders.rates import read_rates
 from checkout.views.account import ORDERS_ON_A_PAGE
-from tests.mailer import send_mails
-from tests.orders.factories import placed_order
-from tests.shopper import Answer, InProcess, Shopper, read_form
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.factories import placed_order
+from tests.support.mailer import send_mails
+from tests.support.shopper import Answer, InProcess, Shopper, read_form
+from tests.support.till import Till, assert_one_order_one_charge
 
 EMAIL = "ada@example.com"
 PASSWORD = "quill and parchment"

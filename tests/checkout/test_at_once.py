@@ -19,14 +19,14 @@ from django.utils.http import urlsafe_base64_encode
 
 from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
+from checkout.ordered_before import note_twin_was_looked_at, question_about
 from checkout.orders.links import link_path
 from checkout.orders.mail.account import sign_up_token
 from checkout.orders.models import Mail, Order, OrderEvent, OutboxMessage
 from checkout.runtime.clock import database_now
 from checkout.sessions import SessionStore, merged
-from checkout.twins import note_twin_was_looked_at, question_about
-from tests.orders.factories import placed_order
-from tests.shopper import Answer, InProcess, Shopper, read_form
+from tests.support.factories import placed_order
+from tests.support.shopper import Answer, InProcess, Shopper, read_form
 
 EMAIL, PASSWORD = "ada@example.com", "quill and parchment"
 ROUNDS = 4

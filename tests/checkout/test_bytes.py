@@ -16,13 +16,13 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest, Cart
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
-from checkout.text import one_line
+from checkout.user_input.text import one_line
 from payments.models import WebhookEvent
-from tests.api.caller import ORDERS, PURCHASE, Caller, new_caller
-from tests.long import all_or
-from tests.orders.factories import placed_order
 from tests.payments.test_webhooks import SECRET, event, signature
-from tests.shopper import InProcess, Shopper, read_form
+from tests.support.api_caller import ORDERS, PURCHASE, Caller, new_caller
+from tests.support.factories import placed_order
+from tests.support.long import all_or
+from tests.support.shopper import InProcess, Shopper, read_form
 
 # As they stand in an address.
 HOSTILE = {

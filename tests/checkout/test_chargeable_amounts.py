@@ -6,9 +6,9 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product, StockMovement
 from checkout.models import Cart
 from checkout.orders.models import Order, OutboxMessage
-from tests.api.caller import PURCHASE, new_caller
-from tests.shopper import Shopper
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.api_caller import PURCHASE, new_caller
+from tests.support.shopper import Shopper
+from tests.support.till import Till, assert_one_order_one_charge
 
 
 def set_price(price_minor: int, sku: str = "SKU-01") -> None:

@@ -9,8 +9,8 @@ from django.http import HttpResponse
 from django.test import RequestFactory
 from django.urls import get_resolver
 
-from checkout.errors import too_many_requests, unavailable
-from tests.shopper import Answer
+from checkout.views.error_pages import too_many_requests, unavailable
+from tests.support.shopper import Answer
 
 
 def answered(method: str, seconds: float) -> tuple[Answer, str]:

@@ -11,19 +11,18 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.cancelling import cancel_free
-from checkout.orders.mail_content import compose
-from checkout.orders.models import Mail, Order, OutboxMessage
+from checkout.orders.mail.words import compose
+from checkout.orders.models import Mail, Order, OutboxMessage, WebhookDelivery, WebhookEndpoint
 from checkout.orders.states import OrderStatus
-from checkout.orders.webhook_models import WebhookDelivery, WebhookEndpoint
-from payments import reconciliation
-from payments.audit import audit_database
+from payments.books import compare
+from payments.books.audit import audit_database
 from payments.models import Payment
-from payments.settlement import Settled
-from tests.api.caller import PURCHASE, new_caller
-from tests.faults.gateway import FaultyGateway
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper, read_form
-from tests.till import Till
+from payments.settling.settle_order import Settled
+from tests.doubles.gateway import FaultyGateway
+from tests.support.api_caller import PURCHASE, new_caller
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper, read_form
+from tests.support.till import Till
 
 
 def give_away(sku: str = "SKU-01") -> None:
@@ -148,7 +147,7 @@ def test_books_agree_that_it_is_paid_without_a_payment(free: Order, till: Till) 
 
     assert [finding.rows for finding in audit_database(now) if finding.count] == []
     since = now - timedelta(days=1)
-    assert list(reconciliation.differences(till.gateway, since=since, now=now)) == []
+    assert list(compare.differences(till.gateway, since=since, now=now)) == []
 
 
 @pytest.mark.parametrize(

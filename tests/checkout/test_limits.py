@@ -9,15 +9,15 @@ from django.db import OperationalError, connection
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.limits.rates import read_rates
 from checkout.orders.models import LimitCount, Mail, Order
-from checkout.orders.rates import read_rates
 from payments.models import Payment
-from payments.outcomes import record_decline
-from tests.clock import move_time
-from tests.mailer import send_mails
-from tests.orders.factories import placed_order
-from tests.shopper import TYPED, InProcess, Shopper, read_form
-from tests.till import Till, assert_one_order_one_charge
+from payments.settling.outcomes import record_decline
+from tests.support.clock import move_time
+from tests.support.factories import placed_order
+from tests.support.mailer import send_mails
+from tests.support.shopper import TYPED, InProcess, Shopper, read_form
+from tests.support.till import Till, assert_one_order_one_charge
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOLDS_BACK = re.compile(r"You can press the button again in (\d+ minutes)")
@@ -164,7 +164,7 @@ def test_connection_that_is_lost_by_counting_is_opened_again(
         "SELECT pg_terminate_backend(pg_backend_pid()),"
         " %s::text[], %s::timestamptz[], %s::int[], %s::bool[]"
     )
-    monkeypatch.setattr("checkout.orders.limits.COUNT", dying)
+    monkeypatch.setattr("checkout.orders.limits.limits.COUNT", dying)
 
     assert shopper.buy("SKU-01").status == 303
     order = assert_one_order_one_charge(till)
@@ -182,8 +182,8 @@ def test_database_that_takes_no_order_says_so_with_limits_as_without(
         raise OperationalError("connection refused")
 
     settings.LIMIT_PLACING = read_rates("session 1/10m")
-    monkeypatch.setattr("checkout.orders.limits._count", away)
-    monkeypatch.setattr("checkout.orders.placing._place_at_once", away)
+    monkeypatch.setattr("checkout.orders.limits.limits._count", away)
+    monkeypatch.setattr("checkout.orders.placing.place._place_at_once", away)
 
     answer = shopper.buy("SKU-01")
 

@@ -10,9 +10,9 @@ from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
 from payments.models import Payment
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper, read_form
-from tests.till import Till
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper, read_form
+from tests.support.till import Till
 
 NO_ORDER = "A" * 22
 

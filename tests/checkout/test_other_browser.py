@@ -6,8 +6,8 @@ from django.utils import timezone
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from tests.orders.factories import placed_order
-from tests.shopper import Answer, InProcess, Shopper
+from tests.support.factories import placed_order
+from tests.support.shopper import Answer, InProcess, Shopper
 
 NOBODY_HAS = "A" * 22
 

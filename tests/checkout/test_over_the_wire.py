@@ -12,8 +12,8 @@ from checkout.models import CartLine
 from checkout.orders.models import Order
 from payments.models import WebhookEvent
 from tests.payments.test_webhooks import SECRET, event, signature
-from tests.processes import ShopProcesses
-from tests.shopper import OverHttp, Shopper
+from tests.support.processes import ShopProcesses
+from tests.support.shopper import OverHttp, Shopper
 
 STRIPE = "/payments/webhooks/stripe/"
 FORM = "application/x-www-form-urlencoded"

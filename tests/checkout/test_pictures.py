@@ -8,8 +8,8 @@ from django.contrib.staticfiles import finders
 
 from checkout.catalogue.demo import DEMO_PRODUCTS
 from checkout.catalogue.models import Product
-from checkout.pictures import FALLBACK, FOLDER, drawing_url, has_own_drawing
-from tests.shopper import Shopper
+from checkout.catalogue.pictures import FALLBACK, FOLDER, drawing_url, has_own_drawing
+from tests.support.shopper import Shopper
 
 # A dozen of them on one page, over one bar of signal.
 LARGEST_BYTES = 3_000

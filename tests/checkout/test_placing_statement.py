@@ -21,14 +21,14 @@ from checkout.catalogue.amounts import AmountRefused
 from checkout.catalogue.models import Product
 from checkout.catalogue.stock import OutOfStock
 from checkout.models import Cart, CartLine
-from checkout.orders import placing
 from checkout.orders.models import Order
-from checkout.orders.placing import PlaceOrder, PlacingUnavailable, basket_digest, place_order
+from checkout.orders.placing import place
+from checkout.orders.placing.place import PlaceOrder, PlacingUnavailable, basket_digest, place_order
 from checkout.tokens import CheckoutToken
-from tests.catalogue.shelves import on_the_shelf
 from tests.machine.shop import reply_to_commit_lost
-from tests.orders.factories import purchase
-from tests.processes import eventually
+from tests.support.factories import purchase
+from tests.support.processes import eventually
+from tests.support.shelves import on_the_shelf
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -171,7 +171,7 @@ def test_both_ways_say_and_store_the_same(scene: Scene) -> None:
 
     basket = CartBasket(at_once.token, now)
     twin = RowByRow(row_by_row.token, now)
-    by_statement = placing._place_at_once(at_once.wanted, basket, now=now)
+    by_statement = place._place_at_once(at_once.wanted, basket, now=now)
     with transaction.atomic():
         left = what_came_of(at_once)
     by_rows = outcome(lambda: place_order(row_by_row.wanted, twin, now=now))

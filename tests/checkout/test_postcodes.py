@@ -6,8 +6,8 @@ from django.test.html import parse_html
 
 from checkout.forms import CheckoutForm
 from checkout.orders.models import Order
-from checkout.postcodes import KNOWN, tidy
-from tests.shopper import Shopper
+from checkout.user_input.postcodes import KNOWN, tidy
+from tests.support.shopper import Shopper
 
 
 @pytest.mark.parametrize(

@@ -16,11 +16,11 @@ from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
 from checkout.orders.models import Order, OutboxMessage
 from payments.models import WebhookEvent
-from tests.api.caller import ORDERS, PURCHASE, Caller, new_caller
 from tests.checkout.test_bytes import addresses
-from tests.orders.factories import placed_order
 from tests.payments.test_webhooks import SECRET, event, signature
-from tests.shopper import Answer, InProcess, Shopper, read_form
+from tests.support.api_caller import ORDERS, PURCHASE, Caller, new_caller
+from tests.support.factories import placed_order
+from tests.support.shopper import Answer, InProcess, Shopper, read_form
 
 STRIPE = "/payments/webhooks/stripe/"
 

@@ -17,9 +17,9 @@ from checkout.cart import NONCE_KEY
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OrderEvent
 from checkout.tokens import SALT
-from tests.clock import move_time
-from tests.shopper import TYPED, Answer, InProcess, Shopper, read_form
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.clock import move_time
+from tests.support.shopper import TYPED, Answer, InProcess, Shopper, read_form
+from tests.support.till import Till, assert_one_order_one_charge
 
 A_DAY = timedelta(days=1)
 

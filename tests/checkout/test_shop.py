@@ -5,7 +5,7 @@ from django.db import OperationalError
 
 from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
-from tests.shopper import InProcess, Shopper, read_form
+from tests.support.shopper import InProcess, Shopper, read_form
 
 
 def quantities() -> dict[str, int]:

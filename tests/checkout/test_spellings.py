@@ -14,11 +14,11 @@ from checkout.orders.mail.account import compose_account_mail
 from checkout.orders.mail.address import has_address, one_spelling
 from checkout.orders.models import AccountMail, Mail, Order
 from checkout.orders.numbers import parse_order_number
-from checkout.orders.webhook_endpoints import EndpointRefused, add_endpoint
-from tests.api.caller import PURCHASE, new_caller
+from checkout.orders.webhooks.endpoints import EndpointRefused, add_endpoint
 from tests.checkout.test_twins import QUESTION
-from tests.orders.factories import placed_order
-from tests.shopper import InProcess, Shopper, read_form
+from tests.support.api_caller import PURCHASE, new_caller
+from tests.support.factories import placed_order
+from tests.support.shopper import InProcess, Shopper, read_form
 
 STORED = "Ada@xn--bcher-kva.example"
 SPELLINGS = [

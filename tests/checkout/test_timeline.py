@@ -10,9 +10,9 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import TRANSITIONS, Canceller, OrderStatus
 from checkout.orders.transitions import note, transition
-from checkout.timeline import CANCELLATIONS, MOVES, NEW, timeline
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper
+from checkout.views.timeline import CANCELLATIONS, MOVES, NEW, timeline
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper
 
 ALLOWED = {(str(source), str(to)) for source, goals in TRANSITIONS.items() for to in goals}
 

@@ -9,11 +9,11 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.models import CartLine
+from checkout.orders.limits.rates import read_rates
 from checkout.orders.models import Order
-from checkout.orders.rates import read_rates
-from tests.clock import move_time
-from tests.shopper import Answer, InProcess, Shopper, read_form
-from tests.till import Till, assert_one_order_one_charge
+from tests.support.clock import move_time
+from tests.support.shopper import Answer, InProcess, Shopper, read_form
+from tests.support.till import Till, assert_one_order_one_charge
 
 
 def set_price(price_minor: int, sku: str = "SKU-01") -> None:

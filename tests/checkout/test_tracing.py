@@ -10,10 +10,10 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders import trace
 from checkout.orders.models import OutboxMessage
+from checkout.runtime import trace
 from config.logging import JsonFormatter
-from tests.shopper import InProcess, Shopper
+from tests.support.shopper import InProcess, Shopper
 
 GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 from checkout.catalogue.models import Product
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import OrderStatus
-from tests.shopper import Answer, InProcess, Shopper, read_form
-from tests.till import Till
+from tests.support.shopper import Answer, InProcess, Shopper, read_form
+from tests.support.till import Till
 
 QUESTION = "Did you order this already?"
 

@@ -15,10 +15,10 @@ from django.utils import timezone
 from django.utils.translation import gettext, ngettext, override
 
 from checkout.catalogue.models import Product
-from checkout.orders.mail_server import configured_mail_server
-from checkout.orders.mailing import send_next
+from checkout.orders.mail.send import send_next
+from checkout.orders.mail.server import configured_mail_server
 from checkout.orders.models import Mail, Order
-from tests.shopper import Answer, InProcess, Shopper
+from tests.support.shopper import Answer, InProcess, Shopper
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "checkout" / "locale" / "de" / "LC_MESSAGES" / "django.po"

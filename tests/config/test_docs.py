@@ -9,7 +9,7 @@ from django.core.management import get_commands, load_command_class
 
 from checkout.orders.states import TRANSITIONS as ORDER_TRANSITIONS
 from payments.states import TRANSITIONS as PAYMENT_TRANSITIONS
-from tests.runbook import QUESTIONS, RUNBOOK, Page, pages
+from tests.support.runbook import QUESTIONS, RUNBOOK, Page, pages
 
 ROOT = Path(__file__).resolve().parents[2]
 README = (ROOT / "README.md").read_text()

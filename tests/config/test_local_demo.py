@@ -17,8 +17,8 @@ import requests
 
 from config.local.demo import DEFAULTS, REPLACEABLE, Demo
 from config.local.processes import free_port
-from tests.long import long
-from tests.processes import eventually
+from tests.support.long import long
+from tests.support.processes import eventually
 
 ROOT = Path(__file__).resolve().parents[2]
 

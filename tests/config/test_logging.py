@@ -14,7 +14,7 @@ from django.test import Client
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from config.logging import JsonFormatter
-from tests.orders.factories import placed_order
+from tests.support.factories import placed_order
 
 ROOT = Path(__file__).resolve().parents[2]
 

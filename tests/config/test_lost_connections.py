@@ -14,13 +14,13 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.models import CartLine
-from checkout.orders.database import is_lost_connection
 from checkout.orders.mail.account import sign_up_token
 from checkout.orders.models import Order, OutboxMessage
+from checkout.runtime.database import is_lost_connection
 from config.database.base import DatabaseWrapper
-from tests.api.caller import PURCHASE, new_caller, new_key
-from tests.orders.factories import placed_order
-from tests.shopper import InProcess, Shopper, read_form
+from tests.support.api_caller import PURCHASE, new_caller, new_key
+from tests.support.factories import placed_order
+from tests.support.shopper import InProcess, Shopper, read_form
 
 EMAIL, PASSWORD = "ada@example.com", "quill and parchment"
 

@@ -12,7 +12,7 @@ from django.db.migrations.loader import MigrationLoader
 
 from checkout.management.commands import migrate
 from tests.config.test_migrations import RELEASED
-from tests.processes import database_url
+from tests.support.processes import database_url
 
 INDEX = "checkout_cart_old_idx"
 

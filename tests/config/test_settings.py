@@ -9,7 +9,7 @@ import pytest
 from environ import Env
 
 from config.mail import mail_settings
-from tests.processes import run
+from tests.support.processes import run
 
 
 def manage(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

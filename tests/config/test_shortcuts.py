@@ -13,10 +13,10 @@ from django.test import TransactionTestCase
 from checkout.catalogue.models import Product
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Installation, Order
-from tests import shortcuts
-from tests.orders.factories import placed_order
-from tests.processes import database_url
-from tests.shortcuts import KEPT, empty_tables
+from tests.support import shortcuts
+from tests.support.factories import placed_order
+from tests.support.processes import database_url
+from tests.support.shortcuts import KEPT, empty_tables
 
 INSERT = """
     INSERT INTO catalogue_product (sku, name, slug, price_minor, stock, description, is_on_sale)

@@ -9,9 +9,9 @@ import boto3
 import pytest
 from pytest_django.fixtures import Settings
 
-from checkout.orders.queue import PaymentsQueue
+from checkout.orders.queue.sqs import PaymentsQueue
 from tests.deploy.wire import SqsWire
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 TEMPLATE = ROOT / "deploy" / "cloudformation.yaml"
 

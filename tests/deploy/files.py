@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from tests.processes import ROOT
+from tests.support.processes import ROOT
 
 DEPLOY = ROOT / "deploy"
 

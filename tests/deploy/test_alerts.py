@@ -13,9 +13,9 @@ import pytest
 import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
-from checkout.orders import metrics
-from tests.processes import ROOT
-from tests.runbook import pages
+from checkout.runtime import metrics
+from tests.support.processes import ROOT
+from tests.support.runbook import pages
 
 RULES = ROOT / "deploy" / "prometheus" / "alerts.yaml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.long import at_length, long
-from tests.processes import ROOT
+from tests.support.long import at_length, long
+from tests.support.processes import ROOT
 
 AUDIT = ROOT / ".ci" / "audit_dependencies.py"
 SCAN = ROOT / ".ci" / "scan_secrets.py"

@@ -12,13 +12,13 @@ from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.queue import PaymentsQueue, sqs_client
-from checkout.orders.queue_setup import dead_letter_problem, dead_letter_queue_name, ensure_queues
+from checkout.orders.queue.setup import dead_letter_problem, dead_letter_queue_name, ensure_queues
+from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
 from tests.deploy.conftest import TEMPLATE, Stack, made
 from tests.deploy.wire import SqsWire
-from tests.processes import ShopProcesses, eventually
-from tests.shopper import OverHttp, Shopper
-from tests.till import Till, assert_each_paid_once
+from tests.support.processes import ShopProcesses, eventually
+from tests.support.shopper import OverHttp, Shopper
+from tests.support.till import Till, assert_each_paid_once
 
 
 def test_template_passes_the_linter() -> None:

@@ -26,7 +26,7 @@ from tests.deploy.files import (
     of_the_shop,
     services,
 )
-from tests.processes import ROOT, database_url
+from tests.support.processes import ROOT, database_url
 
 # boto3's own; the README leaves credentials to it.
 OF_BOTO3 = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}

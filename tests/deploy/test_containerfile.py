@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.deploy.files import copy_context, ignored, image_command, stages
-from tests.processes import ROOT, run
+from tests.support.processes import ROOT, run
 
 
 def test_every_stage_has_a_pinned_base_of_the_right_python() -> None:

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from tests.processes import run
+from tests.support.processes import run
 
 PRODUCTION = {
     "SECRET_KEY": "zJ4v-PrT9mQx_2LkWc8Yb6Hd1Ns5Gf0Ea3Uo7IiKe-RyVt8wQx",

@@ -24,11 +24,11 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from config.local.processes import Child, free_port, stop
 from tests.deploy.files import DEPLOY, copy_context, image_command, services, stages
-from tests.faults.pgbouncer import pgbouncer_binary
-from tests.long import long
-from tests.processes import eventually
-from tests.shopper import OverHttp, Shopper
-from tests.till import Charge, charges_at
+from tests.doubles.pgbouncer import pgbouncer_binary
+from tests.support.long import long
+from tests.support.processes import eventually
+from tests.support.shopper import OverHttp, Shopper
+from tests.support.till import Charge, charges_at
 
 # What the files say, `test_compose` and `test_containerfile` hold them to.
 pytestmark = long

@@ -10,7 +10,7 @@ from psycopg import ClientCursor
 from psycopg.errors import InvalidSqlStatementName
 
 from checkout.orders.states import UNSETTLED
-from payments.audit import BOOKS, PAID_STATUSES, Check, database_checks
+from payments.books.audit import BOOKS, PAID_STATUSES, Check, database_checks
 from payments.sandbox.account import Account
 
 # These promises are kept in the end, and not while things are under way.

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import TypeVar
 
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.server import SandboxServer
-from tests.faults.gateway import FaultyGateway
+from tests.doubles.gateway import FaultyGateway
 from tests.machine.hands import stop_here
 
 Answer = TypeVar("Answer")

@@ -8,9 +8,9 @@ from itertools import count
 from botocore.exceptions import EndpointConnectionError, ReadTimeoutError
 from django.conf import settings
 
-from checkout.orders.queue import BATCH, Incoming, Outgoing, PaymentsQueue
-from checkout.orders.queue_setup import COMMON_ATTRIBUTES, MAX_RECEIVE_COUNT
-from tests.faults.queue.fifo import FifoQueue, HandleRefused, Message, NotInFlight
+from checkout.orders.queue.setup import COMMON_ATTRIBUTES, MAX_RECEIVE_COUNT
+from checkout.orders.queue.sqs import BATCH, Incoming, Outgoing, PaymentsQueue
+from tests.doubles.sqs.fifo import FifoQueue, HandleRefused, Message, NotInFlight
 from tests.machine.hands import stop_here
 
 WORKING, DEAD = "payments.fifo", "payments-dead-letters.fifo"

@@ -26,30 +26,30 @@ from checkout.catalogue.models import Product, StockMovement
 from checkout.catalogue.stock_changes import BelowZero, StaffEntry, change_stock
 from checkout.orders.attention.reasons import REFUND_FAILED
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import QUEUE_ERRORS, Incoming
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.outbox.sweep import expire_unpaid, sweep
+from checkout.orders.queue.sqs import QUEUE_ERRORS, Incoming
 from checkout.orders.states import EXPIRING, OrderStatus
-from checkout.orders.sweeping import expire_unpaid, sweep
 from checkout.tokens import SALT
-from payments.audit import PAID_STATUSES, audit_database
+from payments.books.audit import PAID_STATUSES, audit_database
+from payments.books.gateway_audit import audit_gateway
 from payments.models import Payment, Refund
-from payments.outside_audit import audit_gateway
 from payments.refunds import RefundImpossible, refundable_minor, request_refund
 from payments.sandbox.account import Account, Request
-from payments.sandbox.answers import Json
 from payments.sandbox.ledger import Ledger
+from payments.sandbox.replies import Json
 from payments.sandbox.server import SandboxServer
 from payments.sandbox.webhooks import WebhookSender
 from payments.states import UNSETTLED_REFUNDS, PaymentStatus
 from payments.worker.handle import Verdict, handle
-from tests.catalogue.shelves import on_the_shelf
-from tests.clock import move_time
 from tests.machine.books import Books, Violation, plain_cursor, require
 from tests.machine.gateway import StoppingGateway
 from tests.machine.hands import Hand, stop_here
 from tests.machine.queue import InProcessQueue
-from tests.shopper import TYPED
-from tests.shortcuts import deleting_from
+from tests.support.clock import move_time
+from tests.support.shelves import on_the_shelf
+from tests.support.shopper import TYPED
+from tests.support.shortcuts import deleting_from
 
 WEBHOOK_SECRET = "whsec_of_the_machine"
 

@@ -7,8 +7,8 @@ from math import ceil
 
 import pytest
 
-from tests.long import at_length
 from tests.machine.rules import Machine, run
+from tests.support.long import at_length
 
 RUNS = int(os.environ.get("SOAK") or 200)
 RUNS_IN_A_PART = 50

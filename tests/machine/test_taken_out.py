@@ -12,20 +12,20 @@ from hypothesis.errors import Flaky
 
 from checkout.cart import CartBasket
 from checkout.models import Cart, CartLine
+from checkout.ordered_before import Known
 from checkout.orders.models import Order
-from checkout.orders.placing import BasketTaken, PurchaseLine
+from checkout.orders.placing.place import BasketTaken, PurchaseLine
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import _follow_ups, record_transition
-from checkout.twins import Known
-from payments.calls import Calls
 from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown
 from payments.models import Payment, Refund
-from payments.settlement import _Round
+from payments.settling.gateway_calls import Calls
+from payments.settling.settle_order import _Round
 from payments.states import PaymentStatus
-from tests.long import long
 from tests.machine.books import Violation
 from tests.machine.rules import Machine, run
 from tests.machine.shop import Shop
+from tests.support.long import long
 
 # A guard that is not missed within so many runs is not watched.
 RUNS_AT_MOST = 600
@@ -48,7 +48,7 @@ def everybody_pays_by(
 def used_token_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     nothing = Known(order=None, twin=None)
     monkeypatch.setattr("checkout.views.place.look_up", lambda *_, **asked: nothing)
-    monkeypatch.setattr("checkout.orders.placing.find_order", lambda checkout_id: None)
+    monkeypatch.setattr("checkout.orders.placing.place.find_order", lambda checkout_id: None)
 
 
 def total_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,17 +95,17 @@ def each_repetition_is_a_payment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
             opened.id, return_url=payment.return_url, idempotency_key=secrets.token_hex(12)
         )
 
-    monkeypatch.setattr("payments.settlement._charge", charge)
+    monkeypatch.setattr("payments.settling.settle_order._charge", charge)
 
 
 def earlier_card_is_not_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     everybody_pays_by(monkeypatch, "pm_card_authenticationRequired")
-    monkeypatch.setattr("payments.settlement._earlier_open_rounds", lambda payment: [])
+    monkeypatch.setattr("payments.settling.settle_order._earlier_open_rounds", lambda payment: [])
 
 
 def cancelled_order_leaves_its_payment_open(monkeypatch: pytest.MonkeyPatch) -> None:
     everybody_pays_by(monkeypatch, "pm_card_authenticationRequired")
-    monkeypatch.setattr("payments.checking._not_closed", lambda order: [])
+    monkeypatch.setattr("payments.settling.check_order._not_closed", lambda order: [])
 
 
 def payment_moves_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -118,7 +118,7 @@ def payment_moves_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
             )
         )
 
-    monkeypatch.setattr("payments.outcomes.move_payment", move_payment)
+    monkeypatch.setattr("payments.settling.outcomes.move_payment", move_payment)
 
 
 def order_moves_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,7 +136,11 @@ def order_moves_from_anywhere(monkeypatch: pytest.MonkeyPatch) -> None:
         record_transition(order_id, source, to, reason=reason, now=now)
         return True
 
-    for place in ("checkout.orders.paying", "checkout.orders.cancelling", "payments.outcomes"):
+    for place in (
+        "checkout.orders.paying",
+        "checkout.orders.cancelling",
+        "payments.settling.outcomes",
+    ):
         monkeypatch.setattr(f"{place}.transition", transition)
 
 
@@ -167,7 +171,7 @@ def refund_is_neither_looked_for_nor_keyed(monkeypatch: pytest.MonkeyPatch) -> N
             raise OutcomeUnknown("its answer was lost")
         return answer
 
-    monkeypatch.setattr("payments.refund_settlement._send_or_find", send)
+    monkeypatch.setattr("payments.settling.refunds._send_or_find", send)
 
 
 def nothing_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +207,7 @@ def test_machine_fails_when(
 ) -> None:
     take_out(monkeypatch)
     # An order that is put before a person would end a run before the guard is missed.
-    monkeypatch.setattr("payments.settlement.UNKNOWN_AT_MOST", timedelta(days=1000))
+    monkeypatch.setattr("payments.settling.settle_order.UNKNOWN_AT_MOST", timedelta(days=1000))
 
     found: list[Violation] = []
 

@@ -8,8 +8,8 @@ from django.test.utils import CaptureQueriesContext
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from tests.orders.factories import CUSTOMER, placed_order
-from tests.till import Till
+from tests.support.factories import CUSTOMER, placed_order
+from tests.support.till import Till
 
 LIST = "/admin/orders/order/"
 

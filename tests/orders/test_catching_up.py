@@ -12,29 +12,31 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders import mailing
-from checkout.orders.models import Mail, Order, OrderEvent
-from checkout.orders.states import OrderStatus
-from checkout.orders.transitions import transition
-from checkout.orders.webhook_content import body_of
-from checkout.orders.webhook_endpoints import add_endpoint, switch_on
-from checkout.orders.webhook_models import (
+from checkout.orders.mail import send
+from checkout.orders.models import (
+    Mail,
+    Order,
+    OrderEvent,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookKind,
     open_deliveries,
 )
-from checkout.orders.webhook_sending import switch_off
+from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import transition
 from checkout.orders.webhooks import catch_up
+from checkout.orders.webhooks.content import body_of
+from checkout.orders.webhooks.endpoints import add_endpoint, switch_on
+from checkout.orders.webhooks.send import switch_off
 from payments.models import Refund
-from tests.faults.smtp import MailServer
-from tests.faults.webhook_receiver import Receiver, webhook_receiver
-from tests.orders.factories import CUSTOMER, placed_order
+from tests.doubles.smtp import MailServer
+from tests.doubles.webhook_receiver import Receiver, webhook_receiver
 from tests.orders.test_mails import send_all as send_all_mails
 from tests.orders.test_mails import server as server
 from tests.orders.test_webhooks import paid_order, send_all
-from tests.processes import database_url
-from tests.till import Till
+from tests.support.factories import CUSTOMER, placed_order
+from tests.support.processes import database_url
+from tests.support.till import Till
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -235,14 +237,14 @@ def given_up_mail(order: Order) -> Mail:
 def test_mail_that_was_given_up_is_tried_anew_for_days(
     server: MailServer, shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(mailing, "TRIES_AT_LEAST", 1)
+    monkeypatch.setattr(send, "TRIES_AT_LEAST", 1)
     order = placed_order(shelf[0])
     mail = given_up_mail(order)
 
     said = command("resend_mails", "--since=2d", "--reason=Server is back", "--by=ann")
-    again = mailing.claim(now=timezone.now())
+    again = send.claim(now=timezone.now())
     assert again
-    mailing.put_off(again, now=timezone.now())
+    send.put_off(again, now=timezone.now())
 
     assert "1 e-mails go out again" in said
     mail.refresh_from_db()

@@ -14,14 +14,22 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders import mailing, outbox, webhook_sending
-from checkout.orders.claiming import kept_claimed
-from checkout.orders.models import Mail, Order, OrderEvent, OutboxMessage
-from checkout.orders.webhook_models import WebhookDelivery, WebhookEndpoint
-from tests.bench import orders
-from tests.long import long
-from tests.orders.factories import placed_order
+from checkout.orders.mail import send as mailing
+from checkout.orders.models import (
+    Mail,
+    Order,
+    OrderEvent,
+    OutboxMessage,
+    WebhookDelivery,
+    WebhookEndpoint,
+)
+from checkout.orders.outbox import publish
+from checkout.orders.webhooks import send as webhook_sending
+from checkout.runtime.claiming import kept_claimed
 from tests.orders.test_webhooks import paid_order
+from tests.support.factories import placed_order
+from tests.support.long import long
+from tests.tools.bench import orders
 
 MAILS = """
     INSERT INTO orders_mail (order_id, event_id, kind, message_id, available_at, tries)
@@ -83,7 +91,7 @@ def _rows(step: dict[str, Any]) -> int:
 @pytest.mark.usefixtures("backlog")
 @pytest.mark.parametrize(
     ("claim", "at_most"),
-    [(outbox.claim, outbox.CLAIM_AT_MOST), (mailing.claim, 1)],
+    [(publish.claim, publish.CLAIM_AT_MOST), (mailing.claim, 1)],
     ids=["messages", "a mail"],
 )
 def test_claim_looks_at_no_more_than_it_takes(claim: Callable[..., object], at_most: int) -> None:
@@ -108,16 +116,16 @@ def is_taken_over(claim: Callable[..., object], seconds: float) -> bool:
 def test_message_whose_publisher_waits_for_sqs_is_not_taken_over(
     shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "CLAIM", SHORT)
+    monkeypatch.setattr(publish, "CLAIM", SHORT)
     placed_order(shelf[0])
     seen: list[bool] = []
 
     class SlowQueue:
         def send(self, messages: list[object]) -> set[int]:
-            seen.append(is_taken_over(outbox.claim, 5))
+            seen.append(is_taken_over(publish.claim, 5))
             return set(range(len(messages)))
 
-    assert outbox.publish_outbox(SlowQueue(), now=timezone.now()) == 1  # type: ignore[arg-type] # a queue that only sends
+    assert publish.publish_outbox(SlowQueue(), now=timezone.now()) == 1  # type: ignore[arg-type] # a queue that only sends
 
     assert seen == [False]
 
@@ -142,7 +150,7 @@ def test_mail_whose_mailer_waits_for_the_server_is_not_taken_over(
 
 def test_claim_of_a_process_that_died_is_free_again_in_seconds(shelf: list[Product]) -> None:
     placed_order(shelf[0])
-    died_with = [*outbox.claim(now=timezone.now()), mailing.claim(now=timezone.now())]
+    died_with = [*publish.claim(now=timezone.now()), mailing.claim(now=timezone.now())]
     assert len(died_with) == 2
     soon = timezone.now() + timedelta(seconds=20)
 
@@ -153,7 +161,7 @@ def test_claim_of_a_process_that_died_is_free_again_in_seconds(shelf: list[Produ
 
 def test_claim_is_not_renewed_for_what_another_process_has_done(shelf: list[Product]) -> None:
     placed_order(shelf[0])
-    [message] = outbox.claim(now=timezone.now())
+    [message] = publish.claim(now=timezone.now())
     published = OutboxMessage.objects.filter(pk=message.pk, published_at=None)
 
     with kept_claimed(published, claim=timedelta(seconds=0.3)):

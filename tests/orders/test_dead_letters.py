@@ -14,17 +14,23 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders import dead_letters
-from checkout.orders.dead_letters import DeadLetter, Done, discard, list_dead_letters, redrive
-from checkout.orders.messages import encode
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, sqs_client
+from checkout.orders.operations import dead_letters
+from checkout.orders.operations.dead_letters import (
+    DeadLetter,
+    Done,
+    discard,
+    list_dead_letters,
+    redrive,
+)
+from checkout.orders.outbox.messages import encode
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, sqs_client
 from checkout.orders.transitions import put_before_a_person
-from tests.faults.queue.hostile import CHANCES
-from tests.faults.queue.server import QueueServer
-from tests.long import at_length
-from tests.orders.factories import placed_order
+from tests.doubles.sqs.hostile import CHANCES
+from tests.doubles.sqs.server import QueueServer
+from tests.support.factories import placed_order
+from tests.support.long import at_length
 
 
 @pytest.fixture(autouse=True, params=["double", *at_length("moto")])

@@ -16,12 +16,12 @@ from django.utils import timezone
 from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
 from checkout.orders.models import Order
-from checkout.orders.placing import EVENTS_OF_RESUBMISSIONS, absorb_resubmission
-from checkout.runtime import ends
-from checkout.runtime.ends import ENDS, prune
+from checkout.orders.placing.place import EVENTS_OF_RESUBMISSIONS, absorb_resubmission
+from checkout.runtime import retention
+from checkout.runtime.retention import ENDS, prune
 from payments.models import WebhookEvent
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper
 
 DAY = timedelta(days=1)
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "architecture.md"
@@ -97,7 +97,7 @@ def test_what_has_ended_goes_and_all_else_stays(shelf: list[Product]) -> None:
 def test_batches_commit_one_by_one_and_a_killed_run_is_gone_on_with(
     shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(ends, "BATCH", 2)
+    monkeypatch.setattr(retention, "BATCH", 2)
     for n in range(5):
         WebhookEvent.objects.create(
             event_id=f"evt_{n}", kind="x", received_at=timezone.now() - 91 * DAY
@@ -119,7 +119,7 @@ def test_row_that_somebody_works_on_is_left_for_the_next_run(
 ) -> None:
     import psycopg
 
-    from tests.processes import database_url
+    from tests.support.processes import database_url
 
     cart = Cart.objects.create(changed_at=timezone.now() - 91 * DAY)
     end = ENDS["checkout.Cart"]

@@ -12,8 +12,8 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders import limits
-from checkout.orders.limits import (
+from checkout.orders.limits import limits
+from checkout.orders.limits.limits import (
     Visitor,
     count_decline,
     prune_limits,
@@ -21,9 +21,9 @@ from checkout.orders.limits import (
     wait_before_paying_again,
     wait_before_placing,
 )
+from checkout.orders.limits.rates import Rate, read_rates
 from checkout.orders.models import LimitCount, Order
-from checkout.orders.rates import Rate, read_rates
-from tests.orders.factories import placed_order
+from tests.support.factories import placed_order
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from checkout.orders.mail_content import CANCELLED_BY, SINCE_THEN, WORDS
-from checkout.orders.mail_queue import mail_about
+from checkout.orders.mail.enqueue import mail_about
+from checkout.orders.mail.words import CANCELLED_BY, SINCE_THEN, WORDS
 from checkout.orders.models import AccountMail, Mail
 from checkout.orders.states import REFUNDING, TRANSITIONS, Canceller, OrderStatus
-from checkout.timeline import MAILS
+from checkout.views.timeline import MAILS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "mails.md"
 

@@ -17,17 +17,17 @@ from environ import Env
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders import mailing
 from checkout.orders.links import link_path
-from checkout.orders.mail_queue import queue_link
-from checkout.orders.mail_server import configured_mail_server
-from checkout.orders.mailing import GIVE_UP_AFTER, is_mail_due, send_next
+from checkout.orders.mail import send
+from checkout.orders.mail.enqueue import queue_link
+from checkout.orders.mail.send import GIVE_UP_AFTER, is_mail_due, send_next
+from checkout.orders.mail.server import configured_mail_server
 from checkout.orders.models import Mail, Order, OrderEvent
 from config.mail import mail_settings
-from tests.faults.smtp import MailServer, mail_server
-from tests.orders.factories import placed_order
-from tests.shopper import InProcess, Shopper
-from tests.till import Till
+from tests.doubles.smtp import MailServer, mail_server
+from tests.support.factories import placed_order
+from tests.support.shopper import InProcess, Shopper
+from tests.support.till import Till
 
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 
@@ -172,7 +172,7 @@ def test_refused_mail_is_tried_again_and_holds_up_no_other(
     assert Counter(subjects(server)) == Counter(
         f"We have your order {order.number}" for order in Order.objects.all()
     )
-    ours = [record for record in caplog.records if record.name == mailing.__name__]
+    ours = [record for record in caplog.records if record.name == send.__name__]
     assert [record.message for record in ours] == ["An e-mail was not taken, will try again"]
     assert "example.com" not in str([vars(record) for record in ours])
 
@@ -237,8 +237,8 @@ def test_claim_of_a_dead_mailer_runs_out(
     server: MailServer, shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     placed_order(shelf[0])
-    monkeypatch.setattr(mailing, "CLAIM", timedelta(seconds=-1))
-    assert mailing.claim(now=timezone.now())  # and its mailer dies
+    monkeypatch.setattr(send, "CLAIM", timedelta(seconds=-1))
+    assert send.claim(now=timezone.now())  # and its mailer dies
 
     send_all()
 

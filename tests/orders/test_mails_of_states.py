@@ -12,18 +12,18 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import CHARGED_TWICE
 from checkout.orders.cancelling import cancel_unpaid, give_up, wants_cancelled
-from checkout.orders.mail_queue import BANK_WAITS, queue_link
+from checkout.orders.mail.enqueue import BANK_WAITS, queue_link
 from checkout.orders.models import Mail, Order, OrderEvent
+from checkout.orders.operations.staff_actions import ask_to_cancel
+from checkout.orders.outbox.sweep import sweep
 from checkout.orders.paying import pay_again
 from checkout.orders.states import Canceller, OrderStatus
-from checkout.orders.support import ask_to_cancel
-from checkout.orders.sweeping import sweep
 from checkout.orders.transitions import transition
 from payments.models import Payment, Refund
-from payments.outcomes import prepare_refund
-from tests.mailer import send_mails
-from tests.orders.factories import placed_order
-from tests.till import Till
+from payments.settling.outcomes import prepare_refund
+from tests.support.factories import placed_order
+from tests.support.mailer import send_mails
+from tests.support.till import Till
 
 HOUR = timedelta(hours=1)
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from checkout.catalogue.models import Product
 from checkout.orders.identity import whose
 from checkout.orders.identity.whose import identity_of
-from checkout.orders.messages import (
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.messages import (
     MAX_BODY_BYTES,
     VERSION,
     FutureVersion,
@@ -20,9 +21,8 @@ from checkout.orders.messages import (
     decode,
     encode,
 )
-from checkout.orders.models import Order, OutboxMessage
 from payments.worker.handle import HANDLERS
-from tests.orders.factories import placed_order
+from tests.support.factories import placed_order
 
 # What every release that was ever published has put on the queue. None of it is edited: a changed
 # message is in a folder of its own, and a new version unless it only has more keys.

@@ -10,14 +10,14 @@ from django.utils import timezone
 from django.utils.translation import override
 
 from checkout.api.serializers import is_charged
-from checkout.order_status import CANCELLED_BY, status_words
-from checkout.orders.mail_content import CANCELLED_BY as MAIL_CANCELLED_BY
-from checkout.orders.mail_content import SINCE_THEN, WORDS
+from checkout.orders.mail.words import CANCELLED_BY as MAIL_CANCELLED_BY
+from checkout.orders.mail.words import SINCE_THEN, WORDS
 from checkout.orders.models import Order
 from checkout.orders.money.facts import MoneyFacts, Moved
 from checkout.orders.money.words import money_sentence
 from checkout.orders.states import Canceller, OrderStatus
-from checkout.timeline import CANCELLATIONS, MAILS, MOVES, REPEATS
+from checkout.views.order_status import CANCELLED_BY, status_words
+from checkout.views.timeline import CANCELLATIONS, MAILS, MOVES, REPEATS
 
 TOTAL = 1000
 

@@ -11,10 +11,10 @@ from django.core.management import call_command, get_commands, load_command_clas
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders import sweeping
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.operating import age, aligned, span, who_runs_this
-from tests.orders.factories import placed_order
+from checkout.orders.outbox import sweep
+from checkout.runtime.terminal import age, aligned, span, who_runs_this
+from tests.support.factories import placed_order
 
 OPERATE = [
     "audit_orders",
@@ -91,7 +91,7 @@ class Terminal(StringIO):
 def test_expire_orders_hands_over_all_and_tells_how_far_it_is(
     shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweeping, "AT_MOST", 2)
+    monkeypatch.setattr(sweep, "AT_MOST", 2)
     for _ in range(3):
         placed_order(shelf[0])
     Order.objects.update(

@@ -16,15 +16,15 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders import publisher
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
-from checkout.orders.outbox import claim, publish_outbox
-from checkout.orders.queue import Outgoing, PaymentsQueue
+from checkout.orders.outbox import publisher
+from checkout.orders.outbox.publish import claim, publish_outbox
+from checkout.orders.outbox.sweep import ask_again, sweep
+from checkout.orders.queue.sqs import Outgoing, PaymentsQueue
 from checkout.orders.states import OrderStatus
-from checkout.orders.sweeping import ask_again, sweep
 from checkout.orders.transitions import transition
-from tests.orders.factories import placed_order
+from tests.support.factories import placed_order
 
 
 class RecordingQueue:
@@ -317,7 +317,7 @@ def test_publisher_outlives_an_outage_and_says_it_once(
     shelf: list[Product], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(publisher, "PAUSE_SECONDS", 0.01)
-    monkeypatch.setattr("checkout.orders.outbox.REFUSED_PAUSE", timedelta(0))
+    monkeypatch.setattr("checkout.orders.outbox.publish.REFUSED_PAUSE", timedelta(0))
     placed_order(shelf[0])
     stopping = threading.Event()
     answers = iter([*[sqs_is_down()] * 3, RecordingQueue()])

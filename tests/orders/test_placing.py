@@ -13,11 +13,11 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.catalogue.stock import OutOfStock
 from checkout.models import Cart, CartLine, new_checkout_id
+from checkout.orders.limits.rates import read_rates
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
-from checkout.orders.placing import BasketTaken, PlacingUnavailable, find_order, place_order
-from checkout.orders.rates import read_rates
-from tests.orders.factories import OpenBasket, line, placed_order, purchase
-from tests.shopper import Shopper
+from checkout.orders.placing.place import BasketTaken, PlacingUnavailable, find_order, place_order
+from tests.support.factories import OpenBasket, line, placed_order, purchase
+from tests.support.shopper import Shopper
 
 
 def test_order_is_stored_with_lines_event_message_and_stock(shelf: list[Product]) -> None:
@@ -122,7 +122,7 @@ def test_connection_lost_again_while_looking_the_order_up_is_replaced(
                 cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
         return find_order(checkout_id)
 
-    monkeypatch.setattr("checkout.orders.placing.find_order", look_up_over_a_dying_connection)
+    monkeypatch.setattr("checkout.orders.placing.place.find_order", look_up_over_a_dying_connection)
     wanted = purchase()
     order = place_order(wanted, OpenBasket([line(shelf[0])], fail_once), now=timezone.now())
 
@@ -145,7 +145,7 @@ def test_restart_of_two_seconds_is_waited_for(shelf: list[Product]) -> None:
 def test_database_that_stays_away_is_said_and_not_guessed(
     shelf: list[Product], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("checkout.orders.placing.PATIENCE_SECONDS", 0)
+    monkeypatch.setattr("checkout.orders.placing.place.PATIENCE_SECONDS", 0)
     attempts = []
 
     def fail() -> None:

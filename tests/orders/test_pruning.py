@@ -12,14 +12,14 @@ from django.db import connection
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders import pruning
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import claim
-from checkout.orders.pruning import Pruned, prune_outbox
+from checkout.orders.outbox import prune
+from checkout.orders.outbox.prune import Pruned, prune_outbox
+from checkout.orders.outbox.publish import claim
+from checkout.orders.outbox.sweep import publish_again
 from checkout.orders.states import OrderStatus
-from checkout.orders.sweeping import publish_again
-from tests.orders.factories import placed_order
-from tests.processes import database_url, eventually
+from tests.support.factories import placed_order
+from tests.support.processes import database_url, eventually
 
 LONG_AGO = timedelta(days=40)
 
@@ -71,7 +71,7 @@ def test_what_is_young_unpublished_or_looked_after_stays(shelf: list[Product]) -
 def test_batches_do_what_one_would_and_a_second_run_finds_nothing(
     shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 3)
+    monkeypatch.setattr(prune, "BATCH", 3)
     orders = [finished_order(shelf[0]) for _ in range(8)]
     orders[4].outbox_messages.update(published_at=None)
     told: list[int] = []
@@ -92,7 +92,7 @@ def test_batches_do_what_one_would_and_a_second_run_finds_nothing(
 def test_run_that_was_ended_halfway_is_finished_by_the_next(
     shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pruning, "BATCH", 2)
+    monkeypatch.setattr(prune, "BATCH", 2)
     for _ in range(5):
         finished_order(shelf[0])
 

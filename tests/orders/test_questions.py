@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import claim
-from checkout.orders.questions import ask
-from tests.orders.factories import placed_order
+from checkout.orders.outbox.enqueue import ask
+from checkout.orders.outbox.publish import claim
+from tests.support.factories import placed_order
 
 CHECK = OutboxMessage.Kind.CHECK_PAYMENT
 

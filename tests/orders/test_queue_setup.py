@@ -7,8 +7,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
-from checkout.orders.queue import PaymentsQueue, QueueMissing, sqs_client
-from checkout.orders.queue_setup import dead_letter_problem, dead_letter_queue_name, ensure_queues
+from checkout.orders.queue.setup import dead_letter_problem, dead_letter_queue_name, ensure_queues
+from checkout.orders.queue.sqs import PaymentsQueue, QueueMissing, sqs_client
 
 
 def attributes_of(name: str) -> dict[str, str]:

@@ -12,10 +12,10 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
+from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.pausing import pause_payments
-from checkout.orders.queue import PaymentsQueue, sqs_client
-from tests.orders.factories import placed_order
+from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
+from tests.support.factories import placed_order
 
 
 def told() -> dict[str, Any]:

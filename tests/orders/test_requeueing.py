@@ -10,11 +10,11 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders import requeueing
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.requeueing import Done, requeue_orders
-from tests.orders.factories import placed_order
-from tests.processes import database_url
+from checkout.orders.operations import requeue
+from checkout.orders.operations.requeue import Done, requeue_orders
+from tests.support.factories import placed_order
+from tests.support.processes import database_url
 
 
 def requeued(*orders: Order | str, dry_run: bool = False) -> list[Done]:
@@ -119,7 +119,7 @@ def run(*arguments: str) -> str:
 def test_command_queues_all_that_wait_in_a_state_for_long_enough(
     shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(requeueing, "CHUNK", 2)
+    monkeypatch.setattr(requeue, "CHUNK", 2)
     old = [published(placed_order(shelf[0])) for _ in range(5)]
     Order.objects.update(placed_at=timezone.now() - timedelta(minutes=30))
     published(placed_order(shelf[0]))

@@ -16,17 +16,17 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
 from checkout.catalogue.models import Product
-from checkout.orders import spans, trace
-from checkout.orders.messages import VERSION
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import Incoming, PaymentsQueue, sqs_client
-from payments.gateways.stripe import StripeGateway
+from checkout.orders.outbox.messages import VERSION
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import Incoming, PaymentsQueue, sqs_client
+from checkout.runtime import spans, trace
+from payments.gateways.stripe.client import StripeGateway
 from payments.worker.handle import Verdict, handle
 from tests.config.test_settings import manage
-from tests.orders.factories import placed_order
-from tests.shopper import TYPED, Shopper
-from tests.till import Till
+from tests.support.factories import placed_order
+from tests.support.shopper import TYPED, Shopper
+from tests.support.till import Till
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -194,7 +194,7 @@ def test_span_tells_of_an_error_by_its_type_alone(collected: InMemorySpanExporte
 WITHOUT = """
 import sys
 sys.modules["opentelemetry"] = None
-from checkout.orders import spans, trace
+from checkout.runtime import spans, trace
 assert not spans.HAS_OPENTELEMETRY
 spans.start()
 with trace.step("request") as traceparent:
@@ -238,7 +238,7 @@ def collector() -> Iterator[HTTPServer]:
     server.server_close()
 
 
-STEP = "from checkout.orders import trace\nwith trace.step('a step of the test'): pass"
+STEP = "from checkout.runtime import trace\nwith trace.step('a step of the test'): pass"
 
 
 def test_spans_go_to_the_collector_that_the_environment_names(collector: HTTPServer) -> None:

@@ -12,7 +12,7 @@ from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
 from checkout.orders.states import EXPIRING, TRANSITIONS, UNSETTLED, OrderStatus
 from checkout.orders.transitions import transition
-from tests.orders.factories import placed_order
+from tests.support.factories import placed_order
 
 
 def order_in(status: OrderStatus, shelf: list[Product]) -> Order:

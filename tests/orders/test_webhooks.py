@@ -20,30 +20,33 @@ from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from checkout.catalogue.models import Product
-from checkout.orders import metrics, webhook_post, webhook_sender, webhook_sending
-from checkout.orders.models import Order, OrderEvent
-from checkout.orders.sampling import sample_books
+from checkout.orders.models import (
+    Order,
+    OrderEvent,
+    WebhookDelivery,
+    WebhookEndpoint,
+    WebhookKind,
+    open_deliveries,
+)
+from checkout.orders.operations.gauges import sample_books
+from checkout.orders.operations.staff_actions import ActionImpossible, tell_again
 from checkout.orders.states import OrderStatus
-from checkout.orders.support import ActionImpossible, tell_again
 from checkout.orders.transitions import record_transition, transition
-from checkout.orders.webhook_endpoints import (
+from checkout.orders.webhooks import http, send
+from checkout.orders.webhooks import sender as webhook_sender
+from checkout.orders.webhooks.endpoints import (
     EndpointRefused,
     add_endpoint,
     remove_endpoint,
     rotate_secret,
     switch_on,
 )
-from checkout.orders.webhook_models import (
-    WebhookDelivery,
-    WebhookEndpoint,
-    WebhookKind,
-    open_deliveries,
-)
-from checkout.orders.webhook_post import AddressForbidden, is_forbidden, post
-from checkout.orders.webhook_queue import queue_webhooks
-from tests.faults.webhook_receiver import CHUNK, Received, Receiver, webhook_receiver
-from tests.orders.factories import CUSTOMER, placed_order
-from tests.till import Till
+from checkout.orders.webhooks.enqueue import queue_webhooks
+from checkout.orders.webhooks.http import AddressForbidden, is_forbidden, post
+from checkout.runtime import metrics
+from tests.doubles.webhook_receiver import CHUNK, Received, Receiver, webhook_receiver
+from tests.support.factories import CUSTOMER, placed_order
+from tests.support.till import Till
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
@@ -153,7 +156,7 @@ def test_endpoint_is_told_of_the_kinds_it_wants_and_of_none_when_it_is_off(
 ) -> None:
     add_endpoint(receiver.url, ["order.cancelled"])
     off = add_endpoint(f"{receiver.url}?off")
-    webhook_sending.switch_off(off.pk, "Test", now=timezone.now())
+    send.switch_off(off.pk, "Test", now=timezone.now())
     paid_order(shelf[0])
     cancelled = placed_order(shelf[0])
     transition(cancelled.pk, OrderStatus.PAYMENT_FAILED, reason="Test", now=timezone.now())
@@ -267,7 +270,7 @@ def test_refused_webhook_is_tried_again_with_ever_longer_pauses(
     assert len({(each.id, each.body) for each in receiver.received}) == 1
     for doublings, pause in enumerate(pauses):
         assert 7.5 * 2**doublings <= pause <= 10 * 2**doublings
-    ours = [record for record in caplog.records if record.name == webhook_sending.__name__]
+    ours = [record for record in caplog.records if record.name == send.__name__]
     assert {record.message for record in ours} == {"A webhook was not taken, will try again"}
     assert receiver.url not in str([vars(record) for record in ours])
     assert WebhookDelivery.objects.get().last_status == 200
@@ -311,7 +314,7 @@ def test_slow_system_is_cut_off_and_delays_no_other(
     monkeypatch: pytest.MonkeyPatch,
     how: str,
 ) -> None:
-    monkeypatch.setattr(webhook_post, "DEADLINE_SECONDS", 1.0)
+    monkeypatch.setattr(http, "DEADLINE_SECONDS", 1.0)
     with webhook_receiver() as slow:
         setattr(slow, how, True)
         add_endpoint(slow.url)
@@ -399,7 +402,7 @@ def test_claim_of_a_dead_sender_runs_out(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     paid_order(shelf[0])
-    assert webhook_sending.claim(now=timezone.now())  # and its sender dies
+    assert send.claim(now=timezone.now())  # and its sender dies
     send_all()
     assert receiver.received == []
     WebhookDelivery.objects.update(claimed_until=timezone.now() - MINUTE)
@@ -413,12 +416,12 @@ def test_failure_of_a_claim_that_ran_out_frees_nothing_that_another_has_in_hand(
     endpoint: WebhookEndpoint, shelf: list[Product]
 ) -> None:
     paid_order(shelf[0])
-    late = webhook_sending.claim(now=timezone.now())
+    late = send.claim(now=timezone.now())
     assert late
     WebhookDelivery.objects.update(claimed_until=None)
-    assert webhook_sending.claim(now=timezone.now())
+    assert send.claim(now=timezone.now())
 
-    webhook_sending.record(late, webhook_post.Answer(error="Timeout"), now=timezone.now())
+    send.record(late, http.Answer(error="Timeout"), now=timezone.now())
 
     assert WebhookDelivery.objects.get().claimed_until is not None
 
@@ -461,7 +464,7 @@ def test_nothing_is_sent_again_to_an_endpoint_that_is_off(
 ) -> None:
     order = paid_order(shelf[0])
 
-    webhook_sending.switch_off(endpoint.pk, "Test", now=timezone.now())
+    send.switch_off(endpoint.pk, "Test", now=timezone.now())
     with pytest.raises(ActionImpossible, match="switched off"):
         tell_again(WebhookDelivery.objects.get(), by="ann", why="Lost", now=timezone.now())
     remove_endpoint(endpoint.pk, now=timezone.now())
@@ -476,7 +479,7 @@ def test_waiting_is_told_to_prometheus(endpoint: WebhookEndpoint, shelf: list[Pr
     sample_books(now=timezone.now())
     assert 3600 <= metrics.WEBHOOKS_AGE._value.get() < 3700
 
-    webhook_sending.switch_off(endpoint.pk, "Test", now=timezone.now())
+    send.switch_off(endpoint.pk, "Test", now=timezone.now())
     sample_books(now=timezone.now())
 
     assert metrics.WEBHOOKS_AGE._value.get() == 0
@@ -514,7 +517,7 @@ def test_link_local_address_is_forbidden(address: str) -> None:
 def test_address_is_looked_at_again_when_it_is_reached(
     receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(webhook_post, "is_forbidden", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr(http, "is_forbidden", lambda address: address == "127.0.0.1")
 
     answer = post(receiver.url, body=b"{}", headers={})
 

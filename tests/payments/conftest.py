@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from checkout.orders.queue import Incoming
+from checkout.orders.queue.sqs import Incoming
 from payments.gateways.base import Gateway
 from payments.worker import worker
 from payments.worker.handle import Verdict, handle

@@ -14,8 +14,6 @@ from django.test import Client
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders import metrics
-from checkout.orders.attention.models import AttentionReason
 from checkout.orders.attention.queries import (
     open_reasons,
     waiting_because_of,
@@ -36,12 +34,12 @@ from checkout.orders.attention.reasons import (
 )
 from checkout.orders.cancelling import cancel_unpaid, give_up
 from checkout.orders.identity.whose import identity_of
-from checkout.orders.models import Order
+from checkout.orders.models import AttentionReason, Order
+from checkout.orders.operations.gauges import sample_books
 from checkout.orders.paying import pay_again
-from checkout.orders.sampling import sample_books
 from checkout.orders.transitions import put_before_a_person, resolved
-from payments.audit import audit_database
-from payments.checking import check_order
+from checkout.runtime import metrics
+from payments.books.audit import audit_database
 from payments.gateways.base import (
     GatewayPayment,
     NoSuchPayment,
@@ -49,18 +47,19 @@ from payments.gateways.base import (
     PaymentRefused,
     RefundRefused,
 )
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Dispute, Payment, Refund, WebhookEvent
-from payments.outcomes import record_success
-from payments.refund_settlement import settle_refunds
 from payments.refunds import approve_refund, request_refund
-from payments.resolving import resolve_not_charged
-from payments.settlement import settle_order
+from payments.settling.check_order import check_order
+from payments.settling.outcomes import record_success
+from payments.settling.refunds import settle_refunds
+from payments.settling.resolve_by_hand import resolve_not_charged
+from payments.settling.settle_order import settle_order
 from payments.states import RefundStatus
-from tests.faults.gateway import FaultyGateway, raising
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper
-from tests.till import Till
+from tests.doubles.gateway import FaultyGateway, raising
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper
+from tests.support.till import Till
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -16,18 +16,18 @@ from checkout.catalogue.models import Product
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OrderEvent, OrderLine
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import PaymentsQueue
-from payments.audit import Check, audit_database
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import PaymentsQueue
+from payments.books.audit import Check, audit_database
 from payments.books.cards import audit_card_numbers
+from payments.books.gateway_audit import audit_gateway, audit_queue
 from payments.gateways.base import Gateway
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund
-from payments.outside_audit import audit_gateway, audit_queue
 from payments.sandbox.server import SandboxServer
 from payments.states import RefundStatus
-from tests.orders.factories import placed_order
-from tests.till import Till
+from tests.support.factories import placed_order
+from tests.support.till import Till
 
 
 def broken() -> dict[str, list[str]]:
@@ -406,7 +406,7 @@ def test_card_number_in_a_reason_is_found(paid: Order) -> None:
 
 def test_check_may_take_longer_than_a_request(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
     slow = Check("I1", "Slow", "orders_order", "SELECT '', '' FROM pg_sleep(0.3) WHERE false")
-    monkeypatch.setattr("payments.audit.database_checks", lambda now: [slow])
+    monkeypatch.setattr("payments.books.audit.database_checks", lambda now: [slow])
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = '100ms'")
 
@@ -417,7 +417,7 @@ def test_gateway_is_compared_in_chunks(
     shelf: list[Product], till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of five charges in chunks of two: the statements grow by the chunk, and nothing is missed."""
-    monkeypatch.setattr("payments.outside_audit.CHUNK", 2)
+    monkeypatch.setattr("payments.books.gateway_audit.CHUNK", 2)
     orders = [placed_order(shelf[0]) for _ in range(5)]
     for order in orders:
         till.settle(order)

@@ -22,30 +22,30 @@ from checkout.orders.attention.reasons import (
 from checkout.orders.cancelling import give_up
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.money.facts import facts_about
+from checkout.orders.operations.staff_actions import ActionImpossible, ask_to_cancel
+from checkout.orders.outbox.sweep import expire_unpaid
 from checkout.orders.states import OrderStatus
-from checkout.orders.support import ActionImpossible, ask_to_cancel
-from checkout.orders.sweeping import expire_unpaid
 from checkout.orders.transitions import put_before_a_person
-from payments.audit import audit_database
-from payments.checking import cancel_order
+from payments.books.audit import audit_database
+from payments.books.compare import DISPUTED_THERE, differences, reconcile
+from payments.books.gateway_audit import audit_gateway
+from payments.gateways.stripe.webhooks import receive_event
 from payments.models import Dispute, Payment, Refund
-from payments.outcomes import prepare_refund
-from payments.outside_audit import audit_gateway
-from payments.reconciliation import DISPUTED_THERE, differences, reconcile
-from payments.refund_settlement import settle_refunds
 from payments.refunds import (
     RefundImpossible,
     approve_refund,
     refundable_minor,
     request_refund,
 )
+from payments.settling.check_order import cancel_order
+from payments.settling.outcomes import prepare_refund
+from payments.settling.refunds import settle_refunds
 from payments.states import RefundStatus
-from payments.webhooks import receive_event
-from tests.desk.conftest import order_page
-from tests.faults.gateway import FaultyGateway
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper
-from tests.till import Till
+from tests.admin.conftest import order_page
+from tests.doubles.gateway import FaultyGateway
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper
+from tests.support.till import Till
 
 TOTAL = 1001
 

@@ -7,11 +7,11 @@ from checkout.orders.identity.installation import installation_id
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.identity.whose import identity_of
 from payments.gateways.base import NotExecuted
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
-from payments.settlement import Settled, settle_order
-from tests.faults.gateway import FaultyGateway, raising
-from tests.orders.factories import placed_order
+from payments.settling.settle_order import Settled, settle_order
+from tests.doubles.gateway import FaultyGateway, raising
+from tests.support.factories import placed_order
 
 
 def test_gateway_is_told_reference_and_installation(

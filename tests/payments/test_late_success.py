@@ -23,18 +23,18 @@ from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from payments.checking import cancel_order, check_order
 from payments.gateways.base import GatewayPayment, GatewayState, OutcomeUnknown
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, Refund
-from payments.outcomes import record_success
 from payments.refunds import approve_refund
-from payments.settlement import Settled, settle_order
+from payments.settling.check_order import cancel_order, check_order
+from payments.settling.outcomes import record_success
+from payments.settling.settle_order import Settled, settle_order
 from payments.states import PaymentStatus, RefundStatus
-from tests.faults.gateway import FaultyGateway, raising
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper
-from tests.till import Till
+from tests.doubles.gateway import FaultyGateway, raising
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper
+from tests.support.till import Till
 
 
 class SaysPaid(FaultyGateway):

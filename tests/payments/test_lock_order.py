@@ -1,6 +1,6 @@
 """Whoever locks an order and its payments locks the order first, or two wait for each other.
 
-`payments.locks` is where that is said; here each writer is watched.
+`payments.settling.locks` is where that is said; here each writer is watched.
 """
 
 import re
@@ -15,16 +15,21 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from payments.calls import Calls
+from payments.books.compare import _take_over_all
 from payments.gateways.base import GatewayPayment, GatewayState
 from payments.models import Payment, Refund
-from payments.outcomes import prepare_refund, record_decline, record_needs_action, record_success
-from payments.reconciliation import _take_over_all
-from payments.refund_settlement import _record_failure, settle_refunds, take_over_refunds
 from payments.refunds import approve_refund, request_refund
+from payments.settling.gateway_calls import Calls
+from payments.settling.outcomes import (
+    prepare_refund,
+    record_decline,
+    record_needs_action,
+    record_success,
+)
+from payments.settling.refunds import _record_failure, settle_refunds, take_over_refunds
 from payments.states import PaymentStatus
-from tests.orders.factories import placed_order
-from tests.till import Till
+from tests.support.factories import placed_order
+from tests.support.till import Till
 
 ORDERS = re.compile(
     r'UPDATE "orders_order" |SELECT .* FROM "orders_order" .* FOR UPDATE', re.DOTALL

@@ -9,9 +9,9 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import PaymentsQueue
-from checkout.orders.queue_setup import dead_letter_queue_name
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.setup import dead_letter_queue_name
+from checkout.orders.queue.sqs import PaymentsQueue
 from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,
@@ -19,12 +19,12 @@ from payments.gateways.base import (
     OutcomeUnknown,
     PaymentMethodRefused,
 )
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.worker.worker import Worker
-from tests.faults.gateway import Act, FaultyGateway
+from tests.doubles.gateway import Act, FaultyGateway
 from tests.payments.test_worker import running, waiting_in
-from tests.shopper import Shopper
-from tests.till import Till
+from tests.support.shopper import Shopper
+from tests.support.till import Till
 
 VISA, DECLINED = "pm_card_visa", "pm_card_chargeDeclined"
 ASKED = "pm_card_authenticationRequired"

@@ -12,20 +12,20 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders import publisher
 from checkout.orders.models import Order, OrderEvent, OutboxMessage, PaymentsPause
-from checkout.orders.outbox import publish_outbox
+from checkout.orders.outbox import publisher
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.outbox.sweep import sweep
 from checkout.orders.pausing import current_pause, is_paused, pause_payments, resume_payments
-from checkout.orders.queue import PaymentsQueue, sqs_client
-from checkout.orders.sweeping import sweep
-from payments.gateways.stripe import StripeGateway
+from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, PaymentAttempt
 from payments.worker.handle import Verdict, handle
 from payments.worker.worker import Worker
-from tests.faults.gateway import FaultyGateway
-from tests.orders.factories import placed_order
+from tests.doubles.gateway import FaultyGateway
 from tests.payments.test_worker import about, eventually, running, waiting_in
-from tests.till import Till
+from tests.support.factories import placed_order
+from tests.support.till import Till
 
 pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
 

@@ -22,8 +22,8 @@ from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.numbers import check_digits
-from payments import reconciliation as r
-from payments.audit import audit_database
+from payments.books import compare as r
+from payments.books.audit import audit_database
 from payments.gateways.base import (
     GatewayPayment,
     GatewayState,
@@ -32,12 +32,12 @@ from payments.gateways.base import (
 )
 from payments.gateways.example import ExampleGateway
 from payments.models import Payment, PaymentAttempt, Refund
-from payments.refund_settlement import settle_refunds
 from payments.refunds import request_refund
-from payments.settlement import settle_order
+from payments.settling.refunds import settle_refunds
+from payments.settling.settle_order import settle_order
 from payments.states import PaymentStatus, RefundStatus
-from tests.long import at_length
-from tests.orders.factories import placed_order
+from tests.support.factories import placed_order
+from tests.support.long import at_length
 
 # So few have each kind among them.
 FEW = (60, 40)

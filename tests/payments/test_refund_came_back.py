@@ -13,24 +13,23 @@ from django.utils import timezone
 from checkout.catalogue.models import Product
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import REFUND_CAME_BACK
-from checkout.orders.models import Mail, Order, OutboxMessage
+from checkout.orders.models import Mail, Order, OutboxMessage, WebhookDelivery
 from checkout.orders.states import OrderStatus
-from checkout.orders.webhook_content import body_of
-from checkout.orders.webhook_endpoints import add_endpoint
-from checkout.orders.webhook_models import WebhookDelivery
-from payments.audit import audit_database
+from checkout.orders.webhooks.content import body_of
+from checkout.orders.webhooks.endpoints import add_endpoint
+from payments.books.audit import audit_database
+from payments.books.compare import REFUND_CAME_BACK as CAME_BACK_THERE
+from payments.books.compare import differences, reconcile
+from payments.books.gateway_audit import audit_gateway
 from payments.gateways.base import RefundState
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
+from payments.gateways.stripe.webhooks import receive_event
 from payments.models import Payment, Refund
-from payments.outside_audit import audit_gateway
-from payments.reconciliation import REFUND_CAME_BACK as CAME_BACK_THERE
-from payments.reconciliation import differences, reconcile
 from payments.refunds import refundable_minor, request_refund
 from payments.states import RefundStatus
-from payments.webhooks import receive_event
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper
-from tests.till import Till
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper
+from tests.support.till import Till
 
 TOTAL = 1001
 

@@ -15,9 +15,8 @@ from django.utils import timezone
 from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import REFUND_FAILED
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.sweep import sweep
 from checkout.orders.states import OrderStatus
-from checkout.orders.sweeping import sweep
-from payments.calls import Calls
 from payments.gateways.base import (
     GatewayMisconfigured,
     GatewayRefund,
@@ -26,18 +25,19 @@ from payments.gateways.base import (
     RefundRefused,
     RefundState,
 )
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, Refund
-from payments.refund_settlement import settle_refunds, take_over_refunds
 from payments.refunds import RefundImpossible, request_refund
 from payments.sandbox.server import SandboxServer
-from payments.settlement import Settled
+from payments.settling.gateway_calls import Calls
+from payments.settling.refunds import settle_refunds, take_over_refunds
+from payments.settling.settle_order import Settled
 from payments.states import RefundStatus
 from payments.worker.handle import HANDLERS
-from tests.faults.gateway import FaultyGateway, raising
-from tests.orders.factories import placed_order
-from tests.shopper import Shopper, read_form
-from tests.till import Till
+from tests.doubles.gateway import FaultyGateway, raising
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper, read_form
+from tests.support.till import Till
 
 TOTAL = 1001
 

@@ -11,9 +11,9 @@ from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TO_GATEWAY
 from checkout.orders.cancelling import give_up
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.sweep import expire_unpaid
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
-from checkout.orders.sweeping import expire_unpaid
 from payments.gateways.base import (
     Gateway,
     GatewayError,
@@ -23,17 +23,17 @@ from payments.gateways.base import (
     PaymentRefused,
     RefundRefused,
 )
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, Refund
-from payments.refund_settlement import settle_refunds
 from payments.refunds import RefundImpossible, request_refund
-from payments.resolving import resolve_not_charged
-from payments.settlement import Settled, settle_order
+from payments.settling.refunds import settle_refunds
+from payments.settling.resolve_by_hand import resolve_not_charged
+from payments.settling.settle_order import Settled, settle_order
 from payments.states import PaymentStatus, RefundStatus
 from payments.worker.handle import HANDLERS
-from tests.faults.gateway import Act, FaultyGateway, raising
-from tests.orders.factories import placed_order
-from tests.till import Till
+from tests.doubles.gateway import Act, FaultyGateway, raising
+from tests.support.factories import placed_order
+from tests.support.till import Till
 
 ASKED = "pm_card_authenticationRequired"
 

@@ -9,21 +9,21 @@ from django.test import Client
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders import metrics
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.sweep import sweep
 from checkout.orders.states import OrderStatus
-from checkout.orders.sweeping import sweep
-from payments import refusal
+from checkout.runtime import metrics
 from payments.gateways.base import GatewayMisconfigured, RefundRefused
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import GatewayRefusal, Payment
 from payments.refunds import request_refund
 from payments.sandbox.server import SandboxServer
+from payments.settling import gateway_refusal
 from payments.worker.handle import HANDLERS
-from tests.faults.gateway import FaultyGateway, raising
-from tests.long import at_length
-from tests.orders.factories import placed_order
-from tests.till import Till
+from tests.doubles.gateway import FaultyGateway, raising
+from tests.support.factories import placed_order
+from tests.support.long import at_length
+from tests.support.till import Till
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=timezone.get_default_timezone())
 A_DAY = timedelta(days=1)
@@ -132,14 +132,14 @@ def test_refusal_is_on_the_dashboard_and_a_metric_until_it_ends(
     client = Client()
     client.force_login(User.objects.create_superuser("ada"))
 
-    refusal.sample_refusal()
+    gateway_refusal.sample_refusal()
     assert metrics.GATEWAY_REFUSES._value.get() == 1
     page = client.get("/admin/dashboard/").content.decode()
     assert "api_key_invalid" in page
 
     sandbox.faults.is_key_refused = False
     till.settle(order)
-    refusal.sample_refusal()
+    gateway_refusal.sample_refusal()
     assert metrics.GATEWAY_REFUSES._value.get() == 0
     assert "api_key_invalid" not in client.get("/admin/dashboard/").content.decode()
 
@@ -147,13 +147,13 @@ def test_refusal_is_on_the_dashboard_and_a_metric_until_it_ends(
 def test_refusal_that_another_process_met_is_ended_by_the_first_answer_here(
     shelf: list[Product], faulty: FaultyGateway, till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refusal.refusal_met("api_key_expired", now=timezone.now())
-    refusal.forget_what_was_seen()  # a process that has seen no refusal
-    monkeypatch.setattr(refusal, "LOOK_SECONDS", 0.0)
+    gateway_refusal.refusal_met("api_key_expired", now=timezone.now())
+    gateway_refusal.forget_what_was_seen()  # a process that has seen no refusal
+    monkeypatch.setattr(gateway_refusal, "LOOK_SECONDS", 0.0)
 
     till.settle(placed_order(shelf[0]))
 
-    assert refusal.current_refusal() is None
+    assert gateway_refusal.current_refusal() is None
 
 
 def test_refusal_that_comes_back_soon_is_the_same_and_later_another(
@@ -162,12 +162,12 @@ def test_refusal_that_comes_back_soon_is_the_same_and_later_another(
     """During a change of keys some workers have the old one."""
     now = NOON
     for _ in range(3):
-        refusal.refusal_met("api_key_expired", now=now)
-        refusal.call_answered(now=now + timedelta(minutes=5))
+        gateway_refusal.refusal_met("api_key_expired", now=now)
+        gateway_refusal.call_answered(now=now + timedelta(minutes=5))
         now += timedelta(minutes=20)
     assert len(pages(caplog)) == 1
 
-    refusal.refusal_met("api_key_expired", now=now + timedelta(hours=2))
+    gateway_refusal.refusal_met("api_key_expired", now=now + timedelta(hours=2))
 
     assert len(pages(caplog)) == 2
 
@@ -201,9 +201,9 @@ def test_refusal_of_one_refund_shows_that_the_shop_is_not_refused(
     till.deliver_messages()
     payment = Payment.objects.get(order=order)
     request_refund(payment, amount_minor=100, reason="Torn", requested_by=None, now=timezone.now())
-    refusal.refusal_met("api_key_expired", now=timezone.now())
+    gateway_refusal.refusal_met("api_key_expired", now=timezone.now())
     faulty.before["refund"] = raising(RefundRefused("charge_disputed"))
 
     HANDLERS["refund"](order.number, faulty, clock=timezone.now)
 
-    assert refusal.current_refusal() is None
+    assert gateway_refusal.current_refusal() is None

@@ -14,7 +14,7 @@ import pytest
 
 from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import GatewayState
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 
 ROOT = Path(__file__).resolve().parents[2]
 

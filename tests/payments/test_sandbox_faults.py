@@ -6,7 +6,7 @@ from django.core.management import CommandError, call_command
 
 from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.faults import BadSpecification, Faults, NetworkFault, parse
 from payments.sandbox.server import SandboxServer
 

@@ -9,7 +9,7 @@ import pytest
 
 from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.ledger import Ledger, LedgerError
 from payments.sandbox.server import SandboxServer
 

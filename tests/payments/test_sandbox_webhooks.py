@@ -12,12 +12,12 @@ from pytest_django.live_server_helper import LiveServer
 from checkout.catalogue.models import Product
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.models import Order
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import WebhookEvent
 from payments.sandbox.server import SandboxServer
-from tests.orders.factories import placed_order
-from tests.processes import eventually
-from tests.till import Till
+from tests.support.factories import placed_order
+from tests.support.processes import eventually
+from tests.support.till import Till
 
 SECRET = "whsec_of_the_tests"
 

@@ -32,16 +32,16 @@ from payments.gateways.base import (
     NotExecuted,
     OutcomeUnknown,
 )
-from payments.gateways.stripe import StripeGateway
-from payments.later import pause_after
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund
 from payments.sandbox.server import SandboxServer
-from payments.settlement import Settled, UnknownOrder, settle_order
+from payments.settling.retry import pause_after
+from payments.settling.settle_order import Settled, UnknownOrder, settle_order
 from payments.states import PaymentStatus, RefundStatus
-from tests.clock import move_time
-from tests.faults.gateway import FaultyGateway, raising
-from tests.orders.factories import placed_order
-from tests.till import Till
+from tests.doubles.gateway import FaultyGateway, raising
+from tests.support.clock import move_time
+from tests.support.factories import placed_order
+from tests.support.till import Till
 
 
 class ProcessDied(BaseException):
@@ -141,7 +141,7 @@ def test_worker_that_dies_before_storing_the_id_confirms_nothing_else(
             raise ProcessDied
 
     with monkeypatch.context() as patch:
-        patch.setattr("payments.settlement.fault_points", die)
+        patch.setattr("payments.settling.settle_order.fault_points", die)
         with pytest.raises(ProcessDied):
             settle(order, gateway)
     assert Payment.objects.get().gateway_payment_id == ""
@@ -577,7 +577,7 @@ def test_outcome_event_and_payment_are_one_transaction(
         raise ProcessDied
 
     with monkeypatch.context() as patch:
-        patch.setattr("payments.outcomes.move_order", die)
+        patch.setattr("payments.settling.outcomes.move_order", die)
         with pytest.raises(ProcessDied):
             settle(order, gateway)
     assert Payment.objects.get().status == PaymentStatus.PROCESSING

@@ -27,7 +27,7 @@ from payments.gateways.base import (
     PaymentRefused,
     RefundRefused,
 )
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock
 from payments.sandbox.server import SandboxServer
 

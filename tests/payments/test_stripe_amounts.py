@@ -5,11 +5,11 @@ from django.conf import settings
 from moneyed import get_currency
 
 from checkout.catalogue.amounts import AmountLimits, Objection, limits_of
-from payments import stripe_amounts
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe import amounts
+from payments.gateways.stripe.amounts import TAKEN, InexactAmount, from_stripe, limits, to_stripe
+from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox import currencies as documented
-from payments.sandbox.answers import RefusalError
-from payments.stripe_amounts import TAKEN, InexactAmount, from_stripe, limits, to_stripe
+from payments.sandbox.replies import RefusalError
 
 # https://docs.stripe.com/currencies: main units of money, and what Stripe must be sent for them.
 SENT = [
@@ -95,7 +95,7 @@ def test_beyond_the_limits_stripe_documents_a_refusal(currency: str) -> None:
 
 def test_web_processes_and_the_gateway_are_told_the_same() -> None:
     """The check payments.E014 looks at the shop's own currency alone."""
-    assert settings.GATEWAY_LIMITS == "payments.stripe_amounts.limits"
+    assert settings.GATEWAY_LIMITS == "payments.gateways.stripe.amounts.limits"
     for currency in TAKEN:
         assert limits_of(currency) == StripeGateway.limits(currency)
 
@@ -106,7 +106,7 @@ def test_both_tables_name_the_same_currencies() -> None:
 
 @pytest.mark.parametrize("currency", ["XAU", "XXX", "IQD", "CLF", "no currency"])
 def test_currency_that_stripe_cannot_charge_has_no_limits(currency: str) -> None:
-    assert stripe_amounts.limits(currency) is None
+    assert amounts.limits(currency) is None
 
 
 @pytest.mark.parametrize(

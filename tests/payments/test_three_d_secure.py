@@ -11,9 +11,8 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.cancelling import give_up
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.sweep import expire_unpaid, sweep
 from checkout.orders.states import OrderStatus
-from checkout.orders.sweeping import expire_unpaid, sweep
-from payments.checking import cancel_order, check_order
 from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,
@@ -21,12 +20,13 @@ from payments.gateways.base import (
     NotExecuted,
 )
 from payments.models import Payment
-from payments.settlement import Settled, settle_order
+from payments.settling.check_order import cancel_order, check_order
+from payments.settling.settle_order import Settled, settle_order
 from payments.states import PaymentStatus
-from tests.faults.gateway import FaultyGateway, raising
+from tests.doubles.gateway import FaultyGateway, raising
 from tests.payments.test_webhooks import SECRET, event, send
-from tests.shopper import Answer, Shopper
-from tests.till import Charge, Till
+from tests.support.shopper import Answer, Shopper
+from tests.support.till import Charge, Till
 
 A_DAY_LATER = timedelta(hours=24, seconds=1)
 

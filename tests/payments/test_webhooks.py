@@ -18,11 +18,11 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OutboxMessage
+from payments.gateways.stripe.metadata import metadata_of
 from payments.models import Payment, WebhookEvent
-from payments.stripe_metadata import metadata_of
-from tests.long import long
-from tests.orders.factories import placed_order
-from tests.till import Charge, Till
+from tests.support.factories import placed_order
+from tests.support.long import long
+from tests.support.till import Charge, Till
 
 URL = "/payments/webhooks/stripe/"
 SECRET = "whsec_of_the_tests"

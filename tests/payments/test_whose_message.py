@@ -8,24 +8,24 @@ import pytest
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders import dead_letters
-from checkout.orders.dead_letters import Done, discard, list_dead_letters, redrive
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.identity.names import OrderIdentity
-from checkout.orders.messages import encode
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import Incoming, Outgoing, PaymentsQueue
+from checkout.orders.operations import dead_letters
+from checkout.orders.operations.dead_letters import Done, discard, list_dead_letters, redrive
+from checkout.orders.outbox.messages import encode
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.sqs import Incoming, Outgoing, PaymentsQueue
 from payments.books.lost_orders import note_lost
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import LostOrder, Payment
 from payments.worker import give_back as giving_back
 from payments.worker import handle as handling
 from payments.worker.handle import HANDLERS, Verdict, handle
-from tests.faults.queue.server import QueueServer
-from tests.orders.factories import placed_order
+from tests.doubles.sqs.server import QueueServer
 from tests.orders.test_dead_letters import put_away
-from tests.till import Till
+from tests.support.factories import placed_order
+from tests.support.till import Till
 
 
 @pytest.fixture

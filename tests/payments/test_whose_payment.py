@@ -17,16 +17,16 @@ from checkout.orders.identity.installation import installation_id
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import Order, OutboxMessage
-from payments import reconciliation as r
+from payments.books import compare as r
+from payments.books.gateway_audit import audit_gateway
 from payments.books.lost_orders import seen_to
 from payments.gateways.base import GatewayPayment, GatewayState
 from payments.gateways.example import ExampleGateway
 from payments.models import LostOrder, Payment, WebhookEvent
-from payments.outside_audit import audit_gateway
-from payments.settlement import settle_order
-from tests.orders.factories import placed_order
+from payments.settling.settle_order import settle_order
 from tests.payments.test_reconciliation import OLD, SINCE, failed_order, kinds, paid_order
 from tests.payments.test_webhooks import SECRET, event, send
+from tests.support.factories import placed_order
 
 Names = Callable[[Order], OrderIdentity]
 

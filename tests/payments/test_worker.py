@@ -15,24 +15,24 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.messages import VERSION
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox import publish_outbox
-from checkout.orders.queue import Incoming, Outgoing, PaymentsQueue, sqs_client
-from checkout.orders.queue_setup import dead_letter_queue_name
+from checkout.orders.outbox.messages import VERSION
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.queue.setup import dead_letter_queue_name
+from checkout.orders.queue.sqs import Incoming, Outgoing, PaymentsQueue, sqs_client
 from checkout.orders.states import OrderStatus
 from payments.gateways.base import GatewayPayment
-from payments.gateways.stripe import StripeGateway
+from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
 from payments.worker import handle as handling
 from payments.worker import worker
 from payments.worker.handle import Verdict, handle
 from payments.worker.worker import Worker
-from tests.faults.gateway import FaultyGateway
-from tests.faults.queue.server import QueueServer
-from tests.orders.factories import placed_order
-from tests.processes import database_url
-from tests.till import Till
+from tests.doubles.gateway import FaultyGateway
+from tests.doubles.sqs.server import QueueServer
+from tests.support.factories import placed_order
+from tests.support.processes import database_url
+from tests.support.till import Till
 
 pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
 

@@ -13,18 +13,18 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.mailing import is_mail_due
+from checkout.orders.limits.rates import read_rates
+from checkout.orders.mail.send import is_mail_due
 from checkout.orders.models import LimitCount, Order, OutboxMessage
-from checkout.orders.outbox import claim
-from checkout.orders.rates import read_rates
+from checkout.orders.outbox.publish import claim
+from checkout.orders.outbox.sweep import expire_unpaid, sweep
 from checkout.orders.states import OrderStatus
-from checkout.orders.sweeping import expire_unpaid, sweep
 from checkout.orders.transitions import transition
 from checkout.runtime import clock
 from checkout.runtime.clock import database_now
-from tests.orders.factories import placed_order
 from tests.payments.test_webhooks import SECRET, event, send, signature
-from tests.shopper import Shopper
+from tests.support.factories import placed_order
+from tests.support.shopper import Shopper
 
 ROOT = Path(__file__).resolve().parents[2]
 TEN_MINUTES = timedelta(minutes=10)

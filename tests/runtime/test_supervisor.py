@@ -11,7 +11,7 @@ from subprocess import Popen
 import pytest
 
 from checkout.runtime.supervisor import _pause_after
-from tests.processes import ROOT, children_of, eventually, is_alive
+from tests.support.processes import ROOT, children_of, eventually, is_alive
 
 Start = Callable[..., Popen[bytes]]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.api.clients import NAME, create_client
+from checkout.api.authentication import NAME, create_client
 from checkout.models import Scope
-from checkout.typed.whole_numbers import whole_argument
+from checkout.user_input.whole_numbers import whole_argument
 
 DAYS_AT_MOST = 3650
 

@@ -4,10 +4,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders.operating import aligned, progress_on
-from checkout.orders.pruning import prune_outbox
+from checkout.orders.outbox.prune import prune_outbox
 from checkout.runtime.clock import database_now
-from checkout.runtime.ends import ENDS, prune
+from checkout.runtime.retention import ENDS, prune
+from checkout.runtime.terminal import aligned, progress_on
 
 OUTBOX, OUTBOX_AFTER = "orders.OutboxMessage", timedelta(days=30)
 

@@ -2,8 +2,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.api.clients import tokens_of
-from checkout.typed.whole_numbers import whole_argument
+from checkout.api.authentication import tokens_of
+from checkout.user_input.whole_numbers import whole_argument
 
 
 class Command(BaseCommand):

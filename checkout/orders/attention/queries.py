@@ -10,9 +10,8 @@ from datetime import datetime
 from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import BooleanField, Func, QuerySet
 
-from checkout.orders.attention.models import AttentionReason
 from checkout.orders.attention.reasons import NOT_FOR_CUSTOMERS, what_ends
-from checkout.orders.models import Order
+from checkout.orders.models import AttentionReason, Order
 
 
 class IsOneOf(Func):

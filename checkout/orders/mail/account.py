@@ -21,8 +21,8 @@ from django.utils.encoding import force_bytes
 from django.utils.http import urlsafe_base64_encode
 from django.utils.translation import get_language, override
 
-from checkout.orders.mail_content import headers
-from checkout.orders.mail_queue import queue_link
+from checkout.orders.mail.enqueue import queue_link
+from checkout.orders.mail.words import headers
 from checkout.orders.models import AccountMail
 
 SALT = "account.sign-up.v1"

@@ -4,10 +4,10 @@ from datetime import datetime
 
 from django.db import transaction
 
+from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.mail.send_again import send_again
-from checkout.orders.mail_queue import queue_mail
 from checkout.orders.models import Mail, Order, OrderEvent
-from checkout.orders.support import ActionImpossible
+from checkout.orders.operations.staff_actions import ActionImpossible
 from checkout.orders.transitions import note_staff
 
 LINK = Mail.Kind.LINK

@@ -1,4 +1,4 @@
-import checkout.orders.webhook_models
+import checkout.orders.models.webhooks
 import django.contrib.postgres.fields
 from django.db import migrations, models
 
@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='webhookendpoint',
             name='kinds',
-            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('order.paid', 'order.paid'), ('order.payment_failed', 'order.payment_failed'), ('order.cancelled', 'order.cancelled'), ('order.refunded', 'order.refunded'), ('order.refund_failed', 'order.refund_failed')], max_length=30), default=checkout.orders.webhook_models.every_kind, size=None, verbose_name='is told of'),
+            field=django.contrib.postgres.fields.ArrayField(base_field=models.CharField(choices=[('order.paid', 'order.paid'), ('order.payment_failed', 'order.payment_failed'), ('order.cancelled', 'order.cancelled'), ('order.refunded', 'order.refunded'), ('order.refund_failed', 'order.refund_failed')], max_length=30), default=checkout.orders.models.webhooks.every_kind, size=None, verbose_name='is told of'),
         ),
         migrations.RunSQL(TELL, migrations.RunSQL.noop),
     ]

@@ -2,7 +2,7 @@ from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations
 
-from checkout.orders.customer_names import NameWords
+from checkout.orders.models.name_search import NameWords
 
 
 class Migration(migrations.Migration):

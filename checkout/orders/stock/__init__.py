@@ -1,0 +1,1 @@
+"""What an order holds of the stock, and giving it back."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from checkout.catalogue.models import StockMovement
-from checkout.orders.database import lift_time_limit
+from checkout.runtime.database import lift_time_limit
 
 # product_id, missing: what its movements lack to be the stock.
 OF_PRODUCTS = """

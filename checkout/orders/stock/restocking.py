@@ -10,9 +10,9 @@ from django.db import transaction
 
 from checkout.catalogue.stock import restock_stock
 from checkout.orders.models import Order
+from checkout.orders.operations.staff_actions import ActionImpossible
 from checkout.orders.states import OrderStatus
 from checkout.orders.stock.holding import pieces_held
-from checkout.orders.support import ActionImpossible
 from checkout.orders.transitions import note_staff
 
 # Their goods may have left the shop. Any other order gives its goods back by being cancelled.

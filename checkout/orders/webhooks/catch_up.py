@@ -12,11 +12,10 @@ from datetime import datetime
 from django.db import connection
 from django.db.models.functions import Now
 
-from checkout.orders.models import OrderEvent
-from checkout.orders.operating import Progress
+from checkout.orders.models import OrderEvent, WebhookDelivery, WebhookKind
 from checkout.orders.states import REFUNDING
-from checkout.orders.webhook_models import WebhookDelivery, WebhookKind
-from checkout.orders.webhook_queue import ON_ARRIVAL
+from checkout.orders.webhooks.enqueue import ON_ARRIVAL
+from checkout.runtime.terminal import Progress
 
 # One statement looks at so many rows of the history.
 WINDOW = 1000

@@ -3,14 +3,14 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.models import Order
-from checkout.orders.operating import progress_on
-from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
+from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.runtime.clock import database_now
-from payments.audit import Finding, as_json, as_text, audit_database
+from checkout.runtime.terminal import progress_on
+from payments.books.audit import Finding, as_json, as_text, audit_database
 from payments.books.cards import audit_card_numbers
+from payments.books.gateway_audit import audit_gateway, audit_queue
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
-from payments.outside_audit import audit_gateway, audit_queue
 
 
 class Command(BaseCommand):

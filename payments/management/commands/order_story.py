@@ -7,8 +7,8 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
 from checkout.orders.numbers import parse_order_number
-from checkout.orders.operating import aligned
-from payments.story import Story, story
+from checkout.runtime.terminal import aligned
+from payments.admin.order_story import Story, story
 
 
 class Command(BaseCommand):

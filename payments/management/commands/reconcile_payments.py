@@ -3,9 +3,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders.operating import progress_on
 from checkout.runtime.clock import database_now
-from payments import reconciliation as r
+from checkout.runtime.terminal import progress_on
+from payments.books import compare as r
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders import metrics
-from checkout.orders.liveness import add_watching
-from checkout.orders.queue import MAX_WAIT_SECONDS
-from checkout.orders.running import stop_signals
-from checkout.typed.whole_numbers import whole_argument
+from checkout.orders.operations.liveness import add_watching
+from checkout.orders.queue.sqs import MAX_WAIT_SECONDS
+from checkout.runtime import metrics
+from checkout.runtime.loop import stop_signals
+from checkout.user_input.whole_numbers import whole_argument
 from payments.worker.processes import WorkerProcesses, cores
 
 FOLDER_PREFIX = "worker-metrics-"

@@ -4,8 +4,8 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders.running import stop_signals
-from checkout.typed.whole_numbers import whole_argument
+from checkout.runtime.loop import stop_signals
+from checkout.user_input.whole_numbers import whole_argument
 from payments.sandbox.faults import BadSpecification, Faults, parse
 from payments.sandbox.ledger import LedgerError
 from payments.sandbox.server import SandboxServer

@@ -3,8 +3,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders.liveness import STALE_AFTER_SECONDS, file_problem
-from checkout.typed.whole_numbers import seconds_argument
+from checkout.orders.operations.liveness import STALE_AFTER_SECONDS, file_problem
+from checkout.user_input.whole_numbers import seconds_argument
 
 
 class Command(BaseCommand):

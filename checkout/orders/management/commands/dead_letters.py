@@ -2,11 +2,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders import dead_letters_report as report
-from checkout.orders.dead_letters import Outcome, discard, list_dead_letters, redrive
-from checkout.orders.operating import add_by, add_yes, must_agree, progress_on, reason
-from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
+from checkout.orders.operations import report
+from checkout.orders.operations.dead_letters import Outcome, discard, list_dead_letters, redrive
+from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.runtime.clock import database_now
+from checkout.runtime.terminal import add_by, add_yes, must_agree, progress_on, reason
 
 
 class Command(BaseCommand):

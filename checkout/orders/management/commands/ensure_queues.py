@@ -4,8 +4,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders.queue import QUEUE_ERRORS
-from checkout.orders.queue_setup import ensure_queues
+from checkout.orders.queue.setup import ensure_queues
+from checkout.orders.queue.sqs import QUEUE_ERRORS
 
 
 class Command(BaseCommand):

@@ -3,9 +3,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders.operating import progress_on
-from checkout.orders.sweeping import expire_unpaid
+from checkout.orders.outbox.sweep import expire_unpaid
 from checkout.runtime.clock import database_now
+from checkout.runtime.terminal import progress_on
 
 
 class Command(BaseCommand):

@@ -3,9 +3,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders.operating import add_by, reason
 from checkout.orders.pausing import current_pause, pause_payments
 from checkout.runtime.clock import database_now
+from checkout.runtime.terminal import add_by, reason
 
 
 class Command(BaseCommand):

@@ -4,9 +4,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders.operating import progress_on, span
-from checkout.orders.pruning import prune_outbox
+from checkout.orders.outbox.prune import prune_outbox
 from checkout.runtime.clock import database_now
+from checkout.runtime.terminal import progress_on, span
 
 
 class Command(BaseCommand):

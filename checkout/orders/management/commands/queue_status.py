@@ -2,8 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders.queue import QUEUE_ERRORS, PaymentsQueue, QueueMissing
-from checkout.orders.queue_status import (
+from checkout.orders.operations.queue_status import (
     Status,
     as_json,
     as_text,
@@ -11,6 +10,7 @@ from checkout.orders.queue_status import (
     hints,
     queue_status,
 )
+from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.runtime.clock import database_now
 
 

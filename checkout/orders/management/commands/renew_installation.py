@@ -4,7 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.orders.identity.installation import installation_id, renew_installation
-from checkout.orders.operating import add_yes, must_agree
+from checkout.runtime.terminal import add_yes, must_agree
 
 
 class Command(BaseCommand):

@@ -3,10 +3,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders import requeueing
-from checkout.orders.operating import add_by, add_yes, must_agree, progress_on, reason, span
+from checkout.orders.operations import requeue
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.runtime.clock import database_now
+from checkout.runtime.terminal import add_by, add_yes, must_agree, progress_on, reason, span
 
 
 class Command(BaseCommand):
@@ -42,13 +42,13 @@ class Command(BaseCommand):
             raise CommandError("Name orders, or --state with or without --older-than.")
         if state:
             before = now - (options["older_than"] or timedelta(minutes=15))
-            numbers = requeueing.numbers_of(OrderStatus(state), placed_before=before)
+            numbers = requeue.numbers_of(OrderStatus(state), placed_before=before)
         which = f"all that are {state}" if state else f"{len(numbers)} orders"
         question = f"Queue {which} again? They may be charged or refunded."
         must_agree(question, self.stderr, yes=options["yes"] or options["dry_run"])
         progress = progress_on(self.stderr, "orders looked at")
         results = []
-        for result in requeueing.requeue_orders(
+        for result in requeue.requeue_orders(
             numbers,
             by=options["by"],
             reason=options["reason"] or "",
@@ -58,7 +58,7 @@ class Command(BaseCommand):
             results.append(result)
             if progress:
                 progress(len(results))
-        shown = requeueing.as_json if options["json"] else requeueing.as_table
+        shown = requeue.as_json if options["json"] else requeue.as_table
         self.stdout.write(shown(results))
         if failed := sum(not result.is_good for result in results):
             raise CommandError(f"{failed} of {len(results)} orders were not queued.")

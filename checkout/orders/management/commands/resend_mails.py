@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from checkout.orders.mail.send_again import given_up_since, mails_of, send_again
 from checkout.orders.models import Mail
 from checkout.orders.numbers import parse_order_number
-from checkout.orders.operating import add_by, moment, progress_on, reason
 from checkout.runtime.clock import database_now
+from checkout.runtime.terminal import add_by, moment, progress_on, reason
 
 
 class Command(BaseCommand):

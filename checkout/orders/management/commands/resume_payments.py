@@ -3,9 +3,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders.operating import add_by, add_yes, must_agree
 from checkout.orders.pausing import current_pause, resume_payments
 from checkout.runtime.clock import database_now
+from checkout.runtime.terminal import add_by, add_yes, must_agree
 
 
 class Command(BaseCommand):

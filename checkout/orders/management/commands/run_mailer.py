@@ -3,9 +3,9 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders import mailer
-from checkout.orders.liveness import add_watching, watched
-from checkout.orders.running import stop_signals
+from checkout.orders.mail import mailer
+from checkout.orders.operations.liveness import add_watching, watched
+from checkout.runtime.loop import stop_signals
 
 
 class Command(BaseCommand):

@@ -2,10 +2,10 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders import publisher
-from checkout.orders.liveness import add_watching, watched
-from checkout.orders.queue import QueueMissing, connect_when_reachable
-from checkout.orders.running import stop_signals
+from checkout.orders.operations.liveness import add_watching, watched
+from checkout.orders.outbox import publisher
+from checkout.orders.queue.sqs import QueueMissing, connect_when_reachable
+from checkout.runtime.loop import stop_signals
 
 
 class Command(BaseCommand):

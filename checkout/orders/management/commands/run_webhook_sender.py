@@ -2,9 +2,9 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders import webhook_sender
-from checkout.orders.liveness import add_watching, watched
-from checkout.orders.running import stop_signals
+from checkout.orders.operations.liveness import add_watching, watched
+from checkout.orders.webhooks import sender
+from checkout.runtime.loop import stop_signals
 
 
 class Command(BaseCommand):
@@ -25,5 +25,5 @@ class Command(BaseCommand):
                 metrics_port=options["metrics_port"],
             )
             self.stdout.write("Sending webhooks")
-            webhook_sender.run(stopping, alive)
+            sender.run(stopping, alive)
         self.stdout.write("Webhook sender stopped.")

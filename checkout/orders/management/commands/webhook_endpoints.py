@@ -3,11 +3,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders import webhook_endpoints as endpoints
-from checkout.orders.operating import add_yes, aligned, moment, must_agree, progress_on
-from checkout.orders.webhook_models import WebhookEndpoint, WebhookKind
+from checkout.orders.models import WebhookEndpoint, WebhookKind
+from checkout.orders.webhooks import endpoints
 from checkout.runtime.clock import database_now
-from checkout.typed.whole_numbers import whole_argument
+from checkout.runtime.terminal import add_yes, aligned, moment, must_agree, progress_on
+from checkout.user_input.whole_numbers import whole_argument
 
 
 class Command(BaseCommand):

@@ -1,0 +1,108 @@
+"""Turns whatever a view of the API raises into a problem document."""
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, SuspiciousOperation
+from django.http import Http404
+from rest_framework import exceptions
+from rest_framework.response import Response
+from rest_framework.views import set_rollback
+
+from checkout.api.problems import (
+    INVALID,
+    MALFORMED,
+    MEDIA_TYPE,
+    METHOD_NOT_ALLOWED,
+    NOT_ACCEPTABLE,
+    NOT_AUTHENTICATED,
+    NOT_FOUND,
+    NOT_PERMITTED,
+    RETRY_AFTER,
+    SERVER_ERROR,
+    TOO_MANY,
+    UNAVAILABLE,
+    UNSUPPORTED,
+    Kind,
+    Problem,
+)
+from checkout.middleware.lost_connections import will_be_repeated
+from checkout.runtime.database import is_database_away
+
+logger = logging.getLogger(__name__)
+
+
+def as_problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """Django REST framework calls this for whatever a view raises. Where the answer is None, the
+    error is raised on, and the request is made again over a new connection."""
+    set_rollback()
+    view, request = context["view"], context["request"]
+    if will_be_repeated(request._request, error):
+        return None
+    problem = error if isinstance(error, Problem) else _problem_of(error)
+    if problem.kind is SERVER_ERROR:
+        logger.error("A request to the API failed", exc_info=error)
+    else:
+        extra = {"status": problem.kind.status, "problem": problem.kind.slug}
+        logger.info("A request to the API was refused", extra=extra)
+    about_money = request.method == "POST" and getattr(view, "is_about_money", True)
+    response = Response(
+        problem.document(about_money=about_money),
+        status=problem.kind.status,
+        headers=problem.headers,
+        content_type=MEDIA_TYPE,
+    )
+    response.exception = True
+    return response
+
+
+# What the framework raises by itself, and which of ours that is.
+FRAMEWORK: dict[type[Exception], Kind] = {
+    exceptions.ParseError: MALFORMED,
+    SuspiciousOperation: MALFORMED,
+    exceptions.PermissionDenied: NOT_PERMITTED,
+    PermissionDenied: NOT_PERMITTED,
+    exceptions.NotFound: NOT_FOUND,
+    Http404: NOT_FOUND,
+    exceptions.MethodNotAllowed: METHOD_NOT_ALLOWED,
+    exceptions.NotAcceptable: NOT_ACCEPTABLE,
+    exceptions.UnsupportedMediaType: UNSUPPORTED,
+}
+
+
+def _problem_of(error: Exception) -> Problem:
+    if isinstance(error, (exceptions.NotAuthenticated, exceptions.AuthenticationFailed)):
+        challenge = getattr(error, "auth_header", "Bearer")
+        return Problem(NOT_AUTHENTICATED, headers={"WWW-Authenticate": challenge})
+    if isinstance(error, exceptions.ValidationError):
+        return Problem(INVALID, errors=errors_in(error.detail))
+    if isinstance(error, exceptions.Throttled):
+        return Problem(TOO_MANY, wait=timedelta(seconds=getattr(error, "wait", None) or 1))
+    if is_database_away(error):
+        logger.warning("The API could not reach the database", exc_info=error)
+        return Problem(UNAVAILABLE, wait=RETRY_AFTER)
+    for kind_of_error, kind in FRAMEWORK.items():
+        if isinstance(error, kind_of_error):
+            csrf = isinstance(error, exceptions.PermissionDenied) and "CSRF" in str(error.detail)
+            return Problem(kind, "The CSRF token is missing or wrong." if csrf else "")
+    return Problem(SERVER_ERROR)
+
+
+def errors_in(detail: Any, pointer: str = "") -> list[dict[str, str]]:
+    """Of nested errors a flat list, each with a JSON pointer to its place (RFC 6901)."""
+    parts: list[tuple[object, Any]]
+    if isinstance(detail, dict):
+        parts = list(detail.items())
+    elif isinstance(detail, list) and any(isinstance(part, dict | list) for part in detail):
+        parts = list(enumerate(detail))
+    else:
+        messages = detail if isinstance(detail, list) else [detail]
+        return [{"pointer": pointer, "detail": str(message)} for message in messages]
+    found: list[dict[str, str]] = []
+    for name, part in parts:
+        whole = name in ("non_field_errors", "__all__")
+        step = str(name).replace("~", "~0").replace("/", "~1")
+        found += errors_in(part, pointer if whole else f"{pointer}/{step}")
+    return found

@@ -1,0 +1,179 @@
+"""What the code does not say of itself, for the OpenAPI document: headers, errors, examples."""
+
+from collections import defaultdict
+from typing import Any
+
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    OpenApiResponse,
+    extend_schema,
+)
+
+from checkout.api import problems as p
+from checkout.api.serializers import (
+    MoneyProblemSerializer,
+    OrderSerializer,
+    ProblemSerializer,
+    ProductSerializer,
+    WantedOrder,
+    WantedPayment,
+)
+
+EXAMPLE: dict[str, Any] = {
+    "lines": [{"sku": "NB-A5-DOT", "quantity": 2}],
+    "email": "ada@example.com",
+    "full_name": "Ada Quillfeather",
+    "address": "12 Inkwell Lane",
+    "city": "Cork",
+    "postcode": "T12 ABC1",
+    "country": "IE",
+    "payment_method": "pm_card_visa",
+    "expected_total": "29.00",
+}
+
+GOOD_KEY = r'^("[ !#-\[\]-~]{1,255}"|[!#-+\--\[\]-~]{1,255})$'
+KEY = OpenApiParameter(
+    "Idempotency-Key",
+    {"type": "string", "pattern": GOOD_KEY},
+    OpenApiParameter.HEADER,
+    required=True,
+    description=(
+        "Names this request: a string that no other request of this client has, in quotes "
+        "(RFC 8941) or without. It belongs to the client that sent it and lives as long as the "
+        "order. Sent again with the same request, it is answered with the first answer; with "
+        "another request, with 422."
+    ),
+)
+REFERENCE = OpenApiParameter(
+    "reference",
+    {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"},
+    OpenApiParameter.PATH,
+    description="Of an order of one's own.",
+)
+REPLAYED = OpenApiParameter(
+    "Idempotent-Replayed",
+    {"type": "string", "const": "true"},
+    OpenApiParameter.HEADER,
+    description="This answer was given before: the request came again.",
+    response=[200, 201, 202],
+)
+LOCATION = OpenApiParameter(
+    "Location",
+    {"type": "string", "format": "uri-reference"},
+    OpenApiParameter.HEADER,
+    description="Of the order.",
+    response=[200, 201, 202],
+)
+PREFER = OpenApiParameter(
+    "Prefer",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description=(
+        "`wait=N` (RFC 7240): answer as soon as the order is no longer `placed`, or differs from "
+        "the ETag in If-None-Match, at the latest after N seconds, of which 20 are granted. If too "
+        "many wait already, the answer comes at once and without Preference-Applied."
+    ),
+)
+IF_NONE_MATCH = OpenApiParameter(
+    "If-None-Match",
+    OpenApiTypes.STR,
+    OpenApiParameter.HEADER,
+    description="The ETag of an earlier answer; 304 if nothing has changed since.",
+)
+ETAG = OpenApiParameter("ETag", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200, 304])
+APPLIED = OpenApiParameter(
+    "Preference-Applied", OpenApiTypes.STR, OpenApiParameter.HEADER, response=[200, 304]
+)
+
+
+class BearerToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-call] # spectacular registers by an untyped hook
+    target_class = "checkout.api.authentication.TokenAuthentication"
+    name = "token"
+
+    def get_security_definition(self, auto_schema: Any) -> dict[str, str]:
+        return {
+            "type": "http",
+            "scheme": "bearer",
+            "description": "Of `manage.py create_api_client`, with the scopes it was made for.",
+        }
+
+
+def _refusals(*kinds: p.Kind, money: bool = False) -> dict[Any, OpenApiResponse]:
+    by_status: dict[int, list[str]] = defaultdict(list)
+    for kind in (*kinds, p.NOT_ACCEPTABLE, p.TOO_MANY, p.UNAVAILABLE):
+        by_status[kind.status].append(kind.slug)
+    serializer = MoneyProblemSerializer if money else ProblemSerializer
+    return {
+        (status, p.MEDIA_TYPE): OpenApiResponse(serializer, description=", ".join(slugs))
+        for status, slugs in sorted(by_status.items())
+    }
+
+
+ENTRANCE = (p.NOT_AUTHENTICATED, p.NOT_PERMITTED)
+POSTING = (
+    *ENTRANCE,
+    *(p.MALFORMED, p.KEY_MISSING, p.KEY_MALFORMED, p.KEY_IN_USE, p.KEY_REUSED),
+    *(p.LENGTH_REQUIRED, p.TOO_LARGE, p.UNSUPPORTED, p.INVALID),
+)
+
+hidden = extend_schema(exclude=True)
+
+list_products = extend_schema(
+    operation_id="list_products",
+    tags=["products"],
+    auth=[],
+    responses={200: ProductSerializer(many=True), **_refusals(p.MALFORMED)},
+)
+list_orders = extend_schema(
+    operation_id="list_orders",
+    tags=["orders"],
+    responses={200: OrderSerializer(many=True), **_refusals(*ENTRANCE, p.MALFORMED)},
+)
+read_order = extend_schema(
+    operation_id="read_order",
+    tags=["orders"],
+    parameters=[REFERENCE, PREFER, IF_NONE_MATCH, ETAG, APPLIED],
+    responses={
+        200: OrderSerializer,
+        304: OpenApiResponse(description="As it was."),
+        **_refusals(*ENTRANCE, p.NOT_FOUND),
+    },
+)
+place_order = extend_schema(
+    operation_id="place_order",
+    tags=["orders"],
+    parameters=[KEY, REPLAYED, LOCATION],
+    request=WantedOrder,
+    examples=[OpenApiExample("Two notebooks", EXAMPLE, request_only=True)],
+    responses={
+        201: OpenApiResponse(OrderSerializer, description="Placed; the payment is under way."),
+        **_refusals(*POSTING, p.OUT_OF_STOCK, p.TOTAL_NOT_PAYABLE, p.TOTAL_CHANGED, money=True),
+    },
+)
+pay_order = extend_schema(
+    operation_id="pay_order",
+    tags=["orders"],
+    parameters=[REFERENCE, KEY, REPLAYED, LOCATION],
+    request=WantedPayment,
+    examples=[
+        OpenApiExample("Another card", {"payment_method": "pm_card_visa"}, request_only=True)
+    ],
+    responses={
+        202: OpenApiResponse(OrderSerializer, description="The payment is under way."),
+        **_refusals(*POSTING, p.NOT_FOUND, p.NOT_PAYABLE, money=True),
+    },
+)
+cancel_order = extend_schema(
+    operation_id="cancel_order",
+    tags=["orders"],
+    parameters=[REFERENCE, KEY, REPLAYED, LOCATION],
+    request={"application/json": {"type": "object", "additionalProperties": False}},
+    responses={
+        200: OpenApiResponse(OrderSerializer, description="It is cancelled already."),
+        202: OpenApiResponse(OrderSerializer, description="It will be, unless a payment is first."),
+        **_refusals(*POSTING, p.NOT_FOUND, p.NOT_CANCELLABLE, money=True),
+    },
+)

@@ -1,0 +1,27 @@
+"""Where a trace begins: with a request, or with the proxy in front of it."""
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from checkout.runtime import spans, trace
+
+GetResponse = Callable[[HttpRequest], HttpResponse]
+
+
+def trace_requests(get_response: GetResponse) -> GetResponse:
+    """Middleware. A `traceparent` is believed only where all requests come through our proxies:
+    whoever could choose an id could have a purchase of theirs taken for another's."""
+
+    def traced(request: HttpRequest) -> HttpResponse:
+        given = request.headers.get("traceparent", "") if settings.TRUSTED_PROXY_COUNT else ""
+        with trace.step("request", given, method=request.method or ""):
+            response = get_response(request)
+            response.headers["X-Request-ID"] = trace.trace_id()
+            # The pattern, not the address: addresses hold references.
+            route = request.resolver_match.route if request.resolver_match else ""
+            spans.tell(route=route, status=response.status_code)
+            return response
+
+    return traced

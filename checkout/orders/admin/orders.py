@@ -1,0 +1,252 @@
+"""Orders for support: to be read, never edited. Payments add their part in payments/admin."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.postgres.expressions import ArraySubquery
+from django.core.exceptions import PermissionDenied
+from django.db.models import F, Prefetch, QuerySet
+from django.http import HttpRequest, HttpResponseBase
+from django.urls import URLPattern, path
+from django.utils.timesince import timesince
+
+from checkout.catalogue.models import StockMovement
+from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.typed_amounts import write_amount
+from checkout.orders.admin.lists import (
+    COUNT_AT_MOST,
+    ReadOnly,
+    ReadOnlyInline,
+    ShortPaginator,
+    in_chunks,
+    streamed_csv,
+)
+from checkout.orders.attention.queries import (
+    IsOneOf,
+    open_reasons,
+    open_rows,
+    waiting_because_of,
+    waiting_for_a_person,
+)
+from checkout.orders.attention.reasons import ENDED_BY
+from checkout.orders.mail.address import has_address, one_spelling
+from checkout.orders.models import Installation, Order, OrderEvent, OrderLine
+from checkout.orders.models.name_search import NameWords, name_query
+from checkout.orders.numbers import parse_order_number
+from checkout.orders.operations.gauges import waiting_too_long
+from checkout.orders.states import OrderStatus
+from checkout.runtime.clock import database_now
+
+LATE = [OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED]
+
+
+class OrderLineInline(ReadOnlyInline):
+    model = OrderLine
+    fields = ["sku", "name", "quantity", "line_total"]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        return super().get_queryset(request).select_related("order")  # which has the currency
+
+    @admin.display(description="Total")
+    def line_total(self, line: OrderLine) -> str:
+        return show_money(line.total)
+
+
+class AttentionFilter(admin.SimpleListFilter):
+    """Each by an index of its own, for these are looked for at night."""
+
+    title = "attention"
+    parameter_name = "attention"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("waiting", "Waiting too long"),
+            ("person", "Needs a person"),
+            ("late", "Paid late"),
+        ]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        match self.value():
+            case "waiting":
+                return queryset & waiting_too_long(now=database_now())
+            case "person":
+                return queryset & waiting_for_a_person()
+            case "late":
+                late = OrderEvent.objects.filter(to_status=OrderStatus.PAID, from_status__in=LATE)
+                return queryset.filter(
+                    IsOneOf("pk", ArraySubquery(late.order_by().values("order")))
+                )
+        return queryset
+
+
+class ReasonFilter(admin.SimpleListFilter):
+    title = "why a person must look"
+    parameter_name = "reason"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(reason, reason) for reason in ENDED_BY]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
+        reason = self.value()
+        return queryset & waiting_because_of(reason) if reason else queryset
+
+
+@admin.register(Installation)
+class InstallationAdmin(ReadOnly, admin.ModelAdmin[Installation]):
+    list_display = ["installation_id", "drawn_at"]
+    fields = ["installation_id", "drawn_at"]
+    sortable_by = ()
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
+    list_display = [
+        *("number", "status", "age", "shown_total", "repeats", "why_look", "email"),
+        "placed_at",
+    ]
+    # By anything but its own order, a list would sort all orders there are.
+    sortable_by = ()
+    list_filter = [AttentionFilter, "status", ReasonFilter]
+    search_fields = ["number"]
+    search_help_text = "Order number, e-mail address, name, reference or the gateway's id"
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would be counted over all orders
+    paginator = ShortPaginator
+    list_per_page = 50
+    inlines = [OrderLineInline]
+    fieldsets = [
+        (None, {"fields": ["number", "status", "age", "shown_total", "placed_at", "repeats"]}),
+        ("Payment", {"fields": ["why_look", "shown_refunded", "expires_at"]}),
+        ("Customer", {"fields": ["full_name", "email", "address", "postcode", "city", "country"]}),
+        ("References", {"fields": ["reference", "checkout_id", "payment_round", "sweep_at"]}),
+    ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Order]:
+        of_each = Prefetch("attention", queryset=open_rows())
+        return super().get_queryset(request).prefetch_related(of_each)
+
+    @admin.display(description="A person must look")
+    def why_look(self, order: Order) -> str:
+        return " · ".join(one.reason for one in open_reasons(order))
+
+    @admin.display(description="For")
+    def age(self, order: Order) -> str:
+        """How long it has had its status."""
+        return timesince(order.status_changed_at, depth=1)
+
+    @admin.display(description="Total")
+    def shown_total(self, order: Order) -> str:
+        return show_money(order.total)
+
+    @admin.display(description="Sent back")
+    def shown_refunded(self, order: Order) -> str:
+        return show_money(order.refunded)
+
+    @admin.display(description="Sent again")
+    def repeats(self, order: Order) -> str:
+        return f"{order.resubmission_count} ×"
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
+    ) -> tuple[QuerySet[Order], bool]:
+        """Each by an index: what support is told is a whole number or address, with or without the
+        hyphen and in any case, or words of a name."""
+        term = one_spelling(search_term)
+        if not term:
+            return queryset, False
+        if number := parse_order_number(term):
+            return queryset.filter(number=number), False
+        if "@" in term:
+            return queryset.filter(has_address(term)), False
+        found = self.orders_named(term) or self._orders_of(term)
+        return queryset.filter(pk__in=found), False
+
+    def _orders_of(self, name: str) -> list[int]:
+        """The newest orders of customers of that name. Sorted by a term that is no column:
+        PostgreSQL would otherwise walk through all orders, newest first, and look at each name."""
+        query = name_query(name)
+        if query is None:
+            return []
+        named = Order.objects.annotate(words=NameWords("full_name")).filter(words=query)
+        newest = named.order_by((F("pk") + 0).desc())
+        return list(newest.values_list("pk", flat=True)[:COUNT_AT_MOST])
+
+    def orders_named(self, term: str) -> Iterable[int]:
+        """The orders that a reference or an id leads to."""
+        return list(Order.objects.filter(reference=term).values_list("pk", flat=True))
+
+    def get_urls(self) -> list[URLPattern]:
+        export = self.admin_site.admin_view(self.export_view)
+        return [path("export/", export, name="orders_order_export"), *super().get_urls()]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        may_export = request.user.has_perm("orders.export_orders")
+        query = request.GET.urlencode()
+        return super().changelist_view(
+            request, {"may_export": may_export, "export_query": query, **(extra_context or {})}
+        )
+
+    def export_view(self, request: HttpRequest) -> HttpResponseBase:
+        """What the list shows, by the same search and filters, and all of it."""
+        if not (
+            request.user.has_perm("orders.export_orders") and self.has_view_permission(request)
+        ):
+            raise PermissionDenied
+        orders = self.get_changelist_instance(request).get_queryset(request)
+        header = ["number", "status", "placed_at", *_amounts_header(), "currency", "sent_again"]
+        header += ["email", "full_name", "address", "postcode", "city", "country"]
+        return streamed_csv("orders.csv", header, in_chunks(orders), _cells)
+
+
+def _amounts_header() -> list[str]:
+    return [f"{name} ({settings.SHOP_CURRENCY})" for name in ("total", "refunded")]
+
+
+def _amount_cell(amount_minor: int, currency: str) -> str:
+    """What is not in the shop's currency is a text, so that no spreadsheet adds it up."""
+    written = write_amount(amount_minor, currency)
+    return written if currency == settings.SHOP_CURRENCY else f"{written} {currency}"
+
+
+def _cells(order: Order) -> list[object]:
+    return [
+        order.number,
+        order.status,
+        order.placed_at.isoformat(timespec="seconds"),
+        _amount_cell(order.total_minor, order.currency),
+        _amount_cell(order.refunded_minor, order.currency),
+        order.currency,
+        order.resubmission_count,
+        *(order.email, order.full_name, order.address),
+        *(order.postcode, order.city, order.country),
+    ]
+
+
+@admin.register(StockMovement)
+class StockMovementAdmin(ReadOnly, admin.ModelAdmin[StockMovement]):
+    """Here and not with the products, because movements tell of orders."""
+
+    list_display = ["created_at", "product", "change", "kind", "order", "actor", "explanation"]
+    fields = ["created_at", "product", "change", "kind", "order", "actor", "explanation"]
+    list_filter = ["kind"]
+    list_select_related = ["product", "order"]
+    search_fields = ["product__sku"]
+    search_help_text = "SKU or order number, whole"
+    ordering = ["-id"]
+    sortable_by = ()
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    paginator = ShortPaginator
+    list_per_page = 50
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[StockMovement], search_term: str
+    ) -> tuple[QuerySet[StockMovement], bool]:
+        term = one_spelling(search_term)
+        if not term:
+            return queryset, False
+        if number := parse_order_number(term):
+            return queryset.filter(order__number=number), False
+        return queryset.filter(product__sku=term.upper()), False

@@ -1,0 +1,36 @@
+"""How often something may happen, as a setting writes it: `session 20/10m, shop 60000/10m`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, cast
+
+from checkout.runtime.durations import SECONDS
+
+# One visit of one browser, one network address, one client of the API, everybody together.
+Scope = Literal["session", "address", "client", "shop"]
+
+WRITTEN = re.compile(
+    r"(session|address|client|shop) ([1-9]\d{0,8})/([1-9]\d{0,3})([smhd])", re.ASCII
+)
+
+
+@dataclass(frozen=True)
+class Rate:
+    at_most: int
+    seconds: int
+
+
+Rates = Mapping[Scope, Rate]
+
+
+def read_rates(text: str) -> Rates:
+    """Empty: nothing is limited. Raises ValueError for what cannot be read."""
+    rates: dict[Scope, Rate] = {}
+    for part in text.split(",") if text.strip() else []:
+        written = WRITTEN.fullmatch(part.strip())
+        if written is None or written[1] in rates:
+            raise ValueError(part)
+        scope = cast(Scope, written[1])
+        rates[scope] = Rate(int(written[2]), int(written[3]) * SECONDS[written[4]])
+    return rates

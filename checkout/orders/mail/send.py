@@ -1,0 +1,201 @@
+"""From the tables of mails to the mail server: those about orders, and those about accounts.
+
+Claim and commit, send, record: no transaction is open while the server is asked. A mailer that dies
+between sending and recording leaves a claim that runs out; the one mail it had in hand is then sent
+a second time, under the same Message-ID.
+"""
+
+import logging
+from datetime import datetime, timedelta
+from smtplib import SMTPNotSupportedError, SMTPRecipientsRefused, SMTPResponseException
+
+from django.core.mail import EmailMessage
+from django.core.mail.backends.base import BaseEmailBackend
+from django.db import connection, models, transaction
+from django.db.models import F, OuterRef, Q, Subquery
+from django.db.models.functions import Now
+
+from checkout.orders.mail.account import compose_account_mail
+from checkout.orders.mail.words import compose, is_outdated
+from checkout.orders.models import AccountMail, Mail, OrderEvent
+from checkout.orders.transitions import note
+from checkout.runtime import metrics
+from checkout.runtime.claiming import claiming, kept_claimed
+from checkout.runtime.database import DATABASE_ERRORS
+from checkout.runtime.faultpoints import fault_points
+
+logger = logging.getLogger(__name__)
+
+# Renewed while the server is slow, of which a mail takes about ten answers. After a mailer died its
+# mail is free again this soon. One that was only stopped for longer is overtaken, and its customer
+# gets that mail twice; so this is longer than for messages, which SQS drops.
+CLAIM = timedelta(seconds=20)
+
+# After a refusal: 30 s, then twice as long each time, and an hour at most.
+FIRST_PAUSE = timedelta(seconds=30)
+LONGEST_PAUSE = timedelta(hours=1)
+DOUBLINGS = 7  # past the longest pause; more would only make a large number
+
+# RFC 5321, 4.5.4.1: "the give-up time generally needs to be at least 4-5 days".
+GIVE_UP_AFTER = timedelta(days=5)
+
+# Nobody waits for a link to their account any longer; it is asked for again.
+GIVE_UP_ACCOUNT_MAIL_AFTER = timedelta(days=1)
+KEEP_ACCOUNT_MAIL = timedelta(days=1)
+
+TRIES_AT_LEAST = 10  # a server that was away for a week has tried nothing
+
+# The server says no to this mail; a header that cannot be built is a ValueError. Every other
+# OSError, of which smtplib's errors are a kind, means that the server is away or broke off.
+REFUSALS = (SMTPResponseException, SMTPRecipientsRefused, SMTPNotSupportedError, ValueError)
+
+AnyMail = Mail | AccountMail
+
+
+def is_mail_due(*, now: datetime) -> bool:
+    return _due(now).exists() or _account_mails_due(now).exists()
+
+
+def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
+    """Send the mail that is due longest; False when none is due. Raises OSError when the server
+    breaks off, after putting that mail off."""
+    mail = claim(now=now) or claim_account_mail(now=now)
+    if mail is None:
+        return False
+    if isinstance(mail, Mail) and is_outdated(mail):
+        Mail.objects.filter(pk=mail.pk, sent_at=None).delete()
+        return True
+    try:
+        if message := _composed(mail, now):
+            _send(mail, message, server)
+    except REFUSALS as error:
+        # Without the server's words: they quote the address.
+        logger.warning(
+            "An e-mail was not taken, will try again",
+            extra={
+                **({"order": mail.order.number} if isinstance(mail, Mail) else {}),
+                "mail": mail.kind,
+                "tries": mail.tries,
+                "error": type(error).__name__,
+            },
+        )
+        put_off(mail, now=now)
+        metrics.MAILS.labels("refused").inc()
+    except OSError:
+        put_off(mail, now=now)
+        metrics.MAILS.labels("failed").inc()
+        raise
+    else:
+        _record_on_a_living_connection(mail, now=now)
+        metrics.MAILS.labels("sent").inc()
+    return True
+
+
+def _composed(mail: AnyMail, now: datetime) -> EmailMessage | None:
+    return compose(mail) if isinstance(mail, Mail) else compose_account_mail(mail, now=now)
+
+
+def _send(mail: AnyMail, message: EmailMessage, server: BaseEmailBackend) -> None:
+    still_ours = type(mail)._default_manager.filter(pk=mail.pk, tries=mail.tries, sent_at=None)
+    with kept_claimed(still_ours, claim=CLAIM), fault_points("mail sent"):
+        server.send_messages([message])
+
+
+def claim(*, now: datetime) -> Mail | None:
+    """Take one mail in hand, for this mailer alone. Those of an order go out in their order."""
+    with claiming():
+        mail = (
+            _due(now)
+            .select_for_update(skip_locked=True, of=("self",))
+            .select_related("order", "event")
+            .order_by("available_at", "id")
+            .first()
+        )
+        if mail:
+            _take(mail)
+    return mail
+
+
+def claim_account_mail(*, now: datetime) -> AccountMail | None:
+    with claiming():
+        due = _account_mails_due(now).select_for_update(skip_locked=True)
+        mail = due.order_by("available_at", "id").first()
+        if mail:
+            _take(mail)
+    return mail
+
+
+def _take(mail: AnyMail) -> None:
+    mail.tries += 1  # counted before the try: a crash counts too
+    type(mail)._default_manager.filter(pk=mail.pk).update(
+        claimed_until=Now() + CLAIM, tries=F("tries") + 1
+    )
+
+
+def _due(now: datetime) -> models.QuerySet[Mail]:
+    open_mails = Mail.objects.filter(sent_at=None, gave_up_at=None)
+    # One that is decided now and written later keeps no other of its order waiting.
+    is_for_later = Q(kind=Mail.Kind.ACTION_REQUIRED, available_at__gt=now)
+    oldest = open_mails.filter(order=OuterRef("order")).exclude(is_for_later).order_by("pk")
+    return open_mails.filter(
+        _unclaimed(), available_at__lte=now, pk=Subquery(oldest.values("pk")[:1])
+    )
+
+
+def _account_mails_due(now: datetime) -> models.QuerySet[AccountMail]:
+    open_mails = AccountMail.objects.filter(sent_at=None, gave_up_at=None)
+    return open_mails.filter(_unclaimed(), available_at__lte=now)
+
+
+def _unclaimed() -> Q:
+    return Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
+
+
+def put_off(mail: AnyMail, *, now: datetime) -> None:
+    if _is_old(mail, now) and mail.tries >= TRIES_AT_LEAST:
+        _give_up(mail, now=now)
+        return
+    pause = min(FIRST_PAUSE * 2 ** min(mail.tries - 1, DOUBLINGS), LONGEST_PAUSE)
+    type(mail)._default_manager.filter(pk=mail.pk, sent_at=None).update(
+        available_at=now + pause, claimed_until=None
+    )
+
+
+def _is_old(mail: AnyMail, now: datetime) -> bool:
+    if isinstance(mail, AccountMail):
+        return now - mail.created_at >= GIVE_UP_ACCOUNT_MAIL_AFTER
+    return now - (mail.wanted_since or mail.event.created_at) >= GIVE_UP_AFTER
+
+
+def _give_up(mail: AnyMail, *, now: datetime) -> None:
+    with transaction.atomic():
+        open_mail = type(mail)._default_manager.filter(pk=mail.pk, sent_at=None, gave_up_at=None)
+        if open_mail.update(gave_up_at=now, claimed_until=None):
+            if isinstance(mail, Mail):
+                note(mail.order_id, f"E-mail not delivered: {mail.get_kind_display()}", now=now)
+            transaction.on_commit(metrics.MAILS.labels("given_up").inc)
+
+
+def _record_on_a_living_connection(mail: AnyMail, *, now: datetime) -> None:
+    """The mail is out and cannot be called back, so a connection that was lost gets no say."""
+    try:
+        record(mail, now=now)
+    except DATABASE_ERRORS:
+        connection.close()
+        record(mail, now=now)
+
+
+def record(mail: AnyMail, *, now: datetime) -> None:
+    if isinstance(mail, AccountMail):
+        AccountMail.objects.filter(pk=mail.pk, sent_at=None).update(sent_at=now, claimed_until=None)
+        old = AccountMail.objects.filter(created_at__lt=now - KEEP_ACCOUNT_MAIL)
+        old.exclude(sent_at=None, gave_up_at=None).delete()
+        return
+    with transaction.atomic():
+        if Mail.objects.filter(pk=mail.pk, sent_at=None).update(sent_at=now, claimed_until=None):
+            OrderEvent.objects.create(
+                order_id=mail.order_id,
+                kind=OrderEvent.Kind.MAILED,
+                reason=f"E-mail sent: {mail.get_kind_display()}",
+                created_at=now,
+            )

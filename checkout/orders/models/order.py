@@ -1,0 +1,288 @@
+import secrets
+
+from django.conf import settings
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.db import models
+from django.db.models.functions import Now
+from moneyed import Money
+
+from checkout.catalogue.models import Product
+from checkout.catalogue.money import money
+from checkout.orders.models.name_search import NameWords
+from checkout.orders.numbers import NextOrderNumber
+from checkout.orders.states import UNSETTLED, Canceller, OrderStatus
+from checkout.runtime.trace import LENGTH, id_in, traceparent
+
+CHECKOUT_UNIQUE = "orders_order_checkout_uniq"
+
+
+def new_reference() -> str:
+    """128 random bits in 22 characters of a URL."""
+    return secrets.token_urlsafe(16)
+
+
+class Order(models.Model):
+    number = models.CharField(max_length=24, db_default=NextOrderNumber(), editable=False)
+    reference = models.CharField(max_length=32, default=new_reference, editable=False)
+    # The purchase this order is the one result of. Decided by the database, not by a look-up.
+    checkout_id = models.UUIDField(editable=False)
+    # What was bought by whom and how, as a digest: tells whether a repeat asked for the same.
+    content_digest = models.CharField(max_length=64, editable=False)
+    resubmission_count = models.PositiveIntegerField(default=0)
+
+    status = models.CharField(max_length=20, choices=OrderStatus, default=OrderStatus.PLACED)
+    total_minor = models.PositiveBigIntegerField()
+    currency = models.CharField(max_length=3)
+
+    email = models.EmailField()
+    full_name = models.CharField(max_length=200)
+    address = models.CharField(max_length=300)
+    city = models.CharField(max_length=120)
+    postcode = models.CharField(max_length=20)
+    country = models.CharField(max_length=2)
+
+    # Whoever was signed in when it was placed. Empty: a guest.
+    customer = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="orders"
+    )
+    # What its customer is written to in. Empty: the shop's own language.
+    language = models.CharField(max_length=10, blank=True, default="", db_default="")
+    # Products and quantities, as a digest: the same again from elsewhere is asked about.
+    basket_digest = models.CharField(
+        max_length=64, editable=False, blank=True, default="", db_default=""
+    )
+    # From which session and which network address it came, keyed so that neither can be read from
+    # them: declined payments are counted by them.
+    from_session = models.CharField(
+        max_length=32, editable=False, blank=True, default="", db_default=""
+    )
+    from_address = models.CharField(
+        max_length=32, editable=False, blank=True, default="", db_default=""
+    )
+
+    # The gateway's id of the card to charge, and how many cards were tried before it.
+    payment_method = models.CharField(max_length=120)
+    payment_round = models.PositiveIntegerField(default=1)
+
+    placed_at = models.DateTimeField()
+    # Since when it has its status.
+    status_changed_at = models.DateTimeField(db_default=Now())
+    # When the sweep looks whether this order was forgotten. Empty: nobody owes it anything.
+    sweep_at = models.DateTimeField(null=True, blank=True)
+    # When an order that waits for its customer is given up. Empty: it does not wait for them.
+    expires_at = models.DateTimeField(null=True, blank=True)
+    # Where the customer approves the payment (3-D Secure), while their bank asks for it.
+    action_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
+    # Who wants it cancelled, and once it is: who had it cancelled. Empty: nobody, or nobody knows.
+    cancelled_by = models.CharField(
+        max_length=10, choices=Canceller, blank=True, default="", db_default="", editable=False
+    )
+    refunded_minor = models.PositiveBigIntegerField(default=0, db_default=0)
+    # The oldest open reason why a person must look, for the release before this one, which knows no
+    # AttentionReason; kept by `put_before_a_person` and `resolved`. Empty: nobody need look.
+    needs_person = models.CharField(max_length=200, blank=True, default="", db_default="")
+
+    class Meta:
+        ordering = ["-id"]
+        constraints = [
+            models.UniqueConstraint(fields=["checkout_id"], name=CHECKOUT_UNIQUE),
+            models.UniqueConstraint(fields=["number"], name="orders_order_number_uniq"),
+            models.UniqueConstraint(fields=["reference"], name="orders_order_reference_uniq"),
+            models.CheckConstraint(
+                condition=models.Q(status__in=OrderStatus.values), name="orders_order_status_known"
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status__in=sorted(UNSETTLED))
+                | models.Q(sweep_at__isnull=False),
+                name="orders_order_unsettled_is_swept",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["sweep_at"],
+                condition=models.Q(sweep_at__isnull=False),
+                name="orders_order_sweep_idx",
+            ),
+            models.Index(models.functions.Upper("email"), name="orders_order_email_idx"),
+            # Support's search by name. Without fastupdate: no placing has to tidy up a list of what
+            # others have left to be entered.
+            GinIndex(NameWords("full_name"), name="orders_order_name_idx", fastupdate=False),
+            models.Index(
+                fields=["expires_at"],
+                condition=models.Q(expires_at__isnull=False),
+                name="orders_order_expiry_idx",
+            ),
+            models.Index(
+                fields=["id"],
+                condition=~models.Q(needs_person=""),
+                name="orders_order_needs_person_idx",
+            ),
+            # Support's lists by status. Most orders are paid, and those are the newest of all.
+            models.Index(
+                fields=["status", "-id"],
+                condition=~models.Q(status=OrderStatus.PAID),
+                name="orders_order_not_paid_idx",
+            ),
+            # Orders come in the order of their time, so a few pages tell where an hour begins.
+            BrinIndex(fields=["placed_at"], autosummarize=True, name="orders_order_placed_at_idx"),
+        ]
+        permissions = [
+            ("retry_order", "Can have the gateway asked about an order at once"),
+            ("cancel_order", "Can cancel an unpaid order"),
+            ("redrive_dead_letter", "Can put an order's message back into the queue"),
+            ("export_orders", "Can export orders with names and addresses"),
+            ("correct_email", "Can correct the e-mail address of an order"),
+            ("resend_mail", "Can have an e-mail to a customer sent again"),
+        ]
+
+    def __str__(self) -> str:
+        return self.number
+
+    @property
+    def total(self) -> Money:
+        return money(self.total_minor, self.currency)
+
+    @property
+    def refunded(self) -> Money:
+        return money(self.refunded_minor, self.currency)
+
+    @property
+    def is_free(self) -> bool:
+        """Paid without a payment, and so without anything that could be sent back."""
+        return self.total_minor == 0
+
+    @property
+    def traceparent(self) -> str:
+        """Of the press that had it paid last. Empty: by a release that kept none."""
+        settling = self.outbox_messages.filter(kind=OutboxMessage.Kind.SETTLE_PAYMENT)
+        last = settling.exclude(traceparent="").order_by("-id").first()
+        return last.traceparent if last else ""
+
+
+class OrderLine(models.Model):
+    """What was bought, in the words and at the price of that moment."""
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="lines")
+    product = models.ForeignKey(Product, models.PROTECT, related_name="+")
+    sku = models.CharField(max_length=40)
+    name = models.CharField(max_length=120)
+    quantity = models.PositiveIntegerField()
+    unit_price_minor = models.PositiveBigIntegerField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["order", "product"], name="orders_orderline_product_uniq"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(quantity__gt=0), name="orders_orderline_quantity_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × {self.name}"
+
+    @property
+    def total_minor(self) -> int:
+        return self.quantity * self.unit_price_minor
+
+    @property
+    def total(self) -> Money:
+        return money(self.total_minor, self.order.currency)
+
+
+class OrderEvent(models.Model):
+    class Kind(models.TextChoices):
+        TRANSITION = "transition", "Status changed"
+        RESUBMITTED = "resubmitted", "Same purchase sent again"
+        RESUBMITTED_CHANGED = "resubmitted_changed", "Same purchase sent again, with changes"
+        SWEPT = "swept", "Found waiting too long, published again"
+        NOTE = "note", "Noted"
+        MAILED = "mailed", "E-mail sent"
+        TWIN_SEEN = "twin_seen", "Same again from elsewhere: led to this order"
+        TWIN_ORDERED = "twin_ordered", "Same again from elsewhere: ordered on purpose"
+        STAFF = "staff", "Done by staff"
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="events")
+    kind = models.CharField(max_length=20, choices=Kind)
+    from_status = models.CharField(max_length=20, blank=True)
+    to_status = models.CharField(max_length=20, blank=True)
+    reason = models.CharField(max_length=200)
+    # Who did it, where it was a person: the name they sign in with.
+    actor = models.CharField(max_length=150, blank=True, default="", db_default="")
+    # Why, in their words.
+    explanation = models.TextField(max_length=1000, blank=True, default="", db_default="")
+    # What other systems are told of it, as the order was then. Empty: nothing, or from before this
+    # was kept.
+    told = models.JSONField(null=True, blank=True, editable=False)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(
+                fields=["order"],
+                condition=models.Q(
+                    to_status=OrderStatus.PAID,
+                    from_status__in=[OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED],
+                ),
+                name="orders_event_paid_late_idx",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class OutboxMessage(models.Model):
+    """A message that was decided in a transaction and is sent after it, by the publisher."""
+
+    class Kind(models.TextChoices):
+        SETTLE_PAYMENT = "settle_payment", "Settle the payment"
+        CHECK_PAYMENT = "check_payment", "Ask the gateway about all its payments"
+        REFUND = "refund", "Send money back"
+        CANCEL_ORDER = "cancel_order", "Cancel it, unless it is paid"
+
+    order = models.ForeignKey(Order, models.PROTECT, related_name="outbox_messages")
+    kind = models.CharField(max_length=30, choices=Kind)
+    # Counts deliberate re-publications: part of the deduplication id, so SQS lets them through.
+    generation = models.PositiveIntegerField(default=1)
+    created_at = models.DateTimeField(db_default=Now())
+    available_at = models.DateTimeField()
+    # Until then one publisher has it in hand. By the database's clock.
+    claimed_until = models.DateTimeField(null=True, blank=True)
+    published_at = models.DateTimeField(null=True, blank=True)
+    # Of the work that decided it. Empty: decided outside of any, or by a release that had none.
+    traceparent = models.CharField(
+        max_length=LENGTH, default=traceparent, db_default="", blank=True, editable=False
+    )
+
+    class Meta:
+        ordering = ["id"]
+        indexes = [
+            models.Index(
+                fields=["available_at", "id"],
+                condition=models.Q(published_at__isnull=True),
+                name="orders_outbox_unpublished_idx",
+            ),
+            # Which is the oldest of its order that waits.
+            models.Index(
+                fields=["order", "id"],
+                condition=models.Q(published_at__isnull=True),
+                name="orders_outbox_oldest_idx",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}.{self.generation}"
+
+    @property
+    def deduplication_id(self) -> str:
+        """Unique on the queue, and not only in this database: another installation's rows have the
+        same numbers, and after a backup was restored they are given out again."""
+        return f"{self.order.reference}-{self.pk}-{self.generation}"
+
+    @property
+    def trace_id(self) -> str:
+        return id_in(self.traceparent)

@@ -1,0 +1,375 @@
+"""What the workers could not do, and what a person does about it.
+
+A letter is redriven by the outbox: a new generation of its message and the note that this letter
+caused it are committed together, and only then is the letter deleted. Whoever is killed in between
+redrives the letter again, finds the note and only deletes. SQS's own redrive would bring back the
+old message, which nobody here knows of.
+
+Reading hides letters for a while, from other readers too. They are shown again in the end.
+"""
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from django.db import transaction
+
+from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.whose import names_another, orders_named
+from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.numbers import parse_order_number
+from checkout.orders.outbox.messages import FutureVersion, OrderMessage, PoisonMessage, decode
+from checkout.orders.outbox.sweep import publish_again
+from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
+from checkout.orders.states import EXPIRING, UNSETTLED
+from checkout.orders.transitions import next_sweep, note_staff
+from checkout.runtime.faultpoints import fault_points
+from checkout.runtime.terminal import Progress
+
+logger = logging.getLogger(__name__)
+
+# A reader that was killed hides letters from others for no longer than this.
+HIDE_SECONDS = 60
+
+# Before the first letters are visible again, so that a list shows each once.
+LIST_SECONDS = 40
+
+# A short poll asks only some of SQS's servers; this one asks all of them.
+WAIT_SECONDS = 1
+
+# SQS lets a FIFO queue have 120,000 messages in flight.
+READ_AT_MOST = 100_000
+
+
+ANOTHERS = "of another installation, whose people see to it"
+LOST = "of an order that this installation placed and its database has lost"
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeadLetter:
+    id: str  # short, for people; the same whenever the letter is read
+    message_id: str
+    order: str  # its number; empty when the letter names none
+    kind: str
+    generation: int | None
+    receive_count: int
+    first_sent_at: datetime | None
+    order_status: str
+    why: str  # the last that is known of the order
+    problem: str  # why it cannot be redriven; empty when it can be
+    is_anothers: bool  # of another installation on the same queue: nobody here may remove it
+    body: str
+    order_id: int | None = field(repr=False)  # in our database
+
+
+@dataclass(frozen=True, kw_only=True)
+class Letters:
+    letters: list[DeadLetter]
+    # SQS's approximate count of those that could not be read: in other hands, or behind ten of
+    # their own message group, which SQS shows only when those are gone.
+    unread: int
+
+
+class Done(Enum):
+    QUEUED = "queued again"
+    WAITING = "a message for the order waits already, letter removed"
+    ALREADY = "was queued again before, letter removed"
+    NOTHING_LEFT = "nothing left to do, letter removed"
+    DISCARDED = "discarded"
+    IMPOSSIBLE = "cannot be redriven"
+    ANOTHERS = "left alone"
+    KEPT = "done, but SQS did not delete the letter: repeat this"
+    NOT_FOUND = "no such letter can be read"
+
+
+LEFT_THERE = frozenset({Done.IMPOSSIBLE, Done.ANOTHERS})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    id: str
+    order: str
+    kind: str
+    done: Done
+    problem: str = ""
+
+    @property
+    def is_good(self) -> bool:
+        return self.done not in {*LEFT_THERE, Done.KEPT, Done.NOT_FOUND}
+
+
+Act = Callable[[DeadLetter], Done]
+
+
+def list_dead_letters(queue: PaymentsQueue, *, progress: Progress | None = None) -> Letters:
+    """`queue` is the payments queue, here and below. May raise what boto3 raises."""
+    end = time.monotonic() + LIST_SECONDS
+    letters: list[DeadLetter] = []
+    with _read(queue.dead_letter_queue()) as reading:
+        for batch in reading.batches():
+            letters += _describe(batch)
+            if progress:
+                progress(len(letters))
+            if time.monotonic() >= end:
+                break
+        unread = max(0, reading.queue.counts().all - len(letters))
+    return Letters(letters=letters, unread=unread)
+
+
+def redrive(
+    queue: PaymentsQueue,
+    ids: Collection[str] | None,
+    *,
+    by: str,
+    reason: str = "",
+    now: datetime,
+    progress: Progress | None = None,
+) -> list[Outcome]:
+    """Have the workers try again; `ids` None means all that can be."""
+    return _act_on(queue, ids, lambda letter: _redrive(letter, by, reason, now), progress)
+
+
+def discard(queue: PaymentsQueue, id_: str, *, by: str, reason: str, now: datetime) -> Outcome:
+    """Take a letter away for good. Whatever its order still needs is the sweep's, as ever."""
+    [outcome] = _act_on(queue, [id_], lambda letter: _discard(letter, by, reason, now), None)
+    return outcome
+
+
+def _act_on(
+    queue: PaymentsQueue, ids: Collection[str] | None, act: Act, progress: Progress | None
+) -> list[Outcome]:
+    missing = set(ids or ())
+    outcomes: list[Outcome] = []
+    with _read(queue.dead_letter_queue()) as reading:
+        for batch in reading.batches():
+            for letter in _describe(batch):
+                names = {letter.id, letter.message_id}
+                if ids is not None and not names & missing:
+                    continue
+                missing -= names
+                done = act(letter)
+                if done not in LEFT_THERE and not reading.delete(letter.message_id):
+                    done = Done.KEPT
+                outcomes.append(
+                    Outcome(
+                        id=letter.id,
+                        order=letter.order,
+                        kind=letter.kind,
+                        done=done,
+                        problem=letter.problem if done in LEFT_THERE else "",
+                    )
+                )
+            if progress:
+                progress(len(outcomes))
+            if ids is not None and not missing:
+                break
+    return [
+        *outcomes,
+        *(Outcome(id=id_, order="", kind="", done=Done.NOT_FOUND) for id_ in sorted(missing)),
+    ]
+
+
+def _redrive(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
+    if letter.problem:
+        return Done.ANOTHERS if letter.is_anothers else Done.IMPOSSIBLE
+    with transaction.atomic():
+        # The lock makes two people who redrive the same letter wait for each other's note.
+        order = Order.objects.select_for_update().get(pk=letter.order_id or 0)
+        if _notes_of(order, letter):
+            return Done.ALREADY
+        if not _is_anything_left(order, letter.kind):
+            done = Done.NOTHING_LEFT
+        elif publish_again(order.pk, letter.kind, now=now):
+            done = Done.QUEUED
+            if order.sweep_at is not None:
+                Order.objects.filter(pk=order.pk).update(sweep_at=next_sweep(now))
+        else:
+            done = Done.WAITING
+        note_staff(order.pk, f"{_named(letter)}: {done.value}", by=by, why=reason, now=now)
+    logger.info("A dead letter was redriven", extra={"order": letter.order, "action": done.value})
+    return done
+
+
+def _discard(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
+    if letter.is_anothers:
+        return Done.ANOTHERS
+    with transaction.atomic():
+        order = Order.objects.select_for_update().filter(pk=letter.order_id or 0).first()
+        if order and not _notes_of(order, letter):
+            note_staff(order.pk, f"{_named(letter)}: discarded", by=by, why=reason, now=now)
+    logger.warning(
+        "A dead letter was discarded",
+        extra={"order": letter.order, "letter": letter.id, "by": by, "reason": reason},
+    )
+    return Done.DISCARDED
+
+
+def _named(letter: DeadLetter) -> str:
+    return f"Dead letter {letter.id}"
+
+
+def _notes_of(order: Order, letter: DeadLetter) -> bool:
+    """Whether somebody has decided about this very letter, and was ended before deleting it."""
+    noted = order.events.filter(kind=OrderEvent.Kind.STAFF, reason__startswith=_named(letter))
+    return noted.exists()
+
+
+def _is_anything_left(order: Order, kind: str) -> bool:
+    match kind:
+        case OutboxMessage.Kind.SETTLE_PAYMENT:
+            return order.status in UNSETTLED
+        case OutboxMessage.Kind.CANCEL_ORDER:
+            return order.status in EXPIRING
+        case _:  # a question to the gateway, or refunds that only the worker knows of
+            return True
+
+
+def _describe(batch: list[Incoming]) -> list[DeadLetter]:
+    contents = [_read_body(message.body) for message in batch]
+    orders = _orders_of([content.order for content, _ in contents if content])
+    whys = _last_known(orders.values())
+    written = _written(orders.values())
+    letters = []
+    for message, (content, problem) in zip(batch, contents, strict=True):
+        order = orders.get(content.order) if content else None
+        is_anothers = content is not None and names_another(content.order)
+        if is_anothers:
+            problem = ANOTHERS
+        elif content and order is None:
+            problem = LOST if content.order.installation else "no order has this number"
+        elif content and content.kind not in OutboxMessage.Kind.values:
+            problem = "of a kind that this release does not know"
+        about = (content.order.number, content.kind) if content else ("", "")
+        letters.append(
+            DeadLetter(
+                id=_short(message.id),
+                message_id=message.id,
+                order=about[0],
+                kind=about[1],
+                generation=content.generation if content else None,
+                receive_count=message.receive_count,
+                first_sent_at=_first_sent(
+                    message.sent_at, written.get((order.pk, about[1]), []) if order else []
+                ),
+                order_status=order.status if order else "",
+                why=whys.get(order.pk, "") if order else problem,
+                problem=problem,
+                is_anothers=is_anothers,
+                body=message.body,
+                order_id=order.pk if order else None,
+            )
+        )
+    return letters
+
+
+def _orders_of(named: Collection[OrderIdentity]) -> dict[OrderIdentity, Order]:
+    """Orders are found by reference and installation; by the number alone where a message has
+    nothing else, as one of the previous release."""
+    by_reference = {order.reference: order for order in orders_named(named)}
+    numbers = [one.number for one in named if not one.installation and _is_number(one.number)]
+    by_number = {order.number: order for order in Order.objects.filter(number__in=numbers)}
+    found = {
+        one: by_reference.get(one.reference) if one.installation else by_number.get(one.number)
+        for one in named
+        if not names_another(one)
+    }
+    return {one: order for one, order in found.items() if order}
+
+
+def _read_body(body: str) -> tuple[OrderMessage | None, str]:
+    try:
+        return decode(body), ""
+    except PoisonMessage as error:
+        return None, str(error)
+    except FutureVersion:
+        return None, "of a newer release"
+
+
+def _is_number(text: str) -> bool:
+    return parse_order_number(text) == text
+
+
+def _last_known(orders: Collection[Order]) -> dict[int, str]:
+    """What a person is wanted for; otherwise the last that happened."""
+    events = (
+        OrderEvent.objects.filter(order__in=[order.pk for order in orders])
+        .exclude(kind=OrderEvent.Kind.MAILED)
+        .order_by("order_id", "-id")
+        .distinct("order_id")
+        .values_list("order_id", "reason")
+    )
+    whys = dict(events)
+    return {order.pk: order.needs_person or whys.get(order.pk, "") for order in orders}
+
+
+def _written(orders: Collection[Order]) -> dict[tuple[int, str], list[datetime]]:
+    """When each message of these orders was written, by order and kind."""
+    times: dict[tuple[int, str], list[datetime]] = {}
+    for order_id, kind, created_at in OutboxMessage.objects.filter(order__in=orders).values_list(
+        "order_id", "kind", "created_at"
+    ):
+        times.setdefault((order_id, kind), []).append(created_at)
+    return times
+
+
+def _first_sent(sent_at: datetime | None, written: list[datetime]) -> datetime | None:
+    """SQS counts a letter's time from when it died (Developer Guide, "Using dead-letter queues");
+    the newest message of ours that was written before is the one that died."""
+    before = [moment for moment in written if sent_at is None or moment <= sent_at]
+    return max(before, default=sent_at)
+
+
+def _short(message_id: str) -> str:
+    """Twelve hexadecimal digits: never taken for the number of a card, as a whole id may be."""
+    return hashlib.sha256(message_id.encode()).hexdigest()[:12]
+
+
+@dataclass
+class _Reading:
+    queue: PaymentsQueue
+    held: dict[str, str] = field(default_factory=dict)  # message id → its newest receipt handle
+    seen: set[str] = field(default_factory=set)
+
+    def batches(self) -> Iterator[list[Incoming]]:
+        """Each letter once. Ends when SQS shows nothing, or nothing new often enough that all that
+        is held must have been shown again."""
+        in_vain = 0
+        while in_vain <= len(self.held) // BATCH + 1 and len(self.seen) < READ_AT_MOST:
+            batch = self.queue.look(hide_seconds=HIDE_SECONDS, wait_seconds=WAIT_SECONDS)
+            if not batch:
+                return
+            fresh = list({m.id: m for m in batch if m.id not in self.seen}.values())
+            self.held |= {message.id: message.receipt_handle for message in batch}
+            self.seen |= {message.id for message in batch}
+            in_vain = 0 if fresh else in_vain + 1
+            if fresh:
+                yield fresh
+
+    def delete(self, message_id: str) -> bool:
+        with fault_points("dead letter deleted"):
+            failed = self.queue.delete([self.held[message_id]])
+        if not failed:
+            del self.held[message_id]
+        return not failed
+
+    def show_again(self) -> None:
+        try:
+            self.queue.change_visibility(self.held.values(), seconds=0)
+        except QUEUE_ERRORS as error:
+            logger.warning(
+                "Letters stay hidden for a minute", extra={"error": type(error).__name__}
+            )
+
+
+@contextmanager
+def _read(queue: PaymentsQueue) -> Iterator[_Reading]:
+    reading = _Reading(queue)
+    try:
+        yield reading
+    finally:
+        reading.show_again()

@@ -1,0 +1,79 @@
+"""Dead letters, and what was done about them, for people and for machines."""
+
+import json
+from dataclasses import asdict
+from datetime import datetime
+
+from checkout.orders.operations.dead_letters import DeadLetter, Letters, Outcome
+from checkout.runtime.terminal import aligned, printable
+
+
+def letters_as_json(found: Letters) -> str:
+    return json.dumps(asdict(found), indent=2, default=datetime.isoformat)
+
+
+def letters_as_table(found: Letters) -> str:
+    lines = []
+    if found.letters:
+        rows = [("letter", "order", "kind", "gen.", "received", "first sent", "order is", "why")]
+        rows += [
+            (
+                letter.id,
+                printable(letter.order) or "-",
+                printable(letter.kind) or "-",
+                str(letter.generation or "-"),
+                str(letter.receive_count),
+                _time(letter.first_sent_at),
+                letter.order_status or "-",
+                _problem(letter) or printable(letter.why),
+            )
+            for letter in found.letters
+        ]
+        lines = aligned(rows)
+    lines.append(f"{len(found.letters)} dead letters.")
+    if found.unread:
+        lines.append(
+            f"About {found.unread} more could not be read: in other hands for up to a minute, "
+            "or behind ten of their own order."
+        )
+    return "\n".join(lines)
+
+
+def _problem(letter: DeadLetter) -> str:
+    if letter.is_anothers:
+        return f"leave it: {letter.problem}"
+    return f"discard only: {letter.problem}" if letter.problem else ""
+
+
+def letter_as_json(letter: DeadLetter) -> str:
+    return json.dumps(asdict(letter), indent=2, default=datetime.isoformat)
+
+
+def letter_as_text(letter: DeadLetter) -> str:
+    told = asdict(letter) | {
+        "first_sent_at": _time(letter.first_sent_at),
+        "problem": _problem(letter) or "-",
+    }
+    return "\n".join(
+        f"{name.replace('_', ' '):<14} {printable(str(value or '-'))}"
+        for name, value in told.items()
+    )
+
+
+def outcomes_as_json(outcomes: list[Outcome]) -> str:
+    rows = [asdict(outcome) | {"done": outcome.done.name.lower()} for outcome in outcomes]
+    failed = sum(not outcome.is_good for outcome in outcomes)
+    return json.dumps({"letters": rows, "failed": failed}, indent=2)
+
+
+def outcomes_as_table(outcomes: list[Outcome]) -> str:
+    rows = [("letter", "order", "kind", "result")]
+    for outcome in outcomes:
+        why = f": {outcome.problem}" if outcome.problem else ""
+        shown = (printable(outcome.order) or "-", printable(outcome.kind) or "-")
+        rows.append((printable(outcome.id), *shown, f"{outcome.done.value}{why}"))
+    return "\n".join([*(aligned(rows) if outcomes else []), f"{len(outcomes)} dead letters."])
+
+
+def _time(moment: datetime | None) -> str:
+    return f"{moment:%Y-%m-%d %H:%M:%S}" if moment else "-"

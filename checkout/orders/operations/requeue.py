@@ -1,0 +1,112 @@
+"""Publishing orders again by hand, before the sweep would."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from enum import Enum
+
+from django.db import transaction
+
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.numbers import parse_order_number
+from checkout.orders.outbox.sweep import hasten, publish_again
+from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
+from checkout.orders.transitions import next_sweep, note_staff
+from checkout.runtime.terminal import aligned
+
+CHUNK = 500
+
+
+class Done(Enum):
+    QUEUED = "queued again"
+    HASTENED = "was to be tried later, goes out now"
+    WOULD_QUEUE = "would be queued again"
+    WAITING = "a message waits to go out already"
+    NOT_NEEDED = "nothing is left to do"
+    BUSY = "another process has it now, try again"
+    UNKNOWN = "no such order"
+
+
+GOES_OUT = {Done.QUEUED, Done.HASTENED, Done.WOULD_QUEUE}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Requeued:
+    order: str
+    status: str
+    kind: str
+    done: Done
+
+    @property
+    def is_good(self) -> bool:
+        return self.done in {*GOES_OUT, Done.WAITING}
+
+
+def numbers_of(status: OrderStatus, *, placed_before: datetime) -> Iterator[str]:
+    """Of the orders in this state, oldest first."""
+    last = 0
+    orders = Order.objects.filter(status=status, placed_at__lte=placed_before).order_by("pk")
+    while chunk := list(orders.filter(pk__gt=last).values_list("pk", "number")[:CHUNK]):
+        last = chunk[-1][0]
+        yield from (number for _, number in chunk)
+
+
+def requeue_orders(
+    numbers: Iterable[str], *, by: str, reason: str = "", dry_run: bool = False, now: datetime
+) -> Iterator[Requeued]:
+    """Each in a transaction of its own, so this may be ended at any moment."""
+    for number in numbers:
+        yield _requeue(number, by=by, reason=reason, dry_run=dry_run, now=now)
+
+
+def _requeue(typed: str, *, by: str, reason: str, dry_run: bool, now: datetime) -> Requeued:
+    number = parse_order_number(typed)
+    with transaction.atomic():
+        orders = Order.objects.filter(number=number or "")
+        order = orders.select_for_update(skip_locked=True).first()
+        if order is None:
+            done = Done.BUSY if orders.exists() else Done.UNKNOWN
+            return Requeued(order=number or typed, status="", kind="", done=done)
+        kind = _kind_for(order, now)
+        done = Done.NOT_NEEDED if kind is None else _ask(order, kind, dry_run=dry_run, now=now)
+        if done in {Done.QUEUED, Done.HASTENED}:
+            note_staff(order.pk, "Queued again", by=by, why=reason, now=now)
+    return Requeued(order=order.number, status=order.status, kind=kind or "", done=done)
+
+
+def _kind_for(order: Order, now: datetime) -> OutboxMessage.Kind | None:
+    """What its sweep or its expiry would ask for. None: it waits for nobody but its customer."""
+    if order.status in UNSETTLED:
+        return OutboxMessage.Kind.SETTLE_PAYMENT
+    if order.sweep_at is not None:  # a refund is on its way
+        return OutboxMessage.Kind.REFUND
+    if order.status in EXPIRING and order.expires_at and order.expires_at <= now:
+        return OutboxMessage.Kind.CANCEL_ORDER
+    return None
+
+
+def _ask(order: Order, kind: OutboxMessage.Kind, *, dry_run: bool, now: datetime) -> Done:
+    if dry_run:
+        due = order.outbox_messages.filter(kind=kind, published_at=None, available_at__lte=now)
+        return Done.WAITING if due.exists() else Done.WOULD_QUEUE
+    if hasten(order.pk, kind, now=now):
+        return Done.HASTENED
+    if not publish_again(order.pk, kind, now=now):
+        return Done.WAITING
+    if order.sweep_at is not None:
+        Order.objects.filter(pk=order.pk).update(sweep_at=next_sweep(now))
+    return Done.QUEUED
+
+
+def as_json(results: list[Requeued]) -> str:
+    rows = [asdict(result) | {"done": result.done.name.lower()} for result in results]
+    failed = sum(not result.is_good for result in results)
+    return json.dumps({"orders": rows, "failed": failed}, indent=2)
+
+
+def as_table(results: list[Requeued]) -> str:
+    rows = [("order", "is", "message", "result")]
+    rows += [(r.order, r.status or "-", r.kind or "-", r.done.value) for r in results]
+    queued = sum(result.done in GOES_OUT for result in results)
+    return "\n".join([*(aligned(rows) if results else []), f"{queued} of {len(results)} orders."])

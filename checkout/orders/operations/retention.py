@@ -1,0 +1,25 @@
+"""What becomes of old rows of orders; see `checkout.runtime.retention`."""
+
+from checkout.runtime.retention import End, register
+
+WITH_ORDER = "Stays with its order: books, support and disputes ask for it years later."
+
+register(
+    End(table="orders.Order", why="A used token leads to its order for ever."),
+    End(table="orders.OrderLine", why=WITH_ORDER),
+    End(
+        table="orders.OrderEvent",
+        why=f"{WITH_ORDER} Repeats of a press are counted on the order, with ten events at most.",
+    ),
+    End(table="orders.AttentionReason", why=WITH_ORDER),
+    End(table="orders.Mail", why=WITH_ORDER),
+    End(table="orders.AccountMail", why="The mailer deletes them after a day."),
+    End(table="orders.WebhookDelivery", why=WITH_ORDER),
+    End(table="orders.WebhookEndpoint", why="One for each system that was ever told of orders."),
+    End(table="orders.OutboxMessage", why="`prune` and `prune_outbox` delete them after 30 days."),
+    End(table="orders.LimitCount", why="The publisher deletes them when their time is over."),
+    End(table="orders.ProcessAlive", why="The publisher deletes them after a day."),
+    End(table="orders.PaymentsPause", why="One row."),
+    End(table="orders.QueueSeen", why="One row."),
+    End(table="orders.Installation", why="One row."),
+)

@@ -1,0 +1,92 @@
+"""The publisher's loop. All of its behaviour is in `outbox`."""
+
+import logging
+import threading
+from collections.abc import Callable
+
+from django.conf import settings
+from django.db import close_old_connections, connection
+
+from checkout.orders.limits.limits import prune_limits
+from checkout.orders.operations.gauges import (
+    BOOKS_EVERY_SECONDS,
+    Every,
+    forget_processes,
+    sample_books,
+)
+from checkout.orders.operations.liveness import Alive
+from checkout.orders.outbox.publish import publish_outbox
+from checkout.orders.outbox.sweep import expire_unpaid, sweep
+from checkout.orders.pausing import is_paused
+from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, PaymentsQueue
+from checkout.runtime.clock import database_now
+from checkout.runtime.database import DATABASE_ERRORS
+
+logger = logging.getLogger(__name__)
+
+IDLE_SECONDS = 0.1
+
+# After an error: long enough not to flood the log, short against what a shopper waits for.
+PAUSE_SECONDS = 1.0
+
+
+def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = None) -> None:
+    alive = alive or Alive("publisher")
+    look_after = _LookAfter()
+    healthy = True
+    while not stopping.is_set():
+        try:
+            close_old_connections()
+            alive.beat()
+            look_after.what_is_due()
+            published = 0 if is_paused() else publish_outbox(queue, now=database_now())
+            if not healthy:
+                logger.info("Publishing works again")
+                healthy = True
+            if published < BATCH:  # what comes meanwhile is sent with one call of SQS
+                stopping.wait(IDLE_SECONDS)
+        except (*DATABASE_ERRORS, *QUEUE_ERRORS) as error:
+            if healthy:
+                logger.error(
+                    "Publishing failed, will go on trying", extra={"error": type(error).__name__}
+                )
+                healthy = False
+            if isinstance(error, DATABASE_ERRORS):
+                connection.close()
+            stopping.wait(PAUSE_SECONDS)
+
+
+def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:
+    """What a publisher does that has not reached SQS yet. Alerts must see how long messages wait
+    also when every publisher was started again meanwhile."""
+    is_time_to_sample = Every(BOOKS_EVERY_SECONDS)
+
+    def look() -> None:
+        alive.beat()
+        if is_time_to_sample():
+            try:
+                sample_books(now=database_now())
+            except DATABASE_ERRORS:
+                connection.close()
+
+    return look
+
+
+class _LookAfter:
+    """What is done beside publishing, each at its own pace."""
+
+    def __init__(self) -> None:
+        self._is_time_to_sweep = Every(settings.SWEEP_EVERY_SECONDS)
+        self._is_time_to_sample = Every(BOOKS_EVERY_SECONDS)
+
+    def what_is_due(self) -> None:
+        now = database_now()
+        if self._is_time_to_sweep():
+            if swept := sweep(now=now):
+                logger.warning("Orders were published again", extra={"count": swept})
+            if expired := expire_unpaid(now=now):
+                logger.info("Unpaid orders have expired", extra={"count": expired})
+            prune_limits(now=now)
+            forget_processes(now=now)
+        if self._is_time_to_sample():
+            sample_books(now=now)

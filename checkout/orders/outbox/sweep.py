@@ -1,0 +1,125 @@
+"""Orders that should have moved and have not: asked about again, or given up.
+
+Nothing here talks to SQS or the gateway; what is decided goes out through the outbox.
+"""
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, F, OuterRef
+
+from checkout.orders.attention.queries import open_rows
+from checkout.orders.attention.reasons import DISPUTED
+from checkout.orders.mail.enqueue import tell_who_waits_long
+from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.outbox.enqueue import ask
+from checkout.orders.pausing import is_paused
+from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.transitions import next_look_at_bank, next_sweep
+
+EXPIRE_AGAIN = timedelta(hours=1)
+
+AT_MOST = 500
+
+
+def sweep(*, now: datetime) -> int:
+    """Publish again what should have moved and has not; how many orders that were.
+
+    SQS may have lost its message, or a person purged the queue. The order itself knows when it
+    must be looked at, so everything can be rebuilt from the database at any time. An order that
+    waits for its customer is asked about too, but was not forgotten: that is no event of it.
+    """
+    with transaction.atomic():
+        due = list(
+            Order.objects.select_for_update(skip_locked=True)
+            .filter(sweep_at__lte=now)
+            .order_by("sweep_at")
+            .only("pk", "status", "status_changed_at")[:AT_MOST]
+        )
+        at_bank = [order for order in due if order.status == OrderStatus.ACTION_REQUIRED]
+        forgotten = [order for order in due if order.status != OrderStatus.ACTION_REQUIRED]
+        for order in at_bank:
+            order.sweep_at = next_look_at_bank(order.status_changed_at, now)
+        Order.objects.bulk_update(at_bank, ["sweep_at"])
+        Order.objects.filter(pk__in=[order.pk for order in forgotten]).update(
+            sweep_at=next_sweep(now)
+        )
+        tell_who_waits_long(forgotten, now=now)
+        if is_paused():  # they wait on purpose
+            return 0
+        for order in at_bank:
+            publish_again(order.pk, OutboxMessage.Kind.SETTLE_PAYMENT, now=now)
+        return sum(
+            ask_again(
+                order.pk,
+                OutboxMessage.Kind.SETTLE_PAYMENT
+                if order.status in UNSETTLED
+                else OutboxMessage.Kind.REFUND,
+                reason=f"No outcome after {settings.SWEEP_AFTER_SECONDS:g} s, published again",
+                now=now,
+            )
+            for order in forgotten
+        )
+
+
+def expire_unpaid(*, now: datetime) -> int:
+    """Have the worker cancel what its customers gave up; how many orders that were.
+
+    Nothing is cancelled here: only the worker can make sure first, at the gateway, that the
+    payment can never succeed.
+    """
+    with transaction.atomic():
+        expired = list(
+            Order.objects.select_for_update(skip_locked=True)
+            .filter(expires_at__lte=now)
+            .exclude(Exists(open_rows().filter(order=OuterRef("pk"), reason=DISPUTED)))
+            .order_by("expires_at")
+            .values_list("pk", flat=True)[:AT_MOST]
+        )
+        # Should this message be lost, the next one goes out an hour from now.
+        Order.objects.filter(pk__in=expired).update(expires_at=now + EXPIRE_AGAIN)
+        for order_id in expired:
+            ask_again(
+                order_id,
+                OutboxMessage.Kind.CANCEL_ORDER,
+                reason="Not paid in time, to be cancelled",
+                now=now,
+            )
+    return len(expired)
+
+
+def ask_again(order_id: int, kind: OutboxMessage.Kind, *, reason: str, now: datetime) -> bool:
+    """A new generation of the order's last message of a kind; False where one waits to go out."""
+    if not publish_again(order_id, kind, now=now):
+        return False
+    OrderEvent.objects.create(
+        order_id=order_id, kind=OrderEvent.Kind.SWEPT, reason=reason, created_at=now
+    )
+    return True
+
+
+def publish_again(order_id: int, kind: str, *, now: datetime) -> bool:
+    """The same without an event. SQS takes it for a new message, not for a repetition."""
+    messages = OutboxMessage.objects.filter(order_id=order_id, kind=kind)
+    if messages.filter(published_at__isnull=True).exists():
+        return False
+    latest = messages.order_by("-id").first()
+    renewed = latest and OutboxMessage.objects.filter(pk=latest.pk).update(
+        generation=F("generation") + 1,
+        available_at=now,
+        published_at=None,
+        claimed_until=None,
+    )
+    if not renewed:  # there never was one, or it has just been pruned
+        ask(order_id, kind, at=now)
+    return True
+
+
+def hasten(order_id: int, kind: str, *, now: datetime) -> bool:
+    """Have a message that waits for a later try go out now; False where none does. For people: they
+    know that what was in the way is gone, and the next try may be an hour off."""
+    later = OutboxMessage.objects.filter(
+        order_id=order_id, kind=kind, published_at=None, available_at__gt=now
+    )
+    return bool(later.update(available_at=now))

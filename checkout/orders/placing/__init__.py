@@ -1,0 +1,1 @@
+"""An order and its first outbox message, stored in one transaction."""

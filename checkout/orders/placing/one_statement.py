@@ -1,0 +1,132 @@
+"""Placing in one statement: what `placing` does row by row, at once and for any number of lines.
+
+It stores everything or nothing. Where it stores nothing, it does not say why: the basket may be
+used up or changed, a price may differ, a shelf may be empty. `placing` then goes row by row, which
+is the same act in Django's words, and finds out. A test holds the two against each other.
+
+One statement sees one moment, which is before it waits for anybody's lock. So each row that decides
+is locked before it is believed, and Postgres reads it anew when it had to wait for it
+(PostgreSQL docs, "Read Committed Isolation Level"):
+
+- The basket. Whoever changes its lines changes its row first. So if that row is as it was seen,
+  the lines are too; if it is not, there is no row, no line and no order.
+- The products, locked in SKU order as everywhere, so that two orders cannot wait for each other.
+  Price, stock and whether it is on sale are those after the wait.
+
+What is left to constraints: one order of a checkout id, and no stock below zero. Either ends the
+statement, and with it all that it did.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.db import connection
+from django.db.models import Field
+
+from checkout.catalogue.models import StockMovement
+from checkout.orders.mail.enqueue import mail_about
+from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.states import OrderStatus
+from checkout.runtime.trace import traceparent
+
+# The database gives them.
+GIVEN = {"id", "number"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoredBasket:
+    """A basket that lies in the database, for the statement to take.
+
+    `lines` selects `position, product_id, quantity`, and locks what changes with them; nothing is
+    selected when it is used up or not as it was seen. `use_up` closes it for `new_order`.
+    """
+
+    lines: str
+    use_up: str
+    values: Mapping[str, Any]
+    digest: str
+    total_minor: int  # that was seen
+
+
+PLACE = """
+WITH basket AS MATERIALIZED ({lines}),
+bought AS MATERIALIZED (
+    SELECT p.id, p.sku, p.name, p.price_minor, p.stock, p.is_on_sale, position, quantity
+    FROM catalogue_product p JOIN basket ON product_id = p.id
+    ORDER BY p.sku
+    FOR UPDATE OF p
+),
+as_seen AS (
+    SELECT FROM bought
+    HAVING count(*) = (SELECT count(*) FROM basket)
+        AND sum(quantity * price_minor) = %(total_minor)s
+        AND bool_and(is_on_sale AND stock >= quantity)
+),
+new_order AS (
+    INSERT INTO orders_order ({columns}) SELECT {values} FROM as_seen
+    RETURNING id, number
+),
+used_up AS ({use_up}),
+reserved AS (
+    UPDATE catalogue_product p SET stock = p.stock - quantity
+    FROM bought, new_order WHERE p.id = bought.id
+),
+movement AS (
+    INSERT INTO catalogue_stockmovement (product_id, change, kind, order_id)
+    SELECT bought.id, -quantity, %(movement)s, new_order.id FROM new_order, bought ORDER BY sku
+),
+lines AS (
+    INSERT INTO orders_orderline (order_id, product_id, sku, name, quantity, unit_price_minor)
+    SELECT new_order.id, bought.id, sku, name, quantity, price_minor FROM new_order, bought
+    ORDER BY position
+),
+event AS (
+    INSERT INTO orders_orderevent (order_id, kind, from_status, to_status, reason, created_at)
+    SELECT id, %(event)s, '', %(status)s, 'Order placed', %(placed_at)s FROM new_order
+    RETURNING id, order_id
+),
+mail AS (
+    INSERT INTO orders_mail (order_id, event_id, kind, message_id, available_at, tries)
+    SELECT order_id, id, %(mail)s, gen_random_uuid(), %(placed_at)s, 0 FROM event
+),
+message AS (
+    INSERT INTO orders_outboxmessage (order_id, kind, generation, available_at, traceparent)
+    SELECT id, %(message)s, 1, %(placed_at)s, %(traceparent)s FROM new_order
+)
+SELECT id, number FROM new_order
+"""
+
+
+def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
+    """Store the order with all that belongs to it. False: nothing was stored."""
+    values: dict[str, Any] = {field.attname: getattr(order, field.attname) for field in _fields()}
+    told = {
+        "event": OrderEvent.Kind.TRANSITION.value,
+        "movement": StockMovement.Kind.PLACED.value,
+        "mail": mail_about(None, OrderStatus.PLACED),
+        "message": OutboxMessage.Kind.SETTLE_PAYMENT.value,
+        "traceparent": traceparent(),
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_statement(basket.lines, basket.use_up), {**basket.values, **values, **told})
+        stored = cursor.fetchone()
+    if stored is None:
+        return False
+    order.pk, order.number = stored
+    return True
+
+
+def _fields() -> "list[Field[Any, Any]]":
+    """All that an order has, so that a new one is not forgotten here."""
+    return [field for field in Order._meta.concrete_fields if field.name not in GIVEN]
+
+
+def _statement(lines: str, use_up: str) -> str:
+    fields = _fields()
+    return PLACE.format(
+        lines=lines,
+        use_up=use_up,
+        columns=", ".join(field.column or "" for field in fields),
+        values=", ".join(f"%({field.attname})s" for field in fields),
+    )

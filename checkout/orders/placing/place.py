@@ -1,0 +1,306 @@
+"""Placing an order: one purchase, at most one order, whatever happens in between."""
+
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+from uuid import UUID
+
+from django.db import DatabaseError, IntegrityError, connection, transaction
+
+from checkout.catalogue.amounts import AmountRefused, refusal_of
+from checkout.catalogue.stock import reserve_stock
+from checkout.orders.models import (
+    CHECKOUT_UNIQUE,
+    Order,
+    OrderEvent,
+    OrderLine,
+    OutboxMessage,
+)
+from checkout.orders.placing.one_statement import StoredBasket, place_stored_basket
+from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import next_sweep, pay_with_nothing, record_transition
+from checkout.runtime import metrics
+from checkout.runtime.database import CONNECTION_ERRORS
+from checkout.runtime.faultpoints import fault_point, fault_points
+from checkout.runtime.retry import pauses
+
+logger = logging.getLogger(__name__)
+
+# A restart of the database takes a second or two, and a shopper need not know of it. So long an
+# order waits for it, trying each time on a fresh connection; at least so often, since a lock that
+# is waited for in vain takes most of that time.
+PATIENCE_SECONDS = 5.0
+ATTEMPTS_AT_LEAST = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Customer:
+    email: str
+    full_name: str
+    address: str
+    city: str
+    postcode: str
+    country: str  # ISO 3166-1 alpha-2
+
+
+@dataclass(frozen=True, kw_only=True)
+class PurchaseLine:
+    product_id: int
+    sku: str
+    name: str
+    quantity: int
+    unit_price_minor: int
+
+
+class Basket(Protocol):
+    """Where the lines of a purchase come from: a cart, or an API client's request."""
+
+    def take(self) -> Sequence[PurchaseLine]:
+        """Lock, check against what the customer saw, use up, and answer the lines.
+
+        Runs first inside the placing transaction, so a later failure gives the basket back. Raises
+        `BasketTaken` when a purchase has used it up, or an error of its own when it differs from
+        what was seen.
+        """
+
+
+@runtime_checkable
+class InDatabase(Protocol):
+    """A basket that one statement can take together with storing its order."""
+
+    def stored(self) -> StoredBasket | None:
+        """None: only `take` can tell."""
+
+
+class BasketTaken(Exception):
+    """Another request has used this basket up. Its order is the answer to this request too."""
+
+
+class PlacingUnavailable(Exception):
+    """The database did not take the order. Nothing was stored and nothing charged, as far as can
+    be known; sending the same purchase again is safe in every case."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PlaceOrder:
+    checkout_id: UUID
+    customer: Customer
+    payment_method: str
+    currency: str
+    content_digest: str  # see `digest`
+    customer_id: int | None = None  # whoever is signed in
+    language: str = ""  # what its customer is written to in; empty: the shop's own
+    again_of: Order | None = None  # like this order, and wanted all the same
+    # See `Visitor` in limits: declined payments are counted by them.
+    from_session: str = ""
+    from_address: str = ""
+
+
+def basket_digest(quantities: Iterable[tuple[int, int]]) -> str:
+    """Of products' ids and how many of each, in any order: tells whether two purchases are of the
+    same goods."""
+    return digest({str(product_id): quantity for product_id, quantity in quantities})
+
+
+def digest(content: Mapping[str, object]) -> str:
+    """Of everything a purchase asks for: tells whether a repeat of it asks for the same."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def place_order(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
+    """Store the order of this checkout id, or answer the one that is stored already.
+
+    A lost connection is not a failure: COMMIT may have reached the database although its reply
+    never came. So the order is looked up on a fresh connection, and otherwise placed again under
+    the same checkout id.
+    """
+    waits = pauses(first=0.1, longest=0.5, within=PATIENCE_SECONDS, at_least=ATTEMPTS_AT_LEAST)
+    for attempt, pause in enumerate(waits, 1):
+        try:
+            if attempt > 1 and (order := find_order(request.checkout_id)):
+                return order  # most likely our own, whose COMMIT went unanswered
+            return _place_or_find_winner(request, basket, now=now)
+        except CONNECTION_ERRORS:
+            logger.warning(
+                "Placing lost its database connection or waited too long",
+                extra={"attempt": attempt},
+                exc_info=attempt == 1,
+            )
+            connection.close()
+            time.sleep(pause)
+    raise PlacingUnavailable
+
+
+def find_order(checkout_id: UUID) -> Order | None:
+    return Order.objects.filter(checkout_id=checkout_id).first()
+
+
+def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
+    try:
+        order = _place_at_once(request, basket, now=now)
+        if order is None:
+            with transaction.atomic(durable=True):
+                order = _place(request, basket, now=now)
+        logger.info("Order placed", extra={"order": order.number})
+        metrics.ORDERS_PLACED.inc()
+        fault_point("after commit sent")
+        return order
+    except BasketTaken:
+        winner = find_order(request.checkout_id)
+    except IntegrityError as error:
+        if _constraint_name(error) != CHECKOUT_UNIQUE:
+            raise
+        winner = find_order(request.checkout_id)
+    if winner is None:
+        raise PlacingUnavailable  # the basket is used up, but by no order: never guess
+    absorb_resubmission(winner, request.content_digest, now=now)
+    return winner
+
+
+def _place_at_once(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order | None:
+    """By one statement, as most orders are. None: nothing is stored, and why is for `_place` to
+    find out, or it is one of the few that the statement is not made for."""
+    stored = basket.stored() if isinstance(basket, InDatabase) else None
+    if stored is None or request.again_of:
+        return None
+    if not stored.total_minor or refusal_of(stored.total_minor, request.currency):
+        return None
+    order = _new_order(request, stored.digest, stored.total_minor, now=now)
+    try:
+        with transaction.atomic(durable=True):
+            with fault_points("order inserted"), fault_points("stock reserved"):
+                is_placed = place_stored_basket(order, stored)
+            fault_point("before commit sent")
+    except IntegrityError:
+        return None
+    return order if is_placed else None
+
+
+def _new_order(
+    request: PlaceOrder, basket_digest: str, total_minor: int, *, now: datetime
+) -> Order:
+    return Order(
+        checkout_id=request.checkout_id,
+        content_digest=request.content_digest,
+        basket_digest=basket_digest,
+        customer_id=request.customer_id,
+        language=request.language,
+        total_minor=total_minor,
+        currency=request.currency,
+        payment_method=request.payment_method if total_minor else "",
+        from_session=request.from_session,
+        from_address=request.from_address,
+        placed_at=now,
+        status_changed_at=now,
+        sweep_at=next_sweep(now),
+        **asdict(request.customer),
+    )
+
+
+def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
+    lines = basket.take()
+    goods = basket_digest((line.product_id, line.quantity) for line in lines)
+    total_minor = sum(line.quantity * line.unit_price_minor for line in lines)
+    if refusal := refusal_of(total_minor, request.currency):
+        raise AmountRefused(refusal)
+    order = _new_order(request, goods, total_minor, now=now)
+    with fault_points("order inserted"):
+        order.save(force_insert=True)
+    OrderLine.objects.bulk_create([OrderLine(order=order, **asdict(line)) for line in lines])
+    with fault_points("stock reserved"):
+        quantities = {line.product_id: line.quantity for line in lines}
+        reserve_stock(quantities, order_id=order.pk)
+    record_transition(
+        order.pk,
+        None,
+        OrderStatus.PLACED,
+        reason="Order placed",
+        now=now,
+        is_mailed=not order.is_free,  # else the receipt follows at once
+    )
+    if request.again_of:
+        _note_twins(order, request.again_of, now=now)
+    if order.is_free:
+        pay_with_nothing(order, now=now)
+        order.refresh_from_db()
+    else:
+        OutboxMessage.objects.create(
+            order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
+        )
+    fault_point("before commit sent")
+    return order
+
+
+def _note_twins(order: Order, twin: Order, *, now: datetime) -> None:
+    """On both, so that whoever looks at either knows that it is no mistake."""
+    notes = [(order, f"Ordered beside {twin.number}"), (twin, f"Ordered again as {order.number}")]
+    OrderEvent.objects.bulk_create(
+        OrderEvent(
+            order=noted,
+            kind=OrderEvent.Kind.TWIN_ORDERED,
+            reason=f"{reason} on purpose: its customer was asked",
+            created_at=now,
+        )
+        for noted, reason in notes
+    )
+
+
+# Each press is counted; so many of them are events as well. A form that a broken program sends
+# three hundred times would else be three hundred rows of its order's history.
+EVENTS_OF_RESUBMISSIONS = 10
+
+# One statement, which locks the order's row before it judges, so that presses at once are no more
+# events than this. The first of its kind is always one.
+COUNT_RESUBMISSION = """
+WITH counted AS (
+    UPDATE orders_order SET resubmission_count = resubmission_count + 1 WHERE id = %(order)s
+    RETURNING id, resubmission_count
+)
+INSERT INTO orders_orderevent (order_id, kind, from_status, to_status, reason, created_at)
+SELECT id, %(kind)s::varchar, '', '', %(reason)s::varchar, %(now)s::timestamptz FROM counted
+WHERE resubmission_count <= %(at_most)s OR NOT EXISTS (
+    SELECT FROM orders_orderevent e WHERE e.order_id = counted.id AND e.kind = %(kind)s::varchar
+)
+"""
+
+
+def _count_resubmission(order: Order, kind: str, reason: str, *, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            COUNT_RESUBMISSION,
+            {
+                "order": order.pk,
+                "kind": kind,
+                "reason": reason,
+                "now": now,
+                "at_most": EVENTS_OF_RESUBMISSIONS,
+            },
+        )
+
+
+def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> None:
+    """Note that the same purchase came again. The answer to the shopper does not depend on it."""
+    if order.content_digest == content_digest:
+        kind, reason = OrderEvent.Kind.RESUBMITTED, "Sent again"
+    else:
+        kind = OrderEvent.Kind.RESUBMITTED_CHANGED
+        reason = "Sent again with other content, which was not taken over"
+    try:
+        with transaction.atomic():
+            _count_resubmission(order, kind, reason, now=now)
+    except DatabaseError:
+        logger.warning("A resubmission was not counted", extra={"order": order.number})
+        connection.close()
+    else:
+        is_same = kind == OrderEvent.Kind.RESUBMITTED
+        metrics.RESUBMISSIONS.labels("same" if is_same else "changed").inc()
+
+
+def _constraint_name(error: IntegrityError) -> str | None:
+    diagnostics = getattr(error.__cause__, "diag", None)
+    return getattr(diagnostics, "constraint_name", None)

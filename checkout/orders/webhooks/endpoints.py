@@ -1,0 +1,163 @@
+"""Which systems are told of orders. By operators alone, at the command line: the shop sends to
+whatever address they give, inside its own network too."""
+
+import socket
+from collections.abc import Collection, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from urllib.parse import urlsplit, urlunsplit
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, QuerySet
+from django.db.models.functions import Now
+
+from checkout.orders.models import (
+    WebhookEndpoint,
+    WebhookKind,
+    new_secret,
+    open_deliveries,
+)
+from checkout.orders.webhooks.catch_up import StillUnderWay, tell_missed
+from checkout.orders.webhooks.http import is_forbidden
+from checkout.runtime.terminal import Progress
+
+HERE = ("127.0.0.1", "localhost")
+
+
+class EndpointRefused(Exception):
+    """Nothing was done. The message says why."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    endpoint: WebhookEndpoint
+    waiting: int
+
+
+def add_endpoint(
+    url: str,
+    kinds: Collection[str] = (),
+    *,
+    since: datetime | None = None,
+    progress: Progress | None = None,
+) -> WebhookEndpoint:
+    """Without `kinds` the endpoint is told of all there are; with `since` also of what happened
+    before."""
+    _check_address(url)
+    url = _one_spelling(url)
+    if there := _kept().filter(url=url).first():
+        raise EndpointRefused(f"Endpoint {there.pk} has this address already.")
+    unknown = set(kinds) - set(WebhookKind.values)
+    if unknown:
+        raise EndpointRefused(
+            f"There is no {', '.join(sorted(unknown))}. There are {', '.join(WebhookKind.values)}."
+        )
+    wanted = [kind for kind in WebhookKind.values if not kinds or kind in kinds]
+    if since is None:
+        return WebhookEndpoint.objects.create(url=url, kinds=wanted)
+    # Off until all is written, so that the events of an order go out in their order.
+    endpoint = WebhookEndpoint.objects.create(
+        url=url, kinds=wanted, is_active=False, off_reason="Being added"
+    )
+    return switch_on(endpoint.pk, since=since, progress=progress)
+
+
+def rotate_secret(endpoint_id: int, *, now: datetime) -> WebhookEndpoint:
+    """A new secret. The one before it signs as well, for a week."""
+    secret = new_secret()
+    changed = _kept().filter(pk=endpoint_id)
+    _must_be(changed.update(previous_secret=F("secret"), secret=secret, rotated_at=now))
+    return changed.get()
+
+
+def switch_on(
+    endpoint_id: int, *, since: datetime | None = None, progress: Progress | None = None
+) -> WebhookEndpoint:
+    """What has waited for it goes out; with `since` also what was given up or never written."""
+    found = _kept().filter(pk=endpoint_id)
+    if since is not None and found.exists():
+        _tell_missed(endpoint_id, since, progress)
+    _must_be(found.update(is_active=True, off_reason="", off_since=None, on_since=Now()))
+    return found.get()
+
+
+def _tell_missed(endpoint_id: int, since: datetime, progress: Progress | None) -> None:
+    try:
+        tell_missed(endpoint_id, since=since, progress=progress)
+    except StillUnderWay:
+        raise EndpointRefused(
+            f"Endpoint {endpoint_id} is kept and off: a transaction of before is still under way. "
+            f"Repeat `webhook_endpoints enable {endpoint_id} --since …`; `rotate` makes a secret."
+        ) from None
+
+
+def remove_endpoint(endpoint_id: int, *, now: datetime) -> int:
+    """How many deliveries are given up by that. What was told stays with the orders."""
+    with transaction.atomic():
+        removed = _kept().filter(pk=endpoint_id)
+        _must_be(
+            removed.update(
+                is_active=False,
+                off_reason="Removed",
+                off_since=now,
+                removed_at=now,
+                secret="",
+                previous_secret="",
+            )
+        )
+        return open_deliveries().filter(endpoint=endpoint_id).update(gave_up_at=now)
+
+
+def list_endpoints() -> Sequence[Listed]:
+    return [Listed(endpoint, waiting_for(endpoint.pk)) for endpoint in _kept()]
+
+
+def waiting_for(endpoint_id: int) -> int:
+    return open_deliveries().filter(endpoint=endpoint_id).count()
+
+
+def _kept() -> QuerySet[WebhookEndpoint]:
+    return WebhookEndpoint.objects.filter(removed_at=None)
+
+
+def _must_be(found: int) -> None:
+    if not found:
+        raise EndpointRefused("There is no such endpoint; `webhook_endpoints list` tells them.")
+
+
+def _check_address(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise EndpointRefused(
+            "That is no address. It looks like https://erp.example/hooks."
+        ) from None
+    if not host or not url.isprintable() or " " in url or len(url) > 500:
+        raise EndpointRefused("That is no address. It looks like https://erp.example/hooks.")
+    if parts.username is not None or parts.password is not None or parts.fragment:
+        raise EndpointRefused("The address must hold no user, no password and no #fragment.")
+    if parts.scheme != "https" and not (
+        parts.scheme == "http" and (settings.DEBUG or host in HERE)
+    ):
+        raise EndpointRefused("The address must begin with https://, unless it is on this machine.")
+    if any(is_forbidden(address) for address in _addresses_of(host, port)):
+        raise EndpointRefused("That address is link-local, where a cloud keeps its credentials.")
+
+
+def _one_spelling(url: str) -> str:
+    """Host names know no capital letters, and a port that goes without saying is none."""
+    parts = urlsplit(url)
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    usual = {"https": 443, "http": 80}[parts.scheme]
+    port = f":{parts.port}" if parts.port not in {None, usual} else ""
+    return urlunsplit((parts.scheme, f"{host}{port}", parts.path or "/", parts.query, ""))
+
+
+def _addresses_of(host: str, port: int | None) -> list[str]:
+    """What is not found now is looked at again with each connection."""
+    with suppress(OSError, UnicodeError):
+        return [str(found[4][0]) for found in socket.getaddrinfo(host, port)]
+    return []

@@ -1,0 +1,150 @@
+"""From the table of deliveries to the shop's other systems.
+
+Claim and commit, send, record: no transaction is open while another system is asked. A sender that
+dies between sending and recording leaves claims that run out; what it had in hand is then sent a
+second time, under the same webhook-id.
+"""
+
+import logging
+import random
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import connection, transaction
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models.functions import Now
+
+from checkout.orders.models import WebhookDelivery, WebhookEndpoint, open_deliveries
+from checkout.orders.transitions import note
+from checkout.orders.webhooks.http import Answer
+from checkout.runtime import metrics
+from checkout.runtime.database import DATABASE_ERRORS
+
+logger = logging.getLogger(__name__)
+
+# Renewed while other systems are slow. After a sender died its deliveries are free again this soon;
+# of one that was only stopped for longer, a delivery may go out twice, under the same webhook-id.
+CLAIM = timedelta(seconds=20)
+
+# After a failure: 10 s, then twice as long each time, and an hour at most.
+FIRST_PAUSE = timedelta(seconds=10)
+LONGEST_PAUSE = timedelta(hours=1)
+DOUBLINGS = 9  # past the longest pause; more would only make a large number
+
+GIVE_UP_AFTER = timedelta(days=1)
+TRIES_AT_LEAST = 5  # a sender that was away for a day has tried nothing
+
+GONE = 410
+
+
+def claim(*, now: datetime, busy: Collection[int] = ()) -> WebhookDelivery | None:
+    """Take one delivery in hand, for this sender alone, of an endpoint that is not too busy.
+
+    Endpoint by endpoint, each by the index over its open ones: however many wait for one that is
+    away, they are not looked at for the sake of another.
+    """
+    for endpoint in WebhookEndpoint.objects.filter(is_active=True).exclude(pk__in=busy):
+        if delivery := _claim_of(endpoint, now=now):
+            return delivery
+    return None
+
+
+def _claim_of(endpoint: WebhookEndpoint, *, now: datetime) -> WebhookDelivery | None:
+    with transaction.atomic():
+        delivery = (
+            _due(endpoint, now)
+            .select_for_update(skip_locked=True, of=("self",))
+            .select_related("order", "event")
+            .order_by("available_at", "id")
+            .first()
+        )
+        if delivery:
+            delivery.endpoint = endpoint
+            delivery.tries += 1  # counted before the try: a crash counts too
+            WebhookDelivery.objects.filter(pk=delivery.pk).update(
+                claimed_until=Now() + CLAIM, tries=F("tries") + 1
+            )
+    return delivery
+
+
+def renew(deliveries: Collection[WebhookDelivery]) -> None:
+    """The claims of what is still in hand."""
+    claimed = open_deliveries().filter(claimed_until__isnull=False)
+    claimed.filter(pk__in=[d.pk for d in deliveries]).update(claimed_until=Now() + CLAIM)
+
+
+def _due(endpoint: WebhookEndpoint, now: datetime) -> QuerySet[WebhookDelivery]:
+    """Those of an order go out in their order."""
+    open_ones = open_deliveries().filter(endpoint=endpoint)
+    # Their events decide which is older: what was made up later is not newer for that.
+    older = open_ones.filter(order=OuterRef("order"), event__lt=OuterRef("event"))
+    unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
+    return open_ones.filter(unclaimed, ~Exists(older), available_at__lte=now)
+
+
+def record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None:
+    """The answer was given and cannot be asked for again, so a lost connection gets no say."""
+    try:
+        _record(delivery, answer, now=now)
+    except DATABASE_ERRORS:
+        connection.close()
+        _record(delivery, answer, now=now)
+
+
+def _record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None:
+    row = WebhookDelivery.objects.filter(pk=delivery.pk, sent_at=None)
+    told = {
+        "last_status": answer.status,
+        "last_error": answer.error[:60],
+        "last_took_ms": answer.took_ms,
+        "claimed_until": None,
+    }
+    if answer.is_taken:
+        row.update(sent_at=now, gave_up_at=None, **told)
+        metrics.WEBHOOKS_SENT.labels("delivered").inc()
+        return
+    logger.warning(
+        "A webhook was not taken, will try again",
+        extra={
+            "order": delivery.order.number,
+            "webhook": delivery.kind,
+            "endpoint": delivery.endpoint_id,
+            "tries": delivery.tries,
+            "error": answer.error or f"answered {answer.status}",
+        },
+    )
+    # Of this claim alone: after one that ran out, whoever has it now says what comes next.
+    row.filter(tries=delivery.tries).update(available_at=now + _pause(delivery.tries), **told)
+    metrics.WEBHOOKS_SENT.labels("refused" if answer.status else "failed").inc()
+    if answer.status == GONE:
+        switch_off(delivery.endpoint_id, f"It answered {GONE} Gone", now=now)
+    elif now - _tried_since(delivery) >= GIVE_UP_AFTER and delivery.tries >= TRIES_AT_LEAST:
+        _give_up(delivery, now=now)
+
+
+def _tried_since(delivery: WebhookDelivery) -> datetime:
+    """While its endpoint was switched off, nothing was tried."""
+    return max(delivery.wanted_since, delivery.endpoint.on_since or delivery.wanted_since)
+
+
+def _pause(tries: int) -> timedelta:
+    doubled: int = 2 ** min(tries - 1, DOUBLINGS)
+    pause = min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
+    # Jitter, so that all that failed together does not come back together.
+    return pause * random.uniform(0.75, 1)  # noqa: S311 - jitter, no secret
+
+
+def _give_up(delivery: WebhookDelivery, *, now: datetime) -> None:
+    with transaction.atomic():
+        if open_deliveries().filter(pk=delivery.pk, tries=delivery.tries).update(gave_up_at=now):
+            note(delivery.order_id, f"Webhook not delivered: {delivery}", now=now)
+            transaction.on_commit(metrics.WEBHOOKS_SENT.labels("given_up").inc)
+
+
+def switch_off(endpoint_id: int, why: str, *, now: datetime) -> None:
+    """What waits for it goes on waiting, until it is switched on again or removed."""
+    is_on = WebhookEndpoint.objects.filter(pk=endpoint_id, is_active=True)
+    if is_on.update(is_active=False, off_reason=why, off_since=now):
+        logger.error(
+            "An endpoint of webhooks was switched off", extra={"endpoint": endpoint_id, "why": why}
+        )

@@ -1,0 +1,316 @@
+"""What staff may do to an order: each with a permission of its own, a page that says what will
+happen, and a reason that is kept with the order.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django import forms
+
+from checkout.orders.attention.queries import open_reasons
+from checkout.orders.cancelling import can_be_cancelled_by_staff
+from checkout.orders.mail.address import one_spelling
+from checkout.orders.mail.by_staff import LINK, correct_email, send_mail_again
+from checkout.orders.models import Mail, Order
+from checkout.orders.operations.staff_actions import (
+    ask_to_cancel,
+    put_back_dead_letter,
+    retry_now,
+    seen_to,
+)
+from checkout.orders.states import UNSETTLED
+from checkout.orders.stock.restocking import pieces_out, restock
+from checkout.user_input.form_fields import WithoutCardNumbers
+from checkout.user_input.whole_numbers import WholeNumberField
+from payments.models import Payment, new_key
+from payments.states import UNDECIDED
+
+# More than any order has of one product.
+MOST_PIECES = 9_999_999
+
+
+class OrderForm(WithoutCardNumbers, forms.Form):
+    def __init__(self, *args: Any, order: Order | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.order = order
+
+
+class ReasonForm(OrderForm):
+    why = forms.CharField(
+        label="Reason",
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+        help_text="For whoever looks at this order next.",
+    )
+
+
+class RestockForm(ReasonForm):
+    # Made with the page: the same page sent twice puts the goods back once.
+    key = forms.RegexField(r"^[\w-]{32}$", widget=forms.HiddenInput, initial=new_key)
+
+    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
+        super().__init__(*args, order=order, **kwargs)
+        out = pieces_out(order)
+        # How many at most is judged by `restock`: a page that is sent twice finds them all back.
+        self.lines = [line for line in order.lines.all() if self.is_bound or line.product_id in out]
+        for line in self.lines:
+            self.fields[f"pieces_{line.product_id}"] = WholeNumberField(
+                label=f"{line.name} ({line.sku})",
+                min_value=0,
+                max_value=MOST_PIECES,
+                initial=0,
+                required=False,
+                help_text=f"How many came back, of {out.get(line.product_id, 0)}.",
+            )
+        self.order_fields([name for name in self.fields if name != "why"])
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        pieces = {
+            line.product_id: typed.get(f"pieces_{line.product_id}") or 0 for line in self.lines
+        }
+        return typed | {"quantities": {key: each for key, each in pieces.items() if each}}
+
+
+class EmailForm(ReasonForm):
+    email = forms.EmailField(label="Correct address", max_length=254)  # as the column
+    # The address that the page showed.
+    seen = forms.CharField(widget=forms.HiddenInput)
+
+    field_order = ["email", "why"]
+
+    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
+        super().__init__(*args, order=order, **kwargs)
+        self.fields["seen"].initial = order.email
+        self.fields["email"].help_text = f"Instead of {order.email}"
+
+    def clean_email(self) -> str:
+        return one_spelling(self.cleaned_data["email"])
+
+
+class MailAgainForm(ReasonForm):
+    which = forms.ChoiceField(label="E-mail", widget=forms.RadioSelect)
+    # The last event that the page knew: the same page sent twice sends one e-mail.
+    seen = WholeNumberField(widget=forms.HiddenInput)
+
+    field_order = ["which", "why"]
+
+    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
+        super().__init__(*args, order=order, **kwargs)
+        which = self.fields["which"]
+        assert isinstance(which, forms.ChoiceField)  # noqa: S101 - for the type checker
+        which.choices = [
+            *((str(mail.pk), _told(mail)) for mail in order.mails.exclude(kind=LINK)),
+            (str(LINK), LINK.label),
+        ]
+        which.help_text = f"It goes to {order.email}"
+        last = order.events.order_by("pk").last()
+        self.fields["seen"].initial = last.pk if last else 0
+
+
+def _told(mail: Mail) -> str:
+    kind = mail.get_kind_display()
+    return f"{kind}, sent {mail.sent_at:%Y-%m-%d %H:%M} UTC" if mail.sent_at else kind
+
+
+class SeenToForm(OrderForm):
+    reasons = forms.MultipleChoiceField(label="Seen to", widget=forms.CheckboxSelectMultiple)
+    why = forms.CharField(
+        label="What was done",
+        min_length=5,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+        help_text="For whoever looks at this order next.",
+    )
+
+    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
+        super().__init__(*args, order=order, **kwargs)
+        field = self.fields["reasons"]
+        assert isinstance(field, forms.MultipleChoiceField)  # noqa: S101 - for the type checker
+        field.choices = [
+            (one.reason, f"{one.reason} (ends by itself: {one.ended_by})")
+            for one in open_reasons(order)
+        ]
+
+
+class EvidenceForm(OrderForm):
+    became = forms.ChoiceField(
+        label="The customer",
+        choices=[("charged", "was charged"), ("not_charged", "was not charged")],
+        widget=forms.RadioSelect,
+    )
+    gateway_payment_id = forms.CharField(
+        label="Id of the payment at the gateway",
+        max_length=120,
+        required=False,
+        help_text="If it was charged: the id that the gateway's own site shows.",
+    )
+    why = forms.CharField(
+        label="Evidence",
+        min_length=10,
+        max_length=1000,
+        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
+        help_text="Where you saw it, and who told you.",
+    )
+
+    def clean(self) -> dict[str, Any]:
+        typed = super().clean() or {}
+        if typed.get("became") == "charged" and not typed.get("gateway_payment_id"):
+            self.add_error("gateway_payment_id", "A charge has an id. Copy it from the gateway.")
+        return typed
+
+
+@dataclass(frozen=True, kw_only=True)
+class StaffAction:
+    """Its form gets the order by name."""
+
+    name: str
+    label: str
+    permission: str
+    explains: str
+    is_possible: Callable[[Order], bool]
+    act: Callable[[Order, dict[str, Any], str, datetime], str]
+    form: type[OrderForm] = ReasonForm
+
+
+def _undecided(order: Order) -> Payment | None:
+    return order.payments.filter(status__in=UNDECIDED).order_by("id").first()
+
+
+def _resolve(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str:
+    # Here, so that web processes load nothing of the gateway for the sake of this rare case.
+    from payments.settling.resolve_by_hand import resolve_charged, resolve_not_charged
+
+    payment = _undecided(order)
+    if payment is None:
+        return "The gateway has answered meanwhile; nothing was left to resolve."
+    if typed["became"] == "not_charged":
+        return resolve_not_charged(payment, by=by, evidence=typed["why"], now=now)
+    return resolve_charged(
+        payment,
+        gateway_payment_id=typed["gateway_payment_id"].strip(),
+        by=by,
+        evidence=typed["why"],
+        now=now,
+    )
+
+
+def _restock(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str:
+    return restock(order, typed["quantities"], by=by, why=typed["why"], key=typed["key"], now=now)
+
+
+ACTIONS = {
+    action.name: action
+    for action in [
+        StaffAction(
+            name="retry",
+            label="Retry now",
+            permission="orders.retry_order",
+            explains=(
+                "A worker asks the gateway about this order at once, under the keys it has used "
+                "before. Nobody is charged twice by that, however often it is done."
+            ),
+            is_possible=lambda order: True,
+            act=lambda order, typed, by, now: retry_now(order, by=by, why=typed["why"], now=now),
+        ),
+        StaffAction(
+            name="cancel",
+            label="Cancel the order",
+            permission="orders.cancel_order",
+            explains=(
+                "A worker closes the payment at the gateway, so that it can never be charged, and "
+                "then cancels the order and puts its goods back on sale. If the customer has paid "
+                "by then, the order stays, paid. An order that cost nothing is cancelled at once."
+            ),
+            is_possible=can_be_cancelled_by_staff,
+            act=lambda order, typed, by, now: ask_to_cancel(
+                order, by=by, why=typed["why"], now=now
+            ),
+        ),
+        StaffAction(
+            name="put-back",
+            label="Put back from the dead-letter queue",
+            permission="orders.redrive_dead_letter",
+            explains=(
+                "The order's message is published anew, so that a worker takes it up. The letter "
+                "in the dead-letter queue means nothing from then on; `manage.py dead_letters "
+                "redrive` removes it."
+            ),
+            is_possible=lambda order: order.status in UNSETTLED,
+            act=lambda order, typed, by, now: put_back_dead_letter(
+                order, by=by, why=typed["why"], now=now
+            ),
+        ),
+        StaffAction(
+            name="correct-email",
+            label="Correct the e-mail address",
+            permission="orders.correct_email",
+            explains=(
+                "All that is written about this order from now on goes to the address that you "
+                "type, and the customer finds the order by it. What was sent stays where it went: "
+                "a link in an e-mail to the other address goes on opening the order's page."
+            ),
+            is_possible=lambda order: True,
+            act=lambda order, typed, by, now: correct_email(
+                order, email=typed["email"], seen=typed["seen"], by=by, why=typed["why"], now=now
+            ),
+            form=EmailForm,
+        ),
+        StaffAction(
+            name="send-mail",
+            label="Send an e-mail again",
+            permission="orders.resend_mail",
+            explains=(
+                "It is written anew, from the order as it is now, and goes to the address that "
+                "stands in the order."
+            ),
+            is_possible=lambda order: True,
+            act=lambda order, typed, by, now: send_mail_again(
+                order, which=typed["which"], seen=typed["seen"], by=by, why=typed["why"], now=now
+            ),
+            form=MailAgainForm,
+        ),
+        StaffAction(
+            name="restock",
+            label="Put returned goods back in stock",
+            permission="catalogue.restock_order",
+            explains=(
+                "For goods that came back and can be sold again. They are on sale at once. No "
+                "money is sent back by this: that is a refund, on the payment's page."
+            ),
+            is_possible=lambda order: bool(pieces_out(order)),
+            act=_restock,
+            form=RestockForm,
+        ),
+        StaffAction(
+            name="resolve",
+            label="Resolve an unknown outcome",
+            permission="payments.resolve_outcome",
+            explains=(
+                "For a payment of which the gateway has not told for hours. First look for it on "
+                "the gateway's own site: by the order's number, amount and time. Should the "
+                "gateway say otherwise later, it is believed, and a second charge is put before a "
+                "person with a refund prepared."
+            ),
+            is_possible=lambda order: _undecided(order) is not None,
+            act=_resolve,
+            form=EvidenceForm,
+        ),
+        StaffAction(
+            name="seen-to",
+            label="Seen to it",
+            permission="orders.resolve_attention",
+            explains=(
+                "Says that nobody need look for this reason any more. It moves no money and "
+                "changes nothing else: what it is about must have been put right otherwise."
+            ),
+            is_possible=lambda order: bool(open_reasons(order)),
+            act=lambda order, typed, by, now: seen_to(
+                order, typed["reasons"], by=by, why=typed["why"], now=now
+            ),
+            form=SeenToForm,
+        ),
+    ]
+}

@@ -1,0 +1,195 @@
+"""How the shop is doing, on one page. Reads the last day and what is open, never all of history."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.exceptions import PermissionDenied
+from django.db import connection
+from django.db.models import Count, Max, Min, Q, Sum
+from django.db.models.functions import TruncHour
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from checkout.catalogue.money import money
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.attention.queries import waiting_for_a_person
+from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
+from checkout.orders.operations.gauges import waiting_too_long
+from checkout.orders.operations.liveness import STALE_AFTER_SECONDS
+from checkout.orders.pausing import current_pause
+from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.runtime.clock import database_now
+from payments.books.lost_orders import unseen_count
+from payments.models import Dispute
+from payments.settling.gateway_refusal import current_refusal
+
+HOURS = 24
+
+# Time from order to paid is told of so many orders, the newest.
+LATEST = 1_000
+
+# In a chart, in its own units.
+WIDTH, HEIGHT, GAP = 24 * 20, 100, 4
+
+# Without one of these something stands still, so a kind is shown that nobody has started too.
+NEEDED = ("publisher", "worker", "mailer")
+
+REVENUE = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED]
+
+# Settled first payments of the newest paid orders, as seconds since the order was placed.
+TIME_TO_PAID = """
+    SELECT count(*),
+           percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),
+           percentile_cont(0.99) WITHIN GROUP (ORDER BY seconds)
+    FROM (
+        SELECT extract(epoch FROM payment.settled_at - placed.placed_at) AS seconds
+        FROM (
+            SELECT id, placed_at FROM orders_order WHERE placed_at >= %(since)s
+            ORDER BY id DESC LIMIT %(latest)s
+        ) AS placed
+        JOIN payments_payment AS payment ON payment.order_id = placed.id
+        WHERE payment.status = 'paid' AND payment.round = 1 AND NOT payment.is_surplus
+    ) AS took
+"""
+
+
+@dataclass(frozen=True)
+class Bar:
+    x: int
+    y: int
+    height: int
+    hour: datetime
+    words: str
+
+
+@dataclass(frozen=True)
+class Chart:
+    title: str
+    total: str
+    most: str
+    bars: list[Bar]
+
+    width, height, bar_width = WIDTH, HEIGHT, WIDTH // HOURS - GAP
+
+
+def dashboard_view(request: HttpRequest, each_context: dict[str, Any]) -> HttpResponse:
+    if not request.user.has_perm("orders.view_order"):
+        raise PermissionDenied
+    now = database_now()
+    context = each_context | {"title": "The last 24 hours", **numbers(now=now)}
+    return TemplateResponse(request, "payments/admin_dashboard.html", context)
+
+
+def numbers(*, now: datetime) -> dict[str, Any]:
+    """What the page shows; as many statements for a million orders as for ten."""
+    first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
+    recent = Order.objects.filter(placed_at__gte=first).order_by()
+    hours = {
+        row["hour"]: row
+        for row in recent.annotate(hour=TruncHour("placed_at"))
+        .values("hour")
+        .annotate(
+            orders=Count("pk"),
+            absorbed=Sum("resubmission_count"),
+            revenue=Sum("total_minor", filter=Q(status__in=REVENUE), default=0),
+            sent_back=Sum("refunded_minor", default=0),
+        )
+    }
+    for row in hours.values():
+        row["revenue"] -= row["sent_back"]
+    return {
+        "charts": [
+            _chart("Orders", hours, "orders", first, str),
+            _chart("Revenue", hours, "revenue", first, _amount),
+            _chart("Presses that came again, absorbed", hours, "absorbed", first, str),
+        ],
+        "time_to_paid": _time_to_paid(first),
+        "states": _states(recent, now=now),
+        "disputes": Dispute.objects.filter(closed_at=None).aggregate(
+            open=Count("pk"), due_at=Min("due_at")
+        ),
+        "outbox": _outbox(now=now),
+        "queue": QueueSeen.objects.first(),
+        "processes": _processes(now=now),
+        "pause": current_pause(),
+        "refusal": current_refusal(),
+        "lost_orders": unseen_count(),
+    }
+
+
+def _amount(minor: int) -> str:
+    return show_money(money(minor, settings.SHOP_CURRENCY))
+
+
+def _chart(title: str, hours: dict[datetime, Any], name: str, first: datetime, show: Any) -> Chart:
+    times = [first + timedelta(hours=number) for number in range(HOURS)]
+    values = [max(0, hours[time][name] or 0) if time in hours else 0 for time in times]
+    highest = max(values) or 1
+    bars = [
+        Bar(
+            x=number * (WIDTH // HOURS) + GAP // 2,
+            y=HEIGHT - (height := max(round(value / highest * HEIGHT), 1 if value else 0)),
+            height=height,
+            hour=time,
+            words=show(value),
+        )
+        for number, (time, value) in enumerate(zip(times, values, strict=True))
+    ]
+    return Chart(title, show(sum(values)), show(max(values)), bars)
+
+
+def _time_to_paid(since: datetime) -> dict[str, Any]:
+    with connection.cursor() as cursor:
+        cursor.execute(TIME_TO_PAID, {"since": since, "latest": LATEST})
+        count, median, slowest = cursor.fetchone() or (0, None, None)
+    return {"orders": count, "median": median, "p99": slowest}
+
+
+def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
+    """Open ones of all time, by the index over what is not paid; final ones of the last day."""
+    waiting = [*sorted(UNSETTLED), OrderStatus.PAYMENT_FAILED]
+    still_open = (
+        Order.objects.filter(status__in=waiting)
+        .order_by()
+        .values("status")
+        .annotate(orders=Count("pk"), since=Min("status_changed_at"))
+    )
+    final = recent.exclude(status__in=waiting).values("status").annotate(orders=Count("pk"))
+    found = {row["status"]: row for row in [*still_open, *final]}
+    person = waiting_for_a_person().order_by().count()
+    late = waiting_too_long(now=now).order_by().count()
+    rows = [
+        {
+            "label": status.label,
+            "status": status.value,
+            "is_open": status in waiting,
+            "orders": found.get(status, {}).get("orders", 0),
+            "since": found.get(status, {}).get("since"),
+        }
+        for status in OrderStatus
+    ]
+    return [
+        *rows,
+        {"label": "Waiting too long", "attention": "waiting", "orders": late},
+        {"label": "Needs a person", "attention": "person", "orders": person},
+    ]
+
+
+def _outbox(*, now: datetime) -> dict[str, Any]:
+    waiting = OutboxMessage.objects.filter(published_at=None, available_at__lte=now)
+    return waiting.order_by().aggregate(messages=Count("pk"), oldest=Min("available_at"))
+
+
+def _processes(*, now: datetime) -> list[dict[str, Any]]:
+    """How many of each kind get anywhere, and when the last of them was seen."""
+    fresh = Q(seen_at__gt=now - timedelta(seconds=STALE_AFTER_SECONDS))
+    found = {
+        row["kind"]: row
+        for row in ProcessAlive.objects.order_by()
+        .values("kind")
+        .annotate(alive=Count("pk", filter=fresh), seen_at=Max("seen_at"))
+    }
+    never = {"alive": 0, "seen_at": None}
+    return [{"kind": kind, **found.get(kind, never)} for kind in sorted({*NEEDED, *found})]

@@ -1,0 +1,133 @@
+"""The page of one order: its story, and what may be done about it."""
+
+from collections.abc import Iterable
+from typing import Any, ClassVar
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.translation import override
+
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.admin.orders import OrderAdmin
+from checkout.orders.attention.queries import open_reasons
+from checkout.orders.models import Order
+from checkout.orders.money.facts import facts_about
+from checkout.orders.money.words import money_sentence
+from checkout.orders.operations.staff_actions import ActionImpossible
+from checkout.runtime.clock import database_now
+from payments.admin.actions import ACTIONS
+from payments.admin.order_story import story
+from payments.admin.payments import MAY_REFUND, PaymentInline
+from payments.models import Payment, Refund
+from payments.states import PaymentStatus, RefundStatus
+
+
+class OrderWithPayments(OrderAdmin):
+    change_form_template = "payments/admin_order.html"
+    change_list_template = "payments/admin_orders.html"
+    inlines = [*OrderAdmin.inlines, PaymentInline]
+
+    class Media:
+        css: ClassVar = {"all": ["payments/admin.css"]}
+
+    def orders_named(self, term: str) -> Iterable[int]:
+        """By reference, or by the gateway's id of a payment or a refund."""
+        payments = Payment.objects.filter(gateway_payment_id=term)
+        refunds = Refund.objects.filter(gateway_refund_id=term)
+        return [
+            *super().orders_named(term),
+            *payments.values_list("order_id", flat=True),
+            *refunds.values_list("payment__order_id", flat=True),
+        ]
+
+    def get_urls(self) -> list[URLPattern]:
+        act = self.admin_site.admin_view(self.act_view)
+        own = path("<int:order_id>/<slug:name>/", act, name="orders_order_act")
+        # After Django's own, so that an action cannot hide one of its pages.
+        *rest, catch_all = super().get_urls()
+        return [*rest, own, catch_all]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        order: Order | None = kwargs.get("obj")
+        if order is not None:
+            context["story"] = story(order)
+            with override("en"):  # as all of these pages
+                context["told_of_money"] = money_sentence(facts_about(order), order.currency)
+            context["open_reasons"] = open_reasons(order)
+            context["staff_actions"] = self._possible(request, order)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def _possible(self, request: HttpRequest, order: Order) -> list[dict[str, str]]:
+        """What this person may do to this order, with the address of the page that asks."""
+        found = [
+            {"label": action.label, "url": self._address(order, action.name)}
+            for action in ACTIONS.values()
+            if request.user.has_perm(action.permission) and action.is_possible(order)
+        ]
+        if request.user.has_perm(MAY_REFUND):
+            charged = order.payments.filter(status=PaymentStatus.PAID).order_by("id")
+            found += [
+                {
+                    "label": f"Send money back (payment {payment.round})",
+                    "url": reverse("admin:payments_payment_refund", args=[payment.pk]),
+                }
+                for payment in charged
+            ]
+            prepared = Refund.objects.filter(
+                payment__order=order, status=RefundStatus.PREPARED
+            ).select_related("payment")
+            found += [
+                {
+                    "label": f"Agree to send {show_money(refund.amount)} back",
+                    "url": reverse("admin:payments_refund_agree", args=[refund.pk]),
+                }
+                for refund in prepared
+            ]
+        return found
+
+    def _address(self, order: Order, name: str) -> str:
+        return reverse("admin:orders_order_act", args=[order.pk, name])
+
+    def act_view(self, request: HttpRequest, order_id: int, name: str) -> HttpResponse:
+        """Ask for the reason, then do it. Only a POST does anything."""
+        action = ACTIONS.get(name)
+        if action is None:
+            raise Http404
+        user = request.user
+        if not (self.has_view_permission(request) and user.has_perm(action.permission)):
+            raise PermissionDenied
+        assert isinstance(user, User)  # noqa: S101 - for the type checker
+        order = get_object_or_404(Order, pk=order_id)
+        form = action.form(request.POST or None, order=order)
+        if request.method == "POST" and form.is_valid():
+            try:
+                with transaction.atomic():
+                    told = action.act(order, form.cleaned_data, user.get_username(), database_now())
+            except ActionImpossible as error:
+                form.add_error(None, str(error))
+            else:
+                self.message_user(request, told, messages.SUCCESS)
+                return redirect("admin:orders_order_change", order.pk)
+        context = self.admin_site.each_context(request) | {
+            "title": f"{action.label}: order {order.number}",
+            "explains": action.explains,
+            "label": action.label,
+            "possible": action.is_possible(order),
+            "order": order,
+            "form": form,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "payments/admin_act.html", context)
+
+
+# Payments know orders and not the other way round, so their part of the page is added from here.
+admin.site.unregister(Order)
+admin.site.register(Order, OrderWithPayments)

@@ -1,0 +1,129 @@
+"""What the shop's other systems were told, and the way to tell them again."""
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.auth.models import User
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect
+from django.template.response import TemplateResponse
+from django.urls import URLPattern, path
+
+from checkout.orders.admin.lists import ReadOnly, ShortPaginator
+from checkout.orders.models import WebhookDelivery, WebhookEndpoint
+from checkout.orders.numbers import parse_order_number
+from checkout.orders.operations.staff_actions import ActionImpossible, tell_again
+from checkout.runtime.clock import database_now
+from payments.admin.actions import ReasonForm
+
+MAY_RESEND = "orders.resend_webhook"
+
+
+@admin.register(WebhookEndpoint)
+class WebhookEndpointAdmin(ReadOnly, admin.ModelAdmin[WebhookEndpoint]):
+    """Made and removed by `manage.py webhook_endpoints`. Their secrets are shown nowhere."""
+
+    fields = ["url", "kinds", "is_active", "off_reason", "off_since"]
+    fields += ["created_at", "rotated_at", "removed_at"]
+    list_display = ["id", "host", "is_active", "off_reason", "created_at"]
+    sortable_by = ()
+
+
+class StateFilter(admin.SimpleListFilter):
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [
+            ("undelivered", "Undelivered"),
+            ("waiting", "Waits to be sent"),
+            ("given-up", "Given up"),
+            ("delivered", "Delivered"),
+        ]
+
+    def queryset(
+        self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]
+    ) -> QuerySet[WebhookDelivery]:
+        match self.value():
+            case "undelivered":
+                return queryset.filter(sent_at=None)
+            case "waiting":
+                return queryset.filter(sent_at=None, gave_up_at=None)
+            case "given-up":
+                return queryset.filter(sent_at=None, gave_up_at__isnull=False)
+            case "delivered":
+                return queryset.filter(sent_at__isnull=False)
+        return queryset
+
+
+@admin.register(WebhookDelivery)
+class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin[WebhookDelivery]):
+    change_form_template = "payments/admin_webhook_delivery.html"
+    ordering = ["-id"]
+    list_display = ["id", "order", "kind", "host", "wanted_since", "tries", "sent_at"]
+    list_display += ["gave_up_at", "outcome", "last_took_ms"]
+    list_filter = [StateFilter, "kind", "endpoint"]
+    list_select_related = ["order", "endpoint"]
+    search_fields = ["order__number"]
+    search_help_text = "Order number, whole"
+    sortable_by = ()
+    show_full_result_count = False
+    paginator = ShortPaginator
+    list_per_page = 50
+    fields = ["order", "endpoint", "kind", "status", "message_id", "wanted_since", "available_at"]
+    fields += ["tries", "sent_at", "gave_up_at", "outcome", "last_took_ms"]
+
+    @admin.display(description="To")
+    def host(self, delivery: WebhookDelivery) -> str:
+        return delivery.endpoint.host
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[WebhookDelivery], search_term: str
+    ) -> tuple[QuerySet[WebhookDelivery], bool]:
+        term = search_term.strip()
+        if not term:
+            return queryset, False
+        return queryset.filter(order__number=parse_order_number(term)), False
+
+    def get_urls(self) -> list[URLPattern]:
+        resend = self.admin_site.admin_view(self.resend_view)
+        own = [path("<int:delivery_id>/resend/", resend, name="orders_webhookdelivery_resend")]
+        return [*own, *super().get_urls()]
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["may_resend"] = request.user.has_perm(MAY_RESEND)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def resend_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
+        """Ask for the reason, then have the sender send it. Only a POST does anything."""
+        user = request.user
+        if not (self.has_view_permission(request) and user.has_perm(MAY_RESEND)):
+            raise PermissionDenied
+        assert isinstance(user, User)  # noqa: S101 - for the type checker
+        known = WebhookDelivery.objects.select_related("order", "endpoint")
+        delivery = get_object_or_404(known, pk=delivery_id)
+        form = ReasonForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            by, why = user.get_username(), form.cleaned_data["why"]
+            try:
+                told = tell_again(delivery, by=by, why=why, now=database_now())
+            except ActionImpossible as error:
+                form.add_error(None, str(error))
+            else:
+                self.message_user(request, told, messages.SUCCESS)
+                return redirect("admin:orders_webhookdelivery_change", delivery.pk)
+        context = self.admin_site.each_context(request) | {
+            "title": f"Send again: {delivery}, order {delivery.order.number}",
+            "explains": "It goes out at once, with the same webhook-id and the same content as "
+            "before: a system that has heard of it already can tell, and leaves it.",
+            "label": "Send again",
+            "possible": True,
+            "order": delivery.order,
+            "form": form,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "payments/admin_act.html", context)

@@ -1,0 +1,13 @@
+"""Stripe: the side that calls (`client`, for the worker) and the side that listens (`webhooks`)."""
+
+from typing import Any
+
+
+def __getattr__(name: str) -> Any:
+    """`PAYMENT_GATEWAY` names the gateway here. Loaded when asked for: a web process that looks up
+    Stripe's amounts has no use for the library that calls Stripe (PEP 562)."""
+    if name == "StripeGateway":
+        from payments.gateways.stripe.client import StripeGateway
+
+        return StripeGateway
+    raise AttributeError(name)

@@ -1,0 +1,428 @@
+"""Stripe through its official SDK: a PaymentIntent is opened first and confirmed by a second call.
+
+No exception of the SDK leaves this module, as its text may quote what Stripe answered.
+"""
+
+import logging
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Self
+
+import requests
+import stripe
+from django.conf import settings
+from stripe.params import DisputeListParams, PaymentIntentConfirmParams, RefundListParams
+from urllib3.exceptions import NewConnectionError
+
+from checkout.catalogue.amounts import AmountLimits
+from checkout.orders.identity.names import OrderIdentity
+from payments.gateways.base import (
+    DisputeState,
+    GatewayDispute,
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayRefund,
+    GatewayState,
+    NoSuchPayment,
+    NotExecuted,
+    OutcomeUnknown,
+    PaymentMethodRefused,
+    PaymentRefused,
+    RefundRefused,
+    RefundState,
+)
+from payments.gateways.stripe import amounts
+from payments.gateways.stripe.amounts import InexactAmount, from_stripe, to_stripe
+from payments.gateways.stripe.metadata import metadata_of, order_in
+
+logger = logging.getLogger(__name__)
+
+# With telemetry the SDK writes a file into the home directory and tells Stripe about the host.
+stripe.enable_telemetry = False
+
+# Of the time for a call, at most so much goes into reaching Stripe at all.
+MAX_CONNECT_SECONDS = 5.0
+
+# The most that Stripe gives at once. Stripe API reference, Pagination.
+PAGE_SIZE = 100
+
+# Stripe docs, "How PaymentIntents work". Whatever is not here allows no conclusion yet.
+STATES = {
+    "requires_confirmation": GatewayState.OPEN,
+    # We name a payment method when we open, so that Stripe asks for one only after refusing it.
+    "requires_payment_method": GatewayState.DECLINED,
+    "requires_action": GatewayState.NEEDS_ACTION,
+    "succeeded": GatewayState.PAID,
+    "canceled": GatewayState.CANCELLED,
+}
+
+# Stripe API reference, "The Refund object". Whatever is not here is on its way.
+REFUND_STATES = {
+    "succeeded": RefundState.SUCCEEDED,
+    "failed": RefundState.FAILED,
+    "canceled": RefundState.FAILED,
+}
+
+# Stripe API reference, "The Dispute object". Whatever is not here is being decided.
+DISPUTE_STATES = {
+    "warning_needs_response": DisputeState.INQUIRY,
+    "warning_under_review": DisputeState.INQUIRY,
+    "warning_closed": DisputeState.CLOSED,
+    "prevented": DisputeState.CLOSED,
+    "needs_response": DisputeState.NEEDS_RESPONSE,
+    "won": DisputeState.WON,
+    "lost": DisputeState.LOST,
+}
+
+# Stripe API reference, Errors: the request was refused for what it is, and before it had an effect.
+DEFINITE_STATUSES = frozenset({400, 402, 404})
+
+# Stripe API reference, Errors: "No valid API key provided", and one without the permission.
+SHOP_REFUSED_STATUSES = frozenset({401, 403})
+
+# Stripe docs, "Error codes": of the account or its key, with whatever status. Every request of the
+# shop would be refused like this one.
+SHOP_REFUSED_CODES = frozenset(
+    {
+        "account_closed",
+        "account_invalid",
+        "api_key_expired",
+        "livemode_mismatch",
+        "platform_account_required",
+        "platform_api_key_expired",
+        "secret_key_required",
+        "testmode_charges_only",
+        "tls_version_unsupported",
+    }
+)
+
+# Stripe docs, "Error codes": the object is not where the request supposed it. What became of it is
+# for its own state to say.
+SAYS_NOTHING_CODES = frozenset({"intent_invalid_state", "payment_intent_unexpected_state"})
+
+
+class StripeGateway:
+    """May be shared by threads: the SDK keeps one HTTP session for each and no other state."""
+
+    def __init__(
+        self, *, secret_key: str, api_base: str = "", timeout_seconds: float = 20.0
+    ) -> None:
+        connect_seconds = min(MAX_CONNECT_SECONDS, timeout_seconds / 4)
+        client = stripe.StripeClient(
+            secret_key,
+            base_addresses={"api": api_base.rstrip("/")} if api_base else {},
+            max_network_retries=0,  # the worker decides about repetitions, and records each
+            http_client=stripe.RequestsClient(
+                timeout=(connect_seconds, timeout_seconds - connect_seconds)
+            ),
+        )
+        self._intents = client.v1.payment_intents
+        self._refunds = client.v1.refunds
+        self._disputes = client.v1.disputes
+
+    @classmethod
+    def from_settings(cls) -> Self:
+        return cls(
+            secret_key=settings.STRIPE_SECRET_KEY,
+            api_base=settings.STRIPE_API_BASE,
+            timeout_seconds=settings.GATEWAY_TIMEOUT_SECONDS,
+        )
+
+    @staticmethod
+    def limits(currency: str) -> AmountLimits | None:
+        return amounts.limits(currency)
+
+    def open(
+        self,
+        *,
+        order: OrderIdentity,
+        amount_minor: int,
+        currency: str,
+        payment_method: str,
+        idempotency_key: str,
+    ) -> GatewayPayment:
+        try:
+            intent = self._intents.create(
+                {
+                    "amount": _amount(amount_minor, currency, PaymentRefused),
+                    "currency": currency.lower(),
+                    "payment_method": payment_method,
+                    "allowed_payment_method_types": ["card"],
+                    "capture_method": "automatic",
+                    "metadata": metadata_of(order),
+                },
+                {"idempotency_key": idempotency_key},
+            )
+        except stripe.StripeError as error:
+            if _blames_payment_method(error):
+                raise _logged(PaymentMethodRefused(_code(error)), error) from None
+            raise _conclusion(error, PaymentRefused) from None
+        return _payment(intent)
+
+    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+        params: PaymentIntentConfirmParams = {"return_url": return_url} if return_url else {}
+        try:
+            intent = self._intents.confirm(payment_id, params, {"idempotency_key": idempotency_key})
+        except stripe.StripeError as error:
+            return _payment_told_by(error, PaymentRefused)
+        return _payment(intent)
+
+    def retrieve(self, payment_id: str) -> GatewayPayment:
+        try:
+            intent = self._intents.retrieve(payment_id)
+        except stripe.StripeError as error:
+            raise _conclusion_about_payment(error) from None
+        return _payment(intent)
+
+    def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+        try:
+            intent = self._intents.cancel(payment_id, {}, {"idempotency_key": idempotency_key})
+        except stripe.StripeError as error:
+            return _payment_told_by(error)
+        return _payment(intent)
+
+    def refund(
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        refund_key: str,
+        idempotency_key: str,
+    ) -> GatewayRefund:
+        try:
+            refund = self._refunds.create(
+                {
+                    "payment_intent": payment_id,
+                    "amount": _amount(amount_minor, currency, RefundRefused),
+                    "metadata": {"refund_key": refund_key},
+                },
+                {"idempotency_key": idempotency_key},
+            )
+        except stripe.StripeError as error:
+            raise _conclusion(error, RefundRefused) from None
+        return _refund(refund)
+
+    def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
+        return list(self._list_refunds({"payment_intent": payment_id, "limit": PAGE_SIZE}))
+
+    def list_refunds_since(self, since: datetime) -> Iterator[GatewayRefund]:
+        created = int(since.timestamp())
+        return self._list_refunds({"created": {"gte": created}, "limit": PAGE_SIZE})
+
+    def _list_refunds(self, params: RefundListParams) -> Iterator[GatewayRefund]:
+        try:
+            for refund in self._refunds.list(params).auto_paging_iter():
+                yield _refund(refund)
+        except stripe.StripeError as error:
+            raise _conclusion_about_payment(error) from None
+
+    def disputes_of(self, payment_id: str) -> list[GatewayDispute]:
+        return list(self._list_disputes({"payment_intent": payment_id, "limit": PAGE_SIZE}))
+
+    def list_disputes_since(self, since: datetime) -> Iterator[GatewayDispute]:
+        created = int(since.timestamp())
+        return self._list_disputes({"created": {"gte": created}, "limit": PAGE_SIZE})
+
+    def _list_disputes(self, params: DisputeListParams) -> Iterator[GatewayDispute]:
+        try:
+            for dispute in self._disputes.list(params).auto_paging_iter():
+                yield _dispute(dispute)
+        except stripe.StripeError as error:
+            raise _conclusion_about_payment(error) from None
+
+    def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
+        # Stripe's times are whole seconds; rounding down leaves nothing out.
+        created = int(since.timestamp())
+        try:
+            page = self._intents.list({"created": {"gte": created}, "limit": PAGE_SIZE})
+            for intent in page.auto_paging_iter():
+                yield _payment(intent)
+        except stripe.StripeError as error:
+            raise _conclusion(error) from None
+
+
+def _amount(amount_minor: int, currency: str, refusal: type[GatewayError]) -> int:
+    try:
+        return to_stripe(amount_minor, currency)
+    except InexactAmount:
+        raise refusal("amount_not_exact") from None
+
+
+def _amount_minor(amount: int, currency: str) -> int:
+    try:
+        return from_stripe(amount, currency)
+    except InexactAmount:
+        raise OutcomeUnknown("amount_not_exact") from None
+
+
+def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
+    state = STATES.get(intent.status, GatewayState.PROCESSING)
+    amount = intent.amount_received if state is GatewayState.PAID else intent.amount
+    currency = intent.currency.upper()
+    return GatewayPayment(
+        id=intent.id,
+        state=state,
+        amount_minor=_amount_minor(amount, currency),
+        currency=currency,
+        order=order_in(lambda name: getattr(intent.metadata, name, "")),
+        decline_code=_decline_code(intent) if state is GatewayState.DECLINED else "",
+        action_url=_action_url(intent) if state is GatewayState.NEEDS_ACTION else "",
+    )
+
+
+def _payment_id(of: stripe.Refund | stripe.Dispute) -> str:
+    payment = of.payment_intent
+    return payment if isinstance(payment, str) else getattr(payment, "id", "")
+
+
+def _dispute(dispute: stripe.Dispute) -> GatewayDispute:
+    currency = dispute.currency.upper()
+    due_by = dispute.evidence_details.due_by
+    return GatewayDispute(
+        id=dispute.id,
+        state=DISPUTE_STATES.get(dispute.status, DisputeState.UNDER_REVIEW),
+        payment_id=_payment_id(dispute),
+        amount_minor=_amount_minor(dispute.amount, currency),
+        currency=currency,
+        reason=dispute.reason,
+        opened_at=datetime.fromtimestamp(dispute.created, UTC),
+        due_at=datetime.fromtimestamp(due_by, UTC) if due_by else None,
+    )
+
+
+def _refund(refund: stripe.Refund) -> GatewayRefund:
+    currency = refund.currency.upper()
+    return GatewayRefund(
+        id=refund.id,
+        state=REFUND_STATES.get(refund.status or "", RefundState.PENDING),
+        payment_id=_payment_id(refund),
+        amount_minor=_amount_minor(refund.amount, currency),
+        currency=currency,
+        refund_key=getattr(refund.metadata, "refund_key", ""),
+    )
+
+
+def _decline_code(intent: stripe.PaymentIntent) -> str:
+    error = intent.last_payment_error
+    if error is None:
+        return "payment_method_missing"
+    code: str | None = getattr(error, "decline_code", None) or getattr(error, "code", None)
+    return code or "unspecified"
+
+
+def _action_url(intent: stripe.PaymentIntent) -> str:
+    redirect = getattr(intent.next_action, "redirect_to_url", None)
+    return getattr(redirect, "url", None) or ""
+
+
+def _payment_told_by(
+    error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
+) -> GatewayPayment:
+    """Stripe refuses to charge or cancel what it finds declined or final, and says what it found.
+
+    Stripe docs, "Error codes": `card_declined` and `payment_intent_unexpected_state`; both carry
+    the PaymentIntent (Stripe API reference, Errors).
+    """
+    says_state = isinstance(error, stripe.CardError) or (
+        _code(error) == "payment_intent_unexpected_state"
+    )
+    if says_state and error.error is not None and error.error.payment_intent is not None:
+        return _payment(error.error.payment_intent)
+    raise _conclusion_about_payment(error, refusal) from None
+
+
+def _blames_payment_method(error: stripe.StripeError) -> bool:
+    """Whatever Stripe dislikes about it, the method came from the shopper: not our mistake."""
+    return isinstance(error, stripe.CardError) or (
+        isinstance(error, stripe.InvalidRequestError) and error.param == "payment_method"
+    )
+
+
+def _conclusion_about_payment(
+    error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
+) -> GatewayError:
+    """What `_conclusion` answers, for a request that names a payment."""
+    is_missing = _code(error) == "resource_missing" and not _blames_payment_method(error)
+    return _conclusion(error, NoSuchPayment if is_missing else refusal)
+
+
+def _conclusion(
+    error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
+) -> GatewayError:
+    """`refusal` is what a request that was refused for what it asked is taken for. Where none is
+    named, such a refusal says nothing about the money."""
+    return _logged(_concluded(error, refusal), error)
+
+
+def _concluded(error: stripe.StripeError, refusal: type[GatewayError]) -> GatewayError:
+    code, status = _code(error), error.http_status
+    if isinstance(error, stripe.APIConnectionError):
+        return NotExecuted(code) if _never_connected(error) else OutcomeUnknown(code)
+    if isinstance(error, stripe.RateLimitError) or status == 429:
+        return NotExecuted(
+            code,
+            retry_after_seconds=_retry_after_seconds(error),
+            is_under_way=code == "lock_timeout",  # Stripe docs, "Error codes"
+        )
+    if status == 409:
+        # The key or the object is in use by another call, which is not this one.
+        return NotExecuted(code, is_under_way=True)
+    if isinstance(error, stripe.AuthenticationError) or status in SHOP_REFUSED_STATUSES:
+        return GatewayMisconfigured(code)
+    if code in SHOP_REFUSED_CODES:
+        return GatewayMisconfigured(code)
+    # The SDK takes every 402 for a card error. A decline has been read from its payment by now.
+    is_of_the_card = error.error is not None and error.error.type == "card_error"
+    is_definite = status in DEFINITE_STATUSES and not is_of_the_card
+    if is_definite and (code not in SAYS_NOTHING_CODES or refusal is RefundRefused):
+        return refusal(code)
+    return OutcomeUnknown(code)
+
+
+def _never_connected(error: stripe.APIConnectionError) -> bool:
+    """True if no connection was made, so that not a byte of the request was sent.
+
+    The SDK chains what `requests` raised. That tells a slow connect by its own type, and a refused
+    one or an unknown host by the reason of urllib3's error.
+    """
+    cause = error.__cause__
+    if isinstance(cause, requests.exceptions.ConnectTimeout):
+        return True
+    if not isinstance(cause, requests.exceptions.ConnectionError) or not cause.args:
+        return False
+    return isinstance(getattr(cause.args[0], "reason", None), NewConnectionError)
+
+
+def _code(error: stripe.StripeError) -> str:
+    if isinstance(error, stripe.APIConnectionError):
+        if _never_connected(error):
+            return "never_connected"
+        timeout = isinstance(error.__cause__, requests.exceptions.Timeout)
+        return "timeout" if timeout else "connection_lost"
+    if error.error is not None:
+        code = error.error.code or error.error.type or ""
+        # A stranger in between may answer in Stripe's place, and put a sentence there.
+        if code.isidentifier():
+            return code
+    return f"http_{error.http_status}"
+
+
+def _retry_after_seconds(error: stripe.StripeError) -> float | None:
+    value = (error.headers or {}).get("Retry-After", "")
+    return float(value) if value.isdecimal() else None
+
+
+def _logged(conclusion: GatewayError, error: stripe.StripeError) -> GatewayError:
+    """Leaves the request id, by which an operator finds the call in Stripe's dashboard."""
+    logger.info(  # what becomes of it is for settlement to say, with the order
+        "Stripe gave no outcome.",
+        extra={
+            "conclusion": type(conclusion).__name__,
+            "code": conclusion.code,
+            "http_status": error.http_status,
+            "stripe_request": error.request_id,
+        },
+    )
+    return conclusion

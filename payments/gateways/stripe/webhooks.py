@@ -1,0 +1,135 @@
+"""Stripe's webhooks: checked, stored together with a message to the worker, and answered at once.
+
+The body is a hint, and nothing in it is believed: the worker asks the gateway itself. So events
+may come twice, late, in any order and before the worker's own commit.
+"""
+
+import hashlib
+import hmac
+import json
+import logging
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+
+from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.whose import names_us, orders_named
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.enqueue import ask
+from checkout.runtime import trace
+from checkout.runtime.storable_text import is_storable
+from payments.books.lost_orders import note_lost
+from payments.gateways.stripe.metadata import order_in
+from payments.models import Payment, WebhookEvent
+
+logger = logging.getLogger(__name__)
+
+# Stripe docs, "Receive Stripe events in your webhook endpoint", Preventing replay attacks.
+TOLERANCE = timedelta(seconds=300)
+
+# Events that only tell what the worker has just done itself.
+OUR_OWN_DOING = {"payment_intent.created"}
+
+
+class BadSignature(Exception):
+    """Not signed by the gateway with a secret of ours, or too long ago."""
+
+
+class BadEvent(Exception):
+    """Signed, but not the shape of an event."""
+
+
+def check_signature(body: bytes, header: str, *, secrets: Iterable[str], now: datetime) -> None:
+    """Stripe docs, "Verify webhook signatures manually": v1 is the HMAC-SHA256 of `t.body`."""
+    parts = [part.partition("=") for part in header.split(",")]
+    times = [value for name, _, value in parts if name.strip() == "t"]
+    signatures = [value for name, _, value in parts if name.strip() == "v1"]
+    if len(times) != 1 or not (times[0].isascii() and times[0].isdecimal()) or len(times[0]) > 12:
+        raise BadSignature
+    if abs(now.timestamp() - int(times[0])) > TOLERANCE.total_seconds():
+        raise BadSignature
+    signed = times[0].encode() + b"." + body
+    expected = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
+    matches = [
+        hmac.compare_digest(ours.encode(), theirs.encode())
+        for ours in expected
+        for theirs in signatures
+    ]
+    if not any(matches):
+        raise BadSignature
+
+
+def receive_event(body: bytes, *, now: datetime) -> bool:
+    """Store the event and have the worker ask. False when it has been received before."""
+    event_id, kind, about = _read(body)
+    with transaction.atomic():
+        event, is_new = WebhookEvent.objects.get_or_create(
+            event_id=event_id, defaults={"kind": kind, "received_at": now}
+        )
+        if not is_new:
+            return False
+        named = _named(about)
+        order = _order_of(about, named)
+        if order is None:
+            if names_us(named):
+                note_lost(named, gateway_payment_id=_payment_id(about), now=now)
+            logger.info("An event about no order of this shop", extra={"event": event_id})
+            return True
+        WebhookEvent.objects.filter(pk=event.pk).update(order=order)
+        with trace.step("webhook", order.traceparent or None, order=order.number, kind=kind):
+            extra = {"event": event_id, "kind": kind, "order": order.number}
+            logger.info("An event about an order was received", extra=extra)
+            if kind in OUR_OWN_DOING:
+                return True
+            ask(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, at=now)
+    return True
+
+
+def _read(body: bytes) -> tuple[str, str, dict[str, Any]]:
+    try:
+        event = json.loads(body, object_hook=_storable)
+        event_id, kind, about = event["id"], event["type"], event["data"]["object"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise BadEvent from error
+    if not (isinstance(event_id, str) and isinstance(kind, str) and isinstance(about, dict)):
+        raise BadEvent
+    if not 0 < len(event_id) <= 120 or not 0 < len(kind) <= 120:
+        raise BadEvent
+    return event_id, kind, about
+
+
+def _storable(part: dict[str, Any]) -> dict[str, Any]:
+    """The part without texts that no column can hold: none of them names anything of ours."""
+    return {
+        name: value
+        for name, value in part.items()
+        if not isinstance(value, str) or is_storable(value)
+    }
+
+
+def _named(about: dict[str, Any]) -> OrderIdentity:
+    metadata = about.get("metadata")
+    return order_in(metadata.get) if isinstance(metadata, dict) else OrderIdentity()
+
+
+def _order_of(about: dict[str, Any], named: OrderIdentity) -> Order | None:
+    """The order is found by the gateway's id of the payment; where that is not stored yet, by
+    reference and installation, and never by the number, which another shop on the account may
+    have as well."""
+    for payment_id in (about.get("payment_intent"), about.get("id")):
+        if isinstance(payment_id, str) and payment_id and is_storable(payment_id):
+            payment = (
+                Payment.objects.filter(gateway_payment_id=payment_id)
+                .select_related("order")
+                .first()
+            )
+            if payment:
+                return payment.order
+    return orders_named([named]).first() if names_us(named) else None
+
+
+def _payment_id(about: dict[str, Any]) -> str:
+    payment_id = about.get("payment_intent") or about.get("id")
+    return payment_id if isinstance(payment_id, str) and is_storable(payment_id) else ""

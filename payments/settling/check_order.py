@@ -1,0 +1,164 @@
+"""Holding an order against the gateway: a webhook, the customer's return or the sweep asks for it.
+
+Whatever a hint said is not believed; the gateway is asked about every payment of the order by id.
+"""
+
+import logging
+from contextlib import suppress
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import Q
+
+from checkout.orders.attention.reasons import REFUSED
+from checkout.orders.cancelling import cancel_unpaid
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.states import EXPIRING, UNSETTLED
+from checkout.orders.transitions import resolved
+from payments.gateways.base import (
+    Gateway,
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayState,
+    NoSuchPayment,
+    NotExecuted,
+    OutcomeUnknown,
+    RefundState,
+)
+from payments.models import Payment
+from payments.settling.disputes import may_have_news, record_disputes
+from payments.settling.gateway_calls import Calls, Clock
+from payments.settling.held_money import is_disputed
+from payments.settling.outcomes import record_closed, record_sent_back, record_success
+from payments.settling.refunds import (
+    disputes_were_recorded,
+    settle_refunds,
+    take_over_refunds,
+)
+from payments.settling.retry import ask_later, asked_in_vain, pause_after
+from payments.settling.settle_order import Settled, close, find_order, settle_order
+from payments.states import LIVE, PaymentStatus
+
+logger = logging.getLogger(__name__)
+
+# A wish that was not granted is asked for again after a minute, and then ever more slowly.
+FIRST_TRIES = 6
+
+
+def check_order(
+    order_number: str, gateway: Gateway, *, clock: Clock, lease_token: UUID | None = None
+) -> Settled:
+    """Settle what is under way, and believe the gateway about what was thought to be final."""
+    order = find_order(order_number)
+    outcome = Settled.NOTHING_TO_DO
+    if order.status in UNSETTLED:
+        outcome = settle_order(order_number, gateway, clock=clock, lease_token=lease_token)
+        if outcome is Settled.BUSY:
+            return outcome
+        order = find_order(order_number)
+    calls = Calls.begin(gateway, clock)
+    try:
+        if _look_at_what_is_over(order, calls):
+            outcome = Settled.PAID
+        _look_at_what_was_charged(order, calls)
+    except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
+        return _wish_again(order, OutboxMessage.Kind.CHECK_PAYMENT, error, now=clock())
+    refunded = settle_refunds(order_number, gateway, clock=clock)
+    return outcome if refunded is Settled.NOTHING_TO_DO else refunded
+
+
+def _look_at_what_is_over(order: Order, calls: Calls) -> bool:
+    """Whether one of them was charged after all."""
+    is_charged = False
+    for payment in _thought_to_be_over(order):
+        try:
+            answer = calls.retrieve(payment)
+        except NoSuchPayment:
+            continue  # opened in another account of the gateway, where it was over
+        if answer.state is not GatewayState.PAID and payment.status in LIVE:
+            answer = close(calls, payment)  # or its card could be charged beside another
+        if answer.state is GatewayState.PAID:
+            _record_late_success(payment, answer, calls)
+            is_charged = True
+        elif answer.state is GatewayState.CANCELLED:
+            record_closed(payment, now=calls.clock())
+    return is_charged
+
+
+def _look_at_what_was_charged(order: Order, calls: Calls) -> None:
+    """Its refunds, and its disputes, whose outcome the gateway may have changed."""
+    has_news = may_have_news(order)
+    for payment in _charged(order):
+        with suppress(NoSuchPayment):  # charged in another account of the gateway
+            if has_news:
+                record_disputes(payment, calls)
+                disputes_were_recorded(payment, now=calls.clock())
+            if payment.status == PaymentStatus.PAID:
+                take_over_refunds(payment, calls)
+
+
+def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
+    """Cancel an unpaid order: at the gateway first. A payment that wins the race wins."""
+    order = find_order(order_number)
+    if order.status not in EXPIRING:  # paid, or being paid again
+        return Settled.NOTHING_TO_DO
+    if is_disputed(order.pk):  # a charge that pays no order, and a bank that decides about it
+        return Settled.NOTHING_TO_DO
+    calls = Calls.begin(gateway, clock)
+    try:
+        for payment in _not_closed(order):
+            answer = close(calls, payment)
+            if answer.state is GatewayState.PAID:
+                record_success(payment, answer, now=clock(), reason="Paid at the last moment")
+                return Settled.PAID
+    except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
+        return _wish_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
+    cancelled = cancel_unpaid(order, now=clock())
+    if cancelled:
+        resolved(order.pk, REFUSED)
+    return Settled.CANCELLED if cancelled else Settled.NOTHING_TO_DO
+
+
+def _not_closed(order: Order) -> list[Payment]:
+    payments = order.payments.exclude(gateway_payment_id="").filter(closed_at=None)
+    return list(payments.exclude(status=PaymentStatus.PAID))
+
+
+def _thought_to_be_over(order: Order) -> list[Payment]:
+    """Payments of which this shop expects nothing any more: the gateway may know better. Those of
+    an order that is over are among them, and those charged by an amount that pays no order."""
+    over = Q(status__in=[PaymentStatus.DECLINED, PaymentStatus.CANCELLED])
+    over |= Q(charged_minor__isnull=False) & ~Q(status=PaymentStatus.PAID)
+    if order.status not in UNSETTLED | EXPIRING:
+        over |= Q(status__in=LIVE)
+    return list(order.payments.filter(over).exclude(gateway_payment_id=""))
+
+
+def _charged(order: Order) -> list[Payment]:
+    """Also by an amount that pays no order: a bank may dispute that as well."""
+    charged = Q(status=PaymentStatus.PAID) | Q(charged_minor__isnull=False)
+    return list(order.payments.filter(charged).exclude(gateway_payment_id=""))
+
+
+def _record_late_success(payment: Payment, answer: GatewayPayment, calls: Calls) -> None:
+    if record_success(payment, answer, now=calls.clock(), reason="Payment succeeded late"):
+        return
+    payment.refresh_from_db()
+    if payment.status != PaymentStatus.PAID and _is_sent_back(payment, answer, calls):
+        record_sent_back(payment, now=calls.clock())
+
+
+def _is_sent_back(payment: Payment, answer: GatewayPayment, calls: Calls) -> bool:
+    refunds = calls.refunds_of(payment)
+    sent = sum(refund.amount_minor for refund in refunds if refund.state is RefundState.SUCCEEDED)
+    return sent >= answer.amount_minor
+
+
+def _wish_again(
+    order: Order, kind: OutboxMessage.Kind, error: GatewayError, *, now: datetime
+) -> Settled:
+    """What is wanted of the gateway stays wanted until it is granted or refused."""
+    pause = pause_after(error, max(FIRST_TRIES, asked_in_vain(order)), now=now)
+    ask_later(order.pk, kind, pause=pause, now=now)
+    return Settled.LATER

@@ -1,0 +1,187 @@
+"""Calls to the gateway: each written down before it is made and after it was answered.
+
+A call is made with no transaction open, and every repetition of it goes out under the same key.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import TracebackType
+from typing import Self
+
+from django.db import connection
+from django.db.transaction import TransactionManagementError
+
+from checkout.orders.pausing import is_paused
+from checkout.runtime import metrics, spans, trace
+from checkout.runtime.faultpoints import fault_points
+from payments.gateways.base import (
+    Gateway,
+    GatewayDispute,
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayRefund,
+    NotExecuted,
+    PaymentRefused,
+    RefundRefused,
+)
+from payments.models import Payment, PaymentAttempt, Refund
+from payments.settling.gateway_refusal import call_answered, refusal_met
+
+logger = logging.getLogger(__name__)
+
+Clock = Callable[[], datetime]
+Step = PaymentAttempt.Step
+
+# No call is begun later than this after the first; with the lease it bounds one settlement.
+DEADLINE = timedelta(seconds=60)
+
+MILLISECOND = timedelta(milliseconds=1)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Calls:
+    """What one message may ask of the gateway, within one deadline."""
+
+    gateway: Gateway
+    clock: Clock
+    deadline: datetime
+
+    @classmethod
+    def begin(cls, gateway: Gateway, clock: Clock) -> Self:
+        return cls(gateway=gateway, clock=clock, deadline=clock() + DEADLINE)
+
+    def open(self, payment: Payment) -> GatewayPayment:
+        with _Attempt(self, payment, Step.OPEN, payment.open_key) as attempt:
+            answer = self.gateway.open(
+                order=payment.identity,
+                amount_minor=payment.amount_minor,
+                currency=payment.currency,
+                payment_method=payment.payment_method,
+                idempotency_key=payment.open_key,
+            )
+            return attempt.told(answer)
+
+    def confirm(self, payment: Payment) -> GatewayPayment:
+        with _Attempt(self, payment, Step.CONFIRM, payment.confirm_key) as attempt:
+            answer = self.gateway.confirm(
+                payment.gateway_payment_id,
+                return_url=payment.return_url,
+                idempotency_key=payment.confirm_key,
+            )
+            return attempt.told(answer)
+
+    def retrieve(self, payment: Payment) -> GatewayPayment:
+        with _Attempt(self, payment, Step.RETRIEVE) as attempt:
+            return attempt.told(self.gateway.retrieve(payment.gateway_payment_id))
+
+    def cancel(self, payment: Payment) -> GatewayPayment:
+        with _Attempt(self, payment, Step.CANCEL, payment.cancel_key) as attempt:
+            answer = self.gateway.cancel(
+                payment.gateway_payment_id, idempotency_key=payment.cancel_key
+            )
+            return attempt.told(answer)
+
+    def refund(self, refund: Refund) -> GatewayRefund:
+        with _Attempt(self, refund.payment, Step.REFUND, refund.key) as attempt:
+            answer = self.gateway.refund(
+                refund.payment.gateway_payment_id,
+                amount_minor=refund.amount_minor,
+                currency=refund.payment.currency,
+                refund_key=refund.key,
+                idempotency_key=refund.key,
+            )
+            attempt.outcome = answer.state.value
+            return answer
+
+    def refunds_of(self, payment: Payment) -> list[GatewayRefund]:
+        with _Attempt(self, payment, Step.REFUNDS) as attempt:
+            refunds = self.gateway.refunds_of(payment.gateway_payment_id)
+            attempt.outcome = f"{len(refunds)} found"
+            return refunds
+
+    def disputes_of(self, payment: Payment) -> list[GatewayDispute]:
+        with _Attempt(self, payment, Step.DISPUTES) as attempt:
+            disputes = self.gateway.disputes_of(payment.gateway_payment_id)
+            attempt.outcome = f"{len(disputes)} found"
+            return disputes
+
+
+class _Attempt:
+    """One call's row. Stays without an end when the process dies in between."""
+
+    def __init__(self, calls: Calls, payment: Payment, step: Step, key: str = "") -> None:
+        self._calls = calls
+        self._payment = payment
+        self._step = step
+        self._key = key
+        self._payment_id = payment.gateway_payment_id
+        self.outcome = ""
+        self.code = ""
+
+    def told(self, answer: GatewayPayment) -> GatewayPayment:
+        self.outcome, self.code = answer.state.value, answer.decline_code
+        self._payment_id = answer.id
+        return answer
+
+    def __enter__(self) -> Self:
+        if connection.in_atomic_block:
+            raise TransactionManagementError("The gateway must not be called inside a transaction.")
+        if self._calls.clock() >= self._calls.deadline:
+            raise NotExecuted("deadline")
+        if is_paused():  # so it is asked again later, which is after the pause
+            raise NotExecuted("payments_are_paused")
+        with fault_points("attempt committed"):
+            self._row = PaymentAttempt.objects.create(
+                payment=self._payment,
+                step=self._step,
+                idempotency_key=self._key,
+                started_at=self._calls.clock(),
+            )
+        order = self._payment.order.number
+        self._span = trace.step("gateway call", order=order, step=self._step.value)
+        self._span.__enter__()
+        self._asked_at = self._calls.clock()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        finished_at = self._calls.clock()
+        if error is not None:
+            self.outcome = type(error).__name__
+            self.code = error.code if isinstance(error, GatewayError) else ""
+        self._log(finished_at)
+        self._span.__exit__(kind, error, traceback)
+        if error is not None and not isinstance(error, GatewayError):
+            return  # nothing is known of it
+        PaymentAttempt.objects.filter(pk=self._row.pk).update(
+            finished_at=finished_at, outcome=self.outcome, code=self.code[:80]
+        )
+        if isinstance(error, GatewayMisconfigured):
+            refusal_met(error.code, now=finished_at)
+        elif error is None or isinstance(error, (PaymentRefused, RefundRefused)):
+            call_answered(now=finished_at)
+
+    def _log(self, finished_at: datetime) -> None:
+        spans.tell(outcome=self.outcome)
+        took = finished_at - self._asked_at
+        # By the class alone: what a refund's list held is a number without end.
+        outcome = "answered" if self._step is Step.REFUNDS else self.outcome or "answered"
+        metrics.GATEWAY_SECONDS.labels(self._step.value, outcome).observe(took.total_seconds())
+        logger.info(
+            "The gateway was asked",
+            extra={
+                "order": self._payment.order.number,
+                "payment": self._payment_id,
+                "step": self._step.value,
+                "outcome": self.outcome,
+                "code": self.code,
+                "duration_ms": round(took / MILLISECOND),
+            },
+        )

@@ -1,0 +1,261 @@
+"""What the gateway said, as it becomes true here: payment, order, event and follow-up at once.
+
+The worker's own calls, a webhook's hint, a customer's return and reconciliation all end here.
+"""
+
+import logging
+from collections.abc import Iterable
+from datetime import datetime
+from functools import partial
+
+from django.db import transaction
+
+from checkout.orders.attention.reasons import (
+    CHARGED_TWICE,
+    OVERCHARGED,
+    PAID_AFTER_CANCELLATION,
+    REFUSED,
+    UNKNOWN_TO_GATEWAY,
+    UNKNOWN_TOO_LONG,
+    WRONG_AMOUNT,
+)
+from checkout.orders.cancelling import revive
+from checkout.orders.identity.whose import could_name
+from checkout.orders.limits.limits import count_decline
+from checkout.orders.mail.enqueue import queue_mail
+from checkout.orders.models import Mail, Order, OutboxMessage
+from checkout.orders.outbox.enqueue import ask
+from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
+from checkout.orders.transitions import note, put_before_a_person, resolved, transition
+from checkout.runtime import metrics
+from payments.gateways.base import GatewayPayment
+from payments.models import Payment, Refund
+from payments.settling.locks import lock_order
+from payments.states import LIVE, PaymentStatus, RefundStatus, sources_of
+
+logger = logging.getLogger(__name__)
+
+
+def record_success(
+    payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = "Payment succeeded"
+) -> bool:
+    """The gateway charged. False if that was known, or must not be taken for the order's price."""
+    if not could_name(answer.order, payment.order):
+        logger.log(
+            logging.INFO if payment.tries else logging.ERROR,  # told once, and asked about again
+            "The gateway names another order with this payment; a person must look",
+            extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
+        )
+        return False
+    if answer.currency != payment.currency or answer.amount_minor < payment.amount_minor:
+        logger.log(
+            logging.INFO if payment.tries else logging.ERROR,  # told once, and asked about again
+            "The gateway charged another amount than was asked; a person must look",
+            extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
+        )
+        _record_wrong_amount(payment, answer, now=now)
+        return False
+    with transaction.atomic():
+        order = lock_order(payment)
+        if not move_payment(payment, PaymentStatus.PAID, now, charged_minor=answer.amount_minor):
+            return False  # recorded before, by another worker or a webhook
+        _resolve_doubts(order, refusal_too=True, now=now)
+        others = list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
+        if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
+            _record_surplus(payment, CHARGED_TWICE, now=now)
+        elif order.status == OrderStatus.CANCELLED:
+            if not revive(order, reason=f"{reason}, after it was cancelled", now=now):
+                _record_surplus(payment, PAID_AFTER_CANCELLATION, now=now)
+        else:
+            move_order(payment, OrderStatus.PAID, reason, now=now)
+        _close_other_rounds(payment, others, now=now)
+        transaction.on_commit(partial(_count_paid, payment, order, now=now))
+        over = answer.amount_minor - payment.amount_minor
+        if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
+            prepare_refund(payment, over, OVERCHARGED, now=now)
+    return True
+
+
+def record_refusal(payment: Payment, code: str, *, now: datetime) -> None:
+    """The gateway will not make this payment, whoever's card it is: a decline to the customer, who
+    may pay otherwise, and for staff to look at, since the next card may be refused as well."""
+    with transaction.atomic():
+        record_decline(payment, code, now=now, by_bank=False)
+        refused = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.DECLINED)
+        if payment.gateway_payment_id:
+            refused.filter(closed_at=None).update(closed_at=now)
+        if refused.exists():
+            logger.error(
+                "The gateway refused a payment for what it is; a person must look",
+                extra={"order": payment.order.number, "reason": code},
+            )
+            put_before_a_person(payment.order_id, REFUSED, now=now)
+
+
+def record_decline(
+    payment: Payment,
+    code: str,
+    *,
+    now: datetime,
+    status: PaymentStatus = PaymentStatus.DECLINED,
+    by_bank: bool = True,
+) -> None:
+    with transaction.atomic():
+        order = lock_order(payment)
+        if move_payment(payment, status, now, decline_code=code[:60], charged_minor=None):
+            _resolve_doubts(order, refusal_too=by_bank, now=now)
+            reason = f"Payment not made ({code}); nothing was charged"
+            if _is_current(payment, order):
+                move_order(payment, OrderStatus.PAYMENT_FAILED, reason, now=now)
+            else:
+                note(payment.order_id, f"An earlier card: {reason}", now=now)
+            transaction.on_commit(partial(_count, payment, "declined"))
+            if status is PaymentStatus.DECLINED and by_bank:
+                transaction.on_commit(partial(count_decline, payment.order_id, now=now))
+
+
+def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> None:
+    with transaction.atomic():
+        order = lock_order(payment)
+        if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
+            _resolve_doubts(order, refusal_too=True, now=now)
+            if _is_current(payment, order):
+                transition(
+                    payment.order_id,
+                    OrderStatus.ACTION_REQUIRED,
+                    reason="The bank asks the customer to approve the payment",
+                    now=now,
+                    action_url=action_url,
+                )
+            transaction.on_commit(partial(_count, payment, "needs_action"))
+
+
+def record_closed(payment: Payment, *, now: datetime) -> None:
+    """The gateway will never charge it any more."""
+    with transaction.atomic():
+        order = lock_order(payment)
+        move_payment(payment, PaymentStatus.CANCELLED, now)
+        Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
+        _resolve_doubts(order, now=now)
+
+
+def record_sent_back(payment: Payment, *, now: datetime) -> None:
+    """A charge of a wrong amount, which never paid the order, went back wholly at the gateway. The
+    order can be paid otherwise."""
+    with transaction.atomic():
+        order = lock_order(payment)
+        record_decline(payment, "sent_back", now=now, status=PaymentStatus.CANCELLED)
+        Payment.objects.filter(pk=payment.pk).exclude(status=PaymentStatus.PAID).update(
+            charged_minor=None
+        )
+        _resolve_doubts(order, now=now)
+
+
+def _record_wrong_amount(payment: Payment, answer: GatewayPayment, *, now: datetime) -> None:
+    with transaction.atomic():
+        lock_order(payment)
+        # Kept although the payment does not count as paid: while this stands, a person must look.
+        if (
+            Payment.objects.filter(pk=payment.pk)
+            .exclude(status=PaymentStatus.PAID)
+            .update(charged_minor=answer.amount_minor)
+        ):
+            put_before_a_person(payment.order_id, WRONG_AMOUNT, now=now)
+
+
+def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -> None:
+    """An outcome was recorded. Whatever it leaves no doubt about ends. A bank's answer also shows
+    that the gateway refuses this order no more."""
+    if not order.needs_person:
+        return
+    if refusal_too:
+        resolved(order.pk, REFUSED, now=now)
+    payments = Payment.objects.filter(order=order)
+    if not payments.filter(status=PaymentStatus.UNKNOWN).exists():
+        resolved(order.pk, UNKNOWN_TOO_LONG, now=now)
+        resolved(order.pk, UNKNOWN_TO_GATEWAY, now=now)
+    wrong = payments.filter(charged_minor__isnull=False).exclude(status=PaymentStatus.PAID)
+    if not wrong.exists():
+        resolved(order.pk, WRONG_AMOUNT, now=now)
+
+
+def move_payment(
+    payment: Payment, to: PaymentStatus, settled_at: datetime | None, **changes: str | int | None
+) -> bool:
+    """The guarded UPDATE of a payment. False: another worker or a webhook has been here first."""
+    return bool(
+        Payment.objects.filter(pk=payment.pk, status__in=sources_of(to)).update(
+            status=to,
+            settled_at=settled_at,
+            lease_token=None,
+            lease_until=None,
+            lease_owner="",
+            **changes,
+        )
+    )
+
+
+def _is_current(payment: Payment, order: Order) -> bool:
+    """Whether this is the card that the order is to be paid with now. Its customer may have chosen
+    another while the gateway was asked about this one, whose outcome then moves the payment alone;
+    a success is another matter, for it pays the order whichever card it was."""
+    return payment.round >= order.payment_round
+
+
+def move_order(payment: Payment, to: OrderStatus, reason: str, *, now: datetime) -> None:
+    # A payment's outcome moves no order that is paid, however much of it was sent back since.
+    if not transition(payment.order_id, to, sources=UNSETTLED | EXPIRING, reason=reason, now=now):
+        logger.error(
+            "A payment's outcome does not fit its order; a person must look",
+            extra={"order": payment.order.number, "outcome": to.value},
+        )
+
+
+def prepare_refund(payment: Payment, amount_minor: int, why: str, *, now: datetime) -> None:
+    """Nothing is sent back until a person agrees."""
+    Refund.objects.create(
+        payment=payment,
+        status=RefundStatus.PREPARED,
+        amount_minor=amount_minor,
+        reason=why,
+        created_at=now,
+    )
+    logger.error(
+        "A refund is prepared; a person must look",
+        extra={
+            "order": payment.order.number,
+            "payment": payment.gateway_payment_id,
+            "reason": why,
+        },
+    )
+    event = note(payment.order_id, "Charged too much; its customer is told", now=now)
+    queue_mail(Mail.Kind.SURPLUS, event, now=now)
+    put_before_a_person(payment.order_id, why, now=now)
+
+
+def _count(payment: Payment, outcome: str) -> None:
+    metrics.OUTCOMES.labels(outcome).inc()
+    metrics.ATTEMPTS.observe(payment.tries + 1)
+
+
+def _count_paid(payment: Payment, order: Order, *, now: datetime) -> None:
+    _count(payment, "surplus" if payment.is_surplus else "paid")
+    if not payment.is_surplus:
+        metrics.PAID_SECONDS.observe(max(0.0, (now - order.placed_at).total_seconds()))
+
+
+def _record_surplus(payment: Payment, why: str, *, now: datetime) -> None:
+    Payment.objects.filter(pk=payment.pk).update(is_surplus=True)
+    payment.refresh_from_db()
+    prepare_refund(payment, payment.taken_minor, why, now=now)
+
+
+def _close_other_rounds(paid: Payment, others: Iterable[Payment], *, now: datetime) -> None:
+    """One card has paid. A round that never reached the gateway is dropped. One that did could
+    still be charged, at a bank's page that is open somewhere: the worker closes it there."""
+    live = [other for other in others if other.status in LIVE]
+    for other in live:
+        if not other.gateway_payment_id and other.round > paid.round:
+            move_payment(other, PaymentStatus.CANCELLED, now)
+    if any(other.gateway_payment_id for other in live):
+        ask(paid.order_id, OutboxMessage.Kind.CHECK_PAYMENT, at=now)

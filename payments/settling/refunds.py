@@ -1,0 +1,338 @@
+"""Sending back what was asked for, once, and finding out what became of it.
+
+The refund's own key travels with it. Before any repetition the gateway is asked whether it has a
+refund of that key already, so this outlives the gateway's memory for idempotency keys.
+"""
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Sum
+
+from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.attention.queries import open_reasons
+from checkout.orders.attention.reasons import (
+    OVERCHARGED,
+    REFUND_CAME_BACK,
+    REFUND_FAILED,
+    SURPLUS_REASONS,
+)
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.states import REFUNDING, UNSETTLED, OrderStatus
+from checkout.orders.transitions import (
+    next_sweep,
+    noting_refund,
+    put_before_a_person,
+    resolved,
+    transition,
+)
+from checkout.runtime.faultpoints import fault_points
+from payments.gateways.base import (
+    Gateway,
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayRefund,
+    NoSuchPayment,
+    NotExecuted,
+    OutcomeUnknown,
+    RefundRefused,
+    RefundState,
+)
+from payments.models import Payment, Refund
+from payments.refunds import unreplaced
+from payments.settling.disputes import record_disputes
+from payments.settling.gateway_calls import Calls, Clock
+from payments.settling.held_money import is_disputed, lost_minor
+from payments.settling.locks import lock_order
+from payments.settling.retry import LONGEST_PAUSE_OF_A_REFUND, ask_later, pause_after
+from payments.settling.settle_order import Settled, find_order
+from payments.settling.uncertain import may_have_been_sent
+from payments.states import UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
+
+logger = logging.getLogger(__name__)
+
+FAILURE_REASONS = (REFUND_FAILED, REFUND_CAME_BACK)
+
+# Stripe docs, "Error codes": why a refund is refused while the customer's bank has the money.
+DISPUTED_THERE = ("charge_disputed", "refund_disputed_payment")
+
+# Why a refund failed, where it had succeeded before.
+CAME_BACK = "came_back"
+
+
+def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
+    """Send back what was asked for on this order, and find out what became of it."""
+    order = find_order(order_number)
+    open_refunds = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
+    calls = Calls.begin(gateway, clock)
+    outcome, unfinished = Settled.NOTHING_TO_DO, []
+    for refund in open_refunds.select_related("payment__order"):
+        try:
+            answer = _send_or_find(refund, calls)
+        except (RefundRefused, NoSuchPayment) as error:
+            if isinstance(error, NoSuchPayment) and may_have_been_sent(refund):
+                unfinished.append(
+                    _pause_before_next_try(refund, OutcomeUnknown(error.code), now=clock())
+                )
+                continue
+            _record_failure(refund, error.code, now=clock())
+            outcome = Settled.REFUNDED
+            if error.code in DISPUTED_THERE:
+                _look_for_disputes(refund.payment, calls)
+        except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
+            unfinished.append(_pause_before_next_try(refund, error, now=clock()))
+        else:
+            if answer.state is RefundState.PENDING:
+                Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED).update(
+                    status=RefundStatus.PENDING, gateway_refund_id=answer.id
+                )
+                unfinished.append(
+                    _pause_before_next_try(refund, OutcomeUnknown("pending"), now=clock())
+                )
+                continue
+            _record(refund, answer, now=clock())
+            outcome = Settled.REFUNDED
+    if unfinished:
+        ask_later(order.pk, OutboxMessage.Kind.REFUND, pause=min(unfinished), now=clock())
+        return Settled.LATER
+    return outcome
+
+
+def _look_for_disputes(payment: Payment, calls: Calls) -> None:
+    """The gateway refused a refund because of a dispute, of which its hint may still be on its way.
+    Where it does not tell now, its hint or the daily commands will."""
+    with suppress(GatewayError):
+        record_disputes(payment, calls)
+
+
+def _send_or_find(refund: Refund, calls: Calls) -> GatewayRefund:
+    tried_before = refund.tries > 0
+    # Counted before the call: whoever comes after a crash looks for it first.
+    Refund.objects.filter(pk=refund.pk).update(tries=F("tries") + 1)
+    if tried_before:
+        for known in calls.refunds_of(refund.payment):
+            if known.refund_key == refund.key:
+                return known
+    if is_disputed(refund.payment.order_id):  # since it was asked for
+        raise RefundRefused(DISPUTED_THERE[0])
+    with fault_points("refund sent"):
+        return calls.refund(refund)
+
+
+def _record(
+    refund: Refund,
+    answer: GatewayRefund,
+    *,
+    now: datetime,
+    sources: Sequence[RefundStatus] = UNSETTLED_REFUNDS,
+) -> None:
+    if answer.state is RefundState.FAILED:
+        _record_failure(refund, "failed_at_the_gateway", now=now)
+        return
+    with transaction.atomic():
+        lock_order(refund.payment)
+        sent = Refund.objects.filter(pk=refund.pk, status__in=sources).update(
+            status=RefundStatus.SUCCEEDED, gateway_refund_id=answer.id, settled_at=now, failure=""
+        )
+        if sent:
+            with noting_refund(
+                refund.payment.order_id,
+                f"{show_money(refund.amount)} was sent back",
+                amount_minor=refund.amount_minor,
+                now=now,
+            ):
+                _follow(refund.payment, now=now)
+
+
+def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
+    with transaction.atomic():
+        lock_order(refund.payment)
+        failed = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED_REFUNDS).update(
+            status=RefundStatus.FAILED, failure=code[:80], settled_at=now
+        )
+        if failed:
+            put_before_a_person(refund.payment.order_id, REFUND_FAILED, now=now)
+            _keep_watch(refund.payment.order_id, now=now)
+
+
+def _follow(payment: Payment, *, now: datetime, reason: str = "Money was sent back") -> None:
+    """The order's status after money was sent back, or came back from there."""
+    sent = payment.refunds.filter(status=RefundStatus.SUCCEEDED)
+    total: int = sent.aggregate(total=Sum("amount_minor"))["total"] or 0
+    order_id = payment.order_id
+    if not payment.is_surplus:
+        of_the_price = max(0, total - payment.too_much_minor)
+        to = OrderStatus.PARTLY_REFUNDED if of_the_price else OrderStatus.PAID
+        if of_the_price >= payment.amount_minor:
+            to = OrderStatus.REFUNDED
+        transition(order_id, to, sources=REFUNDING, reason=reason, now=now)
+        Order.objects.filter(pk=order_id).update(refunded_minor=of_the_price)
+    _give_up_prepared(payment)
+    _end_reasons(order_id, now=now)
+    _keep_watch(order_id, now=now)
+
+
+def disputes_were_recorded(payment: Payment, *, now: datetime) -> None:
+    """What a lost dispute has sent back is to be sent back no more."""
+    if not lost_minor(payment):
+        return
+    with transaction.atomic():
+        lock_order(payment)
+        _give_up_prepared(payment)
+        _end_reasons(payment.order_id, now=now)
+
+
+def _end_reasons(order_id: int, *, now: datetime) -> None:
+    """Money was sent back. Whatever it has put right ends, over all payments of the order."""
+    reasons = {one.reason: one for one in open_reasons(Order.objects.get(pk=order_id))}
+    if not reasons.keys() & {*SURPLUS_REASONS, *FAILURE_REASONS}:
+        return
+    paid = Payment.objects.filter(order=order_id, status=PaymentStatus.PAID)
+    payments = list(paid.prefetch_related("refunds"))
+    kept = {p.is_surplus for p in payments if _sent_back_minor(p) < p.too_much_minor}
+    for why in SURPLUS_REASONS:
+        if (why != OVERCHARGED) not in kept:
+            resolved(order_id, why, now=now)
+    for why in FAILURE_REASONS:
+        failed = reasons.get(why)
+        if failed and not any(_owes_a_refund(payment, failed.since) for payment in payments):
+            resolved(order_id, why, now=now)
+
+
+def _sent_back_minor(payment: Payment) -> int:
+    """What the customer has again: by refunds, and by disputes that were lost."""
+    refunds = [r.amount_minor for r in payment.refunds.all() if r.status == RefundStatus.SUCCEEDED]
+    return sum(refunds) + lost_minor(payment)
+
+
+def _owes_a_refund(payment: Payment, since: datetime | None) -> bool:
+    """Whether a refund that came to nothing since then was not made good: sent again with success,
+    or all that was charged sent back otherwise."""
+    if _sent_back_minor(payment) >= payment.taken_minor:
+        return False
+    refunds = payment.refunds.all()
+    replaced = {refund.replaces_id for refund in refunds}
+    return any(
+        (refund.status in UNSETTLED_REFUNDS and refund.replaces_id is not None)
+        or (
+            refund.status == RefundStatus.FAILED
+            and refund.pk not in replaced
+            and refund.settled_at is not None
+            and (since is None or refund.settled_at >= since)
+        )
+        for refund in refunds
+    )
+
+
+def _keep_watch(order_id: int, *, now: datetime) -> None:
+    """Until nothing is on its way any more, the sweep looks after it. A change of the order's
+    status has ended that, for it knows nothing of a refund that was asked for meanwhile."""
+    pending = Refund.objects.filter(payment__order=order_id, status__in=UNSETTLED_REFUNDS)
+    Order.objects.filter(pk=order_id).exclude(status__in=UNSETTLED).update(
+        sweep_at=next_sweep(now) if pending.exists() else None
+    )
+
+
+def _pause_before_next_try(refund: Refund, error: GatewayError, *, now: datetime) -> timedelta:
+    logger.info(
+        "No outcome of a refund yet, will ask the gateway again",
+        extra={"order": refund.payment.order.number, "reason": error.code},
+    )
+    return pause_after(error, refund.tries, now=now, longest=LONGEST_PAUSE_OF_A_REFUND)
+
+
+def _believe(refund: Refund, made: GatewayRefund, *, now: datetime) -> None:
+    """What the gateway says of a refund of ours that was final here. A refund may fail days after
+    it succeeded, when the customer's bank returns the money."""
+    if made.state is RefundState.FAILED and refund.status == RefundStatus.SUCCEEDED:
+        record_came_back(refund, now=now)
+    elif made.state is RefundState.SUCCEEDED and refund.status == RefundStatus.FAILED:
+        _record(refund, made, now=now, sources=[RefundStatus.FAILED])
+
+
+def record_came_back(refund: Refund, *, now: datetime) -> None:
+    """The money is here again: the order says so, its customer is told, and a person sends it once
+    more, by a refund of its own."""
+    payment, amount = refund.payment, show_money(refund.amount)
+    with transaction.atomic():
+        lock_order(payment)
+        is_back = Refund.objects.filter(pk=refund.pk, status=RefundStatus.SUCCEEDED).update(
+            status=RefundStatus.FAILED, failure=CAME_BACK, settled_at=now
+        )
+        if not is_back:
+            return  # another worker was first
+        logger.error(
+            "A refund that had been sent came back; a person must look",
+            extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
+        )
+        with noting_refund(
+            payment.order_id,
+            f"{amount} that was sent back has come back",
+            amount_minor=refund.amount_minor,
+            now=now,
+            came_back=True,
+        ):
+            _follow(payment, now=now, reason="A refund came back")
+        put_before_a_person(payment.order_id, REFUND_CAME_BACK, now=now)
+
+
+def take_over_refunds(payment: Payment, calls: Calls) -> None:
+    """Make both books the same: enter refunds that were made at the gateway's own site, and what
+    became of ours after they were thought to be final."""
+    ours = list(payment.refunds.all())
+    known = {refund.key: refund for refund in ours}
+    known |= {refund.gateway_refund_id: refund for refund in ours if refund.gateway_refund_id}
+    for made in calls.refunds_of(payment):
+        if refund := known.get(made.id) or known.get(made.refund_key):
+            _believe(refund, made, now=calls.clock())
+            continue
+        if made.state is not RefundState.SUCCEEDED:
+            continue
+        now = calls.clock()
+        with transaction.atomic():
+            lock_order(payment)
+            if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():
+                continue  # asked for and sent by a worker while the gateway was asked here
+            _, is_new = Refund.objects.get_or_create(
+                gateway_refund_id=made.id,
+                defaults={
+                    "payment": payment,
+                    "status": RefundStatus.SUCCEEDED,
+                    "amount_minor": made.amount_minor,
+                    "reason": "Made at the gateway's own site",
+                    "replaces": unreplaced(payment, made.amount_minor),
+                    "created_at": now,
+                    "settled_at": now,
+                },
+            )
+            if is_new:
+                with noting_refund(
+                    payment.order_id,
+                    "Money was sent back at the gateway's own site",
+                    amount_minor=made.amount_minor,
+                    now=now,
+                ):
+                    _follow(payment, now=now)
+    if any(refund.status == RefundStatus.PREPARED for refund in ours):
+        with transaction.atomic():
+            lock_order(payment)
+            _give_up_prepared(payment)
+
+
+def _give_up_prepared(payment: Payment) -> None:
+    """What is prepared is what was charged too much and is still here. Whatever of it went back
+    otherwise, at the gateway's own site or by a refund that staff asked for, is prepared no more.
+    The order is locked by the caller."""
+    refunds = list(payment.refunds.all())
+    wanted = max(0, payment.too_much_minor - _sent_back_minor(payment))
+    for prepared in refunds:
+        if prepared.status != RefundStatus.PREPARED:
+            continue
+        left = min(prepared.amount_minor, wanted)
+        wanted -= left
+        if left != prepared.amount_minor:
+            changes = {"amount_minor": left} if left else {"status": RefundStatus.FAILED}
+            payment.refunds.filter(pk=prepared.pk, status=RefundStatus.PREPARED).update(**changes)

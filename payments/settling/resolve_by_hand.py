@@ -1,0 +1,66 @@
+"""A person says what became of a payment of which the gateway has not told for long.
+
+Taken down with evidence and name. It is no more final than a decline: should the gateway say
+otherwise later, it is believed.
+"""
+
+from datetime import datetime
+
+from django.db import transaction
+
+from checkout.orders.operations.staff_actions import ActionImpossible
+from checkout.orders.transitions import note_staff
+from payments.gateways.base import GatewayPayment, GatewayState
+from payments.models import Payment
+from payments.settling.locks import lock_order
+from payments.settling.outcomes import record_decline, record_success
+from payments.states import UNDECIDED, PaymentStatus
+
+# Whatever id a person found would be taken on trust, and may name another shop's charge: the order
+# numbers of two installations on one account are the same.
+NEVER_CONFIRMED = (
+    "This payment has no id of the gateway's, so this shop never confirmed it. If the gateway "
+    "shows a charge with this order's reference, `reconcile_payments --repair` records it."
+)
+
+
+def resolve_charged(
+    payment: Payment, *, gateway_payment_id: str, by: str, evidence: str, now: datetime
+) -> str:
+    """It was charged, of its amount."""
+    with transaction.atomic():
+        lock_order(payment)
+        payment.refresh_from_db()
+        _must_be_undecided(payment)
+        if not payment.gateway_payment_id:
+            raise ActionImpossible(NEVER_CONFIRMED)
+        if payment.gateway_payment_id != gateway_payment_id:
+            raise ActionImpossible("The gateway knows this payment by another id; see above.")
+        answer = GatewayPayment(
+            id=gateway_payment_id,
+            state=GatewayState.PAID,
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            order=payment.identity,
+        )
+        note_staff(payment.order_id, "Resolved: it was charged", by=by, why=evidence, now=now)
+        record_success(payment, answer, now=now, reason="Paid, as a person found out")
+    return "The payment is recorded as charged."
+
+
+def resolve_not_charged(payment: Payment, *, by: str, evidence: str, now: datetime) -> str:
+    """It was not. The customer may pay again; before that the worker closes it at the gateway."""
+    with transaction.atomic():
+        lock_order(payment)
+        payment.refresh_from_db()
+        _must_be_undecided(payment)
+        note_staff(payment.order_id, "Resolved: it was not charged", by=by, why=evidence, now=now)
+        record_decline(payment, "resolved_by_staff", now=now, status=PaymentStatus.CANCELLED)
+    return "The payment is recorded as not charged; the customer can pay again."
+
+
+def _must_be_undecided(payment: Payment) -> None:
+    if payment.status not in UNDECIDED:
+        raise ActionImpossible(
+            f"Nothing to resolve: this payment is {payment.get_status_display().lower()}."
+        )

@@ -1,0 +1,358 @@
+"""Settling an order: ask the gateway until it has said what happened, and never twice for money.
+
+For each payment round:
+
+1. Take the lease, by the database's clock. It saves work; it does not make anything safe.
+2. Make sure that no earlier round can be charged any more.
+3. Open the payment at the gateway (no money moves) and store its id.
+4. Confirm it. After any doubt, ask by id first.
+5. Store the outcome, the order's new status and its event in one transaction.
+
+Every call is written down before it is made, goes out under a key that was stored before it, and
+is made with no transaction open. What makes a second charge impossible is the stored key, the
+stored id and the guarded UPDATE; any number of workers may run this for one order at once.
+"""
+
+import logging
+import uuid
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TO_GATEWAY, UNKNOWN_TOO_LONG
+from checkout.orders.identity.installation import installation_id
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.states import UNSETTLED
+from checkout.orders.transitions import pay_with_nothing, put_before_a_person, resolved
+from checkout.runtime.faultpoints import fault_points
+from checkout.runtime.process_name import process_name
+from payments.gateways.base import (
+    Gateway,
+    GatewayError,
+    GatewayMisconfigured,
+    GatewayPayment,
+    GatewayState,
+    NoSuchPayment,
+    NotExecuted,
+    OutcomeUnknown,
+    PaymentMethodRefused,
+    PaymentRefused,
+)
+from payments.models import Payment
+from payments.settling.gateway_calls import Calls, Clock
+from payments.settling.leases import lease_end, take_lease
+from payments.settling.locks import lock_order
+from payments.settling.outcomes import (
+    move_payment,
+    record_closed,
+    record_decline,
+    record_needs_action,
+    record_refusal,
+    record_success,
+)
+from payments.settling.retry import ask_later, pause_after
+from payments.settling.uncertain import may_have_been_charged
+from payments.states import LIVE, PaymentStatus
+
+logger = logging.getLogger(__name__)
+
+# Stripe may forget an idempotency key after 24 hours; a person should know before that.
+UNKNOWN_AT_MOST = timedelta(hours=20)
+
+
+class UnknownOrder(Exception):
+    """No order has this number: the message was not sent by this shop."""
+
+
+class Settled(Enum):
+    """What became of one message about an order. All but BUSY are done with it."""
+
+    NOTHING_TO_DO = "nothing to do"
+    PAID = "paid"
+    DECLINED = "declined"
+    NEEDS_ACTION = "needs action"
+    CANCELLED = "cancelled"
+    REFUNDED = "refunded"
+    LATER = "asked again later"
+    BUSY = "another worker is at it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Round:
+    """One worker's hold on one payment round."""
+
+    payment: Payment
+    calls: Calls
+    lease_token: uuid.UUID
+
+    @property
+    def now(self) -> datetime:
+        return self.calls.clock()
+
+
+def find_order(order_number: str) -> Order:
+    try:
+        return Order.objects.get(number=order_number)
+    except Order.DoesNotExist:
+        raise UnknownOrder(order_number) from None
+
+
+def settle_order(
+    order_number: str, gateway: Gateway, *, clock: Clock, lease_token: uuid.UUID | None = None
+) -> Settled:
+    """Take the order's current payment round as far as the gateway lets it. Who comes again with
+    the same lease token, after a lost connection, goes on where it was."""
+    order = find_order(order_number)
+    if order.status not in UNSETTLED:
+        return Settled.NOTHING_TO_DO
+    if order.is_free:
+        return _settle_free(order, now=clock())
+    lease_token = lease_token or uuid.uuid4()
+    payment, is_ours = _begin_round(order, lease_token, now=clock())
+    if not is_ours and not take_lease(payment, lease_token):
+        live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
+        return Settled.BUSY if live else Settled.NOTHING_TO_DO
+    payment.order = order  # every call and log line tells its number
+    return _settle(
+        _Round(payment=payment, calls=Calls.begin(gateway, clock), lease_token=lease_token)
+    )
+
+
+def _settle_free(order: Order, *, now: datetime) -> Settled:
+    """Placed by a release that sent what costs nothing to the gateway, which cannot take it."""
+    with transaction.atomic():
+        Order.objects.select_for_update().get(pk=order.pk)
+        begun = Payment.objects.filter(order=order, status__in=LIVE, gateway_payment_id="")
+        begun.update(status=PaymentStatus.CANCELLED, settled_at=now)
+        paid = pay_with_nothing(order, now=now)
+        if paid:
+            resolved(order.pk, REFUSED, now=now)
+    return Settled.PAID if paid else Settled.NOTHING_TO_DO
+
+
+def _settle(round_: _Round) -> Settled:
+    payment = round_.payment
+    try:
+        for earlier in _earlier_open_rounds(payment):
+            answer = close(round_.calls, earlier)
+            if answer.state is GatewayState.PAID:  # a success that came late pays the order
+                record_success(
+                    earlier, answer, now=round_.now, reason="An earlier card was charged"
+                )
+                return Settled.PAID
+        answer = _charge(round_)
+    except PaymentMethodRefused as error:
+        record_decline(payment, error.code or "payment_method_refused", now=round_.now)
+        return Settled.DECLINED
+    except PaymentRefused as error:
+        record_refusal(payment, error.code or "refused", now=round_.now)
+        return Settled.DECLINED
+    except NotExecuted as error:
+        return _try_later(round_, PaymentStatus.PROCESSING, error)
+    except OutcomeUnknown as error:
+        return _try_later(round_, PaymentStatus.UNKNOWN, error)
+    except GatewayMisconfigured as error:
+        return _put_off(round_, error)
+    with fault_points("outcome committed"):
+        return _record(round_, answer)
+
+
+def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Payment, bool]:
+    """The payment of the order's current round, and whether it was begun here: then its lease is
+    taken with it. Of two workers that begin it, one row remains."""
+    of_this_round = Payment.objects.filter(order=order, round=order.payment_round)
+    with suppress(Payment.DoesNotExist):
+        return of_this_round.get(), False
+    try:
+        begun = Payment.objects.create(
+            order=order,
+            round=order.payment_round,
+            status=PaymentStatus.PROCESSING,
+            amount_minor=order.total_minor,
+            currency=order.currency,
+            payment_method=order.payment_method,
+            installation=installation_id(),
+            return_url=f"{settings.SHOP_URL}/orders/{order.reference}/"
+            if settings.SHOP_URL
+            else "",
+            lease_token=token,
+            lease_until=lease_end(),
+            lease_owner=process_name(),
+            created_at=now,
+        )
+    except IntegrityError:
+        with suppress(Payment.DoesNotExist):
+            return of_this_round.get(), False
+        raise  # something else about the row
+    return begun, True
+
+
+def _earlier_open_rounds(payment: Payment) -> list[Payment]:
+    if payment.round == 1:
+        return []
+    return list(
+        Payment.objects.filter(
+            order=payment.order_id, round__lt=payment.round, closed_at__isnull=True
+        ).exclude(gateway_payment_id="")
+    )
+
+
+def close(calls: Calls, payment: Payment) -> GatewayPayment:
+    """Cancel a payment at the gateway, so that its card can never be charged. PAID if it was."""
+    try:
+        answer = calls.cancel(payment)
+    except NoSuchPayment as error:
+        _must_be_uncharged(payment, error, now=calls.clock())
+        record_closed(payment, now=calls.clock())
+        return _never_charged(payment)
+    if answer.state is GatewayState.CANCELLED:
+        record_closed(payment, now=calls.clock())
+    elif answer.state is not GatewayState.PAID:
+        raise OutcomeUnknown(f"cancel_answered_{answer.state.value}")
+    return answer
+
+
+def _never_charged(payment: Payment) -> GatewayPayment:
+    return GatewayPayment(
+        id=payment.gateway_payment_id,
+        state=GatewayState.CANCELLED,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        order=payment.identity,
+    )
+
+
+def _must_be_uncharged(payment: Payment, error: NoSuchPayment, *, now: datetime) -> None:
+    """The gateway has no such payment, as after a change of its account. Where it was confirmed
+    before, the other account may have charged it: that is for a person to find out there."""
+    if may_have_been_charged(payment):
+        put_before_a_person(payment.order_id, UNKNOWN_TO_GATEWAY, now=now)
+        # Staff can say what became of a payment of unknown outcome.
+        move_payment(payment, PaymentStatus.UNKNOWN, None)
+        raise OutcomeUnknown(error.code) from None
+
+
+def _charge(round_: _Round) -> GatewayPayment:
+    payment, calls = round_.payment, round_.calls
+    if payment.gateway_payment_id:
+        answer = _retrieve(calls, payment)
+    else:
+        with fault_points("intent opened"):
+            opened = calls.open(payment)
+        # Ours is the id only if none was stored: a second worker's payment stays unconfirmed.
+        with fault_points("id stored"):
+            stored = Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(
+                gateway_payment_id=opened.id
+            )
+        if stored:
+            payment.gateway_payment_id = opened.id
+            answer = opened
+        else:
+            payment.refresh_from_db()
+            answer = _retrieve(calls, payment)
+    if answer.state is GatewayState.OPEN:
+        with fault_points("confirm sent"):
+            answer = _confirm(calls, payment)
+    return answer
+
+
+def _retrieve(calls: Calls, payment: Payment) -> GatewayPayment:
+    try:
+        return calls.retrieve(payment)
+    except NoSuchPayment as error:
+        _must_be_uncharged(payment, error, now=calls.clock())
+        raise
+
+
+def _confirm(calls: Calls, payment: Payment) -> GatewayPayment:
+    """A refusal to confirm ends the round only when the gateway has closed the payment: a confirm
+    before this one may have charged it, or may yet."""
+    try:
+        return calls.confirm(payment)
+    except NoSuchPayment as error:
+        _must_be_uncharged(payment, error, now=calls.clock())
+        raise
+    except PaymentRefused:
+        answer = calls.cancel(payment)
+        if answer.state is GatewayState.CANCELLED:
+            raise
+        return answer
+
+
+def _record(round_: _Round, answer: GatewayPayment) -> Settled:
+    payment, now = round_.payment, round_.now
+    settled = Settled.LATER
+    match answer.state:
+        case GatewayState.PAID:
+            if not record_success(payment, answer, now=now) and _is_still_ours(round_):
+                return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown("amount_differs"))
+            settled = Settled.PAID
+        case GatewayState.DECLINED:
+            record_decline(payment, answer.decline_code, now=now)
+            settled = Settled.DECLINED
+        case GatewayState.CANCELLED:
+            record_decline(payment, "cancelled", now=now, status=PaymentStatus.CANCELLED)
+            settled = Settled.DECLINED
+        case GatewayState.NEEDS_ACTION:
+            record_needs_action(payment, answer.action_url, now=now)
+            settled = Settled.NEEDS_ACTION
+        case GatewayState.PROCESSING | GatewayState.OPEN:
+            return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown(answer.state.value))
+    return settled
+
+
+def _is_still_ours(round_: _Round) -> bool:
+    return Payment.objects.filter(
+        pk=round_.payment.pk, lease_token=round_.lease_token, status__in=LIVE
+    ).exists()
+
+
+def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Settled:
+    """No outcome yet: an outbox message asks again, ever more slowly, under the same keys."""
+    payment = round_.payment
+    pause = pause_after(error, payment.tries, now=round_.now)
+    logger.log(
+        _level(payment.tries + 1),
+        "No outcome yet, will ask the gateway again",
+        extra={
+            "order": payment.order.number,
+            "reason": error.code,
+            "tries": payment.tries + 1,
+            "pause_seconds": round(pause.total_seconds(), 1),
+        },
+    )
+    return _ask_again(round_, status, pause=pause, tries=payment.tries + 1)
+
+
+def _level(tries: int) -> int:
+    """A warning after about ten minutes without an outcome, and then every few hours."""
+    return logging.WARNING if tries >= 10 and tries % 4 == 2 else logging.INFO
+
+
+def _put_off(round_: _Round, error: GatewayMisconfigured) -> Settled:
+    """The gateway refuses the shop, which has been told to a person; the order spends no try."""
+    payment = round_.payment
+    pause = pause_after(error, payment.tries, now=round_.now)
+    return _ask_again(round_, PaymentStatus.PROCESSING, pause=pause, tries=payment.tries)
+
+
+def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries: int) -> Settled:
+    payment = round_.payment
+    with transaction.atomic():
+        order = lock_order(payment)
+        still_ours = Payment.objects.filter(
+            pk=payment.pk, lease_token=round_.lease_token, status__in=LIVE
+        ).update(status=status, tries=tries, lease_token=None, lease_until=None, lease_owner="")
+        if still_ours:  # otherwise whoever took over also cares for what comes next
+            is_open = order.status in UNSETTLED  # an earlier card may have paid it meanwhile
+            kinds = OutboxMessage.Kind
+            kind = kinds.SETTLE_PAYMENT if is_open else kinds.CHECK_PAYMENT
+            ask_later(payment.order_id, kind, pause=pause, now=round_.now)
+            is_too_long = round_.now - payment.created_at >= UNKNOWN_AT_MOST
+            if status is PaymentStatus.UNKNOWN and is_too_long and is_open:
+                put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
+    return Settled.LATER

@@ -1,0 +1,247 @@
+"""Every page of the admin and every action, for everybody; and no page that writes when opened."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib import admin
+from django.contrib.auth.models import Group, User
+from django.db import connection
+from django.test import Client
+from django.urls import URLPattern
+from django.utils import timezone
+
+from checkout.catalogue.models import Product, StockMovement
+from checkout.orders.models import Installation, Order, WebhookDelivery, WebhookEndpoint
+from payments.admin.actions import ACTIONS
+from payments.models import LostOrder, Payment, PaymentAttempt, Refund, WebhookEvent
+from tests.admin.conftest import signed_in
+from tests.support.factories import placed_order
+from tests.support.till import Till
+
+GROUPS = ("read-only", "support", "operations", "Catalogue")
+WHO = ["anonymous", "customer", "staff without", *GROUPS, "superuser"]
+LOOKING = {"read-only", "support", "operations", "superuser"}
+
+MAY = {
+    "retry": {"support", "operations", "superuser"},
+    "cancel": {"support", "operations", "superuser"},
+    "put-back": {"operations", "superuser"},
+    "resolve": {"operations", "superuser"},
+    "correct-email": {"support", "operations", "superuser"},
+    "send-mail": {"support", "operations", "superuser"},
+    "seen-to": {"support", "operations", "superuser"},
+    "refund": {"support", "superuser"},
+    "agree": {"support", "superuser"},
+    "export": {"support", "operations", "superuser"},
+    "resend": {"support", "operations", "superuser"},
+    "restock": {"support", "operations", "superuser"},
+    "stock": {"Catalogue", "superuser"},
+    "lost": {"support", "operations", "superuser"},
+}
+
+# Ours to everybody who looks; Django's own pages to those whom Django lets.
+OPEN_TO_STAFF = {"index", "password_change", "password_change_done", "jsi18n", "logout"}
+OPEN_TO_ALL = {"login"}
+
+
+@pytest.fixture
+def everybody(staff_groups: None) -> dict[str, Client]:
+    root = Client()
+    root.force_login(User.objects.create_superuser("root"))
+    return {
+        "anonymous": Client(),
+        "customer": signed_in("customer", is_staff=False),
+        "staff without": signed_in("new"),
+        **{name: signed_in(name, group=name) for name in GROUPS},
+        "superuser": root,
+    }
+
+
+@pytest.fixture
+def objects(shelf: list[Product], till: Till) -> dict[str, int]:
+    """One of each, by the name of its model."""
+    order = placed_order(shelf[0])
+    till.settle(order)
+    payment = Payment.objects.get()
+    refund = payment.refunds.create(
+        status="prepared", amount_minor=1, reason="Surplus", created_at=timezone.now()
+    )
+    event = WebhookEvent.objects.create(event_id="evt_1", kind="x", received_at=timezone.now())
+    endpoint = WebhookEndpoint.objects.create(url="https://erp.example/hooks")
+    delivery = WebhookDelivery.objects.create(
+        order=order,
+        event=order.events.latest("id"),
+        endpoint=endpoint,
+        kind="order.paid",
+        status="paid",
+        refunded_minor=0,
+        wanted_since=timezone.now(),
+        available_at=timezone.now(),
+        sent_at=timezone.now(),
+    )
+    return {
+        "webhookendpoint": endpoint.pk,
+        "webhookdelivery": delivery.pk,
+        "order": order.pk,
+        "payment": payment.pk,
+        "refund": refund.pk,
+        "webhookevent": event.pk,
+        "lostorder": LostOrder.objects.create(reference="r", found_at=timezone.now()).pk,
+        "installation": Installation.objects.get().pk,
+        "product": shelf[0].pk,
+        "stockmovement": order.stock_movements.get().pk,
+        "group": Group.objects.get(name="support").pk,
+        "user": User.objects.create_user("somebody").pk,
+    }
+
+
+OBJECTS = (
+    *("object_id", "order_id", "payment_id", "refund_id"),
+    *("delivery_id", "product_id", "lost_id"),
+)
+
+
+def addresses(objects: dict[str, int]) -> dict[str, str]:
+    """The name of every admin page → where it is, with an object that is there."""
+    found: dict[str, str] = {}
+    for model, model_admin in admin.site._registry.items():
+        name = f"{model._meta.app_label}_{model._meta.model_name}"
+        base = f"/admin/{model._meta.app_label}/{model._meta.model_name}/"
+        number = objects.get(model._meta.model_name or "", 1)
+        for pattern in model_admin.get_urls():
+            route = str(pattern.pattern)
+            for each in ACTIONS if "<slug:name>" in route else [""]:
+                address = base + route.replace("<slug:name>", each)
+                for part in (*OBJECTS, "id"):
+                    for kind in ("path", "int", "str"):
+                        address = address.replace(f"<{kind}:{part}>", str(number))
+                found[f"{pattern.name or name + '_bare'}{each and ':' + each}"] = address
+    for page in admin.site.get_urls():
+        if isinstance(page, URLPattern) and page.name and "<" not in str(page.pattern):
+            found[page.name] = f"/admin/{page.pattern}"
+    return found
+
+
+def may_open(who: str, name: str) -> bool:
+    """By our rule: whom a page of ours is for."""
+    if name.startswith("orders_order_act:"):
+        return who in MAY[name.partition(":")[2]]
+    special = {
+        "orders_order_export": MAY["export"],
+        "payments_payment_refund": MAY["refund"],
+        "payments_refund_agree": MAY["agree"],
+        "payments_lostorder_seen": MAY["lost"],
+        "orders_webhookdelivery_resend": MAY["resend"],
+        "dashboard": LOOKING,
+        "catalogue_product_stock": MAY["stock"],
+        **dict.fromkeys(MOVEMENT_PAGES, LOOKING | {"Catalogue"}),
+    }
+    return who in special.get(name, LOOKING)
+
+
+MOVEMENT_PAGES = [f"catalogue_stockmovement_{page}" for page in ("changelist", "change", "history")]
+
+OURS = (
+    *("catalogue_stockmovement", "catalogue_product_stock"),
+    *("orders_order", "orders_webhookendpoint", "orders_webhookdelivery", "dashboard"),
+    *("payments_payment", "payments_refund", "payments_webhookevent"),
+    *("payments_lostorder", "orders_installation"),
+)
+WRITING = ("_add", "_delete")
+
+
+def is_open(client: Client, address: str) -> bool:
+    return client.get(address).status_code == 200
+
+
+class Writes(Exception):
+    pass
+
+
+def no_writes(execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any) -> Any:
+    if sql.split(None, 1)[0].upper() not in {"SELECT", "SAVEPOINT", "RELEASE", "DECLARE"}:
+        raise Writes(sql)
+    return execute(sql, params, many, context)
+
+
+def test_every_page_is_open_to_whom_it_is_for_and_writes_nothing(
+    everybody: dict[str, Client], objects: dict[str, int]
+) -> None:
+    pages = addresses(objects)
+    assert len(pages) > 40, "the walk found too little"
+    wrong = []
+    for name, address in pages.items():
+        if name in OPEN_TO_ALL or name == "logout" or name.endswith("_bare"):
+            continue
+        for who, client in everybody.items():
+            with connection.execute_wrapper(no_writes):
+                opened = is_open(client, address)
+            if name.startswith(OURS):
+                expected = not name.endswith(WRITING) and may_open(who, name)
+            elif name in OPEN_TO_STAFF:
+                expected = who not in {"anonymous", "customer"}
+            elif who in {"anonymous", "customer", "staff without"}:
+                expected = False
+            else:
+                continue  # Django's own permissions for its own pages
+            if opened is not expected:
+                wrong.append(f"{name} for {who}: {'open' if opened else 'closed'}")
+
+    assert wrong == []
+
+
+@pytest.mark.parametrize("name", [*ACTIONS, "refund", "agree", "resend", "stock", "lost"])
+def test_action_is_done_for_those_who_may_and_for_nobody_else(
+    everybody: dict[str, Client], objects: dict[str, int], name: str
+) -> None:
+    pages = {
+        "refund": f"/admin/payments/payment/{objects['payment']}/refund/",
+        "agree": f"/admin/payments/refund/{objects['refund']}/agree/",
+        "lost": f"/admin/payments/lostorder/{objects['lostorder']}/seen/",
+        "stock": f"/admin/catalogue/product/{objects['product']}/stock/",
+        "resend": f"/admin/orders/webhookdelivery/{objects['webhookdelivery']}/resend/",
+    }
+    address = pages.get(name, f"/admin/orders/order/{objects['order']}/{name}/")
+    typed = {"why": "They asked for it", "amount": "1.00", "reason": "Torn", "key": "k" * 32}
+    typed |= {"became": "not_charged", f"pieces_{objects['product']}": "1"}
+    typed |= {"kind": "received", "number": "1", "seen": "1"}
+
+    for who, client in everybody.items():
+        before = counted()
+        answer = client.post(address, typed)
+        if who in MAY[name]:
+            assert answer.status_code in {200, 302}, (who, answer.status_code)
+        else:
+            assert answer.status_code in {302, 403}, (who, answer.status_code)
+            assert counted() == before, who
+
+
+def counted() -> tuple[Any, ...]:
+    order = Order.objects.get()
+    return (
+        order.events.count(),
+        list(order.outbox_messages.values_list("pk", "generation")),
+        list(Refund.objects.values_list("pk", "status")),
+        PaymentAttempt.objects.count(),
+        list(WebhookDelivery.objects.values_list("pk", "sent_at", "available_at")),
+        order.status,
+        StockMovement.objects.count(),
+        list(LostOrder.objects.values_list("seen_to_at")),
+    )
+
+
+def test_no_action_can_be_done_from_a_list(everybody: dict[str, Client]) -> None:
+    """Django's own list action, deleting, is offered to nobody for what is ours."""
+    ours = ["orders/order", "orders/webhookendpoint", "orders/webhookdelivery"]
+    ours += [
+        "payments/payment",
+        "payments/refund",
+        "payments/webhookevent",
+        "payments/lostorder",
+        "orders/installation",
+        "catalogue/stockmovement",
+    ]
+    for path in ours:
+        page = everybody["superuser"].get(f"/admin/{path}/").content.decode()
+        assert "delete_selected" not in page

@@ -1,3 +1,0 @@
-from config.settings import *  # noqa: F403 - the shop's, but for what follows
-
-ROOT_URLCONF = "tests.bench.contenders.plain"

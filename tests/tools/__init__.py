@@ -1,0 +1,1 @@
+"""Programs that are started by hand: the drill, the benchmark, and the guards."""

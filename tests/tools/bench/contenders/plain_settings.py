@@ -1,0 +1,3 @@
+from config.settings import *  # noqa: F403 - the shop's, but for what follows
+
+ROOT_URLCONF = "tests.tools.bench.contenders.plain"

@@ -1,0 +1,322 @@
+"""What the shop promised, held against the three records kept outside it."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psycopg
+
+from tests.support.shopper import TYPED
+from tests.tools.drill.deaths import NEVER, WITHIN_SECONDS, Deaths
+from tests.tools.drill.records import Charge, PostLog, charges_in, deletions_in, replaced_in
+from tests.tools.drill.shoppers import GOOD_CARD, AtOurShop, Plan
+from tests.tools.drill.systems import Addresses, MadeOrder, System, audit_of
+
+CHARGED = {"paid", "partly_refunded"}
+SETTLED = CHARGED | {"refunded", "cancelled", "payment_failed"}
+WAITING = {"action_required", "payment_failed"}  # for their customers
+
+# A charge of whose approval at the bank nobody told the shop is found by the sweep, which the drill
+# hastens to 30 s and which runs every 5 s, and by a worker that may have to come up.
+KNOWN_SECONDS = 60.0
+
+# Clocks of two processes on one machine, and the rounding of a journal.
+CLOCK_SECONDS = 0.1
+
+
+@dataclass(frozen=True)
+class Promise:
+    words: str
+    tried: int
+    broken: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The longest of what is promised a time for, in seconds; None where it never came."""
+
+    lag: float | None = 0  # from a charge to the books: the part of it while things went wrong
+    lag_afterwards: float | None = 0  # and the part of it after their end
+    deaths: dict[str, float | None] = field(default_factory=dict)  # kind → from death to outcome
+
+
+@dataclass(frozen=True)
+class Totals:
+    """What every design can be measured by."""
+
+    purchases: int  # acknowledged ones
+    orders: int
+    duplicate_orders: int
+    lost_orders: int
+    charges: int
+    charges_wanted: int  # of the purchases with a good card, as the next
+    charges_made: int
+    double_charges: int
+    lost_charges: int
+
+
+@dataclass(frozen=True)
+class Evidence:
+    plans: dict[str, Plan]
+    log: PostLog
+    orders: list[MadeOrder]
+    charges: list[Charge]
+
+    @classmethod
+    def gather(
+        cls, plans: Iterable[Plan], log: PostLog, system: System, at: Addresses, ledger: Path
+    ) -> "Evidence":
+        return cls(
+            plans={plan.purchase: plan for plan in plans},
+            log=log,
+            orders=system.orders(at),
+            charges=charges_in(ledger),
+        )
+
+    def by_purchase(self) -> dict[str, list[MadeOrder]]:
+        found: dict[str, list[MadeOrder]] = defaultdict(list)
+        for order in self.orders:
+            found[order.purchase].append(order)
+        return found
+
+    def by_order(self) -> dict[str, list[Charge]]:
+        found: dict[str, list[Charge]] = defaultdict(list)
+        for charge in self.charges:
+            found[charge.order].append(charge)
+        return found
+
+
+def totals(evidence: Evidence) -> Totals:
+    acknowledged = evidence.log.acknowledged()
+    made, charged = evidence.by_purchase(), evidence.by_order()
+    per_purchase = {
+        purchase: sum(len(charged[order.number]) for order in made.get(purchase, []))
+        for purchase in evidence.plans
+    }
+    good_cards = {plan.purchase for plan in evidence.plans.values() if plan.card == GOOD_CARD}
+    wanted = good_cards & acknowledged.keys()
+    return Totals(
+        purchases=len(acknowledged),
+        orders=len(evidence.orders),
+        duplicate_orders=sum(len(orders) - 1 for orders in made.values()),
+        lost_orders=sum(purchase not in made for purchase in acknowledged),
+        charges=len(evidence.charges),
+        charges_wanted=len(wanted),
+        charges_made=sum(
+            count for purchase, count in per_purchase.items() if purchase in good_cards
+        ),
+        double_charges=sum(max(0, count - 1) for count in per_purchase.values()),
+        lost_charges=sum(per_purchase[purchase] == 0 for purchase in wanted),
+    )
+
+
+def came_to_rest(rests: dict[str, float | None], within_seconds: float, shoppers: int) -> Promise:
+    """`rests`: after what → seconds until all was quiet; None: not within the time."""
+    broken = [
+        f"it did not come to rest after {what}" for what, took in rests.items() if took is None
+    ]
+    return Promise(f"All is quiet {within_seconds:.0f} s after the faults", shoppers, broken)
+
+
+def known_at(evidence: Evidence) -> list[tuple[Charge, float]]:
+    """When the books first said so of each charge."""
+    paid_at = {order.number: order.paid_at for order in evidence.orders}
+    return [
+        (charge, NEVER if (at := paid_at.get(charge.order)) is None else at)
+        for charge in evidence.charges
+    ]
+
+
+def known_in_time(evidence: Evidence, faults_end: float) -> Promise:
+    broken = []
+    for charge, known in known_at(evidence):
+        lag = known - max(charge.at, faults_end)
+        if lag > KNOWN_SECONDS:
+            told = "never known" if lag == NEVER else f"known {lag:.0f} s after the faults' end"
+            broken.append(f"{charge.order}: {told}")
+    words = f"A charge is known here within {KNOWN_SECONDS:.0f} s of the faults' end"
+    return Promise(words, len(evidence.charges), broken)
+
+
+def deaths_made_good(evidence: Evidence, deaths: Deaths) -> list[Promise]:
+    kept = []
+    for kind, measured in deaths.seconds(evidence.orders).items():
+        within = WITHIN_SECONDS[kind]
+        broken = [
+            f"{number}: {'never' if took == NEVER else f'{took:.1f} s'}"
+            for number, took in measured
+            if took > within
+        ]
+        words = f"An order in hand of {kind} is paid within {within:.0f} s"
+        kept.append(Promise(words, len(measured), broken))
+    return kept
+
+
+def measured(evidence: Evidence, faults_end: float, deaths: Deaths | None) -> Measured:
+    of_deaths = deaths.seconds(evidence.orders) if deaths else {}
+    # What a death had in hand is told by itself: here it would hide how long all others took.
+    died = {number for times in of_deaths.values() for number, _ in times}
+    known = [(charge, at) for charge, at in known_at(evidence) if charge.order not in died]
+    return Measured(
+        lag=_longest(min(at, faults_end) - charge.at for charge, at in known),
+        lag_afterwards=_longest(at - max(charge.at, faults_end) for charge, at in known),
+        deaths={kind: _longest(took for _, took in times) for kind, times in of_deaths.items()},
+    )
+
+
+def _longest(seconds: Iterable[float]) -> float | None:
+    longest = max([0.0, *seconds])
+    return None if longest == NEVER else longest
+
+
+def promises(
+    evidence: Evidence,
+    buyer: AtOurShop,
+    at: Addresses,
+    journal: Path,
+    logs: Path,
+    stock: dict[int, int],
+) -> list[Promise]:
+    return [
+        _one_order_each(evidence),
+        _acknowledged_orders_are_there(evidence),
+        _one_charge_each(evidence),
+        _paid_if_charged(evidence),
+        _none_forgotten(evidence),
+        _right_amounts(evidence, buyer),
+        _stock_is_right(evidence, at, stock),
+        _deleted_after_commit(at, journal, logs),
+        _nothing_private_in_logs(logs),
+        _only_answers_with_a_meaning(evidence, buyer),
+        _own_audit(at),
+    ]
+
+
+def _one_order_each(evidence: Evidence) -> Promise:
+    broken = [
+        f"{purchase}: {', '.join(order.number for order in orders)}"
+        for purchase, orders in evidence.by_purchase().items()
+        if len(orders) > 1
+    ]
+    pressed = len(evidence.log.presses)
+    return Promise(f"One purchase, one order ({pressed} presses)", len(evidence.plans), broken)
+
+
+def _acknowledged_orders_are_there(evidence: Evidence) -> Promise:
+    there = {(order.purchase, order.location) for order in evidence.orders}
+    told = evidence.log.acknowledged()
+    broken = [
+        f"{purchase} was told {location}"
+        for purchase, locations in told.items()
+        for location in locations
+        if (purchase, location) not in there
+    ]
+    return Promise("Every acknowledged order is there, where it was said", len(told), broken)
+
+
+def _one_charge_each(evidence: Evidence) -> Promise:
+    orders = {order.number: order for order in evidence.orders}
+    broken = []
+    for number, charges in evidence.by_order().items():
+        order = orders.get(number)
+        right = order and Charge(number, order.amount_minor, order.currency)
+        if charges != [right]:
+            told = ", ".join(f"{charge.amount_minor} {charge.currency}" for charge in charges)
+            broken.append(f"{number}: charged {told}, wanted {right}")
+    return Promise("At most one charge for an order, of its amount", len(orders), broken)
+
+
+def _paid_if_charged(evidence: Evidence) -> Promise:
+    charged = evidence.by_order().keys()
+    broken = [
+        f"{order.number} is {order.status}, charged: {order.number in charged}"
+        for order in evidence.orders
+        if (order.status in CHARGED) != (order.number in charged)
+    ]
+    return Promise("Paid if and only if the gateway charged", len(evidence.orders), broken)
+
+
+def _none_forgotten(evidence: Evidence) -> Promise:
+    broken = [
+        f"{order.number} is still {order.status}"
+        for order in evidence.orders
+        if order.status not in SETTLED | WAITING
+    ]
+    return Promise("Every order is final or waits for its customer", len(evidence.orders), broken)
+
+
+def _right_amounts(evidence: Evidence, buyer: AtOurShop) -> Promise:
+    broken = [
+        f"{order.number}: {order.amount_minor}, {buyer.totals_seen[order.purchase]} on the page"
+        for order in evidence.orders
+        if order.amount_minor != buyer.totals_seen.get(order.purchase)
+    ]
+    return Promise("The total is the one on the page", len(evidence.orders), broken)
+
+
+def _stock_is_right(evidence: Evidence, at: Addresses, before: dict[int, int]) -> Promise:
+    query = """SELECT p.id, p.stock, coalesce(sum(l.quantity)
+                      FILTER (WHERE o.status <> 'cancelled'), 0)
+               FROM catalogue_product p
+               LEFT JOIN orders_orderline l ON l.product_id = p.id
+               LEFT JOIN orders_order o ON o.id = l.order_id GROUP BY p.id"""
+    with psycopg.connect(at.database) as connection:
+        rows = connection.execute(query).fetchall()
+    broken = [
+        f"product {id_}: {stock} left of {before[id_]}, {reserved} reserved"
+        for id_, stock, reserved in rows
+        if stock != before[id_] - reserved or stock < 0
+    ]
+    return Promise("Stock went down by what was ordered", len(rows), broken)
+
+
+def _deleted_after_commit(at: Addresses, journal: Path, logs: Path) -> Promise:
+    """A message about settling goes only when something has come of it: an outcome, or another
+    message that asks again."""
+    query = """SELECT o.number, extract(epoch FROM min(a.finished_at))
+               FROM payments_paymentattempt a JOIN payments_payment p ON p.id = a.payment_id
+               JOIN orders_order o ON o.id = p.order_id GROUP BY o.number"""
+    with psycopg.connect(at.database) as connection:
+        first = {number: float(moment or 1e12) for number, moment in connection.execute(query)}
+    deletions, replaced = list(deletions_in(journal)), replaced_in(logs)
+    broken = [
+        f"{gone.order}: deleted at {gone.at}, first answer of the gateway at "
+        f"{first.get(gone.order)}"
+        for gone in deletions
+        if gone.at + CLOCK_SECONDS < first.get(gone.order, 1e12)
+        and (gone.order, gone.generation) not in replaced
+    ]
+    return Promise("No message was deleted before its outcome", len(deletions), broken)
+
+
+def _nothing_private_in_logs(logs: Path) -> Promise:
+    secrets = ["@example.com", "sk_test_", "whsec_", "csrfmiddlewaretoken", TYPED["full_name"]]
+    secrets += [TYPED["address"], TYPED["postcode"]]
+    lines, broken = 0, []
+    for log in sorted(logs.glob("*.log")):
+        for line in log.open(errors="replace"):
+            lines += 1
+            if any(secret in line for secret in secrets):
+                broken.append(f"{log.name}: {line[:200]}")
+    return Promise("Nothing private in the logs (lines)", lines, broken)
+
+
+def _only_answers_with_a_meaning(evidence: Evidence, buyer: AtOurShop) -> Promise:
+    statuses = Counter(press.status for press in evidence.log.presses)
+    broken = [f"HTTP {refusal}" for refusal in buyer.refused]
+    words = "Each press was acknowledged, put off (503) or lost on the way"
+    return Promise(words, statuses.total(), broken)
+
+
+def _own_audit(at: Addresses) -> Promise:
+    status, report = audit_of(at)
+    checks = report.get("checks", [])
+    broken = [
+        f"{check['invariant']} {check['promise']}: {row}"
+        for check in checks  # type: ignore[attr-defined] # JSON
+        for row in check["rows"]
+    ]
+    if status and not broken:
+        broken = [f"exit code {status}: {report.get('not_asked') or report.get('error')}"]
+    return Promise("manage.py audit_orders finds nothing (checks)", len(checks), broken)  # type: ignore[arg-type] # JSON

@@ -1,0 +1,426 @@
+"""One drill: start everything, let the crowd in, let things go wrong, wait, and audit."""
+
+import os
+import random
+import shutil
+import signal
+import statistics
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import psycopg
+import requests
+
+from config.local.postgres import EmbeddedPostgres
+from config.local.processes import Child, free_port, stop, wait_until
+from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet, against_processes
+from tests.tools.drill.deaths import (
+    GATEWAY_SECONDS,
+    HITS_AT_LEAST,
+    SHOPPERS,
+    SHOPPING_SECONDS,
+    Deaths,
+)
+from tests.tools.drill.promises import (
+    Evidence,
+    Measured,
+    Promise,
+    Totals,
+    came_to_rest,
+    deaths_made_good,
+    known_in_time,
+    measured,
+    promises,
+    totals,
+)
+from tests.tools.drill.records import PostLog, charges_in, journal_of
+from tests.tools.drill.shoppers import GOOD_CARD, AtOurShop, Crowd, Plan, plan_of
+from tests.tools.drill.systems import (
+    MANAGE,
+    ROOT,
+    SHOP_ENVIRONMENT,
+    WEBHOOK_SECRET,
+    Addresses,
+    Ours,
+    System,
+)
+
+START_SECONDS = 60
+
+# Promised: so long after the faults stop, nothing moves any more.
+SETTLE_SECONDS = 180
+
+GATEWAY_FAULTS = ",".join(
+    [
+        "confirm:late=0.03,confirm:silent=0.03,confirm:reset=0.04,confirm:500=0.04",
+        "open:late=0.02,open:reset=0.03,open:silent=0.02,*:429=0.03,*:503=0.03",
+    ]
+)
+
+CROWD_THREADS = 64
+
+# Hit by plan once or twice, whatever the length of a run.
+RARE = {"Postgres stopped", "Postgres killed", "queue purged"}
+
+# Deaths with an order in hand, after all other faults.
+IN_HAND = {kind: f"{kind} had an order in hand" for kind in HITS_AT_LEAST}
+AT_LEAST = {IN_HAND[kind]: hits for kind, hits in HITS_AT_LEAST.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    shoppers: int
+    seed: int
+    minutes: float
+    settle_seconds: float = SETTLE_SECONDS
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    design: str
+    seed: int
+    totals: Totals
+    presses: int
+    waits: list[float]
+    gave_up: int
+    promises: list[Promise]
+    faults: dict[str, int]
+    settled_seconds: float | None  # after the faults stopped; None: not within the time
+    seconds: float
+    queue: dict[str, int] = field(default_factory=dict)
+    measured: Measured = field(default_factory=Measured)
+
+    @property
+    def violations(self) -> int:
+        return sum(len(promise.broken) for promise in self.promises)
+
+    @property
+    def too_rare(self) -> list[str]:
+        return [
+            kind
+            for kind, hits in self.faults.items()
+            if hits < AT_LEAST.get(kind, ENOUGH) and kind not in RARE
+        ]
+
+    @property
+    def median_wait(self) -> float:
+        return statistics.median(self.waits) if self.waits else 0
+
+    @property
+    def longest_but_one_percent(self) -> float:
+        return self.waits[int(len(self.waits) * 0.99)] if self.waits else 0
+
+
+class Drill:
+    def __init__(self, system: System, options: Options, say: Callable[[str], None]) -> None:
+        self.system = system
+        self.options = options
+        self.say = say
+        self.folder = Path(tempfile.mkdtemp(prefix="drill-"))
+        self.folder.chmod(0o755)
+        self.logs = self.folder / "logs"
+        self.postgres = EmbeddedPostgres(self.folder / "postgres", durable=True)
+        self.queue_url = f"http://127.0.0.1:{free_port()}"
+        self.sandbox_url = f"http://127.0.0.1:{free_port()}"
+        self.log = PostLog(self.folder / "posts.jsonl")
+        self.services: list[Child] = []
+        self.fleet: Fleet | None = None
+        self.crowd = Crowd(CROWD_THREADS)
+        self._chance = random.Random(options.seed)
+        self._began = time.monotonic()
+        self._awaited = options.shoppers
+
+    def run(self) -> Outcome:
+        try:
+            return self._run()
+        finally:
+            self.crowd.stop()
+            if self.fleet:
+                self.fleet.end()
+            stop(self.services, seconds=10)
+            self.postgres.stop()
+            self.log.close()
+            if "DRILL_KEEP" in os.environ:
+                self.say(f"Kept: {self.folder}")
+            else:
+                shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self) -> Outcome:
+        at = self._start()
+        stock = self._stock(at) if isinstance(self.system, Ours) else {}
+        plans = [
+            plan_of(number, self.options.seed) for number in range(1, self.options.shoppers + 1)
+        ]
+        urls = [f"http://127.0.0.1:{port}" for port in at.web]
+        seconds = self.options.minutes * 60
+        for number, plan in enumerate(plans):
+            life = self.system.buyer(plan, urls, self.log)
+            self.crowd.add(life, after_seconds=number / len(plans) * seconds * 0.95)
+        assert self.fleet
+        chaos = Chaos(sorted(self._events(self.fleet, seconds)))
+        self._set_hostile(True)
+        self.crowd.start()
+        began = time.monotonic()
+        while (elapsed := time.monotonic() - began) < seconds:
+            chaos.tend(elapsed)
+            self.fleet.tend()
+            self._progress(f"faults, {elapsed:.0f} of {seconds:.0f} s", at)
+            time.sleep(0.05)
+        self._stop_faults()
+        faults_end = time.time()
+        rests = {"the faults": self._settle(at)}
+        deaths = None
+        if isinstance(self.system, Ours) and rests["the faults"] is not None:
+            plans += self._watch_deaths(at, urls, deaths := Deaths(self.fleet, at))
+            rests["the deaths"] = self._settle(at)
+            self._gateway({"latency_seconds": 0})
+        # Nobody is left who could change anything: all that is read from here on is of one moment.
+        # Simpler than processes that are stopped, which hold their locks, and than two looks that
+        # agree. Only the gateway may still be at a dead worker's call, and only where the shop did
+        # not come to rest, which is a verdict by itself.
+        self.fleet.end()
+        self.crowd.stop()
+        return self._outcome(at, plans, stock, chaos, rests, faults_end, deaths)
+
+    # --- Before -------------------------------------------------------------------------------
+
+    def _start(self) -> Addresses:
+        self.logs.mkdir()
+        web = [free_port(), free_port()]
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
+        environment = kept | SHOP_ENVIRONMENT
+        environment["DATABASE_URL"] = self.postgres.start()
+        environment["AWS_ENDPOINT_URL"] = self.queue_url
+        environment["STRIPE_API_BASE"] = self.sandbox_url
+        environment["SHOP_URL"] = f"http://127.0.0.1:{web[0]}"
+        environment["TOPIC_URL"] = f"http://127.0.0.1:{free_port()}/"
+        at = Addresses(environment, web)
+        sandbox = [*MANAGE, "run_sandbox_gateway", "--port", self.sandbox_url.rpartition(":")[2]]
+        sandbox += ["--ledger", str(self.ledger), "--seed", str(self.options.seed)]
+        sandbox += ["--faults", GATEWAY_FAULTS]
+        if isinstance(self.system, Ours):
+            sandbox += ["--webhook-url", f"http://127.0.0.1:{web[0]}/payments/webhooks/stripe/"]
+            sandbox += ["--webhook-secret", WEBHOOK_SECRET]
+        queue = [sys.executable, "-m", "tests.doubles.sqs"]
+        queue += ["--port", self.queue_url.rpartition(":")[2]]
+        queue += ["--hostile", str(self.options.seed), "--journal", str(self.journal)]
+        for name, command in (("sandbox", sandbox), ("queue", queue)):
+            child = Child(
+                name=name,
+                command=command,
+                log=self.folder / f"{name}.log",
+                environment=environment,
+                directory=ROOT,
+            )
+            child.start()
+            self.services.append(child)
+        self._wait_for(f"{self.queue_url}/control/faults", f"{self.sandbox_url}/sandbox/faults")
+        self._set_hostile(False)
+        self.system.prepare(at)
+        self.fleet = Fleet(self.system.parts(at), environment, self.logs)
+        self.fleet.start()
+        self._wait_for(*[f"http://127.0.0.1:{port}/readyz" for port in web])
+        self.say(f"{self.system.name}: {len(self.fleet.members)} processes are up")
+        return at
+
+    @property
+    def ledger(self) -> Path:
+        return self.folder / "ledger.jsonl"
+
+    @property
+    def journal(self) -> Path:
+        return self.folder / "queue.jsonl"
+
+    def _wait_for(self, *urls: str) -> None:
+        for url in urls:
+            if not wait_until(lambda: _answers(url), seconds=START_SECONDS):  # noqa: B023 - called at once
+                raise RuntimeError(f"{url} does not answer.")
+
+    def _stock(self, at: Addresses) -> dict[int, int]:
+        with psycopg.connect(at.database) as connection:
+            return dict(connection.execute("SELECT id, stock FROM catalogue_product").fetchall())
+
+    # --- Meanwhile ----------------------------------------------------------------------------
+
+    def _events(self, fleet: Fleet, seconds: float) -> list[Event]:
+        chance = self._chance
+        events = against_processes(fleet, seconds, chance)
+        events.append(Event(0.3 * seconds, "Postgres stopped", self._restart_postgres))
+        events.append(Event(0.65 * seconds, "Postgres killed", self._kill_postgres))
+        if self.system.purges:
+            events.append(Event(0.5 * seconds, "queue purged", self._purge))
+        if isinstance(self.system, Ours):
+            for kind in ("webhooks held back", "webhooks doubled", "webhooks shuffled"):
+                for number in range(ENOUGH + 4):
+                    at_seconds = chance.uniform(0.02, 0.98) * seconds
+                    events.append(Event(at_seconds, kind, self._webhooks(kind, number)))
+        return events
+
+    def _restart_postgres(self) -> bool:
+        self.postgres.stop()
+        self.postgres.start()
+        return True
+
+    def _kill_postgres(self) -> bool:
+        if self.postgres.child:
+            self.postgres.child.send(signal.SIGKILL)
+            if self.postgres.child.process:
+                self.postgres.child.process.wait()
+        return self._restart_postgres()
+
+    def _purge(self) -> bool:
+        """By whoever opened the console of the wrong account."""
+        answer = requests.post(
+            f"{self.queue_url}/control/purge", json={"queue": self.system.purges}, timeout=30
+        )
+        return answer.ok
+
+    def _webhooks(self, kind: str, number: int) -> Callable[[], bool]:
+        wishes: dict[str, dict[str, object]] = {
+            "webhooks held back": {"hold": True, "duplicate": False},
+            "webhooks doubled": {"hold": False, "duplicate": True},
+            "webhooks shuffled": {"hold": False, "release": number, "latest": 20},
+        }
+
+        def ask() -> bool:
+            answer = requests.post(
+                f"{self.sandbox_url}/sandbox/webhooks", json=wishes[kind], timeout=10
+            )
+            return answer.ok
+
+        return ask
+
+    def _set_hostile(self, on: bool) -> None:
+        url = f"{self.queue_url}/control/hostile"
+        requests.post(url, json={"on": on}, timeout=30).raise_for_status()
+
+    _next_word = 0.0
+
+    def _progress(self, phase: str, at: Addresses) -> None:
+        if time.monotonic() < self._next_word:
+            return
+        self._next_word = time.monotonic() + 10
+        told = len(self.log.acknowledged())
+        self.say(
+            f"{self.system.name}, {phase}: {self.crowd.finished} of {self._awaited} "
+            f"shoppers done, {len(self.log.presses)} presses, {told} acknowledged, "
+            f"{self.fleet.restarts if self.fleet else 0} processes started again"
+        )
+
+    # --- Afterwards ---------------------------------------------------------------------------
+
+    def _stop_faults(self) -> None:
+        assert self.fleet
+        self._set_hostile(False)
+        self._gateway({"calm": True, "outage": False})
+        last = {"hold": False, "duplicate": False, "release": self.options.seed, "latest": 50}
+        if isinstance(self.system, Ours):
+            requests.post(f"{self.sandbox_url}/sandbox/webhooks", json=last, timeout=30)
+        self.fleet.let_all_go_on()
+
+    def _watch_deaths(self, at: Addresses, urls: list[str], deaths: Deaths) -> list[Plan]:
+        """Further shoppers buy while worker processes are killed, and nothing else goes wrong."""
+        assert self.fleet
+        first = self.options.shoppers + 1
+        plans = [
+            replace(plan_of(number, self.options.seed), card=GOOD_CARD)
+            for number in range(first, first + SHOPPERS)
+        ]
+        self._gateway({"latency_seconds": GATEWAY_SECONDS})
+        for number, plan in enumerate(plans):
+            life = self.system.buyer(plan, urls, self.log)
+            self.crowd.add(life, after_seconds=number / len(plans) * SHOPPING_SECONDS)
+        self._awaited += len(plans)
+        deaths.run(self.fleet.tend)
+        return plans
+
+    def _gateway(self, wish: dict[str, object]) -> None:
+        answer = requests.post(f"{self.sandbox_url}/sandbox/faults", json=wish, timeout=30)
+        answer.raise_for_status()
+
+    def _settle(self, at: Addresses) -> float | None:
+        """Until every shopper is done, nothing moves any more, and the books know all that the
+        gateway charged."""
+        assert self.fleet
+        began = time.monotonic()
+        last_look = quiet_since = 0.0
+        while (elapsed := time.monotonic() - began) < self.options.settle_seconds:
+            self.fleet.tend()
+            self._progress(f"settling for {elapsed:.0f} s", at)
+            if time.monotonic() - last_look > 1:
+                last_look = time.monotonic()
+                if self.crowd.finished < self._awaited or self._unfinished(at):
+                    quiet_since = 0.0
+                else:
+                    quiet_since = quiet_since or elapsed
+                    if elapsed - quiet_since >= 3:
+                        return quiet_since
+            time.sleep(0.1)
+        return None
+
+    def _unfinished(self, at: Addresses) -> int:
+        try:
+            charged = {charge.order for charge in charges_in(self.ledger)}
+            return self.system.unfinished(at) + self.system.unknown_charges(at, charged)
+        except (psycopg.OperationalError, requests.RequestException):
+            return 1
+
+    def _outcome(
+        self,
+        at: Addresses,
+        plans: list[Plan],
+        stock: dict[int, int],
+        chaos: Chaos,
+        rests: dict[str, float | None],
+        faults_end: float,
+        deaths: Deaths | None,
+    ) -> Outcome:
+        evidence = Evidence.gather(plans, self.log, self.system, at, self.ledger)
+        kept: list[Promise] = []
+        buyer = self.system.buyer
+        if isinstance(buyer, AtOurShop):
+            kept = promises(evidence, buyer, at, self.journal, self.logs, stock)
+            kept.append(came_to_rest(rests, self.options.settle_seconds, len(plans)))
+            kept.append(known_in_time(evidence, faults_end))
+            kept += deaths_made_good(evidence, deaths) if deaths else []
+            kept.append(Promise("Every shopper came through", len(plans), self.crowd.failures))
+        return Outcome(
+            design=self.system.name,
+            seed=self.options.seed,
+            totals=totals(evidence),
+            presses=len(self.log.presses),
+            waits=self.log.waits(),
+            gave_up=getattr(buyer, "gave_up", 0),
+            promises=kept,
+            faults=self._faults(chaos, deaths.hits(evidence.orders) if deaths else Counter()),
+            measured=measured(evidence, faults_end, deaths),
+            settled_seconds=rests["the faults"],
+            seconds=time.monotonic() - self._began,
+            queue=dict(journal_of(self.journal)),
+        )
+
+    def _faults(self, chaos: Chaos, met: Counter[str]) -> dict[str, int]:
+        hits: Counter[str] = Counter(dict.fromkeys({e.kind for e in chaos.events}, 0))
+        hits.update(chaos.hits)
+        gateway = requests.get(f"{self.sandbox_url}/sandbox/faults", timeout=30).json()["hits"]
+        hits.update({f"gateway: {kind}": count for kind, count in gateway.items()})
+        if self.system.purges:
+            queue = requests.get(f"{self.queue_url}/control/faults", timeout=30).json()
+            hits.update({f"queue: {kind}": count for kind, count in queue.items()})
+        lost = sum(press.status == 0 for press in self.log.presses)
+        hits["answers lost to the shopper"] = lost
+        if isinstance(self.system, Ours):
+            hits.update({words: met[kind] for kind, words in IN_HAND.items()})
+        return dict(sorted(hits.items()))
+
+
+def _answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False

@@ -1,0 +1,283 @@
+"""What a drill is run on: the product, or a stand-in for another workflow.
+
+Each says which processes it has and what it holds for orders in the end.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Set
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import psycopg
+import requests
+
+from config.local.processes import free_port
+from tests.tools.drill.designs import base
+from tests.tools.drill.shoppers import AtAnotherShop, AtOurShop, Buyer
+
+ROOT = Path(__file__).resolve().parents[3]
+
+WEBHOOK_SECRET = "whsec_of_the_drill"
+
+# What the shop is told beyond the addresses. Leases and time-outs are those that it ships with.
+# Only the sweep is hastened: it comes after a quarter of an hour and brings back what a purged
+# queue has lost, which a drill of minutes would not see.
+SHOP_ENVIRONMENT = {
+    "DJANGO_SETTINGS_MODULE": "config.settings",
+    "DEMO_DIR": os.devnull,
+    "SECRET_KEY": "for-the-drill-only-" * 3,
+    "ALLOWED_HOSTS": "127.0.0.1",
+    "HTTPS_ONLY": "false",
+    # A thousand shoppers from one address, whose presses must all be heard.
+    "LIMIT_PLACING": "",
+    "LIMIT_DECLINES": "",
+    "LIMIT_LOOKUP": "",
+    "SANDBOX_GATEWAY_ALLOWED": "true",
+    "STRIPE_SECRET_KEY": "sk_test_drill",
+    "STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET,
+    "AWS_REGION": "us-east-1",
+    "AWS_ACCESS_KEY_ID": "drill",
+    "AWS_SECRET_ACCESS_KEY": "drill",
+    "PAYMENTS_QUEUE_NAME": "payments.fifo",
+    "SWEEP_AFTER_SECONDS": "30",
+    "SWEEP_EVERY_SECONDS": "5",
+    "LOG_LEVEL": "INFO",
+    "NO_PROXY": "*",
+}
+
+# So many children are there at least to take over from one that is killed.
+WORKER_MACHINES = 2
+WORKER_OPTIONS = ["--processes", "2", "--wait-seconds", "2"]
+
+MANAGE = [sys.executable, "manage.py"]
+
+
+@dataclass(frozen=True)
+class Part:
+    role: str  # web, publisher, worker
+    command: list[str]
+    has_children: bool = False  # that do its work, and that it replaces
+
+
+@dataclass(frozen=True, kw_only=True)
+class MadeOrder:
+    number: str
+    purchase: str
+    amount_minor: int
+    currency: str
+    status: str
+    location: str
+    paid_at: float | None = None  # when the books said so first, in seconds since 1970
+    changed_at: float = 0  # its last change of status
+
+
+@dataclass(frozen=True)
+class Addresses:
+    """Of what the drill started around a system."""
+
+    environment: Mapping[str, str]
+    web: list[int]
+
+    @property
+    def database(self) -> str:
+        return self.environment["DATABASE_URL"]
+
+
+class System(Protocol):
+    name: str
+    buyer: Buyer
+    purges: str  # the queue that a purge empties; none where empty
+
+    def prepare(self, at: Addresses) -> None: ...
+    def parts(self, at: Addresses) -> list[Part]: ...
+    def orders(self, at: Addresses) -> list[MadeOrder]: ...
+    def unfinished(self, at: Addresses) -> int: ...
+    def unknown_charges(self, at: Addresses, charged: Set[str]) -> int: ...
+
+
+class Ours:
+    name = "ours"
+    purges = "payments.fifo"
+
+    def __init__(self, without: str = "") -> None:
+        self.without = without
+        self.buyer: Buyer = AtOurShop()
+
+    def prepare(self, at: Addresses) -> None:
+        for command in (["migrate"], ["ensure_queues"], ["load_demo_catalogue"]):
+            subprocess.run(
+                [*MANAGE, *command],
+                env=at.environment,
+                cwd=ROOT,
+                check=True,
+                stdout=subprocess.DEVNULL,
+            )
+        with psycopg.connect(at.database) as connection:
+            connection.execute(
+                "INSERT INTO catalogue_stockmovement (product_id, change, kind) "
+                "SELECT id, 1000000 - stock, 'received' FROM catalogue_product"
+            )
+            connection.execute("UPDATE catalogue_product SET stock = 1000000")
+
+    def parts(self, at: Addresses) -> list[Part]:
+        wrapped = [sys.executable, "-m", "tests.tools.drill.without", self.without]
+        manage = [*wrapped, "manage.py"] if self.without else MANAGE
+        gunicorn = [*wrapped, "gunicorn"] if self.without else [sys.executable, "-m", "gunicorn"]
+        options = ["--worker-class=gthread", "--threads=8", "--workers=1", "--no-control-socket"]
+        worker = [*manage, "run_payment_worker", *WORKER_OPTIONS]
+        return [
+            *[
+                Part("web", [*gunicorn, "config.wsgi", f"--bind=127.0.0.1:{port}", *options])
+                for port in at.web
+            ],
+            *[Part("publisher", [*manage, "run_outbox_publisher"])] * 2,
+            *[Part("worker", worker, has_children=True)] * WORKER_MACHINES,
+        ]
+
+    def orders(self, at: Addresses) -> list[MadeOrder]:
+        query = """SELECT number, email, total_minor, currency, status, reference,
+                          (SELECT extract(epoch FROM min(e.created_at)) FROM orders_orderevent e
+                           WHERE e.order_id = o.id AND e.to_status = 'paid'),
+                          extract(epoch FROM status_changed_at)
+                   FROM orders_order o ORDER BY id"""
+        with psycopg.connect(at.database) as connection:
+            return [
+                MadeOrder(
+                    number=number,
+                    purchase=email,
+                    amount_minor=total,
+                    currency=currency,
+                    status=status,
+                    location=f"/orders/{reference}/",
+                    paid_at=None if paid_at is None else float(paid_at),
+                    changed_at=float(changed_at),
+                )
+                for (
+                    number,
+                    email,
+                    total,
+                    currency,
+                    status,
+                    reference,
+                    paid_at,
+                    changed_at,
+                ) in connection.execute(query)
+            ]
+
+    def unfinished(self, at: Addresses) -> int:
+        """Orders that still move, and what is due to be sent about any. What waits for its
+        customer does not move."""
+        query = """SELECT count(*) FROM orders_order o WHERE status = 'placed' OR EXISTS
+                   (SELECT FROM orders_outboxmessage m
+                    WHERE m.order_id = o.id AND m.published_at IS NULL
+                      AND m.available_at <= now())"""
+        with psycopg.connect(at.database, connect_timeout=5) as connection:
+            row = connection.execute(query).fetchone()
+        return int(row[0]) if row else 0
+
+    def unknown_charges(self, at: Addresses, charged: Set[str]) -> int:
+        """Orders that the gateway charged and the books do not know of, or the reverse. A customer
+        may have approved at the bank, and nobody has told the shop."""
+        query = "SELECT number FROM orders_order WHERE status IN ('paid', 'partly_refunded')"
+        with psycopg.connect(at.database, connect_timeout=5) as connection:
+            known = {number for (number,) in connection.execute(query)}
+        return len(known ^ charged)
+
+
+class StandIn:
+    """Old, notify or fifo-only, from `designs/`."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.module = f"tests.tools.drill.designs.{name.replace('-', '_')}"
+        self.buyer: Buyer = AtAnotherShop()
+        self.purges = "payments.fifo" if name == "fifo-only" else ""
+        self._topic = 0
+        self._consumers = 0
+        self._environment: Mapping[str, str] = {}
+
+    def prepare(self, at: Addresses) -> None:
+        base.prepare(at.database)
+        self._environment = at.environment
+        if self.name == "fifo-only":
+            code = (
+                "import os; from tests.tools.drill.designs import fifo_only as f;"
+                "f.create_queue(f.sqs(), os.environ['PAYMENTS_QUEUE_NAME'], visibility_seconds=30)"
+            )
+            command = [sys.executable, "-c", code]
+            subprocess.run(command, env=at.environment, cwd=ROOT, check=True)
+
+    def parts(self, at: Addresses) -> list[Part]:
+        run = [sys.executable, "-m", self.module]
+        web = [Part("web", [*run, "web", "--port", str(port)]) for port in at.web]
+        if self.name == "fifo-only":
+            return [*web, *[Part("worker", [*run, "consumer"])] * 3]
+        if self.name == "notify":
+            consumer, self._topic = free_port(), int(at.environment["TOPIC_URL"].split(":")[2][:-1])
+            topic = [
+                sys.executable,
+                "-m",
+                "tests.tools.drill.designs.topic",
+                "--seed",
+                "1",
+                "--hostile",
+            ]
+            topic += ["--port", str(self._topic), "--deliver-to", f"http://127.0.0.1:{consumer}/"]
+            # The topic stands for a service of the cloud: nobody kills it.
+            return [
+                *web,
+                Part("worker", [*run, "consumer", "--port", str(consumer)]),
+                Part("service", topic),
+            ]
+        return web
+
+    def orders(self, at: Addresses) -> list[MadeOrder]:
+        return [
+            MadeOrder(
+                number=order.number,
+                purchase=order.purchase,
+                amount_minor=order.amount_minor,
+                currency=order.currency,
+                status=order.status,
+                location=f"/orders/{order.number}/",
+            )
+            for order in base.orders(at.database)
+        ]
+
+    def unfinished(self, at: Addresses) -> int:
+        """What is still under way between the request and the charge."""
+        if self.name == "notify":
+            url = f"http://127.0.0.1:{self._topic}/state"
+            return int(requests.post(url, timeout=5).json()["pending"])
+        if self.name == "fifo-only":
+            url = f"{at.environment['AWS_ENDPOINT_URL']}/control/messages"
+            return sum(len(queue) for queue in requests.get(url, timeout=30).json().values())
+        return 0
+
+    def unknown_charges(self, at: Addresses, charged: Set[str]) -> int:
+        return 0  # of these designs nobody expects it
+
+
+def system(name: str, without: str = "") -> System:
+    return Ours(without) if name == "ours" else StandIn(name)
+
+
+def audit_of(at: Addresses) -> tuple[int, dict[str, object]]:
+    """The product's own audit, as an operator runs it: exit code and report."""
+    ran = subprocess.run(
+        [*MANAGE, "audit_orders", "--json"],
+        env=at.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    try:
+        report: dict[str, object] = json.loads(ran.stdout)
+    except ValueError:
+        report = {"error": ran.stderr[-500:]}
+    return ran.returncode, report

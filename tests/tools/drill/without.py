@@ -1,0 +1,144 @@
+"""The product with one of its guards taken out, to show that the drill notices.
+
+python -m tests.tools.drill.without token manage.py run_payment_worker
+python -m tests.tools.drill.without token gunicorn config.wsgi --bind=…
+"""
+
+import os
+import sys
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+
+def _take_out(of: object, **put_in: object) -> None:
+    for name, value in put_in.items():
+        setattr(of, name, value)
+
+
+def _without_token() -> None:
+    """Each press is a purchase of its own, and the cart stays as it is."""
+    from checkout import cart
+    from checkout.models import Cart
+    from checkout.ordered_before import Known
+    from checkout.orders.placing import place as placing
+    from checkout.views import place
+
+    def take(self: Any) -> Any:
+        found = Cart.objects.get(pk=self.token.checkout_id)
+        return [
+            placing.PurchaseLine(
+                product_id=line.product_id,
+                sku=line.product.sku,
+                name=line.product.name,
+                quantity=line.quantity,
+                unit_price_minor=line.product.price_minor,
+            )
+            for line in found.lines.select_related("product")
+        ]
+
+    def place_order(request: Any, basket: Any, *, now: datetime) -> Any:
+        return placing.place_order(replace(request, checkout_id=uuid.uuid4()), basket, now=now)
+
+    _take_out(cart.CartBasket, take=take)
+    nothing = Known(order=None, twin=None)
+    _take_out(place, place_order=place_order, look_up=lambda *_, **asked: nothing)
+
+
+def _without_stored_payment() -> None:
+    """The consumer is not idempotent: whatever it receives, it opens and charges."""
+    from payments.gateways.stripe.client import StripeGateway
+    from payments.models import Payment
+    from payments.settling import settle_order
+
+    honest_open, honest_confirm = StripeGateway.open, StripeGateway.confirm
+
+    def open_(self: Any, *, idempotency_key: str, **asked: Any) -> Any:
+        return honest_open(self, idempotency_key=str(uuid.uuid4()), **asked)
+
+    def confirm(self: Any, payment_id: str, *, return_url: str, idempotency_key: str) -> Any:
+        key = str(uuid.uuid4())
+        return honest_confirm(self, payment_id, return_url=return_url, idempotency_key=key)
+
+    _take_out(StripeGateway, open=open_, confirm=confirm)
+
+    def charge_anew(round_: Any) -> Any:
+        payment = round_.payment
+        opened = round_.calls.open(payment)
+        payment.gateway_payment_id = opened.id
+        Payment.objects.filter(pk=payment.pk).update(gateway_payment_id=opened.id)
+        return round_.calls.confirm(payment)
+
+    _take_out(settle_order, _charge=charge_anew)
+
+
+def _without_sweep() -> None:
+    """What the queue loses stays lost."""
+    from checkout.orders.outbox import publisher
+
+    _take_out(publisher, sweep=lambda *, now: 0)
+
+
+def _without_unknown() -> None:
+    """An answer that never came is taken for a decline, and the customer may pay again."""
+    from payments.gateways.base import OutcomeUnknown, PaymentMethodRefused
+    from payments.settling import settle_order
+
+    honest_charge = settle_order._charge
+
+    def charge(round_: Any) -> Any:
+        try:
+            return honest_charge(round_)
+        except OutcomeUnknown as error:
+            raise PaymentMethodRefused("timeout") from error
+
+    _take_out(settle_order, _charge=charge)
+
+
+def _without_conditional_stock() -> None:
+    """Stock is read, reckoned and written back."""
+    from checkout.catalogue.models import Product
+    from checkout.orders.placing import place as placing
+
+    def reserve_stock(quantities: dict[int, int], *, order_id: int) -> None:
+        for product in Product.objects.filter(pk__in=quantities):
+            Product.objects.filter(pk=product.pk).update(
+                stock=product.stock - quantities[product.pk]
+            )
+
+    # The one statement has the guard as well.
+    _take_out(placing, reserve_stock=reserve_stock, _place_at_once=lambda *_, **now: None)
+
+
+GUARDS: dict[str, Callable[[], None]] = {
+    "token": _without_token,
+    "stored-payment": _without_stored_payment,
+    "sweep": _without_sweep,
+    "unknown-outcome": _without_unknown,
+    "conditional-stock": _without_conditional_stock,
+}
+
+
+def main() -> None:
+    guard, program, *arguments = sys.argv[1:]
+    sys.argv = [program, *arguments]
+    if program == "gunicorn":
+        # Its workers import the shop; the patch waits there.
+        os.environ["DRILL_WITHOUT"] = guard
+        from gunicorn.app.wsgiapp import WSGIApplication
+
+        sys.argv[1] = "tests.tools.drill.wsgi_without"
+        WSGIApplication("%(prog)s [OPTIONS] [APP_MODULE]").run()
+        return
+    import django
+    from django.core.management import execute_from_command_line
+
+    django.setup()
+    GUARDS[guard]()
+    execute_from_command_line(sys.argv)
+
+
+if __name__ == "__main__":
+    main()

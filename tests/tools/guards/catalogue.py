@@ -1,0 +1,734 @@
+"""The guards of the promise, each with the edit that takes it out and the test that must then fail.
+
+Nothing here is believed without a run: `python -m tests.tools.guards` makes each edit in a copy of
+the source and runs its test.
+"""
+
+from dataclasses import dataclass
+
+PLACING = "checkout/orders/placing/place.py"
+STATEMENT = "checkout/orders/placing/one_statement.py"
+OUTBOX = "checkout/orders/outbox/publish.py"
+SETTLEMENT = "payments/settling/settle_order.py"
+LEASES = "payments/settling/leases.py"
+STRIPE = "payments/gateways/stripe/client.py"
+
+TEST_ADAPTER = "tests/payments/test_stripe_adapter.py"
+TEST_FREE = "tests/checkout/test_free_orders.py"
+TEST_REFUSALS = "tests/payments/test_refusals.py"
+TEST_PLACING = "tests/orders/test_placing.py"
+TEST_TWIN = "tests/checkout/test_placing_statement.py"
+TEST_OUTBOX = "tests/orders/test_outbox.py"
+TEST_RESUBMISSION = "tests/checkout/test_resubmission.py"
+TEST_SETTLEMENT = "tests/payments/test_settlement.py"
+TEST_WORKER = "tests/payments/test_worker.py"
+TEST_DEATHS = "tests/acceptance/test_deaths.py"
+TEST_WEBHOOKS = "tests/orders/test_webhooks.py"
+STOCK_CHANGES = "checkout/catalogue/stock_changes.py"
+TEST_STOCK = "tests/catalogue/test_stock.py"
+TEST_PRODUCTS = "tests/admin/test_products.py"
+TEST_STOCK_PROPERTY = (
+    "tests/admin/test_stock_property.py::test_movements_are_the_stock_and_no_sale_is_undone"
+)
+TEST_KEY = "tests/api/test_idempotency_key.py"
+TEST_EXPECTED = "tests/api/test_expected_total.py"
+TEST_SEEN = "tests/checkout/test_total_seen.py"
+
+
+@dataclass(frozen=True)
+class Edit:
+    file: str
+    old: str  # occurs in the file once
+    new: str
+
+
+@dataclass(frozen=True)
+class Guard:
+    name: str
+    without: str  # what goes wrong then
+    edits: tuple[Edit, ...]
+    test: str  # pytest's id
+
+
+def _guard(name: str, without: str, file: str, old: str, new: str, test: str) -> Guard:
+    return Guard(name, without, (Edit(file, old, new),), test)
+
+
+GUARDS = [
+    Guard(
+        "unique constraint",
+        "two requests of one checkout id make two orders",
+        (
+            Edit(
+                "checkout/orders/models/order.py",
+                'models.UniqueConstraint(fields=["checkout_id"], name=CHECKOUT_UNIQUE),\n',
+                "\n",
+            ),
+            Edit(
+                "checkout/orders/migrations/0001_initial.py",
+                "models.UniqueConstraint(fields=('checkout_id',), "
+                "name='orders_order_checkout_uniq'), ",
+                "",
+            ),
+            Edit(  # which the database would refuse without it
+                "checkout/migrations/0002_api.py",
+                "to_field='checkout_id'",
+                "to_field='checkout_id', db_constraint=False",
+            ),
+        ),
+        f"{TEST_PLACING}::test_sixteen_at_once_without_a_cart_lock_make_one_order",
+    ),
+    _guard(
+        "insert first",
+        "the loser of a race gets an error instead of the winner's order",
+        PLACING,
+        "if _constraint_name(error) != CHECKOUT_UNIQUE:",
+        "if find_order(request.checkout_id) is None or True:",
+        f"{TEST_PLACING}::test_the_constraint_alone_keeps_a_checkout_id_to_one_order",
+    ),
+    _guard(
+        "outbox in the transaction",
+        "an order whose COMMIT went unanswered is never sent to the worker",
+        PLACING,
+        """        OutboxMessage.objects.create(
+            order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
+        )
+""",
+        """        transaction.on_commit(
+            lambda: OutboxMessage.objects.create(
+                order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
+            )
+        )
+""",
+        f"{TEST_TWIN}::test_reply_to_commit_that_is_lost_leaves_an_order_with_its_message",
+    ),
+    Guard(
+        "outbox in the statement",
+        "an order whose COMMIT went unanswered is never sent to the worker",
+        (
+            Edit(
+                STATEMENT,
+                """,
+message AS (
+    INSERT INTO orders_outboxmessage (order_id, kind, generation, available_at, traceparent)
+    SELECT id, %(message)s, 1, %(placed_at)s, %(traceparent)s FROM new_order
+)
+""",
+                "\n",
+            ),
+            Edit(
+                PLACING,
+                "    return order if is_placed else None\n",
+                "    OutboxMessage.objects.create(order=order, kind='settle_payment', "
+                "available_at=now)\n"
+                "    return order if is_placed else None\n",
+            ),
+        ),
+        "tests/acceptance/test_resubmission.py::test_connection_cut_after_commit_was_sent",
+    ),
+    _guard(
+        "version in the statement",
+        "a cart that was changed is ordered as it is now, at a total that happens to be the same",
+        "checkout/cart.py",
+        " AND cart.version = %(version)s",
+        "",
+        f"{TEST_TWIN}::test_other_goods_for_the_same_money_are_not_what_was_seen",
+    ),
+    _guard(
+        "total in the statement",
+        "the shopper pays another price than the one on the page",
+        STATEMENT,
+        "        AND sum(quantity * price_minor) = %(total_minor)s\n",
+        "",
+        f"{TEST_TWIN}::test_price_that_changes_while_the_press_waits_is_not_charged",
+    ),
+    _guard(
+        "cart used up by the statement",
+        "a second request of the same form orders again",
+        "checkout/cart.py",
+        "FROM new_order WHERE checkout_id = %(cart)s",
+        "FROM new_order WHERE checkout_id IS NULL",
+        f"{TEST_RESUBMISSION}::test_checkout_of_a_bought_cart_shows_its_order",
+    ),
+    _guard(
+        "delete after commit",
+        "a worker that dies takes its message with it",
+        "payments/worker/worker.py",
+        "        held = [self._in_flight.take(message) for message in messages]\n",
+        "        held = [self._in_flight.take(message) for message in messages]\n"
+        "        [self._in_flight.let_go(one, delete=True) for one in held]\n",
+        f"{TEST_WORKER}::test_nothing_is_deleted_before_its_outcome_is_committed",
+    ),
+    _guard(
+        "what a dead process held is given back",
+        "its orders wait for the end of leases and visibility time-outs",
+        "checkout/runtime/supervisor.py",
+        "        if in_hand:\n",
+        "        if in_hand and not in_hand:\n",
+        f"{TEST_DEATHS}::test_order_in_hand_of_a_killed_child_is_paid_without_waiting_for_any_time_out",
+    ),
+    _guard(
+        "leases of a dead process end",
+        "its messages come again, and find its leases",
+        "payments/worker/give_back.py",
+        "            return end_leases(owner, order_numbers=order_numbers)",
+        "            return 0",
+        f"{TEST_DEATHS}::test_order_in_hand_of_a_killed_child_is_paid_without_waiting_for_any_time_out",
+    ),
+    _guard(
+        "receive of a dead process",
+        "what SQS hands to it after its death waits for the visibility time-out",
+        "payments/worker/give_back.py",
+        "    if not attempt_id:",
+        "    if attempt_id:",
+        f"{TEST_DEATHS}::test_message_handed_to_a_receive_whose_process_is_gone_comes_back",
+    ),
+    _guard(
+        "a death is not counted for ever",
+        "messages of processes that died five times become dead letters",
+        "payments/worker/give_back.py",
+        "    replaced = [message for message in tired if _replace(message)]",
+        "    replaced = []",
+        f"{TEST_DEATHS}::test_message_whose_processes_died_often_does_not_become_a_dead_letter",
+    ),
+    _guard(
+        "own lease after a lost connection",
+        "a restart of Postgres costs each message in hand the rest of its lease",
+        LEASES,
+        " | Q(lease_token=token)",
+        "",
+        f"{TEST_WORKER}::test_broken_connection_costs_no_receive_and_the_lease_goes_on",
+    ),
+    _guard(
+        "leases are renewed",
+        "a slow gateway has two workers settle one payment",
+        "payments/worker/worker.py",
+        "            renew_leases(\n",
+        "            (lambda *a, **k: 0)(\n",
+        f"{TEST_WORKER}::test_lease_is_renewed_while_its_worker_waits_for_the_gateway",
+    ),
+    _guard(
+        "claims are renewed",
+        "a slow mail server has two mailers send one mail",
+        "checkout/runtime/claiming.py",
+        "                claimed.update(claimed_until=Now() + claim)",
+        "                pass",
+        "tests/orders/test_claiming.py"
+        "::test_mail_whose_mailer_waits_for_the_server_is_not_taken_over",
+    ),
+    _guard(
+        "repeated receive",
+        "a lost reply of SQS hides its messages",
+        "payments/worker/worker.py",
+        "                    attempt_id=self._in_flight.attempt_id,",
+        '                    attempt_id=__import__("uuid").uuid4().hex,',
+        f"{TEST_WORKER}::test_receive_whose_reply_was_lost_is_repeated_as_the_same",
+    ),
+    _guard(
+        "placing waits for a restart",
+        "a shopper reads an error while Postgres restarts",
+        "checkout/orders/placing/place.py",
+        "within=PATIENCE_SECONDS, at_least",
+        "within=0, at_least",
+        f"{TEST_PLACING}::test_restart_of_two_seconds_is_waited_for",
+    ),
+    _guard(
+        "stored key",
+        "a repeated call is another call to the gateway",
+        "payments/settling/gateway_calls.py",
+        "                idempotency_key=payment.open_key,",
+        "                idempotency_key=__import__('uuid').uuid4().hex,",
+        f"{TEST_SETTLEMENT}::test_worker_that_dies_before_storing_the_id_confirms_nothing_else",
+    ),
+    _guard(
+        "no new round after unknown",
+        "a second card is charged while the first may have been",
+        SETTLEMENT,
+        "        return _try_later(round_, PaymentStatus.UNKNOWN, error)\n"
+        "    except GatewayMisconfigured",
+        '        record_decline(payment, "unknown", now=round_.now)\n'
+        "        return Settled.DECLINED\n"
+        "    except GatewayMisconfigured",
+        f"{TEST_SETTLEMENT}::test_unknown_outcome_never_opens_a_round_for_a_new_card",
+    ),
+    _guard(
+        "no transaction across the gateway call",
+        "a slow gateway holds row locks, and a rollback forgets a charge",
+        "payments/settling/gateway_calls.py",
+        "        if connection.in_atomic_block:",
+        "        if False:",
+        f"{TEST_SETTLEMENT}::test_settling_inside_a_transaction_is_refused",
+    ),
+    _guard(
+        "sweep",
+        "what the queue loses stays lost",
+        "checkout/orders/outbox/sweep.py",
+        "            .filter(sweep_at__lte=now)",
+        "            .filter(sweep_at__lte=now, pk=0)",
+        f"{TEST_OUTBOX}::test_order_whose_message_was_lost_is_published_again",
+    ),
+    _guard(
+        "pause before each call",
+        "payments are paused, and a settlement under way still moves money",
+        "payments/settling/gateway_calls.py",
+        "        if is_paused():",
+        "        if False:",
+        "tests/payments/test_pausing.py::test_settlement_under_way_stops_before_its_next_call",
+    ),
+    _guard(
+        "note of a redriven letter",
+        "a redrive that was killed is done a second time",
+        "checkout/orders/operations/dead_letters.py",
+        "        if _notes_of(order, letter):\n            return Done.ALREADY\n",
+        "",
+        "tests/orders/test_dead_letters.py"
+        "::test_redrive_that_was_killed_before_the_delete_is_finished_by_the_next",
+    ),
+    _guard(
+        "lease by the database's clock",
+        "a worker whose clock is wrong ends the lease of another",
+        LEASES,
+        "Q(lease_until__lt=Now())",
+        "Q(lease_until__lt=__import__('django.utils.timezone').utils.timezone.now())",
+        f"{TEST_SETTLEMENT}::test_clock_of_a_worker_that_is_wrong_does_not_end_a_lease",
+    ),
+    _guard(
+        "webhook re-fetch",
+        "whoever can make a webhook can make an order paid",
+        "payments/gateways/stripe/webhooks.py",
+        "            if kind in OUR_OWN_DOING:\n                return True\n",
+        "            if kind == 'payment_intent.succeeded':\n"
+        "                Payment.objects.filter(order=order).update(status='paid')\n"
+        "                Order.objects.filter(pk=order.pk).update(status='paid')\n",
+        "tests/payments/test_webhooks.py::test_claim_of_a_charge_that_never_was_pays_nothing",
+    ),
+    _guard(
+        "conditional stock update",
+        "more is sold than is there",
+        "checkout/catalogue/stock.py",
+        " AND p.stock >= l.quantity",
+        "",
+        f"{TEST_PLACING}::test_three_pieces_make_three_orders_however_many_ask",
+    ),
+    _guard(
+        "movement of the one statement",
+        "an order takes stock and nothing says so",
+        STATEMENT,
+        "FROM new_order, bought ORDER BY sku\n",
+        "FROM new_order, bought WHERE false\n",
+        f"{TEST_TWIN}::test_both_ways_say_and_store_the_same",
+    ),
+    _guard(
+        "count beside a sale",
+        "a count that was made before a sale puts the sold pieces on sale again",
+        STOCK_CHANGES,
+        "        if product.stock != seen:",
+        "        if False:",
+        TEST_STOCK_PROPERTY,
+    ),
+    _guard(
+        "change under the lock",
+        "of two people who change the stock at once, one is undone",
+        STOCK_CHANGES,
+        "Product.objects.select_for_update().get(pk=entry.product_id)",
+        "Product.objects.get(pk=entry.product_id)",
+        f"{TEST_STOCK}::test_eight_people_at_once_lose_no_piece",
+    ),
+    _guard(
+        "key of a stock form",
+        "a double click changes the stock twice",
+        STOCK_CHANGES,
+        "return StockMovement.objects.filter(key=entry.key).first()",
+        "return None",
+        f"{TEST_PRODUCTS}::test_double_click_counts_once",
+    ),
+    _guard(
+        "returns no more than was bought",
+        "pieces that never existed are sold",
+        "checkout/orders/stock/restocking.py",
+        "if any(pieces > out.get(product_id, 0) for product_id, pieces in quantities.items()):",
+        "if False:",
+        f"{TEST_PRODUCTS}::test_returned_goods_are_put_back_once_and_no_more_than_were_bought",
+    ),
+    _guard(
+        "movements are only added",
+        "somebody rewrites what became of the stock",
+        "checkout/catalogue/migrations/0002_stock_movements.py",
+        "        migrations.RunSQL(REFUSE, ALLOW),\n",
+        "",
+        f"{TEST_STOCK}::test_database_lets_nobody_rewrite_a_movement",
+    ),
+    _guard(
+        "what the page showed",
+        "of two people at one product, the later one wins without knowing",
+        "config/admin/changed_fields.py",
+        "elif not self._is_many(name) and self._differs(name, now[name]):",
+        "elif False:",
+        f"{TEST_PRODUCTS}::test_two_who_change_the_same_field_are_told_of_both_values",
+    ),
+    _guard(
+        "only what was changed",
+        "pieces that are sold while a description is saved are sold again",
+        "config/admin/changed_fields.py",
+        "obj.save(update_fields=changed)",
+        "obj.save()",
+        f"{TEST_PRODUCTS}::test_piece_that_is_sold_while_the_page_is_saved_stays_sold",
+    ),
+    _guard(
+        "generation in the deduplication id",
+        "SQS drops what the sweep publishes again",
+        "checkout/orders/models/order.py",
+        'f"{self.order.reference}-{self.pk}-{self.generation}"',
+        'f"{self.order.reference}-{self.pk}"',
+        f"{TEST_OUTBOX}::test_order_whose_message_was_lost_is_published_again",
+    ),
+    _guard(
+        "nonce in the session",
+        "a form that leaked is good in another session",
+        "checkout/tokens.py",
+        "    if nonce is None or not hmac.compare_digest(token_nonce.encode(), nonce.encode()):",
+        "    if False:",
+        f"{TEST_RESUBMISSION}::test_another_sessions_token_reveals_nothing",
+    ),
+    _guard(
+        "look-up before expiry",
+        "a used form that has expired offers the purchase a second time",
+        "checkout/views/place.py",
+        "    # Before anything else may stand in the way: a used token leads to its order, for "
+        "ever.\n",
+        "    if token.has_expired(now):\n        return _expired(request, form, now=now)\n",
+        f"{TEST_RESUBMISSION}::test_resubmit_a_day_later_leads_to_the_order",
+    ),
+    _guard(
+        "one-time token",
+        "each rendering of the form is a purchase of its own",
+        "checkout/views/place.py",
+        "        checkout_id=cart.pk,",
+        "        checkout_id=__import__('uuid').uuid4(),",
+        f"{TEST_RESUBMISSION}::test_form_rendered_twice_carries_one_purchase",
+    ),
+    _guard(
+        "cart locked and closed with the order",
+        "a second request of the same form orders again",
+        "checkout/cart.py",
+        "if not seen.update(closed_at=self.now):",
+        "if not seen.exists():",
+        f"{TEST_TWIN}::test_both_ways_say_and_store_the_same",
+    ),
+    _guard(
+        "id stored before money moves",
+        "a payment that nobody knows of is charged beside the one that is known",
+        SETTLEMENT,
+        'Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(',
+        "Payment.objects.filter(pk=payment.pk).update(",
+        f"{TEST_SETTLEMENT}::test_overtaken_worker_neither_confirms_nor_keeps_what_it_opened",
+    ),
+    _guard(
+        "guarded update of a payment",
+        "an old answer undoes the outcome",
+        "payments/settling/outcomes.py",
+        "Payment.objects.filter(pk=payment.pk, status__in=sources_of(to)).update(",
+        "Payment.objects.filter(pk=payment.pk).update(",
+        f"{TEST_SETTLEMENT}::test_overtaken_worker_with_an_old_answer_does_not_undo_the_outcome",
+    ),
+    _guard(
+        "only what SQS took is recorded",
+        "a message that was refused is never sent",
+        OUTBOX,
+        "for place in sorted(taken)}, None",
+        "for place in range(len(batch))}, None",
+        f"{TEST_OUTBOX}::test_only_what_sqs_took_is_recorded",
+    ),
+    Guard(
+        "one delivery for an event and an endpoint",
+        "a system is told twice of one event, under two ids",
+        (
+            Edit(
+                "checkout/orders/webhooks/enqueue.py",
+                "    ON CONFLICT ON CONSTRAINT orders_webhookdelivery_once_uniq DO NOTHING\n",
+                "",
+            ),
+            Edit(
+                "checkout/orders/migrations/0009_webhooks.py",
+                "models.UniqueConstraint(fields=('event', 'endpoint'), "
+                "name='orders_webhookdelivery_once_uniq')",
+                "",
+            ),
+        ),
+        f"{TEST_WEBHOOKS}::test_event_that_is_recorded_again_makes_no_second_delivery",
+    ),
+    _guard(
+        "claim of a webhook",
+        "two senders send the same at once",
+        "checkout/orders/webhooks/send.py",
+        "claimed_until=Now() + CLAIM, ",
+        "",
+        f"{TEST_WEBHOOKS}::test_claim_of_a_dead_sender_runs_out",
+    ),
+    _guard(
+        "webhooks of an order in their order",
+        "a system hears that an order is paid, and then that its payment failed",
+        "checkout/orders/webhooks/send.py",
+        "~Exists(older), ",
+        "",
+        f"{TEST_WEBHOOKS}::test_later_event_of_an_order_waits_until_the_earlier_is_taken",
+    ),
+    _guard(
+        "deadline for all of a webhook",
+        "a system that sends a byte now and then keeps a sender for ever",
+        "checkout/orders/webhooks/http.py",
+        "wire.cut_after(DEADLINE_SECONDS)",
+        "wire.cut_after(10_000)",
+        f"{TEST_WEBHOOKS}::test_slow_system_is_cut_off_and_delays_no_other",
+    ),
+    _guard(
+        "threads of one endpoint",
+        "a system that hangs holds up all others",
+        "checkout/orders/webhooks/sender.py",
+        "if count >= EACH]",
+        "if count >= TOGETHER]",
+        f"{TEST_WEBHOOKS}::test_slow_system_is_cut_off_and_delays_no_other",
+    ),
+    _guard(
+        "address of a webhook looked at when it is reached",
+        "a name that leads elsewhere later has the shop call its cloud's credentials",
+        "checkout/orders/webhooks/http.py",
+        "        if is_forbidden(connected.getpeername()[0]):\n",
+        "        if False:\n",
+        f"{TEST_WEBHOOKS}::test_address_is_looked_at_again_when_it_is_reached",
+    ),
+    _guard(
+        "key claimed with the work",
+        "a request that comes again is answered as if it were the first",
+        "checkout/api/basket.py",
+        "        self.claim()\n",
+        "",
+        f"{TEST_KEY}::test_same_key_and_same_request_is_given_the_first_answer",
+    ),
+    _guard(
+        "keys of one client",
+        "a client's key leads to another client's order",
+        "checkout/api/idempotency.py",
+        'f"{self.client_id}:{self.key}"',
+        "self.key",
+        f"{TEST_KEY}::test_key_of_another_client_is_another_purchase",
+    ),
+    _guard(
+        "request's fingerprint",
+        "another request under a used key is answered as if it were done",
+        "checkout/api/idempotency.py",
+        "return (earlier.operation, earlier.fingerprint) == (self.operation, self.fingerprint)",
+        "return True",
+        f"{TEST_KEY}::test_same_key_and_another_request_is_refused",
+    ),
+    _guard(
+        "own orders alone",
+        "a client reads, pays and cancels orders of others",
+        "checkout/api/base_view.py",
+        "Order.objects.filter(customer_id=request.user.pk)",
+        "Order.objects.all()",
+        "tests/api/test_authorization.py::test_order_of_the_pages_is_seen_by_no_client",
+    ),
+    _guard(
+        "expected total",
+        "a program is charged a total that it never showed",
+        "checkout/api/basket.py",
+        "if self.expected_minor is not None and expected",
+        "if False and expected",
+        f"{TEST_EXPECTED}::test_price_that_rises_in_the_same_moment_is_noticed",
+    ),
+    _guard(
+        "token of the page",
+        "a page that asks again is charged the total of the page before it",
+        "checkout/views/place.py",
+        "return sent.checkout_id != cart.pk or shown == now",
+        "return True",
+        f"{TEST_SEEN}::test_total_of_a_page_that_put_the_press_off_is_the_one_that_counts",
+    ),
+    _guard(
+        "what costs nothing is paid in placing",
+        "an order that no gateway can take waits for ever",
+        PLACING,
+        "    if order.is_free:\n        pay_with_nothing",
+        "    if False:\n        pay_with_nothing",
+        f"{TEST_FREE}::test_free_cart_asks_for_no_card_and_is_paid_at_once",
+    ),
+    _guard(
+        "what costs nothing never reaches the gateway",
+        "the gateway is asked for nothing, and refuses",
+        SETTLEMENT,
+        "    if order.is_free:\n",
+        "    if False:\n",
+        f"{TEST_FREE}::test_free_order_of_an_earlier_release_is_paid_without_the_gateway",
+    ),
+    _guard(
+        "only free orders are cancelled after they were paid",
+        "a paid order is cancelled and its money kept",
+        "checkout/orders/cancelling.py",
+        "    if not order.is_free:\n        return False\n",
+        "",
+        f"{TEST_FREE}::test_paid_order_that_cost_something_is_never_cancelled_as_a_free_one",
+    ),
+    _guard(
+        "amounts before placing",
+        "an order is stored that can never be paid",
+        PLACING,
+        "    if refusal := refusal_of(total_minor, request.currency):\n",
+        "    if False and (refusal := refusal_of(total_minor, request.currency)):\n",
+        "tests/checkout/test_chargeable_amounts.py::"
+        "test_program_is_told_the_limits_and_keeps_its_key",
+    ),
+    _guard(
+        "the gateway's own unit",
+        "5,000 krónur are charged as 50",
+        STRIPE,
+        "        return to_stripe(amount_minor, currency)\n",
+        "        return amount_minor\n",
+        f"{TEST_ADAPTER}::test_what_is_charged_is_the_money_of_the_page",
+    ),
+    _guard(
+        "a refusal of one request is no refusal of the shop",
+        "one order is asked about for ever and can be neither paid otherwise nor cancelled",
+        STRIPE,
+        "        return refusal(code)\n",
+        "        return GatewayMisconfigured(code)\n",
+        f"{TEST_ADAPTER}::test_a_refusal_of_one_request_is_no_refusal_of_the_shop",
+    ),
+    _guard(
+        "closed before a refused confirmation counts",
+        "a card that an earlier confirm has charged is told as declined",
+        SETTLEMENT,
+        "        answer = calls.cancel(payment)\n        if answer.state",
+        "        raise\n        if answer.state",
+        f"{TEST_REFUSALS}::test_refusal_to_confirm_what_was_charged_before_is_no_decline",
+    ),
+    _guard(
+        "no round after a payment that another account may have charged",
+        "a second card is charged while the first may have been, in another account",
+        SETTLEMENT,
+        "    if may_have_been_charged(payment):\n",
+        "    if False:\n",
+        f"{TEST_REFUSALS}::"
+        "test_payment_that_may_have_been_charged_in_another_account_is_for_a_person",
+    ),
+    _guard(
+        "one page for a refused shop",
+        "a withdrawn key pages somebody once for each order and each try",
+        "payments/settling/gateway_refusal.py",
+        "    if begun:\n",
+        "    if True:\n",
+        "tests/payments/test_refused_shop.py::"
+        "test_refusal_that_comes_back_soon_is_the_same_and_later_another",
+    ),
+    _guard(
+        "money that moved",
+        "a customer who was charged twice reads that it was once",
+        "payments/books/money.py",
+        "count(*) FILTER (WHERE status = %(paid)s),",
+        "least(count(*) FILTER (WHERE status = %(paid)s), 1),",
+        "tests/checkout/test_order_page.py"
+        "::test_page_of_an_order_charged_twice_says_nowhere_that_it_was_charged_once",
+    ),
+    _guard(
+        "wish to cancel",
+        "an order that its customer wanted to pay again is told as cancelled at their wish",
+        "checkout/orders/paying.py",
+        '            cancelled_by="",\n',
+        "",
+        "tests/orders/test_mails_of_states.py"
+        "::test_wish_to_cancel_ends_when_its_customer_pays_again",
+    ),
+    _guard(
+        "a body is whole",
+        "a press that was cut off on its way is stored with half of its last field",
+        "checkout/middleware/wsgi.py",
+        "        if len(body) < wanted:\n",
+        "        if False:\n",
+        "tests/checkout/test_over_the_wire.py::test_press_that_was_cut_off_is_refused",
+    ),
+    _guard(
+        "installation of a payment",
+        "another installation's charge pays an order of ours, and its open payments are cancelled",
+        "checkout/orders/identity/whose.py",
+        "    is_ours = identity.installation == installation_id()\n",
+        "    is_ours = True\n",
+        "tests/payments/test_whose_payment.py::test_open_payment_of_somebody_else_is_not_cancelled",
+    ),
+    _guard(
+        "installation of a message",
+        "another installation's message is settled by us and taken away from its workers",
+        "payments/worker/handle.py",
+        "    if names_another(order):\n",
+        "    if False:\n",
+        "tests/payments/test_whose_message.py"
+        "::test_message_of_another_installation_is_put_back_for_it",
+    ),
+    _guard(
+        "order that a charge names",
+        "a charge of another order pays this one",
+        "payments/settling/outcomes.py",
+        "    if not could_name(answer.order, payment.order):\n",
+        "    if False:\n",
+        "tests/payments/test_whose_payment.py::test_answer_that_names_another_order_pays_nothing",
+    ),
+    _guard(
+        "no refund beside a dispute",
+        "the customer gets the money back twice: by the refund and by their bank",
+        "payments/settling/refunds.py",
+        "    if is_disputed(refund.payment.order_id):  # since it was asked for\n",
+        "    if False:\n",
+        "tests/payments/test_disputes.py"
+        "::test_refund_asked_for_before_the_dispute_is_not_sent_by_the_worker",
+    ),
+    _guard(
+        "a refund that came back is believed",
+        "the order says that its money was sent back, and its customer has none",
+        "payments/settling/refunds.py",
+        "        record_came_back(refund, now=now)\n",
+        "        pass\n",
+        "tests/payments/test_refund_came_back.py"
+        "::test_hint_has_the_order_say_that_the_money_came_back",
+    ),
+    _guard(
+        "second look at a refund's key",
+        "a refund that a worker sends meanwhile is entered a second time, as the gateway's own",
+        "payments/settling/refunds.py",
+        "if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():",
+        "if False:",
+        "tests/payments/test_refunds.py"
+        "::test_refund_that_a_worker_sends_while_the_gateway_lists_refunds_is_entered_once",
+    ),
+    _guard(
+        "a card that paid closes the others",
+        "the bank's page of another card, open in another tab, charges a second time",
+        "payments/settling/outcomes.py",
+        "    if any(other.gateway_payment_id for other in live):\n",
+        "    if False:\n",
+        "tests/payments/test_attention.py::test_card_that_paid_closes_the_bank_page_of_another",
+    ),
+    _guard(
+        "a refund's amount is shown back",
+        "an amount that was understood otherwise than it was meant is sent back at once",
+        "payments/admin/payments.py",
+        " and not form.is_confirmed:\n",
+        " and False:\n",
+        "tests/payments/test_refunds.py::test_amount_is_shown_back_before_money_moves",
+    ),
+    _guard(
+        "what could mean two amounts is refused",
+        "1.234 is taken for a dinar and a bit where a thousand were meant, or the other way round",
+        "checkout/catalogue/typed_amounts.py",
+        "    if plain and grouped and not ",
+        "    if False and plain and grouped and not ",
+        "tests/catalogue/test_typed_amounts.py"
+        "::test_what_could_mean_two_amounts_is_refused_with_both",
+    ),
+    _guard(
+        "an e-mail is sent again once for a page",
+        "a double click mails the customer twice",
+        "checkout/orders/mail/by_staff.py",
+        "        if done.exists():\n",
+        "        if False:\n",
+        "tests/admin/test_mail.py::test_mail_is_sent_again_once_for_a_page",
+    ),
+]
