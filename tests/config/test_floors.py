@@ -1,4 +1,4 @@
-"""Imports point one way: config → checkout, payments → orders → catalogue → runtime → typed text."""
+"""Imports point one way: `MAY_IMPORT` says which, from the pages down to the ground floor."""
 
 import ast
 import subprocess
