@@ -16,7 +16,7 @@ from urllib.parse import urlencode
 import pytest
 from django.apps import apps
 from django.core import signing
-from django.db import OperationalError, connection
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import F
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
@@ -499,19 +499,18 @@ class Shop:
 @contextmanager
 def reply_to_commit_lost() -> Iterator[None]:
     """The next COMMIT reaches the database, and its reply is lost with the connection."""
-    wrapper: Any = connection
-    commit = wrapper._commit
+    wrapper: Any = connections[DEFAULT_DB_ALIAS]
 
     def commit_unheard() -> None:
-        wrapper._commit = commit
-        commit()
+        del wrapper._commit  # what hides the method of the class; nothing of that may stay behind
+        wrapper._commit()
         raise OperationalError("the connection was lost")
 
     wrapper._commit = commit_unheard
     try:
         yield
     finally:
-        wrapper._commit = commit
+        vars(wrapper).pop("_commit", None)
 
 
 def token_alone(
