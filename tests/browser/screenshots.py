@@ -109,7 +109,7 @@ def main() -> None:
             executable_path=chromium_path(playwright), args=ARGUMENTS
         )
         # The admin's pages are Django's in most of what axe-core looks at: pictured alone.
-        desk, staff = _desk(url) if look is _picture else ([], "")
+        admin_shots, staff = _admin(url) if look is _picture else ([], "")
         orders = list(_orders(browser, url))
         shots = [*_shelves(), *_checkout(), *orders, *_failures(), *_account()]
         for device, scheme in variants:
@@ -118,7 +118,7 @@ def main() -> None:
             for shot in shots:
                 found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
                 looked += 1
-            for shot in desk:
+            for shot in admin_shots:
                 _sign_in_as_staff(context, url, staff)
                 found += _visit(context, shot, f"{shot.name}-{device}-{scheme}", look)
                 looked += 1
@@ -411,9 +411,9 @@ def _account() -> list[Shot]:
     ]
 
 
-def _desk(url: str) -> tuple[list[Shot], str]:
+def _admin(url: str) -> tuple[list[Shot], str]:
     """The admin's pages, and the session of somebody who may see them."""
-    from tests.browser.desk_pages import a_day_at_the_desk, session_of_staff
+    from tests.browser.admin_pages import a_day_at_the_desk, session_of_staff
 
     pages = a_day_at_the_desk(url, SHOP)
     return [Shot(name, path) for name, path in pages.items()], session_of_staff()

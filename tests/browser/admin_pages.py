@@ -40,13 +40,13 @@ def a_day_at_the_desk(shop: str, folder: Path) -> dict[str, str]:
         ProcessAlive.objects.create(name=f"shop:{number}", kind=kind, seen_at=now)
     payment = order.payments.get(status="paid")
     return {
-        "desk": "/admin/",
-        "desk-orders": "/admin/orders/order/",
-        "desk-person": "/admin/orders/order/?attention=person",
-        "desk-story": f"/admin/orders/order/{order.pk}/change/",
-        "desk-retry": f"/admin/orders/order/{order.pk}/retry/",
-        "desk-refund": f"/admin/payments/payment/{payment.pk}/refund/",
-        "desk-dashboard": "/admin/dashboard/",
+        "admin": "/admin/",
+        "admin-orders": "/admin/orders/order/",
+        "admin-person": "/admin/orders/order/?attention=person",
+        "admin-story": f"/admin/orders/order/{order.pk}/change/",
+        "admin-retry": f"/admin/orders/order/{order.pk}/retry/",
+        "admin-refund": f"/admin/payments/payment/{payment.pk}/refund/",
+        "admin-dashboard": "/admin/dashboard/",
     }
 
 
@@ -75,7 +75,7 @@ def _eventful(shop: str, folder: Path) -> Order:
     ledger.unlink(missing_ok=True)  # of an earlier run
     sandbox = SandboxServer(ledger_path=ledger)
     sandbox.start()
-    gateway = StripeGateway(secret_key="sk_test_desk", api_base=sandbox.url)
+    gateway = StripeGateway(secret_key="sk_test_admin_pages", api_base=sandbox.url)
     try:
         shopper = Shopper(OverHttp(shop), somebody_else())
         return eventful_order(shopper, Till(sandbox.url, gateway), sku="PEN-FTN-M")
