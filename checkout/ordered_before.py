@@ -16,6 +16,7 @@ from django.db import DEFAULT_DB_ALIAS, connection, transaction
 
 from checkout.access import has_opened
 from checkout.cart import had_cart
+from checkout.orders.history import record_event
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import OrderStatus as S
 
@@ -146,12 +147,8 @@ def note_twin_was_looked_at(twin: Order, *, now: datetime) -> None:
 def _note_once(twin: Order, *, now: datetime) -> None:
     seen = twin.events.filter(kind=OrderEvent.Kind.TWIN_SEEN, created_at__gt=now - ASKED_WITHIN)
     if not seen.exists():
-        OrderEvent.objects.create(
-            order=twin,
-            kind=OrderEvent.Kind.TWIN_SEEN,
-            reason="The same was about to be ordered from elsewhere; its customer chose this order",
-            created_at=now,
-        )
+        what = "The same was about to be ordered from elsewhere; its customer chose this order"
+        record_event(twin.pk, OrderEvent.Kind.TWIN_SEEN, what, now=now)
 
 
 def _read(answer: str) -> list[object] | None:

@@ -12,9 +12,10 @@ from django.db.models import Sum
 from checkout.catalogue.amounts import limits_of
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
-from checkout.orders.transitions import next_sweep, note_staff
+from checkout.orders.sweep_schedule import next_sweep
 from payments.models import Payment, Refund, new_key
 from payments.settling.held_money import is_disputed, lost_minor
 from payments.settling.locks import lock_order

@@ -14,12 +14,12 @@ from django.urls import URLPattern, path, reverse
 from django.utils.translation import override
 
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.admin.orders import OrderAdmin
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
 from checkout.orders.money.facts import facts_about
 from checkout.orders.money.words import money_sentence
-from checkout.orders.operations.staff_actions import ActionImpossible
 from checkout.runtime.clock import database_now
 from payments.admin.actions import ACTIONS
 from payments.admin.order_story import story

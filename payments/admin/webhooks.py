@@ -11,10 +11,11 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
+from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.admin.lists import ReadOnly, ShortPaginator
 from checkout.orders.models import WebhookDelivery, WebhookEndpoint
 from checkout.orders.numbers import parse_order_number
-from checkout.orders.operations.staff_actions import ActionImpossible, tell_again
+from checkout.orders.operations.staff_actions import tell_again
 from checkout.runtime.clock import database_now
 from payments.admin.actions import ReasonForm
 

@@ -10,11 +10,11 @@ from uuid import UUID
 
 from django.db.models import Q
 
+from checkout.orders.attention.flags import end_reason
 from checkout.orders.attention.reasons import REFUSED
 from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import EXPIRING, UNSETTLED
-from checkout.orders.transitions import resolved
 from payments.gateways.base import (
     Gateway,
     GatewayError,
@@ -116,7 +116,7 @@ def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settle
         return _wish_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
     cancelled = cancel_unpaid(order, now=clock())
     if cancelled:
-        resolved(order.pk, REFUSED)
+        end_reason(order.pk, REFUSED)
     return Settled.CANCELLED if cancelled else Settled.NOTHING_TO_DO
 
 

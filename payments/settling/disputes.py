@@ -11,9 +11,10 @@ from datetime import datetime
 from django.db import transaction
 
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import DISPUTED
+from checkout.orders.history import note
 from checkout.orders.models import Order
-from checkout.orders.transitions import note, put_before_a_person, resolved
 from payments.gateways.base import GatewayDispute
 from payments.models import Dispute, Payment
 from payments.settling.gateway_calls import Calls
@@ -67,7 +68,7 @@ def record_dispute(payment: Payment, told: GatewayDispute, *, now: datetime) -> 
         if is_open and not was_open:
             put_before_a_person(payment.order_id, DISPUTED, now=now)
         elif not Dispute.objects.filter(payment__order=payment.order_id, closed_at=None).exists():
-            resolved(payment.order_id, DISPUTED, now=now)
+            end_reason(payment.order_id, DISPUTED, now=now)
     return True
 
 

@@ -10,6 +10,7 @@ from functools import partial
 
 from django.db import transaction
 
+from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import (
     CHARGED_TWICE,
     OVERCHARGED,
@@ -20,13 +21,14 @@ from checkout.orders.attention.reasons import (
     WRONG_AMOUNT,
 )
 from checkout.orders.cancelling import revive
+from checkout.orders.history import note
 from checkout.orders.identity.whose import could_name
 from checkout.orders.limits.limits import count_decline
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.models import Mail, Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
-from checkout.orders.transitions import note, put_before_a_person, resolved, transition
+from checkout.orders.transitions import transition
 from checkout.runtime import metrics
 from payments.gateways.base import GatewayPayment
 from payments.models import Payment, Refund
@@ -169,14 +171,14 @@ def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -
     if not order.needs_person:
         return
     if refusal_too:
-        resolved(order.pk, REFUSED, now=now)
+        end_reason(order.pk, REFUSED, now=now)
     payments = Payment.objects.filter(order=order)
     if not payments.filter(status=PaymentStatus.UNKNOWN).exists():
-        resolved(order.pk, UNKNOWN_TOO_LONG, now=now)
-        resolved(order.pk, UNKNOWN_TO_GATEWAY, now=now)
+        end_reason(order.pk, UNKNOWN_TOO_LONG, now=now)
+        end_reason(order.pk, UNKNOWN_TO_GATEWAY, now=now)
     wrong = payments.filter(charged_minor__isnull=False).exclude(status=PaymentStatus.PAID)
     if not wrong.exists():
-        resolved(order.pk, WRONG_AMOUNT, now=now)
+        end_reason(order.pk, WRONG_AMOUNT, now=now)
 
 
 def move_payment(

@@ -13,6 +13,7 @@ from django.db import transaction
 from django.db.models import F, Sum
 
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import (
     OVERCHARGED,
@@ -22,13 +23,8 @@ from checkout.orders.attention.reasons import (
 )
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import REFUNDING, UNSETTLED, OrderStatus
-from checkout.orders.transitions import (
-    next_sweep,
-    noting_refund,
-    put_before_a_person,
-    resolved,
-    transition,
-)
+from checkout.orders.sweep_schedule import next_sweep
+from checkout.orders.transitions import noting_refund, transition
 from checkout.runtime.faultpoints import fault_points
 from payments.gateways.base import (
     Gateway,
@@ -195,11 +191,11 @@ def _end_reasons(order_id: int, *, now: datetime) -> None:
     kept = {p.is_surplus for p in payments if _sent_back_minor(p) < p.too_much_minor}
     for why in SURPLUS_REASONS:
         if (why != OVERCHARGED) not in kept:
-            resolved(order_id, why, now=now)
+            end_reason(order_id, why, now=now)
     for why in FAILURE_REASONS:
         failed = reasons.get(why)
         if failed and not any(_owes_a_refund(payment, failed.since) for payment in payments):
-            resolved(order_id, why, now=now)
+            end_reason(order_id, why, now=now)
 
 
 def _sent_back_minor(payment: Payment) -> int:

@@ -8,8 +8,8 @@ from datetime import datetime
 
 from django.db import transaction
 
-from checkout.orders.operations.staff_actions import ActionImpossible
-from checkout.orders.transitions import note_staff
+from checkout.orders.action_impossible import ActionImpossible
+from checkout.orders.history import note_staff
 from payments.gateways.base import GatewayPayment, GatewayState
 from payments.models import Payment
 from payments.settling.locks import lock_order

@@ -23,11 +23,12 @@ from enum import Enum
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
+from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TO_GATEWAY, UNKNOWN_TOO_LONG
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED
-from checkout.orders.transitions import pay_with_nothing, put_before_a_person, resolved
+from checkout.orders.transitions import pay_with_nothing
 from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.process_name import process_name
 from payments.gateways.base import (
@@ -130,7 +131,7 @@ def _settle_free(order: Order, *, now: datetime) -> Settled:
         begun.update(status=PaymentStatus.CANCELLED, settled_at=now)
         paid = pay_with_nothing(order, now=now)
         if paid:
-            resolved(order.pk, REFUSED, now=now)
+            end_reason(order.pk, REFUSED, now=now)
     return Settled.PAID if paid else Settled.NOTHING_TO_DO
 
 

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 
 from checkout.catalogue.models import Product, StockMovement
 from checkout.catalogue.stock import OutOfStock
+from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.cancelling import cancel_unpaid, revive
 from checkout.orders.models import Order
-from checkout.orders.operations.staff_actions import ActionImpossible
 from checkout.orders.placing.place import place_order
 from checkout.orders.states import OrderStatus
 from checkout.orders.stock.differences import count_differences

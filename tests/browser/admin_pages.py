@@ -11,9 +11,9 @@ from django.db.models import OuterRef, Subquery
 from django.test import Client
 from django.utils import timezone
 
+from checkout.orders.attention.flags import put_before_a_person
 from checkout.orders.attention.reasons import UNKNOWN_TOO_LONG
 from checkout.orders.models import Order, ProcessAlive, QueueSeen
-from checkout.orders.transitions import put_before_a_person
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
 from payments.sandbox.server import SandboxServer

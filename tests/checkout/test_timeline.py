@@ -7,9 +7,10 @@ from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from checkout.catalogue.models import Product
+from checkout.orders.history import note
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import TRANSITIONS, Canceller, OrderStatus
-from checkout.orders.transitions import note, transition
+from checkout.orders.transitions import transition
 from checkout.views.timeline import CANCELLATIONS, MOVES, NEW, timeline
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper

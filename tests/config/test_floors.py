@@ -1,9 +1,11 @@
-"""Imports point one way: `MAY_IMPORT` says which, from the pages down to the ground floor."""
+"""Imports point one way: `MAY_IMPORT` says which, from the pages down to the ground floor, and
+`FLOORS` does the same inside the two apps that are houses of their own."""
 
 import ast
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,129 @@ def test_no_import_points_up_or_sideways() -> None:
 )
 def test_the_walk_finds_a_wrong_arrow(module: str, imported: str) -> None:
     assert wrong_arrows(module, iter([imported])) == [f"{module} imports {imported}"]
+
+
+# The rooms of an app by floor, the lowest first. A module may import its own floor and those below.
+# The longest name that fits is a module's room.
+FLOORS = {
+    "checkout.orders": (
+        # The vocabulary.
+        {"states", "numbers", "models", "action_impossible", "sweep_schedule"},
+        # Small ledgers, and what is read from them.
+        {"history", "attention", "identity", "limits", "links", "money", "pausing", "stock"},
+        # What an event causes.
+        {"mail", "webhooks", "outbox", "queue"},
+        {"transitions"},
+        # The acts.
+        {"placing", "paying", "cancelling"},
+        # What runs, and what operators and cron do.
+        {"operations", "mail.mailer", "outbox.publisher", "webhooks.sender"},
+        {"admin", "management", "checks", "apps"},
+    ),
+    "payments": (
+        {"sandbox"},
+        {"states", "models"},
+        # The side of a gateway that calls; what listens to it stands among the pages.
+        {"gateways"},
+        {"refunds", "settling", "books.lost_orders"},
+        {"worker", "books"},
+        {"gateways.stripe.webhooks", "views", "urls", "templatetags", "retention"},
+        {"admin", "management", "checks", "apps"},
+    ),
+}
+
+
+def level_of(app: str, module: str) -> int | None:
+    """How high a module stands inside of its app; None for the app itself and for other apps."""
+    rooms = {f"{app}.{room}": level for level, floor in enumerate(FLOORS[app]) for room in floor}
+    fitting = [room for room in rooms if f"{module}.".startswith(f"{room}.")]
+    return rooms[max(fitting, key=len)] if fitting else None
+
+
+def arrows_up(module: str, imported: Iterable[str]) -> list[str]:
+    return [
+        f"{module} imports {name}"
+        for app in FLOORS
+        if (level := level_of(app, module)) is not None
+        for name in imported
+        if (level_of(app, name) or 0) > level
+    ]
+
+
+def test_no_import_points_up_inside_an_app() -> None:
+    wrong = [
+        arrow for module, path in our_modules() for arrow in arrows_up(module, imports_of(path))
+    ]
+
+    assert wrong == []
+
+
+def test_every_module_of_the_two_apps_stands_on_a_floor() -> None:
+    homeless = [
+        module
+        for module, _ in our_modules()
+        for app in FLOORS
+        if floor_of(module) == app
+        and ".migrations." not in module
+        and module != f"{app}.__init__"
+        and level_of(app, module) is None
+    ]
+
+    assert homeless == []
+
+
+@pytest.mark.parametrize(
+    ("module", "imported"),
+    [
+        ("checkout.orders.models.order", "checkout.orders.history.note"),
+        ("checkout.orders.outbox.sweep", "checkout.orders.transitions.transition"),
+        ("checkout.orders.mail.send", "checkout.orders.mail.mailer"),
+        ("checkout.orders.transitions", "checkout.orders.placing.place"),
+        ("checkout.orders.operations.requeue", "checkout.orders.admin.orders"),
+        ("payments.gateways.base", "payments.settling.refunds"),
+        ("payments.settling.refunds", "payments.worker.handle"),
+        ("payments.worker.handle", "payments.admin.actions"),
+        ("payments.gateways.stripe.client", "payments.gateways.stripe.webhooks"),
+    ],
+)
+def test_the_walk_finds_an_arrow_that_points_up(module: str, imported: str) -> None:
+    assert arrows_up(module, [imported]) == [f"{module} imports {imported}"]
+
+
+def a_circle_in(imports: dict[str, Iterable[str]]) -> list[str]:
+    """One circle of modules that import each other; empty where there is none."""
+    modules = {name.removesuffix(".__init__"): [*names] for name, names in imports.items()}
+    graph = {
+        name: {target for each in names if (target := _module_in(modules, each)) and target != name}
+        for name, names in modules.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        circle: list[str] = error.args[1]
+        return circle
+    return []
+
+
+def _module_in(modules: Iterable[str], name: str) -> str:
+    """The module of an imported name: `a.b.c` is in `a.b`, where there is no module `a.b.c`."""
+    while name and name not in modules:
+        name = name.rpartition(".")[0]
+    return name
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    assert a_circle_in({module: imports_of(path) for module, path in our_modules()}) == []
+
+
+def test_the_search_finds_a_circle() -> None:
+    planted = {
+        "shop.orders": ["shop.mail.send"],
+        "shop.mail": ["shop.words.WORDS"],
+        "shop.words": ["shop.orders.place_order"],
+    }
+
+    assert set(a_circle_in({name: iter(names) for name, names in planted.items()})) == {*planted}
 
 
 # What serving a shopper loads, and after it a request of each kind that writes.

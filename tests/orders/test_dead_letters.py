@@ -14,6 +14,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.attention.flags import put_before_a_person
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.operations import dead_letters
 from checkout.orders.operations.dead_letters import (
@@ -26,7 +27,6 @@ from checkout.orders.operations.dead_letters import (
 from checkout.orders.outbox.messages import encode
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, sqs_client
-from checkout.orders.transitions import put_before_a_person
 from tests.doubles.sqs.hostile import CHANCES
 from tests.doubles.sqs.server import QueueServer
 from tests.support.factories import placed_order

@@ -15,8 +15,9 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
+from checkout.orders.history import EVENTS_OF_RESUBMISSIONS
 from checkout.orders.models import Order
-from checkout.orders.placing.place import EVENTS_OF_RESUBMISSIONS, absorb_resubmission
+from checkout.orders.placing.place import absorb_resubmission
 from checkout.runtime import retention
 from checkout.runtime.retention import ENDS, prune
 from payments.models import WebhookEvent

@@ -20,6 +20,7 @@ from pytest_django.fixtures import Settings
 from standardwebhooks import Webhook, WebhookVerificationError
 
 from checkout.catalogue.models import Product
+from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.models import (
     Order,
     OrderEvent,
@@ -29,7 +30,7 @@ from checkout.orders.models import (
     open_deliveries,
 )
 from checkout.orders.operations.gauges import sample_books
-from checkout.orders.operations.staff_actions import ActionImpossible, tell_again
+from checkout.orders.operations.staff_actions import tell_again
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import record_transition, transition
 from checkout.orders.webhooks import http, send

@@ -14,6 +14,7 @@ from django.test import Client
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
+from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.queries import (
     open_reasons,
     waiting_because_of,
@@ -37,7 +38,6 @@ from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import AttentionReason, Order
 from checkout.orders.operations.gauges import sample_books
 from checkout.orders.paying import pay_again
-from checkout.orders.transitions import put_before_a_person, resolved
 from checkout.runtime import metrics
 from payments.books.audit import audit_database
 from payments.gateways.base import (
@@ -430,8 +430,8 @@ def test_the_same_reason_may_come_again_and_is_open_once(case: Case) -> None:
     with pytest.raises(IntegrityError, match="orders_attention_open_uniq"):
         AttentionReason.objects.create(order=order, reason=CHARGED_TWICE, since=now)
 
-    assert resolved(order.pk, CHARGED_TWICE, now=now)
-    assert not resolved(order.pk, CHARGED_TWICE, now=now)
+    assert end_reason(order.pk, CHARGED_TWICE, now=now)
+    assert not end_reason(order.pk, CHARGED_TWICE, now=now)
     put_before_a_person(order.pk, CHARGED_TWICE, now=now)
 
     assert list(AttentionReason.objects.values_list("resolved_at", flat=True)) == [now, None]
@@ -471,7 +471,7 @@ def test_reason_that_only_the_release_before_set_is_seen_and_ends(case: Case) ->
     order.refresh_from_db()
     assert {one.reason for one in open_reasons(order)} == {CHARGED_TWICE, REFUND_FAILED}
     for reason in (CHARGED_TWICE, REFUND_FAILED):
-        assert resolved(order.pk, reason, now=timezone.now())
+        assert end_reason(order.pk, reason, now=timezone.now())
     assert list(waiting_for_a_person()) == []
 
 

@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
+from checkout.orders.attention.flags import put_before_a_person
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import (
     DISPUTED,
@@ -25,7 +26,6 @@ from checkout.orders.money.facts import facts_about
 from checkout.orders.operations.staff_actions import ActionImpossible, ask_to_cancel
 from checkout.orders.outbox.sweep import expire_unpaid
 from checkout.orders.states import OrderStatus
-from checkout.orders.transitions import put_before_a_person
 from payments.books.audit import audit_database
 from payments.books.compare import DISPUTED_THERE, differences, reconcile
 from payments.books.gateway_audit import audit_gateway

@@ -4,11 +4,11 @@ from datetime import datetime
 
 from django.db import transaction
 
+from checkout.orders.action_impossible import ActionImpossible
+from checkout.orders.history import note_staff
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.mail.send_again import send_again
 from checkout.orders.models import Mail, Order, OrderEvent
-from checkout.orders.operations.staff_actions import ActionImpossible
-from checkout.orders.transitions import note_staff
 
 LINK = Mail.Kind.LINK
 

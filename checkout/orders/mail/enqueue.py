@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
+from checkout.orders.history import note
 from checkout.orders.mail.address import has_address
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import REFUNDING, OrderStatus
@@ -75,12 +76,8 @@ def tell_who_waits_long(orders: Iterable[Order], *, now: datetime) -> None:
         if written_at >= since.get(order_id, written_at):
             since.pop(order_id, None)
     for order_id in since:
-        event = OrderEvent.objects.create(
-            order_id=order_id,
-            kind=OrderEvent.Kind.NOTE,
-            reason="Its payment takes longer than usual, and its customer is told",
-            created_at=now,
-        )
+        what = "Its payment takes longer than usual, and its customer is told"
+        event = note(order_id, what, now=now)
         queue_mail(Mail.Kind.STILL_PAYING, event, now=now)
 
 
@@ -108,11 +105,6 @@ def queue_link(number: str, email: str, *, now: datetime) -> bool:
         links = order.mails.filter(kind=Mail.Kind.LINK)
         if links.filter(event__created_at__gt=now - LINK_PAUSE).exists():
             return False
-        event = OrderEvent.objects.create(
-            order=order,
-            kind=OrderEvent.Kind.NOTE,
-            reason="The link to the order was asked for by e-mail",
-            created_at=now,
-        )
+        event = note(order.pk, "The link to the order was asked for by e-mail", now=now)
         queue_mail(Mail.Kind.LINK, event, now=now)
     return True

@@ -15,10 +15,10 @@ from django.db import connection, models, transaction
 from django.db.models import F, OuterRef, Q, Subquery
 from django.db.models.functions import Now
 
+from checkout.orders.history import note, record_event
 from checkout.orders.mail.account import compose_account_mail
 from checkout.orders.mail.words import compose, is_outdated
 from checkout.orders.models import AccountMail, Mail, OrderEvent
-from checkout.orders.transitions import note
 from checkout.runtime import metrics
 from checkout.runtime.claiming import claiming, kept_claimed
 from checkout.runtime.database import DATABASE_ERRORS
@@ -193,9 +193,5 @@ def record(mail: AnyMail, *, now: datetime) -> None:
         return
     with transaction.atomic():
         if Mail.objects.filter(pk=mail.pk, sent_at=None).update(sent_at=now, claimed_until=None):
-            OrderEvent.objects.create(
-                order_id=mail.order_id,
-                kind=OrderEvent.Kind.MAILED,
-                reason=f"E-mail sent: {mail.get_kind_display()}",
-                created_at=now,
-            )
+            what = f"E-mail sent: {mail.get_kind_display()}"
+            record_event(mail.order_id, OrderEvent.Kind.MAILED, what, now=now)

@@ -7,8 +7,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
+from checkout.orders.history import note_staff
 from checkout.orders.models import Mail
-from checkout.orders.transitions import note_staff
 
 
 def given_up_since(since: datetime) -> QuerySet[Mail]:

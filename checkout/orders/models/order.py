@@ -79,7 +79,7 @@ class Order(models.Model):
     )
     refunded_minor = models.PositiveBigIntegerField(default=0, db_default=0)
     # The oldest open reason why a person must look, for the release before this one, which knows no
-    # AttentionReason; kept by `put_before_a_person` and `resolved`. Empty: nobody need look.
+    # AttentionReason; kept by `attention.flags`. Empty: nobody need look.
     needs_person = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     class Meta:

@@ -19,6 +19,7 @@ from enum import Enum
 
 from django.db import transaction
 
+from checkout.orders.history import note_staff
 from checkout.orders.identity.names import OrderIdentity
 from checkout.orders.identity.whose import names_another, orders_named
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
@@ -27,7 +28,7 @@ from checkout.orders.outbox.messages import FutureVersion, OrderMessage, PoisonM
 from checkout.orders.outbox.sweep import publish_again
 from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.orders.states import EXPIRING, UNSETTLED
-from checkout.orders.transitions import next_sweep, note_staff
+from checkout.orders.sweep_schedule import next_sweep
 from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.terminal import Progress
 

@@ -8,11 +8,12 @@ from enum import Enum
 
 from django.db import transaction
 
+from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.outbox.sweep import hasten, publish_again
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
-from checkout.orders.transitions import next_sweep, note_staff
+from checkout.orders.sweep_schedule import next_sweep
 from checkout.runtime.terminal import aligned
 
 CHUNK = 500

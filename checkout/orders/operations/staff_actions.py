@@ -9,21 +9,19 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models.functions import Now
 
+from checkout.orders.action_impossible import ActionImpossible
+from checkout.orders.attention.flags import end_reason
 from checkout.orders.cancelling import (
     can_be_cancelled,
     cancel_free,
     is_held_by_a_bank,
     wants_cancelled,
 )
+from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage, WebhookDelivery
 from checkout.orders.outbox.sweep import hasten, publish_again
 from checkout.orders.states import UNSETTLED, Canceller
-from checkout.orders.transitions import note_staff, resolved
 from checkout.runtime.clock import database_now
-
-
-class ActionImpossible(Exception):
-    """Nothing was done. The message says why, to staff."""
 
 
 def retry_now(order: Order, *, by: str, why: str, now: datetime) -> str:
@@ -83,7 +81,7 @@ def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
 
 def seen_to(order: Order, reasons: Iterable[str], *, by: str, why: str, now: datetime) -> str:
     """Nobody need look for these reasons any more, as a person says."""
-    ended = [reason for reason in reasons if resolved(order.pk, reason, by=by, how=why, now=now)]
+    ended = [reason for reason in reasons if end_reason(order.pk, reason, by=by, how=why, now=now)]
     if not ended:
         return "That was resolved meanwhile; nothing was left to see to."
     return "Written down. Nobody need look for that any more."

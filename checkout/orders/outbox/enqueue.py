@@ -23,7 +23,12 @@ def ask(order_id: int, kind: str, *, at: datetime) -> None:
         order_id=order_id, kind=kind, published_at=None, claimed_until=None
     )
     if not waiting.update(available_at=Least(F("available_at"), at)):
-        OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=at)
+        ask_first(order_id, kind, at=at)
+
+
+def ask_first(order_id: int, kind: str, *, at: datetime) -> None:
+    """The same for an order that is placed in this transaction, about which nothing can wait."""
+    OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=at)
 
 
 def hasten_all(*, now: datetime, within: timedelta, spread: timedelta) -> int:

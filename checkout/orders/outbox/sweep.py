@@ -11,12 +11,13 @@ from django.db.models import Exists, F, OuterRef
 
 from checkout.orders.attention.queries import open_rows
 from checkout.orders.attention.reasons import DISPUTED
+from checkout.orders.history import record_event
 from checkout.orders.mail.enqueue import tell_who_waits_long
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
 from checkout.orders.pausing import is_paused
 from checkout.orders.states import UNSETTLED, OrderStatus
-from checkout.orders.transitions import next_look_at_bank, next_sweep
+from checkout.orders.sweep_schedule import next_look_at_bank, next_sweep
 
 EXPIRE_AGAIN = timedelta(hours=1)
 
@@ -93,9 +94,7 @@ def ask_again(order_id: int, kind: OutboxMessage.Kind, *, reason: str, now: date
     """A new generation of the order's last message of a kind; False where one waits to go out."""
     if not publish_again(order_id, kind, now=now):
         return False
-    OrderEvent.objects.create(
-        order_id=order_id, kind=OrderEvent.Kind.SWEPT, reason=reason, created_at=now
-    )
+    record_event(order_id, OrderEvent.Kind.SWEPT, reason, now=now)
     return True
 
 

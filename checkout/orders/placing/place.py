@@ -14,6 +14,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from checkout.catalogue.amounts import AmountRefused, refusal_of
 from checkout.catalogue.stock import reserve_stock
+from checkout.orders.history import count_resubmission, record_event
 from checkout.orders.models import (
     CHECKOUT_UNIQUE,
     Order,
@@ -21,9 +22,11 @@ from checkout.orders.models import (
     OrderLine,
     OutboxMessage,
 )
+from checkout.orders.outbox.enqueue import ask_first
 from checkout.orders.placing.one_statement import StoredBasket, place_stored_basket
 from checkout.orders.states import OrderStatus
-from checkout.orders.transitions import next_sweep, pay_with_nothing, record_transition
+from checkout.orders.sweep_schedule import next_sweep
+from checkout.orders.transitions import pay_with_nothing, record_transition
 from checkout.runtime import metrics
 from checkout.runtime.database import CONNECTION_ERRORS
 from checkout.runtime.faultpoints import fault_point, fault_points
@@ -229,58 +232,19 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
         pay_with_nothing(order, now=now)
         order.refresh_from_db()
     else:
-        OutboxMessage.objects.create(
-            order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
-        )
+        ask_first(order.pk, OutboxMessage.Kind.SETTLE_PAYMENT, at=now)
     fault_point("before commit sent")
     return order
 
 
 def _note_twins(order: Order, twin: Order, *, now: datetime) -> None:
     """On both, so that whoever looks at either knows that it is no mistake."""
-    notes = [(order, f"Ordered beside {twin.number}"), (twin, f"Ordered again as {order.number}")]
-    OrderEvent.objects.bulk_create(
-        OrderEvent(
-            order=noted,
-            kind=OrderEvent.Kind.TWIN_ORDERED,
-            reason=f"{reason} on purpose: its customer was asked",
-            created_at=now,
-        )
-        for noted, reason in notes
-    )
-
-
-# Each press is counted; so many of them are events as well. A form that a broken program sends
-# three hundred times would else be three hundred rows of its order's history.
-EVENTS_OF_RESUBMISSIONS = 10
-
-# One statement, which locks the order's row before it judges, so that presses at once are no more
-# events than this. The first of its kind is always one.
-COUNT_RESUBMISSION = """
-WITH counted AS (
-    UPDATE orders_order SET resubmission_count = resubmission_count + 1 WHERE id = %(order)s
-    RETURNING id, resubmission_count
-)
-INSERT INTO orders_orderevent (order_id, kind, from_status, to_status, reason, created_at)
-SELECT id, %(kind)s::varchar, '', '', %(reason)s::varchar, %(now)s::timestamptz FROM counted
-WHERE resubmission_count <= %(at_most)s OR NOT EXISTS (
-    SELECT FROM orders_orderevent e WHERE e.order_id = counted.id AND e.kind = %(kind)s::varchar
-)
-"""
-
-
-def _count_resubmission(order: Order, kind: str, reason: str, *, now: datetime) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            COUNT_RESUBMISSION,
-            {
-                "order": order.pk,
-                "kind": kind,
-                "reason": reason,
-                "now": now,
-                "at_most": EVENTS_OF_RESUBMISSIONS,
-            },
-        )
+    for noted, what in (
+        (order, f"Ordered beside {twin.number}"),
+        (twin, f"Ordered again as {order.number}"),
+    ):
+        reason = f"{what} on purpose: its customer was asked"
+        record_event(noted.pk, OrderEvent.Kind.TWIN_ORDERED, reason, now=now)
 
 
 def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> None:
@@ -292,7 +256,7 @@ def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> 
         reason = "Sent again with other content, which was not taken over"
     try:
         with transaction.atomic():
-            _count_resubmission(order, kind, reason, now=now)
+            count_resubmission(order, kind, reason, now=now)
     except DatabaseError:
         logger.warning("A resubmission was not counted", extra={"order": order.number})
         connection.close()

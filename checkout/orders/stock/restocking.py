@@ -9,11 +9,11 @@ from datetime import datetime
 from django.db import transaction
 
 from checkout.catalogue.stock import restock_stock
+from checkout.orders.action_impossible import ActionImpossible
+from checkout.orders.history import note_staff
 from checkout.orders.models import Order
-from checkout.orders.operations.staff_actions import ActionImpossible
 from checkout.orders.states import OrderStatus
 from checkout.orders.stock.holding import pieces_held
-from checkout.orders.transitions import note_staff
 
 # Their goods may have left the shop. Any other order gives its goods back by being cancelled.
 RESTOCKABLE = (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED)

@@ -14,8 +14,8 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.db.models.functions import Now
 
+from checkout.orders.history import note
 from checkout.orders.models import WebhookDelivery, WebhookEndpoint, open_deliveries
-from checkout.orders.transitions import note
 from checkout.orders.webhooks.http import Answer
 from checkout.runtime import metrics
 from checkout.runtime.database import DATABASE_ERRORS

@@ -90,14 +90,9 @@ GUARDS = [
         "outbox in the transaction",
         "an order whose COMMIT went unanswered is never sent to the worker",
         PLACING,
-        """        OutboxMessage.objects.create(
-            order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
-        )
-""",
+        "        ask_first(order.pk, OutboxMessage.Kind.SETTLE_PAYMENT, at=now)\n",
         """        transaction.on_commit(
-            lambda: OutboxMessage.objects.create(
-                order=order, kind=OutboxMessage.Kind.SETTLE_PAYMENT, available_at=now
-            )
+            lambda: ask_first(order.pk, OutboxMessage.Kind.SETTLE_PAYMENT, at=now)
         )
 """,
         f"{TEST_TWIN}::test_reply_to_commit_that_is_lost_leaves_an_order_with_its_message",

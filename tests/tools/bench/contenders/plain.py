@@ -28,7 +28,7 @@ from checkout.orders.models import (
 )
 from checkout.orders.placing.place import digest
 from checkout.orders.states import OrderStatus
-from checkout.orders.transitions import next_sweep
+from checkout.orders.sweep_schedule import next_sweep
 from checkout.tokens import CheckoutToken, TokenRefused, read_token
 from checkout.views.see_other import HttpResponseSeeOther
 from checkout.visitor import visitor_of
