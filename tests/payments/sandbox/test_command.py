@@ -16,7 +16,7 @@ from checkout.orders.identity.names import OrderIdentity
 from payments.gateways.base import GatewayState
 from payments.gateways.stripe.client import StripeGateway
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def environment(**changes: str) -> dict[str, str]:
