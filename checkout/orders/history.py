@@ -5,6 +5,7 @@ it places everything in one journey to the database.
 """
 
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 
@@ -62,6 +63,6 @@ WHERE resubmission_count <= %(at_most)s OR NOT EXISTS (
 
 def count_resubmission(order: Order, kind: str, reason: str, *, now: datetime) -> None:
     """The same purchase was submitted again."""
-    values = {"order": order.pk, "kind": kind, "reason": reason, "now": now}
+    values: dict[str, Any] = {"order": order.pk, "kind": kind, "reason": reason, "now": now}
     with connection.cursor() as cursor:
         cursor.execute(COUNT_RESUBMISSION, values | {"at_most": EVENTS_OF_RESUBMISSIONS})

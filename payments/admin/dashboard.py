@@ -14,11 +14,9 @@ from django.template.response import TemplateResponse
 
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
-from checkout.orders.attention.queries import waiting_for_a_person
-from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
-from checkout.orders.operations.gauges import waiting_too_long
+from checkout.orders.models import Order, ProcessAlive, QueueSeen
 from checkout.orders.operations.liveness import STALE_AFTER_SECONDS
-from checkout.orders.pausing import current_pause
+from checkout.orders.operations.shop_state import ShopState
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.runtime.clock import database_now
 from payments.books.lost_orders import unseen_count
@@ -78,12 +76,13 @@ def dashboard_view(request: HttpRequest, each_context: dict[str, Any]) -> HttpRe
     if not request.user.has_perm("orders.view_order"):
         raise PermissionDenied
     now = database_now()
-    context = each_context | {"title": "The last 24 hours", **numbers(now=now)}
+    context = each_context | {"title": "The last 24 hours", **figures(now=now)}
     return TemplateResponse(request, "payments/admin_dashboard.html", context)
 
 
-def numbers(*, now: datetime) -> dict[str, Any]:
+def figures(*, now: datetime) -> dict[str, Any]:
     """What the page shows; as many statements for a million orders as for ten."""
+    state = ShopState(now=now)
     first = now.replace(minute=0, second=0, microsecond=0) - timedelta(hours=HOURS - 1)
     recent = Order.objects.filter(placed_at__gte=first).order_by()
     hours = {
@@ -106,14 +105,14 @@ def numbers(*, now: datetime) -> dict[str, Any]:
             _chart("Presses that came again, absorbed", hours, "absorbed", first, str),
         ],
         "time_to_paid": _time_to_paid(first),
-        "states": _states(recent, now=now),
+        "states": _states(recent, state),
         "disputes": Dispute.objects.filter(closed_at=None).aggregate(
             open=Count("pk"), due_at=Min("due_at")
         ),
-        "outbox": _outbox(now=now),
+        "outbox": {"messages": state.messages["due"], "oldest": state.oldest_due_at},
         "queue": QueueSeen.objects.first(),
         "processes": _processes(now=now),
-        "pause": current_pause(),
+        "pause": state.pause,
         "refusal": current_refusal(),
         "lost_orders": unseen_count(),
     }
@@ -147,7 +146,7 @@ def _time_to_paid(since: datetime) -> dict[str, Any]:
     return {"orders": count, "median": median, "p99": slowest}
 
 
-def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
+def _states(recent: Any, state: ShopState) -> list[dict[str, Any]]:
     """Open ones of all time, by the index over what is not paid; final ones of the last day."""
     waiting = [*sorted(UNSETTLED), OrderStatus.PAYMENT_FAILED]
     still_open = (
@@ -158,8 +157,6 @@ def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
     )
     final = recent.exclude(status__in=waiting).values("status").annotate(orders=Count("pk"))
     found = {row["status"]: row for row in [*still_open, *final]}
-    person = waiting_for_a_person().order_by().count()
-    late = waiting_too_long(now=now).order_by().count()
     rows = [
         {
             "label": status.label,
@@ -172,14 +169,9 @@ def _states(recent: Any, *, now: datetime) -> list[dict[str, Any]]:
     ]
     return [
         *rows,
-        {"label": "Waiting too long", "attention": "waiting", "orders": late},
-        {"label": "Needs a person", "attention": "person", "orders": person},
+        {"label": "Waiting too long", "attention": "waiting", "orders": state.waiting_too_long},
+        {"label": "Needs a person", "attention": "person", "orders": state.for_a_person},
     ]
-
-
-def _outbox(*, now: datetime) -> dict[str, Any]:
-    waiting = OutboxMessage.objects.filter(published_at=None, available_at__lte=now)
-    return waiting.order_by().aggregate(messages=Count("pk"), oldest=Min("available_at"))
 
 
 def _processes(*, now: datetime) -> list[dict[str, Any]]:

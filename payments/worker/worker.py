@@ -15,7 +15,7 @@ from functools import partial
 from django.conf import settings
 from django.db import close_old_connections, connection
 
-from checkout.orders.operations.gauges import QUEUE_EVERY_SECONDS, Every, sample_queue
+from checkout.orders.operations.gauges import QUEUE_EVERY_SECONDS, Every, measure_queue
 from checkout.orders.operations.liveness import Alive
 from checkout.orders.pausing import is_paused
 from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
@@ -84,7 +84,7 @@ class Worker:
                 close_old_connections()
                 self._alive.beat()
                 if self._samples_queue and is_time_to_look():
-                    sample_queue(self._queue, now=database_now())
+                    measure_queue(self._queue, now=database_now())
                     sample_refusal()
                     sample_lost()
                 if is_paused():

@@ -9,9 +9,12 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders.models import Order, ProcessAlive, QueueSeen
+from checkout.orders.models import Order, OutboxMessage, ProcessAlive, QueueSeen
+from checkout.orders.operations.gauges import measure_shop
 from checkout.orders.operations.liveness import STALE_AFTER_SECONDS
-from payments.admin.dashboard import numbers
+from checkout.orders.operations.queue_status import database_status
+from checkout.runtime.metrics import NEEDS_PERSON, OUTBOX_AGE, WAITING_TOO_LONG
+from payments.admin.dashboard import figures
 from payments.models import Payment
 from tests.support.factories import placed_order
 from tests.support.till import Till
@@ -38,7 +41,7 @@ def day(shelf: list[Product], till: Till) -> list[Order]:
 
 
 def test_figures_are_those_of_the_last_day(day: list[Order]) -> None:
-    shown = numbers(now=timezone.now())
+    shown = figures(now=timezone.now())
 
     orders, revenue, absorbed = shown["charts"]
     assert (orders.total, revenue.total, absorbed.total) == ("5", "€27.02", "4")
@@ -50,12 +53,29 @@ def test_figures_are_those_of_the_last_day(day: list[Order]) -> None:
     assert shown["outbox"]["messages"] >= 1
 
 
+def test_metrics_command_and_dashboard_tell_the_same(day: list[Order]) -> None:
+    now = timezone.now()
+    Order.objects.filter(pk=day[0].pk).update(needs_person="A second charge")
+    first, *_ = OutboxMessage.objects.filter(published_at=None).order_by("pk")
+    OutboxMessage.objects.filter(pk=first.pk).update(available_at=now - timedelta(minutes=7))
+
+    shown, told = figures(now=now), database_status(now=now)
+    measure_shop(now=now)
+
+    rows = {row["attention"]: row["orders"] for row in shown["states"] if "attention" in row}
+    assert rows["waiting"] == told.waiting_too_long == WAITING_TOO_LONG._value.get() == 1
+    assert rows["person"] == told.for_a_person == NEEDS_PERSON._value.get() == 1
+    assert shown["outbox"]["messages"] == told.outbox.due
+    assert told.outbox.oldest_due_seconds == OUTBOX_AGE._value.get() == 7 * 60
+    assert shown["outbox"]["oldest"] == now - timedelta(minutes=7)
+
+
 def test_median_and_slowest_are_of_the_first_payment(day: list[Order]) -> None:
     for seconds, payment in enumerate(Payment.objects.filter(status="paid").order_by("id")[:3], 1):
         settled = payment.order.placed_at + timedelta(seconds=seconds)
         Payment.objects.filter(pk=payment.pk).update(settled_at=settled)
 
-    told = numbers(now=timezone.now())["time_to_paid"]
+    told = figures(now=timezone.now())["time_to_paid"]
 
     assert float(told["median"]) == pytest.approx(2)
     assert float(told["p99"]) == pytest.approx(2.98)
@@ -94,7 +114,7 @@ def test_queue_and_processes_are_told_without_asking_them(support: Client) -> No
     ]:
         ProcessAlive.objects.create(name=name, kind=kind, seen_at=seen_at)
 
-    shown = numbers(now=now)["processes"]
+    shown = figures(now=now)["processes"]
     page = support.get(DASHBOARD).content.decode()
 
     assert {row["kind"]: (row["alive"], row["seen_at"]) for row in shown} == {

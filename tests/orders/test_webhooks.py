@@ -29,7 +29,7 @@ from checkout.orders.models import (
     WebhookKind,
     open_deliveries,
 )
-from checkout.orders.operations.gauges import sample_books
+from checkout.orders.operations.gauges import measure_shop
 from checkout.orders.operations.staff_actions import tell_again
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import record_transition, transition
@@ -477,11 +477,11 @@ def test_nothing_is_sent_again_to_an_endpoint_that_is_off(
 
 def test_waiting_is_told_to_prometheus(endpoint: WebhookEndpoint, shelf: list[Product]) -> None:
     paid_order(shelf[0], now=timezone.now() - HOUR)
-    sample_books(now=timezone.now())
+    measure_shop(now=timezone.now())
     assert 3600 <= metrics.WEBHOOKS_AGE._value.get() < 3700
 
     send.switch_off(endpoint.pk, "Test", now=timezone.now())
-    sample_books(now=timezone.now())
+    measure_shop(now=timezone.now())
 
     assert metrics.WEBHOOKS_AGE._value.get() == 0
 

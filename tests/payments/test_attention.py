@@ -36,7 +36,7 @@ from checkout.orders.attention.reasons import (
 from checkout.orders.cancelling import cancel_unpaid, give_up
 from checkout.orders.identity.whose import identity_of
 from checkout.orders.models import AttentionReason, Order
-from checkout.orders.operations.gauges import sample_books
+from checkout.orders.operations.gauges import measure_shop
 from checkout.orders.paying import pay_again
 from checkout.runtime import metrics
 from payments.books.audit import audit_database
@@ -509,7 +509,7 @@ def test_order_with_two_reasons_is_counted_once(case: Case) -> None:
     for reason in (CHARGED_TWICE, REFUND_FAILED):
         put_before_a_person(order.pk, reason, now=timezone.now())
 
-    sample_books(now=timezone.now())
+    measure_shop(now=timezone.now())
 
     assert waiting_for_a_person().count() == 1
     assert metrics.NEEDS_PERSON._value.get() == 1

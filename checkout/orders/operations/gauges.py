@@ -2,34 +2,23 @@
 
 import time
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Min, QuerySet
 
-from checkout.orders.attention.queries import waiting_for_a_person
-from checkout.orders.models import (
-    AccountMail,
-    Mail,
-    Order,
-    OutboxMessage,
-    ProcessAlive,
-    QueueSeen,
-    open_deliveries,
-)
-from checkout.orders.pausing import current_pause
-from checkout.orders.states import UNSETTLED
+from checkout.orders.models import AccountMail, Mail, ProcessAlive, QueueSeen, open_deliveries
+from checkout.orders.operations.shop_state import ShopState
 from checkout.runtime import metrics
 
 if TYPE_CHECKING:  # web processes use the rest of this and never load boto3
     from checkout.orders.queue.sqs import PaymentsQueue
 
-# After so long without a move somebody should look. The sweep has published it again by then.
-WAITING_TOO_LONG = timedelta(minutes=20)
+MAILS = (Mail, AccountMail)
 
-BOOKS_EVERY_SECONDS = 5.0
+SHOP_EVERY_SECONDS = 5.0
 QUEUE_EVERY_SECONDS = 15.0
 
-# Processes that are so long gone are forgotten.
+# A process that was last seen so long ago is forgotten.
 FORGET_AFTER = timedelta(days=1)
 
 
@@ -48,33 +37,21 @@ class Every:
         return True
 
 
-def sample_books(*, now: datetime) -> None:
-    """By the publisher."""
-    due = OutboxMessage.objects.filter(published_at=None, available_at__lte=now)
-    metrics.OUTBOX_AGE.set(_age(due.aggregate(oldest=Min("available_at"))["oldest"], now))
-    mails = Mail.objects.filter(sent_at=None, gave_up_at=None, available_at__lte=now)
-    asked_for = AccountMail.objects.filter(sent_at=None, gave_up_at=None, available_at__lte=now)
-    metrics.MAILS_AGE.set(
-        max(
-            _age(waiting.aggregate(oldest=Min("available_at"))["oldest"], now)
-            for waiting in (mails, asked_for)
-        )
-    )
-    webhooks = open_deliveries().filter(endpoint__is_active=True, available_at__lte=now)
-    metrics.WEBHOOKS_AGE.set(_age(webhooks.aggregate(oldest=Min("available_at"))["oldest"], now))
-    metrics.NEEDS_PERSON.set(waiting_for_a_person().order_by().count())
-    metrics.WAITING_TOO_LONG.set(waiting_too_long(now=now).count())
-    metrics.PAUSED.set(current_pause() is not None)
+def measure_shop(*, now: datetime) -> None:
+    """The publisher does this."""
+    state = ShopState(now=now)
+    metrics.OUTBOX_AGE.set(_age(state.next_message_at, now))
+    mails = [_oldest(kind.objects.filter(sent_at=None, gave_up_at=None)) for kind in MAILS]
+    metrics.MAILS_AGE.set(max(_age(oldest, now) for oldest in mails))
+    webhooks = open_deliveries().filter(endpoint__is_active=True)
+    metrics.WEBHOOKS_AGE.set(_age(_oldest(webhooks), now))
+    metrics.NEEDS_PERSON.set(state.for_a_person)
+    metrics.WAITING_TOO_LONG.set(state.waiting_too_long)
+    metrics.PAUSED.set(state.pause is not None)
 
 
-def waiting_too_long(*, now: datetime) -> QuerySet[Order]:
-    return Order.objects.filter(
-        status__in=sorted(UNSETTLED), status_changed_at__lt=now - WAITING_TOO_LONG
-    )
-
-
-def sample_queue(queue: "PaymentsQueue", *, now: datetime) -> None:
-    """By a worker, which has the right to ask SQS. Raises what boto3 raises."""
+def measure_queue(queue: "PaymentsQueue", *, now: datetime) -> None:
+    """A worker does this, since it has the right to ask SQS. Raises what boto3 raises."""
     counts, dead = queue.counts(), queue.dead_letter_queue().counts()
     for state in ("waiting", "in_hand", "delayed"):
         metrics.QUEUE_MESSAGES.labels(state).set(getattr(counts, state))
@@ -93,5 +70,12 @@ def forget_processes(*, now: datetime) -> None:
     ProcessAlive.objects.filter(seen_at__lt=now - FORGET_AFTER).delete()
 
 
+def _oldest(waiting: "QuerySet[Any]") -> datetime | None:
+    """Since when the first of these is due, or when it will be."""
+    at: datetime | None = waiting.aggregate(at=Min("available_at"))["at"]
+    return at
+
+
 def _age(oldest: datetime | None, now: datetime) -> float:
+    """Nothing is late that is due later."""
     return max(0.0, (now - oldest).total_seconds()) if oldest else 0.0

@@ -2,24 +2,22 @@
 
 import json
 from dataclasses import asdict, dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min
 
-from checkout.orders.attention.queries import waiting_for_a_person
-from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.pausing import current_pause
+from checkout.orders.models import Order, OutboxMessage, PaymentsPause
+from checkout.orders.operations.shop_state import (
+    PUBLISHER_LATE,
+    WAITING_TOO_LONG,
+    WORKER_LATE,
+    ShopState,
+)
 from checkout.orders.queue.sqs import Counts, PaymentsQueue
 from checkout.orders.states import OrderStatus
 from checkout.runtime.database import lift_time_limit
 from checkout.runtime.terminal import age, aligned
-
-# A publisher that runs takes what is due within a second.
-PUBLISHER_LATE = timedelta(minutes=1)
-
-# A worker that runs has settled a message, or put it off, within its deadline of a minute.
-WORKER_LATE = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +50,7 @@ class DatabaseStatus:
     # The longest that an unsettled order has waited since its message went to the queue.
     oldest_published_seconds: float | None
     for_a_person: int
+    waiting_too_long: int
     paused: Paused | None
 
 
@@ -70,49 +69,46 @@ class Status:
 
 
 def database_status(*, now: datetime) -> DatabaseStatus:
+    state = ShopState(now=now)
     with transaction.atomic():
         lift_time_limit()
-        unpublished = OutboxMessage.objects.filter(published_at=None)
-        is_due = Q(available_at__lte=now)
-        outbox = unpublished.aggregate(
-            waiting=Count("pk"),
-            due=Count("pk", filter=is_due),
-            oldest=Min("available_at", filter=is_due),
-            next=Min("available_at"),
+        return DatabaseStatus(
+            at=now,
+            outbox=Outbox(
+                **state.messages,
+                oldest_due_seconds=_since(state.oldest_due_at, now),
+                next_available_at=state.next_message_at,
+            ),
+            orders=_orders_by_status(now),
+            oldest_published_seconds=_since(_oldest_published_at(), now),
+            for_a_person=state.for_a_person,
+            waiting_too_long=state.waiting_too_long,
+            paused=_paused(state.pause),
         )
-        statuses = {
-            row["status"]: (row["orders"], row["oldest"])
-            for row in Order.objects.order_by()
-            .values("status")
-            .annotate(orders=Count("pk"), oldest=Min("placed_at"))
-        }
-        published = OutboxMessage.objects.filter(
-            order__status=OrderStatus.PLACED, published_at__isnull=False
-        ).aggregate(oldest=Min("published_at"))
-        for_a_person = waiting_for_a_person().order_by().count()
-        pause = current_pause()
-    return DatabaseStatus(
-        at=now,
-        outbox=Outbox(
-            waiting=outbox["waiting"],
-            due=outbox["due"],
-            oldest_due_seconds=_since(outbox["oldest"], now),
-            next_available_at=outbox["next"],
-        ),
-        orders=[
-            OfStatus(
-                status=status,
-                orders=statuses.get(status, (0, None))[0],
-                oldest_seconds=_since(statuses.get(status, (0, None))[1], now),
-            )
-            for status in OrderStatus.values
-        ],
-        oldest_published_seconds=_since(published["oldest"], now),
-        for_a_person=for_a_person,
-        paused=Paused(since=pause.paused_at, by=pause.paused_by, reason=pause.reason)
-        if pause
-        else None,
+
+
+def _orders_by_status(now: datetime) -> list[OfStatus]:
+    by_status = Order.objects.order_by().values_list("status")
+    counted = by_status.annotate(orders=Count("pk"), oldest=Min("placed_at"))
+    found = {status: (orders, oldest) for status, orders, oldest in counted}
+    none: tuple[int, None] = (0, None)
+    return [
+        OfStatus(status=status, orders=orders, oldest_seconds=_since(oldest, now))
+        for status in OrderStatus.values
+        for orders, oldest in [found.get(status, none)]
+    ]
+
+
+def _oldest_published_at() -> datetime | None:
+    published = OutboxMessage.objects.filter(
+        order__status=OrderStatus.PLACED, published_at__isnull=False
     )
+    oldest: datetime | None = published.aggregate(oldest=Min("published_at"))["oldest"]
+    return oldest
+
+
+def _paused(pause: PaymentsPause | None) -> Paused | None:
+    return pause and Paused(since=pause.paused_at, by=pause.paused_by, reason=pause.reason)
 
 
 def queue_status(queue: PaymentsQueue) -> QueueStatus:
@@ -121,34 +117,46 @@ def queue_status(queue: PaymentsQueue) -> QueueStatus:
 
 def hints(database: DatabaseStatus, queue: QueueStatus | None) -> list[str]:
     """What the figures mean, and where to go on."""
-    told = []
-    if pause := database.paused:
-        told.append(
-            f"Payments are paused since {pause.since:%Y-%m-%d %H:%M} UTC by {pause.by} "
-            f"({pause.reason}): what waits goes on after `resume_payments`."
-        )
+    found = [_pause_hint(database.paused)] if database.paused else _hints_of_lateness(database)
+    if queue and queue.dead_letters.all:
+        found.append("Dead letters wait for somebody: `dead_letters list`.")
+    if database.for_a_person:
+        found.append(f"{database.for_a_person} orders wait for a person: `audit_orders`.")
+    return found
+
+
+def _pause_hint(pause: Paused) -> str:
+    return (
+        f"Payments are paused since {pause.since:%Y-%m-%d %H:%M} UTC by {pause.by} "
+        f"({pause.reason}). What waits goes on after `resume_payments`."
+    )
+
+
+def _hints_of_lateness(database: DatabaseStatus) -> list[str]:
+    found = []
     late = database.outbox.oldest_due_seconds
-    if not pause and late is not None and late > PUBLISHER_LATE.total_seconds():
-        told.append(
-            f"A message is due for {age(late)} and not published: is a publisher running, and "
-            "does SQS answer it?"
+    if late is not None and late > PUBLISHER_LATE.total_seconds():
+        found.append(
+            f"A message has been due for {age(late)} and is not published. Is a publisher running, "
+            "and does SQS answer the publisher?"
         )
     late = database.oldest_published_seconds
-    if not pause and late is not None and late > WORKER_LATE.total_seconds():
-        told.append(
-            f"An order waits for its payment since its message was published {age(late)} ago: are "
-            "workers running, and does the gateway answer them? `requeue_orders --state placed`"
+    if late is not None and late > WORKER_LATE.total_seconds():
+        found.append(
+            f"An order waits for its payment, and its message was published {age(late)} ago. Are "
+            "workers running, and does the gateway answer them? `requeue_orders --state placed` "
+            "publishes such orders again."
         )
-    if queue and queue.dead_letters.all:
-        told.append("Dead letters wait for somebody: `dead_letters list`.")
-    if database.for_a_person:
-        told.append(f"{database.for_a_person} orders wait for a person: `audit_orders`.")
-    return told
+    if database.waiting_too_long:
+        found.append(
+            f"{database.waiting_too_long} orders have waited for their payment for more than "
+            f"{age(WAITING_TOO_LONG.total_seconds())}."
+        )
+    return found
 
 
 def as_json(status: Status) -> str:
-    told = asdict(status)
-    return json.dumps(told, indent=2, default=lambda moment: moment.isoformat())
+    return json.dumps(asdict(status), indent=2, default=lambda moment: moment.isoformat())
 
 
 def as_text(status: Status) -> str:

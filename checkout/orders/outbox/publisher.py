@@ -9,10 +9,10 @@ from django.db import close_old_connections, connection
 
 from checkout.orders.limits.limits import prune_limits
 from checkout.orders.operations.gauges import (
-    BOOKS_EVERY_SECONDS,
+    SHOP_EVERY_SECONDS,
     Every,
     forget_processes,
-    sample_books,
+    measure_shop,
 )
 from checkout.orders.operations.liveness import Alive
 from checkout.orders.outbox.publish import publish_outbox
@@ -59,13 +59,13 @@ def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = N
 def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:
     """What a publisher does that has not reached SQS yet. Alerts must see how long messages wait
     also when every publisher was started again meanwhile."""
-    is_time_to_sample = Every(BOOKS_EVERY_SECONDS)
+    is_time_to_sample = Every(SHOP_EVERY_SECONDS)
 
     def look() -> None:
         alive.beat()
         if is_time_to_sample():
             try:
-                sample_books(now=database_now())
+                measure_shop(now=database_now())
             except DATABASE_ERRORS:
                 connection.close()
 
@@ -77,7 +77,7 @@ class _LookAfter:
 
     def __init__(self) -> None:
         self._is_time_to_sweep = Every(settings.SWEEP_EVERY_SECONDS)
-        self._is_time_to_sample = Every(BOOKS_EVERY_SECONDS)
+        self._is_time_to_sample = Every(SHOP_EVERY_SECONDS)
 
     def what_is_due(self) -> None:
         now = database_now()
@@ -89,4 +89,4 @@ class _LookAfter:
             prune_limits(now=now)
             forget_processes(now=now)
         if self._is_time_to_sample():
-            sample_books(now=now)
+            measure_shop(now=now)
