@@ -56,7 +56,7 @@ SKIPPED = {
     "tests/browser/test_accessibility.py": "axe-core is not here",
     "tests/browser/test_repeats.py": "no Chromium on this machine",
     "tests/acceptance/test_pgbouncer.py": "No pgbouncer is installed here",
-    "tests/api/test_readme.py": "There is no curl here",
+    "tests/api/test_api_page.py": "There is no curl here",
 }
 READY = "Ctrl-C ends everything."
 READY_SECONDS, END_SECONDS, STEP_SECONDS = 180, 40, 600

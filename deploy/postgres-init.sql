@@ -1,7 +1,7 @@
 -- Run once by the Postgres image, when its volume is empty.
 \set password `cat /run/secrets/database_password`
 CREATE ROLE shop LOGIN PASSWORD :'password';
--- The README says why: behind PgBouncer they cannot travel with the connection.
+-- docs/configuration.md says why: behind PgBouncer they cannot travel with the connection.
 ALTER ROLE shop SET default_transaction_isolation = 'read committed';
 ALTER ROLE shop SET lock_timeout = '3s';
 ALTER ROLE shop SET statement_timeout = '10s';

@@ -41,8 +41,8 @@ def _short_times(settings: Settings) -> None:
 
 @pytest.fixture
 def limits(transactional_db: None) -> Iterator[dict[str, str]]:
-    """Those of the README, given to the role in this database alone."""
-    limits = dict(LIMIT.findall((ROOT / "README.md").read_text()))
+    """The limits of docs/configuration.md, given to the role in this database alone."""
+    limits = dict(LIMIT.findall((ROOT / "docs" / "configuration.md").read_text()))
     role, database = (sql.Identifier(connection.settings_dict[key]) for key in ("USER", "NAME"))
     alter = sql.SQL("ALTER ROLE {} IN DATABASE {} ").format(role, database)
     with connection.cursor() as cursor:

@@ -108,7 +108,7 @@ def copy_context(stage: Stage, target: Path) -> None:
 
 
 def explained_settings() -> set[str]:
-    """Those of the README's table."""
-    table = (ROOT / "README.md").read_text().partition("| Setting | Default |")[2]
+    """The settings of the table in docs/configuration.md."""
+    table = (ROOT / "docs" / "configuration.md").read_text().partition("| Setting | Default |")[2]
     rows = [line.split("|")[1] for line in table.partition("\n\n")[0].splitlines()[2:]]
     return {name for row in rows for name in re.findall(r"`([A-Z_]+)`", row)}

@@ -28,7 +28,7 @@ from tests.deploy.files import (
 )
 from tests.support.processes import ROOT, database_url
 
-# boto3's own; the README leaves credentials to it.
+# boto3's own; docs/configuration.md leaves credentials to it.
 OF_BOTO3 = {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
 
 EVERY_SERVICE = sorted(services())
@@ -186,12 +186,13 @@ def test_trial_secrets_are_made_once_and_lie_where_nobody_else_comes(tmp_path: P
     assert "deploy/secrets/" in (ROOT / ".gitignore").read_text().splitlines()
 
 
-def test_role_of_the_database_has_the_limits_of_the_readme() -> None:
+def test_role_of_the_database_has_the_limits_of_the_documentation() -> None:
     def limits(file: Path) -> list[str]:
         return re.findall(r"^ALTER ROLE shop SET .*;$", file.read_text(), re.MULTILINE)
 
-    assert len(limits(ROOT / "README.md")) == 5
-    assert limits(DEPLOY / "postgres-init.sql") == limits(ROOT / "README.md")
+    documented = limits(ROOT / "docs" / "configuration.md")
+    assert len(documented) == 5
+    assert limits(DEPLOY / "postgres-init.sql") == documented
 
 
 def psql_binary() -> str | None:

@@ -1,4 +1,4 @@
-"""What a run found: for people, as JSON, and as the table of README and docs/scaling.md.
+"""What a run found: for people, as JSON, and as the tables of docs/speed.md and docs/scaling.md.
 
 `python -m tests.tools.bench.report FILE` renders the tables in Markdown from a run's JSON; with
 `--write` into the documents.
@@ -16,7 +16,7 @@ from tests.tools.bench.figures import Figure, Figures
 from tests.tools.bench.goals import by_name, verdicts
 
 ROOT = Path(__file__).resolve().parents[3]
-DOCUMENTS = (ROOT / "README.md", ROOT / "docs" / "scaling.md")
+DOCUMENTS = (ROOT / "docs" / "speed.md", ROOT / "docs" / "scaling.md")
 
 # Of a million requests to a FIFO queue, in USD, US East (N. Virginia), beyond the first million of
 # a month (Amazon SQS pricing, as told by stored pages of March and June 2026).
@@ -143,7 +143,9 @@ def with_tables(document: str, run: dict[str, Any]) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.tools.bench.report", description=__doc__)
     parser.add_argument("file", type=Path)
-    parser.add_argument("--write", action="store_true", help="into README and docs/scaling.md")
+    parser.add_argument(
+        "--write", action="store_true", help="into docs/speed.md and docs/scaling.md"
+    )
     options = parser.parse_args()
     run = json.loads(options.file.read_text())
     if not options.write:

@@ -33,8 +33,8 @@ START_SECONDS = 60
 # What is asked to end is killed after so long.
 STOP_SECONDS = 15.0
 
-# As many web processes as the machine that the figures in README are from has cores, each as the
-# Procfile starts it, behind what stands for a load balancer.
+# As many web processes as the machine that the figures in docs/speed.md are from has cores, each as
+# the Procfile starts it, behind what stands for a load balancer.
 WEB_PROCESSES = 2
 
 # Out of which a part's own database is copied.

@@ -1,4 +1,4 @@
-"""The page of README for apps, run as it stands."""
+"""The commands of docs/api.md, run as they stand."""
 
 import json
 import re
@@ -13,8 +13,8 @@ from tests.support.till import Till, assert_each_paid_once
 
 
 def script() -> str:
-    section = (ROOT / "README.md").read_text().partition("\n## For apps\n")[2]
-    [block] = re.findall(r"```bash\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    page = (ROOT / "docs" / "api.md").read_text()
+    [block] = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
     return str(block)
 
 
@@ -22,7 +22,7 @@ def script() -> str:
 def test_curl_comes_from_nothing_to_a_paid_order(processes: ShopProcesses, till: Till) -> None:
     for program in ("bash", "curl"):
         if not which(program):
-            pytest.skip(f"There is no {program} here, by which the README talks to the API.")
+            pytest.skip(f"There is no {program} here, by which docs/api.md talks to the API.")
     call_command("load_demo_catalogue", verbosity=0)
     web = processes.web()
     processes.publisher()
