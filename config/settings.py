@@ -111,7 +111,7 @@ DATABASES = {"default": env.database("DATABASE_URL")}
 DATABASES["default"]["ENGINE"] = "config.database"
 
 # Behind PgBouncer in transaction mode the limits below cannot travel with the connection. Then set
-# them on the role: ALTER ROLE shop SET lock_timeout = '3s'; and so on, as docs/configuration.md lists them.
+# them on the role (ALTER ROLE shop SET lock_timeout = '3s'; and so on): docs/configuration.md.
 DATABASE_BEHIND_PGBOUNCER = env.flag("DATABASE_BEHIND_PGBOUNCER", default=False)
 
 # They make a half-open first attempt let go of what it holds, so that the shopper's second press
