@@ -5,7 +5,7 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 
 from checkout.models import ApiClient, ApiRequest, ApiToken
-from checkout.orders.admin.lists import ReadOnly, ShortPaginator
+from checkout.orders.admin.lists import ReadOnly, ReadOnlyAdmin
 from checkout.orders.numbers import parse_order_number
 
 
@@ -26,14 +26,11 @@ class ApiTokenAdmin(ReadOnly, admin.ModelAdmin[ApiToken]):
 
 
 @admin.register(ApiRequest)
-class ApiRequestAdmin(ReadOnly, admin.ModelAdmin[ApiRequest]):
+class ApiRequestAdmin(ReadOnlyAdmin[ApiRequest]):
     list_display = ["id", "client", "operation", "order", "status_code", "created_at"]
     list_select_related = ["client", "order"]
-    sortable_by = ()
     search_fields = ["key"]
     search_help_text = "The whole idempotency key, or an order's number"
-    show_full_result_count = False
-    paginator = ShortPaginator
     fields = [
         *("id", "client", "key", "operation", "order", "status_code", "order_status"),
         "created_at",

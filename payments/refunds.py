@@ -12,6 +12,7 @@ from django.db.models import Sum
 from checkout.catalogue.amounts import limits_of
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
+from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
@@ -22,7 +23,7 @@ from payments.settling.locks import lock_order
 from payments.states import COUNTED_REFUNDS, PaymentStatus, RefundStatus
 
 
-class RefundImpossible(Exception):
+class RefundImpossible(ActionImpossible):
     """The refund was not asked for. The message says why, to staff."""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from django import forms
 
+from checkout.orders.admin.reason import ReasonForm, reason_field
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.cancelling import can_be_cancelled_by_staff
 from checkout.orders.mail.address import one_spelling
@@ -22,28 +23,12 @@ from checkout.orders.operations.staff_actions import (
 )
 from checkout.orders.states import UNSETTLED
 from checkout.orders.stock.restocking import pieces_out, restock
-from checkout.user_input.form_fields import WithoutCardNumbers
 from checkout.user_input.whole_numbers import WholeNumberField
 from payments.models import Payment, new_key
 from payments.states import UNDECIDED
 
 # More than any order has of one product.
 MOST_PIECES = 9_999_999
-
-
-class OrderForm(WithoutCardNumbers, forms.Form):
-    def __init__(self, *args: Any, order: Order | None = None, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self.order = order
-
-
-class ReasonForm(OrderForm):
-    why = forms.CharField(
-        label="Reason",
-        max_length=1000,
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
-        help_text="For whoever looks at this order next.",
-    )
 
 
 class RestockForm(ReasonForm):
@@ -79,8 +64,6 @@ class EmailForm(ReasonForm):
     # The address that the page showed.
     seen = forms.CharField(widget=forms.HiddenInput)
 
-    field_order = ["email", "why"]
-
     def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
         super().__init__(*args, order=order, **kwargs)
         self.fields["seen"].initial = order.email
@@ -94,8 +77,6 @@ class MailAgainForm(ReasonForm):
     which = forms.ChoiceField(label="E-mail", widget=forms.RadioSelect)
     # The last event that the page knew: the same page sent twice sends one e-mail.
     seen = WholeNumberField(widget=forms.HiddenInput)
-
-    field_order = ["which", "why"]
 
     def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
         super().__init__(*args, order=order, **kwargs)
@@ -115,15 +96,9 @@ def _told(mail: Mail) -> str:
     return f"{kind}, sent {mail.sent_at:%Y-%m-%d %H:%M} UTC" if mail.sent_at else kind
 
 
-class SeenToForm(OrderForm):
+class SeenToForm(ReasonForm):
     reasons = forms.MultipleChoiceField(label="Seen to", widget=forms.CheckboxSelectMultiple)
-    why = forms.CharField(
-        label="What was done",
-        min_length=5,
-        max_length=1000,
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
-        help_text="For whoever looks at this order next.",
-    )
+    why = reason_field("What was done", min_length=5)
 
     def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
         super().__init__(*args, order=order, **kwargs)
@@ -135,7 +110,7 @@ class SeenToForm(OrderForm):
         ]
 
 
-class EvidenceForm(OrderForm):
+class EvidenceForm(ReasonForm):
     became = forms.ChoiceField(
         label="The customer",
         choices=[("charged", "was charged"), ("not_charged", "was not charged")],
@@ -147,13 +122,7 @@ class EvidenceForm(OrderForm):
         required=False,
         help_text="If it was charged: the id that the gateway's own site shows.",
     )
-    why = forms.CharField(
-        label="Evidence",
-        min_length=10,
-        max_length=1000,
-        widget=forms.Textarea(attrs={"rows": 3, "cols": 60}),
-        help_text="Where you saw it, and who told you.",
-    )
+    why = reason_field("Evidence", min_length=10, help_text="Where you saw it, and who told you.")
 
     def clean(self) -> dict[str, Any]:
         typed = super().clean() or {}
@@ -172,7 +141,7 @@ class StaffAction:
     explains: str
     is_possible: Callable[[Order], bool]
     act: Callable[[Order, dict[str, Any], str, datetime], str]
-    form: type[OrderForm] = ReasonForm
+    form: type[ReasonForm] = ReasonForm
 
 
 def _undecided(order: Order) -> Payment | None:

@@ -1,19 +1,17 @@
 """Orders that this installation placed and its database has lost, until a person sees to them."""
 
+from datetime import datetime
+from functools import partial
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 
 from checkout.catalogue.templatetags.money import show_money
-from checkout.orders.admin.lists import ReadOnly, ShortPaginator
-from checkout.runtime.clock import database_now
-from payments.admin.actions import ReasonForm
+from checkout.orders.admin.lists import ReadOnlyAdmin
+from checkout.orders.admin.reason import ReasonForm, ReasonPage, person_who_may
 from payments.books.lost_orders import seen_to
 from payments.models import LostOrder
 
@@ -37,15 +35,11 @@ class SeenToFilter(admin.SimpleListFilter):
 
 
 @admin.register(LostOrder)
-class LostOrderAdmin(ReadOnly, admin.ModelAdmin[LostOrder]):
+class LostOrderAdmin(ReadOnlyAdmin[LostOrder]):
     change_form_template = "payments/admin_lost_order.html"
     list_display = ["number", "reference", "gateway_payment_id", "state", "shown_amount"]
     list_display += ["found_at", "seen_to_at", "seen_to_by"]
     list_filter = [SeenToFilter]
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = ShortPaginator
 
     @admin.display(description="Amount")
     def shown_amount(self, lost: LostOrder) -> str:
@@ -65,30 +59,23 @@ class LostOrderAdmin(ReadOnly, admin.ModelAdmin[LostOrder]):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def seen_view(self, request: HttpRequest, lost_id: int) -> HttpResponse:
-        """Say that all is done about it, and what. Only a POST does anything."""
-        user = request.user
-        if not (self.has_view_permission(request) and user.has_perm(MAY_SEE_TO)):
-            raise PermissionDenied
-        assert isinstance(user, User)  # noqa: S101 - for the type checker
+        person_who_may(self, request, MAY_SEE_TO)
         lost = get_object_or_404(LostOrder, pk=lost_id)
-        form = ReasonForm(request.POST or None)
-        page = reverse("admin:payments_lostorder_change", args=[lost.pk])
-        if request.method == "POST" and form.is_valid():
-            how = form.cleaned_data["why"]
-            done = seen_to(lost, by=user.get_username(), how=how, now=database_now())
-            told = "Noted." if done else "Somebody has noted it before; nothing was changed."
-            self.message_user(request, told, messages.SUCCESS)
-            return redirect(page)
-        context = self.admin_site.each_context(request) | {
-            "title": f"Seen to: lost order {lost}",
-            "explains": "Say what was done: refunded or cancelled at the gateway's own site, "
+        page = ReasonPage(
+            title=f"Seen to: lost order {lost}",
+            explains="Say what was done: refunded or cancelled at the gateway's own site, "
             "ordered anew with its customer, entered from another backup. Nothing is done at the "
             "gateway by this. The audit and the reconciliation name it no more, unless its payment "
             "changes.",
-            "label": "It is seen to",
-            "possible": lost.seen_to_at is None,
-            "leave_url": page,
-            "form": form,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "payments/admin_act.html", context)
+            label="It is seen to",
+            back=reverse("admin:payments_lostorder_change", args=[lost.pk]),
+            act=partial(_note_as_seen_to, lost),
+            is_possible=lost.seen_to_at is None,
+        )
+        return page.answer(self, request, ReasonForm(request.POST or None))
+
+
+def _note_as_seen_to(lost: LostOrder, typed: dict[str, Any], by: str, now: datetime) -> str:
+    if seen_to(lost, by=by, how=typed["why"], now=now):
+        return "Noted."
+    return "Somebody has noted it before; nothing was changed."

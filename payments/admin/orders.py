@@ -1,26 +1,22 @@
 """The page of one order: its story, and what may be done about it."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any, ClassVar
 
-from django.contrib import admin, messages
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
-from django.db import transaction
+from django.contrib import admin
 from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
+from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import override
 
 from checkout.catalogue.templatetags.money import show_money
-from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.admin.orders import OrderAdmin
+from checkout.orders.admin.reason import ReasonPage, person_who_may
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
 from checkout.orders.money.facts import facts_about
 from checkout.orders.money.words import money_sentence
-from checkout.runtime.clock import database_now
 from payments.admin.actions import ACTIONS
 from payments.admin.order_story import story
 from payments.admin.payments import MAY_REFUND, PaymentInline
@@ -68,7 +64,10 @@ class OrderWithPayments(OrderAdmin):
     def _possible(self, request: HttpRequest, order: Order) -> list[dict[str, str]]:
         """What this person may do to this order, with the address of the page that asks."""
         found = [
-            {"label": action.label, "url": self._address(order, action.name)}
+            {
+                "label": action.label,
+                "url": reverse("admin:orders_order_act", args=[order.pk, action.name]),
+            }
             for action in ACTIONS.values()
             if request.user.has_perm(action.permission) and action.is_possible(order)
         ]
@@ -93,39 +92,21 @@ class OrderWithPayments(OrderAdmin):
             ]
         return found
 
-    def _address(self, order: Order, name: str) -> str:
-        return reverse("admin:orders_order_act", args=[order.pk, name])
-
     def act_view(self, request: HttpRequest, order_id: int, name: str) -> HttpResponse:
-        """Ask for the reason, then do it. Only a POST does anything."""
         action = ACTIONS.get(name)
         if action is None:
             raise Http404
-        user = request.user
-        if not (self.has_view_permission(request) and user.has_perm(action.permission)):
-            raise PermissionDenied
-        assert isinstance(user, User)  # noqa: S101 - for the type checker
+        person_who_may(self, request, action.permission)
         order = get_object_or_404(Order, pk=order_id)
-        form = action.form(request.POST or None, order=order)
-        if request.method == "POST" and form.is_valid():
-            try:
-                with transaction.atomic():
-                    told = action.act(order, form.cleaned_data, user.get_username(), database_now())
-            except ActionImpossible as error:
-                form.add_error(None, str(error))
-            else:
-                self.message_user(request, told, messages.SUCCESS)
-                return redirect("admin:orders_order_change", order.pk)
-        context = self.admin_site.each_context(request) | {
-            "title": f"{action.label}: order {order.number}",
-            "explains": action.explains,
-            "label": action.label,
-            "possible": action.is_possible(order),
-            "order": order,
-            "form": form,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "payments/admin_act.html", context)
+        page = ReasonPage(
+            title=f"{action.label}: order {order.number}",
+            explains=action.explains,
+            label=action.label,
+            back=reverse("admin:orders_order_change", args=[order.pk]),
+            act=partial(action.act, order),
+            is_possible=action.is_possible(order),
+        )
+        return page.answer(self, request, action.form(request.POST or None, order=order))
 
 
 # Payments know orders and not the other way round, so their part of the page is added from here.

@@ -1,28 +1,25 @@
 """Payments, refunds and the gateway's events; and the way to send money back."""
 
+from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 from django import forms
-from django.contrib import admin, messages
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
 
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.catalogue.typed_amounts import AmountField
-from checkout.orders.admin.lists import ReadOnly, ReadOnlyInline, ShortPaginator
-from checkout.runtime.clock import database_now
-from checkout.user_input.form_fields import WithoutCardNumbers
+from checkout.orders.admin.lists import ReadOnlyAdmin, ReadOnlyInline
+from checkout.orders.admin.reason import ReasonForm, ReasonPage, StaffForm, person_who_may
 from checkout.user_input.whole_numbers import WholeNumberField
-from payments.admin.actions import ReasonForm
 from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent, new_key
 from payments.refunds import (
-    RefundImpossible,
     approve_refund,
     refundable_minor,
     request_refund,
@@ -81,7 +78,9 @@ class RefundInline(ReadOnlyInline):
         return show_money(refund.amount)
 
 
-class RefundForm(WithoutCardNumbers, forms.Form):
+class RefundForm(StaffForm):
+    refused_at = "amount"
+
     amount = AmountField(help_text="Part of it, or all that is left.")
     reason = forms.CharField(max_length=200, help_text="For the order's history.")
     # Made with the page: the same page sent twice is one refund.
@@ -113,17 +112,13 @@ class RefundForm(WithoutCardNumbers, forms.Form):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnly, admin.ModelAdmin[Payment]):
+class PaymentAdmin(ReadOnlyAdmin[Payment]):
     change_form_template = "payments/admin_payment.html"
     list_display = ["order", "round", "status", "shown_amount", "decline_code", "created_at"]
     list_filter = ["status", "is_surplus"]
     list_select_related = ["order"]
     search_fields = ["gateway_payment_id"]
     search_help_text = "The gateway's id, whole"
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = ShortPaginator
     inlines = [PaymentAttemptInline, RefundInline]
 
     @admin.display(description="Amount")
@@ -152,51 +147,51 @@ class PaymentAdmin(ReadOnly, admin.ModelAdmin[Payment]):
     def refund_view(self, request: HttpRequest, payment_id: int) -> HttpResponse:
         """Ask for a refund, in two steps: the second shows the amount as it was understood. The
         worker makes the refund; this page only writes it down."""
-        user = request.user
-        if not (self.has_view_permission(request) and user.has_perm(MAY_REFUND)):
-            raise PermissionDenied
-        assert isinstance(user, User)  # noqa: S101 - for the type checker
+        person = person_who_may(self, request, MAY_REFUND)
         payment = get_object_or_404(Payment.objects.select_related("order"), pk=payment_id)
         form = RefundForm(request.POST or None, payment=payment)
-        shown = ""
+        left = show_money(money(form.left_minor, payment.currency))
+        page = ReasonPage(
+            title=f"Refund of order {payment.order.number}",
+            explains=f"Of this payment {left} is left. The money goes back to the card that paid; "
+            "the customer sees it on the order's page as soon as the gateway has agreed.",
+            label="Go on",
+            back=reverse("admin:orders_order_change", args=[payment.order_id]),
+            act=lambda typed, by, now: _will_be_sent_back(
+                request_refund(
+                    payment,
+                    amount_minor=typed["amount"],
+                    reason=typed["reason"],
+                    requested_by=person,
+                    key=typed["key"],
+                    now=now,
+                )
+            ),
+        )
         if request.method == "POST" and form.is_valid() and not form.is_confirmed:
             shown = show_money(money(form.show_back(), payment.currency))
-        elif request.method == "POST" and form.is_valid():
-            try:
-                refund = request_refund(
-                    payment,
-                    amount_minor=form.cleaned_data["amount"],
-                    reason=form.cleaned_data["reason"],
-                    requested_by=user,
-                    key=form.cleaned_data["key"],
-                    now=database_now(),
-                )
-            except RefundImpossible as error:
-                form.add_error("amount", str(error))
-            else:
-                told = f"{show_money(refund.amount)} will be sent back; the worker is on it."
-                self.message_user(request, told, messages.SUCCESS)
-                return redirect("admin:orders_order_change", payment.order_id)
-        context = self.admin_site.each_context(request) | {
-            "title": f"Refund of order {payment.order.number}",
-            "payment": payment,
-            "left": show_money(money(form.left_minor, payment.currency)),
-            "shown": shown,
-            "form": form,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "payments/admin_refund.html", context)
+            warning = format_html(NOTHING_SENT_YET, shown)
+            return replace(page, label=f"Send {shown} back", warning=warning).ask(
+                self, request, form
+            )
+        return page.answer(self, request, form)
+
+
+NOTHING_SENT_YET = (
+    "<strong>{}</strong> will be sent back. If that is what you mean, press the button; nothing "
+    "has been sent yet."
+)
+
+
+def _will_be_sent_back(refund: Refund) -> str:
+    return f"{show_money(refund.amount)} will be sent back; the worker is on it."
 
 
 @admin.register(Refund)
-class RefundAdmin(ReadOnly, admin.ModelAdmin[Refund]):
+class RefundAdmin(ReadOnlyAdmin[Refund]):
     list_display = ["order", "status", "shown_amount", "reason", "requested_by", "created_at"]
     list_filter = ["status"]
     list_select_related = ["payment__order", "requested_by"]
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = ShortPaginator
 
     @admin.display(description="Amount")
     def shown_amount(self, refund: Refund) -> str:
@@ -213,42 +208,28 @@ class RefundAdmin(ReadOnly, admin.ModelAdmin[Refund]):
 
     def agree_view(self, request: HttpRequest, refund_id: int) -> HttpResponse:
         """Agree to a refund that the shop has prepared. The worker makes it."""
-        user = request.user
-        if not (self.has_view_permission(request) and user.has_perm(MAY_REFUND)):
-            raise PermissionDenied
-        assert isinstance(user, User)  # noqa: S101 - for the type checker
+        person = person_who_may(self, request, MAY_REFUND)
         refund = get_object_or_404(Refund.objects.select_related("payment__order"), pk=refund_id)
         order, amount = refund.payment.order, show_money(refund.amount)
-        form = ReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            why = form.cleaned_data["why"]
-            try:
-                is_new = approve_refund(refund, approved_by=user, why=why, now=database_now())
-            except RefundImpossible as error:
-                form.add_error(None, str(error))
-            else:
-                told = f"{amount} will be sent back; the worker is on it."
-                if not is_new:
-                    told = "Somebody has agreed to it before; nothing was added."
-                self.message_user(request, told, messages.SUCCESS)
-                return redirect("admin:orders_order_change", order.pk)
-        context = self.admin_site.each_context(request) | {
-            "title": f"Send {amount} back: order {order.number}",
-            "explains": f"Prepared by the shop: {refund.reason}. The money goes back to the card "
+
+        def agree(typed: dict[str, Any], by: str, now: datetime) -> str:
+            if approve_refund(refund, approved_by=person, why=typed["why"], now=now):
+                return _will_be_sent_back(refund)
+            return "Somebody has agreed to it before; nothing was added."
+
+        page = ReasonPage(
+            title=f"Send {amount} back: order {order.number}",
+            explains=f"Prepared by the shop: {refund.reason}. The money goes back to the card "
             "that paid.",
-            "label": f"Send {amount} back",
-            "possible": refund.status == RefundStatus.PREPARED,
-            "order": order,
-            "form": form,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "payments/admin_act.html", context)
+            label=f"Send {amount} back",
+            back=reverse("admin:orders_order_change", args=[order.pk]),
+            act=agree,
+            is_possible=refund.status == RefundStatus.PREPARED,
+        )
+        return page.answer(self, request, ReasonForm(request.POST or None))
 
 
 @admin.register(WebhookEvent)
-class WebhookEventAdmin(ReadOnly, admin.ModelAdmin[WebhookEvent]):
+class WebhookEventAdmin(ReadOnlyAdmin[WebhookEvent]):
     list_display = ["event_id", "kind", "order", "received_at"]
     list_select_related = ["order"]
-    sortable_by = ()
-    show_full_result_count = False
-    paginator = ShortPaginator

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.contrib import admin
@@ -57,6 +57,17 @@ class ShortPaginator(Paginator[Any]):
     def count(self) -> int:
         newest: QuerySet[Any] = self.object_list[:COUNT_AT_MOST]  # type: ignore[assignment] # ours are always querysets
         return newest.count()
+
+
+Row = TypeVar("Row", bound=Model)
+
+
+class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Row]):
+    # By anything but its own order, a list would sort all rows there are.
+    sortable_by = ()
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER  # each would be counted over all rows
+    paginator = ShortPaginator
 
 
 class _Line:

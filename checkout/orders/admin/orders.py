@@ -17,9 +17,8 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.catalogue.typed_amounts import write_amount
 from checkout.orders.admin.lists import (
     COUNT_AT_MOST,
-    ReadOnly,
+    ReadOnlyAdmin,
     ReadOnlyInline,
-    ShortPaginator,
     in_chunks,
     streamed_csv,
 )
@@ -94,26 +93,20 @@ class ReasonFilter(admin.SimpleListFilter):
 
 
 @admin.register(Installation)
-class InstallationAdmin(ReadOnly, admin.ModelAdmin[Installation]):
+class InstallationAdmin(ReadOnlyAdmin[Installation]):
     list_display = ["installation_id", "drawn_at"]
     fields = ["installation_id", "drawn_at"]
-    sortable_by = ()
 
 
 @admin.register(Order)
-class OrderAdmin(ReadOnly, admin.ModelAdmin[Order]):
+class OrderAdmin(ReadOnlyAdmin[Order]):
     list_display = [
         *("number", "status", "age", "shown_total", "repeats", "why_look", "email"),
         "placed_at",
     ]
-    # By anything but its own order, a list would sort all orders there are.
-    sortable_by = ()
     list_filter = [AttentionFilter, "status", ReasonFilter]
     search_fields = ["number"]
     search_help_text = "Order number, e-mail address, name, reference or the gateway's id"
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER  # each would be counted over all orders
-    paginator = ShortPaginator
     list_per_page = 50
     inlines = [OrderLineInline]
     fieldsets = [
@@ -225,7 +218,7 @@ def _cells(order: Order) -> list[object]:
 
 
 @admin.register(StockMovement)
-class StockMovementAdmin(ReadOnly, admin.ModelAdmin[StockMovement]):
+class StockMovementAdmin(ReadOnlyAdmin[StockMovement]):
     """Here and not with the products, because movements tell of orders."""
 
     list_display = ["created_at", "product", "change", "kind", "order", "actor", "explanation"]
@@ -235,10 +228,6 @@ class StockMovementAdmin(ReadOnly, admin.ModelAdmin[StockMovement]):
     search_fields = ["product__sku"]
     search_help_text = "SKU or order number, whole"
     ordering = ["-id"]
-    sortable_by = ()
-    show_full_result_count = False
-    show_facets = admin.ShowFacets.NEVER
-    paginator = ShortPaginator
     list_per_page = 50
 
     def get_search_results(

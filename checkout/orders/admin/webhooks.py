@@ -2,34 +2,28 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
-from django.contrib.auth.models import User
-from django.core.exceptions import PermissionDenied
+from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect
-from django.template.response import TemplateResponse
-from django.urls import URLPattern, path
+from django.shortcuts import get_object_or_404
+from django.urls import URLPattern, path, reverse
 
-from checkout.orders.action_impossible import ActionImpossible
-from checkout.orders.admin.lists import ReadOnly, ShortPaginator
+from checkout.orders.admin.lists import ReadOnlyAdmin
+from checkout.orders.admin.reason import ReasonForm, ReasonPage, person_who_may
 from checkout.orders.models import WebhookDelivery, WebhookEndpoint
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.operations.staff_actions import tell_again
-from checkout.runtime.clock import database_now
-from payments.admin.actions import ReasonForm
 
 MAY_RESEND = "orders.resend_webhook"
 
 
 @admin.register(WebhookEndpoint)
-class WebhookEndpointAdmin(ReadOnly, admin.ModelAdmin[WebhookEndpoint]):
+class WebhookEndpointAdmin(ReadOnlyAdmin[WebhookEndpoint]):
     """Made and removed by `manage.py webhook_endpoints`. Their secrets are shown nowhere."""
 
     fields = ["url", "kinds", "is_active", "off_reason", "off_since"]
     fields += ["created_at", "rotated_at", "removed_at"]
     list_display = ["id", "host", "is_active", "off_reason", "created_at"]
-    sortable_by = ()
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -60,8 +54,8 @@ class StateFilter(admin.SimpleListFilter):
 
 
 @admin.register(WebhookDelivery)
-class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin[WebhookDelivery]):
-    change_form_template = "payments/admin_webhook_delivery.html"
+class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
+    change_form_template = "orders/admin_webhook_delivery.html"
     ordering = ["-id"]
     list_display = ["id", "order", "kind", "host", "wanted_since", "tries", "sent_at"]
     list_display += ["gave_up_at", "outcome", "last_took_ms"]
@@ -69,9 +63,6 @@ class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin[WebhookDelivery]):
     list_select_related = ["order", "endpoint"]
     search_fields = ["order__number"]
     search_help_text = "Order number, whole"
-    sortable_by = ()
-    show_full_result_count = False
-    paginator = ShortPaginator
     list_per_page = 50
     fields = ["order", "endpoint", "kind", "status", "message_id", "wanted_since", "available_at"]
     fields += ["tries", "sent_at", "gave_up_at", "outcome", "last_took_ms"]
@@ -100,31 +91,15 @@ class WebhookDeliveryAdmin(ReadOnly, admin.ModelAdmin[WebhookDelivery]):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def resend_view(self, request: HttpRequest, delivery_id: int) -> HttpResponse:
-        """Ask for the reason, then have the sender send it. Only a POST does anything."""
-        user = request.user
-        if not (self.has_view_permission(request) and user.has_perm(MAY_RESEND)):
-            raise PermissionDenied
-        assert isinstance(user, User)  # noqa: S101 - for the type checker
+        person_who_may(self, request, MAY_RESEND)
         known = WebhookDelivery.objects.select_related("order", "endpoint")
         delivery = get_object_or_404(known, pk=delivery_id)
-        form = ReasonForm(request.POST or None)
-        if request.method == "POST" and form.is_valid():
-            by, why = user.get_username(), form.cleaned_data["why"]
-            try:
-                told = tell_again(delivery, by=by, why=why, now=database_now())
-            except ActionImpossible as error:
-                form.add_error(None, str(error))
-            else:
-                self.message_user(request, told, messages.SUCCESS)
-                return redirect("admin:orders_webhookdelivery_change", delivery.pk)
-        context = self.admin_site.each_context(request) | {
-            "title": f"Send again: {delivery}, order {delivery.order.number}",
-            "explains": "It goes out at once, with the same webhook-id and the same content as "
+        page = ReasonPage(
+            title=f"Send again: {delivery}, order {delivery.order.number}",
+            explains="It goes out at once, with the same webhook-id and the same content as "
             "before: a system that has heard of it already can tell, and leaves it.",
-            "label": "Send again",
-            "possible": True,
-            "order": delivery.order,
-            "form": form,
-            "opts": self.opts,
-        }
-        return TemplateResponse(request, "payments/admin_act.html", context)
+            label="Send again",
+            back=reverse("admin:orders_webhookdelivery_change", args=[delivery.pk]),
+            act=lambda typed, by, now: tell_again(delivery, by=by, why=typed["why"], now=now),
+        )
+        return page.answer(self, request, ReasonForm(request.POST or None))
