@@ -5,7 +5,7 @@ from django.db import models
 from moneyed import Money
 
 from checkout.catalogue.money import money
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order
 from checkout.runtime.process_name import LONGEST_NAME
 from payments.states import DisputeStatus, PaymentStatus, RefundStatus

@@ -1,5 +1,6 @@
 """Giving an unpaid order up, and taking it back when its payment arrives after all."""
 
+from collections.abc import Collection
 from datetime import datetime
 
 from django.db import transaction
@@ -45,13 +46,13 @@ def give_up(order: Order, *, now: datetime) -> bool:
         current = Order.objects.select_for_update().get(pk=order.pk)
         if not can_be_cancelled(current):
             return False
-        wants_cancelled(order.pk, Canceller.CUSTOMER)
+        note_canceller(order.pk, Canceller.CUSTOMER)
         if publish_again(order.pk, OutboxMessage.Kind.CANCEL_ORDER, now=now):
             note(order.pk, "Its customer asked to have it cancelled", now=now)
     return True
 
 
-def wants_cancelled(order_id: int, who: Canceller) -> None:
+def note_canceller(order_id: int, who: Canceller) -> None:
     """Whoever asks first is told as the one who had it cancelled. Paying again ends the wish."""
     Order.objects.filter(pk=order_id, cancelled_by="").update(cancelled_by=who)
 
@@ -64,36 +65,25 @@ def cancel_unpaid(order: Order, *, now: datetime) -> bool:
     with transaction.atomic():
         asked = Order.objects.select_for_update().only("cancelled_by").get(pk=order.pk)
         who = Canceller(asked.cancelled_by or Canceller.TIME)
-        if not transition(
-            order.pk,
-            OrderStatus.CANCELLED,
-            sources=EXPIRING,
-            reason=REASONS[who],
-            now=now,
-            cancelled_by=who,
-        ):
-            return False
-        release_stock(pieces_held(order), order_id=order.pk)
-    return True
+        return _cancel(order, who, EXPIRING, reason=REASONS[who], now=now)
 
 
 def cancel_free(order: Order, *, reason: str, now: datetime) -> bool:
-    """Have staff cancel an order that was paid with nothing: no money has to go back, its goods
+    """Cancel an order that was paid with nothing, for staff. No money has to go back, but the goods
     do."""
     if not order.is_free:
         return False
     with transaction.atomic():
-        if not transition(
-            order.pk,
-            OrderStatus.CANCELLED,
-            sources=[OrderStatus.PAID],
-            reason=reason,
-            now=now,
-            cancelled_by=Canceller.STAFF,
-        ):
-            return False
+        return _cancel(order, Canceller.STAFF, [OrderStatus.PAID], reason=reason, now=now)
+
+
+def _cancel(
+    order: Order, who: Canceller, sources: Collection[OrderStatus], *, reason: str, now: datetime
+) -> bool:
+    to = OrderStatus.CANCELLED
+    if moved := transition(order.pk, to, sources=sources, reason=reason, now=now, cancelled_by=who):
         release_stock(pieces_held(order), order_id=order.pk)
-    return True
+    return moved
 
 
 def revive(order: Order, *, reason: str, now: datetime) -> bool:

@@ -27,19 +27,30 @@ def check_currency(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
 
 @register(Tags.security, deploy=True)
 def check_proxies(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+    problems: list[CheckMessage] = []
     limits = [settings.LIMIT_PLACING, settings.LIMIT_DECLINES, settings.LIMIT_LOOKUP]
     counts_addresses = any("address" in rates for rates in limits)
-    behind_a_proxy = settings.SECURE_PROXY_SSL_HEADER is not None
-    if not (counts_addresses and behind_a_proxy) or settings.TRUSTED_PROXY_COUNT:
-        return []
-    return [
-        WarningMessage(
-            "TRUST_X_FORWARDED_PROTO says that there is a proxy, and TRUSTED_PROXY_COUNT that "
-            "there is none: all customers share the limits of the proxy's address.",
-            hint="Set TRUSTED_PROXY_COUNT to how many proxies add to X-Forwarded-For.",
-            id="orders.W004",
+    is_told_of_tls = settings.SECURE_PROXY_SSL_HEADER is not None
+    has_proxy = settings.TRUSTED_PROXY_COUNT > 0
+    if counts_addresses and is_told_of_tls and not has_proxy:
+        problems.append(
+            WarningMessage(
+                "TRUST_X_FORWARDED_PROTO says that there is a proxy, and TRUSTED_PROXY_COUNT that "
+                "there is none: all customers share the limits of the proxy's address.",
+                hint="Set TRUSTED_PROXY_COUNT to how many proxies add to X-Forwarded-For.",
+                id="orders.W004",
+            )
         )
-    ]
+    if settings.SESSION_COOKIE_SECURE and has_proxy and not is_told_of_tls:
+        problems.append(
+            WarningMessage(
+                "TRUSTED_PROXY_COUNT says that there is a proxy, and TRUST_X_FORWARDED_PROTO that "
+                "nobody tells of TLS: with HTTPS_ONLY each page would lead to itself for ever.",
+                hint="Set TRUST_X_FORWARDED_PROTO=true where the proxy sets that header.",
+                id="orders.W009",
+            )
+        )
+    return problems
 
 
 @register(Tags.security)
@@ -85,19 +96,6 @@ def check_hosts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
                 "CSRF_TRUSTED_ORIGINS trusts pages that come without TLS, and HTTPS_ONLY is on.",
                 hint="Begin each with https://.",
                 id="orders.W005",
-            )
-        )
-    if (
-        settings.SESSION_COOKIE_SECURE
-        and settings.TRUSTED_PROXY_COUNT
-        and settings.SECURE_PROXY_SSL_HEADER is None
-    ):
-        problems.append(
-            WarningMessage(
-                "TRUSTED_PROXY_COUNT says that there is a proxy, and TRUST_X_FORWARDED_PROTO that "
-                "nobody tells of TLS: with HTTPS_ONLY each page would lead to itself for ever.",
-                hint="Set TRUST_X_FORWARDED_PROTO=true where the proxy sets that header.",
-                id="orders.W009",
             )
         )
     return problems

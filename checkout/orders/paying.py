@@ -48,7 +48,7 @@ def can_pay_again(order: Order, *, failed_round: int | None) -> bool:
     return order.status in EXPIRING and failed_round in (None, order.payment_round)
 
 
-def customer_returned(order: Order, *, now: datetime) -> bool:
+def check_on_return(order: Order, *, now: datetime) -> bool:
     """Back from their bank: have the gateway asked at once. The address they came by is a hint."""
     if order.status != OrderStatus.ACTION_REQUIRED:
         return False

@@ -18,7 +18,7 @@ from checkout.orders.attention.queries import needs_closer_look
 from checkout.orders.limits.limits import wait_before_paying_again
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.money.facts import facts_about
-from checkout.orders.paying import can_pay_again, customer_returned, pay_again
+from checkout.orders.paying import can_pay_again, check_on_return, pay_again
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
 from checkout.views.error_pages import wait_in_words
@@ -43,7 +43,7 @@ def _back_from_the_bank(request: HttpRequest, reference: str) -> HttpResponse:
     order = Order.objects.filter(reference=reference).first()
     if order is not None:
         if request.method == "GET":
-            customer_returned(order, now=database_now())
+            check_on_return(order, now=database_now())
         if may_see(request, order):
             return redirect("order", reference)
     response = render(request, "orders/returned.html")

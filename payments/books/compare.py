@@ -29,7 +29,7 @@ from moneyed import CurrencyDoesNotExist
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.identity.installation import installation_id
-from checkout.orders.identity.whose import could_name, orders_named
+from checkout.orders.identity.matching import could_name, orders_named
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.runtime.terminal import Progress, aligned, printable

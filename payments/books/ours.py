@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from checkout.orders.identity.whose import names_us, orders_named
+from checkout.orders.identity.matching import names_us, orders_named
 from checkout.orders.models import Order
 from payments.gateways.base import GatewayPayment
 from payments.models import Payment

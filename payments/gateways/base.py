@@ -11,7 +11,7 @@ from enum import Enum
 from typing import Protocol
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 
 
 class GatewayState(Enum):

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Self, TypeVar
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import (
     GatewayDispute,
     GatewayPayment,

@@ -22,7 +22,7 @@ from checkout.orders.attention.reasons import (
 )
 from checkout.orders.cancelling import revive
 from checkout.orders.history import note
-from checkout.orders.identity.whose import could_name
+from checkout.orders.identity.matching import could_name
 from checkout.orders.limits.limits import count_decline
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.models import Mail, Order, OutboxMessage

@@ -10,7 +10,7 @@ from threading import Event
 
 from django.db import connection, transaction
 
-from checkout.orders.identity.whose import orders_meant
+from checkout.orders.identity.matching import orders_meant
 from checkout.orders.models import Order
 from checkout.orders.outbox.messages import FutureVersion, PoisonMessage, decode
 from checkout.orders.outbox.sweep import publish_again

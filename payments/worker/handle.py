@@ -11,8 +11,8 @@ from uuid import UUID, uuid4
 from django.conf import settings
 from django.db import connection
 
-from checkout.orders.identity.names import OrderIdentity
-from checkout.orders.identity.whose import names_another, orders_meant
+from checkout.orders.identity.matching import names_another, orders_meant
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import OutboxMessage
 from checkout.orders.outbox.messages import FutureVersion, OrderMessage, PoisonMessage, decode
 from checkout.orders.queue.sqs import Incoming

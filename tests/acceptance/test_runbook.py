@@ -22,7 +22,7 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import Mail, Order, OutboxMessage, WebhookDelivery, open_deliveries
 from checkout.orders.operations.dead_letters import list_dead_letters
 from checkout.orders.outbox.messages import encode

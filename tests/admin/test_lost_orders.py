@@ -5,7 +5,7 @@ from django.test import Client
 from django.utils import timezone
 
 from checkout.orders.identity.installation import installation_id
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.books.lost_orders import note_lost
 from payments.models import LostOrder
 

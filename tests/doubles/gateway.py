@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import Gateway, GatewayDispute, GatewayPayment, GatewayRefund
 
 Act = Callable[[], object]

@@ -11,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import CHARGED_TWICE
-from checkout.orders.cancelling import cancel_unpaid, give_up, wants_cancelled
+from checkout.orders.cancelling import cancel_unpaid, give_up, note_canceller
 from checkout.orders.mail.enqueue import BANK_WAITS, queue_link
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.operations.staff_actions import ask_to_cancel
@@ -157,8 +157,8 @@ def test_wish_to_cancel_ends_when_its_customer_pays_again(order: Order) -> None:
 
 
 def test_first_wish_is_the_one_that_is_told(order: Order) -> None:
-    wants_cancelled(order.pk, Canceller.CUSTOMER)
-    wants_cancelled(order.pk, Canceller.STAFF)
+    note_canceller(order.pk, Canceller.CUSTOMER)
+    note_canceller(order.pk, Canceller.STAFF)
 
     order.refresh_from_db()
     assert order.cancelled_by == Canceller.CUSTOMER

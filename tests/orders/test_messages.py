@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from checkout.catalogue.models import Product
-from checkout.orders.identity import whose
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity import matching
+from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.messages import (
     MAX_BODY_BYTES,
@@ -56,7 +56,7 @@ def test_message_of_any_release_is_read_and_leads_to_a_handler(path: Path) -> No
 
 
 def test_every_kind_is_written_as_published(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(whose, "installation_id", lambda: "b7Hq2PzX9dNw4RtY6sKe1A")
+    monkeypatch.setattr(matching, "installation_id", lambda: "b7Hq2PzX9dNw4RtY6sKe1A")
     order = Order(number="100482-31", reference="kV3nQ0b1yTz8mWc5rXs2Lg")
 
     written = {

@@ -34,7 +34,7 @@ from checkout.orders.attention.reasons import (
     WRONG_AMOUNT,
 )
 from checkout.orders.cancelling import cancel_unpaid, give_up
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import AttentionReason, Order
 from checkout.orders.operations.gauges import measure_shop
 from checkout.orders.paying import pay_again

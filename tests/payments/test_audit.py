@@ -13,8 +13,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.identity.names import OrderIdentity
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order, OrderEvent, OrderLine
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import PaymentsQueue

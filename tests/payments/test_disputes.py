@@ -12,6 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
+from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.attention.flags import put_before_a_person
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import (
@@ -23,7 +24,7 @@ from checkout.orders.attention.reasons import (
 from checkout.orders.cancelling import give_up
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.money.facts import facts_about
-from checkout.orders.operations.staff_actions import ActionImpossible, ask_to_cancel
+from checkout.orders.operations.staff_actions import ask_to_cancel
 from checkout.orders.outbox.sweep import expire_unpaid
 from checkout.orders.states import OrderStatus
 from payments.books.audit import audit_database

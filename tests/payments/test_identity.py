@@ -4,8 +4,8 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.identity.installation import installation_id
-from checkout.orders.identity.names import OrderIdentity
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import NotExecuted
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment

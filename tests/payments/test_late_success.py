@@ -18,7 +18,7 @@ from checkout.orders.attention.reasons import (
     UNKNOWN_TOO_LONG,
 )
 from checkout.orders.cancelling import cancel_unpaid
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus

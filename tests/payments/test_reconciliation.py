@@ -18,8 +18,8 @@ from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import CHARGED_TWICE, OVERCHARGED
 from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.identity.installation import installation_id
-from checkout.orders.identity.names import OrderIdentity
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.numbers import check_digits
 from payments.books import compare as r

@@ -19,7 +19,7 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import OVERCHARGED, WRONG_AMOUNT
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways import base, load_gateway
 from payments.gateways.base import (
     GatewayError,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import Order, OutboxMessage
 from payments.gateways.stripe.metadata import metadata_of
 from payments.models import Payment, WebhookEvent

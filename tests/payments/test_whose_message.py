@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.identity.installation import installation_id
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.operations import dead_letters
 from checkout.orders.operations.dead_letters import Done, discard, list_dead_letters, redrive

@@ -14,8 +14,8 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.identity.installation import installation_id
-from checkout.orders.identity.names import OrderIdentity
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order, OutboxMessage
 from payments.books import compare as r
 from payments.books.gateway_audit import audit_gateway

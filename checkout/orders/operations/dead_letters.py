@@ -20,8 +20,8 @@ from enum import Enum
 from django.db import transaction
 
 from checkout.orders.history import note_staff
-from checkout.orders.identity.names import OrderIdentity
-from checkout.orders.identity.whose import names_another, orders_named
+from checkout.orders.identity.matching import names_another, orders_named
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.outbox.messages import FutureVersion, OrderMessage, PoisonMessage, decode

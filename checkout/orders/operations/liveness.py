@@ -6,10 +6,10 @@ The loop that does the work calls `beat`. A process that hangs, or is stopped, b
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from socketserver import ThreadingMixIn
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from django.conf import settings
@@ -84,7 +84,7 @@ def touch(file: Path) -> None:
         logger.warning("The alive file was not written", extra={"error": type(error).__name__})
 
 
-def add_watching(parser: CommandParser) -> None:
+def add_liveness_arguments(parser: CommandParser) -> None:
     parser.add_argument(
         "--alive-file",
         type=Path,
@@ -100,11 +100,12 @@ def add_watching(parser: CommandParser) -> None:
     )
 
 
-def watched(kind: str, *, alive_file: Path | None, metrics_port: int | None) -> Alive:
-    """Begin to tell of this process. The port serves until the process ends."""
-    alive = Alive(kind, file=alive_file)
-    if metrics_port:
-        server = metrics_server(alive.is_fresh, metrics_port)
+def start_reporting(kind: str, options: Mapping[str, Any]) -> Alive:
+    """Report on this process from now on, as the arguments above ask for. The port serves until the
+    process ends."""
+    alive = Alive(kind, file=options["alive_file"])
+    if port := options["metrics_port"]:
+        server = metrics_server(alive.is_fresh, port)
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
     return alive
 

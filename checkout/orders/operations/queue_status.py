@@ -83,7 +83,7 @@ def database_status(*, now: datetime) -> DatabaseStatus:
             oldest_published_seconds=_since(_oldest_published_at(), now),
             for_a_person=state.for_a_person,
             waiting_too_long=state.waiting_too_long,
-            paused=_paused(state.pause),
+            paused=_paused(state.pause) if state.pause else None,
         )
 
 
@@ -107,8 +107,8 @@ def _oldest_published_at() -> datetime | None:
     return oldest
 
 
-def _paused(pause: PaymentsPause | None) -> Paused | None:
-    return pause and Paused(since=pause.paused_at, by=pause.paused_by, reason=pause.reason)
+def _paused(pause: PaymentsPause) -> Paused:
+    return Paused(since=pause.paused_at, by=pause.paused_by, reason=pause.reason)
 
 
 def queue_status(queue: PaymentsQueue) -> QueueStatus:

@@ -39,7 +39,8 @@ class ShopState:
     @cached_property
     def next_message_at(self) -> datetime | None:
         """When the first message of the outbox is due, or has been due since."""
-        return self._unpublished.aggregate(at=Min("available_at"))["at"]
+        at: datetime | None = self._unpublished.aggregate(at=Min("available_at"))["at"]
+        return at
 
     @property
     def oldest_due_at(self) -> datetime | None:

@@ -15,7 +15,7 @@ from checkout.orders.cancelling import (
     can_be_cancelled,
     cancel_free,
     is_held_by_a_bank,
-    wants_cancelled,
+    note_canceller,
 )
 from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage, WebhookDelivery
@@ -75,7 +75,7 @@ def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
         told = _publish(
             order, OutboxMessage.Kind.CANCEL_ORDER, "Cancelled by hand", by=by, why=why, now=now
         )
-        wants_cancelled(order.pk, Canceller.STAFF)
+        note_canceller(order.pk, Canceller.STAFF)
     return told
 
 

@@ -10,8 +10,8 @@ it here: all that it leads to is a question to the gateway about that order's ow
 import json
 from dataclasses import dataclass
 
-from checkout.orders.identity.names import OrderIdentity
-from checkout.orders.identity.whose import identity_of
+from checkout.orders.identity.matching import identity_of
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import OutboxMessage
 from checkout.runtime.storable_text import is_storable
 

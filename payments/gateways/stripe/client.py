@@ -15,7 +15,7 @@ from stripe.params import DisputeListParams, PaymentIntentConfirmParams, RefundL
 from urllib3.exceptions import NewConnectionError
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import (
     DisputeState,
     GatewayDispute,

@@ -5,7 +5,7 @@ Loaded by web processes too, which read it in events: nothing of Stripe's own is
 
 from collections.abc import Callable
 
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.runtime.storable_text import is_storable
 
 NUMBER, REFERENCE, INSTALLATION = "order", "order_reference", "installation"

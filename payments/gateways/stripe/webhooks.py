@@ -14,8 +14,8 @@ from typing import Any
 
 from django.db import transaction
 
-from checkout.orders.identity.names import OrderIdentity
-from checkout.orders.identity.whose import names_us, orders_named
+from checkout.orders.identity.matching import names_us, orders_named
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
 from checkout.runtime import trace

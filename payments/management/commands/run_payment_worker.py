@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders.operations.liveness import add_watching
+from checkout.orders.operations.liveness import add_liveness_arguments
 from checkout.orders.queue.sqs import MAX_WAIT_SECONDS
 from checkout.runtime import metrics
 from checkout.runtime.loop import stop_signals
@@ -51,7 +51,7 @@ class Command(BaseCommand):
             metavar=f"0-{MAX_WAIT_SECONDS}",
             help="How long one receive waits for a message (default 5).",
         )
-        add_watching(parser)
+        add_liveness_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["metrics_port"]:

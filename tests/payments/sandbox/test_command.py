@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import GatewayState
 from payments.gateways.stripe.client import StripeGateway
 

@@ -4,7 +4,7 @@ import pytest
 import requests
 from django.core.management import CommandError, call_command
 
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.faults import BadSpecification, Faults, NetworkFault, parse

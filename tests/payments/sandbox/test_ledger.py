@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.ledger import Ledger, LedgerError

@@ -10,7 +10,7 @@ from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from checkout.catalogue.models import Product
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import WebhookEvent

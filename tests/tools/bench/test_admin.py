@@ -4,7 +4,7 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from checkout.orders.models import Order
-from payments.admin.dashboard import numbers
+from payments.admin.dashboard import figures
 from payments.books.audit import audit_database
 from tests.tools.bench.history import load
 
@@ -17,4 +17,4 @@ def test_loaded_past_looks_like_the_shops_own(transactional_db: None) -> None:
     findings = list(audit_database(timezone.now()))
     assert [(finding.promise, finding.rows) for finding in findings if finding.count] == []
     assert Order.objects.filter(status="paid").count() == 490
-    assert numbers(now=timezone.now())["charts"][0].total == "500"
+    assert figures(now=timezone.now())["charts"][0].total == "500"

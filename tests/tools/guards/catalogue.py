@@ -644,7 +644,7 @@ message AS (
     _guard(
         "installation of a payment",
         "another installation's charge pays an order of ours, and its open payments are cancelled",
-        "checkout/orders/identity/whose.py",
+        "checkout/orders/identity/matching.py",
         "    is_ours = identity.installation == installation_id()\n",
         "    is_ours = True\n",
         "tests/payments/test_whose_payment.py::test_open_payment_of_somebody_else_is_not_cancelled",

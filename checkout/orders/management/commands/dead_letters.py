@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders.operations import report
+from checkout.orders.operations import dead_letter_report as report
 from checkout.orders.operations.dead_letters import Outcome, discard, list_dead_letters, redrive
 from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.runtime.clock import database_now

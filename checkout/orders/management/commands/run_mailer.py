@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.mail import mailer
-from checkout.orders.operations.liveness import add_watching, watched
+from checkout.orders.operations.liveness import add_liveness_arguments, start_reporting
 from checkout.runtime.loop import stop_signals
 
 
@@ -15,7 +15,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_watching(parser)
+        add_liveness_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.SHOP_URL:
@@ -24,11 +24,7 @@ class Command(BaseCommand):
                 "shop's address from outside, such as https://shop.example."
             )
         with stop_signals() as stopping:
-            alive = watched(
-                "mailer",
-                alive_file=options["alive_file"],
-                metrics_port=options["metrics_port"],
-            )
+            alive = start_reporting("mailer", options)
             self.stdout.write(f"Sending e-mail from {settings.DEFAULT_FROM_EMAIL}")
             mailer.run(stopping, alive)
         self.stdout.write("Mailer stopped.")

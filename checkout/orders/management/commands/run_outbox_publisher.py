@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.orders.operations.liveness import add_watching, watched
+from checkout.orders.operations.liveness import add_liveness_arguments, start_reporting
 from checkout.orders.outbox import publisher
 from checkout.orders.queue.sqs import QueueMissing, connect_when_reachable
 from checkout.runtime.loop import stop_signals
@@ -15,15 +15,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_watching(parser)
+        add_liveness_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         with stop_signals() as stopping:
-            alive = watched(
-                "publisher",
-                alive_file=options["alive_file"],
-                metrics_port=options["metrics_port"],
-            )
+            alive = start_reporting("publisher", options)
             try:
                 queue = connect_when_reachable(stopping, on_try=publisher.on_waiting_for_sqs(alive))
             except QueueMissing as error:

@@ -2,7 +2,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
-from checkout.orders.operations.liveness import add_watching, watched
+from checkout.orders.operations.liveness import add_liveness_arguments, start_reporting
 from checkout.orders.webhooks import sender
 from checkout.runtime.loop import stop_signals
 
@@ -15,15 +15,11 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add_watching(parser)
+        add_liveness_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         with stop_signals() as stopping:
-            alive = watched(
-                "webhook_sender",
-                alive_file=options["alive_file"],
-                metrics_port=options["metrics_port"],
-            )
+            alive = start_reporting("webhook_sender", options)
             self.stdout.write("Sending webhooks")
             sender.run(stopping, alive)
         self.stdout.write("Webhook sender stopped.")

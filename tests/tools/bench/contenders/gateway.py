@@ -12,7 +12,7 @@ from typing import Self
 from django.conf import settings
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import (
     GatewayDispute,
     GatewayMisconfigured,

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from django.db.models import QuerySet
 
 from checkout.orders.identity.installation import installation_id
-from checkout.orders.identity.names import OrderIdentity
+from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order
 
 LONGEST_REFERENCE = 32
