@@ -10,7 +10,7 @@ import pytest
 from tests.machine.rules import Machine, run
 from tests.support.long import at_length
 
-RUNS = int(os.environ.get("SOAK") or 200)
+RUNS = int(os.environ.get("SOAK") or 100)
 RUNS_IN_A_PART = 50
 FEW_RUNS = 4
 

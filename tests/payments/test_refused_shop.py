@@ -77,6 +77,7 @@ def test_day_of_refusals_pages_once_and_orders_are_paid_when_the_key_is_mended(
     caplog: pytest.LogCaptureFixture,
     count: int,
 ) -> None:
+    caplog.set_level(logging.ERROR)  # what is only noted of thousands of calls takes long to write
     clock = Clock()
     refuse_everything(faulty)
     orders = [placed_order(shelf[0]) for _ in range(count)]
