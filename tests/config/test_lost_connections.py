@@ -2,7 +2,8 @@
 left with a server that takes no writes any more, costs one more try."""
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import psycopg
 import pytest
@@ -12,14 +13,15 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from checkout.cart import add_to_cart
 from checkout.catalogue.models import Product
 from checkout.models import CartLine
 from checkout.orders.mail.account import sign_up_token
 from checkout.orders.models import Order, OutboxMessage
 from checkout.runtime.database import is_lost_connection
-from config.database.base import DatabaseWrapper
 from tests.support.api_caller import PURCHASE, new_caller, new_key
 from tests.support.factories import placed_order
+from tests.support.lost_replies import reply_to_commit_lost
 from tests.support.shopper import InProcess, Shopper, read_form
 
 EMAIL, PASSWORD = "ada@example.com", "quill and parchment"
@@ -197,15 +199,14 @@ def test_what_was_committed_is_not_done_again(
 ) -> None:
     """The reply to COMMIT is lost: nobody can tell whether the article is in the cart."""
     form = read_form(shopper.web.get("/").text, "/cart/add/")
-    commit = DatabaseWrapper._commit
-    lost = iter([True])
 
-    def commit_and_lose_the_reply(self: DatabaseWrapper) -> None:
-        commit(self)
-        if next(lost, False):
-            raise OperationalError("server closed the connection unexpectedly")
+    first = iter([reply_to_commit_lost()])
 
-    monkeypatch.setattr(DatabaseWrapper, "_commit", commit_and_lose_the_reply)
+    def add_and_hear_nothing(*args: Any, **kwargs: Any) -> None:
+        with next(first, nullcontext()):
+            add_to_cart(*args, **kwargs)
+
+    monkeypatch.setattr("checkout.views.shop.add_to_cart", add_and_hear_nothing)
     shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined]
 
     answer = shopper.web.post("/cart/add/", form | {"sku": "SKU-01", "quantity": "1"})

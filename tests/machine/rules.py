@@ -31,9 +31,9 @@ from tests.machine.shop import (
     orders,
     paid_payments,
     pick,
-    reply_to_commit_lost,
     share,
 )
+from tests.support.lost_replies import reply_to_commit_lost
 
 STEPS_IN_A_RUN = 40
 

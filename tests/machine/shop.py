@@ -6,8 +6,8 @@ import json
 import re
 import secrets
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -16,7 +16,6 @@ from urllib.parse import urlencode
 import pytest
 from django.apps import apps
 from django.core import signing
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections
 from django.db.models import F
 from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
@@ -494,23 +493,6 @@ class Shop:
             if self.refunded_at_the_site:  # what has gone back there already cannot be sent here
                 rows = [row for row in rows if not row.endswith(REFUND_FAILED)]
             require(not rows, f"{finding.promise}: {rows}")
-
-
-@contextmanager
-def reply_to_commit_lost() -> Iterator[None]:
-    """The next COMMIT reaches the database, and its reply is lost with the connection."""
-    wrapper: Any = connections[DEFAULT_DB_ALIAS]
-
-    def commit_unheard() -> None:
-        del wrapper._commit  # what hides the method of the class; nothing of that may stay behind
-        wrapper._commit()
-        raise OperationalError("the connection was lost")
-
-    wrapper._commit = commit_unheard
-    try:
-        yield
-    finally:
-        vars(wrapper).pop("_commit", None)
 
 
 def token_alone(
