@@ -81,7 +81,7 @@ def moment(written: str) -> datetime:
         if re.fullmatch(r"\d+[smhd]", written, re.ASCII):
             return now - span(written)
         then = datetime.fromisoformat(written)
-    except ValueError:
+    except (ValueError, OverflowError):
         then = None
     if then is not None and not then.tzinfo:
         then = timezone.make_aware(then)

@@ -28,8 +28,9 @@ from checkout.orders.operations.staff_actions import ask_to_cancel
 from checkout.orders.outbox.sweep import expire_unpaid
 from checkout.orders.states import OrderStatus
 from payments.books.audit import audit_database
-from payments.books.compare import DISPUTED_THERE, differences, reconcile
+from payments.books.compare import DISPUTED_THERE, differences
 from payments.books.gateway_audit import audit_gateway
+from payments.books.repair import reconcile
 from payments.gateways.stripe.webhooks import receive_event
 from payments.models import Dispute, Payment, Refund
 from payments.refunds import (
@@ -309,7 +310,12 @@ def test_daily_commands_notice_disputes_without_a_hint(payment: Payment, till: T
     assert wrong_outside(till) == [
         f"{payment.order.number}: dispute is needs_response there, unknown here"
     ]
-    report = reconcile(till.gateway, since=since, clock=timezone.now, may_repair=lambda _: True)
+    report = reconcile(
+        till.gateway,
+        since=since,
+        clock=lambda: timezone.now() + timedelta(hours=2),
+        may_repair=lambda _: True,
+    )
     assert [d.kind for d in report.found] == [DISPUTED_THERE]
     assert (list(report.repairs.values()), report.remaining) == (["noted"], [])
     assert Order.objects.get().needs_person == DISPUTED

@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from payments.books.compare import _take_over_all
+from payments.books.repair import _take_over_all
 from payments.gateways.base import GatewayPayment, GatewayState
 from payments.models import Payment, Refund
 from payments.refunds import approve_refund, request_refund

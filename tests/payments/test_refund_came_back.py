@@ -19,8 +19,9 @@ from checkout.orders.webhooks.content import body_of
 from checkout.orders.webhooks.endpoints import add_endpoint
 from payments.books.audit import audit_database
 from payments.books.compare import REFUND_CAME_BACK as CAME_BACK_THERE
-from payments.books.compare import differences, reconcile
+from payments.books.compare import differences
 from payments.books.gateway_audit import audit_gateway
+from payments.books.repair import reconcile
 from payments.gateways.base import RefundState
 from payments.gateways.stripe.client import StripeGateway
 from payments.gateways.stripe.webhooks import receive_event

@@ -17,15 +17,15 @@ from checkout.orders.identity.installation import installation_id
 from checkout.orders.identity.matching import identity_of
 from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order, OutboxMessage
-from payments.books import compare as r
+from payments.books.compare import LOST_ORDER
 from payments.books.gateway_audit import audit_gateway
 from payments.books.lost_orders import seen_to
 from payments.gateways.base import GatewayPayment, GatewayState
 from payments.gateways.example import ExampleGateway
 from payments.models import LostOrder, Payment, WebhookEvent
 from payments.settling.settle_order import settle_order
-from tests.payments.test_reconciliation import OLD, SINCE, failed_order, kinds, paid_order
 from tests.payments.test_webhooks import SECRET, event, send
+from tests.support.books_that_differ import OLD, failed_order, kinds, paid_order, repaired
 from tests.support.factories import placed_order
 
 Names = Callable[[Order], OrderIdentity]
@@ -87,11 +87,6 @@ def opened(
 def charged(gateway: ExampleGateway, order: OrderIdentity) -> GatewayPayment:
     key = secrets.token_hex(8)
     return gateway.confirm(opened(gateway, order).id, return_url="", idempotency_key=key)
-
-
-def repaired(gateway: ExampleGateway) -> r.Report:
-    since = timezone.now() - SINCE
-    return r.reconcile(gateway, since=since, clock=timezone.now, may_repair=lambda report: True)
 
 
 def audited(gateway: ExampleGateway) -> list[str]:
@@ -183,7 +178,7 @@ def test_lost_order_is_named_and_not_attached_to_the_order_that_has_its_number(
 
     [difference] = repaired(gateway).remaining
 
-    assert (difference.kind, difference.order) == (r.LOST_ORDER, order.number)
+    assert (difference.kind, difference.order) == (LOST_ORDER, order.number)
     assert (difference.reference, difference.gateway_id) == (names.reference, theirs.id)
     assert gateway.retrieve(theirs.id).state is state
     assert Order.objects.filter(pk=order.pk).values().get() == before
@@ -208,7 +203,7 @@ def test_lost_order_is_put_before_a_person_until_somebody_has_seen_to_it(
     assert (audited(gateway), repaired(gateway).found) == ([], [])
 
     gateway.confirm(theirs.id, return_url="", idempotency_key="late")
-    assert kinds(repaired(gateway).remaining) == [r.LOST_ORDER]
+    assert kinds(repaired(gateway).remaining) == [LOST_ORDER]
     row.refresh_from_db()
     assert (row.state, row.seen_to_at) == ("paid", None)
 
@@ -241,7 +236,7 @@ def test_json_tells_of_strangers_and_of_lost_orders(
 
     assert (counted["strangers"], "strangers_listed" in counted) == (1, False)
     [difference] = counted["differences"]
-    assert (difference["kind"], difference["reference"]) == (r.LOST_ORDER, names.reference)
+    assert (difference["kind"], difference["reference"]) == (LOST_ORDER, names.reference)
     assert (difference["remains"], difference["repair"]) == (True, "")
     assert counted["installation"] == installation_id()
     [stranger] = listed["strangers_listed"]

@@ -7,8 +7,9 @@ from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.runtime.clock import database_now
 from checkout.runtime.terminal import progress_on
 from payments.books.audit import Finding, as_json, as_text, audit_database
-from payments.books.cards import audit_card_numbers
-from payments.books.gateway_audit import audit_gateway, audit_queue
+from payments.books.card_numbers import audit_card_numbers
+from payments.books.gateway_audit import audit_gateway
+from payments.books.queue_audit import audit_queue
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
 

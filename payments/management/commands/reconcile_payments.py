@@ -1,13 +1,20 @@
 import sys
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import progress_on
-from payments.books import compare as r
+from checkout.runtime.terminal import moment, progress_on
+from payments.books.repair import Report, is_repairable, reconcile
+from payments.books.report import as_json, as_table, table
 from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
+
+# No gateway is asked about times before there were any.
+EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 class Command(BaseCommand):
@@ -36,22 +43,38 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["repair"] and not options["yes"] and not sys.stdin.isatty():
             raise CommandError("Nobody to ask. Repair with --yes.", returncode=2)
-        consent = r.consent(self.stderr, repair=options["repair"], yes=options["yes"])
+        since = _since(options["since"])
         try:
-            since = r.since_when(options["since"], database_now())
-            gateway, progress = load_gateway(), progress_on(self.stderr, "compared")
-            report = r.reconcile(
-                gateway,
+            report = reconcile(
+                load_gateway(),
                 since=since,
                 clock=database_now,
-                may_repair=consent,
+                may_repair=self._consent(repair=options["repair"], yes=options["yes"]),
                 lists_strangers=options["strangers"],
-                progress=progress,
+                progress=progress_on(self.stderr, "compared"),
             )
-        except r.UnreadableSince as error:
-            raise CommandError(str(error)) from error
         except GatewayError as error:
             raise CommandError(f"The gateway could not be asked ({error.code}).") from error
-        self.stdout.write((r.as_json if options["json"] else r.as_table)(report, since=since))
+        self.stdout.write((as_json if options["json"] else as_table)(report, since=since))
         if report.remaining:
             raise CommandError(f"{len(report.remaining)} differences are for a person.")
+
+    def _consent(self, *, repair: bool, yes: bool) -> Callable[[Report], bool]:
+        def ask(report: Report) -> bool:
+            safe = sum(map(is_repairable, report.found))
+            lines = [*table(report), f"Repair {safe} of {len(report.found)} differences? [y/N] "]
+            self.stderr.write("\n".join(lines), style_func=str, ending="")
+            return sys.stdin.readline().strip().lower() in {"y", "yes"}
+
+        return ask if repair and not yes else lambda report: repair
+
+
+def _since(written: str) -> datetime:
+    """The exit code of a time that cannot be read is 1 and not argparse's 2, so this is no type."""
+    try:
+        since = moment(written)
+    except ArgumentTypeError as error:
+        raise CommandError(f"--since: {error}") from error
+    if not EARLIEST <= since < database_now():
+        raise CommandError(f"--since {written} is before there were gateways, or not in the past.")
+    return since

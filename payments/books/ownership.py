@@ -10,20 +10,20 @@ from payments.models import Payment
 
 
 @dataclass(frozen=True, kw_only=True)
-class Ours:
+class Ownership:
     """A payment is ours by its id, which we stored, or by the reference and the installation that
     it names: never by the number of its order, which another installation's order may have too."""
 
     payments: dict[str, Payment]  # by the gateway's id
-    orders: dict[str, Order]  # by the gateway's id, of those whose id is not stored
+    orders: dict[str, Order]  # by the gateway's id, for payments whose id is not stored
     lost: list[GatewayPayment]  # they name us, and an order that is not here
     strangers: list[GatewayPayment]
 
     @classmethod
-    def among(cls, chunk: list[GatewayPayment]) -> Self:
-        """Two statements, however large the chunk."""
-        of_ids = Payment.objects.filter(gateway_payment_id__in=[theirs.id for theirs in chunk])
-        payments = {one.gateway_payment_id: one for one in of_ids.select_related("order")}
+    def of(cls, chunk: list[GatewayPayment]) -> Self:
+        """Takes two statements, however large the chunk."""
+        stored = Payment.objects.filter(gateway_payment_id__in=[theirs.id for theirs in chunk])
+        payments = {ours.gateway_payment_id: ours for ours in stored.select_related("order")}
         unstored = [theirs for theirs in chunk if theirs.id not in payments]
         ours = [theirs for theirs in unstored if names_us(theirs.order)]
         named = {order.reference: order for order in orders_named(theirs.order for theirs in ours)}
