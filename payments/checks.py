@@ -1,5 +1,6 @@
-"""Configuration mistakes that would cost money, found before the first request."""
+"""System checks that find costly mistakes in the configuration before the first request."""
 
+from collections.abc import Iterator
 from typing import Any
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from moneyed import CurrencyDoesNotExist
 
 from checkout.catalogue.amounts import limits_of
 
-# Settling an order asks the gateway so often at most.
+# The most calls to the gateway that settling an order makes.
 CALLS = 3
 
 STRIPE_TEMPLATE = "payments/payment_method_stripe.html"
@@ -21,102 +22,123 @@ SANDBOX_TEMPLATE = "payments/payment_method_sandbox.html"
 
 @register(Tags.security)
 def check_gateway(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    from payments.settling.gateway_calls import (
-        DEADLINE,  # with all of the gateway, which web processes never load
-    )
+    return [
+        *_check_trial_settings(),
+        *_check_time_limits(),
+        *_check_dotted_paths(),
+        *_check_payment_method(),
+        *_check_keys(),
+    ]
 
-    problems: list[CheckMessage] = []
-    sandbox_allowed = settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED
-    if settings.STRIPE_API_BASE and not sandbox_allowed:
-        problems.append(
-            Error(
-                "STRIPE_API_BASE sends payments somewhere else than to Stripe.",
-                hint="Unset it. For a demonstration set SANDBOX_GATEWAY_ALLOWED=true.",
-                id="payments.E001",
-            )
+
+def _check_trial_settings() -> Iterator[CheckMessage]:
+    if settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED:
+        return
+    if settings.STRIPE_API_BASE:
+        yield Error(
+            "STRIPE_API_BASE sends payments somewhere else than to Stripe.",
+            hint="Unset it. For a demonstration set SANDBOX_GATEWAY_ALLOWED=true.",
+            id="payments.E001",
         )
-    if settings.FAULT_POINT and not sandbox_allowed:
-        problems.append(
-            Error(
-                "FAULT_POINT makes this process kill itself. It is for tests.",
-                hint="Unset it.",
-                id="payments.E002",
-            )
+    if settings.FAULT_POINT:
+        yield Error(
+            "FAULT_POINT makes this process kill itself. It is for tests.",
+            hint="Unset it.",
+            id="payments.E002",
         )
+
+
+def _check_time_limits() -> Iterator[CheckMessage]:
+    # With this module comes all of the gateway, which web processes never load.
+    from payments.settling.gateway_calls import DEADLINE
+
     if settings.PAYMENT_LEASE_SECONDS >= settings.MESSAGE_VISIBILITY_SECONDS:
-        problems.append(
-            Error(
-                "PAYMENT_LEASE_SECONDS is not below MESSAGE_VISIBILITY_SECONDS.",
-                hint="A message that comes again would find the lease of a worker that died.",
-                id="payments.E003",
-            )
+        yield Error(
+            "PAYMENT_LEASE_SECONDS is not below MESSAGE_VISIBILITY_SECONDS.",
+            hint="A message that comes again would find the lease of a worker that died.",
+            id="payments.E003",
         )
     if DEADLINE.total_seconds() < settings.GATEWAY_TIMEOUT_SECONDS * CALLS:
-        problems.append(
-            Error(
-                f"{CALLS} calls of GATEWAY_TIMEOUT_SECONDS take longer than the "
-                f"{DEADLINE.total_seconds():.0f} s that settling an order has.",
-                hint="The last call would never be made. Set it to 20 or less.",
-                id="payments.E004",
-            )
+        yield Error(
+            f"{CALLS} calls of GATEWAY_TIMEOUT_SECONDS take longer than the "
+            f"{DEADLINE.total_seconds():.0f} s that settling an order has.",
+            hint="The last call would never be made. Set it to 20 or less.",
+            id="payments.E004",
         )
+
+
+def _check_dotted_paths() -> Iterator[CheckMessage]:
     for name in ("PAYMENT_GATEWAY", "GATEWAY_LIMITS"):
         try:
             import_string(getattr(settings, name))
         except ImportError:
-            problems.append(
-                Error(
-                    f"{name} names nothing that can be loaded.",
-                    hint="Unset it, or set it to a dotted path.",
-                    id="payments.E011",
-                )
+            yield Error(
+                f"{name} names nothing that can be loaded.",
+                hint="Unset it, or set it to a dotted path.",
+                id="payments.E011",
             )
-    return problems + _check_payment_method() + _check_keys()
 
 
-def _check_keys() -> list[CheckMessage]:
-    """The second part of a key says whose money it moves: sk_test_… or sk_live_… (Stripe docs,
-    "API keys"). No message quotes one."""
-    secret, publishable = settings.STRIPE_SECRET_KEY, settings.STRIPE_PUBLISHABLE_KEY
-    modes = {
-        name: key.split("_")[1]
-        for name, key in (
-            ("STRIPE_SECRET_KEY", secret),
-            ("STRIPE_PUBLISHABLE_KEY", publishable),
+def _check_payment_method() -> Iterator[CheckMessage]:
+    template = settings.PAYMENT_METHOD_TEMPLATE
+    try:
+        get_template(template)
+    except TemplateDoesNotExist:
+        yield Error(
+            "PAYMENT_METHOD_TEMPLATE names no template.",
+            hint=f"Set PAYMENT_METHOD_TEMPLATE={STRIPE_TEMPLATE}.",
+            id="payments.E012",
         )
-        if key.count("_") > 1
-    }
+    if template == STRIPE_TEMPLATE and not settings.STRIPE_PUBLISHABLE_KEY:
+        yield Error(
+            "STRIPE_PUBLISHABLE_KEY is not set, so nobody can enter a card.",
+            hint="It begins with pk_ and stands beside the secret key in Stripe's dashboard.",
+            id="payments.E005",
+        )
+    is_sandbox = settings.STRIPE_API_BASE or settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED
+    if template == SANDBOX_TEMPLATE and not is_sandbox:
+        yield Error(
+            "PAYMENT_METHOD_TEMPLATE offers the sandbox's test buttons, and the gateway is Stripe.",
+            hint=f"Set PAYMENT_METHOD_TEMPLATE={STRIPE_TEMPLATE}.",
+            id="payments.E006",
+        )
+
+
+def _check_keys() -> Iterator[CheckMessage]:
+    modes = _key_modes()
     moves_no_money = settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED
-    problems: list[CheckMessage] = []
     for name, mode in modes.items():
         if mode == "test" and not moves_no_money:
-            problems.append(
-                Error(
-                    f"{name} is a test key: this shop would give its goods away.",
-                    hint="Set it to the live key. For a trial set SANDBOX_GATEWAY_ALLOWED=true.",
-                    id="payments.E007",
-                )
+            yield Error(
+                f"{name} is a test key: this shop would give its goods away.",
+                hint="Set it to the live key. For a trial set SANDBOX_GATEWAY_ALLOWED=true.",
+                id="payments.E007",
             )
         if mode == "live" and (moves_no_money or settings.STRIPE_API_BASE):
-            problems.append(
-                Error(
-                    f"{name} is a live key, and DEBUG, SANDBOX_GATEWAY_ALLOWED or STRIPE_API_BASE "
-                    "says that this is a trial: customers' cards would be charged, or the key "
-                    "sent to somebody else than Stripe.",
-                    hint="Unset those, or set a test key.",
-                    id="payments.E008",
-                )
+            yield Error(
+                f"{name} is a live key, and DEBUG, SANDBOX_GATEWAY_ALLOWED or STRIPE_API_BASE "
+                "says that this is a trial: customers' cards would be charged, or the key "
+                "sent to somebody else than Stripe.",
+                hint="Unset those, or set a test key.",
+                id="payments.E008",
             )
     if len(set(modes.values())) > 1:
-        problems.append(
-            Error(
-                "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY are of different modes, so no card "
-                "that is entered can be charged.",
-                hint="Set both to test keys or both to live keys of one account.",
-                id="payments.E009",
-            )
+        yield Error(
+            "STRIPE_SECRET_KEY and STRIPE_PUBLISHABLE_KEY are of different modes, so no card "
+            "that is entered can be charged.",
+            hint="Set both to test keys or both to live keys of one account.",
+            id="payments.E009",
         )
-    return problems
+
+
+def _key_modes() -> dict[str, str]:
+    """The second part of a key says whose money it moves: sk_test_… or sk_live_… (Stripe docs,
+    "API keys"). No message quotes a key."""
+    keys = {
+        "STRIPE_SECRET_KEY": settings.STRIPE_SECRET_KEY,
+        "STRIPE_PUBLISHABLE_KEY": settings.STRIPE_PUBLISHABLE_KEY,
+    }
+    return {name: key.split("_")[1] for name, key in keys.items() if key.count("_") > 1}
 
 
 @register(Tags.security, deploy=True)
@@ -151,10 +173,10 @@ def check_amounts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
     currency = settings.SHOP_CURRENCY
     try:
         limits = limits_of(currency)
-        of_the_gateway = import_string(settings.PAYMENT_GATEWAY).limits(currency)
+        gateway_limits = import_string(settings.PAYMENT_GATEWAY).limits(currency)
     except (ImportError, CurrencyDoesNotExist):
         return []  # told by other checks
-    if limits != of_the_gateway:
+    if limits != gateway_limits:
         return [
             Error(
                 "GATEWAY_LIMITS answers otherwise than the gateway of PAYMENT_GATEWAY does.",
@@ -185,37 +207,3 @@ def check_sandbox(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
             id="payments.W001",
         )
     ]
-
-
-def _check_payment_method() -> list[CheckMessage]:
-    problems: list[CheckMessage] = []
-    template = settings.PAYMENT_METHOD_TEMPLATE
-    try:
-        get_template(template)
-    except TemplateDoesNotExist:
-        problems.append(
-            Error(
-                "PAYMENT_METHOD_TEMPLATE names no template.",
-                hint=f"Set PAYMENT_METHOD_TEMPLATE={STRIPE_TEMPLATE}.",
-                id="payments.E012",
-            )
-        )
-    if template == STRIPE_TEMPLATE and not settings.STRIPE_PUBLISHABLE_KEY:
-        problems.append(
-            Error(
-                "STRIPE_PUBLISHABLE_KEY is not set, so nobody can enter a card.",
-                hint="It begins with pk_ and stands beside the secret key in Stripe's dashboard.",
-                id="payments.E005",
-            )
-        )
-    is_sandbox = settings.STRIPE_API_BASE or settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED
-    if template == SANDBOX_TEMPLATE and not is_sandbox:
-        problems.append(
-            Error(
-                "PAYMENT_METHOD_TEMPLATE offers the sandbox's test buttons, and the gateway is "
-                "Stripe.",
-                hint=f"Set PAYMENT_METHOD_TEMPLATE={STRIPE_TEMPLATE}.",
-                id="payments.E006",
-            )
-        )
-    return problems

@@ -1,4 +1,4 @@
-"""Where the gateway tells of its events."""
+"""The address to which the gateway sends its events."""
 
 import re
 
@@ -19,7 +19,8 @@ LENGTH = re.compile(r"[0-9]{1,9}")
 @csrf_exempt
 @require_POST
 def stripe_webhook(request: HttpRequest) -> HttpResponse:
-    """200 when stored, also for a repetition; Stripe sends again what was answered otherwise."""
+    """Answers 200 for an event that is stored, also for a repetition. Stripe sends an event again
+    that was answered otherwise."""
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     if not LENGTH.fullmatch(length) or int(length) > MAX_BODY_BYTES:
         return HttpResponse("Too large.\n", status=413, content_type="text/plain")

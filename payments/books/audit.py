@@ -1,8 +1,8 @@
-"""The promises of docs/architecture.md, checked against the database. `outside_audit` holds it
-against the gateway and the queue.
+"""The promises of docs/architecture.md, checked against the database.
 
-Every check is one set-based statement that names the rows that break it, so an audit takes the
-same memory for a thousand orders and for a million.
+Every check is one set-based statement that names the rows that break its promise, so an audit takes
+the same memory for a thousand orders and for a million. The modules `gateway_audit`, `queue_audit`
+and `card_numbers` check what the database alone cannot tell.
 """
 
 import json
@@ -20,7 +20,7 @@ from payments.gateways.base import GatewayState, OutcomeUnknown
 from payments.settling.settle_order import UNKNOWN_AT_MOST
 from payments.states import COUNTED_REFUNDS
 
-# A sweep that is this much overdue means that no publisher runs.
+# If the look again at an unsettled order is overdue by this much, no publisher runs.
 SWEEP_GRACE = timedelta(minutes=10)
 
 # At most so many rows are named for one check; all of them are counted.
@@ -32,17 +32,17 @@ class Check:
     invariant: str
     promise: str
     checked: str  # the table whose rows are looked at
-    sql: str  # answers (row, what is wrong with it)
+    sql: str  # selects the row's name, and what is wrong with the row
     parameters: tuple[datetime | list[str] | str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One check's result. `rows` names what breaks the promise; empty is as it should be."""
+    """The result of one check. `rows` names what breaks the promise, empty if nothing."""
 
     invariant: str
     promise: str
-    checked: int  # how many orders, payments or whatever it is about were looked at
+    checked: int  # how many orders, payments or other rows were looked at
     count: int = 0
     rows: list[str] = field(default_factory=list)
     strangers: int = 0  # payments of others on the gateway's account, which were left alone
@@ -54,9 +54,9 @@ class Finding:
 
 PAID_STATUSES = ("paid", "partly_refunded")
 
-# What was taken by each charge, what of it is too much, what was sent back and what a dispute lost.
-# A charge that is lost stays a charge, here as at the gateway. Every check may read this by the
-# name of `books`.
+# Each charge with what was taken, what of that is too much, what was sent back and what a dispute
+# lost. A charge that is lost stays a charge, here as at the gateway. Every check may read this
+# table by the name of `books`.
 BOOKS = """
     SELECT o.id AS order_id, o.number, p.is_surplus,
            coalesce(p.charged_minor, p.amount_minor) AS taken,

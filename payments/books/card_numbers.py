@@ -1,4 +1,4 @@
-"""Card numbers in what is kept of people's typing: there should be none."""
+"""Looks for card numbers in what people typed and the database keeps: there should be none."""
 
 from collections.abc import Iterator
 
@@ -22,7 +22,7 @@ TEXTS = """
     JOIN orders_order o ON o.id = p.order_id
 """
 
-# The database sends only what has enough digits, of any of the scripts that keyboards have.
+# The database sends only texts with enough digits, in any of the scripts that keyboards have.
 MAY_HOLD_A_NUMBER = f"SELECT * FROM ({TEXTS}) AS typed(number, words) WHERE words ~ %s"  # noqa: S608 - our own statement
 MAY_HOLD_ONE = r"([0-9٠-٩۰-۹０-９][^0-9٠-٩۰-۹０-９]*){12}"
 
@@ -30,7 +30,7 @@ AT_A_TIME = 1_000
 
 
 def audit_card_numbers() -> Finding:
-    """The recogniser is the one that looks through what is typed."""
+    """The recogniser is the same one that looks through what people type into forms."""
     numbers, checked = set(), 0
     for number, text in _texts():
         checked += 1

@@ -1,8 +1,8 @@
 """Orders of this installation that something outside names and its database does not have.
 
-So it is after a backup was restored: what came after the backup is known to the gateway, the queue
-and its customers alone. Whatever meets such an order notes what is known of it, for a person; it is
-never attached to another order, not even to the one that was given its number since.
+This happens when a backup is restored: only the gateway, the queue and the customers know what came
+after the backup. Whoever meets such an order notes what is known of the order, for a person.
+A lost order is never attached to another one, not even to the one that was given its number since.
 """
 
 import logging
@@ -29,8 +29,8 @@ def note_lost(
     currency: str = "",
     now: datetime,
 ) -> None:
-    """What is known of its payment is left out where only a hint or a message named it. What was
-    seen to comes before a person again when the gateway tells another state."""
+    """What is known of the payment is left out where only an event or a message named the order. A
+    lost order that was seen to comes before a person again when the gateway tells another state."""
     gateway_payment_id = gateway_payment_id[:120]
     known = {"state": state, "amount_minor": amount_minor, "currency": currency}
     of_order = LostOrder.objects.filter(reference=order.reference)
@@ -69,7 +69,7 @@ def note_lost_payments(payments: "Iterable[GatewayPayment]", *, now: datetime) -
 
 
 def not_seen_to(payments: "list[GatewayPayment]") -> "list[GatewayPayment]":
-    """Those of which no person has said, in the state they are in, that all is done."""
+    """The payments of which no person has said, in their present state, that all is done."""
     ids = [theirs.id for theirs in payments]
     done = set(
         LostOrder.objects.filter(gateway_payment_id__in=ids, seen_to_at__isnull=False).values_list(
@@ -82,7 +82,7 @@ def not_seen_to(payments: "list[GatewayPayment]") -> "list[GatewayPayment]":
 
 
 def seen_to(lost: LostOrder, *, by: str, how: str, now: datetime) -> bool:
-    """False: somebody has said so before."""
+    """Note that a person has seen to the lost order. False when somebody has said so before."""
     unseen = LostOrder.objects.filter(pk=lost.pk, seen_to_at=None)
     done = bool(unseen.update(seen_to_at=now, seen_to_by=by, seen_to_how=how[:1000]))
     if done:

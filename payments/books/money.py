@@ -1,4 +1,4 @@
-"""What moved for an order, as its payments and refunds tell: read for the sentences about it."""
+"""Reads from payments and refunds how much money moved for an order, for the sentences about it."""
 
 from collections.abc import Collection
 
@@ -8,8 +8,8 @@ from checkout.orders.money.facts import Moved
 from payments.states import UNDECIDED, UNSETTLED_REFUNDS, DisputeStatus, PaymentStatus, RefundStatus
 
 # A charge of another amount than was asked does not pay the order, and was a charge all the same.
-# Its payment is not `paid`, so it is in doubt until a person has looked. Of what was charged too
-# much, the customer has again what a dispute has won them.
+# Its payment is not `paid`, so it is in doubt until a person has looked. The customer has the part
+# of a charge too many again that a dispute has won them.
 MOVED = """
     SELECT
         payment.order_id,

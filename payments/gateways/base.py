@@ -15,7 +15,7 @@ from checkout.orders.identity.order_identity import OrderIdentity
 
 
 class GatewayState(Enum):
-    """Where a payment stands at the gateway, by the gateway's own word."""
+    """How a payment stands at the gateway, in the gateway's own words."""
 
     OPEN = "open"  # known to the gateway, not confirmed: no money has moved
     PROCESSING = "processing"  # confirmed, the outcome is still being made
@@ -83,7 +83,7 @@ class GatewayDispute:
 
 
 class GatewayError(Exception):
-    """The gateway gave no outcome. The subclass says what may be concluded from that."""
+    """The gateway gave no outcome. The subclass says what may be concluded."""
 
     def __init__(self, code: str = "") -> None:
         super().__init__(code or type(self).__name__)
@@ -93,8 +93,8 @@ class GatewayError(Exception):
 class NotExecuted(GatewayError):
     """The gateway certainly did nothing (refused connection, 429, key in use). Try again later.
 
-    `is_under_way` says that the gateway is at work on the same call already, for a process that
-    died or was too slow: the wait is as short as that call.
+    `is_under_way` says that the gateway is already at work on the same call, which a process made
+    that died or was too slow. The wait is as short as that call.
     """
 
     def __init__(
@@ -146,9 +146,9 @@ class Gateway(Protocol):
 
     @staticmethod
     def limits(currency: str) -> AmountLimits | None:
-        """What can be charged in this currency; None when it cannot be at all. From a table, with
-        no call and no credentials: `GATEWAY_LIMITS` names a function that gives the same answer,
-        and lies in a module that web processes may load."""
+        """What can be charged in this currency; None when nothing can. The answer comes from a
+        table, with no call and no credentials: `GATEWAY_LIMITS` names a function that gives the
+        same answer, and lies in a module that web processes may load."""
 
     def open(
         self,
@@ -169,7 +169,7 @@ class Gateway(Protocol):
         """Ask how a payment stands."""
 
     def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
-        """Make sure a payment can never be charged; answers PAID when it already was."""
+        """Make sure that a payment can never be charged; answers PAID when it already was."""
 
     def refund(
         self,
@@ -180,8 +180,9 @@ class Gateway(Protocol):
         refund_key: str,
         idempotency_key: str,
     ) -> GatewayRefund:
-        """Send part or all of a charge back, in the charge's currency. `refund_key` is kept with it
-        at the gateway, so that it can be found again by `refunds_of` when its answer was lost."""
+        """Send part or all of a charge back, in the charge's currency. The gateway keeps
+        `refund_key` with the refund, so that `refunds_of` finds the refund when the answer was
+        lost."""
 
     def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
         """All refunds of a payment, newest first."""

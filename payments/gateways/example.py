@@ -40,7 +40,7 @@ LIMITS = {
 
 @dataclass
 class ExampleGateway:
-    """Safe to share between threads: one lock around everything."""
+    """Threads may share one: there is one lock around everything."""
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     payments: dict[str, GatewayPayment] = field(default_factory=dict)
@@ -52,7 +52,7 @@ class ExampleGateway:
 
     @classmethod
     def from_settings(cls) -> Self:
-        """How the product makes it; a real one reads its credentials from the settings here."""
+        """How the product makes a gateway; a real one reads its credentials from the settings."""
         return cls()
 
     @staticmethod
@@ -174,7 +174,7 @@ class ExampleGateway:
         return iter(())
 
     def _once(self, key: str, asked: object, act: Callable[[], Answer]) -> Answer:
-        """One answer for a key, whoever asks again; another question under it is a mistake."""
+        """Gives one answer for a key, whoever asks again. Another question is a mistake."""
         with self._lock:
             if key in self._answers:
                 asked_before, answer = self._answers[key]

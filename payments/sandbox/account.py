@@ -33,7 +33,7 @@ from payments.sandbox.replies import Answer, Json, RefusalError, error_answer, u
 # How long a request waits for another one on the same intent, before it is told to come again.
 LOCK_SECONDS = 1.0
 
-# pm_sandbox_unavailable turns away so many confirms of an intent.
+# The number of confirms of an intent that pm_sandbox_unavailable turns away.
 TURNED_AWAY = 2
 
 MAX_PAGE_SIZE = 100
@@ -172,7 +172,7 @@ class Account:
             return answer
 
     def authenticate(self, intent_id: str, *, approved: bool | None) -> Intent:
-        """The customer's answer at the bank's page, which counts once; None only looks."""
+        """Take the customer's answer at the bank's page, which counts once; None only looks."""
         with self._locked(intent_id):
             intent = self._find(intent_id)
             if approved is None or intent.status != "requires_action":
@@ -211,7 +211,7 @@ class Account:
             return answer
 
     def move_refund(self, refund_id: str, status: str) -> Json:
-        """What becomes of a refund later, at the customer's bank: for demo and tests."""
+        """Say what becomes of a refund later, at the customer's bank: for demo and tests."""
         with self._locked(self._find_refund(refund_id).payment_intent):
             refund = moved_on(self._find_refund(refund_id), status)
             kind = "refund_failed" if status == "failed" else "refund_updated"
@@ -282,7 +282,7 @@ class Account:
 
     @contextmanager
     def _locked(self, intent_id: str) -> Iterator[None]:
-        """One request at a time on an intent. Stripe docs, "Rate limits", Object lock timeouts."""
+        """Let one request at a time have an intent. Stripe docs, "Rate limits", Object locks."""
         self._find(intent_id)
         lock = self._locks.setdefault(intent_id, threading.Lock())
         if not lock.acquire(timeout=LOCK_SECONDS):
@@ -361,7 +361,7 @@ def _unknown_url(request: Request) -> RefusalError:
 def _page(
     objects: Sequence[Intent | Refund | Dispute], params: dict[str, str], kind: str
 ) -> Answer:
-    """Newest first, a page at a time. Stripe API reference, "Pagination"."""
+    """Lists the newest first, a page at a time. Stripe API reference, "Pagination"."""
     since = _number(params, "created[gte]", default=0)
     limit = _number(params, "limit", default=DEFAULT_PAGE_SIZE)
     if not 1 <= limit <= MAX_PAGE_SIZE:

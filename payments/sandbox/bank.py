@@ -37,7 +37,7 @@ def bank_page(intent: Intent) -> str:
 
 
 def way_back(intent: Intent) -> str:
-    """Stripe docs, "3D Secure authentication flow": the return_url, with what became of it."""
+    """The return_url with the outcome. Stripe docs, "3D Secure authentication flow"."""
     if not intent.return_url:
         return ""
     outcome = "succeeded" if intent.status == "succeeded" else "failed"

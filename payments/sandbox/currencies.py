@@ -51,7 +51,7 @@ def refuse_unknown_currency(currency: str) -> None:
 
 
 def refuse_amount(amount: int, currency: str) -> None:
-    """An amount that cannot be charged, or sent back, in this currency."""
+    """Refuses an amount that cannot be charged, or sent back, in this currency."""
     refuse_uncoined(amount, currency)
     if amount > MAXIMUM.get(currency, OTHER_MAXIMUM):
         _refuse("amount_too_large", "The amount is larger than is allowed.")

@@ -22,7 +22,7 @@ ANSWERS = {"winning_evidence": "won", "losing_evidence": "lost"}
 
 @dataclass(frozen=True, kw_only=True)
 class Dispute:
-    """Field for field what Stripe calls it."""
+    """A dispute, whose fields have Stripe's own names."""
 
     id: str
     object: str = "dispute"
@@ -70,7 +70,7 @@ def open_dispute(
 
 
 def answered(dispute: Dispute, params: dict[str, str]) -> Dispute:
-    """Evidence was sent in: what the bank decides stands in the evidence of a test."""
+    """Take the shop's evidence. In a test the evidence itself says what the bank decides."""
     text = params.get("evidence[uncategorized_text]", "")
     details = dispute.evidence_details | {"has_evidence": True, "submission_count": 1}
     status = ANSWERS.get(text, "under_review")
@@ -80,12 +80,12 @@ def answered(dispute: Dispute, params: dict[str, str]) -> Dispute:
 
 
 def accepted(dispute: Dispute) -> Dispute:
-    """Stripe API reference, "Close a dispute": it is lost, for good."""
+    """The dispute is lost, for good. Stripe API reference, "Close a dispute"."""
     return replace(dispute, status="lost")
 
 
 def refuse_refund_of_disputed(disputes: Iterable[Dispute]) -> None:
-    """Stripe docs, "Error codes", `charge_disputed`."""
+    """Refuses to refund what a bank has taken. Stripe docs, "Error codes", `charge_disputed`."""
     if any(dispute.status in OPEN | {"lost"} for dispute in disputes):
         message = "This charge has been charged back, so it cannot be refunded."
         raise RefusalError(error_answer(400, "charge_disputed", message))

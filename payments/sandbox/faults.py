@@ -1,4 +1,4 @@
-"""Faults of the network and of the gateway, by chance from a seed or for the next few calls.
+"""Makes faults of the network and of the gateway, by chance from a seed or for the next calls.
 
 A specification is a list of `step:fault=probability`, for instance
 `confirm:reset=0.1,open:429=0.2,*:late=0.05`. Steps are open, confirm, retrieve, cancel, refund,
@@ -59,8 +59,8 @@ class Faults:
     chances: list[Chance] = field(default_factory=list)
     seed: int = 0
     outage: bool = False
-    is_key_refused: bool = False  # of every call, until it is said otherwise
-    latency_seconds: float = 0.0  # of every call, beside the faults
+    is_key_refused: bool = False  # in every call, until somebody sets it back
+    latency_seconds: float = 0.0  # in every call, beside the faults
     hits: Counter[str] = field(default_factory=Counter)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _scripted: list[Chance] = field(default_factory=list)
@@ -74,7 +74,7 @@ class Faults:
             self._scripted += parse(specification)
 
     def calm(self) -> None:
-        """No fault by chance any more, and none that was scripted."""
+        """Ends the faults, those by chance and those that were scripted."""
         with self._lock:
             self.chances, self._scripted = [], []
 
@@ -101,7 +101,7 @@ class Faults:
 
 
 def step_of(method: str, path: str) -> str:
-    """The step that a request is, by the words of `STEPS`; empty for any other."""
+    """Which of `STEPS` a request is; empty for any other request."""
     parts = path.strip("/").split("/")
     if method == "GET":
         return "retrieve" if len(parts) == 3 else "list"

@@ -1,4 +1,4 @@
-"""Idempotency keys by the rules of Stripe API reference, Idempotent requests."""
+"""Keeps idempotency keys by the rules of Stripe API reference, Idempotent requests."""
 
 import threading
 from collections.abc import Iterator
@@ -37,7 +37,7 @@ class IdempotencyKeys:
 
     @contextmanager
     def claim(self, key: str, *, fingerprint: str, now: datetime) -> Iterator[StoredAnswer | None]:
-        """Gives the answer stored under the key; or none, and the key is held while in here."""
+        """Gives the answer that is stored under the key, or None and holds the key meanwhile."""
         with self._lock:
             earlier = self._earlier(key, fingerprint, now)
             if earlier is None:

@@ -17,7 +17,7 @@ CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_acti
 
 @dataclass(frozen=True, kw_only=True)
 class Intent:
-    """Field for field what Stripe calls it."""
+    """A PaymentIntent, whose fields have Stripe's own names."""
 
     id: str
     object: str = "payment_intent"
@@ -80,8 +80,8 @@ def open_intent(
 
 
 def confirm(intent: Intent, *, charge_id: str, bank_url: str, return_url: str) -> Step:
-    """Charge it, or have the customer asked. Once it has succeeded nothing leads here again, so
-    there is no second charge."""
+    """Charge the intent, or have the customer asked. An intent that has succeeded never comes here
+    again, so there is no second charge."""
     if intent.status != "requires_confirmation" or intent.payment_method is None:
         return _unexpected_state(intent, "confirm")
     method = PAYMENT_METHODS[intent.payment_method]
@@ -93,7 +93,7 @@ def confirm(intent: Intent, *, charge_id: str, bank_url: str, return_url: str) -
 
 
 def authenticate(intent: Intent, *, approved: bool, charge_id: str) -> Step:
-    """The customer's answer at their bank. Stripe docs, "3D Secure authentication flow"."""
+    """Take the customer's answer at their bank. Stripe docs, "3D Secure authentication flow"."""
     if intent.status != "requires_action":
         return _unexpected_state(intent, "authenticate")
     if approved:
@@ -130,7 +130,7 @@ def _charge(intent: Intent, *, charge_id: str) -> Step:
 
 
 def _ask_customer(intent: Intent, *, bank_url: str, return_url: str) -> Step:
-    """Stripe API reference, "The PaymentIntent object", next_action.redirect_to_url."""
+    """Have the customer asked. Stripe API reference, next_action.redirect_to_url."""
     if not return_url:
         message = "You must provide a `return_url` when confirming with this payment method."
         raise RefusalError(error_answer(400, "parameter_missing", message, param="return_url"))
@@ -149,7 +149,7 @@ def _told(intent: Intent) -> Answer:
 
 
 def _decline(intent: Intent, *, charge_id: str, decline_code: str) -> Step:
-    """Stripe docs, "Declines": the intent goes back to wanting a payment method."""
+    """The intent wants a payment method again. Stripe docs, "Declines"."""
     error = {
         "type": "card_error",
         "code": "card_declined",
@@ -180,7 +180,7 @@ def _unexpected_state(intent: Intent, act: str) -> Step:
 
 
 def _refuse_unknown_parameters(params: dict[str, str]) -> None:
-    """What the sandbox does not act on it does not swallow either, as Stripe does not."""
+    """Refuses parameters that the sandbox would not act on, as Stripe does."""
     expected = {
         "allowed_payment_method_types[0]": {"card"},
         "capture_method": {"automatic"},

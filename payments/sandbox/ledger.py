@@ -1,4 +1,4 @@
-"""The file that outlives the server: one JSON object a line, only ever added to."""
+"""The file that outlives the server. Each line is a JSON object, and lines are only added."""
 
 import fcntl
 import json
@@ -28,7 +28,7 @@ class Ledger:
             raise LedgerError(f"{path} is in use by another sandbox.") from None
 
     def read(self) -> list[Json]:
-        """Everything written so far. A last line cut off by a crash is removed from the file."""
+        """All lines written so far. A last line that a crash cut off is removed from the file."""
         self._file.seek(0)
         content = self._file.read()
         whole = content[: content.rfind(b"\n") + 1]
@@ -37,7 +37,7 @@ class Ledger:
         return [self._parsed(number, line) for number, line in enumerate(whole.splitlines(), 1)]
 
     def append(self, lines: Iterable[Json]) -> None:
-        """On the disk when this returns: the answer to the client comes after."""
+        """Write lines, which are on the disk when this returns: the client is answered after it."""
         data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
         with self._lock:
             size = self._file.seek(0, os.SEEK_END)

@@ -11,7 +11,7 @@ from payments.sandbox.replies import Json, RefusalError, error_answer
 
 @dataclass(frozen=True, kw_only=True)
 class Refund:
-    """Field for field what Stripe calls it."""
+    """A refund, whose fields have Stripe's own names."""
 
     id: str
     object: str = "refund"
@@ -37,7 +37,7 @@ def make_refund(
     refund_id: str,
     now: datetime,
 ) -> Refund:
-    """Of a succeeded intent, and never more than is left of its charge.
+    """Refund a succeeded intent, and never more than is left of its charge.
 
     Stripe API reference, "Create a refund": "This method will raise an error when called on an
     already-refunded charge, or when trying to refund more money than is left on a charge."

@@ -1,4 +1,4 @@
-"""The HTTP side of the sandbox: reads requests, writes answers, keeps silent where it must."""
+"""The HTTP side of the sandbox reads requests, writes answers, and keeps silent where it must."""
 
 import base64
 import binascii
@@ -43,7 +43,7 @@ class StoppedError(Exception):
 
 
 class SandboxServer:
-    """Listens from construction on; answers between `start` and `stop`."""
+    """The server listens from its construction on, and answers between `start` and `stop`."""
 
     def __init__(
         self,
@@ -244,7 +244,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(page)
 
     def _administer(self, path: str, body: bytes) -> Answer:
-        """For demo and tests; Stripe has nothing like it."""
+        """Pages for demo and tests; Stripe has nothing like them."""
         sandbox = self.server.sandbox
         match self.command, path:
             case "GET", "/sandbox/ledger":
@@ -368,7 +368,7 @@ def _key_refused() -> Answer:
 
 
 def _authorized(header: str) -> bool:
-    """Stripe API reference, Authentication: the key as Bearer token or as Basic user name."""
+    """The key comes as Bearer token or as Basic user name. Stripe API reference, Authentication."""
     scheme, _, credentials = header.partition(" ")
     if scheme.lower() == "basic":
         try:

@@ -1,4 +1,4 @@
-"""Events sent to the shop: signed as Stripe signs, repeated with backoff, and mixed up on demand.
+"""Sends events to the shop: signed as Stripe does, repeated with backoff, shuffled on demand.
 
 Stripe docs, "Receive Stripe events in your webhook endpoint": an event may come twice, late and in
 any order, and comes again while it is not answered with 2xx.
@@ -55,7 +55,7 @@ class _Delivery:
 
 
 class WebhookSender:
-    """Sends from a thread of its own, so that the API's answers never wait for the shop."""
+    """The sender has a thread of its own, so that the API's answers never wait for the shop."""
 
     def __init__(self, *, url: str, secret: str, clock: Clock) -> None:
         self.url = url
@@ -114,7 +114,8 @@ class WebhookSender:
             return len(again)
 
     def signature(self, body: bytes) -> str:
-        """Stripe docs, "Verify webhook signatures manually". By the real time, as the shop's."""
+        """Sign with the real time, which the shop checks. Stripe docs, "Verify webhook signatures
+        manually"."""
         at = int(time.time())
         signed = hmac.new(self._secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
         return f"t={at},v1={signed.hexdigest()}"

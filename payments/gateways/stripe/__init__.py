@@ -4,8 +4,8 @@ from typing import Any
 
 
 def __getattr__(name: str) -> Any:
-    """`PAYMENT_GATEWAY` names the gateway here. Loaded when asked for: a web process that looks up
-    Stripe's amounts has no use for the library that calls Stripe (PEP 562)."""
+    """`PAYMENT_GATEWAY` names the gateway here. The client is loaded on demand (PEP 562): a web
+    process that looks up Stripe's amounts has no use for the library that calls Stripe."""
     if name == "StripeGateway":
         from payments.gateways.stripe.client import StripeGateway
 

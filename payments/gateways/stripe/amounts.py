@@ -2,7 +2,8 @@
 in API amounts", "Special cases" and "Minimum and maximum charge amounts".
 
 Stripe's minor unit is not always the shop's, which is that of ISO 4217 as py-moneyed has it. So an
-amount is converted exactly, or not at all. Imports nothing of Stripe's SDK: web processes ask too.
+amount is converted exactly, or not at all. Nothing of Stripe's SDK is imported, since web processes
+load this module too.
 """
 
 from decimal import Decimal
@@ -102,7 +103,7 @@ def limits(currency: str) -> AmountLimits | None:
 
 
 def to_stripe(amount_minor: int, currency: str) -> int:
-    """What Stripe must be sent. InexactAmount when Stripe has no such amount."""
+    """The amount to send to Stripe. InexactAmount when Stripe has no such amount."""
     if currency not in TAKEN:
         raise InexactAmount(f"Stripe takes no {currency}.")
     amount = amount_minor * _stripe_units(currency)
@@ -112,9 +113,10 @@ def to_stripe(amount_minor: int, currency: str) -> int:
 
 
 def from_stripe(amount: int, currency: str) -> int:
-    """What Stripe says, in the shop's minor unit. InexactAmount when the shop has no such coin.
+    """Stripe's amount in the shop's minor unit. InexactAmount when the shop has no such coin.
 
-    Of a currency that is unknown here the figure stays as it is: it can only be a stranger's.
+    The figure stays as it is in a currency that is unknown here, which only a payment of another
+    program on the account can have.
     """
     try:
         amount_minor = amount / _stripe_units(currency)

@@ -1,4 +1,5 @@
-"""Stripe through its official SDK: a PaymentIntent is opened first and confirmed by a second call.
+"""Calls Stripe through its official SDK. A PaymentIntent is opened first, and confirmed by a second
+call.
 
 No exception of the SDK leaves this module, as its text may quote what Stripe answered.
 """
@@ -41,13 +42,13 @@ logger = logging.getLogger(__name__)
 # With telemetry the SDK writes a file into the home directory and tells Stripe about the host.
 stripe.enable_telemetry = False
 
-# Of the time for a call, at most so much goes into reaching Stripe at all.
+# The most of the time for a call that goes into reaching Stripe at all.
 MAX_CONNECT_SECONDS = 5.0
 
-# The most that Stripe gives at once. Stripe API reference, Pagination.
+# The most objects that Stripe gives at once. Stripe API reference, Pagination.
 PAGE_SIZE = 100
 
-# Stripe docs, "How PaymentIntents work". Whatever is not here allows no conclusion yet.
+# Stripe docs, "How PaymentIntents work". A status that is not here allows no conclusion yet.
 STATES = {
     "requires_confirmation": GatewayState.OPEN,
     # We name a payment method when we open, so that Stripe asks for one only after refusing it.
@@ -57,14 +58,14 @@ STATES = {
     "canceled": GatewayState.CANCELLED,
 }
 
-# Stripe API reference, "The Refund object". Whatever is not here is on its way.
+# Stripe API reference, "The Refund object". A refund of another status is on its way.
 REFUND_STATES = {
     "succeeded": RefundState.SUCCEEDED,
     "failed": RefundState.FAILED,
     "canceled": RefundState.FAILED,
 }
 
-# Stripe API reference, "The Dispute object". Whatever is not here is being decided.
+# Stripe API reference, "The Dispute object". A dispute of another status is being decided.
 DISPUTE_STATES = {
     "warning_needs_response": DisputeState.INQUIRY,
     "warning_under_review": DisputeState.INQUIRY,
@@ -81,8 +82,8 @@ DEFINITE_STATUSES = frozenset({400, 402, 404})
 # Stripe API reference, Errors: "No valid API key provided", and one without the permission.
 SHOP_REFUSED_STATUSES = frozenset({401, 403})
 
-# Stripe docs, "Error codes": of the account or its key, with whatever status. Every request of the
-# shop would be refused like this one.
+# Stripe docs, "Error codes": these are about the account or its key, with whatever status. Every
+# request of the shop would be refused like this one.
 SHOP_REFUSED_CODES = frozenset(
     {
         "account_closed",
@@ -97,13 +98,13 @@ SHOP_REFUSED_CODES = frozenset(
     }
 )
 
-# Stripe docs, "Error codes": the object is not where the request supposed it. What became of it is
-# for its own state to say.
+# Stripe docs, "Error codes": the object is not in the state that the request supposed. Only that
+# state says what became of the object.
 SAYS_NOTHING_CODES = frozenset({"intent_invalid_state", "payment_intent_unexpected_state"})
 
 
 class StripeGateway:
-    """May be shared by threads: the SDK keeps one HTTP session for each and no other state."""
+    """Threads may share one: the SDK keeps an HTTP session for each thread, and no other state."""
 
     def __init__(
         self, *, secret_key: str, api_base: str = "", timeout_seconds: float = 20.0
@@ -320,7 +321,7 @@ def _action_url(intent: stripe.PaymentIntent) -> str:
 def _payment_told_by(
     error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
 ) -> GatewayPayment:
-    """Stripe refuses to charge or cancel what it finds declined or final, and says what it found.
+    """Stripe refuses to charge or cancel a payment that is declined or final, and says which.
 
     Stripe docs, "Error codes": `card_declined` and `payment_intent_unexpected_state`; both carry
     the PaymentIntent (Stripe API reference, Errors).
@@ -334,7 +335,7 @@ def _payment_told_by(
 
 
 def _blames_payment_method(error: stripe.StripeError) -> bool:
-    """Whatever Stripe dislikes about it, the method came from the shopper: not our mistake."""
+    """Whatever Stripe dislikes about the method, it is the shopper's and not our mistake."""
     return isinstance(error, stripe.CardError) or (
         isinstance(error, stripe.InvalidRequestError) and error.param == "payment_method"
     )
@@ -343,7 +344,7 @@ def _blames_payment_method(error: stripe.StripeError) -> bool:
 def _conclusion_about_payment(
     error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
 ) -> GatewayError:
-    """What `_conclusion` answers, for a request that names a payment."""
+    """The same as `_conclusion`, for a request that names a payment."""
     is_missing = _code(error) == "resource_missing" and not _blames_payment_method(error)
     return _conclusion(error, NoSuchPayment if is_missing else refusal)
 
@@ -351,8 +352,8 @@ def _conclusion_about_payment(
 def _conclusion(
     error: stripe.StripeError, refusal: type[GatewayError] = OutcomeUnknown
 ) -> GatewayError:
-    """`refusal` is what a request that was refused for what it asked is taken for. Where none is
-    named, such a refusal says nothing about the money."""
+    """`refusal` is the error for a request that was refused for what it asked. Where none is named,
+    such a refusal says nothing about the money."""
     return _logged(_concluded(error, refusal), error)
 
 
@@ -373,7 +374,7 @@ def _concluded(error: stripe.StripeError, refusal: type[GatewayError]) -> Gatewa
         return GatewayMisconfigured(code)
     if code in SHOP_REFUSED_CODES:
         return GatewayMisconfigured(code)
-    # The SDK takes every 402 for a card error. A decline has been read from its payment by now.
+    # The SDK takes every 402 for a card error. A decline was read from its payment before.
     is_of_the_card = error.error is not None and error.error.type == "card_error"
     is_definite = status in DEFINITE_STATUSES and not is_of_the_card
     if is_definite and (code not in SAYS_NOTHING_CODES or refusal is RefundRefused):
@@ -403,7 +404,7 @@ def _code(error: stripe.StripeError) -> str:
         return "timeout" if timeout else "connection_lost"
     if error.error is not None:
         code = error.error.code or error.error.type or ""
-        # A stranger in between may answer in Stripe's place, and put a sentence there.
+        # Somebody in between may answer in Stripe's place, and put a sentence there.
         if code.isidentifier():
             return code
     return f"http_{error.http_status}"
@@ -415,8 +416,8 @@ def _retry_after_seconds(error: stripe.StripeError) -> float | None:
 
 
 def _logged(conclusion: GatewayError, error: stripe.StripeError) -> GatewayError:
-    """Leaves the request id, by which an operator finds the call in Stripe's dashboard."""
-    logger.info(  # what becomes of it is for settlement to say, with the order
+    """Logs the request id, by which an operator finds the call in Stripe's dashboard."""
+    logger.info(  # settling says what becomes of it, with the order
         "Stripe gave no outcome.",
         extra={
             "conclusion": type(conclusion).__name__,

@@ -1,6 +1,6 @@
 """What Stripe keeps of an order with its payment, and shows to people in its dashboard.
 
-Loaded by web processes too, which read it in events: nothing of Stripe's own is loaded here.
+Web processes load this module too, to read events, so it loads nothing of Stripe's SDK.
 """
 
 from collections.abc import Callable
@@ -12,13 +12,14 @@ NUMBER, REFERENCE, INSTALLATION = "order", "order_reference", "installation"
 
 
 def metadata_of(order: OrderIdentity) -> dict[str, str]:
-    """What is empty is left out: what was opened by the number alone is opened again so."""
-    told = {NUMBER: order.number, REFERENCE: order.reference, INSTALLATION: order.installation}
-    return {name: value for name, value in told.items() if value}
+    """Empty names are left out: what was opened by the number alone is opened again so."""
+    names = {NUMBER: order.number, REFERENCE: order.reference, INSTALLATION: order.installation}
+    return {name: value for name, value in names.items() if value}
 
 
 def order_in(value_of: Callable[[str], object]) -> OrderIdentity:
-    """Empty where the payment names none, as that of another program on the same account."""
+    """The order that a payment names. Its fields are empty if the payment names none, as one of
+    another program on the same account."""
     return OrderIdentity(
         number=_text(value_of(NUMBER)),
         reference=_text(value_of(REFERENCE)),
@@ -27,5 +28,5 @@ def order_in(value_of: Callable[[str], object]) -> OrderIdentity:
 
 
 def _text(value: object) -> str:
-    """Nothing that is ours holds anything else."""
+    """Empty for what is no text that a column can hold: nothing of ours is named by that."""
     return value if isinstance(value, str) and is_storable(value) else ""

@@ -1,7 +1,7 @@
-"""Stripe's webhooks: checked, stored together with a message to the worker, and answered at once.
+"""Checks Stripe's events, stores each together with a message to the worker, and answers at once.
 
-The body is a hint, and nothing in it is believed: the worker asks the gateway itself. So events
-may come twice, late, in any order and before the worker's own commit.
+An event is a hint, and nothing in it is believed: the worker asks the gateway itself. So events may
+come twice, late, in any order and before the worker's own commit.
 """
 
 import hashlib
@@ -29,16 +29,16 @@ logger = logging.getLogger(__name__)
 # Stripe docs, "Receive Stripe events in your webhook endpoint", Preventing replay attacks.
 TOLERANCE = timedelta(seconds=300)
 
-# Events that only tell what the worker has just done itself.
-OUR_OWN_DOING = {"payment_intent.created"}
+# Events that tell only what the worker has just done itself.
+DONE_BY_US = {"payment_intent.created"}
 
 
 class BadSignature(Exception):
-    """Not signed by the gateway with a secret of ours, or too long ago."""
+    """The event was not signed by the gateway with a secret of ours, or was signed too long ago."""
 
 
 class BadEvent(Exception):
-    """Signed, but not the shape of an event."""
+    """What was signed does not have the shape of an event."""
 
 
 def check_signature(body: bytes, header: str, *, secrets: Iterable[str], now: datetime) -> None:
@@ -62,7 +62,7 @@ def check_signature(body: bytes, header: str, *, secrets: Iterable[str], now: da
 
 
 def receive_event(body: bytes, *, now: datetime) -> bool:
-    """Store the event and have the worker ask. False when it has been received before."""
+    """Store the event and have the worker ask. False when the event was received before."""
     event_id, kind, about = _read(body)
     with transaction.atomic():
         event, is_new = WebhookEvent.objects.get_or_create(
@@ -70,18 +70,18 @@ def receive_event(body: bytes, *, now: datetime) -> bool:
         )
         if not is_new:
             return False
-        named = _named(about)
-        order = _order_of(about, named)
+        identity = _identity_in(about)
+        order = _find_order(about, identity)
         if order is None:
-            if names_us(named):
-                note_lost(named, gateway_payment_id=_payment_id(about), now=now)
+            if names_us(identity):
+                note_lost(identity, gateway_payment_id=_payment_id(about), now=now)
             logger.info("An event about no order of this shop", extra={"event": event_id})
             return True
         WebhookEvent.objects.filter(pk=event.pk).update(order=order)
         with trace.step("webhook", order.traceparent or None, order=order.number, kind=kind):
             extra = {"event": event_id, "kind": kind, "order": order.number}
             logger.info("An event about an order was received", extra=extra)
-            if kind in OUR_OWN_DOING:
+            if kind in DONE_BY_US:
                 return True
             ask(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, at=now)
     return True
@@ -101,7 +101,7 @@ def _read(body: bytes) -> tuple[str, str, dict[str, Any]]:
 
 
 def _storable(part: dict[str, Any]) -> dict[str, Any]:
-    """The part without texts that no column can hold: none of them names anything of ours."""
+    """Leaves out the texts that no column can hold: none of them names anything of ours."""
     return {
         name: value
         for name, value in part.items()
@@ -109,12 +109,12 @@ def _storable(part: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _named(about: dict[str, Any]) -> OrderIdentity:
+def _identity_in(about: dict[str, Any]) -> OrderIdentity:
     metadata = about.get("metadata")
     return order_in(metadata.get) if isinstance(metadata, dict) else OrderIdentity()
 
 
-def _order_of(about: dict[str, Any], named: OrderIdentity) -> Order | None:
+def _find_order(about: dict[str, Any], identity: OrderIdentity) -> Order | None:
     """The order is found by the gateway's id of the payment; where that is not stored yet, by
     reference and installation, and never by the number, which another shop on the account may
     have as well."""
@@ -127,7 +127,7 @@ def _order_of(about: dict[str, Any], named: OrderIdentity) -> Order | None:
             )
             if payment:
                 return payment.order
-    return orders_named([named]).first() if names_us(named) else None
+    return orders_named([identity]).first() if names_us(identity) else None
 
 
 def _payment_id(about: dict[str, Any]) -> str:

@@ -23,7 +23,7 @@ class Command(BaseCommand):
             raise CommandError("There is nobody of that name among the staff.")
         devices = TOTPDevice.objects.filter(user=staff)
         if devices.exists() and not options["replace"]:
-            raise CommandError("They have one. Replace it with --replace.")
+            raise CommandError("They have a second factor. Replace it with --replace.")
         devices.delete()
         device = TOTPDevice.objects.create(user=staff, name=NAME, confirmed=True)
         self.stdout.write(device.config_url)

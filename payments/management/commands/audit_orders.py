@@ -17,10 +17,11 @@ from payments.gateways.base import GatewayError
 class Command(BaseCommand):
     help = (
         "Check the promises (I1 to I10 in docs/architecture.md) against the database, the "
-        "gateway's list and the queue. Exits with 1 when one is broken, or somebody could not be "
-        "asked. An order that names this installation at the gateway and is not here is a lost "
-        "order, which breaks I2 until a person has seen to it; payments of others on the account "
-        "are counted and left alone. Takes the same memory for a thousand orders and for a million."
+        "gateway's list and the queue. Exits with 1 when a promise is broken, or the gateway or "
+        "the queue could not be asked. An order that names this installation at the gateway and is "
+        "not here is a lost order, which breaks I2 until a person has seen to it; payments of "
+        "others on the account are counted and left alone. Takes nearly the same memory for a "
+        "thousand orders and for a million."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -56,5 +57,5 @@ class Command(BaseCommand):
         if any(finding.count for finding in findings):
             raise CommandError("The books are not in order; the rows are named above.")
         if not_asked:
-            told = ", ".join(f"{name} ({why})" for name, why in not_asked.items())
-            raise CommandError(f"Not everybody could be asked: {told}.")
+            names = ", ".join(f"{name} ({why})" for name, why in not_asked.items())
+            raise CommandError(f"Some promises were not checked. Could not be asked: {names}.")

@@ -13,9 +13,9 @@ from payments.admin.order_story import Story, story
 
 class Command(BaseCommand):
     help = (
-        "Everything that is written down about one order, oldest first: presses absorbed, "
-        "messages, calls to the gateway, webhooks, mails, refunds, and what staff did. Prints no "
-        "name, address or e-mail."
+        "Print everything that is written down about one order, oldest first: repeated "
+        "submissions, messages, calls to the gateway, webhooks, mails, refunds, and what staff "
+        "did. Prints no name, address or e-mail."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -73,8 +73,8 @@ class Command(BaseCommand):
 
 
 def _count_over_processes() -> None:
-    """Where figures are kept is decided when prometheus-client is loaded, and it is by now. So the
-    command begins once more, as the same process, with a folder of its own for them."""
+    """prometheus-client decides where to keep figures when it is loaded, which has happened by now.
+    So the command begins once more, as the same process, with a folder of its own for figures."""
     if not _folder_of_ours():
         os.environ[metrics.FOLDER] = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
         sys.stdout.flush()

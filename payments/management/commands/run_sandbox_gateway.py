@@ -12,7 +12,7 @@ from payments.sandbox.server import SandboxServer
 
 
 class Command(BaseCommand):
-    help = "Serves a part of Stripe's API without moving money, for demo and tests."
+    help = "Serve a part of Stripe's API without moving money, for demo and tests."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,7 +25,9 @@ class Command(BaseCommand):
             default="",
             help="Where events are sent; those on their way are lost when the sandbox stops.",
         )
-        parser.add_argument("--webhook-secret", default="", help="Signs them; whsec_….")
+        parser.add_argument(
+            "--webhook-secret", default="", help="The secret that signs events: whsec_…."
+        )
         parser.add_argument(
             "--faults",
             default="",
@@ -33,7 +35,7 @@ class Command(BaseCommand):
             "cancel, refund, list, *. Faults: late, silent, reset, 500, 429, 503.",
         )
         parser.add_argument(
-            "--seed", type=whole_argument(), default=0, help="Of the faults by chance."
+            "--seed", type=whole_argument(), default=0, help="Repeats the same faults by chance."
         )
         parser.add_argument("--ledger", type=Path, default=Path(".local/sandbox-ledger.jsonl"))
 

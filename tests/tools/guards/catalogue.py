@@ -291,7 +291,7 @@ message AS (
         "webhook re-fetch",
         "whoever can make a webhook can make an order paid",
         "payments/gateways/stripe/webhooks.py",
-        "            if kind in OUR_OWN_DOING:\n                return True\n",
+        "            if kind in DONE_BY_US:\n                return True\n",
         "            if kind == 'payment_intent.succeeded':\n"
         "                Payment.objects.filter(order=order).update(status='paid')\n"
         "                Order.objects.filter(pk=order.pk).update(status='paid')\n",
