@@ -15,13 +15,14 @@ from functools import partial
 from django.conf import settings
 from django.db import close_old_connections, connection
 
-from checkout.orders.operations.gauges import QUEUE_EVERY_SECONDS, Every, measure_queue
+from checkout.orders.operations.gauges import QUEUE_EVERY_SECONDS, measure_queue
 from checkout.orders.operations.liveness import Alive
 from checkout.orders.pausing import is_paused
 from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.runtime.clock import database_now
 from checkout.runtime.database import DATABASE_ERRORS
 from checkout.runtime.faultpoints import fault_points
+from checkout.runtime.loop import Every, run_loop
 from payments.books.lost_orders import sample_lost
 from payments.gateways.base import Gateway
 from payments.settling.gateway_refusal import sample_refusal
@@ -44,7 +45,8 @@ GATHER_FROM_THREADS = 2 * BATCH
 # SIGTERM lets what is in hand finish for so long.
 FINISH_SECONDS = 60
 
-PAUSE_SECONDS = 1.0
+# How often a worker looks whether payments are still paused.
+PAUSED_SECONDS = 1.0
 
 
 class Worker:
@@ -65,6 +67,7 @@ class Worker:
         self._wait_seconds = wait_seconds
         self._in_flight = in_flight or InFlight(threads)
         self._samples_queue = samples_queue
+        self._is_time_to_sample = Every(QUEUE_EVERY_SECONDS)
         self._stopping = threading.Event()
         self._free = threading.Semaphore(threads)
         self._threads = threads
@@ -77,38 +80,33 @@ class Worker:
         keeper = threading.Thread(target=self._keep, args=(closed,), name="keeper", daemon=True)
         keeper.start()
         pool = ThreadPoolExecutor(self._threads, thread_name_prefix="settle")
-        healthy = True
-        is_time_to_look = Every(QUEUE_EVERY_SECONDS)
-        while not stopping.is_set():
-            try:
-                close_old_connections()
-                self._alive.beat()
-                if self._samples_queue and is_time_to_look():
-                    measure_queue(self._queue, now=database_now())
-                    sample_refusal()
-                    sample_lost()
-                if is_paused():
-                    stopping.wait(PAUSE_SECONDS)
-                else:
-                    self.run_once(pool, stopping)
-                healthy = True
-            except (*DATABASE_ERRORS, *QUEUE_ERRORS) as error:
-                # Nothing is received while the database is away: no message of it could be handled.
-                if isinstance(error, DATABASE_ERRORS):
-                    connection.close()
-                if healthy:
-                    logger.error(
-                        "Receiving failed, will go on trying",
-                        extra={"error": type(error).__name__},
-                    )
-                healthy = False
-                stopping.wait(PAUSE_SECONDS)
+        run_loop(
+            lambda: self._turn(pool, stopping),
+            stopping,
+            doing="Receiving",
+            log=logger,
+            beat=self._alive.beat,
+            idle_seconds=PAUSED_SECONDS,
+            outages=QUEUE_ERRORS,
+        )
         connection.close()
         left = self._finish(pool)
         closed.set()
         self._in_flight.close()
         keeper.join(timeout=10)
         return left
+
+    def _turn(self, pool: ThreadPoolExecutor, stopping: threading.Event) -> bool:
+        """Whether SQS was asked. Nothing is received while the database is away, whose errors end
+        the turn before: no message could be handled."""
+        if self._samples_queue and self._is_time_to_sample():
+            measure_queue(self._queue, now=database_now())
+            sample_refusal()
+            sample_lost()
+        if is_paused():
+            return False
+        self.run_once(pool, stopping)
+        return True
 
     def run_once(self, pool: ThreadPoolExecutor, stopping: threading.Event) -> int:
         """Receive into the free threads; how many messages came."""

@@ -316,7 +316,7 @@ def test_new_generation_asked_for_during_a_send_is_not_recorded_as_sent(
 def test_publisher_outlives_an_outage_and_says_it_once(
     shelf: list[Product], caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publisher, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr("checkout.runtime.loop.PAUSE_SECONDS", 0.01)
     monkeypatch.setattr("checkout.orders.outbox.publish.REFUSED_PAUSE", timedelta(0))
     placed_order(shelf[0])
     stopping = threading.Event()

@@ -474,7 +474,7 @@ def test_worker_outlives_an_outage_of_sqs(
     gateway: StripeGateway,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(worker, "PAUSE_SECONDS", 0.05)
+    monkeypatch.setattr("checkout.runtime.loop.PAUSE_SECONDS", 0.05)
 
     class Down(PaymentsQueue):
         failures = 3

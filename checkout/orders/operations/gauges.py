@@ -1,6 +1,5 @@
 """Figures that nobody counts as they happen: looked up every few seconds, each by an index."""
 
-import time
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -20,21 +19,6 @@ QUEUE_EVERY_SECONDS = 15.0
 
 # A process that was last seen so long ago is forgotten.
 FORGET_AFTER = timedelta(days=1)
-
-
-class Every:
-    """True once in so many seconds."""
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._next = 0.0
-
-    def __call__(self) -> bool:
-        now = time.monotonic()
-        if now < self._next:
-            return False
-        self._next = now + self._seconds
-        return True
 
 
 def measure_shop(*, now: datetime) -> None:

@@ -1,16 +1,15 @@
-"""The publisher's loop. All of its behaviour is in `outbox`."""
+"""The publisher's loop: how it publishes is in `publish`, and what it looks after in `sweep`."""
 
 import logging
 import threading
 from collections.abc import Callable
 
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import connection
 
 from checkout.orders.limits.limits import prune_limits
 from checkout.orders.operations.gauges import (
     SHOP_EVERY_SECONDS,
-    Every,
     forget_processes,
     measure_shop,
 )
@@ -21,39 +20,30 @@ from checkout.orders.pausing import is_paused
 from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, PaymentsQueue
 from checkout.runtime.clock import database_now
 from checkout.runtime.database import DATABASE_ERRORS
+from checkout.runtime.loop import Every, run_loop
 
 logger = logging.getLogger(__name__)
 
 IDLE_SECONDS = 0.1
 
-# After an error: long enough not to flood the log, short against what a shopper waits for.
-PAUSE_SECONDS = 1.0
-
 
 def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = None) -> None:
-    alive = alive or Alive("publisher")
     look_after = _LookAfter()
-    healthy = True
-    while not stopping.is_set():
-        try:
-            close_old_connections()
-            alive.beat()
-            look_after.what_is_due()
-            published = 0 if is_paused() else publish_outbox(queue, now=database_now())
-            if not healthy:
-                logger.info("Publishing works again")
-                healthy = True
-            if published < BATCH:  # what comes meanwhile is sent with one call of SQS
-                stopping.wait(IDLE_SECONDS)
-        except (*DATABASE_ERRORS, *QUEUE_ERRORS) as error:
-            if healthy:
-                logger.error(
-                    "Publishing failed, will go on trying", extra={"error": type(error).__name__}
-                )
-                healthy = False
-            if isinstance(error, DATABASE_ERRORS):
-                connection.close()
-            stopping.wait(PAUSE_SECONDS)
+
+    def run_once() -> int:
+        look_after.what_is_due()
+        return 0 if is_paused() else publish_outbox(queue, now=database_now())
+
+    run_loop(
+        run_once,
+        stopping,
+        doing="Publishing",
+        log=logger,
+        beat=(alive or Alive("publisher")).beat,
+        idle_seconds=IDLE_SECONDS,
+        full=BATCH,  # what comes during the rest is sent with one call of SQS
+        outages=QUEUE_ERRORS,
+    )
 
 
 def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:

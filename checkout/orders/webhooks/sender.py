@@ -10,10 +10,7 @@ from collections import Counter
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime
 
-from django.db import close_old_connections, connection
-
 from checkout.orders.models import WebhookDelivery
-from checkout.orders.operations.gauges import Every
 from checkout.orders.operations.liveness import Alive
 from checkout.orders.webhooks.content import body_of, headers_of
 from checkout.orders.webhooks.http import DEADLINE_SECONDS, Answer, post
@@ -21,6 +18,7 @@ from checkout.orders.webhooks.send import CLAIM, claim, record, renew
 from checkout.runtime.clock import database_now
 from checkout.runtime.database import DATABASE_ERRORS
 from checkout.runtime.faultpoints import fault_points
+from checkout.runtime.loop import Every, run_loop
 
 logger = logging.getLogger(__name__)
 
@@ -30,9 +28,6 @@ EACH = 2
 TOGETHER = 32
 
 IDLE_SECONDS = 0.5
-
-# After an error of the database: a restart takes a second or two.
-PAUSE_SECONDS = 1.0
 
 
 class Sender:
@@ -92,28 +87,17 @@ def _send(url: str, body: bytes, headers: dict[str, str]) -> Answer:
 
 
 def run(stopping: threading.Event, alive: Alive | None = None) -> None:
-    alive = alive or Alive("webhook_sender")
-    healthy = True
     with ThreadPoolExecutor(TOGETHER, thread_name_prefix="webhook") as pool:
         sender = Sender(pool)
-        while not stopping.is_set():
-            try:
-                close_old_connections()
-                alive.beat()
-                if not sender.run_once(now=database_now()):
-                    sender.wait(IDLE_SECONDS, stopping)
-                if not healthy:
-                    logger.info("Sending webhooks works again")
-                    healthy = True
-            except DATABASE_ERRORS as error:
-                if healthy:
-                    logger.error(
-                        "Sending webhooks failed, will go on trying",
-                        extra={"error": type(error).__name__},
-                    )
-                    healthy = False
-                connection.close()
-                stopping.wait(PAUSE_SECONDS)
+
+        def run_once() -> int:
+            done = sender.run_once(now=database_now())
+            if not done:
+                sender.wait(IDLE_SECONDS, stopping)
+            return done
+
+        beat = (alive or Alive("webhook_sender")).beat
+        run_loop(run_once, stopping, doing="Sending webhooks", log=logger, beat=beat)
         try:
             sender.finish(now=database_now())
         except DATABASE_ERRORS as error:
