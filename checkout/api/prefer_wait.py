@@ -13,6 +13,7 @@ from django.conf import settings
 from django.db import connection
 
 from checkout.orders.models import Order
+from checkout.runtime.retry import pauses
 
 # Seconds.
 WAIT_AT_MOST = 20
@@ -38,12 +39,13 @@ def wait_until(
     if not seconds or not places.acquire(blocking=False):
         return order, False
     try:
-        deadline = time.monotonic() + seconds
-        pause = FIRST_PAUSE
-        while not is_worth_telling(order) and (left := deadline - time.monotonic()) > 0:
+        for pause in pauses(
+            first=FIRST_PAUSE, longest=LONGEST_PAUSE, growth=1.5, within=seconds, at_least=0
+        ):
+            if is_worth_telling(order):
+                break
             connection.close()
-            time.sleep(min(pause, left))
-            pause = min(pause * 1.5, LONGEST_PAUSE)
+            time.sleep(pause)
             order = look()
         return order, True
     finally:

@@ -23,6 +23,7 @@ from types import FrameType
 from typing import Self
 
 from checkout.runtime.process_name import name_of
+from checkout.runtime.retry import backoff
 from checkout.runtime.shared_memory import SharedRecords
 
 logger = logging.getLogger(__name__)
@@ -305,5 +306,4 @@ def _status_of(process: Process) -> int | None:
 def _pause_after(quick_deaths: int) -> float:
     if quick_deaths <= 1:
         return 0.0
-    pause: float = FIRST_PAUSE_SECONDS * 2 ** min(quick_deaths - 2, 10)
-    return min(pause, LONGEST_PAUSE_SECONDS)
+    return backoff(quick_deaths - 1, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS)

@@ -18,6 +18,7 @@ from itertools import count
 
 import requests
 
+from checkout.runtime.retry import backoff
 from payments.sandbox.clock import Clock
 from payments.sandbox.replies import Json
 
@@ -129,8 +130,11 @@ class WebhookSender:
         while (delivery := self._next()) is not None:
             if self._send(delivery.event) or delivery.tries + 1 >= TRIES:
                 continue
-            pause = min(FIRST_PAUSE_SECONDS * 2**delivery.tries, LONGEST_PAUSE_SECONDS)
-            delivery.due, delivery.tries = time.monotonic() + pause, delivery.tries + 1
+            delivery.tries += 1
+            pause = backoff(
+                delivery.tries, first=FIRST_PAUSE_SECONDS, longest=LONGEST_PAUSE_SECONDS
+            )
+            delivery.due = time.monotonic() + pause
             with self._changed:
                 heappush(self._waiting, delivery)
 

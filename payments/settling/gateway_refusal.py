@@ -5,12 +5,12 @@ ends with the first call that is answered again, and what waited is then asked a
 """
 
 import logging
-import random
 import time
 from datetime import datetime, timedelta
 
 from checkout.orders.outbox.enqueue import hasten_all
 from checkout.runtime import metrics
+from checkout.runtime.retry import shortened
 from payments.models import GatewayRefusal
 
 logger = logging.getLogger(__name__)
@@ -25,6 +25,7 @@ SAME_REFUSAL = timedelta(hours=1)
 # Asked again after a minute, and then after half of the time that the refusal has lasted.
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
+JITTER = 0.5
 
 # What waited is spread over so long when the gateway takes the shop again.
 SPREAD = timedelta(minutes=1)
@@ -69,8 +70,7 @@ def current_refusal() -> GatewayRefusal | None:
 def pause_while_refused(*, now: datetime) -> timedelta:
     refusal = current_refusal()
     lasted = now - refusal.began_at if refusal else timedelta(0)
-    pause = min(max(FIRST_PAUSE, lasted / 2), LONGEST_PAUSE)
-    return pause * random.uniform(0.5, 1)  # noqa: S311 - jitter, so that orders do not come at once
+    return shortened(min(max(FIRST_PAUSE, lasted / 2), LONGEST_PAUSE), JITTER)
 
 
 def sample_refusal() -> None:

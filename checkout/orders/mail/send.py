@@ -23,6 +23,7 @@ from checkout.runtime import metrics
 from checkout.runtime.claiming import claiming, kept_claimed
 from checkout.runtime.database import DATABASE_ERRORS
 from checkout.runtime.faultpoints import fault_points
+from checkout.runtime.retry import backoff
 
 logger = logging.getLogger(__name__)
 
@@ -34,7 +35,6 @@ CLAIM = timedelta(seconds=20)
 # After a refusal: 30 s, then twice as long each time, and an hour at most.
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
-DOUBLINGS = 7  # past the longest pause; more would only make a large number
 
 # RFC 5321, 4.5.4.1: "the give-up time generally needs to be at least 4-5 days".
 GIVE_UP_AFTER = timedelta(days=5)
@@ -155,7 +155,7 @@ def put_off(mail: AnyMail, *, now: datetime) -> None:
     if _is_old(mail, now) and mail.tries >= TRIES_AT_LEAST:
         _give_up(mail, now=now)
         return
-    pause = min(FIRST_PAUSE * 2 ** min(mail.tries - 1, DOUBLINGS), LONGEST_PAUSE)
+    pause = backoff(mail.tries, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
     type(mail)._default_manager.filter(pk=mail.pk, sent_at=None).update(
         available_at=now + pause, claimed_until=None
     )

@@ -6,7 +6,6 @@ second time, under the same webhook-id.
 """
 
 import logging
-import random
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
@@ -19,6 +18,7 @@ from checkout.orders.models import WebhookDelivery, WebhookEndpoint, open_delive
 from checkout.orders.webhooks.http import Answer
 from checkout.runtime import metrics
 from checkout.runtime.database import DATABASE_ERRORS
+from checkout.runtime.retry import backoff
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ CLAIM = timedelta(seconds=20)
 # After a failure: 10 s, then twice as long each time, and an hour at most.
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
-DOUBLINGS = 9  # past the longest pause; more would only make a large number
+JITTER = 0.25
 
 GIVE_UP_AFTER = timedelta(days=1)
 TRIES_AT_LEAST = 5  # a sender that was away for a day has tried nothing
@@ -114,7 +114,8 @@ def _record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None
         },
     )
     # Of this claim alone: after one that ran out, whoever has it now says what comes next.
-    row.filter(tries=delivery.tries).update(available_at=now + _pause(delivery.tries), **told)
+    pause = backoff(delivery.tries, first=FIRST_PAUSE, longest=LONGEST_PAUSE, jitter=JITTER)
+    row.filter(tries=delivery.tries).update(available_at=now + pause, **told)
     metrics.WEBHOOKS_SENT.labels("refused" if answer.status else "failed").inc()
     if answer.status == GONE:
         switch_off(delivery.endpoint_id, f"It answered {GONE} Gone", now=now)
@@ -125,13 +126,6 @@ def _record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None
 def _tried_since(delivery: WebhookDelivery) -> datetime:
     """While its endpoint was switched off, nothing was tried."""
     return max(delivery.wanted_since, delivery.endpoint.on_since or delivery.wanted_since)
-
-
-def _pause(tries: int) -> timedelta:
-    doubled: int = 2 ** min(tries - 1, DOUBLINGS)
-    pause = min(FIRST_PAUSE * doubled, LONGEST_PAUSE)
-    # Jitter, so that all that failed together does not come back together.
-    return pause * random.uniform(0.75, 1)  # noqa: S311 - jitter, no secret
 
 
 def _give_up(delivery: WebhookDelivery, *, now: datetime) -> None:
