@@ -37,13 +37,14 @@ def run_loop(
     is logged: it is over when something was done again. A turn that did nothing proves that the
     database is back, and nothing about other systems.
     """
+    retried: tuple[type[Exception], ...] = (*DATABASE_ERRORS, *outages)
     failure: Exception | None = None
     while not stopping.is_set():
         try:
             close_old_connections()
             beat()
             done = run_once()
-        except (*DATABASE_ERRORS, *outages) as error:
+        except retried as error:
             if not failure:
                 extra = {"error": type(error).__name__}
                 log.error("%s failed, will go on trying", doing, extra=extra)
