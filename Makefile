@@ -24,7 +24,7 @@ demo: .venv/.installed ## A running shop on this machine (PORT=8000), until Ctrl
 
 # More at a time than cores: many of them wait for processes, pages and clocks.
 test: .venv/.installed $(AXE) ## Every behaviour once, or some: make test ARGS="tests/orders -x"
-	@$(PYTHON) -m pytest -n 4 -m "not long" $(ARGS)
+	@$(PYTHON) -m pytest -n 4 -m "not long and not taken_out" $(ARGS)
 
 test-long: .venv/.installed $(AXE) ## The same with more seeds, places, rounds and pages
 	@$(PYTHON) -m pytest -n 4 -m long $(ARGS)
@@ -38,6 +38,7 @@ drill: .venv/.installed ## Break everything while people buy, then audit: make d
 
 guards: .venv/.installed ## Take each guard out and see its test fail
 	@$(PYTHON) -m tests.tools.guards $(ARGS)
+	@$(if $(ARGS),:,$(PYTHON) -m pytest -n 2 -m taken_out tests/machine)
 
 bench: .local/bench-venv/.installed ## Speed beside its limit and beside others: make bench QUICK=1 takes 4 minutes
 	@.local/bench-venv/bin/python -m tests.tools.bench $(if $(QUICK),--quick) $(ARGS)

@@ -25,7 +25,6 @@ from payments.states import PaymentStatus
 from tests.machine.books import Violation
 from tests.machine.rules import Machine, run
 from tests.machine.shop import Shop
-from tests.support.long import long
 
 # A guard that is not missed within so many runs is not watched.
 RUNS_AT_MOST = 600
@@ -178,7 +177,7 @@ def nothing_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("tests.machine.shop.sweep", lambda now: 0)
 
 
-@long
+@pytest.mark.taken_out
 @pytest.mark.timeout(0)
 @pytest.mark.parametrize(
     ("take_out", "finds"),
