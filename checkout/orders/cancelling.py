@@ -1,4 +1,4 @@
-"""Giving an unpaid order up, and taking it back when its payment arrives after all."""
+"""Cancelling an unpaid order, and reviving it when its payment arrives after all."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -16,7 +16,7 @@ from checkout.orders.states import EXPIRING, Canceller, OrderStatus
 from checkout.orders.stock.holding import pieces_held
 from checkout.orders.transitions import transition
 
-# The words of the event.
+# The words of the event that cancels the order.
 REASONS = {
     Canceller.CUSTOMER: "Its customer had it cancelled",
     Canceller.STAFF: "Staff had it cancelled",
@@ -25,23 +25,24 @@ REASONS = {
 
 
 def can_be_cancelled(order: Order) -> bool:
-    """One that is being paid is decided by its payment."""
+    """Only an order that waits for its customer: while it is being paid, its payment decides."""
     return order.status in EXPIRING and not is_held_by_a_bank(order)
 
 
 def is_held_by_a_bank(order: Order) -> bool:
-    """A charge that did not pay it is disputed, and what becomes of the order waits for that."""
+    """Whether a bank disputes a charge that did not pay the order, and has yet to decide."""
     return bool(order.needs_person) and any(one.reason == DISPUTED for one in open_reasons(order))
 
 
 def can_be_cancelled_by_staff(order: Order) -> bool:
-    """Also one that cost nothing: it has no payment that could decide, and none to send back."""
+    """Staff may also cancel an order that cost nothing: it has no payment that could decide."""
     return can_be_cancelled(order) or (order.is_free and order.status == OrderStatus.PAID)
 
 
 def give_up(order: Order, *, now: datetime) -> bool:
-    """Its customer does not want it any more: the worker cancels it, at the gateway first. Should
-    a payment win that race, the order is paid. False when it does not wait for its customer."""
+    """Have the worker cancel an order that its customer does not want any more, at the gateway
+    first. If a payment wins that race, the order is paid. False when the order does not wait for
+    its customer."""
     with transaction.atomic():
         current = Order.objects.select_for_update().get(pk=order.pk)
         if not can_be_cancelled(current):
@@ -53,14 +54,14 @@ def give_up(order: Order, *, now: datetime) -> bool:
 
 
 def note_canceller(order_id: int, who: Canceller) -> None:
-    """Whoever asks first is told as the one who had it cancelled. Paying again ends the wish."""
+    """Whoever asks first is named as the one who had it cancelled. Paying again takes that back."""
     Order.objects.filter(pk=order_id, cancelled_by="").update(cancelled_by=who)
 
 
 def cancel_unpaid(order: Order, *, now: datetime) -> bool:
-    """Cancel and release the stock, once. False when the order is paid, or being paid again.
+    """Cancel and release the stock, once. False when the order is paid, or is being paid again.
 
-    Only for an order whose payments can never succeed any more, by the gateway's word.
+    Call this only when the gateway has said that no payment of the order can succeed any more.
     """
     with transaction.atomic():
         asked = Order.objects.select_for_update().only("cancelled_by").get(pk=order.pk)
@@ -87,7 +88,7 @@ def _cancel(
 
 
 def revive(order: Order, *, reason: str, now: datetime) -> bool:
-    """A cancelled order turns out to be paid. False when its goods are sold to others by now."""
+    """Revive a cancelled order that turns out to be paid. False when its goods are sold by now."""
     try:
         with transaction.atomic():
             if not transition(

@@ -1,7 +1,7 @@
 """The link in an e-mail that opens an order's page: whoever has the mail may see the order.
 
-Signed and without an end, for a receipt is looked up years later. `SECRET_KEY_FALLBACKS` keeps
-links good over a change of the key.
+The link is signed and never expires, since a receipt is looked up years later.
+`SECRET_KEY_FALLBACKS` keeps links good over a change of the key.
 """
 
 from django.conf import settings
@@ -22,7 +22,7 @@ def order_link(order: Order) -> str:
 
 
 def read_link(token: str) -> str | None:
-    """The order's reference; None for what this shop has not signed."""
+    """Return the order's reference; None where this shop has not signed the token."""
     try:
         return signing.Signer(salt=SALT).unsign(token)
     except signing.BadSignature:

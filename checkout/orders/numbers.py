@@ -11,7 +11,7 @@ from django.db.models import CharField, Func
 
 
 class NextOrderNumber(Func):
-    """The database's own function (see the first migration), so that no number is made twice."""
+    """The database function of the first migration makes the number, so that none is made twice."""
 
     function = "orders_next_order_number"
     arity = 0
@@ -23,18 +23,19 @@ def check_digits(serial: int) -> str:
     return f"{98 - serial * 100 % 97:02d}"
 
 
-# Spaces of every width, hyphens and dashes, and what cannot be seen.
+# Unicode categories of what people type between digits: spaces of every width, hyphens, dashes, and
+# characters that cannot be seen.
 BETWEEN = {"Zs", "Cc", "Pd", "Cf"}
 MINUS = str.maketrans("−", "-")
 
 
 def _digit(sign: str) -> str:
-    """A digit of any script as ASCII writes it; any other sign as it is."""
+    """Return a digit of any script in ASCII, and any other sign as it is."""
     return str(unicodedata.decimal(sign)) if sign.isdecimal() else sign
 
 
 def parse_order_number(typed: str) -> str | None:
-    """The number in its stored form, from what a person typed; None when it cannot be one."""
+    """Return the stored form of a number that a person typed; None when it cannot be a number."""
     plain = unicodedata.normalize("NFKC", typed).translate(MINUS)
     digits = "".join(_digit(sign) for sign in plain if unicodedata.category(sign) not in BETWEEN)
     match = re.fullmatch(r"(?:#|n[or]\.?)?(\d{1,18})(\d{2})", digits, re.ASCII | re.IGNORECASE)

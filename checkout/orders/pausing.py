@@ -1,8 +1,8 @@
-"""Stopping all calls to the gateway for a while, and going on.
+"""Pausing all calls to the gateway, and resuming them.
 
-While payments are paused, nothing is published and nothing received: what is decided meanwhile
-waits in the outbox, one message of a kind for each order however often it is asked for. So a pause
-of days fills no queue, and uses up no receive counts. Placing orders goes on.
+While payments are paused, no message is published and none is received. What is decided meanwhile
+waits in the outbox, as one message of a kind for each order, however often it is asked for. So a
+pause of days fills no queue and uses up no receive counts. Customers go on placing orders.
 """
 
 import logging
@@ -13,14 +13,14 @@ from checkout.orders.models import PaymentsPause
 
 logger = logging.getLogger(__name__)
 
-# A process looks so often at most, and so knows of a pause at most so late.
+# A process looks into the database at most this often, and learns of a pause at most this late.
 LOOK_SECONDS = 0.5
 
 _looked: tuple[float, bool] | None = None
 
 
 def is_paused() -> bool:
-    """Cheap: one look-up by primary key in LOOK_SECONDS, whoever asks how often."""
+    """Cheap to ask: there is one look-up by primary key in LOOK_SECONDS."""
     global _looked
     looked = _looked
     if looked is None or time.monotonic() - looked[0] >= LOOK_SECONDS:
@@ -33,7 +33,7 @@ def current_pause() -> PaymentsPause | None:
 
 
 def pause_payments(*, reason: str, by: str, now: datetime) -> bool:
-    """False when they are paused already: the first reason stands."""
+    """False when payments are paused already. Then the first reason stands."""
     begin = {
         "reason": reason,
         "paused_by": by,
@@ -52,7 +52,7 @@ def pause_payments(*, reason: str, by: str, now: datetime) -> bool:
 
 
 def resume_payments(*, by: str, now: datetime) -> bool:
-    """False when they are not paused."""
+    """False when payments are not paused."""
     resumed = PaymentsPause.objects.filter(pk=PaymentsPause.ONLY, resumed_at=None).update(
         resumed_by=by, resumed_at=now
     )
@@ -63,6 +63,6 @@ def resume_payments(*, by: str, now: datetime) -> bool:
 
 
 def forget_what_was_seen() -> None:
-    """The next who asks looks into the database."""
+    """Make the next call of `is_paused` look into the database."""
     global _looked
     _looked = None

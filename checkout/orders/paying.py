@@ -10,7 +10,7 @@ from checkout.orders.outbox.sweep import ask_again
 from checkout.orders.states import EXPIRING, OrderStatus
 from checkout.orders.transitions import transition
 
-# However often the customer's return is reloaded, the gateway is asked no more often than this.
+# However often the page of a customer's return is reloaded, the gateway is asked only this often.
 RETURN_PAUSE = timedelta(seconds=10)
 
 
@@ -19,14 +19,14 @@ def pay_again(
 ) -> bool:
     """Open a new payment round on the same order.
 
-    `failed_round` is the round whose end the shopper was shown: a repeat of the same press finds a
-    later round and changes nothing. False when there is nothing to pay again. The worker closes
-    the earlier round at the gateway before it opens this one.
+    `failed_round` is the round whose end the shopper was shown: when the same form is sent again,
+    it finds a later round and changes nothing. False when there is nothing to pay again. The
+    worker closes the earlier round at the gateway before it opens this one.
     """
     with transaction.atomic():
         current = Order.objects.select_for_update().get(pk=order.pk)
         if failed_round is not None and current.payment_round != failed_round:
-            return False  # pressed twice
+            return False  # the form was sent twice
         reopened = transition(
             order.pk,
             OrderStatus.PLACED,
@@ -44,12 +44,13 @@ def pay_again(
 
 
 def can_pay_again(order: Order, *, failed_round: int | None) -> bool:
-    """Whether such a press would open a new round, as far as can be told without a lock."""
+    """Whether `pay_again` would open a new round, as far as can be told without a lock."""
     return order.status in EXPIRING and failed_round in (None, order.payment_round)
 
 
 def check_on_return(order: Order, *, now: datetime) -> bool:
-    """Back from their bank: have the gateway asked at once. The address they came by is a hint."""
+    """Have the gateway asked at once when a customer comes back from their bank. What the address
+    of their return says is only a hint."""
     if order.status != OrderStatus.ACTION_REQUIRED:
         return False
     check = OutboxMessage.Kind.CHECK_PAYMENT

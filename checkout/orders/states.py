@@ -14,14 +14,14 @@ class OrderStatus(models.TextChoices):
 
 
 class Canceller(models.TextChoices):
-    """Who had an order cancelled."""
+    """The one who had an order cancelled."""
 
     CUSTOMER = "customer", "Its customer"
     STAFF = "staff", "Staff"
     TIME = "time", "Not paid in time"
 
 
-# From → to. What is not here does not happen.
+# From → to. A move that is not here does not happen.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.PLACED: frozenset(
         {
@@ -50,7 +50,7 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
         {
             OrderStatus.PARTLY_REFUNDED,
             OrderStatus.REFUNDED,
-            OrderStatus.CANCELLED,  # what cost nothing, and nothing else
+            OrderStatus.CANCELLED,  # only an order that cost nothing
         }
     ),
     # A refund may fail days after it succeeded, and what was sent back is here again.
@@ -60,13 +60,13 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.CANCELLED: frozenset({OrderStatus.PAID}),
 }
 
-# The worker still owes these an outcome, so the sweep watches over them.
+# The worker still owes these orders an outcome, so the sweep watches over them.
 UNSETTLED = frozenset({OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED})
 
-# They wait for the customer, and not for ever.
+# These orders wait for the customer, and are cancelled when the wait is too long.
 EXPIRING = frozenset({OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED})
 
-# Paid, and how much of the price was sent back: refunds move an order among these alone.
+# The order was paid, and the status says how much was sent back. Refunds move it among these alone.
 REFUNDING = frozenset({OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED})
 
 

@@ -1,4 +1,4 @@
-"""The one door through which an order changes its status."""
+"""Every change of an order's status is made here."""
 
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -70,7 +70,7 @@ def record_transition(
 
 
 def pay_with_nothing(order: Order, *, now: datetime) -> bool:
-    """Pay an order that costs nothing: no gateway is asked. False when somebody has been first."""
+    """Pay an order that costs nothing, without the gateway. False when somebody was first."""
     return order.is_free and transition(
         order.pk,
         OrderStatus.PAID,

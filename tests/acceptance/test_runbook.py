@@ -393,7 +393,7 @@ def test_process_that_hangs(
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
 
-    assert "has got nowhere since" in duty.does("Look", exit_codes=(1,))
+    assert "has made no progress since" in duty.does("Look", exit_codes=(1,))
     hanging.kill()
     assert hanging.wait(timeout=10) == -signal.SIGKILL
     processes.worker(f"--alive-file={file}")

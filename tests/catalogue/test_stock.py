@@ -153,7 +153,7 @@ def test_what_the_release_before_wrote_is_named_and_then_recorded(shelf: list[Pr
 
     said = reconcile("--repair", "--by", "ada")
 
-    assert said == "Recorded what was missing of 2 lines of orders and 1 products.\n"
+    assert said == "Added movements for 2 lines of orders and 1 products.\n"
     assert broken() == []
     stocks = Product.objects.filter(pk__in=[p.pk for p in shelf[:3]]).order_by("sku")
     assert list(stocks.values_list("stock", flat=True)) == [99_999, 100_000, 99_999]

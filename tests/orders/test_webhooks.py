@@ -580,7 +580,7 @@ def test_removed_endpoint_keeps_its_log_and_no_secret(
     endpoint.refresh_from_db()
     assert (endpoint.secret, endpoint.previous_secret) == ("", "")
     assert WebhookDelivery.objects.get().gave_up_at
-    assert command("list") == "No endpoints.\n"
+    assert command("list") == "There are no endpoints.\n"
     for act in ("rotate", "enable"):
         with pytest.raises(CommandError, match="no such endpoint"):
             command(act, str(endpoint.pk))

@@ -15,8 +15,8 @@ from checkout.orders.models import AttentionReason, Order
 
 
 class IsOneOf(Func):
-    """Whether a value is in an array that is read first, by the array's own index. Of a join
-    PostgreSQL expects too many rows here, and then reads all orders."""
+    """Whether a value is in an array, which PostgreSQL reads first. For a join it expects too many
+    rows here, and then reads all orders."""
 
     template = "%(expressions)s)"
     arg_joiner = " = ANY("
@@ -26,7 +26,7 @@ class IsOneOf(Func):
 @dataclass(frozen=True, kw_only=True)
 class OpenReason:
     reason: str
-    since: datetime | None  # None: the release before this one set it, and kept no time
+    since: datetime | None  # None: the release before this one opened it and kept no time
 
     @property
     def ended_by(self) -> str:
@@ -38,7 +38,7 @@ def open_rows() -> QuerySet[AttentionReason]:
 
 
 def waiting_for_a_person() -> QuerySet[Order]:
-    """Each order that has a reason open, once."""
+    """The orders that have at least one reason open, each once."""
     by_row = open_rows().values("order_id")
     by_column = Order.objects.exclude(needs_person="").order_by().values("pk")
     return Order.objects.filter(IsOneOf("pk", ArraySubquery(by_row.union(by_column))))
@@ -52,15 +52,15 @@ def waiting_because_of(reason: str) -> QuerySet[Order]:
 
 
 def needs_closer_look(order: Order) -> bool:
-    """Whether the customer's page says that something about the payment is being looked at. Most
-    orders have no reason open, and then nothing is asked."""
+    """Whether the customer's page says that a person looks at the payment. Most orders have no
+    reason open, and cost no statement here."""
     return bool(order.needs_person) and any(
         one.reason not in NOT_FOR_CUSTOMERS for one in open_reasons(order)
     )
 
 
 def open_reasons(order: Order) -> list[OpenReason]:
-    """The oldest first. One statement, or none where the order's rows were prefetched."""
+    """The open reasons, the oldest first. This is one statement, or none for prefetched rows."""
     found = [
         OpenReason(reason=row.reason, since=row.since)
         for row in sorted(order.attention.all(), key=lambda row: row.pk)

@@ -1,7 +1,7 @@
 """Every reason why a person must look at an order, and what ends it.
 
 A reason is stored with its order in these words. Each is ended by an event that the shop sees
-itself; staff who have seen to one by other means may end it by hand.
+itself; staff who have solved the problem by other means may end the reason by hand.
 """
 
 UNKNOWN_TOO_LONG = "The gateway has not said for 20 hours whether it charged"
@@ -25,7 +25,7 @@ _SURPLUS_GOES_BACK = (
 
 _SENT_AGAIN = "The same amount is sent back after all: “Send money back” on this page."
 
-# Their customer knows of it, and is told of it by their bank.
+# The customer knows of these already, from their bank.
 NOT_FOR_CUSTOMERS = {DISPUTED}
 
 # Reason → what ends it, as staff read it.

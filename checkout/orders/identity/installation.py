@@ -1,4 +1,4 @@
-"""Which installation this is: drawn at random once for each database, and never changed by itself.
+"""The id of this installation, which is drawn at random once for each database.
 
 A restored backup is the same installation again. A copy that runs beside its original is not, and
 `manage.py renew_installation` draws another id for it.
@@ -10,8 +10,8 @@ _known: str | None = None
 
 
 def installation_id() -> str:
-    """Asks the database once in a process. Where a database has been emptied, it is another
-    installation from then on."""
+    """Ask the database once in each process. A database that was emptied becomes another
+    installation."""
     global _known
     known = _known
     if known is None:
@@ -21,7 +21,7 @@ def installation_id() -> str:
 
 
 def renew_installation() -> str:
-    """Other processes know the new id when they are started again."""
+    """Draw a new id. Other processes learn of it when they are started again."""
     new = new_installation_id()
     Installation.objects.update_or_create(pk=Installation.ONLY, defaults={"installation_id": new})
     forget_installation()
@@ -29,6 +29,6 @@ def renew_installation() -> str:
 
 
 def forget_installation() -> None:
-    """The next who asks looks into the database."""
+    """Make the next call of `installation_id` look into the database."""
     global _known
     _known = None

@@ -1,4 +1,4 @@
-"""Whose an order is that something outside of the database names."""
+"""Finding the order that the gateway or a message names, and telling whether it is ours."""
 
 from collections.abc import Iterable
 
@@ -18,8 +18,8 @@ def identity_of(order: Order) -> OrderIdentity:
 
 
 def names_us(identity: OrderIdentity) -> bool:
-    """Whether this installation placed it. Where the database has no order of that reference, it
-    is a lost order."""
+    """Whether this installation placed the order. Where the database has no order of that
+    reference, the order is lost."""
     is_ours = identity.installation == installation_id()
     return is_ours and 0 < len(identity.reference) <= LONGEST_REFERENCE
 
@@ -29,22 +29,22 @@ def names_another(identity: OrderIdentity) -> bool:
 
 
 def orders_named(identities: Iterable[OrderIdentity]) -> QuerySet[Order]:
-    """The orders that are here, of those that name us."""
+    """The orders of this installation that these name, as far as the database has them."""
     references = {one.reference for one in identities if names_us(one)}
     return Order.objects.filter(reference__in=references)
 
 
 def orders_meant(identity: OrderIdentity) -> QuerySet[Order]:
-    """The order that a message is about, where the database has it. A release before references
-    named it by the number alone, and such a message may still be on its way."""
+    """The order that a message is about, where the database has it. An older release named the
+    order by its number alone, and such a message may still be on its way."""
     if not identity.installation:
         return Order.objects.filter(number=identity.number)
     return orders_named([identity])
 
 
 def could_name(identity: OrderIdentity, order: Order) -> bool:
-    """Whether a payment whose id is stored with this order was opened for it. A release before
-    references told the number alone."""
+    """Whether a payment whose id is stored with this order was opened for it. An older release told
+    the gateway the number alone."""
     if identity.reference:
         return identity.reference == order.reference
     return identity.number == order.number

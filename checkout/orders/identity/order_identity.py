@@ -2,8 +2,8 @@
 
 An order's number is unique only within one database: every installation begins at the same one,
 and a restored backup gives the numbers of its lost hour to other orders. So the gateway and the
-queue are told the order's reference and the installation that placed it as well, and whatever comes
-back from there is ours only by both.
+queue are told the order's reference and the installation that placed it as well. What comes back
+from them is ours only when both match.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, kw_only=True)
 class OrderIdentity:
-    """An order as the gateway and the queue know it. Reference and installation are empty in what
-    a release before them wrote, and in what another shop wrote."""
+    """An order as the gateway and the queue know it. Reference and installation are empty where an
+    older release or another shop wrote the message."""
 
-    number: str = ""  # for people; says nothing about whose order it is
+    number: str = ""  # for people; does not say whose order it is
     reference: str = ""
     installation: str = ""

@@ -1,4 +1,4 @@
-"""The tables of orders. Whoever needs one takes it from here, whichever module holds it."""
+"""The tables of orders. Other modules import them from here, whichever file they stand in."""
 
 from checkout.orders.models.attention import AttentionReason
 from checkout.orders.models.limits import LimitCount

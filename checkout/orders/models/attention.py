@@ -10,9 +10,9 @@ class AttentionReason(models.Model):
     order = models.ForeignKey("orders.Order", models.PROTECT, related_name="attention")
     reason = models.CharField(max_length=200)
     since = models.DateTimeField()
-    # Empty: a person must still look.
+    # When the reason ended. Empty: a person must still look.
     resolved_at = models.DateTimeField(null=True, blank=True)
-    # The name that a person signs in with. Empty: an event ended the reason, and no person.
+    # The person who ended the reason, by the name they sign in with. Empty: an event ended it.
     resolved_by = models.CharField(max_length=150, blank=True, default="", db_default="")
     resolution = models.CharField(max_length=1000, blank=True, default="", db_default="")
 

@@ -4,8 +4,8 @@ from django.db import models
 
 
 class LimitCount(models.Model):
-    """How often something happened to one key (a session, a network address, the whole shop) in
-    one stretch of time. Rows whose stretch is over mean nothing and are pruned."""
+    """How often a key (a session, a network address, the whole shop) did something in one window
+    of time. Rows whose window is over mean nothing and are pruned."""
 
     key = models.CharField(max_length=80)
     window_end = models.DateTimeField()

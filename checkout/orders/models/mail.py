@@ -11,14 +11,14 @@ from checkout.orders.models.order import Order, OrderEvent
 class SentByMailer(models.Model):
     """What the mailer's tables have in common: when a mail is due, who has it, and how it ended."""
 
-    # The same for every copy that is sent, so that mail systems can drop the second.
+    # Every copy that is sent has the same id, so that mail systems can drop the second.
     message_id = models.UUIDField(default=uuid.uuid4, editable=False)
     available_at = models.DateTimeField()
-    # Until then one mailer has it in hand. By the database's clock.
+    # One mailer has the mail in hand until then, by the database's clock.
     claimed_until = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0)
     sent_at = models.DateTimeField(null=True, blank=True)
-    # When it was tried for the last time, in vain.
+    # When the last try failed and no other follows.
     gave_up_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -28,7 +28,7 @@ class SentByMailer(models.Model):
 class Mail(SentByMailer):
     """An e-mail that was decided in a transaction and is sent after it, by the mailer.
 
-    To whom and what about is read from the order when it is sent: no copy of either is kept here.
+    Address and content are read from the order when the mail is sent; no copy of them is kept here.
     """
 
     class Kind(models.TextChoices):
@@ -45,12 +45,12 @@ class Mail(SentByMailer):
         LINK = "link", "Link to the order"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="mails")
-    # What it tells of. One event makes one mail at most, whoever records it again.
+    # The event that the mail tells of. The constraint allows one mail for each event.
     event = models.ForeignKey(OrderEvent, models.PROTECT, related_name="+")
     kind = models.CharField(max_length=20, choices=Kind)
-    # Of a refund: how much was sent back by it.
+    # For a refund, how much was sent back.
     amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
-    # Since when it is tried, where somebody asked for it again. Empty: since its event.
+    # Since when the mail is tried, where a person had it sent again. Empty: since its event.
     wanted_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -76,8 +76,8 @@ class Mail(SentByMailer):
 
 
 class AccountMail(SentByMailer):
-    """What somebody asked for by e-mail who has shown nothing yet, decided by a request and seen to
-    after it by the mailer. Rows live for a day; see `mailing.record`."""
+    """An e-mail that somebody asked for who is not signed in. The request stores only what was
+    asked for; the mailer looks whether there is such an account or order. Rows live for a day."""
 
     class Kind(models.TextChoices):
         PASSWORD = "password", "A new password"
@@ -89,9 +89,9 @@ class AccountMail(SentByMailer):
     language = models.CharField(max_length=10, blank=True, default="")
     # The number of the order whose link is asked for.
     number = models.CharField(max_length=24, blank=True, default="")
-    # Where in the shop a new account leads to. Empty: to its own page.
+    # The page that a new account is led to. Empty: the account's own page.
     then = models.CharField(max_length=300, blank=True, default="")
-    # The stretch of time in which one is sent to this address.
+    # The start of the stretch of time in which one such mail is sent to this address.
     stretch = models.DateTimeField()
     created_at = models.DateTimeField(db_default=Now())
 

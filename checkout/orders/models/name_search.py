@@ -7,15 +7,16 @@ extension. It knows no stems and no stop words, so a name is found as it is writ
 from django.contrib.postgres.search import SearchQuery, SearchVectorField
 from django.db.models import Func
 
-# Its parser takes "j.r.tolkien" for a host and "ada/king" for a file, each as one word.
+# PostgreSQL's parser takes "j.r.tolkien" for a host and "ada/king" for a file, each as one word.
 BETWEEN_WORDS = ".@/:_-"
 
-# The beginning of a name in one or two letters would be that of too many.
+# One or two letters would be the beginning of too many names.
 SHORTEST_BEGINNING = 3
 
 
 class NameWords(Func):
-    """Spelled out, so that query and index are the same expression whatever is bound how."""
+    """The words of a name. The SQL is spelled out, so that query and index are the same expression
+    whether or not parameters are bound by the server."""
 
     template = (
         "to_tsvector('simple'::regconfig, "
@@ -26,7 +27,7 @@ class NameWords(Func):
 
 
 def name_query(typed: str) -> SearchQuery | None:
-    """None: there is no word in it."""
+    """Return the query for a name that a person typed; None when there is no word in it."""
     apart = str.maketrans(dict.fromkeys(BETWEEN_WORDS, " "))
     words = [word for word in typed.translate(apart).split() if any(map(str.isalnum, word))]
     if not words:

@@ -1,4 +1,4 @@
-"""What the processes of this installation tell each other and staff."""
+"""What the processes of this installation tell each other and the staff."""
 
 import secrets
 
@@ -11,7 +11,7 @@ def new_installation_id() -> str:
 
 
 class PaymentsPause(models.Model):
-    """Whether the gateway is left alone for now. One row, once there has been a pause."""
+    """Whether calls to the gateway are paused. There is one row, from the first pause on."""
 
     ONLY = 1
 
@@ -20,7 +20,7 @@ class PaymentsPause(models.Model):
     paused_by = models.CharField(max_length=100)
     paused_at = models.DateTimeField()
     resumed_by = models.CharField(max_length=100, blank=True, default="", db_default="")
-    # Empty: they are paused.
+    # Empty: payments are paused now.
     resumed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -33,8 +33,8 @@ class PaymentsPause(models.Model):
 
 
 class Installation(models.Model):
-    """The name of this installation, drawn at random by a migration. One row. With an order's
-    reference it names the order to the gateway and on the queue."""
+    """The id of this installation, which a migration draws at random. There is one row. Together
+    with an order's reference the id names the order to the gateway and on the queue."""
 
     ONLY = 1
 
@@ -53,8 +53,8 @@ class Installation(models.Model):
 
 
 class ProcessAlive(models.Model):
-    """When a publisher, worker, mailer or sender of webhooks last got somewhere. Old rows are of
-    processes that ended; the sweep deletes them."""
+    """When a publisher, worker, mailer or webhook sender last made progress. Old rows belong to
+    processes that ended; the publisher deletes them."""
 
     name = models.CharField(max_length=120)  # host:pid
     kind = models.CharField(max_length=20)
@@ -71,8 +71,8 @@ class ProcessAlive(models.Model):
 
 
 class QueueSeen(models.Model):
-    """How many messages the queues held when a worker last looked. One row: web processes have no
-    right to ask SQS, and show this instead."""
+    """How many messages the queues held when a worker last looked. There is one row. Web processes
+    have no right to ask SQS, and show this instead."""
 
     ONLY = 1
 

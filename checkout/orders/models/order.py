@@ -17,16 +17,16 @@ CHECKOUT_UNIQUE = "orders_order_checkout_uniq"
 
 
 def new_reference() -> str:
-    """128 random bits in 22 characters of a URL."""
+    """Return 128 random bits as 22 characters that a URL may hold."""
     return secrets.token_urlsafe(16)
 
 
 class Order(models.Model):
     number = models.CharField(max_length=24, db_default=NextOrderNumber(), editable=False)
     reference = models.CharField(max_length=32, default=new_reference, editable=False)
-    # The purchase this order is the one result of. Decided by the database, not by a look-up.
+    # The purchase that this order is the one result of: the unique constraint decides, no look-up.
     checkout_id = models.UUIDField(editable=False)
-    # What was bought by whom and how, as a digest: tells whether a repeat asked for the same.
+    # A digest of what was bought, by whom and how. By it a repetition is known to be the same.
     content_digest = models.CharField(max_length=64, editable=False)
     resubmission_count = models.PositiveIntegerField(default=0)
 
@@ -41,18 +41,18 @@ class Order(models.Model):
     postcode = models.CharField(max_length=20)
     country = models.CharField(max_length=2)
 
-    # Whoever was signed in when it was placed. Empty: a guest.
+    # The account that was signed in when the order was placed. Empty: a guest placed it.
     customer = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="orders"
     )
-    # What its customer is written to in. Empty: the shop's own language.
+    # The language in which the customer is written to. Empty: the shop's own language.
     language = models.CharField(max_length=10, blank=True, default="", db_default="")
-    # Products and quantities, as a digest: the same again from elsewhere is asked about.
+    # A digest of products and quantities, by which the same order from another browser is noticed.
     basket_digest = models.CharField(
         max_length=64, editable=False, blank=True, default="", db_default=""
     )
-    # From which session and which network address it came, keyed so that neither can be read from
-    # them: declined payments are counted by them.
+    # Keyed hashes of the session and the network address that placed the order. Declined payments
+    # are counted by them, and neither can be read from them.
     from_session = models.CharField(
         max_length=32, editable=False, blank=True, default="", db_default=""
     )
@@ -65,21 +65,21 @@ class Order(models.Model):
     payment_round = models.PositiveIntegerField(default=1)
 
     placed_at = models.DateTimeField()
-    # Since when it has its status.
+    # Since when the order has its status.
     status_changed_at = models.DateTimeField(db_default=Now())
-    # When the sweep looks whether this order was forgotten. Empty: nobody owes it anything.
+    # When the sweep looks whether this order was forgotten. Empty: no outcome is outstanding.
     sweep_at = models.DateTimeField(null=True, blank=True)
-    # When an order that waits for its customer is given up. Empty: it does not wait for them.
+    # When an order that waits for its customer is cancelled. Empty: it does not wait for them.
     expires_at = models.DateTimeField(null=True, blank=True)
     # Where the customer approves the payment (3-D Secure), while their bank asks for it.
     action_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
-    # Who wants it cancelled, and once it is: who had it cancelled. Empty: nobody, or nobody knows.
+    # Who asked to have the order cancelled, or has had it cancelled. Empty: nobody, or not known.
     cancelled_by = models.CharField(
         max_length=10, choices=Canceller, blank=True, default="", db_default="", editable=False
     )
     refunded_minor = models.PositiveBigIntegerField(default=0, db_default=0)
     # The oldest open reason why a person must look, for the release before this one, which knows no
-    # AttentionReason; kept by `attention.flags`. Empty: nobody need look.
+    # AttentionReason. `attention.flags` keeps it. Empty: nobody need look.
     needs_person = models.CharField(max_length=200, blank=True, default="", db_default="")
 
     class Meta:
@@ -104,8 +104,8 @@ class Order(models.Model):
                 name="orders_order_sweep_idx",
             ),
             models.Index(models.functions.Upper("email"), name="orders_order_email_idx"),
-            # Support's search by name. Without fastupdate: no placing has to tidy up a list of what
-            # others have left to be entered.
+            # Support searches by name. Without fastupdate no placing has to enter into the index
+            # what others have left in its pending list.
             GinIndex(NameWords("full_name"), name="orders_order_name_idx", fastupdate=False),
             models.Index(
                 fields=["expires_at"],
@@ -117,13 +117,13 @@ class Order(models.Model):
                 condition=~models.Q(needs_person=""),
                 name="orders_order_needs_person_idx",
             ),
-            # Support's lists by status. Most orders are paid, and those are the newest of all.
+            # Support lists orders by status. Paid ones are most of all, and need no index.
             models.Index(
                 fields=["status", "-id"],
                 condition=~models.Q(status=OrderStatus.PAID),
                 name="orders_order_not_paid_idx",
             ),
-            # Orders come in the order of their time, so a few pages tell where an hour begins.
+            # Rows are stored in the order of their time, so a few pages tell where an hour begins.
             BrinIndex(fields=["placed_at"], autosummarize=True, name="orders_order_placed_at_idx"),
         ]
         permissions = [
@@ -148,19 +148,20 @@ class Order(models.Model):
 
     @property
     def is_free(self) -> bool:
-        """Paid without a payment, and so without anything that could be sent back."""
+        """Whether the order costs nothing, and so has no payment that could be sent back."""
         return self.total_minor == 0
 
     @property
     def traceparent(self) -> str:
-        """Of the press that had it paid last. Empty: by a release that kept none."""
+        """The trace of the request that last caused a payment attempt; empty for orders from before
+        tracing."""
         settling = self.outbox_messages.filter(kind=OutboxMessage.Kind.SETTLE_PAYMENT)
         last = settling.exclude(traceparent="").order_by("-id").first()
         return last.traceparent if last else ""
 
 
 class OrderLine(models.Model):
-    """What was bought, in the words and at the price of that moment."""
+    """What was bought, with the name and the price that the product had then."""
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="lines")
     product = models.ForeignKey(Product, models.PROTECT, related_name="+")
@@ -209,12 +210,12 @@ class OrderEvent(models.Model):
     from_status = models.CharField(max_length=20, blank=True)
     to_status = models.CharField(max_length=20, blank=True)
     reason = models.CharField(max_length=200)
-    # Who did it, where it was a person: the name they sign in with.
+    # The person who did it, by the name they sign in with. Empty: no person did it.
     actor = models.CharField(max_length=150, blank=True, default="", db_default="")
-    # Why, in their words.
+    # The person's reason, in their own words.
     explanation = models.TextField(max_length=1000, blank=True, default="", db_default="")
-    # What other systems are told of it, as the order was then. Empty: nothing, or from before this
-    # was kept.
+    # What webhooks tell of this event, as the order was then. Empty: nothing is told, or the event
+    # is older than this column.
     told = models.JSONField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField()
 
@@ -236,7 +237,7 @@ class OrderEvent(models.Model):
 
 
 class OutboxMessage(models.Model):
-    """A message that was decided in a transaction and is sent after it, by the publisher."""
+    """A message that a transaction decided and that the publisher sends after it."""
 
     class Kind(models.TextChoices):
         SETTLE_PAYMENT = "settle_payment", "Settle the payment"
@@ -246,14 +247,15 @@ class OutboxMessage(models.Model):
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="outbox_messages")
     kind = models.CharField(max_length=30, choices=Kind)
-    # Counts deliberate re-publications: part of the deduplication id, so SQS lets them through.
+    # Counts how often the message was published on purpose. It is part of the deduplication id, so
+    # that SQS lets each through.
     generation = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(db_default=Now())
     available_at = models.DateTimeField()
-    # Until then one publisher has it in hand. By the database's clock.
+    # One publisher has the message in hand until then, by the database's clock.
     claimed_until = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
-    # Of the work that decided it. Empty: decided outside of any, or by a release that had none.
+    # The trace of the request or message that caused this one. Empty: there was no trace.
     traceparent = models.CharField(
         max_length=LENGTH, default=traceparent, db_default="", blank=True, editable=False
     )
@@ -266,7 +268,7 @@ class OutboxMessage(models.Model):
                 condition=models.Q(published_at__isnull=True),
                 name="orders_outbox_unpublished_idx",
             ),
-            # Which is the oldest of its order that waits.
+            # Finds the oldest message of an order that waits.
             models.Index(
                 fields=["order", "id"],
                 condition=models.Q(published_at__isnull=True),
@@ -279,8 +281,8 @@ class OutboxMessage(models.Model):
 
     @property
     def deduplication_id(self) -> str:
-        """Unique on the queue, and not only in this database: another installation's rows have the
-        same numbers, and after a backup was restored they are given out again."""
+        """An id that is unique on the queue, and not only in this database. Another installation
+        has rows of the same ids, and a restored backup gives them out again."""
         return f"{self.order.reference}-{self.pk}-{self.generation}"
 
     @property

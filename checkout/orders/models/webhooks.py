@@ -1,4 +1,4 @@
-"""Which other systems of the shop are told what, and what became of telling them."""
+"""The systems that receive webhooks, and what was sent to each."""
 
 import base64
 import secrets
@@ -33,7 +33,7 @@ def every_kind() -> list[str]:
 
 
 class WebhookEndpoint(models.Model):
-    """A system that is told of orders. Made by operators alone: the shop calls this address."""
+    """A system that receives webhooks. Only operators add one, since the shop calls its address."""
 
     url = models.CharField(max_length=500)
     kinds = ArrayField(
@@ -42,17 +42,17 @@ class WebhookEndpoint(models.Model):
         verbose_name="is told of",
     )
     secret = models.CharField(max_length=120, default=new_secret, editable=False)
-    # Signs beside the new one for some days after a change, so that the other side has time.
+    # The old secret signs beside the new one for some days, so that the other side has time.
     previous_secret = models.CharField(max_length=120, blank=True, default="", editable=False)
     rotated_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(db_default=Now())
     is_active = models.BooleanField(default=True)
-    # Why and since when nothing goes there.
+    # Why nothing is sent there, and since when.
     off_reason = models.CharField(max_length=100, blank=True, default="", db_default="")
     off_since = models.DateTimeField(null=True, blank=True)
-    # When it was last switched on: what waited for it is tried from then on.
+    # When the endpoint was last switched on. What waited for it is tried from then on.
     on_since = models.DateTimeField(null=True, blank=True)
-    # Removed ones stay for the sake of what they were told, without their secrets.
+    # A removed endpoint stays as long as its deliveries, without its secrets.
     removed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -63,14 +63,14 @@ class WebhookEndpoint(models.Model):
 
     @property
     def host(self) -> str:
-        """The rest of an address may hold a key to it."""
+        """The host alone may be shown: the rest of the address may hold a key."""
         return urlsplit(self.url).hostname or ""
 
 
 class WebhookDelivery(models.Model):
-    """What one system is told of one event: decided in the event's transaction, sent after it.
+    """One event for one endpoint: the event's transaction decides, and the sender sends after it.
 
-    What is told is kept as it was then, so that each try sends the same.
+    The content is kept as it was then, so that each try sends the same.
     """
 
     order = models.ForeignKey("orders.Order", models.PROTECT, related_name="webhook_deliveries")
@@ -79,20 +79,20 @@ class WebhookDelivery(models.Model):
     kind = models.CharField(max_length=30, choices=WebhookKind)
     status = models.CharField(max_length=20, choices=OrderStatus)
     refunded_minor = models.PositiveBigIntegerField()
-    # Of a refund: how much was sent back by it.
+    # For a refund, how much was sent back.
     amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
-    # The same for every try, so that the other side can drop the second.
+    # Every try has the same id, so that the other side can drop the second.
     webhook_id = models.UUIDField(default=uuid.uuid4, editable=False)
-    # Since when it is tried: since its event, or since somebody asked for it again.
+    # Since when it is tried: since its event, or since a person had it sent again.
     wanted_since = models.DateTimeField()
     available_at = models.DateTimeField()
-    # Until then one sender has it in hand. By the database's clock.
+    # One sender has the delivery in hand until then, by the database's clock.
     claimed_until = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0, db_default=0)
     sent_at = models.DateTimeField(null=True, blank=True)
-    # When it was tried for the last time, in vain.
+    # When the last try failed and no other follows.
     gave_up_at = models.DateTimeField(null=True, blank=True)
-    # Of the last try: what was answered, or why nothing was, and how long that took.
+    # What the last try was answered, or why it was not, and how long that took.
     last_status = models.PositiveSmallIntegerField(null=True, blank=True)
     last_error = models.CharField(max_length=60, blank=True, default="", db_default="")
     last_took_ms = models.PositiveIntegerField(null=True, blank=True)
@@ -111,7 +111,7 @@ class WebhookDelivery(models.Model):
                 condition=models.Q(sent_at__isnull=True, gave_up_at__isnull=True),
                 name="orders_webhook_open_idx",
             ),
-            # Of the admin's log: what was not delivered, waiting or given up.
+            # For the admin's list of what was not delivered: it waits, or was given up.
             models.Index(
                 fields=["id"],
                 condition=models.Q(sent_at__isnull=True),
@@ -129,10 +129,10 @@ class WebhookDelivery(models.Model):
 
     @property
     def outcome(self) -> str:
-        """Of the last try, in a few words."""
+        """How the last try ended, in a few words."""
         return f"answered {self.last_status}" if self.last_status else self.last_error
 
 
 def open_deliveries() -> models.QuerySet[WebhookDelivery]:
-    """Neither sent nor given up."""
+    """The deliveries that are neither sent nor given up."""
     return WebhookDelivery.objects.filter(sent_at=None, gave_up_at=None)

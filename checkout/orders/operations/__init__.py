@@ -1,1 +1,1 @@
-"""What operators and cron do with orders and what belongs to them."""
+"""What operators and cron do with orders, and how processes are watched."""

@@ -1,4 +1,4 @@
-"""Dead letters, and what was done about them, for people and for machines."""
+"""Dead letters and what was done about them, as tables for people and as JSON."""
 
 import json
 from dataclasses import asdict
@@ -33,8 +33,8 @@ def letters_as_table(found: Letters) -> str:
     lines.append(f"{len(found.letters)} dead letters.")
     if found.unread:
         lines.append(
-            f"About {found.unread} more could not be read: in other hands for up to a minute, "
-            "or behind ten of their own order."
+            f"About {found.unread} more could not be read: another reader has them for up to a "
+            "minute, or they stand behind ten of the same order."
         )
     return "\n".join(lines)
 
@@ -50,13 +50,13 @@ def letter_as_json(letter: DeadLetter) -> str:
 
 
 def letter_as_text(letter: DeadLetter) -> str:
-    told = asdict(letter) | {
+    shown = asdict(letter) | {
         "first_sent_at": _time(letter.first_sent_at),
         "problem": _problem(letter) or "-",
     }
     return "\n".join(
         f"{name.replace('_', ' '):<14} {printable(str(value or '-'))}"
-        for name, value in told.items()
+        for name, value in shown.items()
     )
 
 

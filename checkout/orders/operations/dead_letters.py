@@ -1,11 +1,11 @@
-"""What the workers could not do, and what a person does about it.
+"""Dead letters: the messages that the workers gave up, and what a person does about them.
 
-A letter is redriven by the outbox: a new generation of its message and the note that this letter
-caused it are committed together, and only then is the letter deleted. Whoever is killed in between
-redrives the letter again, finds the note and only deletes. SQS's own redrive would bring back the
-old message, which nobody here knows of.
+The outbox redrives a dead letter: a new generation of the message and a note that this dead letter
+caused it are committed together, and only then is the dead letter deleted. A command that is killed
+in between is repeated, finds the note and only deletes. SQS's own redrive would bring back the old
+message, which the outbox does not know.
 
-Reading hides letters for a while, from other readers too. They are shown again in the end.
+Reading hides dead letters for a while, from other readers too. In the end they are shown again.
 """
 
 import hashlib
@@ -34,13 +34,13 @@ from checkout.runtime.terminal import Progress
 
 logger = logging.getLogger(__name__)
 
-# A reader that was killed hides letters from others for no longer than this.
+# A reader that was killed hides dead letters from others for no longer than this.
 HIDE_SECONDS = 60
 
-# Before the first letters are visible again, so that a list shows each once.
+# Reading ends before the first dead letters are visible again, so that a list shows each once.
 LIST_SECONDS = 40
 
-# A short poll asks only some of SQS's servers; this one asks all of them.
+# A poll that waits asks all of SQS's servers; one that does not asks only some.
 WAIT_SECONDS = 1
 
 # SQS lets a FIFO queue have 120,000 messages in flight.
@@ -53,17 +53,17 @@ LOST = "of an order that this installation placed and its database has lost"
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
-    id: str  # short, for people; the same whenever the letter is read
+    id: str  # short, for people; the same whenever the dead letter is read
     message_id: str
-    order: str  # its number; empty when the letter names none
+    order: str  # the order's number; empty when the dead letter names none
     kind: str
     generation: int | None
     receive_count: int
     first_sent_at: datetime | None
     order_status: str
-    why: str  # the last that is known of the order
+    why: str  # the last event that is known of the order
     problem: str  # why it cannot be redriven; empty when it can be
-    is_anothers: bool  # of another installation on the same queue: nobody here may remove it
+    is_anothers: bool  # it belongs to another installation on the same queue: leave it
     body: str
     order_id: int | None = field(repr=False)  # in our database
 
@@ -71,8 +71,8 @@ class DeadLetter:
 @dataclass(frozen=True, kw_only=True)
 class Letters:
     letters: list[DeadLetter]
-    # SQS's approximate count of those that could not be read: in other hands, or behind ten of
-    # their own message group, which SQS shows only when those are gone.
+    # SQS's approximate count of those that could not be read. Another reader has them in hand, or
+    # they stand behind ten of their message group, which SQS shows only when those are gone.
     unread: int
 
 
@@ -108,7 +108,7 @@ Act = Callable[[DeadLetter], Done]
 
 
 def list_dead_letters(queue: PaymentsQueue, *, progress: Progress | None = None) -> Letters:
-    """`queue` is the payments queue, here and below. May raise what boto3 raises."""
+    """`queue` is the payments queue, here and below. Raises what boto3 raises."""
     end = time.monotonic() + LIST_SECONDS
     letters: list[DeadLetter] = []
     with _read(queue.dead_letter_queue()) as reading:
@@ -131,12 +131,12 @@ def redrive(
     now: datetime,
     progress: Progress | None = None,
 ) -> list[Outcome]:
-    """Have the workers try again; `ids` None means all that can be."""
+    """Have the workers try again. `ids` of None means every dead letter that can be redriven."""
     return _act_on(queue, ids, lambda letter: _redrive(letter, by, reason, now), progress)
 
 
 def discard(queue: PaymentsQueue, id_: str, *, by: str, reason: str, now: datetime) -> Outcome:
-    """Take a letter away for good. Whatever its order still needs is the sweep's, as ever."""
+    """Delete a dead letter for good. The sweep still publishes what its order needs."""
     [outcome] = _act_on(queue, [id_], lambda letter: _discard(letter, by, reason, now), None)
     return outcome
 
@@ -179,7 +179,7 @@ def _redrive(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
     if letter.problem:
         return Done.ANOTHERS if letter.is_anothers else Done.IMPOSSIBLE
     with transaction.atomic():
-        # The lock makes two people who redrive the same letter wait for each other's note.
+        # The lock makes two people who redrive the same dead letter wait for each other's note.
         order = Order.objects.select_for_update().get(pk=letter.order_id or 0)
         if _notes_of(order, letter):
             return Done.ALREADY
@@ -215,7 +215,7 @@ def _named(letter: DeadLetter) -> str:
 
 
 def _notes_of(order: Order, letter: DeadLetter) -> bool:
-    """Whether somebody has decided about this very letter, and was ended before deleting it."""
+    """Whether a command has acted on this dead letter, and was killed before it deleted it."""
     noted = order.events.filter(kind=OrderEvent.Kind.STAFF, reason__startswith=_named(letter))
     return noted.exists()
 
@@ -226,7 +226,7 @@ def _is_anything_left(order: Order, kind: str) -> bool:
             return order.status in UNSETTLED
         case OutboxMessage.Kind.CANCEL_ORDER:
             return order.status in EXPIRING
-        case _:  # a question to the gateway, or refunds that only the worker knows of
+        case _:  # a question to the gateway, or refunds, which only the worker knows of
             return True
 
 
@@ -269,8 +269,8 @@ def _describe(batch: list[Incoming]) -> list[DeadLetter]:
 
 
 def _orders_of(named: Collection[OrderIdentity]) -> dict[OrderIdentity, Order]:
-    """Orders are found by reference and installation; by the number alone where a message has
-    nothing else, as one of the previous release."""
+    """Find orders by reference and installation, or by the number alone where a message of an older
+    release has nothing else."""
     by_reference = {order.reference: order for order in orders_named(named)}
     numbers = [one.number for one in named if not one.installation and _is_number(one.number)]
     by_number = {order.number: order for order in Order.objects.filter(number__in=numbers)}
@@ -296,7 +296,7 @@ def _is_number(text: str) -> bool:
 
 
 def _last_known(orders: Collection[Order]) -> dict[int, str]:
-    """What a person is wanted for; otherwise the last that happened."""
+    """The reason why a person must look at each order, or else the last event of the order."""
     events = (
         OrderEvent.objects.filter(order__in=[order.pk for order in orders])
         .exclude(kind=OrderEvent.Kind.MAILED)
@@ -309,7 +309,7 @@ def _last_known(orders: Collection[Order]) -> dict[int, str]:
 
 
 def _written(orders: Collection[Order]) -> dict[tuple[int, str], list[datetime]]:
-    """When each message of these orders was written, by order and kind."""
+    """When the messages of these orders were written, by order and kind."""
     times: dict[tuple[int, str], list[datetime]] = {}
     for order_id, kind, created_at in OutboxMessage.objects.filter(order__in=orders).values_list(
         "order_id", "kind", "created_at"
@@ -319,14 +319,14 @@ def _written(orders: Collection[Order]) -> dict[tuple[int, str], list[datetime]]
 
 
 def _first_sent(sent_at: datetime | None, written: list[datetime]) -> datetime | None:
-    """SQS counts a letter's time from when it died (Developer Guide, "Using dead-letter queues");
-    the newest message of ours that was written before is the one that died."""
+    """SQS counts a dead letter's time from when it was moved to the dead-letter queue (Developer
+    Guide, "Using dead-letter queues"). The newest message that was written before is this one."""
     before = [moment for moment in written if sent_at is None or moment <= sent_at]
     return max(before, default=sent_at)
 
 
 def _short(message_id: str) -> str:
-    """Twelve hexadecimal digits: never taken for the number of a card, as a whole id may be."""
+    """Return twelve hexadecimal digits. A whole id may look like the number of a card."""
     return hashlib.sha256(message_id.encode()).hexdigest()[:12]
 
 
@@ -337,8 +337,8 @@ class _Reading:
     seen: set[str] = field(default_factory=set)
 
     def batches(self) -> Iterator[list[Incoming]]:
-        """Each letter once. Ends when SQS shows nothing, or nothing new often enough that all that
-        is held must have been shown again."""
+        """Read each dead letter once. Reading ends when SQS shows none, or has shown no new one so
+        often that all that are held must have been shown again."""
         in_vain = 0
         while in_vain <= len(self.held) // BATCH + 1 and len(self.seen) < READ_AT_MOST:
             batch = self.queue.look(hide_seconds=HIDE_SECONDS, wait_seconds=WAIT_SECONDS)

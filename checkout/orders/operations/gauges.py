@@ -1,4 +1,4 @@
-"""Figures that nobody counts as they happen: looked up every few seconds, each by an index."""
+"""Metrics that are looked up every few seconds, each by an index, since no event counts them."""
 
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any

@@ -1,6 +1,6 @@
-"""Whether a long-running process gets anywhere: a file, a row and a probe tell.
+"""Whether a long-running process makes progress, as a file, a row and a probe tell.
 
-The loop that does the work calls `beat`. A process that hangs, or is stopped, beats no more.
+The loop that does the work calls `beat`. A process that hangs or is stopped does not call it.
 """
 
 import logging
@@ -31,12 +31,12 @@ logger = logging.getLogger(__name__)
 FILE_EVERY_SECONDS = 1.0
 ROW_EVERY_SECONDS = 10.0
 
-# Longer than the longest thing a loop may wait for: all threads of a worker in calls of 60 s.
+# Longer than the longest wait of a loop: all threads of a worker may be in calls of 60 s.
 STALE_AFTER_SECONDS = 120.0
 
 
 class Alive:
-    """Of one process. `kind` is publisher, worker, mailer or webhook_sender."""
+    """The liveness of one process. `kind` is publisher, worker, mailer or webhook_sender."""
 
     def __init__(
         self, kind: str, *, file: Path | None = None, on_beat: Callable[[], None] = lambda: None
@@ -49,7 +49,7 @@ class Alive:
         self._next_file = self._next_row = 0.0
 
     def beat(self) -> None:
-        """Cheap enough for every turn of a loop. Never fails: it is not what the process is for."""
+        """Cheap enough for every turn of a loop. Never fails, so that the work goes on."""
         now = self._beaten_at = time.monotonic()
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_SECONDS
@@ -73,7 +73,7 @@ class Alive:
                 unique_fields=["name", "kind"],
                 update_fields=["seen_at"],
             )
-        except DATABASE_ERRORS:  # its loop will notice, and say so
+        except DATABASE_ERRORS:  # the loop will notice this itself, and log it
             connection.close()
 
 
@@ -89,7 +89,7 @@ def add_liveness_arguments(parser: CommandParser) -> None:
         "--alive-file",
         type=Path,
         metavar="PATH",
-        help="Touched every second while the process gets somewhere; see check_worker.",
+        help="Touch this file every second while the process makes progress; see check_worker.",
     )
     parser.add_argument(
         "--metrics-port",
@@ -111,13 +111,13 @@ def start_reporting(kind: str, options: Mapping[str, Any]) -> Alive:
 
 
 def file_problem(path: Path, *, older_than_seconds: float) -> str:
-    """Why the process of this file is not alive; empty when it is."""
+    """Return why the process of this file is not alive; empty when it is."""
     try:
         age = time.time() - path.stat().st_mtime
     except FileNotFoundError:
-        return f"{path} is not there: the process has not begun, or is not told to write it."
+        return f"{path} is not there. The process has not begun, or has no --alive-file."
     if age > older_than_seconds:
-        return f"{path} is {age:.0f} s old: the process has got nowhere since."
+        return f"{path} is {age:.0f} s old. The process has made no progress since."
     return ""
 
 
@@ -131,8 +131,8 @@ class _Quiet(WSGIRequestHandler):
 
 
 def metrics_server(is_fresh: Callable[[], bool], port: int) -> WSGIServer:
-    """Listens at once, and answers while `serve_forever` runs. Raises CommandError when the port
-    is taken."""
+    """Make a server that listens at once and answers while `serve_forever` runs. Raises
+    CommandError when the port is taken."""
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
         match environ["PATH_INFO"]:
@@ -141,7 +141,7 @@ def metrics_server(is_fresh: Callable[[], bool], port: int) -> WSGIServer:
             case "/healthz" if is_fresh():
                 status, body = "200 OK", b"ok\n"
             case "/healthz":
-                status, body = "503 Service Unavailable", b"got nowhere for long\n"
+                status, body = "503 Service Unavailable", b"no progress\n"
             case _:
                 status, body = "404 Not Found", b""
         start_response(status, [("Content-Type", metrics.CONTENT_TYPE)])

@@ -1,4 +1,4 @@
-"""Where everything stands between the order and the queue: what waits, since when, and why."""
+"""What waits between the order and the queue, since when, and why."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -47,7 +47,7 @@ class DatabaseStatus:
     at: datetime
     outbox: Outbox
     orders: list[OfStatus]
-    # The longest that an unsettled order has waited since its message went to the queue.
+    # How long the oldest unsettled order has waited since its message went to the queue.
     oldest_published_seconds: float | None
     for_a_person: int
     waiting_too_long: int
@@ -177,7 +177,7 @@ def as_text(status: Status) -> str:
     lines += aligned(rows)
     if outbox.next_available_at and not outbox.due:
         ahead = (outbox.next_available_at - database.at).total_seconds()
-        lines.append(f"The next goes out in {age(ahead)}.")
+        lines.append(f"The next message goes out in {age(ahead)}.")
     rows = [("orders", "now", "oldest placed")]
     for row in database.orders:
         rows.append((row.status, str(row.orders), _age(row.oldest_seconds)))

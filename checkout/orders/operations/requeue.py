@@ -1,4 +1,4 @@
-"""Publishing orders again by hand, before the sweep would."""
+"""Publishing messages of orders again by hand, before the sweep does."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -45,7 +45,7 @@ class Requeued:
 
 
 def numbers_of(status: OrderStatus, *, placed_before: datetime) -> Iterator[str]:
-    """Of the orders in this state, oldest first."""
+    """The numbers of the orders in this state, the oldest first."""
     last = 0
     orders = Order.objects.filter(status=status, placed_at__lte=placed_before).order_by("pk")
     while chunk := list(orders.filter(pk__gt=last).values_list("pk", "number")[:CHUNK]):
@@ -56,7 +56,7 @@ def numbers_of(status: OrderStatus, *, placed_before: datetime) -> Iterator[str]
 def requeue_orders(
     numbers: Iterable[str], *, by: str, reason: str = "", dry_run: bool = False, now: datetime
 ) -> Iterator[Requeued]:
-    """Each in a transaction of its own, so this may be ended at any moment."""
+    """Requeue each order in a transaction of its own, so that this may be killed at any moment."""
     for number in numbers:
         yield _requeue(number, by=by, reason=reason, dry_run=dry_run, now=now)
 
@@ -77,7 +77,7 @@ def _requeue(typed: str, *, by: str, reason: str, dry_run: bool, now: datetime) 
 
 
 def _kind_for(order: Order, now: datetime) -> OutboxMessage.Kind | None:
-    """What its sweep or its expiry would ask for. None: it waits for nobody but its customer."""
+    """What the sweep or the expiry would ask for. None when the order waits for its customer."""
     if order.status in UNSETTLED:
         return OutboxMessage.Kind.SETTLE_PAYMENT
     if order.sweep_at is not None:  # a refund is on its way

@@ -1,4 +1,4 @@
-"""What becomes of old rows of orders; see `checkout.runtime.retention`."""
+"""When old rows about orders are deleted, and why others stay; see `checkout.runtime.retention`."""
 
 from checkout.runtime.retention import End, register
 
@@ -9,7 +9,7 @@ register(
     End(table="orders.OrderLine", why=WITH_ORDER),
     End(
         table="orders.OrderEvent",
-        why=f"{WITH_ORDER} Repeats of a press are counted on the order, with ten events at most.",
+        why=f"{WITH_ORDER} Repeated submissions are counted on the order, with ten events at most.",
     ),
     End(table="orders.AttentionReason", why=WITH_ORDER),
     End(table="orders.Mail", why=WITH_ORDER),

@@ -1,1 +1,1 @@
-"""What an order holds of the stock, and giving it back."""
+"""What an order holds of the stock, and how pieces come back."""

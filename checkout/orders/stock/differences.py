@@ -1,7 +1,8 @@
-"""Where movements, stock and orders do not say the same. `audit_orders` names what it finds here,
-and `reconcile_stock` records it.
+"""Differences between movements, stock and orders. `audit_orders` names them, and `reconcile_stock`
+records them.
 
-A release that knows no movements, or somebody with SQL, changes stock and writes nothing down.
+They arise when a release that knows no movements, or a person with SQL, changes the stock and
+writes no movement.
 """
 
 from dataclasses import dataclass
@@ -11,16 +12,16 @@ from django.db import connection, transaction
 from checkout.catalogue.models import StockMovement
 from checkout.runtime.database import lift_time_limit
 
-# product_id, missing: what its movements lack to be the stock.
+# Columns: product_id, and missing: by how much the movements differ from the stock.
 OF_PRODUCTS = """
     SELECT p.id AS product_id, p.stock - coalesce(sum(m.change), 0) AS missing
     FROM catalogue_product p LEFT JOIN catalogue_stockmovement m ON m.product_id = p.id
     GROUP BY p.id HAVING p.stock <> coalesce(sum(m.change), 0)
 """
 
-# order_id, product_id, missing: what its movements lack to be what it holds. An order holds what
-# was bought less what came back, unless it was cancelled. Orders from before the first whose
-# placing was written down have no such movement and are left out.
+# Columns: order_id, product_id, and missing: by how much the movements differ from what the order
+# holds. An order holds what was bought less what came back, unless it was cancelled. Orders from
+# before the first movement of the kind `placed` have no such movement and are left out.
 OF_ORDERS = """
     SELECT * FROM (
         SELECT order_id, product_id, -coalesce(change, 0) - CASE
@@ -54,7 +55,7 @@ RECORD_OF_PRODUCTS = f"""
 
 COUNT = "SELECT (SELECT count(*) FROM ({}) o), (SELECT count(*) FROM ({}) p)"
 
-# Only one at a time: two would each record the same. Any number that nothing else locks.
+# Two at once would record the same, so one waits for the other. Nothing else locks this number.
 ONE_AT_A_TIME = "SELECT pg_advisory_xact_lock(7340021)"
 
 
@@ -76,9 +77,9 @@ def count_differences() -> Differences:
 
 
 def record_differences(*, by: str, why: str) -> Differences:
-    """Add the movements that are missing. The stock itself stays as it is: it is what was sold
-    from. Each statement sees one moment, in which every movement that this release has written
-    stands together with what it moved; so nothing that goes on meanwhile is taken for missing."""
+    """Add the movements that are missing. The stock itself stays as it is. Each statement sees one
+    moment, in which every movement that this release has written stands together with what it
+    moved; so a movement that is written meanwhile is never taken for missing."""
     values = {
         "kind": StockMovement.Kind.CORRECTED.value,
         "actor": by,

@@ -1,4 +1,4 @@
-"""How many pieces of what an order has taken off the shelf."""
+"""How many pieces of each product an order holds."""
 
 from django.db.models import Sum
 
@@ -7,7 +7,7 @@ from checkout.orders.models import Order
 
 
 def pieces_held(order: Order) -> dict[int, int]:
-    """`{product id: pieces}`: what was bought less what came back, whatever became of the order."""
+    """Return `{product id: pieces}`: what was bought less what came back, for any status."""
     bought = dict(order.lines.values_list("product_id", "quantity"))
     returned = order.stock_movements.filter(kind=StockMovement.Kind.RESTOCKED).order_by()
     for product_id, pieces in returned.values_list("product_id").annotate(Sum("change")):

@@ -1,4 +1,4 @@
-"""Goods that came back: they are put in stock again by staff who have them in hand.
+"""Putting goods that came back in stock again, which staff do who have the goods in hand.
 
 A refund alone puts nothing back, for money is often sent back for goods that stay or are broken.
 """
@@ -15,12 +15,12 @@ from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 from checkout.orders.stock.holding import pieces_held
 
-# Their goods may have left the shop. Any other order gives its goods back by being cancelled.
+# The goods of these orders may have left the shop. Cancelling puts the goods of all others back.
 RESTOCKABLE = (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED)
 
 
 def pieces_out(order: Order) -> dict[int, int]:
-    """What may still come back."""
+    """Return the pieces that may still come back, by product id."""
     if order.status not in RESTOCKABLE:
         return {}
     return pieces_held(order)
@@ -29,25 +29,25 @@ def pieces_out(order: Order) -> dict[int, int]:
 def restock(
     order: Order, quantities: Mapping[int, int], *, by: str, why: str, key: str, now: datetime
 ) -> str:
-    """Put `{product id: pieces}` back; what is told to whoever asked. The same key is done once."""
+    """Put `{product id: pieces}` back, once for each key. Return the message for the page."""
     with transaction.atomic():
         current = Order.objects.select_for_update().get(pk=order.pk)
         if before := _recorded_under(current, key):
             if before != quantities:
                 raise ActionImpossible(
-                    "This form was saved before, with other pieces, which stand. Open the page "
-                    "again to put back more."
+                    "This form was saved before with other pieces, and those were put back. Open "
+                    "the page again to put back more."
                 )
             return "This was recorded before; nothing was added."
         out = pieces_out(current)
         if not quantities:
-            raise ActionImpossible("Nothing was put back: say how many pieces came.")
+            raise ActionImpossible("Nothing was put back. Say how many pieces came back.")
         if any(pieces > out.get(product_id, 0) for product_id, pieces in quantities.items()):
-            raise ActionImpossible("Nothing was put back: less than that is out with this order.")
+            raise ActionImpossible("Nothing was put back. This order holds fewer pieces than that.")
         restock_stock(quantities, order_id=order.pk, by=by, why=why, key=key)
-        told = _in_words(current, quantities)
-        note_staff(order.pk, told, by=by, why=why, now=now)
-    return f"{told}."
+        what = _in_words(current, quantities)
+        note_staff(order.pk, what, by=by, why=why, now=now)
+    return f"{what}."
 
 
 def _recorded_under(order: Order, key: str) -> dict[int, int]:

@@ -9,9 +9,9 @@ from checkout.user_input.whole_numbers import seconds_argument
 
 class Command(BaseCommand):
     help = (
-        "Whether a publisher, worker, mailer or webhook sender gets anywhere, by the file of its "
-        "--alive-file. Exit code 1 when not: for a container's health check. Asks neither database "
-        "nor queue."
+        "Check whether a publisher, worker, mailer or webhook sender makes progress, by its "
+        "--alive-file. Exits with 1 when it does not, for a container's health check. Asks neither "
+        "the database nor the queue."
     )
     requires_system_checks: list[str] = []
 

@@ -11,27 +11,36 @@ from checkout.runtime.terminal import add_by, add_yes, must_agree, progress_on, 
 
 class Command(BaseCommand):
     help = (
-        "Messages that the workers gave up. `list` and `show` read them, which hides them from "
-        "others for a minute at most. `redrive` writes a new message for the order and then "
-        "deletes the letter; it may be repeated and killed at any moment. `discard` deletes a "
-        "letter. Both are noted with the order, and ask first. Letters of another installation on "
-        "the same queue are shown and left alone; one of an order that this database has lost (a "
-        "restored backup) names its reference in its body."
+        "Handle the messages that the workers gave up. `list` and `show` read them, which hides "
+        "them from other readers for a minute at most. `redrive` writes a new message for the "
+        "order and then deletes the dead letter; you may kill and repeat it at any moment. "
+        "`discard` deletes a dead letter. Both ask first and leave a note with the order. Dead "
+        "letters of another installation on the same queue are shown and left alone. Where this "
+        "database has lost the order, as after a backup was restored, the body of the dead letter "
+        "names the order's reference."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         acts = parser.add_subparsers(dest="act", required=True, metavar="list|show|redrive|discard")
-        listing = acts.add_parser("list", help="All letters, and what is known of their orders.")
-        showing = acts.add_parser("show", help="One letter, with its body.")
-        showing.add_argument("id", help="As `list` tells it, or SQS's message id.")
+        listing = acts.add_parser(
+            "list", help="List all dead letters, and what is known of their orders."
+        )
+        showing = acts.add_parser("show", help="Show one dead letter with its body.")
+        showing.add_argument("id", help="The id that `list` shows, or SQS's message id.")
         driving = acts.add_parser("redrive", help="Have the workers try again.")
         which = driving.add_mutually_exclusive_group(required=True)
-        which.add_argument("ids", nargs="*", default=[], metavar="id", help="As `list` tells them.")
-        which.add_argument("--all", action="store_true", help="Every letter that can be redriven.")
-        driving.add_argument("--reason", type=reason, help="Why; no customer data.")
-        throwing = acts.add_parser("discard", help="Take a letter away for good.")
-        throwing.add_argument("id", help="As `list` tells it, or SQS's message id.")
-        throwing.add_argument("--reason", type=reason, required=True, help="Why; no customer data.")
+        which.add_argument(
+            "ids", nargs="*", default=[], metavar="id", help="The ids that `list` shows."
+        )
+        which.add_argument(
+            "--all", action="store_true", help="Redrive every dead letter that can be."
+        )
+        driving.add_argument("--reason", type=reason, help="Your reason, without customer data.")
+        throwing = acts.add_parser("discard", help="Delete a dead letter for good.")
+        throwing.add_argument("id", help="The id that `list` shows, or SQS's message id.")
+        throwing.add_argument(
+            "--reason", type=reason, required=True, help="Your reason, without customer data."
+        )
         for act in (listing, showing, driving, throwing):
             act.add_argument("--json", action="store_true", help="Print the result as JSON.")
         for act in (driving, throwing):
@@ -57,7 +66,7 @@ class Command(BaseCommand):
                 shown = report.letter_as_json if options["json"] else report.letter_as_text
                 self.stdout.write(shown(letter))
                 return
-        raise CommandError("No such letter can be read now.")
+        raise CommandError("No dead letter of that id can be read now.")
 
     def _redrive(self, queue: PaymentsQueue, options: dict[str, Any]) -> None:
         which = "all dead letters" if options["all"] else f"{len(options['ids'])} dead letters"
@@ -74,7 +83,7 @@ class Command(BaseCommand):
         self._tell(outcomes, options)
 
     def _discard(self, queue: PaymentsQueue, options: dict[str, Any]) -> None:
-        must_agree("Take this letter away for good?", self.stderr, yes=options["yes"])
+        must_agree("Delete this dead letter for good?", self.stderr, yes=options["yes"])
         now, by = database_now(), options["by"]
         outcome = discard(queue, options["id"], by=by, reason=options["reason"], now=now)
         self._tell([outcome], options)
@@ -83,4 +92,6 @@ class Command(BaseCommand):
         shown = report.outcomes_as_json if options["json"] else report.outcomes_as_table
         self.stdout.write(shown(outcomes))
         if failed := sum(not outcome.is_good for outcome in outcomes):
-            raise CommandError(f"{failed} of {len(outcomes)} letters are still to be seen to.")
+            raise CommandError(
+                f"{failed} of {len(outcomes)} dead letters are still there and need a person."
+            )

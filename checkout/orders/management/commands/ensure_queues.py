@@ -10,8 +10,8 @@ from checkout.orders.queue.sqs import QUEUE_ERRORS
 
 class Command(BaseCommand):
     help = (
-        "Create the payments queue and its dead-letter queue, or verify those that are there. "
-        "Exits with 1 when one differs from what the product needs; nothing is changed then."
+        "Create the payments queue and its dead-letter queue, or verify those that exist. Exits "
+        "with 1 when a queue differs from what the product needs, and changes nothing then."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -34,4 +34,7 @@ class Command(BaseCommand):
                 for difference in report.differences:
                     self.stdout.write(f"  {difference}")
         if any(report.differences for report in reports):
-            raise CommandError("A queue differs. Set its attributes in AWS, then run this again.")
+            raise CommandError(
+                "A queue differs from what the shop needs. Set its attributes in AWS, and run this "
+                "again."
+            )

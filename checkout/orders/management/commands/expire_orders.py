@@ -10,9 +10,9 @@ from checkout.runtime.terminal import progress_on
 
 class Command(BaseCommand):
     help = (
-        "Have the worker cancel the orders whose customers gave up paying "
-        "(UNPAID_ORDER_EXPIRES_SECONDS). The publisher does so each minute; this does it now. "
-        "The worker asks the gateway first, and a payment that wins this race wins."
+        "Have the worker cancel the orders whose customers did not pay in time "
+        "(UNPAID_ORDER_EXPIRES_SECONDS). The publisher does this every minute; the command does it "
+        "now. The worker asks the gateway first, and an order whose payment arrives is paid."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,4 +28,4 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"expired": expired}))
         else:
-            self.stdout.write(f"{expired} unpaid orders are handed to the worker.")
+            self.stdout.write(f"{expired} unpaid orders were handed to the worker.")

@@ -11,9 +11,9 @@ from checkout.runtime.terminal import progress_on, span
 
 class Command(BaseCommand):
     help = (
-        "Delete old outbox messages: published, and of orders that are final and that nobody "
-        "looks after any more. Orders, their history, payments and mails stay. Works in short "
-        "transactions beside the running shop; may be killed and repeated at any moment."
+        "Delete old outbox messages that were published and whose orders are final and wait for "
+        "nobody. Orders, their history, payments and mails stay. The command works in short "
+        "transactions beside the running shop; you may kill and repeat it at any moment."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -21,9 +21,9 @@ class Command(BaseCommand):
             "--older-than",
             type=span,
             default=timedelta(days=30),
-            help="Published so long ago, such as 12h or 90d (default 30d).",
+            help="Delete what was published longer ago than this: 12h or 90d (default 30d).",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Only count.")
+        parser.add_argument("--dry-run", action="store_true", help="Only count the messages.")
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -31,13 +31,13 @@ class Command(BaseCommand):
         progress = progress_on(self.stderr, "messages found" if dry_run else "messages deleted")
         pruned = prune_outbox(before=before, dry_run=dry_run, progress=progress)
         if options["json"]:
-            told = {
+            payload = {
                 "published_before": before.isoformat(),
                 "looked_at": pruned.looked_at,
                 "deleted": 0 if dry_run else pruned.deleted,
                 "would_delete": pruned.deleted if dry_run else 0,
             }
-            self.stdout.write(json.dumps(told, indent=2))
+            self.stdout.write(json.dumps(payload, indent=2))
         else:
             done = "would be deleted" if dry_run else "were deleted"
             self.stdout.write(f"{pruned.deleted} of {pruned.looked_at} messages {done}.")

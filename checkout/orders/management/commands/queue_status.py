@@ -16,9 +16,9 @@ from checkout.runtime.clock import database_now
 
 class Command(BaseCommand):
     help = (
-        "Show what waits in the queue, the dead-letter queue and the outbox, since when, the "
+        "Show what waits in the queue, the dead-letter queue and the outbox and since when, the "
         "orders by state, and whether payments are paused. Changes nothing. Exits with 1 when SQS "
-        "could not be asked; the database's part is printed all the same."
+        "could not be asked, and prints what the database knows all the same."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

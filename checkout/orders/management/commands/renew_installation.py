@@ -9,11 +9,12 @@ from checkout.runtime.terminal import add_yes, must_agree
 
 class Command(BaseCommand):
     help = (
-        "Draw a new id for this installation: for a copy of a database that is to run beside its "
-        "original, and never for a restored backup, which stays the installation it was. What the "
-        "gateway and the queue hold under the old id is the original's from then on. Run it before "
-        "any other process of the copy, and give the copy a queue and a gateway key of its own: "
-        "unpaid orders are in both databases, and each would charge them."
+        "Draw a new id for this installation. Use it for a copy of a database that is to run "
+        "beside its original, and never for a restored backup, which stays the installation that "
+        "it was. What the gateway and the queue hold under the old id belongs to the original "
+        "from then on. Run this before any other process of the copy, and give the copy a queue "
+        "and a gateway key of its own: unpaid orders are in both databases, and each would charge "
+        "them."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,8 +24,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         before = installation_id()
         must_agree(
-            f"Draw a new id in place of {before}? Payments that name the old one and whose ids are "
-            "not stored here become strangers'.",
+            f"Draw a new id in place of {before}? Payments that name the old id, and whose own ids "
+            "are not stored in this database, will count as another installation's.",
             self.stderr,
             yes=options["yes"],
         )
@@ -32,4 +33,4 @@ class Command(BaseCommand):
         if options["json"]:
             self.stdout.write(json.dumps({"before": before, "installation": new}))
         else:
-            self.stdout.write(f"This installation is {new} from now on; restart its processes.")
+            self.stdout.write(f"This installation is {new} from now on. Restart its processes.")

@@ -12,8 +12,8 @@ from checkout.runtime.terminal import add_by, add_yes, must_agree, progress_on, 
 class Command(BaseCommand):
     help = (
         "Publish the messages of orders again that wait for their payment or refund, before the "
-        "sweep does, or before their next try is due. Nothing is charged twice by it, and an order "
-        "whose message is due gets no second one. Exits with 1 when a named order is unknown, or "
+        "publisher does so by itself or their next try is due. This charges nothing twice, and an "
+        "order whose message is due gets no second one. Exits with 1 when an order is unknown or "
         "needs nothing."
     )
 
@@ -23,15 +23,15 @@ class Command(BaseCommand):
             "--state",
             type=str.lower,
             choices=sorted(UNSETTLED),
-            help="Instead of numbers: all orders in this state.",
+            help="Take all orders in this state, instead of numbers.",
         )
         parser.add_argument(
             "--older-than",
             type=span,
-            help="With --state: placed so long ago, such as 90s, 2h or 3d (default 15m).",
+            help="With --state, take those placed longer ago than this: 90s, 2h, 3d (default 15m).",
         )
-        parser.add_argument("--dry-run", action="store_true", help="Only tell what would be done.")
-        parser.add_argument("--reason", type=reason, help="Why; no customer data.")
+        parser.add_argument("--dry-run", action="store_true", help="Only show what would be done.")
+        parser.add_argument("--reason", type=reason, help="Your reason, without customer data.")
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
         add_by(parser)
         add_yes(parser)
@@ -39,11 +39,13 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now, numbers, state = database_now(), options["numbers"], options["state"]
         if bool(numbers) == bool(state) or (numbers and options["older_than"]):
-            raise CommandError("Name orders, or --state with or without --older-than.")
+            raise CommandError(
+                "Give order numbers, or --state. --older-than goes with --state alone."
+            )
         if state:
             before = now - (options["older_than"] or timedelta(minutes=15))
             numbers = requeue.numbers_of(OrderStatus(state), placed_before=before)
-        which = f"all that are {state}" if state else f"{len(numbers)} orders"
+        which = f"all orders that are {state}" if state else f"{len(numbers)} orders"
         question = f"Queue {which} again? They may be charged or refunded."
         must_agree(question, self.stderr, yes=options["yes"] or options["dry_run"])
         progress = progress_on(self.stderr, "orders looked at")

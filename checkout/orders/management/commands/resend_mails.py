@@ -12,19 +12,25 @@ from checkout.runtime.terminal import add_by, moment, progress_on, reason
 
 class Command(BaseCommand):
     help = (
-        "Have e-mails sent once more: with --since all that were given up since then, as after a "
-        "mail server that was away for a week; with --order those of one order, as after its "
-        "address was corrected. Each goes to the address that stands in the order now."
+        "Have e-mails sent once more. --since takes all that were given up since then, as when the "
+        "mail server was away for a week. --order takes those of one order, as after its address "
+        "was corrected. Each e-mail goes to the address that stands in the order now."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
-        which.add_argument("--since", type=moment, metavar="TIME", help="36h, 14d or 2026-11-01.")
-        which.add_argument("--order", metavar="NUMBER", help="Of this order, sent or given up.")
+        which.add_argument(
+            "--since", type=moment, metavar="TIME", help="Since when: 36h, 14d or 2026-11-01."
+        )
+        which.add_argument(
+            "--order", metavar="NUMBER", help="The order whose e-mails are sent again."
+        )
         parser.add_argument("--kind", action="append", choices=Mail.Kind.values, default=[])
-        parser.add_argument("--reason", type=reason, required=True, help="Kept with each order.")
+        parser.add_argument(
+            "--reason", type=reason, required=True, help="Your reason, kept with each order."
+        )
         add_by(parser)
-        parser.add_argument("--dry-run", action="store_true", help="Only count.")
+        parser.add_argument("--dry-run", action="store_true", help="Only count the e-mails.")
         parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -34,13 +40,13 @@ class Command(BaseCommand):
             found = given_up_since(options["since"])
         mails = found.filter(kind__in=options["kind"]) if options["kind"] else found
         if options["order"] and not mails.exists():
-            raise CommandError("No such e-mail of that order was sent or given up.")
+            raise CommandError("No such e-mail of that order was sent or given up before.")
         progress, again = progress_on(self.stderr, "e-mails put back"), 0
         for mail in mails.iterator() if not options["dry_run"] else ():
             again += send_again(mail, by=options["by"], why=options["reason"], now=database_now())
             if progress:
                 progress(again)
         count = mails.count() if options["dry_run"] else again
-        told = {"dry_run": options["dry_run"], "mails": count}
+        payload = {"dry_run": options["dry_run"], "mails": count}
         words = "would be sent again" if options["dry_run"] else "go out again"
-        self.stdout.write(json.dumps(told) if options["json"] else f"{count} e-mails {words}.")
+        self.stdout.write(json.dumps(payload) if options["json"] else f"{count} e-mails {words}.")

@@ -10,8 +10,8 @@ from checkout.runtime.terminal import add_by, add_yes, must_agree
 
 class Command(BaseCommand):
     help = (
-        "Let payments go on after `pause_payments`. Whatever was ordered meanwhile is charged now, "
-        "so this asks first. Where payments are not paused, nothing is asked and nothing done."
+        "Let payments go on after `pause_payments`. What was ordered meanwhile is charged then, so "
+        "this asks first. If payments are not paused, the command asks nothing and does nothing."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -23,8 +23,8 @@ class Command(BaseCommand):
         pause = current_pause()
         if pause:
             must_agree(
-                f"Paused since {pause.paused_at:%Y-%m-%d %H:%M} by {pause.paused_by}: "
-                f"{pause.reason}. Charge what was ordered since?",
+                f"Payments are paused since {pause.paused_at:%Y-%m-%d %H:%M} UTC by "
+                f"{pause.paused_by} ({pause.reason}). Charge what was ordered since?",
                 self.stderr,
                 yes=options["yes"],
             )

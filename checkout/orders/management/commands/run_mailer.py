@@ -10,8 +10,8 @@ from checkout.runtime.loop import stop_signals
 
 class Command(BaseCommand):
     help = (
-        "Send the e-mails that orders have queued. Any number may run; a slow mail server delays "
-        "nothing else. Ends on SIGTERM, with exit code 0."
+        "Send the e-mails that orders have queued. Any number of mailers may run, and a slow mail "
+        "server delays nothing else. Ends on SIGTERM with exit code 0."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

@@ -11,7 +11,7 @@ from checkout.runtime.loop import stop_signals
 class Command(BaseCommand):
     help = (
         "Publish stored messages to the SQS queue, and look every minute for orders that were "
-        "forgotten. Any number may run. Ends on SIGTERM, with exit code 0."
+        "forgotten. Any number of publishers may run. Ends on SIGTERM with exit code 0."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:

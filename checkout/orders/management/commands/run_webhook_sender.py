@@ -9,9 +9,9 @@ from checkout.runtime.loop import stop_signals
 
 class Command(BaseCommand):
     help = (
-        "Tell the shop's other systems of orders: the endpoints of `webhook_endpoints`. Any number "
-        "may run; a system that is slow or away delays nothing else. Ends on SIGTERM, with exit "
-        "code 0, within half a minute."
+        "Send webhooks about orders to the endpoints of `webhook_endpoints`. Any number of senders "
+        "may run, and an endpoint that is slow or away delays nothing else. Ends on SIGTERM with "
+        "exit code 0, within half a minute."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
