@@ -25,8 +25,8 @@ from checkout.orders.models import Order
 from checkout.orders.placing import place
 from checkout.orders.placing.place import PlaceOrder, PlacingUnavailable, basket_digest, place_order
 from checkout.tokens import CheckoutToken
-from tests.machine.shop import reply_to_commit_lost
 from tests.support.factories import purchase
+from tests.support.lost_replies import reply_to_commit_lost
 from tests.support.processes import eventually
 from tests.support.shelves import on_the_shelf
 
