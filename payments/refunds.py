@@ -1,6 +1,5 @@
-"""Asking for money to be sent back. Reserved first, so that never more goes back than was charged.
-
-The worker makes the refund; see `refund_settlement`.
+"""Asking for money to be sent back. The amount is reserved first, so that never more goes back than
+was charged. The worker makes the refund; see `payments.settling.refunds`.
 """
 
 from datetime import datetime
@@ -18,8 +17,8 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
 from checkout.orders.sweep_schedule import next_sweep
 from payments.models import Payment, Refund, new_key
-from payments.settling.held_money import is_disputed, lost_minor
-from payments.settling.locks import lock_order
+from payments.settling.disputed_money import is_disputed, lost_minor
+from payments.settling.lock_order import lock_order
 from payments.states import COUNTED_REFUNDS, PaymentStatus, RefundStatus
 
 
@@ -43,6 +42,19 @@ def _must_not_be_disputed(order_id: int) -> None:
         )
 
 
+def _must_be_refundable(payment: Payment, amount_minor: int) -> None:
+    if payment.status != PaymentStatus.PAID:
+        raise RefundImpossible("This payment was not charged, so nothing can be sent back.")
+    left = refundable_minor(payment)
+    if not 0 < amount_minor <= left:
+        most = show_money(money(left, payment.currency))
+        raise RefundImpossible(f"Of this payment {most} is left to be sent back.")
+    limits = limits_of(payment.currency)
+    if limits and amount_minor % limits.step_minor:
+        step = show_money(money(limits.step_minor, payment.currency))
+        raise RefundImpossible(f"The gateway sends money back only in steps of {step}.")
+
+
 def unreplaced(payment: Payment, amount_minor: int) -> Refund | None:
     """The oldest refund of this amount that came to nothing and was not sent again since."""
     failed = payment.refunds.filter(
@@ -60,8 +72,8 @@ def request_refund(
     now: datetime,
     key: str | None = None,
 ) -> Refund:
-    """Reserve the amount and have the worker send it back. Asked for twice under one key, it is one
-    refund; without a key, two, and what was charged is the limit of both together."""
+    """Reserve the amount and have the worker send it back. Two requests under one key are one
+    refund. Without a key they are two, and what was charged is the limit of both together."""
     key = key or new_key()
     with transaction.atomic():
         lock_order(payment)
@@ -70,16 +82,7 @@ def request_refund(
         if asked_before := payment.refunds.filter(key=key).first():
             return asked_before
         _must_not_be_disputed(payment.order_id)
-        if payment.status != PaymentStatus.PAID:
-            raise RefundImpossible("This payment was not charged, so nothing can be sent back.")
-        left = refundable_minor(payment)
-        if not 0 < amount_minor <= left:
-            most = show_money(money(left, payment.currency))
-            raise RefundImpossible(f"Of this payment {most} is left to be sent back.")
-        limits = limits_of(payment.currency)
-        if limits and amount_minor % limits.step_minor:
-            step = show_money(money(limits.step_minor, payment.currency))
-            raise RefundImpossible(f"The gateway sends money back only in steps of {step}.")
+        _must_be_refundable(payment, amount_minor)
         refund = Refund.objects.create(
             payment=payment,
             status=RefundStatus.REQUESTED,
@@ -96,7 +99,7 @@ def request_refund(
 
 
 def approve_refund(refund: Refund, *, approved_by: User, why: str, now: datetime) -> bool:
-    """Agree to a refund that the shop has prepared. False if somebody did already; RefundImpossible
+    """Agree to a refund that the shop has prepared. False if somebody did so before. Impossible
     while the customer's bank disputes a charge of the order."""
     with transaction.atomic():
         lock_order(refund.payment)

@@ -15,7 +15,7 @@ from checkout.orders.queue.sqs import PaymentsQueue
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
-from payments.settling import gateway_refusal
+from payments.settling import refused_shop
 from tests.doubles.sqs.server import QueueServer
 from tests.support.processes import ShopProcesses
 from tests.support.schedule import Schedule, longest_first
@@ -55,7 +55,7 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def _no_pause_of_another_test() -> None:
     pausing.forget_what_was_seen()
-    gateway_refusal.forget_what_was_seen()
+    refused_shop.forget_what_was_seen()
 
 
 @pytest.fixture(autouse=True)

@@ -1,15 +1,14 @@
 """Every change of an order's status is made here."""
 
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
 
-from checkout.orders.history import note, record_move
-from checkout.orders.mail.enqueue import queue_mail, queue_mail_about
-from checkout.orders.models import Mail, Order, WebhookKind
+from checkout.orders.history import record_move
+from checkout.orders.mail.enqueue import queue_mail_about
+from checkout.orders.models import Order
 from checkout.orders.states import EXPIRING, OrderStatus, sources_of
 from checkout.orders.sweep_schedule import first_sweep
 from checkout.orders.webhooks.enqueue import queue_webhooks, webhook_about
@@ -78,20 +77,3 @@ def pay_with_nothing(order: Order, *, now: datetime) -> bool:
         reason="Nothing was to be paid",
         now=now,
     )
-
-
-@contextmanager
-def noting_refund(
-    order_id: int, reason: str, *, amount_minor: int, now: datetime, came_back: bool = False
-) -> Iterator[None]:
-    """Money was sent back, or has come back from there; inside, its order follows. Told for each
-    refund: the second part of one order's money moves its status no more than a charge too many
-    does."""
-    mail, webhook = Mail.Kind.REFUNDED, WebhookKind.REFUNDED
-    if came_back:
-        mail, webhook = Mail.Kind.REFUND_FAILED, WebhookKind.REFUND_FAILED
-    with transaction.atomic(savepoint=False):
-        event = note(order_id, reason, now=now)
-        queue_mail(mail, event, now=now, amount_minor=amount_minor)
-        yield
-        queue_webhooks(webhook, event, now=now, amount_minor=amount_minor)

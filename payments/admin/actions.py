@@ -150,7 +150,7 @@ def _undecided(order: Order) -> Payment | None:
 
 def _resolve(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str:
     # Here, so that web processes load nothing of the gateway for the sake of this rare case.
-    from payments.settling.resolve_by_hand import resolve_charged, resolve_not_charged
+    from payments.settling.resolve_unknown import resolve_charged, resolve_not_charged
 
     payment = _undecided(order)
     if payment is None:

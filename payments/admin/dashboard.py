@@ -21,7 +21,7 @@ from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.runtime.clock import database_now
 from payments.books.lost_orders import unseen_count
 from payments.models import Dispute
-from payments.settling.gateway_refusal import current_refusal
+from payments.settling.refused_shop import current_refusal
 
 HOURS = 24
 

@@ -6,13 +6,14 @@ Only what is safe is done. All else is left to a person.
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Max
 
 from checkout.orders.identity.matching import could_name, orders_named
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import OrderStatus
 from checkout.runtime.terminal import Progress
 from payments.books.compare import (
@@ -30,12 +31,11 @@ from payments.books.compare import (
 from payments.books.lost_orders import note_lost_payments
 from payments.gateways.base import Gateway, GatewayError, GatewayPayment, GatewayState
 from payments.models import Payment, Refund
+from payments.settling.close_payment import close_payment
 from payments.settling.disputes import record_disputes
 from payments.settling.gateway_calls import Calls, Clock
 from payments.settling.outcomes import record_success
 from payments.settling.refunds import disputes_were_recorded, take_over_refunds
-from payments.settling.retry import ask_later
-from payments.settling.settle_order import close
 from payments.states import LIVE, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def _cancel(gateway: Gateway, difference: Difference, clock: Clock) -> str:
         return ""
     payment = Payment.objects.filter(gateway_payment_id=gateway_id).first()
     if payment is not None:
-        answer = close(Calls.begin(gateway, clock), payment)
+        answer = close_payment(Calls.begin(gateway, clock), payment)
     else:
         answer = gateway.cancel(gateway_id, idempotency_key=f"reconcile-{gateway_id}")
     if answer.state is GatewayState.PAID:  # at the last moment
@@ -219,7 +219,7 @@ def _hand_to_the_worker(difference: Difference, *, now: datetime) -> str:
         return ""
     waiting = order.outbox_messages.filter(kind=OutboxMessage.Kind.REFUND, published_at=None)
     if not waiting.exists():
-        ask_later(order.pk, OutboxMessage.Kind.REFUND, pause=timedelta(0), now=now)
+        ask(order.pk, OutboxMessage.Kind.REFUND, at=now)
     return "handed to the worker"
 
 

@@ -1,6 +1,6 @@
-"""Holding an order against the gateway: a webhook, the customer's return or the sweep asks for it.
+"""Comparing one order with the gateway, when a webhook, the customer's return or the sweep asks.
 
-Whatever a hint said is not believed; the gateway is asked about every payment of the order by id.
+What a hint says is not believed: the gateway is asked about every payment of the order by id.
 """
 
 import logging
@@ -14,6 +14,7 @@ from checkout.orders.attention.flags import end_reason
 from checkout.orders.attention.reasons import REFUSED
 from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import EXPIRING, UNSETTLED
 from payments.gateways.base import (
     Gateway,
@@ -27,49 +28,51 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.models import Payment
+from payments.settling.close_payment import close_payment
+from payments.settling.disputed_money import is_disputed
 from payments.settling.disputes import may_have_news, record_disputes
 from payments.settling.gateway_calls import Calls, Clock
-from payments.settling.held_money import is_disputed
 from payments.settling.outcomes import record_closed, record_sent_back, record_success
 from payments.settling.refunds import (
     disputes_were_recorded,
     settle_refunds,
     take_over_refunds,
 )
-from payments.settling.retry import ask_later, asked_in_vain, pause_after
-from payments.settling.settle_order import Settled, close, find_order, settle_order
+from payments.settling.result import Result, order_by_number
+from payments.settling.retry import asked_in_vain, pause_after
+from payments.settling.settle_order import settle_order
 from payments.states import LIVE, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
-# A wish that was not granted is asked for again after a minute, and then ever more slowly.
+# Where the gateway gave no answer, it is asked again after a minute, and then after longer pauses.
 FIRST_TRIES = 6
 
 
 def check_order(
     order_number: str, gateway: Gateway, *, clock: Clock, lease_token: UUID | None = None
-) -> Settled:
+) -> Result:
     """Settle what is under way, and believe the gateway about what was thought to be final."""
-    order = find_order(order_number)
-    outcome = Settled.NOTHING_TO_DO
+    order = order_by_number(order_number)
+    outcome = Result.NOTHING_TO_DO
     if order.status in UNSETTLED:
         outcome = settle_order(order_number, gateway, clock=clock, lease_token=lease_token)
-        if outcome is Settled.BUSY:
+        if outcome is Result.BUSY:
             return outcome
-        order = find_order(order_number)
+        order = order_by_number(order_number)
     calls = Calls.begin(gateway, clock)
     try:
-        if _look_at_what_is_over(order, calls):
-            outcome = Settled.PAID
-        _look_at_what_was_charged(order, calls)
+        if _check_closed_payments(order, calls):
+            outcome = Result.PAID
+        _check_charged_payments(order, calls)
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
-        return _wish_again(order, OutboxMessage.Kind.CHECK_PAYMENT, error, now=clock())
+        return _try_again(order, OutboxMessage.Kind.CHECK_PAYMENT, error, now=clock())
     refunded = settle_refunds(order_number, gateway, clock=clock)
-    return outcome if refunded is Settled.NOTHING_TO_DO else refunded
+    return outcome if refunded is Result.NOTHING_TO_DO else refunded
 
 
-def _look_at_what_is_over(order: Order, calls: Calls) -> bool:
-    """Whether one of them was charged after all."""
+def _check_closed_payments(order: Order, calls: Calls) -> bool:
+    """Ask about payments that are over for this shop. True if one was charged after all."""
     is_charged = False
     for payment in _thought_to_be_over(order):
         try:
@@ -77,7 +80,7 @@ def _look_at_what_is_over(order: Order, calls: Calls) -> bool:
         except NoSuchPayment:
             continue  # opened in another account of the gateway, where it was over
         if answer.state is not GatewayState.PAID and payment.status in LIVE:
-            answer = close(calls, payment)  # or its card could be charged beside another
+            answer = close_payment(calls, payment)  # or its card could be charged beside another
         if answer.state is GatewayState.PAID:
             _record_late_success(payment, answer, calls)
             is_charged = True
@@ -86,8 +89,8 @@ def _look_at_what_is_over(order: Order, calls: Calls) -> bool:
     return is_charged
 
 
-def _look_at_what_was_charged(order: Order, calls: Calls) -> None:
-    """Its refunds, and its disputes, whose outcome the gateway may have changed."""
+def _check_charged_payments(order: Order, calls: Calls) -> None:
+    """Ask about refunds and disputes, whose outcome the gateway may have changed."""
     has_news = may_have_news(order)
     for payment in _charged(order):
         with suppress(NoSuchPayment):  # charged in another account of the gateway
@@ -98,26 +101,26 @@ def _look_at_what_was_charged(order: Order, calls: Calls) -> None:
                 take_over_refunds(payment, calls)
 
 
-def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
+def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Result:
     """Cancel an unpaid order: at the gateway first. A payment that wins the race wins."""
-    order = find_order(order_number)
+    order = order_by_number(order_number)
     if order.status not in EXPIRING:  # paid, or being paid again
-        return Settled.NOTHING_TO_DO
+        return Result.NOTHING_TO_DO
     if is_disputed(order.pk):  # a charge that pays no order, and a bank that decides about it
-        return Settled.NOTHING_TO_DO
+        return Result.NOTHING_TO_DO
     calls = Calls.begin(gateway, clock)
     try:
         for payment in _not_closed(order):
-            answer = close(calls, payment)
+            answer = close_payment(calls, payment)
             if answer.state is GatewayState.PAID:
                 record_success(payment, answer, now=clock(), reason="Paid at the last moment")
-                return Settled.PAID
+                return Result.PAID
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
-        return _wish_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
+        return _try_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
     cancelled = cancel_unpaid(order, now=clock())
     if cancelled:
         end_reason(order.pk, REFUSED)
-    return Settled.CANCELLED if cancelled else Settled.NOTHING_TO_DO
+    return Result.CANCELLED if cancelled else Result.NOTHING_TO_DO
 
 
 def _not_closed(order: Order) -> list[Payment]:
@@ -126,8 +129,8 @@ def _not_closed(order: Order) -> list[Payment]:
 
 
 def _thought_to_be_over(order: Order) -> list[Payment]:
-    """Payments of which this shop expects nothing any more: the gateway may know better. Those of
-    an order that is over are among them, and those charged by an amount that pays no order."""
+    """Payments from which this shop expects nothing any more; the gateway may know better. Those
+    of an order that is over are among them, and those whose charged amount pays no order."""
     over = Q(status__in=[PaymentStatus.DECLINED, PaymentStatus.CANCELLED])
     over |= Q(charged_minor__isnull=False) & ~Q(status=PaymentStatus.PAID)
     if order.status not in UNSETTLED | EXPIRING:
@@ -136,7 +139,7 @@ def _thought_to_be_over(order: Order) -> list[Payment]:
 
 
 def _charged(order: Order) -> list[Payment]:
-    """Also by an amount that pays no order: a bank may dispute that as well."""
+    """Charges of an amount that pays no order count too: a bank may dispute them as well."""
     charged = Q(status=PaymentStatus.PAID) | Q(charged_minor__isnull=False)
     return list(order.payments.filter(charged).exclude(gateway_payment_id=""))
 
@@ -155,10 +158,10 @@ def _is_sent_back(payment: Payment, answer: GatewayPayment, calls: Calls) -> boo
     return sent >= answer.amount_minor
 
 
-def _wish_again(
+def _try_again(
     order: Order, kind: OutboxMessage.Kind, error: GatewayError, *, now: datetime
-) -> Settled:
-    """What is wanted of the gateway stays wanted until it is granted or refused."""
+) -> Result:
+    """The gateway is asked again until it has answered."""
     pause = pause_after(error, max(FIRST_TRIES, asked_in_vain(order)), now=now)
-    ask_later(order.pk, kind, pause=pause, now=now)
-    return Settled.LATER
+    ask(order.pk, kind, at=now + pause)
+    return Result.LATER

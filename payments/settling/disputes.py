@@ -1,8 +1,8 @@
 """Disputes as the gateway tells them: written down, put before a person, and ended by its word.
 
-The books: a charge that is disputed, or lost by a dispute, stays a charge, here as at the gateway,
-and its order stays paid. What was lost is written beside it, as refunds are, and can neither be
-sent back nor be prepared as a surplus any more: its customer has it.
+A charge that is disputed, or lost by a dispute, stays a charge, here as at the gateway, and its
+order stays paid. What was lost is written beside the charge, as refunds are. It can neither be sent
+back nor be prepared as a refund any more, for the customer has it.
 """
 
 import logging
@@ -18,7 +18,7 @@ from checkout.orders.models import Order
 from payments.gateways.base import GatewayDispute
 from payments.models import Dispute, Payment
 from payments.settling.gateway_calls import Calls
-from payments.settling.locks import lock_order
+from payments.settling.lock_order import lock_order
 from payments.states import OPEN_DISPUTES, DisputeStatus
 
 logger = logging.getLogger(__name__)
@@ -28,8 +28,8 @@ HINT = "charge.dispute."
 
 
 def may_have_news(order: Order) -> bool:
-    """A call to the gateway is made for orders alone of which it has told, or whose dispute is
-    open; the daily commands see the rest."""
+    """Whether to ask the gateway: it has told of a dispute of this order, or one is open. The daily
+    commands see the rest."""
     return (
         order.webhook_events.filter(kind__startswith=HINT).exists()
         or Dispute.objects.filter(payment__order=order, closed_at=None).exists()
@@ -37,26 +37,26 @@ def may_have_news(order: Order) -> bool:
 
 
 def record_disputes(payment: Payment, calls: Calls) -> None:
-    for told in calls.disputes_of(payment):
-        record_dispute(payment, told, now=calls.clock())
+    for theirs in calls.disputes_of(payment):
+        record_dispute(payment, theirs, now=calls.clock())
 
 
-def record_dispute(payment: Payment, told: GatewayDispute, *, now: datetime) -> bool:
-    """Whatever the gateway says of it now. False when that was known."""
-    status = DisputeStatus(told.state.value)
+def record_dispute(payment: Payment, theirs: GatewayDispute, *, now: datetime) -> bool:
+    """Write down what the gateway says of the dispute now. False when that was known."""
+    status = DisputeStatus(theirs.state.value)
     is_open = status in OPEN_DISPUTES
-    facts = {"status": status, "amount_minor": told.amount_minor, "due_at": told.due_at}
+    facts = {"status": status, "amount_minor": theirs.amount_minor, "due_at": theirs.due_at}
     with transaction.atomic():
         lock_order(payment)
-        dispute = Dispute.objects.filter(gateway_dispute_id=told.id).first()
+        dispute = Dispute.objects.filter(gateway_dispute_id=theirs.id).first()
         was_open = dispute is not None and dispute.closed_at is None
         if dispute is None:
             dispute = Dispute(
                 payment=payment,
-                gateway_dispute_id=told.id,
-                currency=told.currency,
-                reason=told.reason[:60],
-                opened_at=told.opened_at,
+                gateway_dispute_id=theirs.id,
+                currency=theirs.currency,
+                reason=theirs.reason[:60],
+                opened_at=theirs.opened_at,
             )
         elif all(getattr(dispute, name) == value for name, value in facts.items()):
             return False

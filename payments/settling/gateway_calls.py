@@ -28,7 +28,7 @@ from payments.gateways.base import (
     RefundRefused,
 )
 from payments.models import Payment, PaymentAttempt, Refund
-from payments.settling.gateway_refusal import call_answered, refusal_met
+from payments.settling.refused_shop import begin_refusal, end_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -62,7 +62,7 @@ class Calls:
                 payment_method=payment.payment_method,
                 idempotency_key=payment.open_key,
             )
-            return attempt.told(answer)
+            return attempt.answered(answer)
 
     def confirm(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.CONFIRM, payment.confirm_key) as attempt:
@@ -71,18 +71,18 @@ class Calls:
                 return_url=payment.return_url,
                 idempotency_key=payment.confirm_key,
             )
-            return attempt.told(answer)
+            return attempt.answered(answer)
 
     def retrieve(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.RETRIEVE) as attempt:
-            return attempt.told(self.gateway.retrieve(payment.gateway_payment_id))
+            return attempt.answered(self.gateway.retrieve(payment.gateway_payment_id))
 
     def cancel(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.CANCEL, payment.cancel_key) as attempt:
             answer = self.gateway.cancel(
                 payment.gateway_payment_id, idempotency_key=payment.cancel_key
             )
-            return attempt.told(answer)
+            return attempt.answered(answer)
 
     def refund(self, refund: Refund) -> GatewayRefund:
         with _Attempt(self, refund.payment, Step.REFUND, refund.key) as attempt:
@@ -110,7 +110,7 @@ class Calls:
 
 
 class _Attempt:
-    """One call's row. Stays without an end when the process dies in between."""
+    """The row of one call. It stays without an end when the process dies in between."""
 
     def __init__(self, calls: Calls, payment: Payment, step: Step, key: str = "") -> None:
         self._calls = calls
@@ -121,7 +121,7 @@ class _Attempt:
         self.outcome = ""
         self.code = ""
 
-    def told(self, answer: GatewayPayment) -> GatewayPayment:
+    def answered(self, answer: GatewayPayment) -> GatewayPayment:
         self.outcome, self.code = answer.state.value, answer.decline_code
         self._payment_id = answer.id
         return answer
@@ -159,19 +159,19 @@ class _Attempt:
         self._log(finished_at)
         self._span.__exit__(kind, error, traceback)
         if error is not None and not isinstance(error, GatewayError):
-            return  # nothing is known of it
+            return  # nothing is known about its outcome
         PaymentAttempt.objects.filter(pk=self._row.pk).update(
             finished_at=finished_at, outcome=self.outcome, code=self.code[:80]
         )
         if isinstance(error, GatewayMisconfigured):
-            refusal_met(error.code, now=finished_at)
+            begin_refusal(error.code, now=finished_at)
         elif error is None or isinstance(error, (PaymentRefused, RefundRefused)):
-            call_answered(now=finished_at)
+            end_refusal(now=finished_at)
 
     def _log(self, finished_at: datetime) -> None:
         spans.tell(outcome=self.outcome)
         took = finished_at - self._asked_at
-        # By the class alone: what a refund's list held is a number without end.
+        # The number of refunds that were found would make a label of each number.
         outcome = "answered" if self._step is Step.REFUNDS else self.outcome or "answered"
         metrics.GATEWAY_SECONDS.labels(self._step.value, outcome).observe(took.total_seconds())
         logger.info(

@@ -1,7 +1,7 @@
 """Leases: which process has a payment in hand, by the database's clock.
 
-A lease saves work; it makes nothing safe, and every writer is guarded without it. It is short, and
-renewed while its process works, so that what a process held when it died is free again in seconds.
+A lease saves work; it makes nothing safe, for every writer is guarded without it. A lease is short,
+and renewed while its process works, so what a dead process held is free again within seconds.
 """
 
 import logging
@@ -27,8 +27,8 @@ def lease_end() -> CombinedExpression:
 
 
 def take_lease(payment: Payment, token: uuid.UUID) -> bool:
-    """False: another worker has the payment, or it is settled. Whoever has this token has it again:
-    after a lost connection a worker goes on with its own lease."""
+    """Take the payment, or take it again under the same token: after a lost connection a worker
+    goes on with its own lease. False: another worker has the payment, or it is settled."""
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now()) | Q(lease_token=token)
     taken = Payment.objects.filter(free, pk=payment.pk, status__in=LIVE).update(
         lease_token=token,
@@ -48,8 +48,8 @@ def take_lease(payment: Payment, token: uuid.UUID) -> bool:
 
 
 def renew_leases(tokens: Collection[uuid.UUID], *, order_numbers: Collection[str]) -> int:
-    """Renew those that are still held, and answer how many were. The order numbers are there for
-    the sake of the index."""
+    """Renew the leases that are still held, and answer how many those are. The order numbers are
+    asked for because of the index."""
     held = Payment.objects.filter(order__number__in=order_numbers, lease_token__in=tokens)
     return held.update(lease_until=lease_end())
 

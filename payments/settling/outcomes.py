@@ -1,4 +1,4 @@
-"""What the gateway said, as it becomes true here: payment, order, event and follow-up at once.
+"""Recording what the gateway said: payment, order, event and follow-up in one transaction.
 
 The worker's own calls, a webhook's hint, a customer's return and reconciliation all end here.
 """
@@ -32,7 +32,7 @@ from checkout.orders.transitions import transition
 from checkout.runtime import metrics
 from payments.gateways.base import GatewayPayment
 from payments.models import Payment, Refund
-from payments.settling.locks import lock_order
+from payments.settling.lock_order import lock_order
 from payments.states import LIVE, PaymentStatus, RefundStatus, sources_of
 
 logger = logging.getLogger(__name__)
@@ -41,20 +41,12 @@ logger = logging.getLogger(__name__)
 def record_success(
     payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = "Payment succeeded"
 ) -> bool:
-    """The gateway charged. False if that was known, or must not be taken for the order's price."""
+    """The gateway charged. False if that was known, or if the charge does not pay the order."""
     if not could_name(answer.order, payment.order):
-        logger.log(
-            logging.INFO if payment.tries else logging.ERROR,  # told once, and asked about again
-            "The gateway names another order with this payment; a person must look",
-            extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
-        )
+        _tell_once("The gateway names another order with this payment; a person must look", payment)
         return False
     if answer.currency != payment.currency or answer.amount_minor < payment.amount_minor:
-        logger.log(
-            logging.INFO if payment.tries else logging.ERROR,  # told once, and asked about again
-            "The gateway charged another amount than was asked; a person must look",
-            extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
-        )
+        _tell_once("The gateway charged another amount than was asked; a person must look", payment)
         _record_wrong_amount(payment, answer, now=now)
         return False
     with transaction.atomic():
@@ -78,9 +70,18 @@ def record_success(
     return True
 
 
+def _tell_once(what: str, payment: Payment) -> None:
+    """As an error the first time; the gateway is asked about such a payment again and again."""
+    logger.log(
+        logging.INFO if payment.tries else logging.ERROR,
+        what,
+        extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
+    )
+
+
 def record_refusal(payment: Payment, code: str, *, now: datetime) -> None:
-    """The gateway will not make this payment, whoever's card it is: a decline to the customer, who
-    may pay otherwise, and for staff to look at, since the next card may be refused as well."""
+    """The gateway will not make this payment, whoever's card it is. To the customer that is a
+    decline, and they may pay otherwise; staff look at it, for the next card may be refused too."""
     with transaction.atomic():
         record_decline(payment, code, now=now, by_bank=False)
         refused = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.DECLINED)
@@ -133,7 +134,7 @@ def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> 
 
 
 def record_closed(payment: Payment, *, now: datetime) -> None:
-    """The gateway will never charge it any more."""
+    """The gateway will never charge this payment any more."""
     with transaction.atomic():
         order = lock_order(payment)
         move_payment(payment, PaymentStatus.CANCELLED, now)
@@ -166,8 +167,8 @@ def _record_wrong_amount(payment: Payment, answer: GatewayPayment, *, now: datet
 
 
 def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -> None:
-    """An outcome was recorded. Whatever it leaves no doubt about ends. A bank's answer also shows
-    that the gateway refuses this order no more."""
+    """End the reasons to look that a recorded outcome has settled. A bank's answer also shows that
+    the gateway does not refuse this order any more."""
     if not order.needs_person:
         return
     if refusal_too:
@@ -199,8 +200,8 @@ def move_payment(
 
 def _is_current(payment: Payment, order: Order) -> bool:
     """Whether this is the card that the order is to be paid with now. Its customer may have chosen
-    another while the gateway was asked about this one, whose outcome then moves the payment alone;
-    a success is another matter, for it pays the order whichever card it was."""
+    another while the gateway was asked about this one, whose outcome then moves the payment alone.
+    A success is another matter, for it pays the order whichever card it was."""
     return payment.round >= order.payment_round
 
 

@@ -21,10 +21,14 @@ from checkout.orders.attention.reasons import (
     REFUND_FAILED,
     SURPLUS_REASONS,
 )
-from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.history import note
+from checkout.orders.mail.enqueue import queue_mail
+from checkout.orders.models import Mail, Order, OutboxMessage, WebhookKind
+from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import REFUNDING, UNSETTLED, OrderStatus
 from checkout.orders.sweep_schedule import next_sweep
-from checkout.orders.transitions import noting_refund, transition
+from checkout.orders.transitions import transition
+from checkout.orders.webhooks.enqueue import queue_webhooks
 from checkout.runtime.faultpoints import fault_points
 from payments.gateways.base import (
     Gateway,
@@ -39,13 +43,13 @@ from payments.gateways.base import (
 )
 from payments.models import Payment, Refund
 from payments.refunds import unreplaced
+from payments.settling.disputed_money import is_disputed, lost_minor
 from payments.settling.disputes import record_disputes
 from payments.settling.gateway_calls import Calls, Clock
-from payments.settling.held_money import is_disputed, lost_minor
-from payments.settling.locks import lock_order
-from payments.settling.retry import LONGEST_PAUSE_OF_A_REFUND, ask_later, pause_after
-from payments.settling.settle_order import Settled, find_order
-from payments.settling.uncertain import may_have_been_sent
+from payments.settling.lock_order import lock_order
+from payments.settling.result import Result, order_by_number
+from payments.settling.retry import LONGEST_PAUSE_OF_A_REFUND, pause_after
+from payments.settling.unknown_outcome import may_have_been_sent
 from payments.states import UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
@@ -55,51 +59,48 @@ FAILURE_REASONS = (REFUND_FAILED, REFUND_CAME_BACK)
 # Stripe docs, "Error codes": why a refund is refused while the customer's bank has the money.
 DISPUTED_THERE = ("charge_disputed", "refund_disputed_payment")
 
-# Why a refund failed, where it had succeeded before.
+# The failure of a refund that had succeeded before.
 CAME_BACK = "came_back"
 
 
-def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Settled:
+def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Result:
     """Send back what was asked for on this order, and find out what became of it."""
-    order = find_order(order_number)
-    open_refunds = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
+    order = order_by_number(order_number)
     calls = Calls.begin(gateway, clock)
-    outcome, unfinished = Settled.NOTHING_TO_DO, []
-    for refund in open_refunds.select_related("payment__order"):
-        try:
-            answer = _send_or_find(refund, calls)
-        except (RefundRefused, NoSuchPayment) as error:
-            if isinstance(error, NoSuchPayment) and may_have_been_sent(refund):
-                unfinished.append(
-                    _pause_before_next_try(refund, OutcomeUnknown(error.code), now=clock())
-                )
-                continue
-            _record_failure(refund, error.code, now=clock())
-            outcome = Settled.REFUNDED
-            if error.code in DISPUTED_THERE:
-                _look_for_disputes(refund.payment, calls)
-        except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
-            unfinished.append(_pause_before_next_try(refund, error, now=clock()))
-        else:
-            if answer.state is RefundState.PENDING:
-                Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED).update(
-                    status=RefundStatus.PENDING, gateway_refund_id=answer.id
-                )
-                unfinished.append(
-                    _pause_before_next_try(refund, OutcomeUnknown("pending"), now=clock())
-                )
-                continue
-            _record(refund, answer, now=clock())
-            outcome = Settled.REFUNDED
-    if unfinished:
-        ask_later(order.pk, OutboxMessage.Kind.REFUND, pause=min(unfinished), now=clock())
-        return Settled.LATER
-    return outcome
+    refunds = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
+    pauses = [_settle_refund(refund, calls) for refund in refunds.select_related("payment__order")]
+    if unfinished := [pause for pause in pauses if pause is not None]:
+        ask(order.pk, OutboxMessage.Kind.REFUND, at=clock() + min(unfinished))
+        return Result.LATER
+    return Result.REFUNDED if pauses else Result.NOTHING_TO_DO
+
+
+def _settle_refund(refund: Refund, calls: Calls) -> timedelta | None:
+    """Send one refund, or find out what became of it. Where that is not known yet, the answer is
+    how long to wait before the gateway is asked again."""
+    try:
+        answer = _send_or_find(refund, calls)
+    except (RefundRefused, NoSuchPayment) as error:
+        if isinstance(error, NoSuchPayment) and may_have_been_sent(refund):
+            return _pause_before_next_try(refund, OutcomeUnknown(error.code), now=calls.clock())
+        _record_failure(refund, error.code, now=calls.clock())
+        if error.code in DISPUTED_THERE:
+            _look_for_disputes(refund.payment, calls)
+        return None
+    except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
+        return _pause_before_next_try(refund, error, now=calls.clock())
+    if answer.state is RefundState.PENDING:
+        Refund.objects.filter(pk=refund.pk, status=RefundStatus.REQUESTED).update(
+            status=RefundStatus.PENDING, gateway_refund_id=answer.id
+        )
+        return _pause_before_next_try(refund, OutcomeUnknown("pending"), now=calls.clock())
+    _record(refund, answer, now=calls.clock())
+    return None
 
 
 def _look_for_disputes(payment: Payment, calls: Calls) -> None:
-    """The gateway refused a refund because of a dispute, of which its hint may still be on its way.
-    Where it does not tell now, its hint or the daily commands will."""
+    """The gateway refused a refund because of a dispute, and its hint may still be on its way.
+    Where it does not answer now, the hint or the daily commands will tell of the dispute."""
     with suppress(GatewayError):
         record_disputes(payment, calls)
 
@@ -134,13 +135,12 @@ def _record(
             status=RefundStatus.SUCCEEDED, gateway_refund_id=answer.id, settled_at=now, failure=""
         )
         if sent:
-            with noting_refund(
-                refund.payment.order_id,
+            _money_moved(
+                refund.payment,
                 f"{show_money(refund.amount)} was sent back",
                 amount_minor=refund.amount_minor,
                 now=now,
-            ):
-                _follow(refund.payment, now=now)
+            )
 
 
 def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
@@ -154,7 +154,24 @@ def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
             _keep_watch(refund.payment.order_id, now=now)
 
 
-def _follow(payment: Payment, *, now: datetime, reason: str = "Money was sent back") -> None:
+def _money_moved(
+    payment: Payment, what: str, *, amount_minor: int, now: datetime, came_back: bool = False
+) -> None:
+    """Money was sent back, or has come back from there: its order follows. Customer and systems are
+    told of each refund, for the second part of one order's money moves its status no more than a
+    charge too many does. The order is locked by the caller."""
+    mail, webhook, reason = Mail.Kind.REFUNDED, WebhookKind.REFUNDED, "Money was sent back"
+    if came_back:
+        mail, webhook = Mail.Kind.REFUND_FAILED, WebhookKind.REFUND_FAILED
+        reason = "A refund came back"
+    event = note(payment.order_id, what, now=now)
+    queue_mail(mail, event, now=now, amount_minor=amount_minor)
+    _move_order(payment, now=now, reason=reason)
+    # Last: systems are told the order as it is now.
+    queue_webhooks(webhook, event, now=now, amount_minor=amount_minor)
+
+
+def _move_order(payment: Payment, *, now: datetime, reason: str) -> None:
     """The order's status after money was sent back, or came back from there."""
     sent = payment.refunds.filter(status=RefundStatus.SUCCEEDED)
     total: int = sent.aggregate(total=Sum("amount_minor"))["total"] or 0
@@ -172,7 +189,7 @@ def _follow(payment: Payment, *, now: datetime, reason: str = "Money was sent ba
 
 
 def disputes_were_recorded(payment: Payment, *, now: datetime) -> None:
-    """What a lost dispute has sent back is to be sent back no more."""
+    """Money that a lost dispute has given back must not be sent back once more."""
     if not lost_minor(payment):
         return
     with transaction.atomic():
@@ -182,7 +199,7 @@ def disputes_were_recorded(payment: Payment, *, now: datetime) -> None:
 
 
 def _end_reasons(order_id: int, *, now: datetime) -> None:
-    """Money was sent back. Whatever it has put right ends, over all payments of the order."""
+    """Money was sent back. End the reasons to look that this has put right, over all payments."""
     reasons = {one.reason: one for one in open_reasons(Order.objects.get(pk=order_id))}
     if not reasons.keys() & {*SURPLUS_REASONS, *FAILURE_REASONS}:
         return
@@ -224,8 +241,8 @@ def _owes_a_refund(payment: Payment, since: datetime | None) -> bool:
 
 
 def _keep_watch(order_id: int, *, now: datetime) -> None:
-    """Until nothing is on its way any more, the sweep looks after it. A change of the order's
-    status has ended that, for it knows nothing of a refund that was asked for meanwhile."""
+    """The sweep looks after the order until no refund is on its way any more. The change of the
+    order's status has ended that, for it knows nothing of refunds that were asked for meanwhile."""
     pending = Refund.objects.filter(payment__order=order_id, status__in=UNSETTLED_REFUNDS)
     Order.objects.filter(pk=order_id).exclude(status__in=UNSETTLED).update(
         sweep_at=next_sweep(now) if pending.exists() else None
@@ -250,9 +267,9 @@ def _believe(refund: Refund, made: GatewayRefund, *, now: datetime) -> None:
 
 
 def record_came_back(refund: Refund, *, now: datetime) -> None:
-    """The money is here again: the order says so, its customer is told, and a person sends it once
-    more, by a refund of its own."""
-    payment, amount = refund.payment, show_money(refund.amount)
+    """The money is here again. The order says so, the customer is told, and a person sends the
+    money once more, by another refund."""
+    payment = refund.payment
     with transaction.atomic():
         lock_order(payment)
         is_back = Refund.objects.filter(pk=refund.pk, status=RefundStatus.SUCCEEDED).update(
@@ -264,64 +281,64 @@ def record_came_back(refund: Refund, *, now: datetime) -> None:
             "A refund that had been sent came back; a person must look",
             extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
         )
-        with noting_refund(
-            payment.order_id,
-            f"{amount} that was sent back has come back",
+        _money_moved(
+            payment,
+            f"{show_money(refund.amount)} that was sent back has come back",
             amount_minor=refund.amount_minor,
             now=now,
             came_back=True,
-        ):
-            _follow(payment, now=now, reason="A refund came back")
+        )
         put_before_a_person(payment.order_id, REFUND_CAME_BACK, now=now)
 
 
 def take_over_refunds(payment: Payment, calls: Calls) -> None:
-    """Make both books the same: enter refunds that were made at the gateway's own site, and what
-    became of ours after they were thought to be final."""
+    """Make the books here and at the gateway the same: enter refunds that were made at the
+    gateway's own site, and what became of ours after they were thought to be final."""
     ours = list(payment.refunds.all())
     known = {refund.key: refund for refund in ours}
     known |= {refund.gateway_refund_id: refund for refund in ours if refund.gateway_refund_id}
     for made in calls.refunds_of(payment):
         if refund := known.get(made.id) or known.get(made.refund_key):
             _believe(refund, made, now=calls.clock())
-            continue
-        if made.state is not RefundState.SUCCEEDED:
-            continue
-        now = calls.clock()
-        with transaction.atomic():
-            lock_order(payment)
-            if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():
-                continue  # asked for and sent by a worker while the gateway was asked here
-            _, is_new = Refund.objects.get_or_create(
-                gateway_refund_id=made.id,
-                defaults={
-                    "payment": payment,
-                    "status": RefundStatus.SUCCEEDED,
-                    "amount_minor": made.amount_minor,
-                    "reason": "Made at the gateway's own site",
-                    "replaces": unreplaced(payment, made.amount_minor),
-                    "created_at": now,
-                    "settled_at": now,
-                },
-            )
-            if is_new:
-                with noting_refund(
-                    payment.order_id,
-                    "Money was sent back at the gateway's own site",
-                    amount_minor=made.amount_minor,
-                    now=now,
-                ):
-                    _follow(payment, now=now)
+        elif made.state is RefundState.SUCCEEDED:
+            _enter(payment, made, now=calls.clock())
     if any(refund.status == RefundStatus.PREPARED for refund in ours):
         with transaction.atomic():
             lock_order(payment)
             _give_up_prepared(payment)
 
 
+def _enter(payment: Payment, made: GatewayRefund, *, now: datetime) -> None:
+    """Write down a refund that was made at the gateway's own site, once."""
+    with transaction.atomic():
+        lock_order(payment)
+        if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():
+            return  # asked for and sent by a worker while the gateway was asked here
+        _, is_new = Refund.objects.get_or_create(
+            gateway_refund_id=made.id,
+            defaults={
+                "payment": payment,
+                "status": RefundStatus.SUCCEEDED,
+                "amount_minor": made.amount_minor,
+                "reason": "Made at the gateway's own site",
+                "replaces": unreplaced(payment, made.amount_minor),
+                "created_at": now,
+                "settled_at": now,
+            },
+        )
+        if is_new:
+            _money_moved(
+                payment,
+                "Money was sent back at the gateway's own site",
+                amount_minor=made.amount_minor,
+                now=now,
+            )
+
+
 def _give_up_prepared(payment: Payment) -> None:
-    """What is prepared is what was charged too much and is still here. Whatever of it went back
-    otherwise, at the gateway's own site or by a refund that staff asked for, is prepared no more.
-    The order is locked by the caller."""
+    """Refunds are prepared for what was charged too much and is still here. What went back
+    otherwise, at the gateway's own site or by a refund that staff asked for, is not prepared any
+    more. The order is locked by the caller."""
     refunds = list(payment.refunds.all())
     wanted = max(0, payment.too_much_minor - _sent_back_minor(payment))
     for prepared in refunds:

@@ -1,10 +1,9 @@
-"""Asking the gateway again later: an outbox message with a time, and ever more of it."""
+"""How long to wait before the gateway is asked again: longer after each try without an outcome."""
 
 from datetime import datetime, timedelta
 from itertools import takewhile
 
-from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox.enqueue import ask
+from checkout.orders.models import Order
 from checkout.runtime.retry import backoff
 from payments.gateways.base import (
     GatewayError,
@@ -13,7 +12,7 @@ from payments.gateways.base import (
     OutcomeUnknown,
 )
 from payments.models import PaymentAttempt
-from payments.settling.gateway_refusal import pause_while_refused
+from payments.settling.refused_shop import pause_while_refused
 
 FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(hours=1)
@@ -45,13 +44,9 @@ def pause_after(
     return pause
 
 
-def ask_later(order_id: int, kind: OutboxMessage.Kind, *, pause: timedelta, now: datetime) -> None:
-    ask(order_id, kind, at=now + pause)
-
-
 def asked_in_vain(order: Order) -> int:
-    """How many of the latest calls about this order came to nothing, one after the other. Sets the
-    pace of whatever has no counter of its own."""
+    """How many of the latest calls about this order came to nothing, one after the other. This sets
+    the pace of questions that have no counter of their own."""
     latest = PaymentAttempt.objects.filter(payment__order=order).order_by("-id")
     outcomes = latest.values_list("outcome", flat=True)[:TRIES_FOR_A_CALL]
     return sum(1 for _ in takewhile(lambda outcome: outcome in IN_VAIN, outcomes))

@@ -18,15 +18,15 @@ import uuid
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from enum import Enum
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from checkout.orders.attention.flags import end_reason, put_before_a_person
-from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TO_GATEWAY, UNKNOWN_TOO_LONG
+from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TOO_LONG
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import UNSETTLED
 from checkout.orders.transitions import pay_with_nothing
 from checkout.runtime.faultpoints import fault_points
@@ -44,42 +44,25 @@ from payments.gateways.base import (
     PaymentRefused,
 )
 from payments.models import Payment
+from payments.settling.close_payment import close_payment
 from payments.settling.gateway_calls import Calls, Clock
 from payments.settling.leases import lease_end, take_lease
-from payments.settling.locks import lock_order
+from payments.settling.lock_order import lock_order
 from payments.settling.outcomes import (
-    move_payment,
-    record_closed,
     record_decline,
     record_needs_action,
     record_refusal,
     record_success,
 )
-from payments.settling.retry import ask_later, pause_after
-from payments.settling.uncertain import may_have_been_charged
+from payments.settling.result import Result, order_by_number
+from payments.settling.retry import pause_after
+from payments.settling.unknown_outcome import must_be_uncharged
 from payments.states import LIVE, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
 # Stripe may forget an idempotency key after 24 hours; a person should know before that.
 UNKNOWN_AT_MOST = timedelta(hours=20)
-
-
-class UnknownOrder(Exception):
-    """No order has this number: the message was not sent by this shop."""
-
-
-class Settled(Enum):
-    """What became of one message about an order. All but BUSY are done with it."""
-
-    NOTHING_TO_DO = "nothing to do"
-    PAID = "paid"
-    DECLINED = "declined"
-    NEEDS_ACTION = "needs action"
-    CANCELLED = "cancelled"
-    REFUNDED = "refunded"
-    LATER = "asked again later"
-    BUSY = "another worker is at it"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,36 +78,30 @@ class _Round:
         return self.calls.clock()
 
 
-def find_order(order_number: str) -> Order:
-    try:
-        return Order.objects.get(number=order_number)
-    except Order.DoesNotExist:
-        raise UnknownOrder(order_number) from None
-
-
 def settle_order(
     order_number: str, gateway: Gateway, *, clock: Clock, lease_token: uuid.UUID | None = None
-) -> Settled:
-    """Take the order's current payment round as far as the gateway lets it. Who comes again with
-    the same lease token, after a lost connection, goes on where it was."""
-    order = find_order(order_number)
+) -> Result:
+    """Take the order's current payment round as far as the gateway lets it. A worker that comes
+    again with the same lease token, after a lost connection, goes on where it was."""
+    order = order_by_number(order_number)
     if order.status not in UNSETTLED:
-        return Settled.NOTHING_TO_DO
+        return Result.NOTHING_TO_DO
     if order.is_free:
         return _settle_free(order, now=clock())
     lease_token = lease_token or uuid.uuid4()
     payment, is_ours = _begin_round(order, lease_token, now=clock())
     if not is_ours and not take_lease(payment, lease_token):
         live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
-        return Settled.BUSY if live else Settled.NOTHING_TO_DO
+        return Result.BUSY if live else Result.NOTHING_TO_DO
     payment.order = order  # every call and log line tells its number
     return _settle(
         _Round(payment=payment, calls=Calls.begin(gateway, clock), lease_token=lease_token)
     )
 
 
-def _settle_free(order: Order, *, now: datetime) -> Settled:
-    """Placed by a release that sent what costs nothing to the gateway, which cannot take it."""
+def _settle_free(order: Order, *, now: datetime) -> Result:
+    """A release before this one sent orders that cost nothing to the gateway, which cannot take
+    them. Such an order is paid here."""
     with transaction.atomic():
         Order.objects.select_for_update().get(pk=order.pk)
         begun = Payment.objects.filter(order=order, status__in=LIVE, gateway_payment_id="")
@@ -132,39 +109,12 @@ def _settle_free(order: Order, *, now: datetime) -> Settled:
         paid = pay_with_nothing(order, now=now)
         if paid:
             end_reason(order.pk, REFUSED, now=now)
-    return Settled.PAID if paid else Settled.NOTHING_TO_DO
-
-
-def _settle(round_: _Round) -> Settled:
-    payment = round_.payment
-    try:
-        for earlier in _earlier_open_rounds(payment):
-            answer = close(round_.calls, earlier)
-            if answer.state is GatewayState.PAID:  # a success that came late pays the order
-                record_success(
-                    earlier, answer, now=round_.now, reason="An earlier card was charged"
-                )
-                return Settled.PAID
-        answer = _charge(round_)
-    except PaymentMethodRefused as error:
-        record_decline(payment, error.code or "payment_method_refused", now=round_.now)
-        return Settled.DECLINED
-    except PaymentRefused as error:
-        record_refusal(payment, error.code or "refused", now=round_.now)
-        return Settled.DECLINED
-    except NotExecuted as error:
-        return _try_later(round_, PaymentStatus.PROCESSING, error)
-    except OutcomeUnknown as error:
-        return _try_later(round_, PaymentStatus.UNKNOWN, error)
-    except GatewayMisconfigured as error:
-        return _put_off(round_, error)
-    with fault_points("outcome committed"):
-        return _record(round_, answer)
+    return Result.PAID if paid else Result.NOTHING_TO_DO
 
 
 def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Payment, bool]:
-    """The payment of the order's current round, and whether it was begun here: then its lease is
-    taken with it. Of two workers that begin it, one row remains."""
+    """The payment of the order's current round, and whether this call began it. Whoever begins it
+    has its lease. Of two workers that begin it at once, one row remains."""
     of_this_round = Payment.objects.filter(order=order, round=order.payment_round)
     with suppress(Payment.DoesNotExist):
         return of_this_round.get(), False
@@ -192,6 +142,39 @@ def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Paym
     return begun, True
 
 
+def _settle(round_: _Round) -> Result:
+    payment = round_.payment
+    try:
+        if _close_earlier_rounds(round_):
+            return Result.PAID
+        answer = _charge(round_)
+    except PaymentMethodRefused as error:
+        record_decline(payment, error.code or "payment_method_refused", now=round_.now)
+        return Result.DECLINED
+    except PaymentRefused as error:
+        record_refusal(payment, error.code or "refused", now=round_.now)
+        return Result.DECLINED
+    except NotExecuted as error:
+        return _try_later(round_, PaymentStatus.PROCESSING, error)
+    except OutcomeUnknown as error:
+        return _try_later(round_, PaymentStatus.UNKNOWN, error)
+    except GatewayMisconfigured as error:
+        return _put_off(round_, error)
+    with fault_points("outcome committed"):
+        return _record(round_, answer)
+
+
+def _close_earlier_rounds(round_: _Round) -> bool:
+    """Make sure that no earlier card can be charged any more. True if one was, which
+    pays the order."""
+    for earlier in _earlier_open_rounds(round_.payment):
+        answer = close_payment(round_.calls, earlier)
+        if answer.state is GatewayState.PAID:
+            record_success(earlier, answer, now=round_.now, reason="An earlier card was charged")
+            return True
+    return False
+
+
 def _earlier_open_rounds(payment: Payment) -> list[Payment]:
     if payment.round == 1:
         return []
@@ -202,41 +185,6 @@ def _earlier_open_rounds(payment: Payment) -> list[Payment]:
     )
 
 
-def close(calls: Calls, payment: Payment) -> GatewayPayment:
-    """Cancel a payment at the gateway, so that its card can never be charged. PAID if it was."""
-    try:
-        answer = calls.cancel(payment)
-    except NoSuchPayment as error:
-        _must_be_uncharged(payment, error, now=calls.clock())
-        record_closed(payment, now=calls.clock())
-        return _never_charged(payment)
-    if answer.state is GatewayState.CANCELLED:
-        record_closed(payment, now=calls.clock())
-    elif answer.state is not GatewayState.PAID:
-        raise OutcomeUnknown(f"cancel_answered_{answer.state.value}")
-    return answer
-
-
-def _never_charged(payment: Payment) -> GatewayPayment:
-    return GatewayPayment(
-        id=payment.gateway_payment_id,
-        state=GatewayState.CANCELLED,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        order=payment.identity,
-    )
-
-
-def _must_be_uncharged(payment: Payment, error: NoSuchPayment, *, now: datetime) -> None:
-    """The gateway has no such payment, as after a change of its account. Where it was confirmed
-    before, the other account may have charged it: that is for a person to find out there."""
-    if may_have_been_charged(payment):
-        put_before_a_person(payment.order_id, UNKNOWN_TO_GATEWAY, now=now)
-        # Staff can say what became of a payment of unknown outcome.
-        move_payment(payment, PaymentStatus.UNKNOWN, None)
-        raise OutcomeUnknown(error.code) from None
-
-
 def _charge(round_: _Round) -> GatewayPayment:
     payment, calls = round_.payment, round_.calls
     if payment.gateway_payment_id:
@@ -244,7 +192,7 @@ def _charge(round_: _Round) -> GatewayPayment:
     else:
         with fault_points("intent opened"):
             opened = calls.open(payment)
-        # Ours is the id only if none was stored: a second worker's payment stays unconfirmed.
+        # Only the first id is stored: what a second worker has opened stays unconfirmed.
         with fault_points("id stored"):
             stored = Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(
                 gateway_payment_id=opened.id
@@ -265,17 +213,17 @@ def _retrieve(calls: Calls, payment: Payment) -> GatewayPayment:
     try:
         return calls.retrieve(payment)
     except NoSuchPayment as error:
-        _must_be_uncharged(payment, error, now=calls.clock())
+        must_be_uncharged(payment, error, now=calls.clock())
         raise
 
 
 def _confirm(calls: Calls, payment: Payment) -> GatewayPayment:
-    """A refusal to confirm ends the round only when the gateway has closed the payment: a confirm
-    before this one may have charged it, or may yet."""
+    """A refusal to confirm ends the round only when the gateway has closed the payment: an earlier
+    confirmation may have charged it, or may yet do so."""
     try:
         return calls.confirm(payment)
     except NoSuchPayment as error:
-        _must_be_uncharged(payment, error, now=calls.clock())
+        must_be_uncharged(payment, error, now=calls.clock())
         raise
     except PaymentRefused:
         answer = calls.cancel(payment)
@@ -284,23 +232,23 @@ def _confirm(calls: Calls, payment: Payment) -> GatewayPayment:
         return answer
 
 
-def _record(round_: _Round, answer: GatewayPayment) -> Settled:
+def _record(round_: _Round, answer: GatewayPayment) -> Result:
     payment, now = round_.payment, round_.now
-    settled = Settled.LATER
+    settled = Result.LATER
     match answer.state:
         case GatewayState.PAID:
             if not record_success(payment, answer, now=now) and _is_still_ours(round_):
                 return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown("amount_differs"))
-            settled = Settled.PAID
+            settled = Result.PAID
         case GatewayState.DECLINED:
             record_decline(payment, answer.decline_code, now=now)
-            settled = Settled.DECLINED
+            settled = Result.DECLINED
         case GatewayState.CANCELLED:
             record_decline(payment, "cancelled", now=now, status=PaymentStatus.CANCELLED)
-            settled = Settled.DECLINED
+            settled = Result.DECLINED
         case GatewayState.NEEDS_ACTION:
             record_needs_action(payment, answer.action_url, now=now)
-            settled = Settled.NEEDS_ACTION
+            settled = Result.NEEDS_ACTION
         case GatewayState.PROCESSING | GatewayState.OPEN:
             return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown(answer.state.value))
     return settled
@@ -312,8 +260,9 @@ def _is_still_ours(round_: _Round) -> bool:
     ).exists()
 
 
-def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Settled:
-    """No outcome yet: an outbox message asks again, ever more slowly, under the same keys."""
+def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Result:
+    """There is no outcome yet. An outbox message asks again, after a longer pause each time and
+    under the same keys."""
     payment = round_.payment
     pause = pause_after(error, payment.tries, now=round_.now)
     logger.log(
@@ -330,18 +279,18 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Se
 
 
 def _level(tries: int) -> int:
-    """A warning after about ten minutes without an outcome, and then every few hours."""
+    """It is a warning after about ten minutes without an outcome, and then every few hours."""
     return logging.WARNING if tries >= 10 and tries % 4 == 2 else logging.INFO
 
 
-def _put_off(round_: _Round, error: GatewayMisconfigured) -> Settled:
-    """The gateway refuses the shop, which has been told to a person; the order spends no try."""
+def _put_off(round_: _Round, error: GatewayMisconfigured) -> Result:
+    """The gateway refuses the shop itself. A person has been told so; the order spends no try."""
     payment = round_.payment
     pause = pause_after(error, payment.tries, now=round_.now)
     return _ask_again(round_, PaymentStatus.PROCESSING, pause=pause, tries=payment.tries)
 
 
-def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries: int) -> Settled:
+def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries: int) -> Result:
     payment = round_.payment
     with transaction.atomic():
         order = lock_order(payment)
@@ -352,8 +301,8 @@ def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries
             is_open = order.status in UNSETTLED  # an earlier card may have paid it meanwhile
             kinds = OutboxMessage.Kind
             kind = kinds.SETTLE_PAYMENT if is_open else kinds.CHECK_PAYMENT
-            ask_later(payment.order_id, kind, pause=pause, now=round_.now)
+            ask(payment.order_id, kind, at=round_.now + pause)
             is_too_long = round_.now - payment.created_at >= UNKNOWN_AT_MOST
             if status is PaymentStatus.UNKNOWN and is_too_long and is_open:
                 put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
-    return Settled.LATER
+    return Result.LATER

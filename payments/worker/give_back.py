@@ -1,6 +1,6 @@
-"""What a worker process that died had in flight, given to the others within moments.
+"""Giving what a dead worker process had in flight to the other workers, within moments.
 
-Without it all of this happens by itself, when leases and visibility time-outs are over.
+Without this module the same happens later, when leases and visibility time-outs are over.
 """
 
 import logging
@@ -23,7 +23,7 @@ from payments.worker.in_flight import left_behind, order_numbers
 
 logger = logging.getLogger(__name__)
 
-# Database and SQS are asked again for so long; afterwards the time-outs are as quick.
+# Database and SQS are asked again for so long. After that the time-outs are just as quick.
 PATIENCE_SECONDS = 10.0
 
 # How often SQS is asked what it handed to a receive whose process died. SQS may do so until the
@@ -31,9 +31,9 @@ PATIENCE_SECONDS = 10.0
 LOOK_EVERY_SECONDS = 0.5
 
 # A death is no fault of the messages that were in hand, and five receives bring a message to the
-# dead-letter queue. From its third receive on it is replaced by a new one, which begins to count
-# anew; a message of so many generations is perhaps what its processes die of, and is left to be
-# counted.
+# dead-letter queue. From its third receive on a message is replaced by a new one, whose count
+# begins anew. A message of so many generations is perhaps what the processes die of, so it is not
+# replaced any more.
 REPLACED_FROM_RECEIVES = 3
 REPLACED_UP_TO_GENERATION = 10
 
@@ -69,8 +69,8 @@ def _handed_to(attempt_id: str, queue: PaymentsQueue) -> list[Incoming]:
     """What SQS handed to a receive whose process died. SQS answers a repetition with what the first
     one got (SQS API Reference, ReceiveMessage, "ReceiveRequestAttemptId").
 
-    Where the first got nothing this is a receive of its own, and counts as one for the messages it
-    brings. So nobody looks again after the first answer that has messages.
+    Where the first got nothing, this is a new receive and counts as one for the messages it brings.
+    So nobody looks again after the first answer that has messages.
     """
     if not attempt_id:
         return []
@@ -94,7 +94,8 @@ def _end_leases(owner: str, order_numbers: list[str]) -> int:
 
 
 def _return(queue: PaymentsQueue, messages: Sequence[Incoming]) -> None:
-    """First those that only have to be shown; each of the others is a transaction of its own."""
+    """Show the messages that only have to be shown; then replace the others, each in a transaction
+    of its own."""
     tired = [message for message in messages if message.receive_count >= REPLACED_FROM_RECEIVES]
     _show_again(queue, [message for message in messages if message not in tired])
     replaced = [message for message in tired if _replace(message)]
@@ -121,7 +122,7 @@ def _patiently(act: Callable[[], int]) -> None:
 
 
 def _replace(message: Incoming) -> bool:
-    """Have a new message published in its place; False: it is to be shown again itself."""
+    """Have a new message published in place of this one. False: this one has to be shown again."""
     try:
         content = decode(message.body)
         if content.generation >= REPLACED_UP_TO_GENERATION:

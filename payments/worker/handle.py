@@ -25,18 +25,19 @@ from payments.gateways.base import Gateway, GatewayMisconfigured
 from payments.models import PaymentAttempt
 from payments.settling.check_order import cancel_order, check_order
 from payments.settling.refunds import settle_refunds
-from payments.settling.settle_order import Settled, UnknownOrder, settle_order
+from payments.settling.result import Result, UnknownOrder
+from payments.settling.settle_order import settle_order
 
 logger = logging.getLogger(__name__)
 
-# How long a message is put back for, by why.
+# How long a message is put back for, by the reason.
 BUSY_SECONDS = (2, 8, 30)  # at its first receives; see `busy_seconds`
 FUTURE_VERSION_SECONDS = 300
 POISON_SECONDS = 5  # on its way to the dead-letter queue: soon, but not in a tight loop
 FOREIGN_SECONDS = (1, 2, 5, 15)
 FAILED_SECONDS = (10, 30, 120, 600)  # so the database may be away for 12 minutes and more
 
-# A message waits here for a database that restarts or fails over; longer outages cost a receive.
+# A message waits so long for a database that restarts or fails over; longer outages cost a receive.
 DATABASE_PATIENCE_SECONDS = 30.0
 
 # Alerts ask how much these have grown, and to Prometheus a series that begins with 1 has not grown.
@@ -45,18 +46,19 @@ for _outcome in ("poison", "unknown_order", "of_another_installation", "lost_ord
 for _step in PaymentAttempt.Step.values:
     metrics.GATEWAY_SECONDS.labels(_step, GatewayMisconfigured.__name__)
 
-HANDLERS: dict[str, Callable[..., Settled]] = {
+HANDLERS: dict[str, Callable[..., Result]] = {
     OutboxMessage.Kind.SETTLE_PAYMENT: settle_order,
     OutboxMessage.Kind.CHECK_PAYMENT: check_order,
     OutboxMessage.Kind.REFUND: settle_refunds,
     OutboxMessage.Kind.CANCEL_ORDER: cancel_order,
 }
-# Those that take a payment's lease.
+# These take a payment's lease.
 TAKE_LEASES = {OutboxMessage.Kind.SETTLE_PAYMENT, OutboxMessage.Kind.CHECK_PAYMENT}
 
 
 class OfAnotherInstallation(Exception):
-    """It shares our queue. The message is for its workers, and must not be deleted here."""
+    """Another installation shares our queue. The message is for its workers, and must not be
+    deleted here."""
 
 
 class OrderIsLost(Exception):
@@ -111,56 +113,59 @@ def _handle(
         content = decode(message.body)
         extra["order"] = content.order.number
         with metrics.HANDLE_SECONDS.labels(_known(content.kind)).time():
-            outcome = _dispatch(content, gateway, lease_token)
-        metrics.HANDLED.labels(outcome.name.lower()).inc()
-        extra["outcome"] = outcome.value
-        spans.tell(order=content.order.number, kind=content.kind, outcome=outcome.value)
-        logger.info("Message handled", extra=extra)
-    except FutureVersion:
-        metrics.HANDLED.labels("future_version").inc()
-        logger.warning("A message of a newer release was put back", extra=extra)
-        return Verdict.PUT_BACK, FUTURE_VERSION_SECONDS
-    except PoisonMessage as error:
-        extra["reason"] = str(error)
-        metrics.HANDLED.labels("poison").inc()
-        logger.error("Not a message of this shop, left for the dead-letter queue", extra=extra)
-        return Verdict.PUT_BACK, POISON_SECONDS
-    except OfAnotherInstallation:
-        metrics.HANDLED.labels("of_another_installation").inc()
-        logger.warning(
-            "A message of another installation was put back: each needs a queue of its own",
-            extra=extra,
-        )
-        return Verdict.PUT_BACK, foreign_seconds(message.receive_count)
-    except OrderIsLost as error:
-        metrics.HANDLED.labels("lost_order").inc()
-        note_lost(error.order, now=database_now())
-        return Verdict.PUT_BACK, POISON_SECONDS
-    except UnknownOrder:
-        metrics.HANDLED.labels("unknown_order").inc()
-        logger.error("No order has this number, left for the dead-letter queue", extra=extra)
-        return Verdict.PUT_BACK, POISON_SECONDS
+            result = _dispatch(content, gateway, lease_token)
     except CONNECTION_ERRORS:
         raise
-    except Exception:
-        # Anything else is a fault of ours: the message must come again.
-        metrics.HANDLED.labels("failed").inc()
-        logger.exception("Settling failed, the message comes again", extra=extra)
-        connection.close()
-        return Verdict.PUT_BACK, failed_seconds(message.receive_count)
-    if outcome is Settled.BUSY:
+    except Exception as error:
+        return _put_back(error, message, extra)
+    metrics.HANDLED.labels(result.name.lower()).inc()
+    extra["outcome"] = result.value
+    spans.tell(order=content.order.number, kind=content.kind, outcome=result.value)
+    logger.info("Message handled", extra=extra)
+    if result is Result.BUSY:
         return Verdict.PUT_BACK, busy_seconds(message.receive_count)
     return Verdict.DELETE, 0
 
 
+def _put_back(error: Exception, message: Incoming, extra: dict[str, object]) -> tuple[Verdict, int]:
+    """Say why the message was not handled, and have it shown again later."""
+    match error:
+        case FutureVersion():
+            outcome, seconds = "future_version", FUTURE_VERSION_SECONDS
+            logger.warning("A message of a newer release was put back", extra=extra)
+        case PoisonMessage():
+            outcome, seconds = "poison", POISON_SECONDS
+            extra["reason"] = str(error)
+            logger.error("Not a message of this shop, left for the dead-letter queue", extra=extra)
+        case OfAnotherInstallation():
+            outcome, seconds = "of_another_installation", foreign_seconds(message.receive_count)
+            logger.warning(
+                "A message of another installation was put back: each needs a queue of its own",
+                extra=extra,
+            )
+        case OrderIsLost():
+            outcome, seconds = "lost_order", POISON_SECONDS
+            note_lost(error.order, now=database_now())
+        case UnknownOrder():
+            outcome, seconds = "unknown_order", POISON_SECONDS
+            logger.error("No order has this number, left for the dead-letter queue", extra=extra)
+        case _:  # a fault of ours: the message must come again
+            outcome, seconds = "failed", failed_seconds(message.receive_count)
+            logger.exception("Settling failed, the message comes again", extra=extra)
+            connection.close()
+    metrics.HANDLED.labels(outcome).inc()
+    return Verdict.PUT_BACK, seconds
+
+
 def _known(kind: str) -> str:
-    """What a message says of itself is no label: anything could be in it."""
+    """The kind as a label of a metric: a message could name anything as its kind."""
     return kind if kind in HANDLERS else "unknown"
 
 
 def busy_seconds(receive_count: int) -> int:
-    """Soon at first, since the other worker is mostly done in a moment; then for longer than any
-    lease, so that a worker that died costs no message its way to the dead-letter queue."""
+    """How long a message waits whose payment another worker has: little at first, since that worker
+    is mostly done in a moment; then longer than any lease, so that a worker that died does not send
+    the message to the dead-letter queue."""
     if receive_count <= len(BUSY_SECONDS):
         return BUSY_SECONDS[max(0, receive_count - 1)]
     lease_seconds: float = settings.PAYMENT_LEASE_SECONDS
@@ -168,25 +173,26 @@ def busy_seconds(receive_count: int) -> int:
 
 
 def foreign_seconds(receive_count: int) -> int:
-    """Short at first, so that the other installation's shoppers hardly wait; then longer, so that
-    its message outlives a restart of its workers before SQS takes it for a dead letter. Its own
-    sweep publishes again what became one."""
+    """How long a message of another installation waits: little at first, so that the shoppers there
+    hardly wait; then longer, so that the message outlives a restart of the workers there before SQS
+    takes it for a dead letter. The sweep of that installation publishes again what became one."""
     return FOREIGN_SECONDS[min(max(1, receive_count), len(FOREIGN_SECONDS)) - 1]
 
 
 def failed_seconds(receive_count: int) -> int:
-    """Longer each time: while the database is away or its disk full, every message in hand fails,
-    and five failures within a minute would fill the dead-letter queue with good ones."""
+    """How long a message waits that could not be handled, which is longer each time: while the
+    database is away or its disk is full, every message in hand fails, and five failures within a
+    minute would fill the dead-letter queue with good messages."""
     return FAILED_SECONDS[min(max(1, receive_count), len(FAILED_SECONDS)) - 1]
 
 
-def _dispatch(content: OrderMessage, gateway: Gateway, lease_token: UUID) -> Settled:
+def _dispatch(content: OrderMessage, gateway: Gateway, lease_token: UUID) -> Result:
     number = _number_of(content.order)
     act = HANDLERS.get(content.kind)
     if act is None:
-        # Well-formed, so most likely of a newer release, whose workers come during the next
-        # minutes. One that nobody knows ends in the dead-letter queue all the same: SQS moves it
-        # after five receives, 25 minutes from the first.
+        # The message is well-formed, so it is most likely of a newer release, whose workers come
+        # within minutes. A kind that nobody knows ends in the dead-letter queue all the same: SQS
+        # moves the message after five receives, 25 minutes from the first.
         raise FutureVersion
     if content.kind in TAKE_LEASES:
         act = partial(act, lease_token=lease_token)

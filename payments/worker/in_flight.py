@@ -1,5 +1,7 @@
-"""What one worker process has in flight: shared by its receiving loop, its threads and its keeper,
-and written down where the parent finds it when the process was killed."""
+"""What one worker process has in flight, shared by its receiving loop, its threads and its keeper.
+
+The parent finds a copy of this after the process was killed.
+"""
 
 import json
 import threading
@@ -16,7 +18,7 @@ from checkout.runtime.shared_memory import SharedRecords
 
 @dataclass(frozen=True, kw_only=True)
 class Held:
-    """One message in flight. Its lease token is the same for every attempt at it here."""
+    """One message in flight. Every attempt at it in this process has the same lease token."""
 
     message: Incoming
     place: int
@@ -25,7 +27,7 @@ class Held:
 
 
 class InFlight:
-    """Keeps a record for each message and one for the receive that is under way."""
+    """There is a record for each message, and one for the receive that is under way."""
 
     def __init__(self, threads: int, records: SharedRecords | None = None) -> None:
         self._records = records or SharedRecords(records_for(threads))
@@ -43,8 +45,8 @@ class InFlight:
         self._records.write(self._receive_place, json.dumps(content).encode())
 
     def receive_ended(self) -> None:
-        """The next one is a new one. Until this is said it is the same, so that SQS answers a
-        repetition with the messages of the reply that was lost."""
+        """The next receive is a new one. Before this call it is a repetition of the last, which SQS
+        answers with the messages of the reply that was lost."""
         self.attempt_id = uuid.uuid4().hex
         self._records.clear(self._receive_place)
 
@@ -68,7 +70,7 @@ class InFlight:
             self.wake.set()
 
     def held(self, *, for_seconds: float = 0.0) -> list[Held]:
-        """All, or those that have been held for so long."""
+        """All messages, or those that have been held for at least so long."""
         until = time.monotonic() - for_seconds
         with self._lock:
             return [held for held in self._held.values() if held.since <= until]
@@ -117,7 +119,7 @@ def _plain(message: Incoming) -> dict[str, object]:
 
 
 def order_numbers(bodies: Iterable[str]) -> list[str]:
-    """Those that messages of ours are about."""
+    """The numbers of the orders that these messages are about, as far as they can be read."""
     numbers = []
     for body in bodies:
         try:
@@ -131,5 +133,5 @@ def _readable(records: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for record in records:
         try:
             yield json.loads(record)
-        except ValueError:  # its process was killed while it wrote
+        except ValueError:  # the process was killed while it wrote
             continue

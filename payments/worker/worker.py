@@ -1,8 +1,23 @@
 """The worker: receive, settle, commit, and only then delete.
 
-The receiving loop runs in the main thread and asks for no more messages than there are free
-threads, so that no message waits in hand. One thread, the keeper, renews leases and visibility
-time-outs of what is held for long and deletes what is done, in batches.
+Who holds a message, and when:
+
+    main thread      receives the message and notes it         SQS hides it from the others until
+        |            in `InFlight`                             its visibility time-out ends
+        v
+    one of the       handles it: takes the payment's lease,    other workers find the lease taken,
+    threads          asks the gateway, commits the outcome     and put the order's message back
+        |
+        +--- not done: SQS shows the message again after some seconds, to any worker
+        v
+    keeper thread    deletes it, together with others          the message is gone
+
+    meanwhile        the keeper renews leases and visibility time-outs of what takes long
+    process dies     its parent ends the leases and shows the messages again (`give_back`)
+    parent dies too  leases and visibility time-outs end by themselves, within half a minute
+
+The receiving loop asks for no more messages than there are free threads, so no message waits in
+hand.
 """
 
 import logging
@@ -25,8 +40,8 @@ from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.loop import Every, run_loop
 from payments.books.lost_orders import sample_lost
 from payments.gateways.base import Gateway
-from payments.settling.gateway_refusal import sample_refusal
 from payments.settling.leases import renew_leases
+from payments.settling.refused_shop import sample_refusal
 from payments.worker.handle import Verdict, handle
 from payments.worker.in_flight import Held, InFlight, order_numbers
 

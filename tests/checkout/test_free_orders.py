@@ -17,7 +17,7 @@ from checkout.orders.states import OrderStatus
 from payments.books import compare
 from payments.books.audit import audit_database
 from payments.models import Payment
-from payments.settling.settle_order import Settled
+from payments.settling.result import Result
 from tests.doubles.gateway import FaultyGateway
 from tests.support.api_caller import PURCHASE, new_caller
 from tests.support.factories import placed_order
@@ -197,7 +197,7 @@ def test_free_order_of_an_earlier_release_is_paid_without_the_gateway(
     )
     faulty = FaultyGateway(till.gateway)
 
-    assert Till(till.sandbox_url, faulty).settle(free) is Settled.PAID
+    assert Till(till.sandbox_url, faulty).settle(free) is Result.PAID
 
     free.refresh_from_db()
     assert (free.status, free.sweep_at) == (OrderStatus.PAID, None)

@@ -53,7 +53,7 @@ from payments.refunds import approve_refund, request_refund
 from payments.settling.check_order import check_order
 from payments.settling.outcomes import record_success
 from payments.settling.refunds import settle_refunds
-from payments.settling.resolve_by_hand import resolve_not_charged
+from payments.settling.resolve_unknown import resolve_not_charged
 from payments.settling.settle_order import settle_order
 from payments.states import RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising

@@ -9,7 +9,8 @@ from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import NotExecuted
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
-from payments.settling.settle_order import Settled, settle_order
+from payments.settling.result import Result
+from payments.settling.settle_order import settle_order
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import placed_order
 
@@ -43,6 +44,6 @@ def test_round_begun_by_the_previous_release_is_opened_as_the_same_call(
         idempotency_key=payment.open_key,
     )
 
-    assert settle_order(order.number, gateway, clock=timezone.now) is Settled.PAID
+    assert settle_order(order.number, gateway, clock=timezone.now) is Result.PAID
 
     assert Payment.objects.get().gateway_payment_id == opened.id

@@ -29,7 +29,8 @@ from payments.models import Payment, Refund
 from payments.refunds import approve_refund
 from payments.settling.check_order import cancel_order, check_order
 from payments.settling.outcomes import record_success
-from payments.settling.settle_order import Settled, settle_order
+from payments.settling.result import Result
+from payments.settling.settle_order import settle_order
 from payments.states import PaymentStatus, RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import placed_order
@@ -58,7 +59,7 @@ def late(gateway: StripeGateway) -> SaysPaid:
     return SaysPaid(gateway)
 
 
-def check(order: Order, gateway: FaultyGateway) -> Settled:
+def check(order: Order, gateway: FaultyGateway) -> Result:
     outcome = check_order(order.number, gateway, clock=timezone.now)
     order.refresh_from_db()
     return outcome
@@ -71,7 +72,7 @@ def audit() -> str:
 
 
 def test_declined_order_whose_charge_shows_up_is_paid(declined: Order, late: SaysPaid) -> None:
-    assert check(declined, late) is Settled.PAID
+    assert check(declined, late) is Result.PAID
 
     assert (declined.status, declined.needs_person) == (OrderStatus.PAID, "")
     assert not Refund.objects.exists()

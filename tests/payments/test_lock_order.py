@@ -1,6 +1,6 @@
 """Whoever locks an order and its payments locks the order first, or two wait for each other.
 
-`payments.settling.locks` is where that is said; here each writer is watched.
+`payments.settling.lock_order` is where that is said; here each writer is watched.
 """
 
 import re

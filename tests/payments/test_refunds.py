@@ -31,7 +31,7 @@ from payments.refunds import RefundImpossible, request_refund
 from payments.sandbox.server import SandboxServer
 from payments.settling.gateway_calls import Calls
 from payments.settling.refunds import settle_refunds, take_over_refunds
-from payments.settling.settle_order import Settled
+from payments.settling.result import Result
 from payments.states import RefundStatus
 from payments.worker.handle import HANDLERS
 from tests.doubles.gateway import FaultyGateway, raising
@@ -58,7 +58,7 @@ def ask(payment: Payment, amount_minor: int) -> Refund:
     )
 
 
-def settle(payment: Payment, gateway: FaultyGateway | StripeGateway) -> Settled:
+def settle(payment: Payment, gateway: FaultyGateway | StripeGateway) -> Result:
     return settle_refunds(payment.order.number, gateway, clock=timezone.now)
 
 
@@ -145,7 +145,7 @@ def test_message_delivered_twice_sends_back_once(
 
     outcomes = [settle(payment, till.gateway) for _ in range(3)]  # type: ignore[arg-type] # Stripe's
 
-    assert outcomes == [Settled.REFUNDED, Settled.NOTHING_TO_DO, Settled.NOTHING_TO_DO]
+    assert outcomes == [Result.REFUNDED, Result.NOTHING_TO_DO, Result.NOTHING_TO_DO]
     assert sent_back(sandbox) == [400]
 
 
@@ -155,12 +155,12 @@ def test_lost_answer_is_found_by_the_refunds_own_key(
 ) -> None:
     ask(payment, 400)
     faulty = FaultyGateway(gateway, after={"refund": raising(OutcomeUnknown("timeout"))})
-    assert settle(payment, faulty) is Settled.LATER
+    assert settle(payment, faulty) is Result.LATER
     assert sent_back(sandbox) == [400]
 
     if forgotten:
         sandbox.clock.advance(25 * 60 * 60)
-    assert settle(payment, gateway) is Settled.REFUNDED
+    assert settle(payment, gateway) is Result.REFUNDED
 
     assert sent_back(sandbox) == [400]
     assert Refund.objects.get().status == RefundStatus.SUCCEEDED
@@ -211,7 +211,7 @@ def test_refund_without_an_outcome_is_tried_again(
     ask(payment, 400)
     faulty = FaultyGateway(gateway, before={"refund": raising(error)})
 
-    assert settle(payment, faulty) is Settled.LATER
+    assert settle(payment, faulty) is Result.LATER
 
     assert Refund.objects.get().status == RefundStatus.REQUESTED
     till.deliver_messages()

@@ -27,8 +27,9 @@ from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, Refund
 from payments.refunds import RefundImpossible, request_refund
 from payments.settling.refunds import settle_refunds
-from payments.settling.resolve_by_hand import resolve_not_charged
-from payments.settling.settle_order import Settled, settle_order
+from payments.settling.resolve_unknown import resolve_not_charged
+from payments.settling.result import Result
+from payments.settling.settle_order import settle_order
 from payments.states import PaymentStatus, RefundStatus
 from payments.worker.handle import HANDLERS
 from tests.doubles.gateway import Act, FaultyGateway, raising
@@ -48,7 +49,7 @@ def order(shelf: list[Product]) -> Order:
     return placed_order(shelf[0])
 
 
-def settle(order: Order, gateway: Gateway) -> Settled:
+def settle(order: Order, gateway: Gateway) -> Result:
     OutboxMessage.objects.filter(published_at=None).update(published_at=timezone.now())
     outcome = settle_order(order.number, gateway, clock=timezone.now)
     order.refresh_from_db()
@@ -91,7 +92,7 @@ def test_refused_amount_ends_its_round_and_is_put_before_a_person_once(
 ) -> None:
     faulty.before["open"] = raising(PaymentRefused("amount_too_small"))
 
-    assert settle(order, faulty) is Settled.DECLINED
+    assert settle(order, faulty) is Result.DECLINED
 
     assert (order.status, order.needs_person) == (OrderStatus.PAYMENT_FAILED, REFUSED)
     assert "amount_too_small" in order.events.filter(kind="transition").latest("id").reason
@@ -99,7 +100,7 @@ def test_refused_amount_ends_its_round_and_is_put_before_a_person_once(
     assert (payment.status, payment.decline_code) == (PaymentStatus.DECLINED, "amount_too_small")
     assert not OutboxMessage.objects.filter(published_at=None).exists()
     assert [r.levelname for r in caplog.records if r.levelname != "INFO"] == ["ERROR"]
-    assert settle(order, faulty) is Settled.NOTHING_TO_DO
+    assert settle(order, faulty) is Result.NOTHING_TO_DO
 
 
 def test_order_whose_payment_was_refused_is_paid_otherwise(
@@ -109,7 +110,7 @@ def test_order_whose_payment_was_refused_is_paid_otherwise(
     settle(order, faulty)
 
     pay_with_another_card(order)
-    assert settle(order, faulty) is Settled.PAID
+    assert settle(order, faulty) is Result.PAID
 
     assert (order.status, order.needs_person) == (OrderStatus.PAID, "")
     assert [charge.order for charge in till.charges()] == [order.number]
@@ -150,13 +151,13 @@ def test_setting_that_was_wrong_when_the_round_began_is_right_in_the_next(
     """Without SHOP_URL there is no address to come back to, and Stripe wants one."""
     settings.SHOP_URL = ""
     order = placed_order(shelf[0], payment_method=ASKED)
-    assert settle(order, gateway) is Settled.DECLINED
+    assert settle(order, gateway) is Result.DECLINED
     assert Payment.objects.get().closed_at is not None
 
     settings.SHOP_URL = "https://shop.example"
     pay_with_another_card(order, ASKED)
 
-    assert settle(order, gateway) is Settled.NEEDS_ACTION
+    assert settle(order, gateway) is Result.NEEDS_ACTION
     assert (order.status, order.needs_person) == (OrderStatus.ACTION_REQUIRED, "")
 
 
@@ -166,7 +167,7 @@ def test_refusal_to_confirm_what_was_charged_before_is_no_decline(
     """An earlier confirm under the same key went through, and its answer was lost."""
     faulty.after["confirm"] = raising(PaymentRefused("idempotency_error"))
 
-    assert settle(order, faulty) is Settled.PAID
+    assert settle(order, faulty) is Result.PAID
 
     assert order.status == OrderStatus.PAID
     assert [charge.order for charge in till.charges()] == [order.number]
@@ -178,9 +179,9 @@ def test_refused_payment_that_could_not_be_closed_is_no_decline_yet(
     faulty.before["confirm"] = raising(PaymentRefused("parameter_missing"))
     faulty.before["cancel"] = once(OutcomeUnknown("timeout"))
 
-    assert settle(order, faulty) is Settled.LATER
+    assert settle(order, faulty) is Result.LATER
     assert order.status == OrderStatus.PLACED
-    assert settle(order, faulty) is Settled.DECLINED
+    assert settle(order, faulty) is Result.DECLINED
 
     assert order.status == OrderStatus.PAYMENT_FAILED
     assert till.charges() == []
@@ -193,14 +194,14 @@ def test_payment_that_was_never_confirmed_ends_with_its_account(
     order: Order, faulty: FaultyGateway, till: Till
 ) -> None:
     faulty.before["confirm"] = raising(NotExecuted("429"))
-    assert settle(order, faulty) is Settled.LATER
+    assert settle(order, faulty) is Result.LATER
     another_account(faulty)
 
-    assert settle(order, faulty) is Settled.DECLINED
+    assert settle(order, faulty) is Result.DECLINED
     assert order.status == OrderStatus.PAYMENT_FAILED
     faulty.before.clear()
     pay_with_another_card(order)
-    assert settle(order, faulty) is Settled.PAID
+    assert settle(order, faulty) is Result.PAID
     assert len(till.charges()) == 1
 
 
@@ -209,11 +210,11 @@ def test_payment_that_may_have_been_charged_in_another_account_is_for_a_person(
     order: Order, faulty: FaultyGateway, moment: str
 ) -> None:
     getattr(faulty, moment)["confirm"] = raising(OutcomeUnknown("timeout"))
-    assert settle(order, faulty) is Settled.LATER
+    assert settle(order, faulty) is Result.LATER
     faulty.after.clear()
     another_account(faulty)
 
-    assert settle(order, faulty) is Settled.LATER
+    assert settle(order, faulty) is Result.LATER
 
     assert (order.status, order.needs_person) == (OrderStatus.PLACED, UNKNOWN_TO_GATEWAY)
 
@@ -234,7 +235,7 @@ def test_once_a_person_knows_that_nothing_was_charged_there_the_order_is_paid_ot
     pay_with_another_card(order)
     faulty.before = {"cancel": faulty.before["cancel"]}
 
-    assert settle(order, faulty) is Settled.PAID
+    assert settle(order, faulty) is Result.PAID
     assert len(till.charges()) == 1
 
 
@@ -243,7 +244,7 @@ def test_bank_page_of_another_account_holds_a_cancellation_until_a_person_has_lo
 ) -> None:
     settings.SHOP_URL = "https://shop.example"
     order = placed_order(shelf[0], payment_method=ASKED)
-    assert settle(order, faulty) is Settled.NEEDS_ACTION
+    assert settle(order, faulty) is Result.NEEDS_ACTION
     another_account(faulty)
 
     gives_up(order)

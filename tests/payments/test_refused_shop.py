@@ -18,7 +18,7 @@ from payments.gateways.stripe.client import StripeGateway
 from payments.models import GatewayRefusal, Payment
 from payments.refunds import request_refund
 from payments.sandbox.server import SandboxServer
-from payments.settling import gateway_refusal
+from payments.settling import refused_shop
 from payments.worker.handle import HANDLERS
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import placed_order
@@ -133,14 +133,14 @@ def test_refusal_is_on_the_dashboard_and_a_metric_until_it_ends(
     client = Client()
     client.force_login(User.objects.create_superuser("ada"))
 
-    gateway_refusal.sample_refusal()
+    refused_shop.sample_refusal()
     assert metrics.GATEWAY_REFUSES._value.get() == 1
     page = client.get("/admin/dashboard/").content.decode()
     assert "api_key_invalid" in page
 
     sandbox.faults.is_key_refused = False
     till.settle(order)
-    gateway_refusal.sample_refusal()
+    refused_shop.sample_refusal()
     assert metrics.GATEWAY_REFUSES._value.get() == 0
     assert "api_key_invalid" not in client.get("/admin/dashboard/").content.decode()
 
@@ -148,13 +148,13 @@ def test_refusal_is_on_the_dashboard_and_a_metric_until_it_ends(
 def test_refusal_that_another_process_met_is_ended_by_the_first_answer_here(
     shelf: list[Product], faulty: FaultyGateway, till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gateway_refusal.refusal_met("api_key_expired", now=timezone.now())
-    gateway_refusal.forget_what_was_seen()  # a process that has seen no refusal
-    monkeypatch.setattr(gateway_refusal, "LOOK_SECONDS", 0.0)
+    refused_shop.begin_refusal("api_key_expired", now=timezone.now())
+    refused_shop.forget_what_was_seen()  # a process that has seen no refusal
+    monkeypatch.setattr(refused_shop, "LOOK_SECONDS", 0.0)
 
     till.settle(placed_order(shelf[0]))
 
-    assert gateway_refusal.current_refusal() is None
+    assert refused_shop.current_refusal() is None
 
 
 def test_refusal_that_comes_back_soon_is_the_same_and_later_another(
@@ -163,12 +163,12 @@ def test_refusal_that_comes_back_soon_is_the_same_and_later_another(
     """During a change of keys some workers have the old one."""
     now = NOON
     for _ in range(3):
-        gateway_refusal.refusal_met("api_key_expired", now=now)
-        gateway_refusal.call_answered(now=now + timedelta(minutes=5))
+        refused_shop.begin_refusal("api_key_expired", now=now)
+        refused_shop.end_refusal(now=now + timedelta(minutes=5))
         now += timedelta(minutes=20)
     assert len(pages(caplog)) == 1
 
-    gateway_refusal.refusal_met("api_key_expired", now=now + timedelta(hours=2))
+    refused_shop.begin_refusal("api_key_expired", now=now + timedelta(hours=2))
 
     assert len(pages(caplog)) == 2
 
@@ -202,9 +202,9 @@ def test_refusal_of_one_refund_shows_that_the_shop_is_not_refused(
     till.deliver_messages()
     payment = Payment.objects.get(order=order)
     request_refund(payment, amount_minor=100, reason="Torn", requested_by=None, now=timezone.now())
-    gateway_refusal.refusal_met("api_key_expired", now=timezone.now())
+    refused_shop.begin_refusal("api_key_expired", now=timezone.now())
     faulty.before["refund"] = raising(RefundRefused("charge_disputed"))
 
     HANDLERS["refund"](order.number, faulty, clock=timezone.now)
 
-    assert gateway_refusal.current_refusal() is None
+    assert refused_shop.current_refusal() is None

@@ -35,8 +35,9 @@ from payments.gateways.base import (
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund
 from payments.sandbox.server import SandboxServer
+from payments.settling.result import Result, UnknownOrder
 from payments.settling.retry import pause_after
-from payments.settling.settle_order import Settled, UnknownOrder, settle_order
+from payments.settling.settle_order import settle_order
 from payments.states import PaymentStatus, RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.clock import move_time
@@ -58,7 +59,7 @@ def order(shelf: list[Product]) -> Order:
     return placed_order(shelf[0])
 
 
-def settle(order: Order, gateway: Gateway) -> Settled:
+def settle(order: Order, gateway: Gateway) -> Result:
     """Handle the order's message, which the publisher has sent by then."""
     OutboxMessage.objects.filter(published_at=None).update(published_at=timezone.now())
     return settle_order(order.number, gateway, clock=timezone.now)
@@ -77,7 +78,7 @@ def assert_paid_once(order: Order, till: Till) -> None:
 
 
 def test_order_is_charged_its_amount_in_its_currency(order: Order, till: Till) -> None:
-    assert till.settle(order) is Settled.PAID
+    assert till.settle(order) is Result.PAID
 
     assert_paid_once(order, till)
     [charge] = till.charges()
@@ -91,7 +92,7 @@ def test_second_delivery_of_a_settled_order_does_not_even_ask(
     settle(order, faulty)
     calls = len(faulty.calls)
 
-    assert settle(order, faulty) is Settled.NOTHING_TO_DO
+    assert settle(order, faulty) is Result.NOTHING_TO_DO
 
     assert len(faulty.calls) == calls
     assert_paid_once(order, till)
@@ -117,10 +118,10 @@ def test_worker_that_dies_around_a_call_leaves_one_charge(
     getattr(faulty, moment)[step] = raising(ProcessDied())  # type: ignore[arg-type] # not an Exception, on purpose
     with pytest.raises(ProcessDied):
         settle(order, faulty)
-    assert till.settle(order) is Settled.BUSY  # its lease lives on
+    assert till.settle(order) is Result.BUSY  # its lease lives on
 
     lease_runs_out()
-    assert till.settle(order) is Settled.PAID
+    assert till.settle(order) is Result.PAID
 
     assert_paid_once(order, till)
 
@@ -166,7 +167,7 @@ def test_key_forgotten_by_the_gateway_does_not_charge_again(
 
     sandbox.clock.advance(25 * 60 * 60)  # Stripe drops keys after a day
     lease_runs_out()
-    assert till.settle(order) is Settled.PAID
+    assert till.settle(order) is Result.PAID
 
     assert_paid_once(order, till)
 
@@ -179,12 +180,12 @@ def test_charge_without_an_answer_is_found_by_asking(
 ) -> None:
     order = placed_order(shelf[0], payment_method=payment_method)
 
-    assert till.settle(order) is Settled.LATER
+    assert till.settle(order) is Result.LATER
     order.refresh_from_db()
     payment = Payment.objects.get()
     assert (order.status, payment.status) == (OrderStatus.PLACED, PaymentStatus.UNKNOWN)
 
-    assert till.settle(order) is Settled.PAID
+    assert till.settle(order) is Result.PAID
 
     assert_paid_once(order, till)
     steps = PaymentAttempt.objects.values_list("step", flat=True)
@@ -201,7 +202,7 @@ def test_gateway_out_of_reach_is_tried_again_and_pays(shelf: list[Product], till
 
     outcomes = [till.settle(order) for _ in range(3)]
 
-    assert outcomes == [Settled.LATER, Settled.LATER, Settled.PAID]
+    assert outcomes == [Result.LATER, Result.LATER, Result.PAID]
     assert_paid_once(order, till)
 
 
@@ -214,7 +215,7 @@ def test_trying_later_is_an_outbox_message_ever_further_away(
     pauses = []
     for _ in range(6):
         asked_at = timezone.now()
-        assert settle(order, faulty) is Settled.LATER
+        assert settle(order, faulty) is Result.LATER
         latest = OutboxMessage.objects.latest("id")
         pauses.append((latest.available_at - asked_at).total_seconds())
 
@@ -260,7 +261,7 @@ def test_misconfigured_gateway_alerts_and_spends_no_try(
 ) -> None:
     faulty.before["open"] = raising(GatewayMisconfigured("invalid_api_key"))
 
-    assert settle(order, faulty) is Settled.LATER
+    assert settle(order, faulty) is Result.LATER
 
     payment = Payment.objects.get()
     assert (payment.status, payment.tries) == (PaymentStatus.PROCESSING, 0)
@@ -273,13 +274,13 @@ def test_misconfigured_gateway_alerts_and_spends_no_try(
 
 def test_declined_card_is_paid_again_on_the_same_order(shelf: list[Product], till: Till) -> None:
     order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
-    assert till.settle(order) is Settled.DECLINED
+    assert till.settle(order) is Result.DECLINED
     order.refresh_from_db()
     assert order.status == OrderStatus.PAYMENT_FAILED
     assert till.charges() == []
 
     pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
-    assert till.settle(order) is Settled.PAID
+    assert till.settle(order) is Result.PAID
 
     assert_paid_once(order, till)
     first, second = Payment.objects.order_by("round")
@@ -308,7 +309,7 @@ def test_earlier_card_that_succeeds_late_pays_and_the_new_one_is_never_opened(
             return charged
 
     late = LateSuccess(faulty.inner)
-    assert settle(order, late) is Settled.PAID
+    assert settle(order, late) is Result.PAID
 
     order.refresh_from_db()
     assert order.status == OrderStatus.PAID
@@ -326,7 +327,7 @@ def test_new_round_waits_until_the_earlier_one_is_certainly_closed(
     pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
     faulty.before["cancel"] = raising(OutcomeUnknown("timeout"))
 
-    assert settle(order, faulty) is Settled.LATER
+    assert settle(order, faulty) is Result.LATER
 
     assert [step for step, _ in faulty.calls] == ["cancel"]
     faulty.before.clear()
@@ -351,7 +352,7 @@ def test_payment_method_the_gateway_does_not_know_is_a_decline(
 ) -> None:
     order = placed_order(shelf[0], payment_method="pm_nobody_issued_this")
 
-    assert till.settle(order) is Settled.DECLINED
+    assert till.settle(order) is Result.DECLINED
 
     order.refresh_from_db()
     assert order.status == OrderStatus.PAYMENT_FAILED
@@ -362,7 +363,7 @@ def test_many_workers_at_once_charge_once(
 ) -> None:
     barrier = threading.Barrier(6)
 
-    def work(_: int) -> Settled:
+    def work(_: int) -> Result:
         try:
             barrier.wait()
             return settle(order, gateway)
@@ -372,8 +373,8 @@ def test_many_workers_at_once_charge_once(
     with ThreadPoolExecutor(6) as pool:
         outcomes = list(pool.map(work, range(6)))
 
-    assert outcomes.count(Settled.PAID) == 1
-    assert set(outcomes) <= {Settled.PAID, Settled.BUSY, Settled.NOTHING_TO_DO}
+    assert outcomes.count(Result.PAID) == 1
+    assert set(outcomes) <= {Result.PAID, Result.BUSY, Result.NOTHING_TO_DO}
     assert_paid_once(order, till)
 
 
@@ -384,7 +385,7 @@ def test_workers_without_any_lease_still_charge_once(
     settings.PAYMENT_LEASE_SECONDS = -1
     barrier = threading.Barrier(4)
 
-    def work(_: int) -> Settled:
+    def work(_: int) -> Result:
         try:
             barrier.wait()
             return settle(order, gateway)
@@ -479,14 +480,14 @@ def test_clock_of_a_worker_that_is_wrong_does_not_end_a_lease(
         settle(order, faulty)
     move_time(monkeypatch, timezone.now() + timedelta(days=1))
 
-    assert till.settle(order) is Settled.BUSY
+    assert till.settle(order) is Result.BUSY
 
 
 def test_cancelled_order_is_never_charged(order: Order, faulty: FaultyGateway, till: Till) -> None:
     """Its message may still be on the way."""
     transition(order.pk, OrderStatus.CANCELLED, reason="Cancelled", now=timezone.now())
 
-    assert settle(order, faulty) is Settled.NOTHING_TO_DO
+    assert settle(order, faulty) is Result.NOTHING_TO_DO
 
     assert faulty.calls == []
     assert not Payment.objects.exists()
@@ -521,7 +522,7 @@ def test_no_call_is_begun_after_the_deadline(
     faulty.after["open"] = a_slow_minute
     outcome = settle_order(order.number, faulty, clock=lambda: timezone.now() + spent)
 
-    assert outcome is Settled.LATER
+    assert outcome is Result.LATER
     assert [step for step, _ in faulty.calls] == ["open"]
     till.settle(order)
     assert_paid_once(order, till)

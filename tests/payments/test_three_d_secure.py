@@ -21,7 +21,8 @@ from payments.gateways.base import (
 )
 from payments.models import Payment
 from payments.settling.check_order import cancel_order, check_order
-from payments.settling.settle_order import Settled, settle_order
+from payments.settling.result import Result
+from payments.settling.settle_order import settle_order
 from payments.states import PaymentStatus
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.payments.test_webhooks import SECRET, event, send
@@ -298,7 +299,7 @@ def test_late_cancellation_leaves_a_payment_under_way_alone(
     settle_order(the_order().number, busy, clock=timezone.now)
     faulty = FaultyGateway(till.gateway)
 
-    assert cancel_order(the_order().number, faulty, clock=timezone.now) is Settled.NOTHING_TO_DO
+    assert cancel_order(the_order().number, faulty, clock=timezone.now) is Result.NOTHING_TO_DO
 
     assert faulty.calls == []
     till.deliver_messages()
@@ -316,7 +317,7 @@ def test_cancellation_that_the_gateway_did_not_grant_is_asked_for_until_it_does(
     OutboxMessage.objects.update(published_at=timezone.now())
 
     for _ in range(3):
-        assert cancel_order(the_order().number, busy, clock=timezone.now) is Settled.LATER
+        assert cancel_order(the_order().number, busy, clock=timezone.now) is Result.LATER
     [wish] = OutboxMessage.objects.filter(published_at=None)
     assert wish.kind == OutboxMessage.Kind.CANCEL_ORDER
     assert wish.available_at < timezone.now() + timedelta(minutes=2)

@@ -13,7 +13,8 @@ from payments.gateways.base import Gateway
 from payments.models import Payment, Refund
 from payments.refunds import request_refund
 from payments.settling.check_order import check_order
-from payments.settling.settle_order import Settled, settle_order
+from payments.settling.result import Result
+from payments.settling.settle_order import settle_order
 from payments.worker.handle import HANDLERS
 from tests.support.processes import eventually
 
@@ -41,10 +42,10 @@ class Till:
     def charges(self) -> list[Charge]:
         return charges_at(self.sandbox_url)
 
-    def settle(self, order: Order) -> Settled:
+    def settle(self, order: Order) -> Result:
         return settle_order(order.number, self.gateway, clock=timezone.now)
 
-    def check(self, order: Order) -> Settled:
+    def check(self, order: Order) -> Result:
         return check_order(order.number, self.gateway, clock=timezone.now)
 
     def return_refund(self, refund: Refund) -> None:

@@ -242,7 +242,7 @@ message AS (
         "        return _try_later(round_, PaymentStatus.UNKNOWN, error)\n"
         "    except GatewayMisconfigured",
         '        record_decline(payment, "unknown", now=round_.now)\n'
-        "        return Settled.DECLINED\n"
+        "        return Result.DECLINED\n"
         "    except GatewayMisconfigured",
         f"{TEST_SETTLEMENT}::test_unknown_outcome_never_opens_a_round_for_a_new_card",
     ),
@@ -609,7 +609,7 @@ message AS (
     _guard(
         "one page for a refused shop",
         "a withdrawn key pages somebody once for each order and each try",
-        "payments/settling/gateway_refusal.py",
+        "payments/settling/refused_shop.py",
         "    if begun:\n",
         "    if True:\n",
         "tests/payments/test_refused_shop.py::"

@@ -1,4 +1,4 @@
-"""What a customer's bank holds or has taken, as it is written down. Asks no gateway."""
+"""What customers' banks hold or have taken, as far as it is written down. No gateway is asked."""
 
 from django.db.models import Sum
 

@@ -1,7 +1,7 @@
-"""A person says what became of a payment of which the gateway has not told for long.
+"""A person says what became of a payment about which the gateway has been silent for long.
 
-Taken down with evidence and name. It is no more final than a decline: should the gateway say
-otherwise later, it is believed.
+What they say is kept with their evidence and name. It is no more final than a decline: should the
+gateway say otherwise later, the gateway is believed.
 """
 
 from datetime import datetime
@@ -12,12 +12,12 @@ from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.history import note_staff
 from payments.gateways.base import GatewayPayment, GatewayState
 from payments.models import Payment
-from payments.settling.locks import lock_order
+from payments.settling.lock_order import lock_order
 from payments.settling.outcomes import record_decline, record_success
 from payments.states import UNDECIDED, PaymentStatus
 
-# Whatever id a person found would be taken on trust, and may name another shop's charge: the order
-# numbers of two installations on one account are the same.
+# An id that a person found would be taken on trust, and may name another shop's charge: the order
+# numbers of two installations on one account can be the same.
 NEVER_CONFIRMED = (
     "This payment has no id of the gateway's, so this shop never confirmed it. If the gateway "
     "shows a charge with this order's reference, `reconcile_payments --repair` records it."
@@ -27,7 +27,7 @@ NEVER_CONFIRMED = (
 def resolve_charged(
     payment: Payment, *, gateway_payment_id: str, by: str, evidence: str, now: datetime
 ) -> str:
-    """It was charged, of its amount."""
+    """The payment was charged, with its amount."""
     with transaction.atomic():
         lock_order(payment)
         payment.refresh_from_db()
@@ -49,7 +49,8 @@ def resolve_charged(
 
 
 def resolve_not_charged(payment: Payment, *, by: str, evidence: str, now: datetime) -> str:
-    """It was not. The customer may pay again; before that the worker closes it at the gateway."""
+    """The payment was not charged. The customer may pay again; before that the worker closes this
+    payment at the gateway."""
     with transaction.atomic():
         lock_order(payment)
         payment.refresh_from_db()

@@ -1,7 +1,7 @@
-"""Whether the gateway refuses the shop itself: a withdrawn key, a closed account.
+"""Whether the gateway refuses the shop itself, as for a withdrawn key or a closed account.
 
-However many orders meet the refusal, and in however many processes, a person is told of it once. It
-ends with the first call that is answered again, and what waited is then asked about at once.
+However many orders meet the refusal, and in however many processes, a person is told once. The
+refusal ends with the first call that is answered again, and what waited is then asked at once.
 """
 
 import logging
@@ -33,8 +33,8 @@ SPREAD = timedelta(minutes=1)
 _looked: tuple[float, bool] = (time.monotonic(), False)
 
 
-def refusal_met(code: str, *, now: datetime) -> None:
-    """Write the refusal down. A person is told by whoever is first."""
+def begin_refusal(code: str, *, now: datetime) -> None:
+    """Write the refusal down. Whoever is first also tells a person."""
     begin = {"code": code[:80], "began_at": now, "ended_at": None}
     only = GatewayRefusal.objects.filter(pk=GatewayRefusal.ONLY)
     begun = False
@@ -50,7 +50,7 @@ def refusal_met(code: str, *, now: datetime) -> None:
         )
 
 
-def call_answered(*, now: datetime) -> None:
+def end_refusal(*, now: datetime) -> None:
     """End the refusal that is on record, if there is one."""
     if time.monotonic() - _looked[0] >= LOOK_SECONDS:
         _saw(is_refused=current_refusal() is not None)
@@ -78,7 +78,7 @@ def sample_refusal() -> None:
 
 
 def forget_what_was_seen() -> None:
-    """Go on as a process does that has just found no refusal."""
+    """For tests: go on as a process that has just found no refusal."""
     _saw(is_refused=False)
 
 

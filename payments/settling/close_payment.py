@@ -1,0 +1,32 @@
+"""Cancelling a payment at the gateway, so that its card can never be charged any more."""
+
+from payments.gateways.base import GatewayPayment, GatewayState, NoSuchPayment, OutcomeUnknown
+from payments.models import Payment
+from payments.settling.gateway_calls import Calls
+from payments.settling.outcomes import record_closed
+from payments.settling.unknown_outcome import must_be_uncharged
+
+
+def close_payment(calls: Calls, payment: Payment) -> GatewayPayment:
+    """Cancel the payment at the gateway. The answer is PAID if it was charged before."""
+    try:
+        answer = calls.cancel(payment)
+    except NoSuchPayment as error:
+        must_be_uncharged(payment, error, now=calls.clock())
+        record_closed(payment, now=calls.clock())
+        return _never_charged(payment)
+    if answer.state is GatewayState.CANCELLED:
+        record_closed(payment, now=calls.clock())
+    elif answer.state is not GatewayState.PAID:
+        raise OutcomeUnknown(f"cancel_answered_{answer.state.value}")
+    return answer
+
+
+def _never_charged(payment: Payment) -> GatewayPayment:
+    return GatewayPayment(
+        id=payment.gateway_payment_id,
+        state=GatewayState.CANCELLED,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        order=payment.identity,
+    )
