@@ -18,7 +18,7 @@ def new_key() -> str:
 class Payment(models.Model):
     """One round of paying for an order: one card, one payment at the gateway, one set of keys.
 
-    Amount, currency and card are copied from the order when the round begins and never change,
+    Amount, currency and card are copied from the order when the round begins. They never change,
     for a repeated call must be the same call.
     """
 
@@ -31,41 +31,44 @@ class Payment(models.Model):
     currency = models.CharField(max_length=3)
     payment_method = models.CharField(max_length=120)
 
-    # Which installation the gateway is told with the order. Frozen with the rest. Empty: begun by a
-    # release that told the number alone, or recorded from a charge that was found.
+    # The installation that the gateway is told with the order; it never changes either. It is empty
+    # for a round that an older release began, which told the number alone, and for a charge that
+    # was found at the gateway.
     installation = models.CharField(
         max_length=32, blank=True, default="", db_default="", editable=False
     )
 
-    # Where the customer comes back to from their bank. Frozen with the rest: a repeated call with
-    # another address would be another call.
+    # Where the customer comes back to from their bank. The address never changes either: a repeated
+    # call with another address would be another call.
     return_url = models.CharField(max_length=600, blank=True, default="", db_default="")
 
-    # Stored before the first call; every repetition of a call goes out under the same key.
+    # The key is stored before the first call; every repetition of a call goes out under it.
     idempotency_key = models.CharField(max_length=64, default=new_key, editable=False)
-    # The gateway's handle. Stored before any money moves, so that it can always be asked by id.
+    # The gateway's id is stored before any money moves, so that it can always be asked by id.
     gateway_payment_id = models.CharField(max_length=120, blank=True, default="", editable=False)
 
     decline_code = models.CharField(max_length=60, blank=True)
-    # How often an outcome was asked for in vain; sets the pace of asking again.
+    # How often an outcome was asked for in vain. This sets the pace of asking again.
     tries = models.PositiveIntegerField(default=0)
 
-    # Who is at work on it, by the database's clock. Saves work; exclusivity it does not give.
+    # Until when one worker has this payment, by the database's clock. A lease saves work; it gives
+    # no exclusivity.
     lease_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
-    # The process that has it, as in ProcessAlive; empty where none has.
+    # The process that has the lease, named as in ProcessAlive; empty where none has.
     lease_owner = models.CharField(
         max_length=LONGEST_NAME, blank=True, default="", db_default="", editable=False
     )
 
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)
-    # When the gateway said that it can never be charged any more. A later round begins after it.
+    # When the gateway said that this payment can never be charged any more. A later round begins
+    # only after that.
     closed_at = models.DateTimeField(null=True, blank=True)
-    # What the gateway says it charged. Empty until it does.
+    # The amount that the gateway says it charged; empty before that.
     charged_minor = models.PositiveBigIntegerField(null=True, blank=True)
-    # Charged on top of what the order cost: a second card, or an order that was cancelled and
-    # whose goods are gone. All of it has to go back.
+    # The charge came on top of what the order cost: by a second card, or for an order that was
+    # cancelled and whose goods are gone. All of it has to go back.
     is_surplus = models.BooleanField(default=False, db_default=False)
 
     class Meta:
@@ -98,7 +101,7 @@ class Payment(models.Model):
 
     @property
     def identity(self) -> OrderIdentity:
-        """The order as the gateway is told it; every repetition of the call tells the same."""
+        """The order as it is named to the gateway, the same in every repetition of a call."""
         if not self.installation:
             return OrderIdentity(number=self.order.number)
         return OrderIdentity(
@@ -113,14 +116,15 @@ class Payment(models.Model):
 
     @property
     def taken_minor(self) -> int:
-        """What the gateway took. A payment from before this was written down took its amount."""
+        """What the gateway took. An older payment, for which that was not written down, took its
+        amount."""
         if self.status != PaymentStatus.PAID:
             return 0
         return self.amount_minor if self.charged_minor is None else self.charged_minor
 
     @property
     def too_much_minor(self) -> int:
-        """What of it is beyond the order's price."""
+        """How much of the charge is beyond the order's price."""
         return self.taken_minor if self.is_surplus else max(0, self.taken_minor - self.amount_minor)
 
     @property
@@ -167,18 +171,18 @@ class PaymentAttempt(models.Model):
 
 
 class Refund(models.Model):
-    """Money to be sent back. It is part of the sum from the moment it is asked for."""
+    """Money to be sent back. Its amount is reserved from the moment it is asked for."""
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
     status = models.CharField(max_length=20, choices=RefundStatus, editable=False)
     amount_minor = models.PositiveBigIntegerField()
     reason = models.CharField(max_length=200)
-    # Empty: asked for by the shop itself, or made at the gateway's own site.
+    # Empty where the shop itself asked, or where it was made at the gateway's own site.
     requested_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
     )
 
-    # The refund that came to nothing and is sent again by this one, under a key of its own.
+    # The refund that came to nothing and is sent again by this one, under another key.
     replaces = models.ForeignKey(
         "self",
         models.PROTECT,
@@ -188,11 +192,12 @@ class Refund(models.Model):
         related_name="replaced_by",
     )
 
-    # Goes to the gateway with it, so that it is found there when its answer was lost.
+    # The key goes to the gateway with the refund, so that the refund is found there by it when the
+    # answer was lost.
     key = models.CharField(max_length=64, default=new_key, editable=False)
     gateway_refund_id = models.CharField(max_length=120, blank=True, default="", editable=False)
     failure = models.CharField(max_length=80, blank=True)
-    # How often it was sent or asked for. Counted before each call: above 0, look for it first.
+    # How often it was sent or asked for, counted before each call. Above 0, it is looked for first.
     tries = models.PositiveIntegerField(default=0)
 
     created_at = models.DateTimeField()
@@ -226,8 +231,8 @@ class Refund(models.Model):
 
 
 class Dispute(models.Model):
-    """A customer's objection at their bank to a charge. What the bank decides is told by the
-    gateway; evidence is sent at the gateway's own site."""
+    """A customer's objection to a charge, made at their bank. The gateway tells what the bank
+    decides; evidence is sent at the gateway's own site."""
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="disputes")
     gateway_dispute_id = models.CharField(max_length=120, editable=False)
@@ -269,14 +274,14 @@ class Dispute(models.Model):
 
 
 class GatewayRefusal(models.Model):
-    """Since when the gateway refuses the shop itself. One row, once there has been a refusal."""
+    """Since when the gateway refuses the shop itself: one row, once there has been a refusal."""
 
     ONLY = 1
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY, editable=False)
     code = models.CharField(max_length=80)  # the gateway's word for why
     began_at = models.DateTimeField()
-    # Empty: it lasts.
+    # Empty while it lasts.
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -296,14 +301,14 @@ class LostOrder(models.Model):
 
     reference = models.CharField(max_length=32)
     number = models.CharField(max_length=24, blank=True)  # may belong to another order by now
-    # Empty: only a message names the order.
+    # Empty where only a message names the order.
     gateway_payment_id = models.CharField(max_length=120, blank=True, default="")
-    # The state that the gateway told last. Empty: nobody has asked.
+    # The state that the gateway told last; empty where nobody has asked.
     state = models.CharField(max_length=20, blank=True, default="")
     amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, default="")
     found_at = models.DateTimeField()
-    # Empty: a person must look.
+    # Empty while a person must look.
     seen_to_at = models.DateTimeField(null=True, blank=True)
     seen_to_by = models.CharField(max_length=150, blank=True, default="")
     seen_to_how = models.TextField(max_length=1000, blank=True, default="")
@@ -326,7 +331,7 @@ class LostOrder(models.Model):
 
 
 class WebhookEvent(models.Model):
-    """One event the gateway told us of. Only a hint: the worker asks the gateway itself."""
+    """One event that the gateway sent. It is only a hint: the worker asks the gateway itself."""
 
     event_id = models.CharField(max_length=120)
     kind = models.CharField(max_length=120)
@@ -341,7 +346,7 @@ class WebhookEvent(models.Model):
             models.UniqueConstraint(fields=["event_id"], name="payments_webhookevent_id_uniq")
         ]
         indexes = [
-            # What is pruned: about no order of ours.
+            # These are pruned: events about no order of ours.
             models.Index(
                 fields=["received_at"],
                 condition=models.Q(order__isnull=True),

@@ -30,19 +30,19 @@ class DisputeStatus(models.TextChoices):
     CLOSED = "closed", "Closed, no money was taken"
 
 
-# The bank holds the money: nothing may be sent back beside it.
+# While the bank holds the money, nothing may be sent back beside it.
 BLOCKING_DISPUTES = [DisputeStatus.NEEDS_RESPONSE, DisputeStatus.UNDER_REVIEW]
 
-# A person must see to them. An inquiry blocks no refund, for a refund is what ends one.
+# A person must see to these. An inquiry blocks no refund, for a refund is what ends one.
 OPEN_DISPUTES = [DisputeStatus.INQUIRY, *BLOCKING_DISPUTES]
 
-# Asked for at the gateway, and not told what became of it.
+# The gateway was asked for the money, and has not told what became of it.
 UNDECIDED = [PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN]
 
 # The worker still owes these an outcome.
 UNSETTLED_REFUNDS = [RefundStatus.REQUESTED, RefundStatus.PENDING]
 
-# These take part of what was charged; nobody else can have it.
+# Each of these takes a part of what was charged, which no other refund can have.
 COUNTED_REFUNDS = [RefundStatus.PREPARED, *UNSETTLED_REFUNDS, RefundStatus.SUCCEEDED]
 
 _LIVE = frozenset(
@@ -64,7 +64,7 @@ TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     # A decline is final for this card. Should the gateway say otherwise later, it is believed.
     PaymentStatus.DECLINED: frozenset({PaymentStatus.PAID}),
     PaymentStatus.PAID: frozenset(),
-    # Cancelled here while the gateway charged: it is believed, and a person is asked.
+    # Where the gateway charged what was cancelled here, it is believed, and a person is asked.
     PaymentStatus.CANCELLED: frozenset({PaymentStatus.PAID}),
 }
 

@@ -19,8 +19,7 @@ from checkout.forms import CheckoutForm, PayAgainForm, PaymentMethodForm
 from checkout.models import MAX_QUANTITY
 from checkout.orders.models import Order, OrderLine
 from checkout.orders.money.facts import MoneyFacts, facts_about, facts_of
-from checkout.orders.states import EXPIRING, OrderStatus
-from checkout.views.order_status import status_words
+from checkout.orders.states import OrderStatus
 
 LINES_AT_MOST = 50
 
@@ -216,8 +215,7 @@ def is_charged(facts: MoneyFacts) -> bool | str:
     """Whether anything was charged for the order, also where it was sent back since."""
     if facts.is_charged:
         return True
-    under_way = facts.status == OrderStatus.PLACED and not facts.is_free
-    return "unknown" if under_way or facts.moved.in_doubt else False
+    return "unknown" if facts.is_charge_unknown else False
 
 
 class OrderListSerializer(serializers.ListSerializer[Order]):
@@ -267,10 +265,10 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         return is_charged(self.known_facts[order.pk])
 
     def get_is_final(self, order: Order) -> bool:
-        return status_words(order, self.known_facts[order.pk]).is_final
+        return self.known_facts[order.pk].is_final
 
     def get_can_pay(self, order: Order) -> bool:
-        return order.status in EXPIRING
+        return self.known_facts[order.pk].can_pay
 
     def get_action_url(self, order: Order) -> str | None:
         return order.action_url or None

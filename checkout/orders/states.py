@@ -1,5 +1,7 @@
 """The states of an order and every move between them that is allowed."""
 
+from typing import NamedTuple
+
 from django.db import models
 
 
@@ -14,14 +16,14 @@ class OrderStatus(models.TextChoices):
 
 
 class Canceller(models.TextChoices):
-    """The one who had an order cancelled."""
+    """Who had an order cancelled."""
 
     CUSTOMER = "customer", "Its customer"
     STAFF = "staff", "Staff"
     TIME = "time", "Not paid in time"
 
 
-# From → to. A move that is not here does not happen.
+# From → to. What is not here does not happen.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.PLACED: frozenset(
         {
@@ -50,7 +52,7 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
         {
             OrderStatus.PARTLY_REFUNDED,
             OrderStatus.REFUNDED,
-            OrderStatus.CANCELLED,  # only an order that cost nothing
+            OrderStatus.CANCELLED,  # what cost nothing, and nothing else
         }
     ),
     # A refund may fail days after it succeeded, and what was sent back is here again.
@@ -60,14 +62,31 @@ TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     OrderStatus.CANCELLED: frozenset({OrderStatus.PAID}),
 }
 
-# The worker still owes these orders an outcome, so the sweep watches over them.
-UNSETTLED = frozenset({OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED})
 
-# These orders wait for the customer, and are cancelled when the wait is too long.
-EXPIRING = frozenset({OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED})
+class Meaning(NamedTuple):
+    """What a status alone tells of an order. What was charged is told by `money.facts`."""
 
-# The order was paid, and the status says how much was sent back. Refunds move it among these alone.
-REFUNDING = frozenset({OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED})
+    awaits_outcome: bool = False  # the worker still owes an outcome, so the sweep watches over it
+    can_be_paid: bool = False  # it waits for its customer, though not for ever
+    is_paid_for: bool = False  # the shop keeps money for it; refunds move it among these alone
+
+
+MEANINGS = {
+    OrderStatus.PLACED: Meaning(awaits_outcome=True),
+    OrderStatus.ACTION_REQUIRED: Meaning(awaits_outcome=True, can_be_paid=True),
+    OrderStatus.PAYMENT_FAILED: Meaning(can_be_paid=True),
+    OrderStatus.PAID: Meaning(is_paid_for=True),
+    OrderStatus.PARTLY_REFUNDED: Meaning(is_paid_for=True),
+    OrderStatus.REFUNDED: Meaning(is_paid_for=True),
+    OrderStatus.CANCELLED: Meaning(),
+}
+
+UNSETTLED = frozenset(status for status in OrderStatus if MEANINGS[status].awaits_outcome)
+EXPIRING = frozenset(status for status in OrderStatus if MEANINGS[status].can_be_paid)
+PAID_FOR = frozenset(status for status in OrderStatus if MEANINGS[status].is_paid_for)
+
+# A payment that succeeds after one of these came late.
+LATE = [OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED]
 
 
 def sources_of(target: OrderStatus) -> list[OrderStatus]:

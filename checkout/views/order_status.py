@@ -13,7 +13,7 @@ from django.utils.translation import gettext_noop as _
 from checkout.orders.models import Order
 from checkout.orders.money.facts import MoneyFacts
 from checkout.orders.money.words import money_sentence
-from checkout.orders.states import EXPIRING, Canceller, OrderStatus
+from checkout.orders.states import Canceller, OrderStatus
 
 # A payment that takes longer than this is told as one that takes longer than usual.
 USUALLY_WITHIN = timedelta(minutes=2)
@@ -114,8 +114,8 @@ def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None
         headline=gettext(words.headline),
         sentence=" ".join(filter(None, parts)),
         next=gettext(words.next),
-        is_final=_is_final(facts),
-        can_pay=facts.status in EXPIRING,
+        is_final=facts.is_final,
+        can_pay=facts.can_pay,
     )
 
 
@@ -159,9 +159,3 @@ def _about_cancelling(order: Order, facts: MoneyFacts) -> list[str]:
         return []
     said = [CANCELLED_BY.get(order.cancelled_by, ""), PAID_TOO_LATE if facts.is_charged else ""]
     return [gettext(each) for each in said if each]
-
-
-def _is_final(facts: MoneyFacts) -> bool:
-    if facts.status == OrderStatus.CANCELLED:
-        return facts.moved.sent_back_minor >= facts.moved.charged_minor
-    return facts.status not in {OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED}

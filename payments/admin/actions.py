@@ -1,4 +1,4 @@
-"""What staff may do to an order: each with a permission of its own, a page that says what will
+"""What staff may do to an order. Each action has its own permission, a page that says what will
 happen, and a reason that is kept with the order.
 """
 
@@ -32,7 +32,7 @@ MOST_PIECES = 9_999_999
 
 
 class RestockForm(ReasonForm):
-    # Made with the page: the same page sent twice puts the goods back once.
+    # The key is made with the page: the same page sent twice puts the goods back once.
     key = forms.RegexField(r"^[\w-]{32}$", widget=forms.HiddenInput, initial=new_key)
 
     def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
@@ -83,7 +83,7 @@ class MailAgainForm(ReasonForm):
         which = self.fields["which"]
         assert isinstance(which, forms.ChoiceField)  # noqa: S101 - for the type checker
         which.choices = [
-            *((str(mail.pk), _told(mail)) for mail in order.mails.exclude(kind=LINK)),
+            *((str(mail.pk), _described(mail)) for mail in order.mails.exclude(kind=LINK)),
             (str(LINK), LINK.label),
         ]
         which.help_text = f"It goes to {order.email}"
@@ -91,7 +91,7 @@ class MailAgainForm(ReasonForm):
         self.fields["seen"].initial = last.pk if last else 0
 
 
-def _told(mail: Mail) -> str:
+def _described(mail: Mail) -> str:
     kind = mail.get_kind_display()
     return f"{kind}, sent {mail.sent_at:%Y-%m-%d %H:%M} UTC" if mail.sent_at else kind
 
@@ -133,7 +133,7 @@ class EvidenceForm(ReasonForm):
 
 @dataclass(frozen=True, kw_only=True)
 class StaffAction:
-    """Its form gets the order by name."""
+    """One entry of the order's page. `act` answers what the person is told."""
 
     name: str
     label: str
@@ -149,7 +149,7 @@ def _undecided(order: Order) -> Payment | None:
 
 
 def _resolve(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str:
-    # Here, so that web processes load nothing of the gateway for the sake of this rare case.
+    # Imported here, so that web processes load no gateway for the sake of this rare case.
     from payments.settling.resolve_unknown import resolve_charged, resolve_not_charged
 
     payment = _undecided(order)

@@ -17,7 +17,7 @@ from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order, ProcessAlive, QueueSeen
 from checkout.orders.operations.liveness import STALE_AFTER_SECONDS
 from checkout.orders.operations.shop_state import ShopState
-from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.states import EXPIRING, PAID_FOR, UNSETTLED, OrderStatus
 from checkout.runtime.clock import database_now
 from payments.books.lost_orders import unseen_count
 from payments.models import Dispute
@@ -33,8 +33,6 @@ WIDTH, HEIGHT, GAP = 24 * 20, 100, 4
 
 # Without one of these something stands still, so a kind is shown that nobody has started too.
 NEEDED = ("publisher", "worker", "mailer")
-
-REVENUE = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED]
 
 # Settled first payments of the newest paid orders, as seconds since the order was placed.
 TIME_TO_PAID = """
@@ -92,7 +90,7 @@ def figures(*, now: datetime) -> dict[str, Any]:
         .annotate(
             orders=Count("pk"),
             absorbed=Sum("resubmission_count"),
-            revenue=Sum("total_minor", filter=Q(status__in=REVENUE), default=0),
+            revenue=Sum("total_minor", filter=Q(status__in=sorted(PAID_FOR)), default=0),
             sent_back=Sum("refunded_minor", default=0),
         )
     }
@@ -148,7 +146,7 @@ def _time_to_paid(since: datetime) -> dict[str, Any]:
 
 def _states(recent: Any, state: ShopState) -> list[dict[str, Any]]:
     """Open ones of all time, by the index over what is not paid; final ones of the last day."""
-    waiting = [*sorted(UNSETTLED), OrderStatus.PAYMENT_FAILED]
+    waiting = sorted(UNSETTLED | EXPIRING)
     still_open = (
         Order.objects.filter(status__in=waiting)
         .order_by()

@@ -1,6 +1,6 @@
 """What happened to one order, oldest first, from everything that is written down about it.
 
-For support and operators; the customer's own version is in checkout/timeline.
+This is for support and operators; what the customer reads is in checkout/views/timeline.py.
 """
 
 from collections.abc import Callable, Iterator
@@ -15,7 +15,7 @@ from checkout.orders.models import Order, OrderEvent, WebhookDelivery
 from checkout.orders.states import OrderStatus
 from payments.models import Dispute, PaymentAttempt, Refund
 
-# Of each kind of record. A shopper's broken program may send one purchase a thousand times.
+# So many records of each kind. A shopper's broken program may send one purchase a thousand times.
 AT_MOST = 300
 
 
@@ -42,10 +42,10 @@ Part = tuple[QuerySet[Any], Callable[[Any], Iterator[Entry]]]
 
 
 def story(order: Order, at_most: int | None = AT_MOST) -> Story:
-    """The same number of statements for any order. `at_most` of each kind of record."""
+    """The same number of statements for any order, and at most `at_most` records of each kind."""
     parts = [_events, _messages, _payments, _attempts, _refunds, _webhooks, _mails]
     parts += [_disputes, _told_to_systems]
-    told: list[Entry] = []
+    found: list[Entry] = []
     left_out = 0
     for part in parts:
         rows, entries = part(order)
@@ -53,8 +53,8 @@ def story(order: Order, at_most: int | None = AT_MOST) -> Story:
         if at_most is not None and len(kept) > at_most:
             left_out += rows.count() - at_most
         for row in kept[:at_most]:
-            told.extend(entries(row))
-    return Story(sorted(told, key=lambda entry: entry.at), left_out)
+            found.extend(entries(row))
+    return Story(sorted(found, key=lambda entry: entry.at), left_out)
 
 
 def _events(order: Order) -> Part:
@@ -189,7 +189,7 @@ def _mails(order: Order) -> Part:
 
 
 def _told_to_systems(order: Order) -> Part:
-    """Of the shop's own: by the webhooks that it sends."""
+    """The shop's other systems are told by webhooks."""
 
     def entries(delivery: WebhookDelivery) -> Iterator[Entry]:
         tries = f"tried {delivery.tries} ×" if delivery.tries else ""

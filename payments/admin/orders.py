@@ -1,4 +1,4 @@
-"""The page of one order: its story, and what may be done about it."""
+"""The page of one order: what happened, and what may be done about it."""
 
 from collections.abc import Iterable
 from functools import partial
@@ -109,6 +109,6 @@ class OrderWithPayments(OrderAdmin):
         return page.answer(self, request, action.form(request.POST or None, order=order))
 
 
-# Payments know orders and not the other way round, so their part of the page is added from here.
+# Payments know orders and not the other way round, so their part of the page is added here.
 admin.site.unregister(Order)
 admin.site.register(Order, OrderWithPayments)

@@ -207,7 +207,7 @@ class RefundAdmin(ReadOnlyAdmin[Refund]):
         return [*own, *super().get_urls()]
 
     def agree_view(self, request: HttpRequest, refund_id: int) -> HttpResponse:
-        """Agree to a refund that the shop has prepared. The worker makes it."""
+        """Agree to a refund that the shop has prepared. The worker makes the refund."""
         person = person_who_may(self, request, MAY_REFUND)
         refund = get_object_or_404(Refund.objects.select_related("payment__order"), pk=refund_id)
         order, amount = refund.payment.order, show_money(refund.amount)

@@ -23,7 +23,7 @@ from moneyed import CurrencyDoesNotExist
 from checkout.catalogue.money import money
 from checkout.catalogue.templatetags.money import show_money
 from checkout.orders.models import Order
-from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.states import PAID_FOR, UNSETTLED
 from checkout.runtime.terminal import Progress
 from payments.books.lost_orders import not_seen_to
 from payments.books.ownership import Ownership
@@ -68,8 +68,6 @@ CHUNK = 100
 
 # A payment in one of these states may still be charged without anybody here knowing.
 CHARGEABLE = {GatewayState.OPEN, GatewayState.NEEDS_ACTION, GatewayState.PROCESSING}
-
-PAID_ORDERS = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED]
 
 T = TypeVar("T")
 
@@ -212,7 +210,7 @@ class Comparison:
         paid = Payment.objects.filter(
             order=OuterRef("pk"), status=PaymentStatus.PAID, is_surplus=False
         )
-        orders = Order.objects.filter(status__in=PAID_ORDERS, placed_at__gte=self._since)
+        orders = Order.objects.filter(status__in=sorted(PAID_FOR), placed_at__gte=self._since)
         orders = orders.exclude(total_minor=0)  # paid with nothing
         for order in orders.exclude(Exists(paid)).iterator(chunk_size=CHUNK):
             if order.number not in self._charged_orders:  # else that says it all
@@ -330,7 +328,7 @@ def _kind_of_known(payment: Payment, theirs: GatewayPayment, now: datetime) -> s
         if is_paid:
             if (payment.taken_minor, payment.currency) != (theirs.amount_minor, theirs.currency):
                 return WRONG_AMOUNT
-            counts = payment.is_surplus or payment.order.status in PAID_ORDERS
+            counts = payment.is_surplus or payment.order.status in PAID_FOR
             return "" if counts else CHARGED_NOT_PAID
         if payment.status in LIVE and payment.created_at > now - UNDER_WAY:
             return ""

@@ -25,7 +25,7 @@ from checkout.orders.history import note
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.models import Mail, Order, OutboxMessage, WebhookKind
 from checkout.orders.outbox.enqueue import ask
-from checkout.orders.states import REFUNDING, UNSETTLED, OrderStatus
+from checkout.orders.states import PAID_FOR, UNSETTLED, OrderStatus
 from checkout.orders.sweep_schedule import next_sweep
 from checkout.orders.transitions import transition
 from checkout.orders.webhooks.enqueue import queue_webhooks
@@ -181,7 +181,7 @@ def _move_order(payment: Payment, *, now: datetime, reason: str) -> None:
         to = OrderStatus.PARTLY_REFUNDED if of_the_price else OrderStatus.PAID
         if of_the_price >= payment.amount_minor:
             to = OrderStatus.REFUNDED
-        transition(order_id, to, sources=REFUNDING, reason=reason, now=now)
+        transition(order_id, to, sources=PAID_FOR, reason=reason, now=now)
         Order.objects.filter(pk=order_id).update(refunded_minor=of_the_price)
     _give_up_prepared(payment)
     _end_reasons(order_id, now=now)

@@ -20,9 +20,9 @@ from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.cancelling import cancel_unpaid, revive
 from checkout.orders.models import Order
 from checkout.orders.placing.place import place_order
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import PAID_FOR, OrderStatus
 from checkout.orders.stock.differences import count_differences
-from checkout.orders.stock.restocking import RESTOCKABLE, restock
+from checkout.orders.stock.restocking import restock
 from checkout.orders.transitions import transition
 from payments.books.audit import audit_database
 from tests.support.factories import OpenBasket, line, purchase
@@ -130,7 +130,7 @@ class World:
     def comes_back(self, number: int, pieces: int, is_double_click: bool) -> None:
         key = secrets.token_urlsafe(24)
         for each in self._picked(number):
-            is_fine = each.order.status in RESTOCKABLE and pieces <= each.pieces - each.restocked
+            is_fine = each.order.status in PAID_FOR and pieces <= each.pieces - each.restocked
             for _ in range(1 + is_double_click):
                 quantities = {self.product.pk: pieces}
                 try:

@@ -9,7 +9,7 @@ import pytest
 from checkout.orders.mail.enqueue import mail_about
 from checkout.orders.mail.words import CANCELLED_BY, SINCE_THEN, WORDS
 from checkout.orders.models import AccountMail, Mail
-from checkout.orders.states import REFUNDING, TRANSITIONS, Canceller, OrderStatus
+from checkout.orders.states import PAID_FOR, TRANSITIONS, Canceller, OrderStatus
 from checkout.views.timeline import MAILS
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "mails.md"
@@ -64,7 +64,7 @@ def test_every_end_and_every_wait_writes_a_mail() -> None:
         if to in TRANSITIONS[source] and mail_about(source, to) is None
     }
 
-    by_refunds = {(source, to) for source, to in silent if {source, to} <= REFUNDING}
+    by_refunds = {(source, to) for source, to in silent if {source, to} <= PAID_FOR}
     assert {to for _, to in silent - by_refunds} == {OrderStatus.PLACED}  # the customer's own press
 
 

@@ -35,10 +35,8 @@ from checkout.orders.models import Installation, Order, OrderEvent, OrderLine
 from checkout.orders.models.name_search import NameWords, name_query
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.operations.shop_state import waiting_too_long
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import LATE, OrderStatus
 from checkout.runtime.clock import database_now
-
-LATE = [OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED]
 
 
 class OrderLineInline(ReadOnlyInline):

@@ -9,7 +9,7 @@ from django.db import transaction
 from checkout.orders.history import note
 from checkout.orders.mail.address import has_address
 from checkout.orders.models import Mail, Order, OrderEvent
-from checkout.orders.states import REFUNDING, OrderStatus
+from checkout.orders.states import PAID_FOR, OrderStatus
 
 # Where the order has come to → what is written about it. Its placing has no status before it;
 # paying again leads back there, and is no news to the one who does it. A refund is written about by
@@ -37,7 +37,7 @@ def mail_about(source: OrderStatus | None, to: OrderStatus) -> Mail.Kind | None:
         return Mail.Kind.RECEIVED
     if (source, to) == (OrderStatus.CANCELLED, OrderStatus.PAID):
         return Mail.Kind.REVIVED
-    if source in REFUNDING and to in REFUNDING:
+    if source in PAID_FOR and to in PAID_FOR:
         return None  # a refund is written about by itself, and so is one that came back
     return ON_ARRIVAL.get(to)
 

@@ -10,7 +10,7 @@ from checkout.catalogue.models import Product
 from checkout.catalogue.money import money
 from checkout.orders.models.name_search import NameWords
 from checkout.orders.numbers import NextOrderNumber
-from checkout.orders.states import UNSETTLED, Canceller, OrderStatus
+from checkout.orders.states import LATE, UNSETTLED, Canceller, OrderStatus
 from checkout.runtime.trace import LENGTH, id_in, traceparent
 
 CHECKOUT_UNIQUE = "orders_order_checkout_uniq"
@@ -226,7 +226,7 @@ class OrderEvent(models.Model):
                 fields=["order"],
                 condition=models.Q(
                     to_status=OrderStatus.PAID,
-                    from_status__in=[OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED],
+                    from_status__in=LATE,
                 ),
                 name="orders_event_paid_late_idx",
             ),

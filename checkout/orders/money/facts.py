@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from checkout.orders.models import Order
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import EXPIRING, PAID_FOR, UNSETTLED, OrderStatus
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,9 +26,6 @@ class Moved:
 Reader = Callable[[Collection[int]], dict[int, Moved]]
 
 _readers: list[Reader] = []
-
-# Only with these does the shop keep money.
-KEEPS_ITS_PRICE = {OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,9 +46,27 @@ class MoneyFacts:
         return self.moved.charged_minor > 0
 
     @property
+    def is_charge_unknown(self) -> bool:
+        """Whether anything was, or is being, charged is not known yet."""
+        under_way = self.status == OrderStatus.PLACED and not self.is_free
+        return not self.is_charged and (under_way or self.moved.in_doubt)
+
+    @property
+    def is_final(self) -> bool:
+        """Nothing more will change by itself."""
+        if self.status == OrderStatus.CANCELLED:
+            return self.moved.sent_back_minor >= self.moved.charged_minor
+        return self.status not in UNSETTLED
+
+    @property
+    def can_pay(self) -> bool:
+        """It can be paid with another method, or cancelled."""
+        return self.status in EXPIRING
+
+    @property
     def too_much_minor(self) -> int:
         """What was charged beyond what the order costs, and nobody has begun to send back."""
-        kept = self.total_minor if self.status in KEEPS_ITS_PRICE else 0
+        kept = self.total_minor if self.status in PAID_FOR else 0
         moved = self.moved
         back = moved.sent_back_minor + moved.going_back_minor
         return max(0, moved.charged_minor - kept - back)
@@ -80,7 +95,7 @@ def facts_of(orders: Sequence[Order]) -> dict[int, MoneyFacts]:
 def _as_its_status_says(order: Order) -> Moved:
     """What the status says of an order that has no payment here, such as one that was taken over
     from another system."""
-    if order.status not in KEEPS_ITS_PRICE or not order.total_minor:
+    if order.status not in PAID_FOR or not order.total_minor:
         return Moved()
     sent_back_minor = order.refunded_minor
     if order.status == OrderStatus.REFUNDED:

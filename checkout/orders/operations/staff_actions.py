@@ -1,6 +1,6 @@
-"""What support and operators may do to an order by hand. Everything goes the way it always goes:
-through the outbox to the worker, which asks the gateway first, or to the sender of webhooks.
-Nothing here moves money itself.
+"""What support and operators may do to an order by hand. Each act takes the usual way: through the
+outbox to the worker, which asks the gateway first, or to the sender of webhooks. Nothing here moves
+money itself. Each answers with a sentence for the person who asked.
 """
 
 from collections.abc import Iterable
@@ -25,10 +25,10 @@ from checkout.runtime.clock import database_now
 
 
 def retry_now(order: Order, *, by: str, why: str, now: datetime) -> str:
-    """Have the worker look at the order at once; what is told to whoever asked.
+    """Have the worker look at the order at once.
 
-    An order that waits for its outcome is settled; of any other the gateway is asked about all
-    payments. Both are safe at any time and however often.
+    An order that waits for its outcome is settled; for any other order the gateway is asked about
+    all payments. Both are safe at any time and however often.
     """
     kind = (
         OutboxMessage.Kind.SETTLE_PAYMENT
@@ -39,10 +39,10 @@ def retry_now(order: Order, *, by: str, why: str, now: datetime) -> str:
 
 
 def put_back_dead_letter(order: Order, *, by: str, why: str, now: datetime) -> str:
-    """Publish the order's message anew, whatever became of the letter.
+    """Publish the order's message anew, whatever became of the dead letter.
 
-    The letter itself is left: `manage.py dead_letters redrive` finds that a newer one is on its
-    way, and only removes it.
+    The letter itself stays: `manage.py dead_letters redrive` finds that a newer message is on its
+    way, and only removes the letter.
     """
     if order.status not in UNSETTLED:
         raise ActionImpossible("This order waits for no message any more.")
@@ -72,15 +72,15 @@ def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
             "decided by its payment; of a paid one the money can be sent back."
         )
     with transaction.atomic():
-        told = _publish(
+        message = _publish(
             order, OutboxMessage.Kind.CANCEL_ORDER, "Cancelled by hand", by=by, why=why, now=now
         )
         note_canceller(order.pk, Canceller.STAFF)
-    return told
+    return message
 
 
 def seen_to(order: Order, reasons: Iterable[str], *, by: str, why: str, now: datetime) -> str:
-    """Nobody need look for these reasons any more, as a person says."""
+    """A person says that nobody need look for these reasons any more."""
     ended = [reason for reason in reasons if end_reason(order.pk, reason, by=by, how=why, now=now)]
     if not ended:
         return "That was resolved meanwhile; nothing was left to see to."
@@ -96,8 +96,8 @@ def _cancel_free(order: Order, *, by: str, why: str, now: datetime) -> str:
 
 
 def tell_again(delivery: WebhookDelivery, *, by: str, why: str, now: datetime) -> str:
-    """Have another system told once more, at once: under the same webhook-id, so that one that has
-    heard of it can tell."""
+    """Send a webhook once more, at once. It keeps its webhook-id, so that a system which has heard
+    of it already can tell."""
     if delivery.endpoint.removed_at:
         raise ActionImpossible("This endpoint was removed.")
     if not delivery.endpoint.is_active:

@@ -12,16 +12,14 @@ from checkout.catalogue.stock import restock_stock
 from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.history import note_staff
 from checkout.orders.models import Order
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import PAID_FOR
 from checkout.orders.stock.holding import pieces_held
-
-# The goods of these orders may have left the shop. Cancelling puts the goods of all others back.
-RESTOCKABLE = (OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED)
 
 
 def pieces_out(order: Order) -> dict[int, int]:
-    """Return the pieces that may still come back, by product id."""
-    if order.status not in RESTOCKABLE:
+    """Return the pieces that may still come back, by product id. Goods leave the shop only when
+    they are paid for; of any other order, cancelling puts them back."""
+    if order.status not in PAID_FOR:
         return {}
     return pieces_held(order)
 

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from checkout.orders.models import OrderEvent, WebhookDelivery, WebhookKind
-from checkout.orders.states import REFUNDING
+from checkout.orders.states import PAID_FOR
 from checkout.orders.webhooks.enqueue import ON_ARRIVAL
 from checkout.runtime.terminal import Progress
 
@@ -122,7 +122,7 @@ def _make_up(endpoint_id: int, first: int, last: int, since: datetime) -> int:
                 "last": last,
                 "since": since,
                 "on_arrival": json.dumps(ON_ARRIVAL),
-                "untold": ["", *sorted(REFUNDING)],  # see `webhook_about`
+                "untold": ["", *sorted(PAID_FOR)],  # see `webhook_about`
                 "refunded": WebhookKind.REFUNDED.value,
             },
         )

@@ -5,7 +5,7 @@ from datetime import datetime
 from django.db import connection
 
 from checkout.orders.models import OrderEvent, WebhookKind
-from checkout.orders.states import REFUNDING, OrderStatus
+from checkout.orders.states import PAID_FOR, OrderStatus
 
 # Where the order has come to → what is told of it. A refund is told of by itself: the second part
 # of one order's money moves its status no more than a charge too many does.
@@ -42,7 +42,7 @@ QUEUE = """
 
 
 def webhook_about(source: OrderStatus | None, to: OrderStatus) -> WebhookKind | None:
-    return None if source is None or source in REFUNDING else ON_ARRIVAL.get(to)
+    return None if source is None or source in PAID_FOR else ON_ARRIVAL.get(to)
 
 
 def queue_webhooks(
