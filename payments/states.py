@@ -45,27 +45,21 @@ UNSETTLED_REFUNDS = [RefundStatus.REQUESTED, RefundStatus.PENDING]
 # Each of these takes a part of what was charged, which no other refund can have.
 COUNTED_REFUNDS = [RefundStatus.PREPARED, *UNSETTLED_REFUNDS, RefundStatus.SUCCEEDED]
 
-_LIVE = frozenset(
-    {
-        PaymentStatus.PENDING,
-        PaymentStatus.PROCESSING,
-        PaymentStatus.UNKNOWN,
-        PaymentStatus.NEEDS_ACTION,
-    }
-)
-_OUTCOMES = frozenset({PaymentStatus.PAID, PaymentStatus.DECLINED, PaymentStatus.CANCELLED})
+_S = PaymentStatus
+_LIVE = frozenset({_S.PENDING, _S.PROCESSING, _S.UNKNOWN, _S.NEEDS_ACTION})
+_OUTCOMES = frozenset({_S.PAID, _S.DECLINED, _S.CANCELLED})
 
 # From → to. What is not here does not happen.
 TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
-    PaymentStatus.PENDING: frozenset({PaymentStatus.PROCESSING, PaymentStatus.CANCELLED}),
-    PaymentStatus.PROCESSING: _OUTCOMES | {PaymentStatus.UNKNOWN, PaymentStatus.NEEDS_ACTION},
-    PaymentStatus.UNKNOWN: _OUTCOMES | {PaymentStatus.PROCESSING, PaymentStatus.NEEDS_ACTION},
-    PaymentStatus.NEEDS_ACTION: _OUTCOMES | {PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN},
+    _S.PENDING: frozenset({_S.PROCESSING, _S.CANCELLED}),
+    _S.PROCESSING: _OUTCOMES | {_S.UNKNOWN, _S.NEEDS_ACTION},
+    _S.UNKNOWN: _OUTCOMES | {_S.PROCESSING, _S.NEEDS_ACTION},
+    _S.NEEDS_ACTION: _OUTCOMES | {_S.PROCESSING, _S.UNKNOWN},
     # A decline is final for this card. Should the gateway say otherwise later, it is believed.
-    PaymentStatus.DECLINED: frozenset({PaymentStatus.PAID}),
-    PaymentStatus.PAID: frozenset(),
+    _S.DECLINED: frozenset({_S.PAID}),
+    _S.PAID: frozenset(),
     # Where the gateway charged what was cancelled here, it is believed, and a person is asked.
-    PaymentStatus.CANCELLED: frozenset({PaymentStatus.PAID}),
+    _S.CANCELLED: frozenset({_S.PAID}),
 }
 
 LIVE = sorted(_LIVE)

@@ -23,43 +23,22 @@ class Canceller(models.TextChoices):
     TIME = "time", "Not paid in time"
 
 
+_S = OrderStatus
+
 # From → to. What is not here does not happen.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
-    OrderStatus.PLACED: frozenset(
-        {
-            OrderStatus.PAID,
-            OrderStatus.ACTION_REQUIRED,
-            OrderStatus.PAYMENT_FAILED,
-            OrderStatus.CANCELLED,
-        }
-    ),
-    OrderStatus.ACTION_REQUIRED: frozenset(
-        {
-            OrderStatus.PLACED,  # with another card
-            OrderStatus.PAID,
-            OrderStatus.PAYMENT_FAILED,
-            OrderStatus.CANCELLED,
-        }
-    ),
-    OrderStatus.PAYMENT_FAILED: frozenset(
-        {
-            OrderStatus.PLACED,  # with another card
-            OrderStatus.PAID,  # the gateway said otherwise later
-            OrderStatus.CANCELLED,
-        }
-    ),
-    OrderStatus.PAID: frozenset(
-        {
-            OrderStatus.PARTLY_REFUNDED,
-            OrderStatus.REFUNDED,
-            OrderStatus.CANCELLED,  # what cost nothing, and nothing else
-        }
-    ),
+    _S.PLACED: frozenset({_S.PAID, _S.ACTION_REQUIRED, _S.PAYMENT_FAILED, _S.CANCELLED}),
+    # Placed once more: with another card.
+    _S.ACTION_REQUIRED: frozenset({_S.PLACED, _S.PAID, _S.PAYMENT_FAILED, _S.CANCELLED}),
+    # With another card; or the gateway said otherwise later.
+    _S.PAYMENT_FAILED: frozenset({_S.PLACED, _S.PAID, _S.CANCELLED}),
+    # What is cancelled had cost nothing.
+    _S.PAID: frozenset({_S.PARTLY_REFUNDED, _S.REFUNDED, _S.CANCELLED}),
     # A refund may fail days after it succeeded, and what was sent back is here again.
-    OrderStatus.PARTLY_REFUNDED: frozenset({OrderStatus.REFUNDED, OrderStatus.PAID}),
-    OrderStatus.REFUNDED: frozenset({OrderStatus.PARTLY_REFUNDED, OrderStatus.PAID}),
+    _S.PARTLY_REFUNDED: frozenset({_S.REFUNDED, _S.PAID}),
+    _S.REFUNDED: frozenset({_S.PARTLY_REFUNDED, _S.PAID}),
     # A payment that arrives late revives the order, if its goods are still there.
-    OrderStatus.CANCELLED: frozenset({OrderStatus.PAID}),
+    _S.CANCELLED: frozenset({_S.PAID}),
 }
 
 
@@ -72,13 +51,13 @@ class Meaning(NamedTuple):
 
 
 MEANINGS = {
-    OrderStatus.PLACED: Meaning(awaits_outcome=True),
-    OrderStatus.ACTION_REQUIRED: Meaning(awaits_outcome=True, can_be_paid=True),
-    OrderStatus.PAYMENT_FAILED: Meaning(can_be_paid=True),
-    OrderStatus.PAID: Meaning(is_paid_for=True),
-    OrderStatus.PARTLY_REFUNDED: Meaning(is_paid_for=True),
-    OrderStatus.REFUNDED: Meaning(is_paid_for=True),
-    OrderStatus.CANCELLED: Meaning(),
+    _S.PLACED: Meaning(awaits_outcome=True),
+    _S.ACTION_REQUIRED: Meaning(awaits_outcome=True, can_be_paid=True),
+    _S.PAYMENT_FAILED: Meaning(can_be_paid=True),
+    _S.PAID: Meaning(is_paid_for=True),
+    _S.PARTLY_REFUNDED: Meaning(is_paid_for=True),
+    _S.REFUNDED: Meaning(is_paid_for=True),
+    _S.CANCELLED: Meaning(),
 }
 
 UNSETTLED = frozenset(status for status in OrderStatus if MEANINGS[status].awaits_outcome)
@@ -86,7 +65,7 @@ EXPIRING = frozenset(status for status in OrderStatus if MEANINGS[status].can_be
 PAID_FOR = frozenset(status for status in OrderStatus if MEANINGS[status].is_paid_for)
 
 # A payment that succeeds after one of these came late.
-LATE = [OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED]
+LATE = [_S.PAYMENT_FAILED, _S.CANCELLED]
 
 
 def sources_of(target: OrderStatus) -> list[OrderStatus]:

@@ -53,9 +53,7 @@ class RestockForm(ReasonForm):
 
     def clean(self) -> dict[str, Any]:
         typed = super().clean() or {}
-        pieces = {
-            line.product_id: typed.get(f"pieces_{line.product_id}") or 0 for line in self.lines
-        }
+        pieces = {line.product_id: typed.pop(f"pieces_{line.product_id}", 0) for line in self.lines}
         return typed | {"quantities": {key: each for key, each in pieces.items() if each}}
 
 
@@ -133,14 +131,14 @@ class EvidenceForm(ReasonForm):
 
 @dataclass(frozen=True, kw_only=True)
 class StaffAction:
-    """One entry of the order's page. `act` answers what the person is told."""
+    """Something that the order's page offers; `act` is that of a `ReasonPage`, about an order."""
 
     name: str
     label: str
     permission: str
     explains: str
     is_possible: Callable[[Order], bool]
-    act: Callable[[Order, dict[str, Any], str, datetime], str]
+    act: Callable[..., str]
     form: type[ReasonForm] = ReasonForm
 
 
@@ -148,26 +146,20 @@ def _undecided(order: Order) -> Payment | None:
     return order.payments.filter(status__in=UNDECIDED).order_by("id").first()
 
 
-def _resolve(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str:
+def _resolve(
+    order: Order, *, became: str, gateway_payment_id: str, why: str, by: str, now: datetime
+) -> str:
     # Imported here, so that web processes load no gateway for the sake of this rare case.
     from payments.settling.resolve_unknown import resolve_charged, resolve_not_charged
 
     payment = _undecided(order)
     if payment is None:
         return "The gateway has answered meanwhile; nothing was left to resolve."
-    if typed["became"] == "not_charged":
-        return resolve_not_charged(payment, by=by, evidence=typed["why"], now=now)
+    if became == "not_charged":
+        return resolve_not_charged(payment, by=by, evidence=why, now=now)
     return resolve_charged(
-        payment,
-        gateway_payment_id=typed["gateway_payment_id"].strip(),
-        by=by,
-        evidence=typed["why"],
-        now=now,
+        payment, gateway_payment_id=gateway_payment_id.strip(), by=by, evidence=why, now=now
     )
-
-
-def _restock(order: Order, typed: dict[str, Any], by: str, now: datetime) -> str:
-    return restock(order, typed["quantities"], by=by, why=typed["why"], key=typed["key"], now=now)
 
 
 ACTIONS = {
@@ -182,7 +174,7 @@ ACTIONS = {
                 "before. Nobody is charged twice by that, however often it is done."
             ),
             is_possible=lambda order: True,
-            act=lambda order, typed, by, now: retry_now(order, by=by, why=typed["why"], now=now),
+            act=retry_now,
         ),
         StaffAction(
             name="cancel",
@@ -194,9 +186,7 @@ ACTIONS = {
                 "by then, the order stays, paid. An order that cost nothing is cancelled at once."
             ),
             is_possible=can_be_cancelled_by_staff,
-            act=lambda order, typed, by, now: ask_to_cancel(
-                order, by=by, why=typed["why"], now=now
-            ),
+            act=ask_to_cancel,
         ),
         StaffAction(
             name="put-back",
@@ -208,9 +198,7 @@ ACTIONS = {
                 "redrive` removes it."
             ),
             is_possible=lambda order: order.status in UNSETTLED,
-            act=lambda order, typed, by, now: put_back_dead_letter(
-                order, by=by, why=typed["why"], now=now
-            ),
+            act=put_back_dead_letter,
         ),
         StaffAction(
             name="correct-email",
@@ -222,9 +210,7 @@ ACTIONS = {
                 "a link in an e-mail to the other address goes on opening the order's page."
             ),
             is_possible=lambda order: True,
-            act=lambda order, typed, by, now: correct_email(
-                order, email=typed["email"], seen=typed["seen"], by=by, why=typed["why"], now=now
-            ),
+            act=correct_email,
             form=EmailForm,
         ),
         StaffAction(
@@ -236,9 +222,7 @@ ACTIONS = {
                 "stands in the order."
             ),
             is_possible=lambda order: True,
-            act=lambda order, typed, by, now: send_mail_again(
-                order, which=typed["which"], seen=typed["seen"], by=by, why=typed["why"], now=now
-            ),
+            act=send_mail_again,
             form=MailAgainForm,
         ),
         StaffAction(
@@ -250,7 +234,7 @@ ACTIONS = {
                 "money is sent back by this: that is a refund, on the payment's page."
             ),
             is_possible=lambda order: bool(pieces_out(order)),
-            act=_restock,
+            act=restock,
             form=RestockForm,
         ),
         StaffAction(
@@ -276,9 +260,7 @@ ACTIONS = {
                 "changes nothing else: what it is about must have been put right otherwise."
             ),
             is_possible=lambda order: bool(open_reasons(order)),
-            act=lambda order, typed, by, now: seen_to(
-                order, typed["reasons"], by=by, why=typed["why"], now=now
-            ),
+            act=seen_to,
             form=SeenToForm,
         ),
     ]

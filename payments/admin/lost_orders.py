@@ -1,7 +1,5 @@
 """Orders that this installation placed and its database has lost, until a person sees to them."""
 
-from datetime import datetime
-from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -69,13 +67,11 @@ class LostOrderAdmin(ReadOnlyAdmin[LostOrder]):
             "changes.",
             label="It is seen to",
             back=reverse("admin:payments_lostorder_change", args=[lost.pk]),
-            act=partial(_note_as_seen_to, lost),
+            act=lambda why, by, now: (
+                "Noted."
+                if seen_to(lost, by=by, how=why, now=now)
+                else "Somebody has noted it before; nothing was changed."
+            ),
             is_possible=lost.seen_to_at is None,
         )
         return page.answer(self, request, ReasonForm(request.POST or None))
-
-
-def _note_as_seen_to(lost: LostOrder, typed: dict[str, Any], by: str, now: datetime) -> str:
-    if seen_to(lost, by=by, how=typed["why"], now=now):
-        return "Noted."
-    return "Somebody has noted it before; nothing was changed."

@@ -11,9 +11,9 @@ from typing import Any
 from django.db.models import QuerySet
 
 from checkout.catalogue.templatetags.money import show_money
-from checkout.orders.models import Order, OrderEvent, WebhookDelivery
+from checkout.orders.models import Mail, Order, OrderEvent, OutboxMessage, WebhookDelivery
 from checkout.orders.states import OrderStatus
-from payments.models import Dispute, PaymentAttempt, Refund
+from payments.models import Dispute, Payment, PaymentAttempt, Refund, WebhookEvent
 
 # So many records of each kind. A shopper's broken program may send one purchase a thousand times.
 AT_MOST = 300
@@ -38,17 +38,12 @@ class Story:
     left_out: int  # further records of kinds that come by the hundred
 
 
-Part = tuple[QuerySet[Any], Callable[[Any], Iterator[Entry]]]
-
-
 def story(order: Order, at_most: int | None = AT_MOST) -> Story:
     """The same number of statements for any order, and at most `at_most` records of each kind."""
-    parts = [_events, _messages, _payments, _attempts, _refunds, _webhooks, _mails]
-    parts += [_disputes, _told_to_systems]
     found: list[Entry] = []
     left_out = 0
-    for part in parts:
-        rows, entries = part(order)
+    for rows_of, entries in PARTS:
+        rows = rows_of(order).order_by("id")
         kept = list(rows if at_most is None else rows[: at_most + 1])
         if at_most is not None and len(kept) > at_most:
             left_out += rows.count() - at_most
@@ -57,155 +52,129 @@ def story(order: Order, at_most: int | None = AT_MOST) -> Story:
     return Story(sorted(found, key=lambda entry: entry.at), left_out)
 
 
-def _events(order: Order) -> Part:
-    def entries(event: OrderEvent) -> Iterator[Entry]:
-        what = event.reason
-        if event.kind == OrderEvent.Kind.TRANSITION:
-            what = f"{OrderStatus(event.to_status).label}: {event.reason}"
-        staff = event.kind == OrderEvent.Kind.STAFF
-        yield Entry(
-            at=event.created_at,
-            source="staff" if staff else "shop",
-            what=what,
-            detail=event.explanation,
-            by=event.actor,
-        )
-
-    return order.events.exclude(kind=OrderEvent.Kind.MAILED).order_by("id"), entries
+def _event(event: OrderEvent) -> Iterator[Entry]:
+    what = event.reason
+    if event.kind == OrderEvent.Kind.TRANSITION:
+        what = f"{OrderStatus(event.to_status).label}: {event.reason}"
+    yield Entry(
+        at=event.created_at,
+        source="staff" if event.kind == OrderEvent.Kind.STAFF else "shop",
+        what=what,
+        detail=event.explanation,
+        by=event.actor,
+    )
 
 
-def _messages(order: Order) -> Part:
-    def entries(message: Any) -> Iterator[Entry]:
-        name = message.get_kind_display()
-        if message.published_at:
-            again = f"for the {message.generation}. time" if message.generation > 1 else ""
-            trace = f"trace {message.trace_id}" if message.trace_id else ""
-            yield Entry(
-                at=message.published_at,
-                source="queue",
-                what=f"Published: {name}",
-                detail=", ".join(filter(None, [again, trace])),
-            )
-        else:
-            yield Entry(
-                at=message.available_at, source="queue", what=f"Waits to be published: {name}"
-            )
-
-    return order.outbox_messages.order_by("id"), entries
+def _message(message: OutboxMessage) -> Iterator[Entry]:
+    name, at, detail = message.get_kind_display(), message.published_at, ""
+    if at:
+        again = f"for the {message.generation}. time" if message.generation > 1 else ""
+        detail = _joined(again, f"trace {message.trace_id}" if message.trace_id else "")
+    what = f"Published: {name}" if at else f"Waits to be published: {name}"
+    yield Entry(at=at or message.available_at, source="queue", what=what, detail=detail)
 
 
-def _payments(order: Order) -> Part:
-    def entries(payment: Any) -> Iterator[Entry]:
-        yield Entry(
-            at=payment.created_at,
-            source="worker",
-            what=f"Received by a worker: payment {payment.round} of {show_money(payment.amount)}",
-            detail=payment.gateway_payment_id,
-        )
-
-    return order.payments.order_by("id"), entries
+def _payment(payment: Payment) -> Iterator[Entry]:
+    yield Entry(
+        at=payment.created_at,
+        source="worker",
+        what=f"Received by a worker: payment {payment.round} of {show_money(payment.amount)}",
+        detail=payment.gateway_payment_id,
+    )
 
 
-def _attempts(order: Order) -> Part:
-    def entries(attempt: PaymentAttempt) -> Iterator[Entry]:
-        took = attempt.finished_at - attempt.started_at if attempt.finished_at else None
-        yield Entry(
-            at=attempt.started_at,
-            source="gateway",
-            what=f"{attempt.get_step_display()}: {attempt.outcome or 'no answer was recorded'}",
-            detail=", ".join(filter(None, [attempt.code, f"payment {attempt.payment.round}"])),
-            took_ms=round(took.total_seconds() * 1000) if took else None,
-        )
-
-    attempts = PaymentAttempt.objects.filter(payment__order=order).order_by("id")
-    return attempts.select_related("payment"), entries
+def _attempt(attempt: PaymentAttempt) -> Iterator[Entry]:
+    took = attempt.finished_at - attempt.started_at if attempt.finished_at else None
+    yield Entry(
+        at=attempt.started_at,
+        source="gateway",
+        what=f"{attempt.get_step_display()}: {attempt.outcome or 'no answer was recorded'}",
+        detail=_joined(attempt.code, f"payment {attempt.payment.round}"),
+        took_ms=round(took.total_seconds() * 1000) if took else None,
+    )
 
 
-def _refunds(order: Order) -> Part:
-    def entries(refund: Refund) -> Iterator[Entry]:
-        by = refund.requested_by.get_username() if refund.requested_by else ""
-        amount = show_money(refund.amount)
-        is_open = refund.settled_at is None
-        yield Entry(
-            at=refund.created_at,
-            source="refund",
-            what=f"Refund of {amount}" + (f": {refund.get_status_display()}" if is_open else ""),
-            detail=refund.reason,
-            by=by,
-        )
-        if refund.settled_at:
-            yield Entry(
-                at=refund.settled_at,
-                source="refund",
-                what=f"Refund of {amount}: {refund.get_status_display()}",
-                detail=refund.failure or refund.gateway_refund_id,
-            )
-
-    refunds = Refund.objects.filter(payment__order=order).order_by("id")
-    return refunds.select_related("payment", "requested_by"), entries
+def _refund(refund: Refund) -> Iterator[Entry]:
+    what = f"Refund of {show_money(refund.amount)}"
+    outcome = f"{what}: {refund.get_status_display()}"
+    yield Entry(
+        at=refund.created_at,
+        source="refund",
+        what=what if refund.settled_at else outcome,
+        detail=refund.reason,
+        by=refund.requested_by.get_username() if refund.requested_by else "",
+    )
+    if refund.settled_at:
+        detail = refund.failure or refund.gateway_refund_id
+        yield Entry(at=refund.settled_at, source="refund", what=outcome, detail=detail)
 
 
-def _disputes(order: Order) -> Part:
-    def entries(dispute: Dispute) -> Iterator[Entry]:
-        amount = show_money(dispute.amount)
-        due = f"answer by {dispute.due_at:%d %b %Y %H:%M} UTC" if dispute.due_at else ""
-        yield Entry(
-            at=dispute.opened_at,
-            source="dispute",
-            what=f"The customer's bank disputes {amount}",
-            detail=", ".join(filter(None, [dispute.reason, due, dispute.gateway_dispute_id])),
-        )
-        if dispute.closed_at:
-            yield Entry(
-                at=dispute.closed_at,
-                source="dispute",
-                what=f"Dispute of {amount}: {dispute.get_status_display()}",
-            )
-
-    disputes = Dispute.objects.filter(payment__order=order).order_by("id")
-    return disputes, entries
+def _dispute(dispute: Dispute) -> Iterator[Entry]:
+    amount = show_money(dispute.amount)
+    due = f"answer by {dispute.due_at:%d %b %Y %H:%M} UTC" if dispute.due_at else ""
+    yield Entry(
+        at=dispute.opened_at,
+        source="dispute",
+        what=f"The customer's bank disputes {amount}",
+        detail=_joined(dispute.reason, due, dispute.gateway_dispute_id),
+    )
+    if dispute.closed_at:
+        what = f"Dispute of {amount}: {dispute.get_status_display()}"
+        yield Entry(at=dispute.closed_at, source="dispute", what=what)
 
 
-def _webhooks(order: Order) -> Part:
-    def entries(event: Any) -> Iterator[Entry]:
-        yield Entry(at=event.received_at, source="webhook", what=event.kind, detail=event.event_id)
-
-    return order.webhook_events.order_by("id"), entries
+def _webhook(event: WebhookEvent) -> Iterator[Entry]:
+    yield Entry(at=event.received_at, source="webhook", what=event.kind, detail=event.event_id)
 
 
-def _mails(order: Order) -> Part:
-    def entries(mail: Any) -> Iterator[Entry]:
-        name, tries = mail.get_kind_display(), f"tried {mail.tries} ×" if mail.tries else ""
-        if mail.sent_at:
-            yield Entry(at=mail.sent_at, source="mail", what=f"Sent: {name}", detail=tries)
-        elif mail.gave_up_at:
-            yield Entry(at=mail.gave_up_at, source="mail", what=f"Given up: {name}", detail=tries)
-        else:
-            yield Entry(
-                at=mail.available_at, source="mail", what=f"Waits to be sent: {name}", detail=tries
-            )
-
-    return order.mails.order_by("id"), entries
+def _mail(mail: Mail) -> Iterator[Entry]:
+    at, what = _how_far(mail, sent="Sent", waits="Waits to be sent")
+    what = f"{what}: {mail.get_kind_display()}"
+    yield Entry(at=at, source="mail", what=what, detail=_tries(mail))
 
 
-def _told_to_systems(order: Order) -> Part:
-    """The shop's other systems are told by webhooks."""
+def _delivery(delivery: WebhookDelivery) -> Iterator[Entry]:
+    at, what = _how_far(delivery, sent="Told", waits="Waits to be told")
+    yield Entry(
+        at=at,
+        source="system",
+        what=f"{what}: {delivery}",
+        detail=_joined(_tries(delivery), delivery.outcome),
+        took_ms=delivery.last_took_ms,
+    )
 
-    def entries(delivery: WebhookDelivery) -> Iterator[Entry]:
-        tries = f"tried {delivery.tries} ×" if delivery.tries else ""
-        detail = ", ".join(filter(None, [tries, delivery.outcome]))
-        if delivery.sent_at:
-            at, what = delivery.sent_at, "Told"
-        elif delivery.gave_up_at:
-            at, what = delivery.gave_up_at, "Given up"
-        else:
-            at, what = delivery.available_at, "Waits to be told"
-        yield Entry(
-            at=at,
-            source="system",
-            what=f"{what}: {delivery}",
-            detail=detail,
-            took_ms=delivery.last_took_ms,
-        )
 
-    return order.webhook_deliveries.select_related("endpoint").order_by("id"), entries
+def _how_far(row: Mail | WebhookDelivery, *, sent: str, waits: str) -> tuple[datetime, str]:
+    if row.sent_at:
+        return row.sent_at, sent
+    return (row.gave_up_at, "Given up") if row.gave_up_at else (row.available_at, waits)
+
+
+def _tries(row: Mail | WebhookDelivery) -> str:
+    return f"tried {row.tries} ×" if row.tries else ""
+
+
+def _joined(*details: str) -> str:
+    return ", ".join(filter(None, details))
+
+
+# The records of an order, and what is told of each.
+PARTS: list[tuple[Callable[[Order], QuerySet[Any]], Callable[[Any], Iterator[Entry]]]] = [
+    (lambda order: order.events.exclude(kind=OrderEvent.Kind.MAILED), _event),
+    (lambda order: order.outbox_messages.all(), _message),
+    (lambda order: order.payments.all(), _payment),
+    (
+        lambda order: PaymentAttempt.objects.filter(payment__order=order).select_related("payment"),
+        _attempt,
+    ),
+    (
+        lambda order: Refund.objects.filter(payment__order=order).select_related(
+            "payment", "requested_by"
+        ),
+        _refund,
+    ),
+    (lambda order: order.webhook_events.all(), _webhook),
+    (lambda order: order.mails.all(), _mail),
+    (lambda order: Dispute.objects.filter(payment__order=order), _dispute),
+    (lambda order: order.webhook_deliveries.select_related("endpoint"), _delivery),
+]

@@ -29,6 +29,12 @@ from payments.states import RefundStatus
 MAY_REFUND = "payments.request_refund"
 
 
+class ShowsAmount:
+    @admin.display(description="Amount")
+    def shown_amount(self, row: Payment | Refund) -> str:
+        return show_money(row.amount)
+
+
 class PaymentInline(ReadOnlyInline):
     model = Payment
     fields = ["round", "status", "shown_amount", "payment_method"]
@@ -69,13 +75,9 @@ class PaymentAttemptInline(ReadOnlyInline):
     fields = ["started_at", "finished_at", "step", "outcome", "code"]
 
 
-class RefundInline(ReadOnlyInline):
+class RefundInline(ShowsAmount, ReadOnlyInline):
     model = Refund
     fields = ["created_at", "status", "shown_amount", "reason", "requested_by", "failure"]
-
-    @admin.display(description="Amount")
-    def shown_amount(self, refund: Refund) -> str:
-        return show_money(refund.amount)
 
 
 class RefundForm(StaffForm):
@@ -112,7 +114,7 @@ class RefundForm(StaffForm):
 
 
 @admin.register(Payment)
-class PaymentAdmin(ReadOnlyAdmin[Payment]):
+class PaymentAdmin(ShowsAmount, ReadOnlyAdmin[Payment]):
     change_form_template = "payments/admin_payment.html"
     list_display = ["order", "round", "status", "shown_amount", "decline_code", "created_at"]
     list_filter = ["status", "is_surplus"]
@@ -120,10 +122,6 @@ class PaymentAdmin(ReadOnlyAdmin[Payment]):
     search_fields = ["gateway_payment_id"]
     search_help_text = "The gateway's id, whole"
     inlines = [PaymentAttemptInline, RefundInline]
-
-    @admin.display(description="Amount")
-    def shown_amount(self, payment: Payment) -> str:
-        return show_money(payment.amount)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
@@ -157,13 +155,13 @@ class PaymentAdmin(ReadOnlyAdmin[Payment]):
             "the customer sees it on the order's page as soon as the gateway has agreed.",
             label="Go on",
             back=reverse("admin:orders_order_change", args=[payment.order_id]),
-            act=lambda typed, by, now: _will_be_sent_back(
+            act=lambda amount, reason, key, now, **_: _will_be_sent_back(
                 request_refund(
                     payment,
-                    amount_minor=typed["amount"],
-                    reason=typed["reason"],
+                    amount_minor=amount,
+                    reason=reason,
                     requested_by=person,
-                    key=typed["key"],
+                    key=key,
                     now=now,
                 )
             ),
@@ -188,14 +186,10 @@ def _will_be_sent_back(refund: Refund) -> str:
 
 
 @admin.register(Refund)
-class RefundAdmin(ReadOnlyAdmin[Refund]):
+class RefundAdmin(ShowsAmount, ReadOnlyAdmin[Refund]):
     list_display = ["order", "status", "shown_amount", "reason", "requested_by", "created_at"]
     list_filter = ["status"]
     list_select_related = ["payment__order", "requested_by"]
-
-    @admin.display(description="Amount")
-    def shown_amount(self, refund: Refund) -> str:
-        return show_money(refund.amount)
 
     @admin.display(description="Order")
     def order(self, refund: Refund) -> str:
@@ -212,8 +206,8 @@ class RefundAdmin(ReadOnlyAdmin[Refund]):
         refund = get_object_or_404(Refund.objects.select_related("payment__order"), pk=refund_id)
         order, amount = refund.payment.order, show_money(refund.amount)
 
-        def agree(typed: dict[str, Any], by: str, now: datetime) -> str:
-            if approve_refund(refund, approved_by=person, why=typed["why"], now=now):
+        def agree(*, why: str, by: str, now: datetime) -> str:
+            if approve_refund(refund, approved_by=person, why=why, now=now):
                 return _will_be_sent_back(refund)
             return "Somebody has agreed to it before; nothing was added."
 

@@ -3,7 +3,6 @@ the name of the person who asked, and tells what came of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
@@ -65,14 +64,14 @@ def person_who_may(
 
 @dataclass(frozen=True, kw_only=True)
 class ReasonPage:
-    """What the page says, and what its button does: `act` gets what was typed, the person's name
-    and the time, and answers what the person is told."""
+    """What the page says, and what its button does. `act` gets each field of the form by name, and
+    `by` and `now`; it answers what the person is told."""
 
     title: str
     explains: str
     label: str
     back: str  # the address to return to
-    act: Callable[[dict[str, Any], str, datetime], str]
+    act: Callable[..., str]
     is_possible: bool = True
     warning: str = ""
 
@@ -81,10 +80,10 @@ class ReasonPage:
     ) -> HttpResponse:
         """Ask, or do it. Only a POST does anything."""
         if request.method == "POST" and form.is_valid():
-            by = request.user.get_username()
+            by, now = request.user.get_username(), database_now()
             try:
                 with transaction.atomic():
-                    message = self.act(form.cleaned_data, by, database_now())
+                    message = self.act(**form.cleaned_data, by=by, now=now)
             except ActionImpossible as error:
                 form.add_error(form.refused_at, str(error))
             else:

@@ -1,5 +1,6 @@
 """What the shop's other systems were told, and the way to tell them again."""
 
+from functools import partial
 from typing import Any
 
 from django.contrib import admin
@@ -100,6 +101,6 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
             "before: a system that has heard of it already can tell, and leaves it.",
             label="Send again",
             back=reverse("admin:orders_webhookdelivery_change", args=[delivery.pk]),
-            act=lambda typed, by, now: tell_again(delivery, by=by, why=typed["why"], now=now),
+            act=partial(tell_again, delivery),
         )
         return page.answer(self, request, ReasonForm(request.POST or None))
