@@ -16,7 +16,7 @@ class OrderStatus(models.TextChoices):
 
 
 class Canceller(models.TextChoices):
-    """Who had an order cancelled."""
+    """The one who had an order cancelled."""
 
     CUSTOMER = "customer", "Its customer"
     STAFF = "staff", "Staff"
@@ -25,14 +25,14 @@ class Canceller(models.TextChoices):
 
 _S = OrderStatus
 
-# From → to. What is not here does not happen.
+# From → to. A move that is not here does not happen.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.PLACED: frozenset({_S.PAID, _S.ACTION_REQUIRED, _S.PAYMENT_FAILED, _S.CANCELLED}),
     # Placed once more: with another card.
     _S.ACTION_REQUIRED: frozenset({_S.PLACED, _S.PAID, _S.PAYMENT_FAILED, _S.CANCELLED}),
     # With another card; or the gateway said otherwise later.
     _S.PAYMENT_FAILED: frozenset({_S.PLACED, _S.PAID, _S.CANCELLED}),
-    # What is cancelled had cost nothing.
+    # Only an order that cost nothing is cancelled.
     _S.PAID: frozenset({_S.PARTLY_REFUNDED, _S.REFUNDED, _S.CANCELLED}),
     # A refund may fail days after it succeeded, and what was sent back is here again.
     _S.PARTLY_REFUNDED: frozenset({_S.REFUNDED, _S.PAID}),

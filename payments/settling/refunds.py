@@ -135,12 +135,7 @@ def _record(
             status=RefundStatus.SUCCEEDED, gateway_refund_id=answer.id, settled_at=now, failure=""
         )
         if sent:
-            _money_moved(
-                refund.payment,
-                f"{show_money(refund.amount)} was sent back",
-                amount_minor=refund.amount_minor,
-                now=now,
-            )
+            _money_moved(refund, f"{show_money(refund.amount)} was sent back", now=now)
 
 
 def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
@@ -154,9 +149,7 @@ def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
             _keep_watch(refund.payment.order_id, now=now)
 
 
-def _money_moved(
-    payment: Payment, what: str, *, amount_minor: int, now: datetime, came_back: bool = False
-) -> None:
+def _money_moved(refund: Refund, what: str, *, now: datetime, came_back: bool = False) -> None:
     """Money was sent back, or has come back from there: its order follows. Customer and systems are
     told of each refund, for the second part of one order's money moves its status no more than a
     charge too many does. The order is locked by the caller."""
@@ -164,11 +157,11 @@ def _money_moved(
     if came_back:
         mail, webhook = Mail.Kind.REFUND_FAILED, WebhookKind.REFUND_FAILED
         reason = "A refund came back"
-    event = note(payment.order_id, what, now=now)
-    queue_mail(mail, event, now=now, amount_minor=amount_minor)
-    _move_order(payment, now=now, reason=reason)
+    event = note(refund.payment.order_id, what, now=now)
+    queue_mail(mail, event, now=now, amount_minor=refund.amount_minor)
+    _move_order(refund.payment, now=now, reason=reason)
     # Last: systems are told the order as it is now.
-    queue_webhooks(webhook, event, now=now, amount_minor=amount_minor)
+    queue_webhooks(webhook, event, now=now, amount_minor=refund.amount_minor)
 
 
 def _move_order(payment: Payment, *, now: datetime, reason: str) -> None:
@@ -281,13 +274,8 @@ def record_came_back(refund: Refund, *, now: datetime) -> None:
             "A refund that had been sent came back; a person must look",
             extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
         )
-        _money_moved(
-            payment,
-            f"{show_money(refund.amount)} that was sent back has come back",
-            amount_minor=refund.amount_minor,
-            now=now,
-            came_back=True,
-        )
+        what = f"{show_money(refund.amount)} that was sent back has come back"
+        _money_moved(refund, what, now=now, came_back=True)
         put_before_a_person(payment.order_id, REFUND_CAME_BACK, now=now)
 
 
@@ -314,7 +302,7 @@ def _enter(payment: Payment, made: GatewayRefund, *, now: datetime) -> None:
         lock_order(payment)
         if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():
             return  # asked for and sent by a worker while the gateway was asked here
-        _, is_new = Refund.objects.get_or_create(
+        refund, is_new = Refund.objects.get_or_create(
             gateway_refund_id=made.id,
             defaults={
                 "payment": payment,
@@ -327,12 +315,7 @@ def _enter(payment: Payment, made: GatewayRefund, *, now: datetime) -> None:
             },
         )
         if is_new:
-            _money_moved(
-                payment,
-                "Money was sent back at the gateway's own site",
-                amount_minor=made.amount_minor,
-                now=now,
-            )
+            _money_moved(refund, "Money was sent back at the gateway's own site", now=now)
 
 
 def _give_up_prepared(payment: Payment) -> None:

@@ -600,7 +600,7 @@ message AS (
     _guard(
         "no round after a payment that another account may have charged",
         "a second card is charged while the first may have been, in another account",
-        SETTLEMENT,
+        "payments/settling/unknown_outcome.py",
         "    if may_have_been_charged(payment):\n",
         "    if False:\n",
         f"{TEST_REFUSALS}::"
