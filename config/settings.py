@@ -293,13 +293,13 @@ REST_FRAMEWORK = {
         "checkout.api.authentication.TokenAuthentication",
         "rest_framework.authentication.SessionAuthentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["checkout.api.authentication.HasScope"],
+    "DEFAULT_PERMISSION_CLASSES": ["checkout.api.permissions.HasScope"],
     "DEFAULT_THROTTLE_CLASSES": ["checkout.api.throttling.ClientThrottle"],
     "DEFAULT_PARSER_CLASSES": ["checkout.api.parsers.StrictJSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_METADATA_CLASS": None,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
-    "EXCEPTION_HANDLER": "checkout.api.exception_handler.as_problem",
+    "EXCEPTION_HANDLER": "checkout.api.exception_handler.exception_handler",
     "URL_FORMAT_OVERRIDE": None,
 }
 SPECTACULAR_SETTINGS = {
@@ -316,7 +316,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {"OrderStatus": "checkout.orders.states.OrderStatus"},
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "checkout.api.schema_links.complete",
+        "checkout.api.schema.postprocess",
     ],
 }
 
@@ -334,7 +334,7 @@ AXES_FAILURE_LIMIT = 10
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "checkout.client_address.client_address_or_none"
+AXES_CLIENT_IP_CALLABLE = "checkout.visitor.client_address_or_none"
 AXES_LOCKOUT_CALLABLE = "checkout.views.error_pages.locked_out"
 AXES_DISABLE_ACCESS_LOG = True  # who signed in when, and from where, is nobody's business
 AXES_ENABLE_ADMIN = False

@@ -9,8 +9,7 @@ from django.db import transaction
 from django.db.models import Sum
 
 from checkout.catalogue.amounts import limits_of
-from checkout.catalogue.money import money
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import money, show_money
 from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage

@@ -1,4 +1,4 @@
-"""Who may do what: clients by their token and its scopes, people by their session."""
+"""Clients of the API and the tokens that they authenticate with."""
 
 import re
 from collections.abc import Iterable
@@ -11,14 +11,13 @@ from django.db import transaction
 from django.db.models import QuerySet
 from knox.auth import TokenAuthentication as KnoxAuthentication
 from rest_framework.exceptions import AuthenticationFailed
-from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
 from checkout.models import ApiClient, ApiToken
 from checkout.orders.limits.limits import Visitor
 from checkout.visitor import visitor_of
 
-# A client is a user who cannot sign in. Nobody can take such a name by signing up.
+# A client is a user who cannot sign in. Nobody can get a name of this form by signing up.
 PREFIX = "api:"
 
 NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,59}")
@@ -29,9 +28,9 @@ TOKEN = re.compile(rb"once_[0-9a-f]{64}")
 @dataclass(frozen=True, kw_only=True)
 class NewToken:
     id: int
-    token: str  # told once, and kept nowhere
+    token: str  # shown once and stored nowhere
     scopes: str
-    others: int  # of the same client, and still good
+    others: int  # how many other tokens of this client are still good
 
 
 def create_client(
@@ -41,8 +40,8 @@ def create_client(
     expires_in: timedelta | None,
     accepts_any_total: bool | None = None,
 ) -> NewToken:
-    """One more token for the client of that name, new or known. Whether the client accepts any
-    total stays as it is where None is given, and is no for a new one."""
+    """Create one more token for the client of that name, and the client if there is none yet. With
+    `accepts_any_total=None` that setting of the client stays as it is; a new client has it off."""
     with transaction.atomic():
         client, is_new = User.objects.get_or_create(username=PREFIX + name)
         if is_new:
@@ -72,27 +71,15 @@ def tokens_of(name: str) -> QuerySet[ApiToken]:
 
 class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc] # knox has no types
     def authenticate_credentials(self, token: bytes) -> Any:
-        """What no token of ours looks like is not looked up: it may hold any bytes."""
+        """Refuse without a query whatever does not look like one of our tokens: it may hold any
+        bytes."""
         if not TOKEN.fullmatch(token):
             raise AuthenticationFailed
         return super().authenticate_credentials(token)
 
 
-class HasScope(BasePermission):
-    """A view names the scope of each method in `scopes`; a method without one is open to all.
-    Whoever came by their session may do as on the pages: everything with what is theirs."""
-
-    def has_permission(self, request: Request, view: Any) -> bool:
-        scope = view.scopes.get(request.method)
-        if scope is None:
-            return True
-        if not request.user.is_authenticated:
-            return False
-        return not isinstance(request.auth, ApiToken) or request.auth.opens(scope)
-
-
 def api_visitor(request: Request) -> Visitor:
-    """Whoever the limits count this request for."""
+    """The visitor for whom the limits count this request."""
     if isinstance(request.auth, ApiToken):
         return Visitor.client_of_api(request.auth.user_id)
     return visitor_of(request._request)

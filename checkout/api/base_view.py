@@ -1,4 +1,4 @@
-"""What the views have in common."""
+"""What the views of the API have in common."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -11,14 +11,14 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from checkout.api.idempotency import Asked, fingerprint, read_key
+from checkout.api.idempotency import IdempotentRequest, fingerprint, read_key
 from checkout.api.parsers import check_length
 from checkout.models import ApiRequest, Scope
 from checkout.orders.models import Order
 
 
 class ApiView(APIView):
-    # Method → what a token must open. A method that is not here is open to all.
+    # Method → the scope that a token needs. A method that is not listed is open to everybody.
     scopes: ClassVar[Mapping[str, Scope]] = {}
     is_about_money = False
     http_method_names = ["get", "head", "post"]
@@ -34,18 +34,20 @@ class ApiView(APIView):
         return Order.objects.filter(customer_id=request.user.pk).prefetch_related("lines")
 
     def own_order(self, request: Request, reference: str) -> Order:
-        """To everybody else it does not exist."""
+        """To everybody but its owner an order does not exist."""
         order = self.own_orders(request).filter(reference=reference).first()
         if order is None:
             raise NotFound
         return order
 
 
-def asked_for(request: Request, operation: ApiRequest.Operation, target: str = "") -> Asked:
-    """The key first, so that nothing is read of a request without one."""
+def idempotent_request(
+    request: Request, operation: ApiRequest.Operation, target: str = ""
+) -> IdempotentRequest:
+    """Read the key first, so that nothing else is read of a request without one."""
     key = read_key(request.headers.get("Idempotency-Key"))
     check_length(request.META)
-    return Asked(
+    return IdempotentRequest(
         client_id=int(str(request.user.pk)),
         key=key,
         operation=operation,
@@ -54,5 +56,5 @@ def asked_for(request: Request, operation: ApiRequest.Operation, target: str = "
 
 
 def body_of(request: Request) -> Any:
-    """Without a body an empty object, whatever type the client says it has."""
+    """The body, or an empty object where there is none, whatever type the client says it has."""
     return {} if isinstance(request.data, QueryDict) else request.data

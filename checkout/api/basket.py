@@ -1,4 +1,4 @@
-"""The lines of a request as the basket of an order."""
+"""The lines of an API request as the basket of an order."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from checkout.orders.placing.place import PurchaseLine
 
 
 class UnknownProducts(Exception):
-    """Nothing of that name is sold here. Nothing was stored."""
+    """No product with such a SKU is on sale. Nothing was stored."""
 
     def __init__(self, skus: set[str]) -> None:
         super().__init__(f"{len(skus)} products are unknown")
@@ -18,7 +18,7 @@ class UnknownProducts(Exception):
 
 
 class TotalChanged(Exception):
-    """The goods do not cost what the client showed. Nothing was stored."""
+    """The products do not cost what the client showed. Nothing was stored."""
 
     def __init__(self, total_minor: int) -> None:
         super().__init__("The total is another one")
@@ -27,17 +27,17 @@ class TotalChanged(Exception):
 
 @dataclass(frozen=True)
 class ApiBasket:
-    """Used up by the key: of many requests with one key a single one claims it."""
+    """The idempotency key uses this basket up: of many requests with one key only one claims it."""
 
     quantities: Mapping[str, int]  # by SKU, in the order of the lines
     claim: Callable[[], None]
-    # The total that the client showed. None: this client accepts any.
+    # The total that the client showed; None where this client accepts any total.
     expected_minor: int | None
     expected_currency: str
 
     def take(self) -> Sequence[PurchaseLine]:
         self.claim()
-        # Read after the claim, which may have waited for long.
+        # Products are read after the claim, which may have waited a long time.
         products = {
             product.sku: product
             for product in Product.objects.filter(sku__in=self.quantities, is_on_sale=True)
@@ -54,7 +54,7 @@ class ApiBasket:
             )
             for sku, quantity in self.quantities.items()
         ]
-        # The sum is taken of the very lines that are stored, so no price can change in between.
+        # The total is that of the very lines that are stored, so no price can change in between.
         total_minor = sum(line.quantity * line.unit_price_minor for line in lines)
         expected = (self.expected_minor, self.expected_currency)
         if self.expected_minor is not None and expected != (total_minor, settings.SHOP_CURRENCY):

@@ -1,4 +1,4 @@
-"""Turns whatever a view of the API raises into a problem document."""
+"""Every exception that a view of the API raises is answered by a problem document."""
 
 import logging
 from collections.abc import Mapping
@@ -34,9 +34,9 @@ from checkout.runtime.database import is_database_away
 logger = logging.getLogger(__name__)
 
 
-def as_problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
-    """Django REST framework calls this for whatever a view raises. Where the answer is None, the
-    error is raised on, and the request is made again over a new connection."""
+def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response | None:
+    """The setting EXCEPTION_HANDLER of Django REST framework. It raises the error again where this
+    returns None; then the request is repeated over a new database connection."""
     set_rollback()
     view, request = context["view"], context["request"]
     if will_be_repeated(request._request, error):
@@ -47,9 +47,9 @@ def as_problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
     else:
         extra = {"status": problem.kind.status, "problem": problem.kind.slug}
         logger.info("A request to the API was refused", extra=extra)
-    about_money = request.method == "POST" and getattr(view, "is_about_money", True)
+    is_about_money = request.method == "POST" and getattr(view, "is_about_money", True)
     response = Response(
-        problem.document(about_money=about_money),
+        problem.document(about_money=is_about_money),
         status=problem.kind.status,
         headers=problem.headers,
         content_type=MEDIA_TYPE,
@@ -58,7 +58,7 @@ def as_problem(error: Exception, context: Mapping[str, Any]) -> Response | None:
     return response
 
 
-# What the framework raises by itself, and which of ours that is.
+# The errors that the frameworks raise by themselves, and which of our problems they are.
 FRAMEWORK: dict[type[Exception], Kind] = {
     exceptions.ParseError: MALFORMED,
     SuspiciousOperation: MALFORMED,
@@ -77,7 +77,7 @@ def _problem_of(error: Exception) -> Problem:
         challenge = getattr(error, "auth_header", "Bearer")
         return Problem(NOT_AUTHENTICATED, headers={"WWW-Authenticate": challenge})
     if isinstance(error, exceptions.ValidationError):
-        return Problem(INVALID, errors=errors_in(error.detail))
+        return Problem(INVALID, errors=error_list(error.detail))
     if isinstance(error, exceptions.Throttled):
         return Problem(TOO_MANY, wait=timedelta(seconds=getattr(error, "wait", None) or 1))
     if is_database_away(error):
@@ -90,8 +90,8 @@ def _problem_of(error: Exception) -> Problem:
     return Problem(SERVER_ERROR)
 
 
-def errors_in(detail: Any, pointer: str = "") -> list[dict[str, str]]:
-    """Of nested errors a flat list, each with a JSON pointer to its place (RFC 6901)."""
+def error_list(detail: Any, pointer: str = "") -> list[dict[str, str]]:
+    """Flatten nested errors into a list, each with a JSON pointer to its place (RFC 6901)."""
     parts: list[tuple[object, Any]]
     if isinstance(detail, dict):
         parts = list(detail.items())
@@ -102,7 +102,7 @@ def errors_in(detail: Any, pointer: str = "") -> list[dict[str, str]]:
         return [{"pointer": pointer, "detail": str(message)} for message in messages]
     found: list[dict[str, str]] = []
     for name, part in parts:
-        whole = name in ("non_field_errors", "__all__")
-        step = str(name).replace("~", "~0").replace("/", "~1")
-        found += errors_in(part, pointer if whole else f"{pointer}/{step}")
+        is_of_the_whole = name in ("non_field_errors", "__all__")
+        token = str(name).replace("~", "~0").replace("/", "~1")
+        found += error_list(part, pointer if is_of_the_whole else f"{pointer}/{token}")
     return found

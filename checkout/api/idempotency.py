@@ -1,7 +1,7 @@
 """The Idempotency-Key header, as draft-ietf-httpapi-idempotency-key-header has it.
 
-A key is claimed by a row inside the transaction that does the work. Both are committed or neither,
-so a crash leaves no key locked, and whoever comes second waits for the first at the unique entry.
+A key is claimed by a row in the transaction that does the work. Both are committed or neither is,
+so a crash leaves no key locked, and a second request waits for the first at the unique index.
 """
 
 import re
@@ -18,16 +18,16 @@ from checkout.models import MAX_KEY_LENGTH, ApiRequest
 from checkout.orders.placing.place import digest
 from checkout.orders.states import OrderStatus
 
-# RFC 8941, 3.3.3: printable ASCII in quotes, where a backslash comes before a quote or another.
+# RFC 8941, 3.3.3: printable ASCII in quotes, with a backslash before a quote or a backslash.
 QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])*)"')
 
-# What many clients send: the same without quotes. No comma, which joins two headers into one.
+# Many clients send the same without quotes. A comma is refused: it joins two headers into one.
 BARE = re.compile(r"[!#-+\--\[\]-~]+")
 
 NAMESPACE = uuid.UUID("6f0c2a3e-6a55-4f0b-9b58-2f2f6a2f6d10")
 
-# The entry is claimed before anything else, so this waits for a first request with the same key,
-# and no longer than the database's `lock_timeout`.
+# The row is inserted before any other work, so this statement waits for a first request with the
+# same key, and no longer than the database's `lock_timeout`.
 CLAIM = """
 INSERT INTO checkout_apirequest
     (client_id, key, operation, fingerprint, order_id, status_code, order_status, created_at)
@@ -37,16 +37,16 @@ ON CONFLICT (client_id, key) DO NOTHING
 
 
 class KeyTaken(Exception):
-    """Another request has used this key. What it did is the answer, or the reason of a refusal."""
+    """Another request has used this key. Its answer is the answer to this one, or a refusal is."""
 
 
 class KeyInUse(Exception):
-    """Another request with this key is at work, and has been for longer than is waited."""
+    """Another request with this key is still at work after as long as a lock is waited for."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Asked:
-    """What a client wants done once."""
+class IdempotentRequest:
+    """A request that is to be done once."""
 
     client_id: int
     key: str
@@ -55,7 +55,7 @@ class Asked:
 
     @property
     def checkout_id(self) -> uuid.UUID:
-        """The purchase's id: always the same for this client with this key, and nobody else's."""
+        """The checkout id that belongs to this client and key alone, and is always the same."""
         return uuid.uuid5(NAMESPACE, f"{self.client_id}:{self.key}")
 
     def is_repeat_of(self, earlier: ApiRequest) -> bool:
@@ -76,24 +76,24 @@ def read_key(header: str | None) -> str:
 
 
 def fingerprint(operation: str, target: str, body: Any) -> str:
-    """A digest of the canonical request: neither spaces nor the order of names count."""
+    """A digest of the canonical request: spaces and the order of names make no difference."""
     return digest({"operation": operation, "target": target, "body": body})
 
 
-def find_earlier(asked: Asked) -> ApiRequest | None:
+def find_earlier_request(asked: IdempotentRequest) -> ApiRequest | None:
     used = ApiRequest.objects.filter(client_id=asked.client_id, key=asked.key)
     return used.select_related("order").first()
 
 
 def claim_key(
-    asked: Asked,
+    asked: IdempotentRequest,
     order_checkout_id: uuid.UUID,
     *,
     status_code: int,
     order_status: OrderStatus,
     now: datetime,
 ) -> None:
-    """Inside the transaction that does the work, before it."""
+    """Call this inside the transaction that does the work, before the work."""
     row = (
         *(asked.client_id, asked.key, asked.operation.value, asked.fingerprint),
         *(order_checkout_id, status_code, order_status.value, now),

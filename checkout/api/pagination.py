@@ -1,3 +1,5 @@
+"""Pages of a list, by a cursor over the id: they do not shift while rows are added."""
+
 import re
 from typing import Any
 
@@ -10,9 +12,7 @@ from checkout.api.problems import MALFORMED, Problem
 ID = re.compile(r"[0-9]{1,18}")
 
 
-class ById(CursorPagination):
-    """Pages that do not shift while something is added."""
-
+class IdPagination(CursorPagination):
     page_size = 50
     ordering = "id"
 
@@ -26,7 +26,7 @@ class ById(CursorPagination):
         return cursor
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        """As OpenAPI 3.1 writes it."""
+        """The nullable addresses as OpenAPI 3.1 writes them; the framework's are those of 3.0."""
         address = {"type": ["string", "null"], "format": "uri"}
         return {
             "type": "object",
@@ -35,5 +35,5 @@ class ById(CursorPagination):
         }
 
 
-class NewestFirst(ById):
+class NewestFirstPagination(IdPagination):
     ordering = "-id"

@@ -1,4 +1,4 @@
-"""Reads a body of JSON, and refuses what two programs could read in two ways."""
+"""A parser of JSON that refuses what two programs could read in two ways."""
 
 import json
 from collections.abc import Mapping
@@ -8,8 +8,8 @@ from rest_framework.parsers import BaseParser
 
 from checkout.api.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, Problem
 
-# Bytes. Fifty lines and an address have less than ten thousand.
-AT_MOST = 64 * 1024
+# In bytes. An order of fifty lines and an address has less than ten thousand.
+MAX_BODY_BYTES = 64 * 1024
 
 
 class StrictJSONParser(BaseParser):
@@ -21,9 +21,11 @@ class StrictJSONParser(BaseParser):
         media_type: str | None = None,
         parser_context: Mapping[str, Any] | None = None,
     ) -> Any:
-        body = stream.read(AT_MOST + 1)
+        body = stream.read(MAX_BODY_BYTES + 1)
         try:
-            return json.loads(body.decode(), object_pairs_hook=_object, parse_constant=_no_constant)
+            return json.loads(
+                body.decode(), object_pairs_hook=_unique, parse_constant=_refuse_constant
+            )
         except RecursionError:
             raise Problem(MALFORMED, "The JSON is nested too deeply.") from None
         except ValueError:
@@ -31,23 +33,23 @@ class StrictJSONParser(BaseParser):
 
 
 def check_length(meta: Mapping[str, Any]) -> None:
-    """Before anything is read. A body in chunks has no length, and WSGI servers differ in what
-    they make of it."""
+    """Refuse a body that is too long, or of unknown length, before any of it is read. A body in
+    chunks has no length, and WSGI servers differ in how they pass it on."""
     if meta.get("HTTP_TRANSFER_ENCODING"):
         raise Problem(LENGTH_REQUIRED)
     length = str(meta.get("CONTENT_LENGTH") or "0")
     if not (length.isascii() and length.isdecimal()):
         raise Problem(LENGTH_REQUIRED)
-    if len(length) > 9 or int(length) > AT_MOST:
+    if len(length) > 9 or int(length) > MAX_BODY_BYTES:
         raise Problem(TOO_LARGE)
 
 
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("A name occurs twice.")
     return found
 
 
-def _no_constant(name: str) -> None:
+def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not in JSON.")

@@ -1,7 +1,7 @@
-"""`Prefer: wait=N`: an answer that is held back until the order is decided (RFC 7240).
+"""`Prefer: wait=N`: the response is held back until the order has news (RFC 7240).
 
-Between two looks a waiting request holds no database connection. It does hold a thread of the web
-server, so only a few may wait at once; whoever comes then is answered at once, and asks again.
+Between two queries a waiting request holds no database connection. It does hold a thread of the web
+server, so only a few may wait at once; any further request is answered at once and may ask again.
 """
 
 import re
@@ -15,7 +15,7 @@ from django.db import connection
 from checkout.orders.models import Order
 from checkout.runtime.retry import pauses
 
-# Seconds.
+# In seconds.
 WAIT_AT_MOST = 20
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 1.0
@@ -26,16 +26,17 @@ places = threading.BoundedSemaphore(max(0, settings.API_WAITING_AT_MOST))
 
 
 def preferred_wait(header: str) -> int:
-    """Seconds; 0 where none are asked for. A preference that cannot be read is none (RFC 7240)."""
+    """How many seconds the client wants to wait; 0 where the header says nothing that can be read,
+    which RFC 7240 has a server ignore."""
     asked = WAIT.search(header)
     return min(int(asked[1]), WAIT_AT_MOST) if asked else 0
 
 
 def wait_until(
-    is_worth_telling: Callable[[Order], bool], look: Callable[[], Order], *, seconds: int
+    is_worth_telling: Callable[[Order], bool], read_order: Callable[[], Order], *, seconds: int
 ) -> tuple[Order, bool]:
-    """The order as it is then, and whether the wait was granted."""
-    order = look()
+    """The order as it is when the wait ends, and whether a wait was granted at all."""
+    order = read_order()
     if not seconds or not places.acquire(blocking=False):
         return order, False
     try:
@@ -46,7 +47,7 @@ def wait_until(
                 break
             connection.close()
             time.sleep(pause)
-            order = look()
+            order = read_order()
         return order, True
     finally:
         places.release()

@@ -1,4 +1,4 @@
-"""The errors of the API: each a problem document (RFC 9457) of a type that stays."""
+"""The errors of the API: each is a problem document (RFC 9457) whose type never changes."""
 
 import math
 from collections.abc import Mapping
@@ -11,10 +11,10 @@ API_PATH = "/api/"
 TYPES_PATH = "/api/v1/problems/"
 MEDIA_TYPE = "application/problem+json"
 
-# How soon a client may ask again where nothing better is known.
+# How soon a client may ask again where no better time is known.
 RETRY_AFTER = timedelta(seconds=10)
 
-# Whether the purchase that a request is about was charged.
+# Whether the purchase of a request was charged.
 Charged = bool | str
 UNKNOWN = "unknown"
 
@@ -35,7 +35,7 @@ class Kind:
 
 
 MALFORMED = Kind(
-    "malformed-request", 400, "The request could not be read", "See what is wrong with it."
+    "malformed-request", 400, "The request could not be read", "Its syntax is not valid."
 )
 KEY_MISSING = Kind(
     "idempotency-key-missing",
@@ -67,7 +67,7 @@ HTTPS_REQUIRED = Kind(
     "carried: anybody on the way could have read it.",
 )
 NOT_FOUND = Kind(
-    "not-found", 404, "There is nothing at this address", "No such thing, or not yours."
+    "not-found", 404, "There is nothing at this address", "It does not exist or is not yours."
 )
 METHOD_NOT_ALLOWED = Kind(
     "method-not-allowed",
@@ -155,7 +155,7 @@ UNAVAILABLE = Kind(
     "unavailable",
     503,
     "That cannot be done just now",
-    f"Part of the shop is away. {TRY_AGAIN}",
+    f"The shop could not reach its database. {TRY_AGAIN}",
     UNKNOWN,
 )
 
@@ -163,7 +163,7 @@ KINDS = {kind.slug: kind for kind in list(globals().values()) if isinstance(kind
 
 
 class Problem(Exception):
-    """Answered as it is. `more` are members of the document that its type adds."""
+    """Raised by a view and answered as a problem document. `more` are members its type adds."""
 
     def __init__(
         self,
@@ -202,7 +202,7 @@ def is_api(request: HttpRequest) -> bool:
 
 
 def problem_page(request: HttpRequest, status: int, kind: Kind | None = None) -> JsonResponse:
-    """For what fails outside of the views: a host that is not ours, a middleware."""
+    """The response to what fails outside of the views, such as an unknown host."""
     general = {400: MALFORMED, 403: NOT_PERMITTED, 404: NOT_FOUND, 429: TOO_MANY, 503: UNAVAILABLE}
     problem = Problem(kind or general.get(status, SERVER_ERROR))
     document = problem.document(about_money=request.method == "POST")

@@ -1,11 +1,11 @@
-"""Answers about an order, the first time and when they are asked for again."""
+"""Responses about an order: the first one, and the same again for a repeated request."""
 
 import copy
 
 from django.urls import reverse
 from rest_framework.response import Response
 
-from checkout.api.idempotency import Asked
+from checkout.api.idempotency import IdempotentRequest
 from checkout.api.problems import KEY_REUSED, Problem
 from checkout.api.serializers import OrderSerializer, charged
 from checkout.models import ApiRequest
@@ -15,30 +15,34 @@ from checkout.orders.placing.place import absorb_resubmission
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
 
-REPLAYED = "Idempotent-Replayed"
+REPLAYED_HEADER = "Idempotent-Replayed"
 
 
-def order_answer(order: Order, *, status: int, told: OrderStatus) -> Response:
-    """The order in the status that this answer tells, whatever became of it meanwhile."""
+def order_response(order: Order, *, status_code: int, order_status: OrderStatus) -> Response:
+    """The order as it was when the request was first done, in `order_status`, whatever has become
+    of it since."""
     then = copy.copy(order)
-    then.status, then.action_url, then.refunded_minor = told, "", 0
+    then.status, then.action_url, then.refunded_minor = order_status, "", 0
     serializer = OrderSerializer(then)
-    if told != OrderStatus.CANCELLED:  # nothing was charged when an order came to any other status
-        serializer.known_facts = {
-            order.pk: MoneyFacts(status=told, total_minor=order.total_minor),
-        }
+    # A request that leaves an order in any other status than cancelled has charged nothing yet.
+    if order_status != OrderStatus.CANCELLED:
+        facts = MoneyFacts(status=order_status, total_minor=order.total_minor)
+        serializer.known_facts = {order.pk: facts}
     location = reverse("api_order", args=[order.reference])
-    return Response(serializer.data, status=status, headers={"Location": location})
+    return Response(serializer.data, status=status_code, headers={"Location": location})
 
 
-def answer_again(earlier: ApiRequest, asked: Asked) -> Response:
-    """What the first request with this key was answered; a refusal if this one asks for another
-    thing. Its order remembers that it came again."""
+def replayed_response(earlier: ApiRequest, asked: IdempotentRequest) -> Response:
+    """What the first request with this key was answered, or a refusal if this one asks for
+    something else. The repetition is counted on the order."""
     if earlier.operation == ApiRequest.Operation.PLACE == asked.operation:
         absorb_resubmission(earlier.order, asked.fingerprint, now=database_now())
     if not asked.is_repeat_of(earlier):
         raise Problem(KEY_REUSED, charged=charged(earlier.order))
-    told = OrderStatus(earlier.order_status)
-    response = order_answer(earlier.order, status=earlier.status_code, told=told)
-    response.headers[REPLAYED] = "true"
+    response = order_response(
+        earlier.order,
+        status_code=earlier.status_code,
+        order_status=OrderStatus(earlier.order_status),
+    )
+    response.headers[REPLAYED_HEADER] = "true"
     return response

@@ -1,4 +1,4 @@
-"""What the code does not say of itself, for the OpenAPI document: headers, errors, examples."""
+"""What the OpenAPI document says beyond the code: headers, errors, examples and links."""
 
 from collections import defaultdict
 from typing import Any
@@ -14,6 +14,7 @@ from drf_spectacular.utils import (
 
 from checkout.api import problems as p
 from checkout.api.serializers import (
+    LINES_AT_MOST,
     MoneyProblemSerializer,
     OrderSerializer,
     ProblemSerializer,
@@ -51,7 +52,7 @@ REFERENCE = OpenApiParameter(
     "reference",
     {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"},
     OpenApiParameter.PATH,
-    description="Of an order of one's own.",
+    description="The reference of one of your own orders.",
 )
 REPLAYED = OpenApiParameter(
     "Idempotent-Replayed",
@@ -64,7 +65,7 @@ LOCATION = OpenApiParameter(
     "Location",
     {"type": "string", "format": "uri-reference"},
     OpenApiParameter.HEADER,
-    description="Of the order.",
+    description="The address of the order.",
     response=[200, 201, 202],
 )
 PREFER = OpenApiParameter(
@@ -97,7 +98,7 @@ class BearerToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         return {
             "type": "http",
             "scheme": "bearer",
-            "description": "Of `manage.py create_api_client`, with the scopes it was made for.",
+            "description": "A token that `manage.py create_api_client` printed, with its scopes.",
         }
 
 
@@ -138,7 +139,7 @@ read_order = extend_schema(
     parameters=[REFERENCE, PREFER, IF_NONE_MATCH, ETAG, APPLIED],
     responses={
         200: OrderSerializer,
-        304: OpenApiResponse(description="As it was."),
+        304: OpenApiResponse(description="The order is as it was."),
         **_refusals(*ENTRANCE, p.NOT_FOUND),
     },
 )
@@ -172,8 +173,65 @@ cancel_order = extend_schema(
     parameters=[REFERENCE, KEY, REPLAYED, LOCATION],
     request={"application/json": {"type": "object", "additionalProperties": False}},
     responses={
-        200: OpenApiResponse(OrderSerializer, description="It is cancelled already."),
-        202: OpenApiResponse(OrderSerializer, description="It will be, unless a payment is first."),
+        200: OpenApiResponse(OrderSerializer, description="The order is cancelled already."),
+        202: OpenApiResponse(
+            OrderSerializer,
+            description="It will be cancelled, unless it is paid first.",
+        ),
         **_refusals(*POSTING, p.NOT_FOUND, p.NOT_CANCELLABLE, money=True),
     },
 )
+
+ORDER_PATH = "/api/v1/orders/{reference}/"
+OF_THE_ORDER = {"reference": "$response.body#/reference"}
+
+# These request bodies have no other fields; see `serializers.StrictSerializer`.
+STRICT = ["WantedOrder", "WantedLine", "WantedPayment"]
+
+# Links from a response to the requests that can follow it, for readers and for schemathesis.
+LINKS: dict[str, Any] = {
+    "read": {
+        "operationId": "read_order",
+        "parameters": OF_THE_ORDER,
+        "description": "Read the order.",
+    },
+    "pay": {
+        "operationId": "pay_order",
+        "parameters": OF_THE_ORDER,
+        "requestBody": {"payment_method": "pm_card_visa"},
+        "description": "Pay with another method, should this payment be declined.",
+    },
+    "cancel": {
+        "operationId": "cancel_order",
+        "parameters": OF_THE_ORDER,
+        "requestBody": {},
+        "description": "Cancel the order while it waits for its customer.",
+    },
+}
+BUY: dict[str, Any] = {
+    "buy": {
+        "operationId": "place_order",
+        "requestBody": EXAMPLE
+        | {
+            "lines": [{"sku": "$response.body#/results/0/sku", "quantity": 1}],
+            "expected_total": "$response.body#/results/0/price",
+        },
+        "description": "Order one of these products.",
+    }
+}
+
+
+def postprocess(result: dict[str, Any], **_: Any) -> dict[str, Any]:
+    """One of drf-spectacular's POSTPROCESSING_HOOKS: adds what it has no way to express."""
+    paths, schemas = result["paths"], result["components"]["schemas"]
+    for name in STRICT:
+        schemas[name]["additionalProperties"] = False
+    # Only a few clients may leave it out; see `expected_total` in `serializers`.
+    schemas["WantedOrder"]["required"].append("expected_total")
+    schemas["WantedOrder"]["properties"]["lines"] |= {"minItems": 1, "maxItems": LINES_AT_MOST}
+    paths["/api/v1/products/"]["get"]["responses"]["200"]["links"] = BUY
+    paths["/api/v1/orders/"]["post"]["responses"]["201"]["links"] = LINKS
+    for action, status in [("pay", "202"), ("cancel", "202"), ("cancel", "200")]:
+        response = paths[f"{ORDER_PATH}{action}/"]["post"]["responses"][status]
+        response["links"] = {"read": LINKS["read"]}
+    return result

@@ -1,5 +1,5 @@
-"""The shape of what comes in and goes out. What may stand in a field is the checkout form's
-business, so that no rule is written twice."""
+"""The shape of requests and responses. What a field may contain is decided by the checkout form, so
+that no rule is written twice."""
 
 import re
 from collections.abc import Mapping
@@ -29,7 +29,7 @@ EXPECTED_TOTAL_IS_MISSING = (
 
 TRUE_FALSE_UNKNOWN = {"oneOf": [{"type": "boolean"}, {"type": "string", "const": "unknown"}]}
 
-# Fifteen digits are more than any total, and few enough for the column.
+# Fifteen digits are more than any total has, and few enough for the column.
 TOTAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
 
 AMOUNT = (
@@ -40,8 +40,8 @@ AMOUNT = (
 PAYMENT_METHOD = "The gateway's id of it, never a card number."
 
 
-class Text(serializers.CharField):
-    """No number is taken for a text."""
+class StrictCharField(serializers.CharField):
+    """A CharField that takes no number for a text."""
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):
@@ -49,8 +49,8 @@ class Text(serializers.CharField):
         return super().to_internal_value(data)
 
 
-class Whole(serializers.IntegerField):
-    """Neither 2.0 nor "2" is taken for 2, nor true for 1."""
+class StrictIntegerField(serializers.IntegerField):
+    """An IntegerField that takes neither 2.0 nor "2" for 2, nor true for 1."""
 
     def to_internal_value(self, data: Any) -> int:
         if type(data) is not int:
@@ -58,35 +58,36 @@ class Whole(serializers.IntegerField):
         return super().to_internal_value(data)
 
 
-class Strict(serializers.Serializer[Any]):
-    """Refuses fields that it does not know, by name: a misspelt one would be lost in silence."""
+class StrictSerializer(serializers.Serializer[Any]):
+    """A Serializer that refuses unknown fields by name: a misspelt one would be lost in silence."""
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping) and (unknown := sorted(set(data) - set(self.fields))):
-            errors = {_shown(name): "There is no such field." for name in unknown}
+            errors = {_printable(name): "There is no such field." for name in unknown}
             raise serializers.ValidationError(errors)
         return super().to_internal_value(data)
 
 
-def _shown(name: object) -> str:
-    """Enough of it to be found by whoever sent it, and nothing that JSON cannot hold."""
+def _printable(name: object) -> str:
+    """Enough of the name for its sender to find it, and nothing that JSON cannot hold."""
     return str(name)[:60].encode(errors="replace").decode()
 
 
-def like_form(name: str, **words: Any) -> Text:
+def form_field(name: str, **options: Any) -> StrictCharField:
+    """A field like the one of that name in the checkout form."""
     field = CheckoutForm.base_fields[name]
-    words = {"max_length": getattr(field, "max_length", None)} | words
-    return Text(required=field.required, allow_blank=not field.required, **words)
+    options = {"max_length": getattr(field, "max_length", None)} | options
+    return StrictCharField(required=field.required, allow_blank=not field.required, **options)
 
 
-class ExpectedTotal(Text):
-    """An amount of the shop's currency exactly as prices are told, so that nothing is guessed."""
+class ExpectedTotalField(StrictCharField):
+    """An amount of the shop's currency written exactly as prices are: nothing is guessed."""
 
     default_error_messages = {
         "form": "Write the total as prices are told, with all decimals and a point: {example}."
     }
 
-    def to_internal_value(self, data: Any) -> int:  # type: ignore[override] # a text outside alone
+    def to_internal_value(self, data: Any) -> int:  # type: ignore[override] # a text only in JSON
         text, currency = super().to_internal_value(data), settings.SHOP_CURRENCY
         amount_minor = 0
         if TOTAL.fullmatch(text):
@@ -97,27 +98,27 @@ class ExpectedTotal(Text):
         return amount_minor
 
 
-class WantedLine(Strict):
-    """How many of what. The price is the shop's."""
+class WantedLine(StrictSerializer):
+    """One product and how many of it. The price is the shop's."""
 
-    sku = Text(max_length=40)
-    quantity = Whole(min_value=1, max_value=MAX_QUANTITY)
+    sku = StrictCharField(max_length=40)
+    quantity = StrictIntegerField(min_value=1, max_value=MAX_QUANTITY)
 
 
-class WantedOrder(Strict):
+class WantedOrder(StrictSerializer):
     """A purchase. Each product stands in one line."""
 
     lines = serializers.ListField(child=WantedLine(), min_length=1, max_length=LINES_AT_MOST)
-    email = like_form("email")
-    full_name = like_form("full_name")
-    address = like_form("address")
-    city = like_form("city")
-    postcode = like_form("postcode", help_text="Some countries have none.")
-    country = like_form("country", min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2.")
-    payment_method = like_form(
+    email = form_field("email")
+    full_name = form_field("full_name")
+    address = form_field("address")
+    city = form_field("city")
+    postcode = form_field("postcode", help_text="Some countries have none.")
+    country = form_field("country", min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2.")
+    payment_method = form_field(
         "payment_method", help_text=f"{PAYMENT_METHOD} Not used when nothing is to be paid."
     )
-    expected_total = ExpectedTotal(
+    expected_total = ExpectedTotalField(
         required=False,
         trim_whitespace=False,
         help_text=(
@@ -126,7 +127,7 @@ class WantedOrder(Strict):
             "Clients that were created with --accept-any-total may leave it out."
         ),
     )
-    expected_currency = Text(
+    expected_currency = StrictCharField(
         required=False,
         min_length=3,
         max_length=3,
@@ -150,21 +151,21 @@ class WantedOrder(Strict):
         return attrs | cleaned(CheckoutForm, typed)
 
 
-class WantedPayment(Strict):
+class WantedPayment(StrictSerializer):
     """Another method to pay with."""
 
-    payment_method = like_form("payment_method", help_text=PAYMENT_METHOD)
+    payment_method = form_field("payment_method", help_text=PAYMENT_METHOD)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         return {"payment_method": cleaned(PayAgainForm, attrs)["payment_method"]}
 
 
-class Nothing(Strict):
+class EmptySerializer(StrictSerializer):
     """An empty object, or no body at all."""
 
 
 def cleaned(form_class: type[PaymentMethodForm], typed: Mapping[str, str]) -> dict[str, Any]:
-    """By the form that shoppers fill in."""
+    """Validate by the form that shoppers fill in."""
     data = QueryDict(mutable=True)
     data.update(typed)
     form = form_class(data)
@@ -220,7 +221,7 @@ def is_charged(facts: MoneyFacts) -> bool | str:
 
 class OrderListSerializer(serializers.ListSerializer[Order]):
     def to_representation(self, data: Any) -> list[Any]:
-        """What was charged is read for all orders of a page at once."""
+        """Read what was charged for all orders of a page at once."""
         orders = list(data)
         assert isinstance(self.child, OrderSerializer)  # noqa: S101 - for the type checker
         self.child.known_facts = facts_of(orders)
@@ -309,7 +310,7 @@ class ProblemSerializer(serializers.Serializer[Any]):
     errors = InvalidField(many=True, required=False)  # type: ignore[assignment] # DRF takes fields away
     products = ShortProduct(many=True, required=False)
     payable = PayableSerializer(required=False, allow_null=True)
-    total = serializers.CharField(required=False, help_text="Of total-changed: as it is now.")
+    total = serializers.CharField(required=False, help_text="In total-changed: the total now.")
     currency = serializers.CharField(required=False)
 
 
@@ -319,6 +320,6 @@ class ChargedField(serializers.Field[Any, Any, Any, Any]):
 
 
 class MoneyProblemSerializer(ProblemSerializer):
-    """A problem of a request about money. `charged` tells of the purchase that it is about."""
+    """A problem of a request about money. `charged` says whether that purchase was charged."""
 
     charged = ChargedField()

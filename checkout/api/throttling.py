@@ -1,3 +1,5 @@
+"""Throttling by the shop's own limits, which are counted over all processes."""
+
 from datetime import timedelta
 from typing import Any
 
@@ -10,7 +12,7 @@ from checkout.runtime.clock import database_now
 
 
 class ClientThrottle(BaseThrottle):
-    """By the shop's own limits, so over all processes. Each kind of request counts as one."""
+    """Every request counts as one, whatever it asks for."""
 
     _wait: timedelta | None = None
 

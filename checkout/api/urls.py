@@ -2,16 +2,15 @@ from django.urls import path, re_path
 from drf_spectacular.views import SpectacularAPIView
 
 from checkout.api import views
-from checkout.api.docs import docs_page
 
 urlpatterns = [
-    path("products/", views.Products.as_view(), name="api_products"),
-    path("orders/", views.Orders.as_view(), name="api_orders"),
-    path("orders/<reference:reference>/", views.OneOrder.as_view(), name="api_order"),
+    path("products/", views.ProductList.as_view(), name="api_products"),
+    path("orders/", views.OrderList.as_view(), name="api_orders"),
+    path("orders/<reference:reference>/", views.OrderDetail.as_view(), name="api_order"),
     path("orders/<reference:reference>/pay/", views.PayOrder.as_view(), name="api_pay"),
     path("orders/<reference:reference>/cancel/", views.CancelOrder.as_view(), name="api_cancel"),
     path("problems/<slug:slug>", views.ProblemType.as_view(), name="api_problem"),
     path("openapi.yaml", SpectacularAPIView.as_view(), name="api_document"),
-    path("docs/", docs_page, name="api_docs"),
-    re_path(r"", views.Nowhere.as_view(), name="api_nowhere"),
+    path("docs/", views.docs_page, name="api_docs"),
+    re_path(r"", views.UnknownAddress.as_view(), name="api_nowhere"),
 ]

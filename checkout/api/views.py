@@ -1,4 +1,4 @@
-"""The second door: the same placing, paying and cancelling as on the pages, for programs."""
+"""The views of the API: programs place, pay and cancel by the same functions as the pages."""
 
 import hashlib
 import json
@@ -11,7 +11,10 @@ from typing import Any, ClassVar
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.utils.translation import get_language
+from django.views.decorators.http import require_safe
 from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
@@ -20,10 +23,16 @@ from rest_framework.serializers import BaseSerializer
 
 from checkout.api import schema
 from checkout.api.authentication import accepts_any_total, api_visitor
-from checkout.api.base_view import ApiView, asked_for, body_of
+from checkout.api.base_view import ApiView, body_of, idempotent_request
 from checkout.api.basket import ApiBasket, TotalChanged, UnknownProducts
-from checkout.api.idempotency import Asked, KeyInUse, KeyTaken, claim_key, find_earlier
-from checkout.api.pagination import ById, NewestFirst
+from checkout.api.idempotency import (
+    IdempotentRequest,
+    KeyInUse,
+    KeyTaken,
+    claim_key,
+    find_earlier_request,
+)
+from checkout.api.pagination import IdPagination, NewestFirstPagination
 from checkout.api.prefer_wait import preferred_wait, wait_until
 from checkout.api.problems import (
     KEY_IN_USE,
@@ -39,9 +48,9 @@ from checkout.api.problems import (
     Kind,
     Problem,
 )
-from checkout.api.responses import answer_again, order_answer
+from checkout.api.responses import order_response, replayed_response
 from checkout.api.serializers import (
-    Nothing,
+    EmptySerializer,
     OrderSerializer,
     ProductSerializer,
     WantedOrder,
@@ -64,9 +73,9 @@ from checkout.runtime.clock import database_now
 Operation = ApiRequest.Operation
 
 
-class Products(ApiView, ListAPIView[Product]):
+class ProductList(ApiView, ListAPIView[Product]):
     serializer_class = ProductSerializer
-    pagination_class = ById
+    pagination_class = IdPagination
     queryset = Product.objects.filter(is_on_sale=True)
 
     @schema.list_products
@@ -75,11 +84,11 @@ class Products(ApiView, ListAPIView[Product]):
         return super().get(request, *args, **kwargs)
 
 
-class Orders(ApiView, ListAPIView[Order]):
+class OrderList(ApiView, ListAPIView[Order]):
     scopes: ClassVar = {"GET": Scope.READ, "HEAD": Scope.READ, "POST": Scope.WRITE}
     is_about_money = True
     serializer_class = OrderSerializer
-    pagination_class = NewestFirst
+    pagination_class = NewestFirstPagination
 
     def get_queryset(self) -> QuerySet[Order]:
         return self.own_orders(self.request)
@@ -92,12 +101,12 @@ class Orders(ApiView, ListAPIView[Order]):
     @schema.place_order
     def post(self, request: Request) -> Response:
         """Place an order, once, however often this is sent with the same key."""
-        asked = asked_for(request, Operation.PLACE)
-        # Before anything else may stand in the way: a used key leads to its order, for ever.
-        if earlier := find_earlier(asked):
-            return answer_again(earlier, asked)
+        asked = idempotent_request(request, Operation.PLACE)
+        # This comes before any check that could refuse: a used key leads to its order, for ever.
+        if earlier := find_earlier_request(asked):
+            return replayed_response(earlier, asked)
         may_leave_out = partial(accepts_any_total, request.user.pk)
-        wanted = checked(
+        wanted = validated_data(
             WantedOrder(data=body_of(request), context={"accepts_any_total": may_leave_out})
         )
         if wait := wait_before_placing(api_visitor(request), now=database_now()):
@@ -105,31 +114,31 @@ class Orders(ApiView, ListAPIView[Order]):
         return once(asked, lambda: _place(request, asked, wanted))
 
 
-class OneOrder(ApiView):
+class OrderDetail(ApiView):
     scopes: ClassVar = {"GET": Scope.READ, "HEAD": Scope.READ}
 
     @schema.read_order
     def get(self, request: Request, reference: str) -> Response:
         """One order of one's own; with `Prefer: wait=N`, as soon as there is something to tell."""
-        known = request.headers.get("If-None-Match", "")
+        known_etag = request.headers.get("If-None-Match", "")
         seconds = preferred_wait(request.headers.get("Prefer", ""))
 
-        def is_worth_telling(order: Order) -> bool:
+        def is_news(order: Order) -> bool:
             content = OrderSerializer(order).data
             if content["is_final"]:
                 return True
-            changed = not _names(known, _etag(content))
-            return changed if known else order.status != OrderStatus.PLACED
+            changed = not _matches(known_etag, _etag(content))
+            return changed if known_etag else order.status != OrderStatus.PLACED
 
         order, waited = wait_until(
-            is_worth_telling, lambda: self.own_order(request, reference), seconds=seconds
+            is_news, lambda: self.own_order(request, reference), seconds=seconds
         )
         content = OrderSerializer(order).data
         etag = _etag(content)
         headers = {"ETag": etag}
         if waited:
             headers["Preference-Applied"] = f"wait={seconds}"
-        if _names(known, etag):
+        if _matches(known_etag, etag):
             return Response(status=304, headers=headers)
         return Response(content, headers=headers)
 
@@ -141,11 +150,11 @@ class PayOrder(ApiView):
     @schema.pay_order
     def post(self, request: Request, reference: str) -> Response:
         """Pay with another method, after a decline or instead of the bank's question."""
-        asked = asked_for(request, Operation.PAY, reference)
+        asked = idempotent_request(request, Operation.PAY, reference)
         order = self.own_order(request, reference)
-        if earlier := find_earlier(asked):
-            return answer_again(earlier, asked)
-        wanted = checked(WantedPayment(data=body_of(request)))
+        if earlier := find_earlier_request(asked):
+            return replayed_response(earlier, asked)
+        wanted = validated_data(WantedPayment(data=body_of(request)))
         return once(asked, lambda: _pay(request, asked, order, wanted["payment_method"]))
 
 
@@ -155,13 +164,13 @@ class CancelOrder(ApiView):
 
     @schema.cancel_order
     def post(self, request: Request, reference: str) -> Response:
-        """Have an unpaid order cancelled: at the gateway first, so not at once. If a payment wins
-        that race, the order is paid."""
-        asked = asked_for(request, Operation.CANCEL, reference)
+        """Have an unpaid order cancelled. Its payment is cancelled at the gateway first, so this
+        takes a moment; if the payment succeeds before that, the order is paid."""
+        asked = idempotent_request(request, Operation.CANCEL, reference)
         order = self.own_order(request, reference)
-        if earlier := find_earlier(asked):
-            return answer_again(earlier, asked)
-        checked(Nothing(data=body_of(request)))
+        if earlier := find_earlier_request(asked):
+            return replayed_response(earlier, asked)
+        validated_data(EmptySerializer(data=body_of(request)))
         return once(asked, lambda: _cancel(asked, order))
 
 
@@ -177,8 +186,15 @@ class ProblemType(ApiView):
         )
 
 
-class Nowhere(ApiView):
-    """Every other address under /api/v1/, for every method."""
+@require_safe
+def docs_page(request: HttpRequest) -> HttpResponse:
+    """Swagger UI, from this shop's own static files."""
+    title = settings.SPECTACULAR_SETTINGS["TITLE"]
+    return render(request, "api/docs.html", {"title": title})
+
+
+class UnknownAddress(ApiView):
+    """Answers every other address under /api/v1/, whatever the method."""
 
     is_about_money = True
 
@@ -186,26 +202,27 @@ class Nowhere(ApiView):
         raise NotFound
 
 
-def checked(serializer: BaseSerializer[Any]) -> dict[str, Any]:
+def validated_data(serializer: BaseSerializer[Any]) -> dict[str, Any]:
     serializer.is_valid(raise_exception=True)
-    found: dict[str, Any] = serializer.validated_data
-    return found
+    valid: dict[str, Any] = serializer.validated_data
+    return valid
 
 
-def once(asked: Asked, work: Callable[[], Response]) -> Response:
-    """Do it, or answer what another request with this key was answered meanwhile."""
+def once(asked: IdempotentRequest, work: Callable[[], Response]) -> Response:
+    """Do the work, or repeat the response to another request with this key that came before."""
     try:
         return work()
     except (KeyTaken, KeyInUse):
-        if earlier := find_earlier(asked):
-            return answer_again(earlier, asked)
+        if earlier := find_earlier_request(asked):
+            return replayed_response(earlier, asked)
         raise Problem(KEY_IN_USE, wait=timedelta(seconds=1)) from None
 
 
-def _place(request: Request, asked: Asked, wanted: dict[str, Any]) -> Response:
-    now, told = database_now(), OrderStatus.PLACED
+def _place(request: Request, asked: IdempotentRequest, wanted: dict[str, Any]) -> Response:
+    now = database_now()
+    placed = OrderStatus.PLACED
     claim = partial(
-        claim_key, asked, asked.checkout_id, status_code=201, order_status=told, now=now
+        claim_key, asked, asked.checkout_id, status_code=201, order_status=placed, now=now
     )
     basket = ApiBasket(
         {line["sku"]: line["quantity"] for line in wanted["lines"]},
@@ -216,20 +233,20 @@ def _place(request: Request, asked: Asked, wanted: dict[str, Any]) -> Response:
     try:
         order = place_order(_purchase(request, asked, wanted), basket, now=now)
     except UnknownProducts as unknown:
-        raise ValidationError(_unknown(wanted["lines"], unknown)) from None
+        raise ValidationError(_unknown_errors(wanted["lines"], unknown)) from None
     except TotalChanged as changed:
         total = money(changed.total_minor, settings.SHOP_CURRENCY)
         raise Problem(TOTAL_CHANGED, total=plain(total), currency=settings.SHOP_CURRENCY) from None
     except AmountRefused as refused:
         raise _not_payable(refused.refusal) from None
     except OutOfStock as short:
-        raise Problem(OUT_OF_STOCK, products=_left(short)) from None
+        raise Problem(OUT_OF_STOCK, products=_what_is_left(short)) from None
     except PlacingUnavailable:
         raise Problem(UNAVAILABLE, wait=RETRY_AFTER) from None
-    return order_answer(order, status=201, told=told)
+    return order_response(order, status_code=201, order_status=placed)
 
 
-def _purchase(request: Request, asked: Asked, wanted: dict[str, Any]) -> PlaceOrder:
+def _purchase(request: Request, asked: IdempotentRequest, wanted: dict[str, Any]) -> PlaceOrder:
     visitor = api_visitor(request)
     return PlaceOrder(
         checkout_id=asked.checkout_id,
@@ -244,27 +261,27 @@ def _purchase(request: Request, asked: Asked, wanted: dict[str, Any]) -> PlaceOr
     )
 
 
-def _unknown(lines: list[dict[str, Any]], unknown: UnknownProducts) -> dict[str, Any]:
-    says = "There is no such product on sale."
-    return {"lines": [{"sku": says} if line["sku"] in unknown.skus else {} for line in lines]}
+def _unknown_errors(lines: list[dict[str, Any]], unknown: UnknownProducts) -> dict[str, Any]:
+    message = "There is no such product on sale."
+    return {"lines": [{"sku": message} if line["sku"] in unknown.skus else {} for line in lines]}
 
 
 def _not_payable(refusal: AmountRefusal) -> Problem:
-    def told(amount_minor: int) -> str:
+    def amount(amount_minor: int) -> str:
         return plain(money(amount_minor, refusal.currency))
 
     limits = refusal.limits
     payable = limits and {
         "currency": refusal.currency,
-        "smallest": told(limits.smallest_minor),
-        "largest": told(limits.largest_minor),
-        "step": told(limits.step_minor),
+        "smallest": amount(limits.smallest_minor),
+        "largest": amount(limits.largest_minor),
+        "step": amount(limits.step_minor),
     }
-    total = told(refusal.amount_minor)
+    total = amount(refusal.amount_minor)
     return Problem(TOTAL_NOT_PAYABLE, total=total, currency=refusal.currency, payable=payable)
 
 
-def _left(short: OutOfStock) -> list[dict[str, object]]:
+def _what_is_left(short: OutOfStock) -> list[dict[str, object]]:
     products = Product.objects.filter(pk__in=short.product_ids).order_by("id")
     return [
         {"sku": product.sku, "left": product.stock if product.is_on_sale else 0}
@@ -272,30 +289,32 @@ def _left(short: OutOfStock) -> list[dict[str, object]]:
     ]
 
 
-def _pay(request: Request, asked: Asked, order: Order, payment_method: str) -> Response:
-    now, told = database_now(), OrderStatus.PLACED
+def _pay(request: Request, asked: IdempotentRequest, order: Order, payment_method: str) -> Response:
+    now, placed = database_now(), OrderStatus.PLACED
     if not can_pay_again(order, failed_round=None):
         raise _refused(NOT_PAYABLE, order)
     if wait := wait_before_paying_again(api_visitor(request), order, now=now):
         raise Problem(TOO_MANY, wait=wait, charged=charged(order))
     with transaction.atomic():
-        claim_key(asked, order.checkout_id, status_code=202, order_status=told, now=now)
+        claim_key(asked, order.checkout_id, status_code=202, order_status=placed, now=now)
         if not pay_again(order, payment_method=payment_method, failed_round=None, now=now):
             order.refresh_from_db()
             raise _refused(NOT_PAYABLE, order)
-    return order_answer(order, status=202, told=told)
+    return order_response(order, status_code=202, order_status=placed)
 
 
-def _cancel(asked: Asked, order: Order) -> Response:
-    now, told = database_now(), OrderStatus(order.status)
-    is_done = told == OrderStatus.CANCELLED
-    status = 200 if is_done else 202
+def _cancel(asked: IdempotentRequest, order: Order) -> Response:
+    now, order_status = database_now(), OrderStatus(order.status)
+    is_done = order_status == OrderStatus.CANCELLED
+    status_code = 200 if is_done else 202
     with transaction.atomic():
-        claim_key(asked, order.checkout_id, status_code=status, order_status=told, now=now)
+        claim_key(
+            asked, order.checkout_id, status_code=status_code, order_status=order_status, now=now
+        )
         if not is_done and not give_up(order, now=now):
             order.refresh_from_db()
             raise _refused(NOT_CANCELLABLE, order)
-    return order_answer(order, status=status, told=told)
+    return order_response(order, status_code=status_code, order_status=order_status)
 
 
 def _refused(kind: Kind, order: Order) -> Problem:
@@ -307,7 +326,7 @@ def _etag(content: Any) -> str:
     return f'"{hashlib.sha256(text.encode()).hexdigest()[:32]}"'
 
 
-def _names(if_none_match: str, etag: str) -> bool:
+def _matches(if_none_match: str, etag: str) -> bool:
     """RFC 9110, 13.1.2, by weak comparison."""
     named = [each.strip().removeprefix("W/") for each in if_none_match.split(",")]
     return etag in named or named == ["*"]

@@ -19,6 +19,7 @@ from django.template.response import TemplateResponse
 from django.urls import URLPattern, path
 
 from checkout.catalogue.models import Product, StockMovement
+from checkout.catalogue.money import show_money
 from checkout.catalogue.stock import open_stock
 from checkout.catalogue.stock_changes import (
     FormUsed,
@@ -28,7 +29,6 @@ from checkout.catalogue.stock_changes import (
     change_stock,
     count_stock,
 )
-from checkout.catalogue.templatetags.money import show_money
 from checkout.catalogue.typed_amounts import AmountField, in_shop_currency
 from checkout.user_input.form_fields import WithoutCardNumbers
 from checkout.user_input.whole_numbers import WholeNumberField

@@ -2,7 +2,9 @@
 
 from decimal import Decimal
 
+from django.utils.translation import get_language, to_locale
 from moneyed import Money, get_currency
+from moneyed.l10n import format_money
 
 
 def money(amount_minor: int, currency: str) -> Money:
@@ -23,3 +25,10 @@ def plain(amount: Money) -> str:
     """For programs: `12.50` of euros, `1250` of yen."""
     sub_unit = get_currency(str(amount.currency)).sub_unit
     return f"{amount.amount:.{len(str(sub_unit - 1)) if sub_unit > 1 else 0}f}"
+
+
+def show_money(amount: Money) -> str:
+    """For people, in the language of the request. Never rounded: CLDR shows some currencies (LAK,
+    MGA) without coins that can be charged."""
+    locale = to_locale(get_language() or "en")
+    return format_money(amount, locale=locale, decimal_quantization=False)

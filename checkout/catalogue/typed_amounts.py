@@ -17,8 +17,7 @@ from django.utils.translation import get_language, to_locale
 from django.utils.translation import gettext as _
 from moneyed import get_currency
 
-from checkout.catalogue.money import money
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import money, show_money
 
 # The total of an order of a hundred thousand such pieces still fits into its column.
 LARGEST_MINOR = 10**12 - 1

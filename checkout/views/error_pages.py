@@ -64,7 +64,7 @@ def signed_out_meanwhile(request: HttpRequest) -> HttpResponse:
         status=400,
         headline=_("You signed in or out in another tab"),
         sentence=_(
-            "That happened while this was on its way. Nothing was charged by this page. Look at "
+            "That happened while your request was on its way. Nothing was charged by this page. Look at "
             "your cart and your orders before you send anything again; the same form can never "
             "buy twice or charge you twice."
         ),
@@ -174,8 +174,9 @@ def unavailable(request: HttpRequest) -> HttpResponse:
         status=503,
         headline=_("We cannot do that just now"),
         sentence=_(
-            "Part of the shop is away, and nothing was charged by this page. Please try again "
-            "in a moment; sending the same thing again can never buy twice or charge you twice."
+            "A part of this shop does not answer at the moment. Nothing was charged by this page. "
+            "Please try again in a moment; sending the same thing again can never buy twice or "
+            "charge you twice."
         ),
     )
     response.headers["Retry-After"] = "10"

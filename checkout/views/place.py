@@ -30,9 +30,8 @@ from checkout.cart import (
 )
 from checkout.catalogue.amounts import AmountRefused, refusal_of
 from checkout.catalogue.models import Product
-from checkout.catalogue.money import money
+from checkout.catalogue.money import money, show_money
 from checkout.catalogue.stock import OutOfStock
-from checkout.catalogue.templatetags.money import show_money
 from checkout.forms import CheckoutForm
 from checkout.middleware.lost_connections import over_a_living_connection
 from checkout.models import Cart, CartLine, lines_total

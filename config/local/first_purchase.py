@@ -12,7 +12,7 @@ import requests
 from django.db import close_old_connections
 
 from checkout.catalogue.models import Product
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import show_money
 from checkout.orders.links import link_path
 from checkout.orders.models import Order
 from checkout.orders.states import UNSETTLED

@@ -12,8 +12,7 @@ from django.db.models.functions import TruncHour
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from checkout.catalogue.money import money
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import money, show_money
 from checkout.orders.models import Order, ProcessAlive, QueueSeen
 from checkout.orders.operations.liveness import STALE_AFTER_SECONDS
 from checkout.orders.operations.shop_state import ShopState

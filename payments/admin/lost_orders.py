@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import show_money
 from checkout.orders.admin.lists import ReadOnlyAdmin
 from checkout.orders.admin.reason import ReasonForm, ReasonPage, person_who_may
 from payments.books.lost_orders import seen_to

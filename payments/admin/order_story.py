@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import show_money
 from checkout.orders.models import Mail, Order, OrderEvent, OutboxMessage, WebhookDelivery
 from checkout.orders.states import OrderStatus
 from payments.models import Dispute, Payment, PaymentAttempt, Refund, WebhookEvent

@@ -10,7 +10,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.translation import override
 
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import show_money
 from checkout.orders.admin.orders import OrderAdmin
 from checkout.orders.admin.reason import ReasonPage, person_who_may
 from checkout.orders.attention.queries import open_reasons

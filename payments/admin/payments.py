@@ -12,8 +12,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
 
-from checkout.catalogue.money import money
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import money, show_money
 from checkout.catalogue.typed_amounts import AmountField
 from checkout.orders.admin.lists import ReadOnlyAdmin, ReadOnlyInline
 from checkout.orders.admin.reason import ReasonForm, ReasonPage, StaffForm, person_who_may

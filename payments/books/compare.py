@@ -20,8 +20,7 @@ from typing import TypeVar
 from django.db.models import Exists, Max, Min, OuterRef
 from moneyed import CurrencyDoesNotExist
 
-from checkout.catalogue.money import money
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import money, show_money
 from checkout.orders.models import Order
 from checkout.orders.states import PAID_FOR, UNSETTLED
 from checkout.runtime.terminal import Progress

@@ -10,7 +10,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import show_money
 from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import DISPUTED
 from checkout.orders.history import note

@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 from django.db.models import F, Sum
 
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import show_money
 from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import (

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from checkout.api.parsers import AT_MOST
+from checkout.api.parsers import MAX_BODY_BYTES
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest
 from checkout.orders.models import LimitCount, Order
@@ -123,7 +123,7 @@ def test_nesting_of_any_depth_is_refused(caller: Caller) -> None:
         return place_raw(caller, b'{"lines": ' + b"[" * depth + b"]" * depth + b"}").status
 
     # Pythons differ in how deep they read: 3.11 a thousand levels, later ones many thousands.
-    depths = range(AT_MOST // 2 - 100)
+    depths = range(MAX_BODY_BYTES // 2 - 100)
     limit = bisect_left(depths, 400, key=lambda depth: 400 if status(depth) == 400 else 0)
 
     assert limit > 100

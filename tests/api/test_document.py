@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from checkout.api.schema import EXAMPLE, GOOD_KEY
-from checkout.api.schema_links import LINKS
+from checkout.api.schema import EXAMPLE, GOOD_KEY, LINKS
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from tests.support.api_caller import Caller

@@ -8,7 +8,7 @@ import pytest
 from django.db import connection, transaction
 from django.utils import timezone
 
-from checkout.api.idempotency import Asked, claim_key
+from checkout.api.idempotency import IdempotentRequest, claim_key
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest
 from checkout.orders.models import Order
@@ -175,7 +175,7 @@ def test_request_that_was_refused_leaves_its_key_free(
 class Elsewhere:
     """Another process's first request with a key, stopped before its COMMIT."""
 
-    def __init__(self, asked: Asked) -> None:
+    def __init__(self, asked: IdempotentRequest) -> None:
         self._asked = asked
         self._claimed, self._may_end = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._work)
@@ -211,7 +211,9 @@ def first_elsewhere(caller: Caller) -> Elsewhere:
     caller.place("another")
     client_id = ApiRequest.objects.get().client_id
     operation = ApiRequest.Operation.PLACE
-    return Elsewhere(Asked(client_id=client_id, key="k-1", operation=operation, fingerprint="f"))
+    return Elsewhere(
+        IdempotentRequest(client_id=client_id, key="k-1", operation=operation, fingerprint="f")
+    )
 
 
 @pytest.mark.django_db(transaction=True)

@@ -76,7 +76,7 @@ def test_order_is_read_as_it_is(caller: Caller) -> None:
 def test_orders_are_listed_in_pages_newest_first(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("checkout.api.pagination.ById.page_size", 2)
+    monkeypatch.setattr("checkout.api.pagination.IdPagination.page_size", 2)
     references = [caller.place().json["reference"] for _ in range(5)]
     listed: list[str] = []
     address = ORDERS

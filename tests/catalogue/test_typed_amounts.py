@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.catalogue.money import money
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import money, show_money
 from checkout.catalogue.typed_amounts import (
     LARGEST_MINOR,
     AmountField,

@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 from django.utils.timesince import timesince
 
 from checkout.catalogue.models import StockMovement
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import show_money
 from checkout.catalogue.typed_amounts import write_amount
 from checkout.orders.admin.lists import (
     COUNT_AT_MOST,

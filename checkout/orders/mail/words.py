@@ -15,8 +15,7 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext, override
 from django.utils.translation import gettext_noop as _
 
-from checkout.catalogue.money import money
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import money, show_money
 from checkout.orders.links import order_link
 from checkout.orders.models import Mail, Order
 from checkout.orders.money.facts import MoneyFacts, facts_about

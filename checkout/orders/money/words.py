@@ -8,8 +8,7 @@ from collections.abc import Iterator
 
 from django.utils.translation import gettext
 
-from checkout.catalogue.money import money
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import money, show_money
 from checkout.orders.money.facts import MoneyFacts
 from checkout.orders.states import OrderStatus
 

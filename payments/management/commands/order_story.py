@@ -3,7 +3,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from checkout.catalogue.templatetags.money import show_money
+from checkout.catalogue.money import show_money
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
 from checkout.orders.numbers import parse_order_number

@@ -4,7 +4,7 @@ import pytest
 from django.test import RequestFactory
 from pytest_django.fixtures import Settings
 
-from checkout.client_address import client_address
+from checkout.visitor import client_address
 
 PROXY = "10.0.0.7"
 

@@ -1,0 +1,22 @@
+"""What a request may do: clients by the scopes of their token, people by their session."""
+
+from typing import Any
+
+from rest_framework.permissions import BasePermission
+from rest_framework.request import Request
+
+from checkout.models import ApiToken
+
+
+class HasScope(BasePermission):
+    """A view names in `scopes` the scope that each method needs; a method without one is open to
+    everybody. People who are signed in need no scope: they may do everything with their own orders,
+    as on the pages."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        scope = view.scopes.get(request.method)
+        if scope is None:
+            return True
+        if not request.user.is_authenticated:
+            return False
+        return not isinstance(request.auth, ApiToken) or request.auth.opens(scope)
