@@ -80,7 +80,7 @@ def fingerprint(operation: str, target: str, body: Any) -> str:
     return digest({"operation": operation, "target": target, "body": body})
 
 
-def find_earlier_request(asked: IdempotentRequest) -> ApiRequest | None:
+def find_earlier(asked: IdempotentRequest) -> ApiRequest | None:
     used = ApiRequest.objects.filter(client_id=asked.client_id, key=asked.key)
     return used.select_related("order").first()
 

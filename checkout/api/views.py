@@ -30,7 +30,7 @@ from checkout.api.idempotency import (
     KeyInUse,
     KeyTaken,
     claim_key,
-    find_earlier_request,
+    find_earlier,
 )
 from checkout.api.pagination import IdPagination, NewestFirstPagination
 from checkout.api.prefer_wait import preferred_wait, wait_until
@@ -103,7 +103,7 @@ class OrderList(ApiView, ListAPIView[Order]):
         """Place an order, once, however often this is sent with the same key."""
         asked = idempotent_request(request, Operation.PLACE)
         # This comes before any check that could refuse: a used key leads to its order, for ever.
-        if earlier := find_earlier_request(asked):
+        if earlier := find_earlier(asked):
             return replayed_response(earlier, asked)
         may_leave_out = partial(accepts_any_total, request.user.pk)
         wanted = validated_data(
@@ -152,7 +152,7 @@ class PayOrder(ApiView):
         """Pay with another method, after a decline or instead of the bank's question."""
         asked = idempotent_request(request, Operation.PAY, reference)
         order = self.own_order(request, reference)
-        if earlier := find_earlier_request(asked):
+        if earlier := find_earlier(asked):
             return replayed_response(earlier, asked)
         wanted = validated_data(WantedPayment(data=body_of(request)))
         return once(asked, lambda: _pay(request, asked, order, wanted["payment_method"]))
@@ -168,7 +168,7 @@ class CancelOrder(ApiView):
         takes a moment; if the payment succeeds before that, the order is paid."""
         asked = idempotent_request(request, Operation.CANCEL, reference)
         order = self.own_order(request, reference)
-        if earlier := find_earlier_request(asked):
+        if earlier := find_earlier(asked):
             return replayed_response(earlier, asked)
         validated_data(EmptySerializer(data=body_of(request)))
         return once(asked, lambda: _cancel(asked, order))
@@ -213,7 +213,7 @@ def once(asked: IdempotentRequest, work: Callable[[], Response]) -> Response:
     try:
         return work()
     except (KeyTaken, KeyInUse):
-        if earlier := find_earlier_request(asked):
+        if earlier := find_earlier(asked):
             return replayed_response(earlier, asked)
         raise Problem(KEY_IN_USE, wait=timedelta(seconds=1)) from None
 

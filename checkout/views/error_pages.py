@@ -64,9 +64,9 @@ def signed_out_meanwhile(request: HttpRequest) -> HttpResponse:
         status=400,
         headline=_("You signed in or out in another tab"),
         sentence=_(
-            "That happened while your request was on its way. Nothing was charged by this page. Look at "
-            "your cart and your orders before you send anything again; the same form can never "
-            "buy twice or charge you twice."
+            "That happened while your request was on its way. Nothing was charged by this page. "
+            "Look at your cart and your orders before you send anything again; the same form can "
+            "never buy twice or charge you twice."
         ),
     )
 

@@ -66,7 +66,7 @@ def fail(error: Exception) -> Callable[..., None]:
     return failing
 
 
-@pytest.mark.parametrize("place", ["checkout.api.views.find_earlier_request", "knox.auth.hash_token"])
+@pytest.mark.parametrize("place", ["checkout.api.views.find_earlier", "knox.auth.hash_token"])
 def test_database_that_is_away_is_told_as_such(
     caller: Caller, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
@@ -83,7 +83,7 @@ def test_database_that_is_away_is_told_as_such(
 def test_mistake_of_ours_is_told_without_what_it_was(
     caller: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("checkout.api.views.find_earlier_request", fail(RuntimeError("Ada's secret")))
+    monkeypatch.setattr("checkout.api.views.find_earlier", fail(RuntimeError("Ada's secret")))
 
     answer = caller.place("k-1")
 
