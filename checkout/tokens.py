@@ -12,6 +12,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.core import signing
 from django.utils import timezone
+from moneyed import Money
+
+from checkout.catalogue.money import money
 
 SALT = "checkout.token.v1"
 
@@ -28,6 +31,10 @@ class CheckoutToken:
     currency: str
     basket_digest: str  # empty: issued by a release that did not tell it
     issued_at: datetime
+
+    @property
+    def total(self) -> Money:
+        return money(self.total_minor, self.currency)
 
     def has_expired(self, now: datetime) -> bool:
         return now - self.issued_at > timedelta(seconds=settings.CHECKOUT_TOKEN_MAX_AGE_SECONDS)

@@ -1,6 +1,6 @@
 from django.urls import include, path, register_converter
 
-from checkout.views import account, find, orders, place, shop
+from checkout.views import account, checkout, find, orders, shop
 
 
 class ReferenceConverter:
@@ -22,8 +22,8 @@ urlpatterns = [
     path("cart/", shop.cart_page, name="cart"),
     path("cart/add/", shop.cart_add, name="cart_add"),
     path("cart/change/", shop.cart_change, name="cart_change"),
-    path("checkout/", place.checkout, name="checkout"),
-    path("checkout/ordered-before/", place.see_twin, name="see_twin"),
+    path("checkout/", checkout.checkout, name="checkout"),
+    path("checkout/ordered-before/", checkout.see_similar_order, name="see_similar_order"),
     path("account/", account.account, name="account"),
     path("account/sign-in/", account.SignIn.as_view(), name="sign_in"),
     path("account/sign-out/", account.SignOut.as_view(), name="sign_out"),

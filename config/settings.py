@@ -264,7 +264,7 @@ STATIC_URL = "static/"
 STATIC_ROOT = env.text("STATIC_ROOT") or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 SESSION_ENGINE = "checkout.sessions"
-CSRF_FAILURE_VIEW = "checkout.views.place.csrf_failure"
+CSRF_FAILURE_VIEW = "checkout.views.checkout.csrf_failure"
 # For browsers that ask for neither language, and for mails about orders that tell none.
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LANGUAGE_CODE = env.one_of("LANGUAGE_CODE", "en", [code for code, _ in LANGUAGES])

@@ -1,11 +1,17 @@
-"""Why a form is shown again: what happened, were they charged, what to do next."""
+"""Why the checkout form is shown again: what happened, was anything charged, what to do next."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.conf import settings
 from django.utils.translation import gettext as _
+from moneyed import Money
 
 from checkout.catalogue.amounts import AmountRefusal, Objection
+from checkout.catalogue.models import Product
 from checkout.catalogue.money import money, show_money
+from checkout.models import CartLine, lines_total
+from checkout.views.error_pages import wait_in_words
 
 
 @dataclass(frozen=True)
@@ -14,12 +20,121 @@ class Notice:
     sentence: str
 
 
-def amount_notice(refusal: AmountRefusal) -> Notice:
-    """The total is one that no payment could ever be made of."""
-    return Notice(_("This total cannot be paid"), _sentence(refusal))
+def token_refused() -> Notice:
+    return Notice(
+        _("This form does not belong to your current visit"),
+        _(
+            "It may have been opened before you signed out, or in another browser. Nothing was "
+            "ordered or charged by sending it. If you ordered before, look at that order's page "
+            "first. Otherwise check your cart and press the button again."
+        ),
+    )
 
 
-def _sentence(refusal: AmountRefusal) -> str:
+def press_refused(headline: str, why: str) -> Notice:
+    """Django's check against forged requests stopped this press."""
+    kept = _(
+        "Nothing was ordered or charged by this press, and everything you typed is still here: "
+        "then press the button again."
+    )
+    return Notice(headline, f"{why} {kept}")
+
+
+def page_expired() -> Notice:
+    return Notice(
+        _("This page was open for a long time"),
+        _(
+            "So we looked at your cart again. Nothing was ordered or charged yet. If everything "
+            "below is right, press the button once more."
+        ),
+    )
+
+
+def cart_changed(seen: Money, total: Money) -> Notice:
+    return _not_as_seen(_("Your cart was changed in another tab"), seen, total)
+
+
+def price_changed(seen: Money, total: Money) -> Notice:
+    return _not_as_seen(_("A price has changed"), seen, total)
+
+
+def _not_as_seen(headline: str, seen: Money, total: Money) -> Notice:
+    return Notice(
+        headline,
+        _(
+            "The total was %(was)s when you opened this page and is %(now_is)s now. Nothing was "
+            "ordered or charged. If the new total is right, press the button once more."
+        )
+        % {"was": show_money(seen), "now_is": show_money(total)},
+    )
+
+
+def article_gone(seen: Money, lines: list[CartLine]) -> Notice:
+    if not lines:
+        next_ = _("Your cart is empty now.")
+    elif all(line.product.is_on_sale for line in lines):
+        total = lines_total(lines, settings.SHOP_CURRENCY)
+        next_ = _(
+            "The total was %(was)s when you opened this page and is %(now_is)s now, for what is "
+            "left. If that is right, press the button once more."
+        ) % {"was": show_money(seen), "now_is": show_money(total)}
+    else:
+        next_ = _(
+            "Take the marked article out of your cart; what you typed here is kept until you leave "
+            "this page."
+        )
+    return Notice(
+        _("Something in your cart is no longer sold"),
+        _("It left our shelves after you chose it. Nothing was ordered or charged.") + " " + next_,
+    )
+
+
+def out_of_stock(product_ids: Iterable[int]) -> Notice:
+    left = ", ".join(
+        (_("%(name)s: %(left)d left") if product.is_on_sale else _("%(name)s: gone"))
+        % {"name": product.name, "left": product.stock}
+        for product in Product.objects.filter(pk__in=product_ids)
+    )
+    return Notice(
+        _("There is not enough left"),
+        _(
+            "Of what you chose less is left than you want (%(left)s). Nothing was ordered or "
+            "charged. Change your cart; what you typed here is kept until you leave this page."
+        )
+        % {"left": left},
+    )
+
+
+def too_many_orders(wait_seconds: int) -> Notice:
+    return Notice(
+        _("Please wait before you order"),
+        _(
+            "We take only so many orders, and only so many declined payments, in a given time, "
+            "and that number was reached. Nothing was ordered or charged by this press, and "
+            "everything you typed is still here. You can press the button again %(wait)s: it is "
+            "the same purchase, placed once and charged once."
+        )
+        % {"wait": wait_in_words(wait_seconds)},
+    )
+
+
+def not_stored() -> Notice:
+    """The database could not be reached."""
+    return Notice(
+        _("We could not store your order just now"),
+        _(
+            "Nothing was charged by this press. Press the button again in a moment: it is the same "
+            "purchase, and you cannot be charged twice for it."
+        ),
+    )
+
+
+def total_not_payable(refusal: AmountRefusal) -> Notice:
+    """The total is one that the gateway can never take."""
+    return Notice(_("This total cannot be paid"), _why_not_payable(refusal))
+
+
+def _why_not_payable(refusal: AmountRefusal) -> str:
     def shown(amount_minor: int) -> str:
         return show_money(money(amount_minor, refusal.currency))
 

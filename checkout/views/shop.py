@@ -14,7 +14,7 @@ from checkout.cart import add_to_cart, cart_lines, change_quantity, session_cart
 from checkout.catalogue.models import Product
 from checkout.forms import QuantityForm
 from checkout.models import lines_total
-from checkout.orders.placing.place import find_order
+from checkout.orders.placing.find_order import find_order
 from checkout.views.error_pages import error_page
 from checkout.views.see_other import HttpResponseSeeOther
 from checkout.visitor import client_address

@@ -19,7 +19,7 @@ from django.utils.http import urlsafe_base64_encode
 
 from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
-from checkout.ordered_before import note_twin_was_looked_at, question_about
+from checkout.ordered_before import note_order_was_looked_at, signed_answer
 from checkout.orders.links import link_path
 from checkout.orders.mail.account import sign_up_token
 from checkout.orders.models import Mail, Order, OrderEvent, OutboxMessage
@@ -294,14 +294,14 @@ def test_link_that_is_asked_for_twice_is_one_mail(shelf: list[Product]) -> None:
     assert Mail.objects.filter(kind=Mail.Kind.LINK).count() <= 1
 
 
-def test_question_about_the_same_goods_that_is_answered_twice_is_noted_once(
+def test_signed_answer_the_same_goods_that_is_answered_twice_is_noted_once(
     shelf: list[Product],
 ) -> None:
     twin = placed_order(shelf[0])
-    assert question_about(twin, twin.checkout_id)
+    assert signed_answer(twin, twin.checkout_id)
 
     def note() -> Answer:
-        note_twin_was_looked_at(twin, now=database_now())
+        note_order_was_looked_at(twin, now=database_now())
         return Answer(200, "", "")
 
     at_once([note] * 4)

@@ -382,7 +382,7 @@ def test_database_that_is_away_keeps_the_form(
     def away(*_: object) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr("checkout.views.place.PATIENCE_SECONDS", 0.2)
+    monkeypatch.setattr("checkout.views.checkout.PATIENCE_SECONDS", 0.2)
     if is_signed_in:
         assert isinstance(shopper.web, InProcess)
         shopper.web.client.force_login(User.objects.create_user("ada"))

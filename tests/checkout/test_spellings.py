@@ -15,7 +15,7 @@ from checkout.orders.mail.address import has_address, one_spelling
 from checkout.orders.models import AccountMail, Mail, Order
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.webhooks.endpoints import EndpointRefused, add_endpoint
-from tests.checkout.test_twins import QUESTION
+from tests.checkout.test_ordered_before import QUESTION
 from tests.support.api_caller import PURCHASE, new_caller
 from tests.support.factories import placed_order
 from tests.support.shopper import InProcess, Shopper, read_form

@@ -121,7 +121,7 @@ def test_purchase_that_could_not_be_stored_has_a_reference(
     def away(*args: object, **kwargs: object) -> None:
         raise OperationalError
 
-    monkeypatch.setattr("checkout.views.place.look_up", away)
+    monkeypatch.setattr("checkout.views.checkout.find_order_and_similar", away)
     response = shopper.web.client.post("/checkout/", form)
 
     assert response.status_code == 503

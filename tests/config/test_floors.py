@@ -69,7 +69,7 @@ def test_no_import_points_up_or_sideways() -> None:
         ("checkout.orders.placing.place", "checkout.cart"),
         ("checkout.orders.placing.place", "payments.models"),
         ("checkout.catalogue.stock", "checkout.orders.models"),
-        ("checkout.views.place", "payments.settling.settle_order"),
+        ("checkout.views.checkout", "payments.settling.settle_order"),
         ("payments.settling.settle_order", "checkout.cart"),
         ("checkout.runtime.retry", "checkout.orders.models"),
         ("payments.settling.settle_order", "config.settings"),
@@ -211,7 +211,7 @@ get_resolver().url_patterns
 from django.conf import settings
 from django.test import RequestFactory
 from django.contrib.sessions.backends.signed_cookies import SessionStore
-from checkout.views.place import csrf_failure
+from checkout.views.checkout import csrf_failure
 print(sorted(m for m in sys.modules if m.split(".")[0] in {"boto3", "botocore", "stripe"}
              or m in {"payments.gateways.stripe.client", "payments.gateways.example"}))
 """

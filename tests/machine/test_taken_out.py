@@ -12,8 +12,8 @@ from hypothesis.errors import Flaky
 
 from checkout.cart import CartBasket
 from checkout.models import Cart, CartLine
-from checkout.ordered_before import Known
 from checkout.orders.models import Order
+from checkout.orders.placing.find_order import Found
 from checkout.orders.placing.place import BasketTaken, PurchaseLine
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import _follow_ups, record_transition
@@ -45,8 +45,10 @@ def everybody_pays_by(
 
 
 def used_token_is_not_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    nothing = Known(order=None, twin=None)
-    monkeypatch.setattr("checkout.views.place.look_up", lambda *_, **asked: nothing)
+    nothing = Found(order=None, similar=[])
+    monkeypatch.setattr(
+        "checkout.views.checkout.find_order_and_similar", lambda *_, **asked: nothing
+    )
     monkeypatch.setattr("checkout.orders.placing.place.find_order", lambda checkout_id: None)
 
 

@@ -23,6 +23,7 @@ from checkout.orders.models import (
     OutboxMessage,
 )
 from checkout.orders.outbox.enqueue import ask_first
+from checkout.orders.placing.find_order import find_order
 from checkout.orders.placing.one_statement import StoredBasket, place_stored_basket
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweep_schedule import next_sweep
@@ -137,10 +138,6 @@ def place_order(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
             connection.close()
             time.sleep(pause)
     raise PlacingUnavailable
-
-
-def find_order(checkout_id: UUID) -> Order | None:
-    return Order.objects.filter(checkout_id=checkout_id).first()
 
 
 def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:

@@ -22,9 +22,9 @@ def _without_token() -> None:
     """Each press is a purchase of its own, and the cart stays as it is."""
     from checkout import cart
     from checkout.models import Cart
-    from checkout.ordered_before import Known
     from checkout.orders.placing import place as placing
-    from checkout.views import place
+    from checkout.orders.placing.find_order import Found
+    from checkout.views import checkout
 
     def take(self: Any) -> Any:
         found = Cart.objects.get(pk=self.token.checkout_id)
@@ -43,8 +43,8 @@ def _without_token() -> None:
         return placing.place_order(replace(request, checkout_id=uuid.uuid4()), basket, now=now)
 
     _take_out(cart.CartBasket, take=take)
-    nothing = Known(order=None, twin=None)
-    _take_out(place, place_order=place_order, look_up=lambda *_, **asked: nothing)
+    nothing = Found(order=None, similar=[])
+    _take_out(checkout, place_order=place_order, find_order_and_similar=lambda *_, **asked: nothing)
 
 
 def _without_stored_payment() -> None:

@@ -388,18 +388,19 @@ message AS (
     _guard(
         "look-up before expiry",
         "a used form that has expired offers the purchase a second time",
-        "checkout/views/place.py",
-        "    # Before anything else may stand in the way: a used token leads to its order, for "
+        "checkout/views/checkout.py",
+        "    # This comes before any check that could refuse: a used token leads to its order, for "
         "ever.\n",
-        "    if token.has_expired(now):\n        return _expired(request, form, now=now)\n",
+        "    if token.has_expired(now):\n"
+        "        return page.show(notices.page_expired(), status=409)\n",
         f"{TEST_RESUBMISSION}::test_resubmit_a_day_later_leads_to_the_order",
     ),
     _guard(
         "one-time token",
         "each rendering of the form is a purchase of its own",
-        "checkout/views/place.py",
-        "        checkout_id=cart.pk,",
-        "        checkout_id=__import__('uuid').uuid4(),",
+        "checkout/views/checkout_page.py",
+        '            "checkout_id": cart.pk,',
+        "            \"checkout_id\": __import__('uuid').uuid4(),",
         f"{TEST_RESUBMISSION}::test_form_rendered_twice_carries_one_purchase",
     ),
     _guard(
@@ -535,8 +536,8 @@ message AS (
     _guard(
         "token of the page",
         "a page that asks again is charged the total of the page before it",
-        "checkout/views/place.py",
-        "return sent.checkout_id != cart.pk or shown == now",
+        "checkout/views/checkout_page.py",
+        "return sent.checkout_id != cart.pk or shows_the_same",
         "return True",
         f"{TEST_SEEN}::test_total_of_a_page_that_put_the_press_off_is_the_one_that_counts",
     ),

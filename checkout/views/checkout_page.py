@@ -1,0 +1,132 @@
+"""The checkout page: the form, the cart that it is for, and a token that says what is shown."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from moneyed import Money
+
+from checkout.cart import cart_lines, session_cart, session_nonce
+from checkout.catalogue.amounts import refusal_of
+from checkout.catalogue.money import money
+from checkout.forms import CheckoutForm
+from checkout.models import Cart, CartLine, lines_total
+from checkout.orders.placing.place import basket_digest
+from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
+from checkout.views.notices import Notice, total_not_payable
+
+
+@dataclass(frozen=True)
+class Question:
+    """Whether another order like this one is wanted."""
+
+    answer: str  # what the form sends back if it is
+    placed_at: datetime | None  # None for somebody who has not shown that it is their order
+
+
+@dataclass
+class CheckoutPage:
+    """The page as one request sends and is shown it. The session's cart is read when it is needed
+    first, so a request to place an order reads it only after placing was refused."""
+
+    request: HttpRequest
+    form: CheckoutForm
+    now: datetime
+
+    @cached_property
+    def cart(self) -> Cart | None:
+        return session_cart(self.request.session)
+
+    @cached_property
+    def lines(self) -> list[CartLine]:
+        return cart_lines(self.cart)
+
+    @property
+    def total(self) -> Money:
+        return lines_total(self.lines, settings.SHOP_CURRENCY)
+
+    def read_token(self) -> CheckoutToken:
+        """Raises `TokenRefused`."""
+        return read_token(self._sent_token, nonce=session_nonce(self.request.session))
+
+    @property
+    def _sent_token(self) -> str:
+        return self.request.POST.get("token", "")
+
+    def show(
+        self,
+        notice: Notice | None = None,
+        *,
+        status: int = 200,
+        keeps_token: bool = False,
+        question: Question | None = None,
+    ) -> HttpResponse:
+        """The form with the session's cart as it is now. With `keeps_token` the token that was sent
+        goes back into the form, unless the page shows something else by now."""
+        total_minor = self.total.get_amount_in_sub_unit()
+        if notice is None and (refusal := refusal_of(total_minor, settings.SHOP_CURRENCY)):
+            notice = total_not_payable(refusal)  # said before anything is typed
+        context = {
+            "total": self.total,
+            "notice": notice,
+            "question": question,
+            "token": self._token(keeps_sent=keeps_token),
+            "signed_in_as": self.request.user.get_username(),
+        }
+        return self._render(self.lines, context, status=status)
+
+    def show_without_database(self, notice: Notice) -> HttpResponse:
+        """The form and its token without the cart: sending it again is the same purchase."""
+        context = {
+            "total": money(0, settings.SHOP_CURRENCY),
+            "notice": notice,
+            "token": self._sent_token,
+        }
+        return self._render([], context, status=503)
+
+    def _render(
+        self, lines: list[CartLine], context: Mapping[str, object], *, status: int
+    ) -> HttpResponse:
+        everywhere = {
+            "form": self.form,
+            "lines": lines,
+            "can_place": bool(lines) and all(line.is_available for line in lines),
+            "has_reference": status in {429, 503},
+            "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
+        }
+        return render(
+            self.request, "checkout/checkout.html", everywhere | dict(context), status=status
+        )
+
+    def _token(self, *, keeps_sent: bool) -> str:
+        sent = self._sent_token if keeps_sent else ""
+        nonce = session_nonce(self.request.session)
+        if self.cart is None or not self.lines or (keeps_sent and self._still_holds(self.cart)):
+            return sent
+        return issue_token(nonce=nonce, now=self.now, **self._shown(self.cart)) if nonce else ""
+
+    def _still_holds(self, cart: Cart) -> bool:
+        """Whether the token that was sent may go back into the form. One of this cart that showed
+        another total may not: should the price return, the total of a page that is gone would be
+        charged. A fresh token is for the same cart, so it is the same purchase."""
+        try:
+            sent = self.read_token()
+        except TokenRefused:
+            return True
+        shows_the_same = all(getattr(sent, key) == now for key, now in self._shown(cart).items())
+        return sent.checkout_id != cart.pk or shows_the_same
+
+    def _shown(self, cart: Cart) -> dict[str, Any]:
+        """What a token says of the page."""
+        return {
+            "checkout_id": cart.pk,
+            "cart_version": cart.version,
+            "total_minor": self.total.get_amount_in_sub_unit(),
+            "currency": settings.SHOP_CURRENCY,
+            "basket_digest": basket_digest((line.product_id, line.quantity) for line in self.lines),
+        }
