@@ -164,7 +164,7 @@ def test_connection_that_is_lost_by_counting_is_opened_again(
         "SELECT pg_terminate_backend(pg_backend_pid()),"
         " %s::text[], %s::timestamptz[], %s::int[], %s::bool[]"
     )
-    monkeypatch.setattr("checkout.orders.limits.limits.COUNT", dying)
+    monkeypatch.setattr("checkout.orders.limits.counting.COUNT", dying)
 
     assert shopper.buy("SKU-01").status == 303
     order = assert_one_order_one_charge(till)
@@ -182,7 +182,7 @@ def test_database_that_takes_no_order_says_so_with_limits_as_without(
         raise OperationalError("connection refused")
 
     settings.LIMIT_PLACING = read_rates("session 1/10m")
-    monkeypatch.setattr("checkout.orders.limits.limits._count", away)
+    monkeypatch.setattr("checkout.orders.limits.limits.count", away)
     monkeypatch.setattr("checkout.orders.placing.place._place_at_once", away)
 
     answer = shopper.buy("SKU-01")

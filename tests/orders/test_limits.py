@@ -12,11 +12,11 @@ from django.db import connection
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.limits import limits
+from checkout.orders.limits import counting, limits
+from checkout.orders.limits.counting import prune_limits
 from checkout.orders.limits.limits import (
     Visitor,
     count_decline,
-    prune_limits,
     wait_before_looking_up,
     wait_before_paying_again,
     wait_before_placing,
@@ -160,7 +160,7 @@ def test_addresses_are_limited_over_their_sessions(settings: Settings) -> None:
 def test_large_limit_of_the_shop_is_spread_and_never_exceeded(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "SHARD_AT_LEAST", 5)
+    monkeypatch.setattr(counting, "SHARD_AT_LEAST", 5)
     settings.LIMIT_PLACING = read_rates("shop 43/10m")
     rows: Iterator[int] = itertools.cycle(range(8))
     monkeypatch.setattr(secrets, "randbelow", lambda shards: next(rows) % shards)
@@ -289,8 +289,8 @@ def test_order_that_was_often_declined_is_not_paid_from_elsewhere(
 def test_over_and_done_counts_are_pruned_in_batches(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limits, "PRUNE_BATCH", 3)
-    monkeypatch.setattr(limits, "PRUNE_BATCHES", 2)
+    monkeypatch.setattr(counting, "PRUNE_BATCH", 3)
+    monkeypatch.setattr(counting, "PRUNE_BATCHES", 2)
     settings.LIMIT_PLACING = read_rates("session 9/10m")
     for _ in range(10):
         wait_before_placing(visitor(), now=NOON)

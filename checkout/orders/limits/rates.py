@@ -1,4 +1,4 @@
-"""How often something may happen, as a setting writes it: `session 20/10m, shop 60000/10m`."""
+"""Rates: how often something may happen, as settings write it: `session 20/10m, shop 60000/10m`."""
 
 import re
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from typing import Literal, cast
 
 from checkout.runtime.durations import SECONDS
 
-# One visit of one browser, one network address, one client of the API, everybody together.
+# A visit of one browser, a network address, a client of the API, or everybody together.
 Scope = Literal["session", "address", "client", "shop"]
 
 WRITTEN = re.compile(
@@ -25,7 +25,7 @@ Rates = Mapping[Scope, Rate]
 
 
 def read_rates(text: str) -> Rates:
-    """Empty: nothing is limited. Raises ValueError for what cannot be read."""
+    """An empty text limits nothing. Raises ValueError for one that cannot be read."""
     rates: dict[Scope, Rate] = {}
     for part in text.split(",") if text.strip() else []:
         written = WRITTEN.fullmatch(part.strip())

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from django.conf import settings
 from django.db import connection
 
-from checkout.orders.limits.limits import prune_limits
+from checkout.orders.limits.counting import prune_limits
 from checkout.orders.operations.gauges import (
     SHOP_EVERY_SECONDS,
     forget_processes,
