@@ -1,9 +1,9 @@
 """Who may see an order: the session that placed it, its owner's account, whoever opened the link
 in its e-mail, and staff who may look at orders. To all others it does not exist.
 
-A cart's id is the checkout id of its order, so the session knew what it was going to buy before it
-did. Placing writes nothing into it: a process that dies between COMMIT and its answer, or a request
-beside it that stores the session after it, takes nobody's order from them.
+A cart's id is the checkout id of its order, so the session knows the order's id before there is an
+order, and placing writes nothing into the session. So nobody loses access to their order when the
+process dies between COMMIT and its response, or when another request stores the session later.
 """
 
 from django.contrib.sessions.backends.base import SessionBase
@@ -14,16 +14,16 @@ from checkout.orders.models import Order
 
 OPENED_KEY = "opened_orders"
 
-# Sessions are read with every request, so they stay small.
+# Sessions are read with every request, so they are kept small.
 OPENED_AT_MOST = 50
 
 
 class OrderHidden(Http404):
-    """No such order, or not yours: which of the two is not told."""
+    """There is no such order, or it is not the visitor's; which of the two is not said."""
 
 
 def own_order(request: HttpRequest, reference: str) -> Order:
-    """For its customer alone."""
+    """The order, for its customer only. Raises `OrderHidden`."""
     order = Order.objects.filter(reference=reference).first()
     if order is None or not is_own(request, order):
         raise OrderHidden
@@ -31,7 +31,7 @@ def own_order(request: HttpRequest, reference: str) -> Order:
 
 
 def visible_order(request: HttpRequest, reference: str) -> Order:
-    """For its customer, or for staff to look at."""
+    """The order, for its customer or for staff to look at. Raises `OrderHidden`."""
     order = Order.objects.filter(reference=reference).first()
     if order is None or not may_see(request, order):
         raise OrderHidden
@@ -47,7 +47,7 @@ def is_own(request: HttpRequest, order: Order) -> bool:
 
 
 def give_access(session: SessionBase, order: Order) -> None:
-    """To whoever has proved that the order is theirs."""
+    """Let this session see the order, once the visitor has proved that it is theirs."""
     if not _knows(session, order):
         opened = [*session.get(OPENED_KEY, []), order.reference]
         session[OPENED_KEY] = opened[-OPENED_AT_MOST:]

@@ -1,4 +1,4 @@
-"""The API's clients and their requests, to be read. No page shows a token, nor its digest."""
+"""The API's clients and their requests, read-only. No page shows a token or its digest."""
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
@@ -39,7 +39,7 @@ class ApiRequestAdmin(ReadOnlyAdmin[ApiRequest]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[ApiRequest], search_term: str
     ) -> tuple[QuerySet[ApiRequest], bool]:
-        """Exact matches only: whoever looks has been told the whole of it."""
+        """Find exact matches only: staff who search were given the whole key or number."""
         term = search_term.strip()
         if not term:
             return queryset, False

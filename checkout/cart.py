@@ -24,11 +24,11 @@ from checkout.tokens import CheckoutToken
 CART_KEY = "cart"
 NONCE_KEY = "checkout_nonce"
 
-# The carts that were bought before the present one, newest last.
+# The session keeps the ids of carts that were bought before the present one, the newest last.
 EARLIER_KEY = "earlier_carts"
 EARLIER_AT_MOST = 50
 
-# Requests for a new cart that come no further apart share one, if they are of one browser.
+# Two requests of one browser for a new cart share it when they come within so many seconds.
 TOGETHER_SECONDS = 10
 
 
@@ -37,15 +37,16 @@ class NotAsSeen(Exception):
 
 
 class CartChanged(NotAsSeen):
-    """Its lines were changed, in another tab for instance."""
+    """The lines of the cart were changed, in another tab for instance."""
 
 
 class ArticleGone(NotAsSeen):
-    """Something that the form showed is no longer sold. A deleted product takes its line along."""
+    """A product that the form showed is no longer sold. Deleting a product deletes its cart
+    lines."""
 
 
 class PriceChanged(NotAsSeen):
-    """Its lines are the same and cost something else now."""
+    """The lines of the cart are the same, and their total is not."""
 
 
 def session_nonce(session: SessionBase) -> str | None:
@@ -54,13 +55,13 @@ def session_nonce(session: SessionBase) -> str | None:
 
 
 def session_cart(session: SessionBase) -> Cart | None:
-    """The session's last cart, open or closed."""
+    """The session's latest cart, open or closed."""
     checkout_id = session.get(CART_KEY)
     return Cart.objects.filter(pk=checkout_id).first() if checkout_id else None
 
 
 def had_cart(session: SessionBase, checkout_id: uuid.UUID) -> bool:
-    """Whether that cart is this session's, or was."""
+    """Whether that cart is or was this session's."""
     return checkout_id.hex in (session.get(CART_KEY), *session.get(EARLIER_KEY, []))
 
 
@@ -73,12 +74,12 @@ def cart_lines(cart: Cart | None) -> list[CartLine]:
 def add_to_cart(
     session: SessionBase, product: Product, quantity: int, *, visit: str = "", press: str = ""
 ) -> None:
-    """`visit` is what two requests of one browser have in common before there is a session; `press`
-    is made with the page: what comes twice under it is added once."""
+    """`visit` is what two requests of one browser have in common before there is a session. `press`
+    is made with the page: a request that comes twice with it adds once."""
     with transaction.atomic():
         cart = _open_cart(session, visit)
         if press and cart.last_press == press:
-            return  # pressed twice, or sent again by a proxy
+            return  # the button was pressed twice, or a proxy sent the request again
         Cart.objects.filter(pk=cart.pk).update(
             version=F("version") + 1, last_press=press, changed_at=Now()
         )
@@ -94,7 +95,7 @@ def change_quantity(session: SessionBase, product: Product, quantity: int) -> No
     with transaction.atomic():
         cart_id = session.get(CART_KEY)
         if not cart_id or not _raise_version(cart_id):
-            return  # no cart, or its order is placed: there is nothing to change any more
+            return  # no cart, or its order is placed: nothing can be changed any more
         lines = CartLine.objects.filter(cart_id=cart_id, product=product)
         if quantity:
             lines.update(quantity=min(quantity, MAX_QUANTITY))
@@ -118,9 +119,9 @@ def _open_cart(session: SessionBase, visit: str) -> Cart:
 
 
 def _new_cart(opener: str) -> Cart:
-    """One for all who open it under the same name within moments, as two presses do whose session
-    names no cart yet. The second waits here for the first, and finds its cart by an id that only
-    this shop can make of the name."""
+    """One cart for all requests that ask under the same name within moments, as two presses do
+    whose session has no cart yet. The second waits here for the first, and finds its cart by an id
+    that only this shop can derive from the name."""
     with connection.cursor() as cursor:
         key = int.from_bytes(_keyed(opener)[:8], signed=True)
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
@@ -143,8 +144,8 @@ def _raise_version(cart_id: str) -> bool:
     return bool(open_cart.update(version=F("version") + 1, changed_at=Now()))
 
 
-# `CartBasket.take` in SQL. The version rises before the lines change, so as long as it is the one
-# that was seen, so are they.
+# `CartBasket.take` in SQL. The version is raised before the lines are changed, so as long as it is
+# the version that was seen, the lines are those that were seen.
 LINES = """
     SELECT line.id AS position, line.product_id, line.quantity
     FROM checkout_cart cart JOIN checkout_cartline line ON line.cart_id = cart.checkout_id
@@ -165,7 +166,7 @@ class CartBasket:
 
     def stored(self) -> StoredBasket | None:
         token = self.token
-        # A release before this one issued tokens that do not tell the goods.
+        # Tokens of an earlier release do not say which products the cart held.
         if token.currency != settings.SHOP_CURRENCY or not token.basket_digest:
             return None
         cart = {"cart": token.checkout_id, "version": token.cart_version, "closed_at": self.now}
@@ -179,14 +180,14 @@ class CartBasket:
 
     def take(self) -> Sequence[PurchaseLine]:
         carts = Cart.objects.filter(pk=self.token.checkout_id)
-        # Locks the row until the order is stored. Of many requests with one token a single one
+        # This locks the row until the order is stored. Of many requests with one token only one
         # finds the cart open; the others wait here, and then find it closed.
         seen = carts.filter(closed_at__isnull=True, version=self.token.cart_version)
         if not seen.update(closed_at=self.now):
             if carts.filter(closed_at__isnull=True).exists():
                 raise CartChanged
             raise BasketTaken
-        # Read after the lock, in a statement of its own: an earlier read could be stale.
+        # The lines are read after the lock, in a statement of their own: else they could be stale.
         lines = list(
             CartLine.objects.filter(cart_id=self.token.checkout_id).select_related("product")
         )
@@ -208,8 +209,8 @@ class CartBasket:
         ]
 
     def _has_lost_an_article(self, lines: Sequence[CartLine]) -> bool:
-        """The cart's version is as it was, so its customer changed nothing. A token of a release
-        before this one does not tell the goods."""
+        """Asked when the cart's version shows that its customer changed nothing. Tokens of an
+        earlier release do not say which products the cart held."""
         goods = basket_digest((line.product_id, line.quantity) for line in lines)
         is_whole = bool(lines) and self.token.basket_digest in ("", goods)
         return not is_whole or not all(line.product.is_on_sale for line in lines)

@@ -1,4 +1,4 @@
-"""What a shopper types. The fields' names are part of the product's contract."""
+"""The forms that shoppers fill in. The fields' names are part of the product's contract."""
 
 from typing import Any
 
@@ -24,7 +24,7 @@ from checkout.user_input.form_fields import WithoutCardNumbers
 from checkout.user_input.text import LineField
 from checkout.user_input.whole_numbers import WholeNumberField
 
-# The gateway's id of a payment method, never a card number: those have no place on this server.
+# A payment method is an id of the gateway, never a card number: those may not reach this server.
 payment_method_id = RegexValidator(
     r"^pm_[A-Za-z0-9_]{1,100}$", _("Choose how you want to pay."), "payment_method"
 )
@@ -46,7 +46,7 @@ class PaymentMethodForm(WithoutCardNumbers, forms.Form):
 
 
 class CountrySelect(forms.Select):
-    """Each country brings along what its postcodes look like, for the page's hint."""
+    """Each option carries an example of the country's postcodes, for the page's hint."""
 
     def create_option(self, name: str, value: Any, *arguments: Any, **words: Any) -> dict[str, Any]:
         option = super().create_option(name, value, *arguments, **words)
@@ -61,8 +61,8 @@ class CountrySelect(forms.Select):
         attrs: dict[str, Any] | None = None,
         renderer: BaseRenderer | None = None,
     ) -> SafeString:
-        """Django's own markup. Django takes two templates for each of 250 countries, and with them
-        longer than for the rest of the page."""
+        """The same markup as Django's, which renders two templates for each of 250 countries and so
+        takes longer than the rest of the page."""
         select = self.get_context(name, value, attrs)["widget"]
         options = [option for _, group, _ in select["optgroups"] for option in group]
         return format_html(
@@ -79,7 +79,8 @@ class CountrySelect(forms.Select):
 
 class CountryField(forms.ChoiceField):
     def valid_value(self, value: Any) -> bool:
-        """By the code alone: Django looks through all the names, with every press."""
+        """Compare codes only: Django compares all the names as well, for every form that is
+        sent."""
         return value in country_codes()
 
 
@@ -159,7 +160,7 @@ class FindOrderForm(WithoutCardNumbers, forms.Form):
     )
 
     def clean_number(self) -> str:
-        """By its check digits alone, which say nothing about whether there is such an order."""
+        """Only the check digits are looked at, which do not tell whether there is such an order."""
         number = parse_order_number(self.cleaned_data["number"])
         if number is None:
             raise forms.ValidationError(
@@ -186,14 +187,14 @@ class SignInForm(WithoutCardNumbers, AuthenticationForm):
         self.fields["username"].widget.attrs |= {"inputmode": "email", "autocomplete": "username"}
 
     def clean_username(self) -> str:
-        """As it was stored by signing up, whatever a phone's keyboard made of it."""
+        """The name as signing up stored it, whatever a phone's keyboard has made of it."""
         typed: str = self.cleaned_data["username"].strip()
         typed = one_spelling(typed)
         return typed.lower() if "@" in typed else typed
 
 
 class SignUpForm(WithoutCardNumbers, forms.Form):
-    """Asks for the address alone, and does not tell whether that has an account."""
+    """Asks only for the address, and does not tell whether there is an account for it."""
 
     email = AddressField(
         label=_("E-mail"),
@@ -207,7 +208,7 @@ class SignUpForm(WithoutCardNumbers, forms.Form):
 
 
 class NewAccountForm(WithoutCardNumbers, forms.Form):
-    """What somebody chooses who has opened the mail to this address, so that it is theirs."""
+    """The password of somebody who has opened the mail to this address, so that it is theirs."""
 
     password = forms.CharField(
         label=_("Password"),
@@ -228,8 +229,9 @@ class NewAccountForm(WithoutCardNumbers, forms.Form):
         return password
 
     def save(self, request: HttpRequest) -> User | None:
-        """The account of this address: a new one, or the one that a press before has made, which
-        its password shows. None where it has another: the database decides which was first."""
+        """The account of this address: a new one, or the one that an earlier press of the same form
+        has made, which has this password. None where the account has another password. The database
+        decides which request was first."""
         try:
             with transaction.atomic():
                 return User.objects.create_user(
@@ -261,12 +263,12 @@ class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg] # not generic 
 class QuantityForm(forms.Form):
     sku = forms.CharField(max_length=40)
     quantity = WholeNumberField(min_value=0, max_value=MAX_QUANTITY, required=False)
-    # Made with the page; a page of a release before has none.
+    # Made with the page; a page of an earlier release has none.
     press = forms.CharField(max_length=30, required=False)
 
 
 class PayAgainForm(PaymentMethodForm):
-    # The round whose decline the page showed; a second press of the same page changes nothing.
+    # The round whose decline the page showed, so that a second press of it changes nothing.
     failed_round = WholeNumberField(
         required=False, min_value=1, max_value=2**31 - 1, widget=forms.HiddenInput
     )

@@ -14,7 +14,7 @@ from checkout.orders.states import OrderStatus
 
 MAX_QUANTITY = 99
 
-# The draft sets no limit; ours is a column's.
+# The draft of the Idempotency-Key header sets no limit; this is the column's.
 MAX_KEY_LENGTH = 255
 
 
@@ -26,17 +26,17 @@ def new_checkout_id() -> uuid.UUID:
 class Cart(models.Model):
     """What one shopper is about to buy. Its id is the checkout id: one cart, at most one order.
 
-    Every change of its lines raises `version` first, which locks the row and tells a form that was
-    rendered earlier that it shows something else.
+    Every change of the lines raises `version` first. That locks the row, and a form that was
+    rendered earlier no longer matches.
     """
 
     checkout_id = models.UUIDField(primary_key=True, default=new_checkout_id, editable=False)
     version = models.PositiveIntegerField(default=0)
     created_at = models.DateTimeField(db_default=Now(), editable=False)
-    # Empty: never since it was made, or by a release that did not write it down.
+    # Empty when it was not changed since it was made, or only by a release that did not store this.
     changed_at = models.DateTimeField(null=True, editable=False)
-    closed_at = models.DateTimeField(null=True)  # by the transaction that placed its order
-    # What was added last, by which form: it is not added again.
+    closed_at = models.DateTimeField(null=True)  # set by the transaction that placed the order
+    # What was added last and by which form, so that it is not added again.
     last_press = models.CharField(max_length=100, default="", db_default="", editable=False)
 
     class Meta:
@@ -84,19 +84,19 @@ def lines_total(lines: list[CartLine], currency: str) -> Money:
 
 
 class Scope(models.TextChoices):
-    """What a token opens, beside the catalogue, which is open to all."""
+    """What a token allows beside reading the catalogue, which everybody may."""
 
     READ = "orders:read", "See its own orders"
     WRITE = "orders:write", "Place, pay and cancel its own orders"
 
 
 class ApiClient(models.Model):
-    """What is agreed with a client of the API. The client itself is a user who cannot sign in."""
+    """Settings of a client of the API. The client itself is a user who cannot sign in."""
 
     user = models.OneToOneField(
         settings.AUTH_USER_MODEL, models.CASCADE, primary_key=True, related_name="api_client"
     )
-    # Whether it may place an order without the total that it showed.
+    # Whether the client may place an order without the total that it showed.
     accepts_any_total = models.BooleanField(default=False, db_default=False)
 
     def __str__(self) -> str:
@@ -104,12 +104,12 @@ class ApiClient(models.Model):
 
 
 class ApiToken(AbstractAuthToken):  # type: ignore[misc] # knox has no types
-    """Lets a client of the API in. The token itself is kept nowhere, only its digest."""
+    """A token that a client of the API authenticates with. Only its digest is stored."""
 
-    # Instead of the digest, so that no address of the admin holds one.
+    # The primary key is not the digest, so that no address in the admin contains one.
     id = models.BigAutoField(primary_key=True)
     digest = models.CharField(max_length=128, unique=True, editable=False)
-    # Separated by spaces, as OAuth writes them (RFC 6749, 3.3).
+    # Scopes are separated by spaces, as in OAuth (RFC 6749, 3.3).
     scopes = models.CharField(max_length=200)
 
     class Meta:
@@ -123,9 +123,9 @@ class ApiToken(AbstractAuthToken):  # type: ignore[misc] # knox has no types
 
 
 class ApiRequest(models.Model):
-    """That a client's idempotency key was used, and for what: committed together with the work.
+    """An idempotency key that a client used, and for what; committed together with the work.
 
-    No copy of the first answer is kept: it told the order in one status, and is told again from
+    No copy of the first response is kept: it showed the order in one status, and is made again from
     the order. Rows live as long as their order.
     """
 
@@ -137,12 +137,12 @@ class ApiRequest(models.Model):
     client = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     key = models.CharField(max_length=MAX_KEY_LENGTH)
     operation = models.CharField(max_length=20, choices=Operation)
-    # Of the canonical request: tells whether the same was asked.
+    # A digest of the canonical request, which tells whether the same was asked.
     fingerprint = models.CharField(max_length=64)
-    # By its checkout id. The database checks it at COMMIT, so a key can be claimed before its order
-    # is stored, and is never there without one.
+    # The foreign key is the checkout id. The database checks it at COMMIT, so a key can be claimed
+    # before its order is stored, and is never there without one.
     order = models.ForeignKey(Order, models.PROTECT, to_field="checkout_id", related_name="+")
-    # What the first answer said.
+    # What the first response said.
     status_code = models.PositiveSmallIntegerField()
     order_status = models.CharField(max_length=20, choices=OrderStatus)
     created_at = models.DateTimeField(db_default=Now())

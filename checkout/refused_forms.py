@@ -1,4 +1,4 @@
-"""Forms that are refused because of who sent them, or seems to have: nothing typed is lost."""
+"""Forms that are refused because of who sent them, or seems to: nothing that was typed is lost."""
 
 from django.http import HttpRequest, HttpResponse, QueryDict
 from django.middleware import csrf
@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy
 from checkout.user_input.card_numbers import without_card_numbers
 from checkout.views.error_pages import error_page
 
-# Only these are shown again: no password, token or payment method.
+# Only these fields are shown again: no password, token or payment method.
 SHOWN = {
     "email": gettext_lazy("E-mail"),
     "username": gettext_lazy("E-mail"),
@@ -25,8 +25,8 @@ SHOWN = {
 
 
 def why_refused(reason: str) -> tuple[str, str]:
-    """Headline and what happened, where Django's check against forged requests refused. The page
-    says what to do next. Only the beginnings of Django's own texts, the reasons, are fixed."""
+    """The headline, and what happened, when Django's CSRF check refused a form. The page says what
+    to do next. Of Django's reasons only the beginnings are fixed texts."""
     if reason == csrf.REASON_NO_CSRF_COOKIE:
         return _("Your browser sent no cookies"), _(
             "Without them we cannot be sure that it was you who sent this. Allow cookies for this "
@@ -45,7 +45,7 @@ def why_refused(reason: str) -> tuple[str, str]:
 
 
 def signed_out(request: HttpRequest) -> HttpResponse:
-    """The page for staff who were signed out since they opened a form."""
+    """The page for staff who were signed out after they had opened a form."""
     return error_page(
         request,
         status=403,
@@ -59,7 +59,7 @@ def signed_out(request: HttpRequest) -> HttpResponse:
 
 
 def typed_in(post: QueryDict) -> list[tuple[str, str]]:
-    """What was typed, to be copied from the page."""
+    """Labels and texts of what was typed, so that it can be copied from the page."""
     return [
         (str(label), text)
         for name, label in SHOWN.items()

@@ -1,4 +1,4 @@
-"""What becomes of old rows of carts, sessions and the API; see `checkout.runtime.retention`."""
+"""When old rows of carts, sessions and the API are deleted; see `checkout.runtime.retention`."""
 
 from datetime import timedelta
 

@@ -1,5 +1,5 @@
-"""Django's sessions in the database, read by hand: with every request, which is too often for the
-ORM to put the same statement together each time."""
+"""Django's sessions in the database, read by a fixed statement: every request reads one, which is
+too often for the ORM to build the same statement each time."""
 
 import re
 from copy import deepcopy
@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from checkout.runtime.clock import database_now
 from checkout.runtime.database import CONNECTION_ERRORS
 
-# Django makes them so. A cookie can hold anything, and no column of text a NUL.
+# Django makes keys of this form. A cookie can hold anything, and a column of text holds no NUL.
 KEY = re.compile(r"[a-z0-9]{8,40}")
 
 READ = "SELECT session_data FROM django_session WHERE session_key = %s AND expire_date > %s"
@@ -25,32 +25,32 @@ REPLACE = """
     WHERE session_key = %s AND session_data = %s
 """
 
-# A second press, or a repetition by a proxy, follows the first within moments.
+# A second press of a button, or a repetition by a proxy, follows the first within moments.
 OLD_KEY_KEPT = timedelta(seconds=10)
 
 
 class SessionStore(db.SessionStore):
-    """Two requests that store one session at once both keep what they changed: Django would write
-    all of it anew, and the first one's change would be gone."""
+    """Two requests that store one session at the same time both keep what they changed. Django
+    would write the whole session again, and the change of the first would be lost."""
 
     _stored = ""  # as it was read, encoded
     _loaded: dict[str, Any] = {}
 
     def _validate_session_key(self, key: str | None) -> bool:
-        """What no key of ours looks like is not looked up: whoever sends it has no session."""
+        """A key of another form is not looked up: whoever sends it has no session."""
         return bool(key and KEY.fullmatch(key))
 
     def _get_session_from_db(self) -> Session | None:
         with connection.cursor() as cursor:
             cursor.execute(READ, [self.session_key, database_now()])
             found = cursor.fetchone()
-        if found is None:  # as Django's own: the next save makes a new one
+        if found is None:  # like Django's own store: the next save makes a new session
             self._session_key = None
             return None
         return Session(session_key=self.session_key or "", session_data=found[0])
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
-        """The date is of the database's clock, which judges it on whatever host."""
+        """The date is of the database's clock, by which every host judges it."""
         return super().get_expiry_date(**{"modification": database_now(), **kwargs})
 
     def load(self) -> dict[str, Any]:
@@ -61,8 +61,8 @@ class SessionStore(db.SessionStore):
         return data
 
     def save(self, must_create: bool = False) -> None:
-        """What a page has done is committed by then, so a connection that was lost meanwhile must
-        not turn the page into an error."""
+        """What the request did is committed by then, so a connection that was lost meanwhile must
+        not turn its page into an error."""
         try:
             self._save(must_create)
         except CONNECTION_ERRORS:
@@ -89,7 +89,7 @@ class SessionStore(db.SessionStore):
             self._replace(found[0], self._session_cache)
 
     def _replace(self, stored: str, data: dict[str, Any]) -> bool:
-        """Only what is still there as it was read: the row count is the answer."""
+        """Replace the session only if it is still stored as it was read; the row count tells."""
         encoded = self.encode(data)
         with connection.cursor() as cursor:
             key = self.session_key or ""
@@ -100,9 +100,9 @@ class SessionStore(db.SessionStore):
         return True
 
     def cycle_key(self) -> None:
-        """Signing in takes what is in the session along, under a new key. A form that was pressed
-        twice comes with the old key both times, so that one stays good for a moment, with nothing
-        of the account in it: the second press, too, finds its cart."""
+        """Signing in moves the session to a new key. A form that was sent twice comes with the old
+        key both times, so the old key stays good for a moment, with nothing of the account in it:
+        the second request, too, finds its cart."""
         data = self._get_session()  # type: ignore[attr-defined] # not in its stubs
         old_key = self.session_key
         self.create()
@@ -121,8 +121,8 @@ _GONE = object()
 def merged(loaded: dict[str, Any], stored: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:
     """What another request has stored since this one loaded it, with what this one has changed.
 
-    Of a name that both have given a value for the first time, the first one stays; of a list, what
-    both have added.
+    Where both have set a new key, the value that was stored first stays. Where both have added to a
+    list, both additions stay.
     """
     result = dict(stored)
     for name in loaded.keys() | ours.keys():

@@ -1,7 +1,7 @@
 """The checkout token: a signed statement of which purchase a form is for and what it showed.
 
-Issuing one writes nothing. It is bound to the session that it was issued to by a random nonce kept
-in the session's data: a login keeps that nonce, a logout or another shopper does not have it.
+Issuing a token writes nothing. It is bound to the session it was issued to by a random nonce in the
+session's data: a login keeps that nonce, and after a logout, or with another shopper, it is gone.
 """
 
 import hmac
@@ -20,7 +20,8 @@ SALT = "checkout.token.v1"
 
 
 class TokenRefused(Exception):
-    """Not issued by this shop to this session. Says nothing about whether the purchase exists."""
+    """This shop did not issue the token to this session. Whether the purchase exists is not
+    said."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +30,7 @@ class CheckoutToken:
     cart_version: int
     total_minor: int
     currency: str
-    basket_digest: str  # empty: issued by a release that did not tell it
+    basket_digest: str  # empty in tokens of an earlier release
     issued_at: datetime
 
     @property
@@ -56,7 +57,7 @@ def issue_token(
 
 
 def read_token(token: str, *, nonce: str | None) -> CheckoutToken:
-    """The token's content, however old it is: whether its order exists is asked before its age."""
+    """The content of a token of any age: its order is looked up before its age is judged."""
     try:
         checkout_id, token_nonce, version, total, currency, issued, *later = signing.loads(
             token, salt=SALT

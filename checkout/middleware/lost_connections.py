@@ -1,10 +1,10 @@
 """A request whose database connection turns out to be dead, or to lead to a server that takes no
 writes any more, is answered over a new one.
 
-A page that only shows something is simply made again. A request that changes something is made
-again only if nothing was committed for it: then nothing of it is stored. After a COMMIT was sent
-nobody can tell whether it arrived, so it is not made again here; placing an order, which can tell
-by its checkout id, repeats itself.
+A request that only shows something is simply done again. One that changes something is done again
+only if nothing was committed for it, since then nothing of it is stored. After a COMMIT was sent
+nobody can tell whether it arrived, so the request is not repeated here; placing an order, which can
+tell by its checkout id, repeats itself.
 """
 
 import logging
@@ -23,15 +23,15 @@ logger = logging.getLogger(__name__)
 
 View = Callable[..., HttpResponseBase]
 
-# A larger body is not kept for a second try. A form of the shop has less than ten thousand bytes.
+# A larger body is not kept for a second try. The shop's forms have less than ten thousand bytes.
 KEPT_BYTES = 64 * 1024
 
-# The request's attribute that says how many COMMITs the connection had sent when its try began.
+# The request's attribute for how many COMMITs the connection had sent when the try began.
 BEGAN_AT = "_commits_before"
 
 
 class RepeatOverANewConnection:
-    """Middleware, the last of the list: a view is called by it only after all others agreed."""
+    """Middleware, the last of the list, so that it calls a view only after all others agreed."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self._get_response = get_response
@@ -67,7 +67,7 @@ def over_a_living_connection(view: View) -> View:
 
 
 def will_be_repeated(request: HttpRequest, error: BaseException) -> bool:
-    """Whether whoever turns errors into answers is to raise this one instead."""
+    """Whether code that turns errors into responses must raise this one instead."""
     began_at = getattr(request, BEGAN_AT, None)
     if began_at is None or connection.in_atomic_block or not is_lost_connection(error):
         return False
@@ -79,8 +79,8 @@ def _commits() -> int:
 
 
 def _can_be_read_twice(request: HttpRequest) -> bool:
-    """A body comes over the wire once, so a small one is kept; most were read by the check against
-    forged requests already."""
+    """A body can be read from the network only once, so a small one is kept; the CSRF check has
+    read most of them already."""
     if request.method in SAFE:
         return True
     length = str(request.META.get("CONTENT_LENGTH") or "0")
@@ -95,13 +95,13 @@ def _can_be_read_twice(request: HttpRequest) -> bool:
 
 
 def _complete(response: HttpResponseBase) -> HttpResponseBase:
-    """The response with its page: the admin's are rendered late, and ask the database meanwhile."""
+    """Render the page now: those of the admin are rendered late, and query the database then."""
     render = getattr(response, "render", None)
     return render() if callable(render) else response
 
 
 def _forget_what_was_not_stored(request: HttpRequest) -> None:
-    """The session of the first try may name a cart whose transaction was rolled back."""
+    """Read the session again: it may name a cart whose transaction was rolled back."""
     session = getattr(request, "session", None)
     if session is not None and session.session_key:
         request.session = session.__class__(session.session_key)

@@ -1,4 +1,4 @@
-"""A form that comes unencrypted is refused by name.
+"""A form that was sent unencrypted is refused, and told why.
 
 A redirect would be worse: a client may follow it with GET (RFC 9110, 15.4.2), which answers 200 for
 a purchase that nobody stored.
@@ -19,7 +19,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def refuse_unsafe_over_plain_http(get_response: GetResponse) -> GetResponse:
-    """Middleware, before Django's own that redirects: there it is left with what only asks."""
+    """Middleware before Django's own, which is left to redirect the requests that only read."""
 
     def encrypted(request: HttpRequest) -> HttpResponseBase:
         if request.method in SAFE or request.is_secure() or not settings.SECURE_SSL_REDIRECT:
@@ -27,7 +27,7 @@ def refuse_unsafe_over_plain_http(get_response: GetResponse) -> GetResponse:
         path = request.path.lstrip("/")
         if any(re.search(exempt, path) for exempt in settings.SECURE_REDIRECT_EXEMPT):
             return get_response(request)
-        # The language is chosen by a middleware that comes later.
+        # The middleware that chooses the language comes later.
         with translation.override(translation.get_language_from_request(request)):
             return https_required(request)
 

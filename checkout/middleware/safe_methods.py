@@ -1,4 +1,4 @@
-"""What may be done again, and what changes nothing (RFC 9110, 9.2.1)."""
+"""The safe methods, which change nothing (RFC 9110, 9.2.1)."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 class AppendSlash(CommonMiddleware):
-    """Leads on to the address with a slash whoever only asks. A form would arrive there as a GET,
+    """Redirects only safe requests to the address with a slash. A form would arrive there as a GET,
     without what was typed; so it gets a 404, which says that nothing was done."""
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:
@@ -20,7 +20,7 @@ class AppendSlash(CommonMiddleware):
 
 
 def keep_session_on_head(get_response: GetResponse) -> GetResponse:
-    """Middleware, inside the one for sessions. A HEAD is answered as a GET is, and stores nothing:
+    """Middleware inside the one for sessions. A HEAD is answered like a GET but stores nothing:
     scanners of mails and proxies send it to links that open an order."""
 
     def answered(request: HttpRequest) -> HttpResponseBase:

@@ -1,4 +1,4 @@
-"""Where a trace begins: with a request, or with the proxy in front of it."""
+"""A trace begins with a request, or with the proxy in front of it."""
 
 from collections.abc import Callable
 
@@ -11,15 +11,15 @@ GetResponse = Callable[[HttpRequest], HttpResponse]
 
 
 def trace_requests(get_response: GetResponse) -> GetResponse:
-    """Middleware. A `traceparent` is believed only where all requests come through our proxies:
-    whoever could choose an id could have a purchase of theirs taken for another's."""
+    """Middleware. A `traceparent` is believed only where all requests come through our proxies: a
+    client that could choose an id could make its purchase look like somebody else's."""
 
     def traced(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("traceparent", "") if settings.TRUSTED_PROXY_COUNT else ""
         with trace.step("request", given, method=request.method or ""):
             response = get_response(request)
             response.headers["X-Request-ID"] = trace.trace_id()
-            # The pattern, not the address: addresses hold references.
+            # The route is the pattern, not the address: addresses contain references of orders.
             route = request.resolver_match.route if request.resolver_match else ""
             spans.tell(route=route, status=response.status_code)
             return response

@@ -1,5 +1,5 @@
-"""Requests that hold what nobody types and no column can store are refused before anything is
-read of them."""
+"""Requests with bytes that nobody types and no column can store are refused before they are
+read."""
 
 from collections.abc import Callable
 from urllib.parse import unquote
@@ -14,10 +14,10 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def refuse_unreadable(get_response: GetResponse) -> GetResponse:
-    """Middleware. 400 for a NUL in the address, or a body in a charset that is none.
+    """Middleware that answers 400 to a NUL in the address, and to a body in an unknown charset.
 
-    A NUL inside a form is refused by its field, so that what was typed is kept. A cookie is not
-    refused: whoever has a broken one would be shut out for as long as their browser keeps it.
+    A NUL inside a form is refused by its field, so that what was typed is kept. A broken cookie is
+    not refused: it would shut its visitor out for as long as the browser keeps it.
     """
 
     def read(request: HttpRequest) -> HttpResponseBase:

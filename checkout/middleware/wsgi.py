@@ -1,7 +1,7 @@
-"""What a WSGI server hands over, made into what Django can read.
+"""Makes what a WSGI server passes on readable for Django.
 
-Django reads a body only by its length, takes one that was cut off for a whole one, and fails before
-any middleware on a charset that is none.
+Django reads a body only by its length, takes one that was cut off for a whole one, and fails on an
+unknown charset before any middleware runs.
 """
 
 import codecs
@@ -14,13 +14,13 @@ from django.utils.http import parse_header_parameters
 if TYPE_CHECKING:
     from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-# A longer body in chunks is refused, and one with a length is left to whoever reads it: both the
-# API and the gateway's events end at 64 KiB, and Django reads no form above 2.5 MB.
+# A longer body in chunks is refused, and a longer one with a length is left to its reader: the API
+# and the gateway's events end at 64 KiB, and Django reads no form above 2.5 MB.
 AT_MOST = 2_621_440
 WHOLE_UP_TO = 64 * 1024
 
-# A body may be written in these, as Python names them. Others, such as `hex`, are codecs that
-# decode no text.
+# Charsets, as Python names them, that a body may be written in. Python has other codecs, such as
+# `hex`, that decode no text.
 CHARSETS = {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"}
 
 # The key of the WSGI environment that says why `refuse_unreadable` refuses the request.
@@ -32,7 +32,7 @@ class CutOff(Exception):
 
 
 class TooLarge(Exception):
-    """The body in chunks is longer than anybody here would read."""
+    """The body in chunks is longer than any reader here accepts."""
 
 
 def readable_by_django(application: "WSGIApplication") -> "WSGIApplication":
@@ -54,7 +54,7 @@ def readable_by_django(application: "WSGIApplication") -> "WSGIApplication":
 
 
 def has_charset(content_type: str) -> bool:
-    """Whether the charset that it names, if any, is one that texts are written in."""
+    """Whether it names no charset, or one that texts are written in."""
     try:
         name = parse_header_parameters(content_type)[1].get("charset")
         return name is None or codecs.lookup(name).name in CHARSETS
@@ -63,7 +63,7 @@ def has_charset(content_type: str) -> bool:
 
 
 def _body(environ: "WSGIEnvironment") -> bytes | None:
-    """None: it is left where it is."""
+    """The body, or None where it is left to be read later."""
     source, length = environ["wsgi.input"], environ.get("CONTENT_LENGTH") or ""
     if length.isascii() and length.isdecimal() and len(length) < 10:
         wanted = int(length)
@@ -73,7 +73,7 @@ def _body(environ: "WSGIEnvironment") -> bytes | None:
         if len(body) < wanted:
             raise CutOff
         return body
-    # Only such a server ends the stream where the body ends; on another a read would wait for ever.
+    # Without this flag the stream does not end with the body, and reading would wait for ever.
     if environ.get("HTTP_TRANSFER_ENCODING") and environ.get("wsgi.input_terminated"):
         body = _read(source, AT_MOST + 1)
         if len(body) > AT_MOST:
@@ -85,12 +85,12 @@ def _body(environ: "WSGIEnvironment") -> bytes | None:
 def _read(source: Any, at_most: int) -> bytes:
     try:
         return bytes(source.read(at_most))
-    except (OSError, ValueError) as error:  # chunks that are none, or the client is gone
+    except (OSError, ValueError) as error:  # broken chunks, or the client is gone
         raise CutOff from error
 
 
 def _refuse(start_response: "StartResponse", status: str, sentence: str) -> Iterable[bytes]:
-    """Answer before Django has a say, and so in one language."""
+    """Answer without Django, and so in one language."""
     text = f"{sentence} Nothing of it was read: nothing was stored, ordered or charged.\n".encode()
     headers = [("Content-Type", "text/plain; charset=utf-8"), ("Content-Length", str(len(text)))]
     start_response(status, [*headers, ("Cache-Control", "no-store"), ("Connection", "close")])
