@@ -1,6 +1,6 @@
-"""Accounts, which nobody needs: an order history, and no typing of the address again.
+"""Accounts, which are optional: they list a customer's orders and fill in their address.
 
-Signing in keeps the cart and the purchase's token: both are in the session, which goes on.
+Signing in keeps the cart and the purchase's token, since both are in the session.
 """
 
 from collections.abc import Callable
@@ -41,7 +41,7 @@ View = Callable[..., HttpResponseBase]
 
 
 def slowed_down(view: View) -> View:
-    """Each press may tell whether there is such an account or password."""
+    """Limit how often a form is sent whose response may tell that an account or password exists."""
 
     @wraps(view)
     def limited(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -72,8 +72,8 @@ class SignOut(views.LogoutView):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Says and does the same whether the address has an account or not: its owner reads in the mail
-    which of the two it is."""
+    """Responds in the same way whether the address has an account or not; the mail tells its
+    owner."""
     form = SignUpForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         context = {"form": form, "next": _next(request)}
@@ -99,7 +99,7 @@ def sign_up_sent(request: HttpRequest) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def new_account(request: HttpRequest, token: str) -> HttpResponse:
-    """Behind the link in the mail, in whatever browser it is opened."""
+    """The page behind the link in the mail, in whatever browser that is opened."""
     proved = read_sign_up_token(token)
     if proved is None:
         return render(request, "account/sign_up_new.html", {"is_too_old": True}, status=404)
@@ -110,7 +110,7 @@ def new_account(request: HttpRequest, token: str) -> HttpResponse:
         status = 422 if form.is_bound else 200
         return render(request, "account/sign_up_new.html", context, status=status)
     user = form.save(request)
-    if user is None:  # made before by the same link, with another password
+    if user is None:  # the same link made the account before, with another password
         return render(request, "account/sign_up_new.html", {"is_made": True}, status=409)
     login(request, user, backend=BY_PASSWORD)
     return HttpResponseSeeOther(_of_this_shop(request, then) or reverse("account"))
@@ -120,7 +120,7 @@ def new_account(request: HttpRequest, token: str) -> HttpResponse:
 @require_safe
 @login_required
 def account(request: HttpRequest) -> HttpResponse:
-    """The newest orders; older ones from the last of a page on, which costs the same for each."""
+    """Orders, the newest first. Each page starts after the last order of the one before."""
     orders = Order.objects.filter(customer=request.user.pk).order_by("-id")
     if before := request.GET.get("before"):
         last = orders.filter(reference=before).first()
@@ -140,14 +140,14 @@ def account(request: HttpRequest) -> HttpResponse:
 
 @method_decorator([never_cache, slowed_down], name="dispatch")
 class AskForPassword(views.PasswordResetView):
-    """Says the same whether there is such an account or not."""
+    """Responds in the same way whether there is such an account or not."""
 
     form_class = ResetForm
     template_name = "account/password.html"
     success_url = reverse_lazy("password_sent")
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """Django would look the account up and wait for the mail server here."""
+        """Only queue the mail: Django would look the account up and wait for the mail server."""
         email = form.cleaned_data["email"]
         queue_account_mail(AccountMail.Kind.PASSWORD, email, now=database_now())
         return HttpResponseSeeOther(str(self.success_url))
@@ -166,8 +166,8 @@ class NewPassword(views.PasswordResetConfirmView):
     post_reset_login_backend = BY_PASSWORD
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """The second of two presses at once waits, and leaves the password as it is then: stored
-        again, the password would sign the first one out."""
+        """The second of two simultaneous presses waits here and leaves the password as it is then:
+        to store it again would sign the first one out."""
         with transaction.atomic():
             user = User.objects.select_for_update().get(pk=form.user.pk)
             if not user.check_password(form.cleaned_data["new_password1"]):
@@ -176,8 +176,8 @@ class NewPassword(views.PasswordResetConfirmView):
         return HttpResponseSeeOther(str(self.success_url))
 
     def dispatch(self, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        """Pressed twice, the second press comes with a link that the first has used up: whoever
-        sends the password that it was changed to is led where the first was."""
+        """A second press comes with a link that the first has used up. If it sends the password
+        that the first has set, it is redirected to where the first was."""
         response = super().dispatch(*args, **kwargs)
         if self.request.method != "POST" or self.validlink or self.user is None:
             return response
@@ -190,7 +190,7 @@ class NewPassword(views.PasswordResetConfirmView):
 
 
 def _next(request: HttpRequest) -> str:
-    """Where to go on afterwards: an address of this shop, or none."""
+    """The address of this shop to go on to afterwards, or an empty text."""
     return _of_this_shop(request, request.POST.get("next", request.GET.get("next", "")))
 
 

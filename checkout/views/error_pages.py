@@ -1,4 +1,4 @@
-"""Error pages in the shop's own design. Each says whether anything was charged."""
+"""Error pages in the shop's design. Each says whether anything was charged."""
 
 import logging
 import math
@@ -29,8 +29,8 @@ def error_page(
     kind: Kind | None = None,
     typed: Sequence[tuple[str, str]] = (),
 ) -> HttpResponse:
-    """`kind` is what programs are told, where the status alone does not say; `typed` is shown
-    again, label by label."""
+    """`kind` is the problem that the API reports, where the status alone does not decide it.
+    `typed` are labels and texts that are shown again."""
     logger.info("An error page was shown", extra={"status": status, "view": _view_name(request)})
     if is_api(request):
         return problem_page(request, status, kind)
@@ -39,7 +39,8 @@ def error_page(
 
 
 def _view_name(request: HttpRequest) -> str:
-    """Not the address, which may hold a reference. Empty where there is no such page."""
+    """The view's name, since the address may contain a reference; empty if there is no such
+    page."""
     return request.resolver_match.view_name if request.resolver_match else ""
 
 
@@ -58,7 +59,7 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
 
 
 def signed_out_meanwhile(request: HttpRequest) -> HttpResponse:
-    """The session was ended by another request. What this one did is done."""
+    """Another request has ended the session. What this one did is done."""
     return error_page(
         request,
         status=400,
@@ -112,7 +113,7 @@ def not_found(request: HttpRequest, exception: Exception | None = None) -> HttpR
 
 
 def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpResponse:
-    """Rendered without the database: whoever is slowed down costs it nothing more."""
+    """Rendered without the database, which a request over a limit should not cost anything."""
     seconds = max(1, math.ceil(retry_after_seconds))
     again = (
         _(
@@ -140,12 +141,12 @@ def too_many_requests(request: HttpRequest, retry_after_seconds: float) -> HttpR
 def locked_out(
     request: HttpRequest, response: HttpResponse | None, credentials: dict[str, str] | None
 ) -> HttpResponse:
-    """Too many wrong passwords for one name; as django-axes calls it."""
+    """The page after too many wrong passwords for one name; django-axes calls it."""
     return too_many_requests(request, settings.AXES_COOLOFF_TIME.total_seconds())
 
 
 def wait_in_words(seconds: int) -> str:
-    """Rounded up, so that whoever waits as long as they are told is let in."""
+    """The time is rounded up, so that whoever waits for so long is let in."""
     if seconds <= 90:
         return ngettext("in %(n)d second", "in %(n)d seconds", seconds) % {"n": seconds}
     if seconds <= 90 * 60:

@@ -1,4 +1,4 @@
-"""Back to an order from another device: by the link in its e-mails, or by asking for one."""
+"""How customers get back to an order: by the link in its e-mails, or by asking for that link."""
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -21,8 +21,8 @@ from checkout.visitor import visitor_of
 @never_cache
 @require_safe
 def open_link(request: HttpRequest, token: str) -> HttpResponse:
-    """On to the order's own address, so that the link does not stay in the address bar, the history
-    or what is sent as the referring page."""
+    """Redirects to the order's own address, so that the link does not stay in the address bar, the
+    history or the Referer header."""
     reference = read_link(token)
     order = Order.objects.filter(reference=reference).first() if reference else None
     if order is None:
@@ -34,12 +34,12 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def find_order(request: HttpRequest) -> HttpResponse:
-    """Says and does the same whether there is such an order or not: the mailer looks for it, and
-    its customer reads it in the mail."""
+    """Responds in the same way whether there is such an order or not: the mailer looks for it, and
+    only its customer is told, by mail."""
     if request.method != "POST":
         return render(request, "orders/find.html", {"form": FindOrderForm()})
     now = database_now()
-    # Before anything is looked at, so that being put off says nothing either.
+    # The limit comes before the form is looked at, so that it tells nothing about the order either.
     if wait := wait_before_looking_up(visitor_of(request), now=now):
         return too_many_requests(request, wait.total_seconds())
     form = FindOrderForm(request.POST)

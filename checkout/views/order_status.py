@@ -1,7 +1,6 @@
 """An order's status in a shopper's words: what is going on, were they charged, what comes next?
 
-What is said of money comes from `money_sentence`; no sentence here says whether anything was
-charged.
+The sentences about money come from `money_sentence`; none here says whether anything was charged.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from checkout.orders.money.facts import MoneyFacts
 from checkout.orders.money.words import money_sentence
 from checkout.orders.states import Canceller, OrderStatus
 
-# A payment that takes longer than this is told as one that takes longer than usual.
+# After this time the customer is told that the payment takes longer than usual.
 USUALLY_WITHIN = timedelta(minutes=2)
 
 
@@ -91,7 +90,7 @@ _CANCELLED = _Words(
     next=_("Next: nothing. If you still want these things, they are on the shelves."),
 )
 
-# Who had it cancelled → what its customer reads. Empty: it was not written down.
+# Who had the order cancelled → what the customer reads. The empty key: it was not stored.
 CANCELLED_BY = {
     "": "",
     Canceller.CUSTOMER: _("It was cancelled at your wish."),
@@ -102,8 +101,8 @@ PAID_TOO_LATE = _("A payment for it arrived after it was cancelled.")
 
 
 def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None) -> StatusWords:
-    """What is said, in the language of this request. `now` tells how long a payment has been under
-    way."""
+    """The words in the language of this request. Without `now` no payment takes longer than
+    usual."""
     words = _words(order, facts, now)
     parts = [
         *(words.before and gettext(words.before), *_about_cancelling(order, facts)),
@@ -137,7 +136,7 @@ def _words(order: Order, facts: MoneyFacts, now: datetime | None) -> _Words:
 
 
 def _refunded(facts: MoneyFacts) -> _Words:
-    """What was sent back decides: a refund may fail after it had been told as sent."""
+    """What was really sent back decides: a refund may fail after it was reported as sent."""
     moved = facts.moved
     if moved.sent_back_minor >= moved.charged_minor > 0:
         return _REFUNDED
@@ -147,7 +146,7 @@ def _refunded(facts: MoneyFacts) -> _Words:
 
 
 def _with_next(words: _Words, facts: MoneyFacts) -> _Words:
-    """Cancelled, and charged: what comes next is the money's way back."""
+    """After a cancelled order was charged, the next thing is that the money goes back."""
     if facts.moved.going_back_minor:
         return _Words(words.headline, next=_NEXT_SENT_BACK)
     all_sent = facts.moved.sent_back_minor >= facts.moved.charged_minor

@@ -31,15 +31,15 @@ from checkout.visitor import visitor_of
 @never_cache
 @require_safe
 def order_page(request: HttpRequest, reference: str) -> HttpResponse:
-    if "redirect_status" in request.GET:  # as the bank sends the customer back
+    if "redirect_status" in request.GET:  # the bank has sent the customer back
         return _back_from_the_bank(request, reference)
     order = visible_order(request, reference)
     return _show_order(request, order, PayAgainForm())
 
 
 def _back_from_the_bank(request: HttpRequest, reference: str) -> HttpResponse:
-    """The bank's app may open another browser, which knows nothing of the order. That one is shown
-    a page that is the same for every reference."""
+    """The bank's app may open another browser, whose session knows nothing of the order. It is
+    shown a page that is the same for every reference."""
     order = Order.objects.filter(reference=reference).first()
     if order is not None:
         if request.method == "GET":
@@ -54,7 +54,7 @@ def _back_from_the_bank(request: HttpRequest, reference: str) -> HttpResponse:
 @never_cache
 @require_safe
 def order_status(request: HttpRequest, reference: str) -> HttpResponse:
-    """What may change of the page, alone: its script puts it in place, until it is final."""
+    """The parts of the page that may change; its script asks for them until the status is final."""
     order = visible_order(request, reference)
     response = render(request, "orders/status.html", _what_is_going_on(request, order))
     response.headers["X-Robots-Tag"] = "noindex"
@@ -64,14 +64,14 @@ def order_status(request: HttpRequest, reference: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def pay(request: HttpRequest, reference: str) -> HttpResponse:
-    if request.method != "POST":  # its address, opened again after a mistake in the form
+    if request.method != "POST":  # this address was opened again after a mistake in the form
         return redirect("order", reference)
     order = own_order(request, reference)
     form = PayAgainForm(request.POST)
     if not form.is_valid():
         return _show_order(request, order, form, status=422)
     now, failed_round = database_now(), form.cleaned_data["failed_round"]
-    # A press that only repeats another changes nothing, and is led to the order as ever.
+    # A press that only repeats another changes nothing, so it is not limited.
     if can_pay_again(order, failed_round=failed_round) and (
         wait := wait_before_paying_again(visitor_of(request), order, now=now)
     ):

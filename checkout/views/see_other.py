@@ -1,7 +1,10 @@
+"""The redirect after a form was sent."""
+
 from django.http import HttpResponseRedirect
 
 
 class HttpResponseSeeOther(HttpResponseRedirect):
-    """303: look there with GET. Reloading the page that is shown then sends nothing again."""
+    """303: the browser follows with GET, so reloading the page that is shown sends nothing
+    again."""
 
     status_code = 303

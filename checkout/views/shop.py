@@ -1,4 +1,4 @@
-"""Looking around and filling a cart."""
+"""The pages of products and of the cart."""
 
 import secrets
 
@@ -21,8 +21,8 @@ from checkout.visitor import client_address
 
 
 def new_press() -> str:
-    """Names one showing of a page: its buttons do their work once. The page is not kept by the
-    browser, so whoever goes back and adds the same again does it from another showing."""
+    """A name for one showing of a page, whose buttons do their work once. Browsers do not keep the
+    page, so whoever goes back and adds the same again does so from another showing."""
     return secrets.token_urlsafe(12)
 
 
@@ -57,9 +57,9 @@ def cart_page(request: HttpRequest) -> HttpResponse:
 
 
 def _visit(request: HttpRequest) -> str:
-    """What two requests of one browser have in common before there is a session. The cookie of the
-    check against forged requests is secret; with the rest nobody shares it, even where a cache
-    hands out one page with its cookie to many."""
+    """What two requests of one browser have in common before there is a session. The CSRF cookie is
+    secret; address and browser are added for the case that a cache gives one page, with its cookie,
+    to many."""
     secret: str = request.META.get("CSRF_COOKIE") or ""
     known_by = (secret, client_address(request), request.headers.get("User-Agent", ""))
     return ":".join(known_by) if secret else ""
@@ -67,7 +67,8 @@ def _visit(request: HttpRequest) -> str:
 
 @require_POST
 def cart_add(request: HttpRequest) -> HttpResponse:
-    """Put one more, or so many more, into the cart. None and nothing at all are not one."""
+    """Add a quantity, which is 1 where the form has no such field. 0 and an empty field are
+    errors."""
     form = QuantityForm(request.POST)
     if not form.is_valid():
         return _bad_quantity(request)
@@ -88,7 +89,7 @@ def cart_add(request: HttpRequest) -> HttpResponse:
 
 @require_POST
 def cart_change(request: HttpRequest) -> HttpResponse:
-    """Set a quantity; the remove button sends 0."""
+    """Set a quantity. The remove button sends 0."""
     form = QuantityForm(request.POST)
     if not form.is_valid() or form.cleaned_data["quantity"] is None:
         return _bad_quantity(request)

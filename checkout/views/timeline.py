@@ -1,6 +1,6 @@
-"""What happened to an order, in its shopper's words: the one place where they are found.
+"""What happened to an order, in words for its shopper.
 
-Events are written for support. A shopper is told what matters to them, and no reason from inside.
+Events are written for support. Shoppers read what matters to them, and no internal reasons.
 """
 
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_noop as _
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import Canceller, OrderStatus
 
-NEW = ""  # where an order comes from
+NEW = ""  # the status before an order is placed
 
 # (from, to) → what the shopper reads.
 MOVES: dict[tuple[str, str], str] = {
@@ -50,12 +50,12 @@ MOVES: dict[tuple[str, str], str] = {
     ),
 }
 
-# What is said instead of an order that cost nothing.
+# What the shopper reads instead where the order cost nothing.
 FREE_MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.PLACED, OrderStatus.PAID): _("Nothing was to be paid."),
 }
 
-# Who had it cancelled → what the shopper reads. Empty: it was not written down.
+# Who had the order cancelled → what the shopper reads. The empty key: it was not stored.
 CANCELLATIONS: dict[str, str] = {
     "": _("The order was cancelled."),
     Canceller.CUSTOMER: _("The order was cancelled at your wish."),
@@ -63,7 +63,7 @@ CANCELLATIONS: dict[str, str] = {
     Canceller.TIME: _("The order was not paid in time, so it was cancelled."),
 }
 
-# What may come a thousand times is told once, with the time of the first.
+# Events that may come a thousand times are shown once, with the time of the first.
 REPEATS: dict[str, str] = {
     OrderEvent.Kind.RESUBMITTED: _("Your order reached us again. It is still this one order."),
     OrderEvent.Kind.RESUBMITTED_CHANGED: _(
@@ -103,7 +103,7 @@ class Step:
 
 
 def timeline(order: Order) -> list[Step]:
-    """Oldest first. Three statements, however much happened."""
+    """The steps, the oldest first, read by three statements however much happened."""
     return sorted(
         [*_moves(order), *_repeats(order), *_mails(order)], key=lambda step: step.happened_at
     )

@@ -1,8 +1,8 @@
 """What was charged for an order, what was sent back and what is on its way back.
 
-The status of an order does not tell that: an order that is cancelled may have been charged, and one
-that is paid may have been charged twice. Only the payments know, and they are on the other side of
-this floor. So they say at start how they are asked, and nothing here imports them.
+The status of an order does not tell: a cancelled order may have been charged, and a paid one may
+have been charged twice. Only the payments know, and this floor may not import them. So they
+register at start how they are read.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -19,8 +19,8 @@ class Moved:
     charged_minor: int = 0
     charges: int = 0
     sent_back_minor: int = 0
-    going_back_minor: int = 0  # asked for or prepared, and not there yet
-    in_doubt: bool = False  # of a payment it is not known whether it was charged
+    going_back_minor: int = 0  # requested or prepared, and not refunded yet
+    in_doubt: bool = False  # there is a payment of which nobody knows whether it was charged
 
 
 Reader = Callable[[Collection[int]], dict[int, Moved]]
@@ -30,7 +30,7 @@ _readers: list[Reader] = []
 
 @dataclass(frozen=True, kw_only=True)
 class MoneyFacts:
-    """All that a sentence about the money of an order may depend on."""
+    """Everything that a sentence about the money of an order may depend on."""
 
     status: OrderStatus
     total_minor: int
@@ -65,7 +65,7 @@ class MoneyFacts:
 
     @property
     def too_much_minor(self) -> int:
-        """What was charged beyond what the order costs, and nobody has begun to send back."""
+        """What was charged beyond the order's price and is not on its way back."""
         kept = self.total_minor if self.status in PAID_FOR else 0
         moved = self.moved
         back = moved.sent_back_minor + moved.going_back_minor
@@ -73,13 +73,13 @@ class MoneyFacts:
 
 
 def read_with(reader: Reader) -> None:
-    """Whoever keeps the payments says how they are asked: one statement for any number of orders.
-    An order without a payment need not be in the answer."""
+    """Register how payments are read: by one statement for any number of orders. The result need
+    not contain orders without a payment."""
     _readers[:] = [reader]
 
 
 def facts_of(orders: Sequence[Order]) -> dict[int, MoneyFacts]:
-    """The facts by the orders' ids: one statement, however many orders there are."""
+    """The facts by the orders' ids, read by one statement."""
     [read] = _readers
     moved = read([order.pk for order in orders]) if orders else {}
     return {
@@ -93,7 +93,7 @@ def facts_of(orders: Sequence[Order]) -> dict[int, MoneyFacts]:
 
 
 def _as_its_status_says(order: Order) -> Moved:
-    """What the status says of an order that has no payment here, such as one that was taken over
+    """What the status says about an order that has no payment here, such as one that was imported
     from another system."""
     if order.status not in PAID_FOR or not order.total_minor:
         return Moved()

@@ -1,7 +1,7 @@
 """The sentences about money that a customer reads, on a page or in a mail.
 
-Each is a function of `MoneyFacts` alone. Wherever else a status is told, no word is said of whether
-it was charged: these sentences stand beside it. A test goes through the whole product of facts.
+Each depends on `MoneyFacts` alone. Other texts about a status say nothing of charges; these
+sentences stand beside them. A test goes through every combination of facts.
 """
 
 from collections.abc import Iterator
@@ -14,8 +14,8 @@ from checkout.orders.states import OrderStatus
 
 
 def money_sentence(facts: MoneyFacts, currency: str) -> str:
-    """Were they charged, and what became of it? In the language that is active. Empty while a
-    payment is on its way to the bank, which the status tells already."""
+    """Whether the customer was charged and what became of the money, in the active language. Empty
+    while a payment is on its way to the bank, which the status says already."""
     return " ".join(_sentences(facts, currency))
 
 

@@ -35,9 +35,9 @@ from checkout.runtime.retry import pauses
 
 logger = logging.getLogger(__name__)
 
-# A restart of the database takes a second or two, and a shopper need not know of it. So long an
-# order waits for it, trying each time on a fresh connection; at least so often, since a lock that
-# is waited for in vain takes most of that time.
+# A restart of the database takes a second or two, and a shopper need not know of it. An order waits
+# this long for its end, trying each time over a fresh connection. It tries at least this often,
+# since waiting in vain for a lock takes most of that time.
 PATIENCE_SECONDS = 5.0
 ATTEMPTS_AT_LEAST = 3
 
@@ -65,11 +65,11 @@ class Basket(Protocol):
     """Where the lines of a purchase come from: a cart, or an API client's request."""
 
     def take(self) -> Sequence[PurchaseLine]:
-        """Lock, check against what the customer saw, use up, and answer the lines.
+        """Lock the basket, check it against what the customer saw, use it up, and return its lines.
 
-        Runs first inside the placing transaction, so a later failure gives the basket back. Raises
-        `BasketTaken` when a purchase has used it up, or an error of its own when it differs from
-        what was seen.
+        This runs first inside the placing transaction, so a later failure gives the basket back. It
+        raises `BasketTaken` when a purchase has used the basket up, and an error of its own when it
+        differs from what was seen.
         """
 
 
@@ -78,16 +78,16 @@ class InDatabase(Protocol):
     """A basket that one statement can take together with storing its order."""
 
     def stored(self) -> StoredBasket | None:
-        """None: only `take` can tell."""
+        """The basket for the statement, or None where only `take` can decide."""
 
 
 class BasketTaken(Exception):
-    """Another request has used this basket up. Its order is the answer to this request too."""
+    """Another request has used this basket up; its order is the answer to this one too."""
 
 
 class PlacingUnavailable(Exception):
-    """The database did not take the order. Nothing was stored and nothing charged, as far as can
-    be known; sending the same purchase again is safe in every case."""
+    """The database did not store the order. Nothing was stored or charged, as far as can be known;
+    sending the same purchase again is safe in every case."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,37 +97,37 @@ class PlaceOrder:
     payment_method: str
     currency: str
     content_digest: str  # see `digest`
-    customer_id: int | None = None  # whoever is signed in
-    language: str = ""  # what its customer is written to in; empty: the shop's own
-    again_of: Order | None = None  # like this order, and wanted all the same
-    # See `Visitor` in limits: declined payments are counted by them.
+    customer_id: int | None = None  # the account that is signed in
+    language: str = ""  # for mails to the customer; the shop's own if empty
+    again_of: Order | None = None  # a similar order beside which this one is wanted as well
+    # Declined payments are counted by these; see `Visitor` in limits.
     from_session: str = ""
     from_address: str = ""
 
 
 def basket_digest(quantities: Iterable[tuple[int, int]]) -> str:
-    """Of products' ids and how many of each, in any order: tells whether two purchases are of the
-    same goods."""
+    """A digest of products' ids and quantities, in any order: equal for purchases of the same
+    products."""
     return digest({str(product_id): quantity for product_id, quantity in quantities})
 
 
 def digest(content: Mapping[str, object]) -> str:
-    """Of everything a purchase asks for: tells whether a repeat of it asks for the same."""
+    """A digest of all that a purchase asks for, equal for a repetition that asks for the same."""
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def place_order(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
-    """Store the order of this checkout id, or answer the one that is stored already.
+    """Store the order of this checkout id, or return the one that is stored already.
 
     A lost connection is not a failure: COMMIT may have reached the database although its reply
-    never came. So the order is looked up on a fresh connection, and otherwise placed again under
-    the same checkout id.
+    never came. So the order is looked up over a fresh connection, and if it is not there, it is
+    placed again under the same checkout id.
     """
     waits = pauses(first=0.1, longest=0.5, within=PATIENCE_SECONDS, at_least=ATTEMPTS_AT_LEAST)
     for attempt, pause in enumerate(waits, 1):
         try:
             if attempt > 1 and (order := find_order(request.checkout_id)):
-                return order  # most likely our own, whose COMMIT went unanswered
+                return order  # most likely our own, whose COMMIT was not answered
             return _place_or_find_winner(request, basket, now=now)
         except CONNECTION_ERRORS:
             logger.warning(
@@ -157,14 +157,14 @@ def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime)
             raise
         winner = find_order(request.checkout_id)
     if winner is None:
-        raise PlacingUnavailable  # the basket is used up, but by no order: never guess
+        raise PlacingUnavailable  # the basket is used up, but not by an order: never guess
     absorb_resubmission(winner, request.content_digest, now=now)
     return winner
 
 
 def _place_at_once(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order | None:
-    """By one statement, as most orders are. None: nothing is stored, and why is for `_place` to
-    find out, or it is one of the few that the statement is not made for."""
+    """Place the order by one statement, as most orders are. None means that nothing was stored:
+    `_place` finds out why, or this is one of the few orders that the statement is not made for."""
     stored = basket.stored() if isinstance(basket, InDatabase) else None
     if stored is None or request.again_of:
         return None
@@ -221,10 +221,10 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
         OrderStatus.PLACED,
         reason="Order placed",
         now=now,
-        is_mailed=not order.is_free,  # else the receipt follows at once
+        is_mailed=not order.is_free,  # a free order is mailed its receipt at once
     )
     if request.again_of:
-        _note_twins(order, request.again_of, now=now)
+        _note_similar(order, request.again_of, now=now)
     if order.is_free:
         pay_with_nothing(order, now=now)
         order.refresh_from_db()
@@ -234,18 +234,18 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     return order
 
 
-def _note_twins(order: Order, twin: Order, *, now: datetime) -> None:
-    """On both, so that whoever looks at either knows that it is no mistake."""
+def _note_similar(order: Order, similar: Order, *, now: datetime) -> None:
+    """Note on both orders that the second is no mistake."""
     for noted, what in (
-        (order, f"Ordered beside {twin.number}"),
-        (twin, f"Ordered again as {order.number}"),
+        (order, f"Ordered beside {similar.number}"),
+        (similar, f"Ordered again as {order.number}"),
     ):
         reason = f"{what} on purpose: its customer was asked"
         record_event(noted.pk, OrderEvent.Kind.TWIN_ORDERED, reason, now=now)
 
 
 def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> None:
-    """Note that the same purchase came again. The answer to the shopper does not depend on it."""
+    """Count that the same purchase came again. The response does not depend on it."""
     if order.content_digest == content_digest:
         kind, reason = OrderEvent.Kind.RESUBMITTED, "Sent again"
     else:
