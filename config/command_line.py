@@ -5,20 +5,20 @@ import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
 
-# Stand in for what is required while a command only says how it is used. They lead nowhere.
+# Values for the required settings while a command only prints its help. They lead nowhere.
 PLACEHOLDERS = {"SECRET_KEY": "for-help-alone", "DATABASE_URL": "postgres://nobody@127.0.0.1/none"}
 
 
 def speak_at_once() -> None:
-    """Each line is written when it is said, into a pipe or a file as on a terminal: whoever waits
-    for one, or reads the log of a process that was killed, finds it."""
+    """Write each line at once, into a pipe or a file as on a terminal: whoever waits for a line, or
+    reads the log of a process that was killed, finds it there."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(line_buffering=True)
 
 
 def asks_for_help(arguments: Sequence[str]) -> bool:
-    """Whether Django's command line does nothing but explain: `help`, `COMMAND --help` or `-h`."""
+    """Whether the command line only asks for help: `help`, `COMMAND --help` or `-h`."""
     words = list(arguments[1:])
     if "--" in words:
         del words[words.index("--") :]  # the rest is data, whatever it looks like

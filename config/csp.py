@@ -1,4 +1,4 @@
-"""The Content-Security-Policy: nothing from elsewhere, and nothing written into a page itself."""
+"""The Content-Security-Policy: a page loads nothing from elsewhere and has no inline scripts."""
 
 from csp.constants import NONE, SELF
 
@@ -15,7 +15,7 @@ STRIPE: Directives = {
 
 
 def content_security_policy(payment_method_template: str) -> dict[str, Directives]:
-    """As django-csp reads it. Stripe's addresses only where its fields are shown."""
+    """The setting of django-csp. Stripe's addresses are allowed only where its fields are shown."""
     directives: Directives = {
         "default-src": [NONE],
         "script-src": [SELF],

@@ -1,7 +1,7 @@
-"""How settings are read: each kind of value by one function, which refuses what would be read as
-something else than was meant, by the setting's name and never with its value.
+"""How settings are read. Each kind of value has one function, which refuses a value that could mean
+something else; the message names the setting and never shows its value.
 
-A value that is refused stops the process. An empty one means that the setting is not set.
+A refused value stops the process. An empty one means that the setting is not set.
 """
 
 import math
@@ -23,7 +23,7 @@ Number = TypeVar("Number", int, float)
 
 QUOTES = ("'", '"')
 
-# RFC 8314, 3.3: 465 is TLS from the first byte; 587 begins in the clear and asks for it.
+# RFC 8314, 3.3: port 465 is TLS from the first byte; 587 begins unencrypted and starts TLS later.
 PORT_OF_TLS, PORT_OF_STARTTLS = 465, 587
 
 
@@ -32,13 +32,13 @@ class Environment:
 
     def __init__(self, variables: Mapping[str, str] | None = None) -> None:
         self._variables = os.environ if variables is None else variables
-        self.names: set[str] = set()  # of what was asked for
+        self.names: set[str] = set()  # of all settings that were read
 
     def text(self, name: str, default: str = "") -> str:
         return self.given(name) or default
 
     def given(self, name: str) -> str | None:
-        """The value without the spaces around it; None where it is not set at all."""
+        """The value without the spaces around it, or None where it is not set at all."""
         raw = self._raw(name)
         if raw is None:
             return None
@@ -58,7 +58,7 @@ class Environment:
             refuse(name, f"is set, and {name}_FILE as well. Unset one of them.")
         try:
             with open(path, encoding="utf-8") as file:
-                # A file ends with a newline, which is no part of the secret.
+                # A file ends with a newline, which does not belong to the secret.
                 return file.read().rstrip("\r\n")
         except (OSError, UnicodeDecodeError) as error:
             refuse(f"{name}_FILE", f"names a file that cannot be read ({type(error).__name__}).")
@@ -95,7 +95,7 @@ class Environment:
         return value
 
     def listed(self, name: str) -> list[str]:
-        """What is separated by commas, without the spaces around each."""
+        """The parts between commas, without the spaces around each."""
         value = self.text(name)
         items = [item.strip() for item in value.split(",")] if value else []
         if not all(items):
@@ -114,12 +114,12 @@ class Environment:
         return [self._origin(name, item) for item in self.listed(name)]
 
     def origin(self, name: str) -> str:
-        """`https://shop.example`, or nothing."""
+        """An origin such as `https://shop.example`, or an empty text."""
         value = self.text(name)
         return self._origin(name, value) if value else ""
 
     def address(self, name: str) -> str:
-        """The address of a server, with or without a path; or nothing."""
+        """The address of a server, with or without a path, or an empty text."""
         value = self.text(name)
         if value:
             _split(name, value)
@@ -132,7 +132,7 @@ class Environment:
         return f"{parts.scheme}://{parts.netloc.lower()}"
 
     def secret(self, name: str, *, begins: Collection[str] = (), hint: str = "") -> str:
-        """One secret as it stands; or nothing."""
+        """One secret exactly as it stands, or an empty text."""
         raw = self._raw(name)
         if not raw:
             return ""
@@ -143,14 +143,14 @@ class Environment:
         return raw
 
     def secrets(self, name: str, *, begins: Collection[str] = (), hint: str = "") -> list[str]:
-        """Several, separated by commas: the new one and those before it."""
+        """Several secrets, separated by commas: the new one and those before it."""
         found = self.listed(name)
         for secret in found:
             _check_secret(name, secret, begins, hint)
         return found
 
     def mailbox(self, name: str, *, sender: str) -> str:
-        """One address, with or without a name before it."""
+        """One e-mail address, with or without a name before it."""
         value = self.text(name)
         if not value:
             return str(Address(display_name=sender, addr_spec="shop@localhost"))
@@ -197,7 +197,7 @@ class Environment:
         return url
 
     def mistyped(self) -> list[tuple[str, str]]:
-        """What is set and read by nobody, beside the setting that was probably meant."""
+        """Variables that are set but not read, each with the setting that was probably meant."""
         return [
             (given, known)
             for given in sorted(set(self._variables) - self.names)
@@ -238,6 +238,6 @@ def _check_secret(name: str, secret: str, begins: Collection[str], hint: str) ->
 
 
 def _is_nearly(given: str, known: str) -> bool:
-    """The same but for underscores, or for an S at its end."""
+    """Whether the names differ only in underscores or in an S at the end."""
     bare = [name.replace("_", "").upper().removesuffix("S") for name in (given, known)]
     return bare[0] == bare[1]

@@ -1,4 +1,4 @@
-"""Beside the settings of gunicorn's own command line: what metrics over several processes need."""
+"""Hooks of gunicorn that metrics over several processes need."""
 
 import os
 from pathlib import Path
@@ -12,7 +12,7 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def on_starting(server: "Arbiter") -> None:
-    """Figures of processes of an earlier start would be counted again."""
+    """Delete the figures of an earlier start, which would be counted again."""
     if folder := os.environ.get(FOLDER):
         Path(folder).mkdir(parents=True, exist_ok=True)
         for left_over in Path(folder).glob("*.db"):
@@ -20,9 +20,10 @@ def on_starting(server: "Arbiter") -> None:
 
 
 def child_exit(server: "Arbiter", worker: "Worker") -> None:
-    """What it counted stays, what it measured goes (prometheus-client, "Multiprocess Mode")."""
+    """Drop the gauges of a worker that ended; its counters stay (prometheus-client, "Multiprocess
+    Mode")."""
     if os.environ.get(FOLDER):
         from prometheus_client import multiprocess
 
-        # Not by `checkout.runtime.metrics`: loaded here, that would add figures of this process.
+        # `checkout.runtime.metrics` would, loaded here, add figures of this process.
         multiprocess.mark_process_dead(worker.pid)  # type: ignore[no-untyped-call] # as they left it

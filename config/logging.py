@@ -1,4 +1,4 @@
-"""One JSON object a line: a fixed sentence and its fields."""
+"""Logs are one JSON object a line: a fixed sentence and its fields."""
 
 import traceback
 from logging import LogRecord
@@ -19,8 +19,8 @@ class JsonFormatter(BaseJsonFormatter):
     """Adds the trace id, which is empty outside of requests and messages, and drops what may hold a
     shopper's name: the request, the messages of exceptions, and card numbers in sentences.
 
-    PostgreSQL quotes the offending row in its errors ("Failing row contains …"), so an exception
-    is told by its types, its SQLSTATE and the places it came through.
+    PostgreSQL quotes the offending row in its errors ("Failing row contains …"), so of an exception
+    only the types, the SQLSTATE and the lines of code are logged.
     """
 
     def add_fields(
@@ -28,7 +28,7 @@ class JsonFormatter(BaseJsonFormatter):
     ) -> None:
         super().add_fields(log_data, record, message_dict)
         log_data.pop("request", None)
-        if "message" in log_data:  # other packages put addresses of pages into theirs
+        if "message" in log_data:  # other packages log addresses of pages
             log_data["message"] = without_card_numbers(str(log_data["message"]))
         log_data["trace_id"] = trace_id()
 

@@ -1,6 +1,5 @@
-"""The mail server as Django is told of it: from 6.1 on by MAILERS, before by EMAIL_HOST and such,
-which warn there.
-"""
+"""Django's settings for the mail server: MAILERS from 6.1 on, where EMAIL_HOST and the like
+warn."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +12,7 @@ HAS_MAILERS = django.VERSION >= (6, 1)
 def mail_settings(
     url: Mapping[str, Any], *, timeout: float, mailers: bool = HAS_MAILERS
 ) -> dict[str, Any]:
-    """From what django-environ makes of EMAIL_URL."""
+    """The settings for the parts that django-environ reads from EMAIL_URL."""
     if not mailers:
         return {**url, "EMAIL_TIMEOUT": timeout}
     backend = url["EMAIL_BACKEND"]
@@ -21,7 +20,7 @@ def mail_settings(
 
 
 def _options(url: Mapping[str, Any], timeout: float) -> dict[str, Any]:
-    """Those that the backend knows: it refuses others."""
+    """The options that the backend knows; it refuses others."""
     kind = url["EMAIL_BACKEND"].split(".")[-2]
     if kind == "smtp":
         return {

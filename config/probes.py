@@ -1,4 +1,4 @@
-"""Two questions of a load balancer: is the process alive, and can it serve?"""
+"""Whether the process is alive, whether it can serve, and its metrics."""
 
 from hmac import compare_digest
 
@@ -35,8 +35,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def _takes_writes() -> bool:
-    """A connection may have been left with a server that is no longer the primary: a new one is
-    asked before anybody is told."""
+    """A kept connection may lead to a server that is no longer the primary, so a new one is tried
+    before the answer is no."""
     for is_last in (False, True):
         with connection.cursor() as cursor:
             cursor.execute("SHOW transaction_read_only")
@@ -48,7 +48,7 @@ def _takes_writes() -> bool:
 
 
 def metrics_page(request: HttpRequest) -> HttpResponse:
-    """For Prometheus, with METRICS_TOKEN. Asks neither the session nor the database."""
+    """For Prometheus, with METRICS_TOKEN. It reads neither the session nor the database."""
     given = request.headers.get("Authorization", "")
     expected = f"Bearer {settings.METRICS_TOKEN}"
     if not settings.METRICS_TOKEN or not compare_digest(given.encode(), expected.encode()):

@@ -21,7 +21,7 @@ django_stubs_ext.monkeypatch()
 BASE_DIR = Path(__file__).resolve().parent.parent
 LOCAL_DIR = BASE_DIR / ".local"
 
-# A running `make demo` answers for whatever this process was not told.
+# A running `make demo` provides the settings that this process was not given.
 environ.Env.read_env(demo_environment(LOCAL_DIR))
 
 env = Environment()
@@ -157,17 +157,17 @@ CHECKOUT_TOKEN_MAX_AGE_SECONDS = env.whole(
     "CHECKOUT_TOKEN_MAX_AGE_SECONDS", 2 * 60 * 60, at_least=60
 )
 
-# An order whose payment waits for the customer that long is cancelled.
+# An order whose payment waits for the customer for so long is cancelled.
 UNPAID_ORDER_EXPIRES_SECONDS = env.whole("UNPAID_ORDER_EXPIRES_SECONDS", 24 * 60 * 60, at_least=60)
 
 # --- Limits -------------------------------------------------------------------------------------
 
 # Per session, per network address, in the whole shop; how they are counted is in orders/limits.
-# Many customers of one office or mobile network share an address. Nobody presses twenty times.
+# Many customers of one office or mobile network share an address. No customer orders twenty times.
 LIMIT_PLACING = rates(
     "LIMIT_PLACING", "session 20/10m, address 120/10m, client 6000/10m, shop 60000/10m"
 )
-# Each decline costs the gateway's good will, and stolen cards are tried out by the hundred.
+# Too many declines endanger the account at the gateway, and stolen cards are tried by the hundred.
 LIMIT_DECLINES = rates("LIMIT_DECLINES", "session 5/1h, address 20/1h, shop 500/1h")
 if "shop" in LIMIT_DECLINES and len(LIMIT_DECLINES) == 1:
     refuse(
@@ -176,13 +176,13 @@ if "shop" in LIMIT_DECLINES and len(LIMIT_DECLINES) == 1:
         "many declines in the shop hold back those who have had one of their own.",
     )
 LIMIT_LOOKUP = rates("LIMIT_LOOKUP", "session 5/10m, address 20/10m, shop 600/10m")
-# Every request to the API: of one client, of one browser, or of whoever says not who they are.
+# All requests to the API, by client, by browser and by address.
 LIMIT_API = rates("LIMIT_API", "client 3000/1m, session 300/1m, address 600/1m")
 
 # --- Queue --------------------------------------------------------------------------------------
 
 AWS_REGION = env.text("AWS_REGION", "us-east-1")
-AWS_ENDPOINT_URL = env.address("AWS_ENDPOINT_URL")  # unset: Amazon
+AWS_ENDPOINT_URL = env.address("AWS_ENDPOINT_URL")  # Amazon's own if unset
 PAYMENTS_QUEUE_NAME = env.text("PAYMENTS_QUEUE_NAME", "payments.fifo")
 if not PAYMENTS_QUEUE_NAME.endswith(".fifo"):
     refuse(
@@ -203,14 +203,15 @@ SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", 60)
 # --- Payments -----------------------------------------------------------------------------------
 
 PAYMENT_GATEWAY = env.text("PAYMENT_GATEWAY", "payments.gateways.stripe.StripeGateway")
-# Dotted path of a function: what that gateway can take of a currency. Loaded by web processes.
+# The dotted path of a function that tells what the gateway can take of a currency. Web processes
+# load it.
 GATEWAY_LIMITS = env.text(
     "GATEWAY_LIMITS",
     "payments.gateways.stripe.amounts.limits"
     if PAYMENT_GATEWAY == "payments.gateways.stripe.StripeGateway"
     else "checkout.catalogue.amounts.no_limits",
 )
-STRIPE_API_BASE = env.address("STRIPE_API_BASE")  # unset: Stripe
+STRIPE_API_BASE = env.address("STRIPE_API_BASE")  # Stripe's own if unset
 # Restricted keys begin with rk_ (Stripe docs, "API keys").
 STRIPE_SECRET_KEY = env.secret(
     "STRIPE_SECRET_KEY", begins=["sk_", "rk_"], hint="Publishable keys cannot charge anybody."
@@ -233,10 +234,10 @@ STRIPE_WEBHOOK_SECRETS = env.secrets("STRIPE_WEBHOOK_SECRETS", begins=["whsec_"]
 # sends the customer back there after 3-D Secure.
 SHOP_URL = env.origin("SHOP_URL")
 
-# For so long a worker has an order's payment to itself; a worker at work renews it.
+# A worker has an order's payment to itself for so long; a worker at work renews the lease.
 PAYMENT_LEASE_SECONDS = env.seconds("PAYMENT_LEASE_SECONDS", 20)
 
-# The sandbox moves no money: a shop that used it by mistake would give its goods away.
+# The sandbox moves no money: a shop that used it by mistake would give its products away.
 SANDBOX_GATEWAY_ALLOWED = env.flag("SANDBOX_GATEWAY_ALLOWED", default=False)
 
 # Where the checkout page gets its `payment_method` field from.
@@ -244,28 +245,28 @@ PAYMENT_METHOD_TEMPLATE = env.text(
     "PAYMENT_METHOD_TEMPLATE", "payments/payment_method_sandbox.html"
 )
 
-# Tests name a place in the flow here at which the process kills itself; see orders/faultpoints.
+# Tests name a place in the flow here at which the process kills itself; see runtime/faultpoints.
 FAULT_POINT = env.text("FAULT_POINT")
 
 # --- E-mail -------------------------------------------------------------------------------------
 
-# Unset: mails are printed instead of sent, which `check --deploy` warns of.
+# If unset, mails are printed instead of sent, which `check --deploy` warns of.
 email_url = env.mail_server("EMAIL_URL")
 DEFAULT_FROM_EMAIL = env.mailbox("DEFAULT_FROM_EMAIL", sender=SHOP_NAME)
 
-# For each answer of the mail server, of which one mail takes about ten.
+# The limit for each response of the mail server, of which one mail takes about ten.
 email_timeout = env.seconds("EMAIL_TIMEOUT_SECONDS", 10, at_most=600)
 vars().update(mail_settings(email_url, timeout=email_timeout))
 
 # --- Web ----------------------------------------------------------------------------------------
 
 STATIC_URL = "static/"
-# Unset: served straight from the apps. Set it for `collectstatic`, in an image for instance.
+# If unset, files are served straight from the apps. Set it for `collectstatic`, as in an image.
 STATIC_ROOT = env.text("STATIC_ROOT") or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 SESSION_ENGINE = "checkout.sessions"
 CSRF_FAILURE_VIEW = "checkout.views.checkout.csrf_failure"
-# For browsers that ask for neither language, and for mails about orders that tell none.
+# LANGUAGE_CODE is for browsers that ask for neither, and for mails about orders without a language.
 LANGUAGES = [("en", "English"), ("de", "Deutsch")]
 LANGUAGE_CODE = env.one_of("LANGUAGE_CODE", "en", [code for code, _ in LANGUAGES])
 LOCALE_PATHS = [BASE_DIR / "checkout" / "locale"]
@@ -276,17 +277,17 @@ CONTENT_SECURITY_POLICY = content_security_policy(PAYMENT_METHOD_TEMPLATE)
 
 # --- API ----------------------------------------------------------------------------------------
 
-# How many requests of one process may wait for an order's outcome at once. Each holds a thread of
-# the web server, of which there are four by the Procfile; the others serve meanwhile.
+# How many requests of one process may wait for an order's outcome at once. Each holds one of the
+# web server's threads, of which the Procfile starts four; the others serve meanwhile.
 API_WAITING_AT_MOST = env.whole("API_WAITING_AT_MOST", 2, at_least=0)
 
 KNOX_TOKEN_MODEL = "checkout.ApiToken"  # noqa: S105 - a model's name
-# Its own migrations would make a table for the model that ours takes the place of.
+# Knox's own migrations would create a table for the model that ours replaces.
 MIGRATION_MODULES = {"knox": None}
 REST_KNOX = {
     "AUTH_HEADER_PREFIX": "Bearer",
-    "TOKEN_PREFIX": "once_",  # so that scanners for leaked secrets know one
-    "TOKEN_TTL": None,  # until it is withdrawn
+    "TOKEN_PREFIX": "once_",  # by which scanners for leaked secrets recognise one
+    "TOKEN_TTL": None,  # valid until it is withdrawn
 }
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -322,8 +323,8 @@ SPECTACULAR_SETTINGS = {
 
 # --- Signing in ---------------------------------------------------------------------------------
 
-# After ten wrong passwords for one name from one address that address waits. Neither alone is
-# locked: anybody could lock staff out by their name, or a whole office by its address.
+# After ten wrong passwords for one name from one address, that pair is locked out for a while.
+# Locking either alone would let anybody lock out staff by name, or a whole office by its address.
 SIGN_IN_LOCKOUT = env.flag("SIGN_IN_LOCKOUT", default=not DEBUG)
 AUTHENTICATION_BACKENDS = [
     "axes.backends.AxesStandaloneBackend",
@@ -363,7 +364,7 @@ SECURE_SSL_REDIRECT = HTTPS_ONLY
 # Probes come from inside, without TLS.
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if HTTPS_ONLY else 0
-# The shop speaks for its own host name. What else lives under its domain is not for it to decide.
+# The shop decides for its own host name only, not for others under its domain.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 if env.flag("TRUST_X_FORWARDED_PROTO", default=False):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -373,9 +374,9 @@ TRUSTED_PROXY_COUNT = env.whole("TRUSTED_PROXY_COUNT", 0, at_least=0, at_most=20
 
 # --- Being watched --------------------------------------------------------------------------------
 
-# Who may read the web processes' /metrics: whoever sends this as a bearer token. Unset: nobody.
+# Whoever sends this as a bearer token may read the web processes' /metrics. If unset, nobody may.
 METRICS_TOKEN = env.secret("METRICS_TOKEN")
-# Where all other processes serve /metrics and /healthz. Unset: nowhere.
+# All other processes serve /metrics and /healthz at this port. If unset, they do not.
 METRICS_PORT = env.whole("METRICS_PORT", 0, at_least=0, at_most=65535) or None
 
 LOG_LEVEL = env.one_of("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
@@ -397,10 +398,10 @@ LOGGING = {
         "stripe": {"level": "WARNING"},
         "botocore": {"level": "WARNING"},
         "axes": {"level": "CRITICAL"},  # it logs names and addresses
-        # Requests that were refused are the shopper's business; their URLs hold references.
+        # Warnings about refused requests would contain URLs, which hold references of orders.
         "django.request": {"level": "ERROR"},
     },
 }
 
-# What is set under a name that nobody reads, beside what was probably meant.
+# Variables that no setting reads, each with the setting that was probably meant.
 MISTYPED_SETTINGS = env.mistyped()

@@ -1,7 +1,8 @@
-"""Products for staff: what is said about them, and how many there are.
+"""Products for staff: their descriptions, and how many there are.
 
-The page of a product saves what is said, field by field (config/field_by_field). Its stock is moved
-on a page of its own, by what came, broke or was counted, for orders move it all the time.
+The page of a product saves its description field by field (config/admin/changed_fields.py). Its
+stock is moved on a page of its own, by what came, broke or was counted, since orders move it all
+the time.
 """
 
 import re
@@ -35,10 +36,10 @@ from checkout.user_input.whole_numbers import WholeNumberField
 
 MAY_MOVE_STOCK = "catalogue.move_stock"
 
-# So many are on the page of a product. All of them are in a list of their own.
+# The page of a product shows so many movements. A list of their own has all of them.
 MOVEMENTS_SHOWN = 20
 
-# With the minus of typesetters too. No separators: one person's 1.000 is another's 1.
+# The minus sign of typesetters is taken too. Separators are not: one person's 1.000 is another's 1.
 WHOLE_NUMBER = re.compile(r"([+\-\N{MINUS SIGN}]?)([0-9]{1,7})")
 
 
@@ -68,7 +69,7 @@ class NewProductForm(ProductForm):
 
 
 class StockForm(WithoutCardNumbers, forms.Form):
-    """A change, or a count: which of them is said, for a bare 12 could be either."""
+    """A change or a count. The form asks which, since a bare 12 could be either."""
 
     Kind = StockMovement.Kind
 
@@ -85,9 +86,9 @@ class StockForm(WithoutCardNumbers, forms.Form):
     why = forms.CharField(
         label="Reason", max_length=150, required=False, help_text="For whoever looks at it next."
     )
-    # How many there were when the page was made. Only a count depends on it.
+    # How many there were when the page was made; only a count depends on this.
     seen = WholeNumberField(widget=forms.HiddenInput)
-    # Made with the page: the same page sent twice is one movement.
+    # Made with the page, so that the same page sent twice is one movement.
     key = forms.RegexField(r"^[\w-]{32}$", widget=forms.HiddenInput)
 
     def clean_number(self) -> int:
@@ -122,7 +123,7 @@ class StockForm(WithoutCardNumbers, forms.Form):
         return change_stock(entry, kind=self.Kind(typed["kind"]), change=typed["number"])
 
     def ask_again(self, error: StockChangeRefused) -> None:
-        """Show what was typed, so that sending it again as it is means what the error asks for."""
+        """Show what was typed in such a way that sending it again does what the error suggests."""
         data: Any = copy(self.data)
         if isinstance(error, MovedSince):
             data["seen"] = str(error.stock)
@@ -178,7 +179,7 @@ class ProductAdmin(admin.ModelAdmin[Product]):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def stock_view(self, request: HttpRequest, product_id: int) -> HttpResponse:
-        """Ask what happened to the stock, then write it down. Only a POST does anything."""
+        """Ask what happened to the stock, then store it. Only a POST changes anything."""
         user = request.user
         if not (self.has_view_permission(request) and user.has_perm(MAY_MOVE_STOCK)):
             raise PermissionDenied

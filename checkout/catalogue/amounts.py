@@ -1,7 +1,7 @@
 """Which amounts a payment gateway can take, asked before an order is placed.
 
-The function that `GATEWAY_LIMITS` names answers, from a table and without a call, so that a web
-process need not load the gateway. The gateway's own adapter gives the same answer.
+The function that the setting `GATEWAY_LIMITS` names answers from a table, without a call, so that a
+web process need not load the gateway. The gateway's own adapter gives the same answer.
 """
 
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from enum import Enum
 from django.conf import settings
 from django.utils.module_loading import import_string
 
-# What a PositiveBigIntegerField holds.
+# The largest number that a PositiveBigIntegerField holds.
 LARGEST_STORED = 2**63 - 1
 
 
@@ -25,11 +25,12 @@ class Objection(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class AmountLimits:
-    """What a gateway can take of one currency, in that currency's minor unit here."""
+    """Which amounts of one currency a gateway can take, in the shop's minor unit of that
+    currency."""
 
     smallest_minor: int = 1
     largest_minor: int = LARGEST_STORED
-    step_minor: int = 1  # every amount is a multiple of it, a refund's too
+    step_minor: int = 1  # every amount is a multiple of this, also a refund's
 
     def objection_to(self, amount_minor: int) -> Objection | None:
         if amount_minor < self.smallest_minor:
@@ -58,18 +59,19 @@ class AmountRefused(Exception):
 
 
 def no_limits(currency: str) -> AmountLimits | None:
-    """What a gateway answers that takes every amount of every currency."""
+    """The limits of a gateway that takes every amount of every currency."""
     return AmountLimits()
 
 
 def limits_of(currency: str) -> AmountLimits | None:
-    """None: the gateway cannot take this currency at all."""
+    """The limits of a currency, or None where the gateway cannot take that currency at all."""
     limits: AmountLimits | None = import_string(settings.GATEWAY_LIMITS)(currency)
     return limits
 
 
 def refusal_of(amount_minor: int, currency: str) -> AmountRefusal | None:
-    """Whether the gateway could never take this. Nothing at all is no matter for the gateway."""
+    """Why the gateway could never take this amount, or None. It is not asked to take an amount of
+    0."""
     if amount_minor == 0:
         return None
     limits = limits_of(currency)

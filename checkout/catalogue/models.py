@@ -18,7 +18,7 @@ class Product(models.Model):
     price_minor = models.PositiveBigIntegerField(
         "price", help_text="In the currency's minor unit: 1250 is €12.50."
     )
-    # Written together with a `StockMovement` and in no other way; see `stock`.
+    # Only ever written together with a `StockMovement`; see the module `stock`.
     stock = models.IntegerField(
         validators=[MinValueValidator(0)], help_text="Pieces that can still be sold."
     )
@@ -46,7 +46,7 @@ class StockMovement(models.Model):
     """One change of one product's stock, written in the transaction that made it.
 
     The movements of a product add up to its stock. A trigger refuses to change or to delete one:
-    what was wrong is corrected by another movement.
+    a mistake is corrected by another movement.
     """
 
     class Kind(models.TextChoices):
@@ -64,7 +64,7 @@ class StockMovement(models.Model):
     )
     change = models.IntegerField()
     kind = models.CharField("what happened", max_length=20, choices=Kind)
-    # Empty: the change belongs to no order.
+    # Empty where the change belongs to no order.
     order = models.ForeignKey(
         "orders.Order",
         models.PROTECT,
@@ -73,10 +73,10 @@ class StockMovement(models.Model):
         blank=True,
         db_index=False,
     )
-    # The name that this person signs in with. Empty: the shop itself.
+    # The name that this person signs in with; empty for the shop itself.
     actor = models.CharField("who", max_length=150, blank=True, default="", db_default="")
     explanation = models.CharField("why", max_length=200, blank=True, default="", db_default="")
-    # Made with the form that asked for it: the same form sent twice is one movement.
+    # Made with the form, so that the same form sent twice is one movement.
     key = models.CharField(max_length=64, blank=True, default="", db_default="", editable=False)
     created_at = models.DateTimeField("when", db_default=Now(), editable=False)
 

@@ -14,7 +14,8 @@ def money(amount_minor: int, currency: str) -> Money:
 
 
 def minor_units(amount: Decimal, currency: str) -> int:
-    """`minor_units(Decimal("12.50"), "EUR")` is 1250. ValueError when there is no such coin."""
+    """`minor_units(Decimal("12.50"), "EUR")` is 1250. Raises ValueError for a fraction of that
+    unit."""
     units = amount * get_currency(currency).sub_unit
     if units != units.to_integral_value():
         raise ValueError(f"{currency} has no coins that small.")
@@ -22,13 +23,13 @@ def minor_units(amount: Decimal, currency: str) -> int:
 
 
 def plain(amount: Money) -> str:
-    """For programs: `12.50` of euros, `1250` of yen."""
+    """The amount as programs read it: `12.50` of euros, `1250` of yen."""
     sub_unit = get_currency(str(amount.currency)).sub_unit
     return f"{amount.amount:.{len(str(sub_unit - 1)) if sub_unit > 1 else 0}f}"
 
 
 def show_money(amount: Money) -> str:
-    """For people, in the language of the request. Never rounded: CLDR shows some currencies (LAK,
-    MGA) without coins that can be charged."""
+    """The amount as people read it, in the language of the request. It is never rounded: CLDR
+    leaves out decimals of some currencies (LAK, MGA) that can be charged."""
     locale = to_locale(get_language() or "en")
     return format_money(amount, locale=locale, decimal_quantization=False)

@@ -10,7 +10,7 @@ FOLDER = "catalogue"
 FALLBACK = f"{FOLDER}/drawing.svg"
 
 
-# Asked for every product on a page; files of a release do not change while it runs.
+# This is asked for every product on a page. Files of a release do not change while it runs.
 @lru_cache(maxsize=1024)
 def has_own_drawing(sku: str) -> bool:
     try:

@@ -11,7 +11,7 @@ from checkout.catalogue.models import StockMovement
 
 
 class OutOfStock(Exception):
-    """Some of the products asked for are no longer there in that number."""
+    """There is not enough left of some of the products."""
 
     def __init__(self, product_ids: set[int]) -> None:
         super().__init__(f"{len(product_ids)} products are short")
@@ -58,7 +58,7 @@ def reserve_stock(
         raise OutOfStock(set(short))
 
 
-# Takes and gives back lock in the same order.
+# This locks in the same order as taking stock does.
 RELEASE = """
     WITH given_back AS (
         SELECT * FROM unnest(%(products)s::bigint[], %(pieces)s::int[]) AS g(product_id, quantity)
@@ -83,15 +83,15 @@ RELEASE = """
 
 def release_stock(quantities: Mapping[int, int], *, order_id: int) -> None:
     """Put `{product id: quantity}` back. Call it inside the transaction that cancels the order:
-    that transition happens once, and so does this."""
+    that transition happens once, so the stock is given back once."""
     _moved(RELEASE, quantities, order_id=order_id, kind=StockMovement.Kind.RELEASED)
 
 
 def restock_stock(
     quantities: Mapping[int, int], *, order_id: int, by: str, why: str, key: str
 ) -> None:
-    """Put `{product id: quantity}` of an order's goods back that came back to the shop. Each
-    movement's key is the given one and the product's id."""
+    """Put products of an order that came back to the shop, as `{product id: quantity}`, into stock.
+    Each movement's key is the given key and the product's id."""
     _moved(
         RELEASE,
         quantities,

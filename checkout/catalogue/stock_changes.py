@@ -1,7 +1,7 @@
-"""What staff do to a product's stock: add to it, take from it, or count it.
+"""How staff change a product's stock: they add to it, take from it, or count it.
 
-Orders are placed meanwhile. So what staff type is always a difference, applied to the stock as it
-is under the lock, and never a number that somebody read earlier.
+Orders are placed meanwhile. So what is stored is always a difference, applied to the stock as it is
+under the lock, and never a number that somebody read earlier.
 """
 
 from dataclasses import dataclass
@@ -10,12 +10,12 @@ from django.db import transaction
 
 from checkout.catalogue.models import Product, StockMovement
 
-# Written into the explanation of a count, before the words of whoever counted.
+# This begins the explanation of a count; the words of the person who counted follow.
 THERE_ARE = "There are {}"
 
 
 class StockChangeRefused(Exception):
-    """Nothing was changed. The message says why, to staff."""
+    """Nothing was changed. The message tells staff why."""
 
 
 class BelowZero(StockChangeRefused):
@@ -37,7 +37,7 @@ class MovedSince(StockChangeRefused):
 
 
 class FormUsed(StockChangeRefused):
-    """The same form came with something else in it, as after the browser's Back."""
+    """The same form came with other content, as after the browser's Back."""
 
     def __init__(self, movement: StockMovement) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class FormUsed(StockChangeRefused):
 
 @dataclass(frozen=True, kw_only=True)
 class StaffEntry:
-    """Who changes which product's stock, and why. The same key twice is one change."""
+    """Who changes which product's stock, and why. Two entries with one key are one change."""
 
     product_id: int
     by: str
@@ -68,10 +68,10 @@ def change_stock(entry: StaffEntry, *, kind: StockMovement.Kind, change: int) ->
 
 
 def count_stock(entry: StaffEntry, *, counted: int, seen: int) -> StockMovement:
-    """There are `counted` pieces, said by somebody who was shown that there are `seen`.
+    """Somebody who was shown that there are `seen` pieces counted `counted`.
 
-    Refused when the stock has moved since: whether the count was made before or after that only
-    the person knows, and a sale that the count did not see would be undone.
+    This is refused when the stock has moved since. Only that person knows whether they counted
+    before or after, and a sale that the count did not see would be undone.
     """
     explanation = f"{THERE_ARE.format(counted)}. {entry.why}".strip()
     with transaction.atomic():

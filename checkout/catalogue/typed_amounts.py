@@ -1,7 +1,7 @@
 """Amounts of money as people type them, in the currency's main unit: `12.50`, `1.234,56`.
 
-What could mean two amounts is refused with both of them. Where only one is possible nobody is
-asked: `12,50` is twelve and a half in every language.
+A text that could mean two amounts is refused with a message that names both. Where only one is
+possible it is taken: `12,50` is twelve and a half in every language.
 """
 
 import re
@@ -19,14 +19,14 @@ from moneyed import get_currency
 
 from checkout.catalogue.money import money, show_money
 
-# The total of an order of a hundred thousand such pieces still fits into its column.
+# The total of an order of a hundred thousand pieces at this price still fits into its column.
 LARGEST_MINOR = 10**12 - 1
 
 LONGEST_TEXT = 40
 
 # A point or a comma stands before the decimals, and nothing between the thousands.
 PLAIN = re.compile(r"(?P<whole>0|[1-9][0-9]*)(?:(?P<point>[.,])(?P<decimals>[0-9]+))?")
-# One and the same sign stands between all thousands: also a space, or Switzerland's apostrophe.
+# The same sign stands between all thousands; it may also be a space or Switzerland's apostrophe.
 GROUPED = re.compile(
     r"(?P<whole>[1-9][0-9]{0,2}(?:(?P<group>[.,'’ \u00a0\u202f])[0-9]{3})(?:(?P=group)[0-9]{3})*)"
     r"(?:(?!(?P=group))(?P<point>[.,])(?P<decimals>[0-9]+))?"
@@ -34,7 +34,7 @@ GROUPED = re.compile(
 
 
 class UnreadableAmount(ValueError):
-    """Nobody can tell which amount was meant. The message says so, to whoever typed it."""
+    """It is not clear which amount was meant. The message is for whoever typed it."""
 
 
 def read_amount(typed: str, currency: str) -> int:
@@ -61,14 +61,15 @@ def read_amount(typed: str, currency: str) -> int:
 
 
 def write_amount(amount_minor: int, currency: str) -> str:
-    """The amount as somebody types it here, so that `read_amount` reads it back."""
+    """The amount as people here type it; `read_amount` reads it back."""
     whole, minor = divmod(amount_minor, 10 ** places(currency))
     decimals = f"{minor:0{places(currency)}d}" if places(currency) else ""
     return f"{whole}{decimal_sign()}{decimals}" if decimals else str(whole)
 
 
 def places(currency: str) -> int:
-    """ISO 4217: two of a euro, none of a yen, three of a Kuwaiti dinar."""
+    """The decimals of a currency (ISO 4217): two of a euro, none of a yen, three of a Kuwaiti
+    dinar."""
     return len(str(get_currency(currency).sub_unit)) - 1
 
 
@@ -81,7 +82,8 @@ def decimal_sign() -> str:
 
 
 def _is_decimal_here(point: str, currency: str) -> bool:
-    """Every amount of such a currency has three decimals, as this page writes them."""
+    """Whether the sign before three digits is the decimal sign: this page writes all amounts of
+    such a currency with three decimals."""
     return places(currency) == 3 and point == decimal_sign()
 
 
@@ -136,7 +138,7 @@ def _two_amounts(text: str, currency: str) -> str:
 
 
 class AmountField(forms.CharField):
-    """Its value is a number of minor units; what is typed and shown is the main unit."""
+    """A field whose value is in minor units; the main unit is typed and shown."""
 
     def __init__(self, *, currency: str = "", **words: Any) -> None:
         self._currency = currency
@@ -177,5 +179,5 @@ def _labelled(words: str) -> str:
     return words.format(currency=settings.SHOP_CURRENCY)
 
 
-# "Price in {currency}", with the currency that the shop has when the page is made.
+# A label such as "Price in {currency}", with the currency that the shop has when it is shown.
 in_shop_currency = lazy(_labelled, str)

@@ -11,15 +11,15 @@ import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-# ISO/IEC 7812-1 has twelve digits (Maestro) to nineteen.
+# ISO/IEC 7812-1 allows up to nineteen digits; the shortest in use, Maestro's, have twelve.
 FEWEST, MOST = 12, 19
 
-# ITU-T E.164: digits of a telephone number after its plus.
+# ITU-T E.164: the most digits that a telephone number has after its plus.
 LONGEST_PHONE = 15
 
 EAN_LENGTH = 13
 
-# What takes no room in a line: format characters, and marks upon the sign before (Unicode, 4.5).
+# Characters without a width: format characters, and marks on the sign before them (Unicode, 4.5).
 INVISIBLE = {"Cf", "Mn", "Me"}
 
 # So many signs may stand between two groups of one number: "4242 - 4242", "4242, (4242)".
@@ -27,7 +27,7 @@ FARTHEST_APART = 5
 
 # The first digits of issuers, by the length of their numbers. Visa has issued none of 13 digits for
 # decades, and 4915 to 4917 begin German mobile numbers of that length. Maestro's short numbers are
-# told by the banks that have issued them; its range as a whole begins too many other things.
+# recognised by the banks that issued them; its whole range begins too many other numbers.
 MAESTRO = r"5018|5020|5038|5893|6304|6759|676[1-3]"
 LONG = rf"62|{MAESTRO}"
 ISSUERS = {
@@ -75,7 +75,7 @@ IBAN_SIGN = "(?:[ -]?[A-Za-z0-9])"
 
 @dataclass(frozen=True)
 class _Group:
-    """Digits side by side."""
+    """Digits that stand side by side."""
 
     digits: str
     before: str  # what stands between the last group and this one
@@ -88,7 +88,7 @@ def has_card_number(text: str) -> bool:
 
 
 def without_card_numbers(text: str) -> str:
-    """The text with nothing of the card numbers in it."""
+    """The text without the card numbers in it."""
     kept, after = [], 0
     for begin, end in _card_numbers(text):
         kept.append(text[after:begin])
@@ -97,7 +97,7 @@ def without_card_numbers(text: str) -> str:
 
 
 def _card_numbers(text: str) -> Iterator[tuple[int, int]]:
-    """Where each begins and ends."""
+    """Where each card number begins and ends."""
     if sum(map(str.isnumeric, text)) < FEWEST:
         return
     groups = _groups(text)
@@ -109,7 +109,8 @@ def _card_numbers(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _last_of_card(groups: list[_Group], first: int) -> int:
-    """The number of the group after the card that begins with this one; 0 when none does."""
+    """The index after the last group of the card number that begins with this group; 0 if none
+    does."""
     digits, sizes, signs = "", "", set()
     for number, group in enumerate(groups[first:], first):
         if number > first:
@@ -127,7 +128,7 @@ def _last_of_card(groups: list[_Group], first: int) -> int:
 
 
 def _joins(before: str) -> bool:
-    """Whether this can stand inside a number. A plus begins a telephone number."""
+    """Whether this may stand between two groups of one number. A plus begins a telephone number."""
     is_near = len(before) <= FARTHEST_APART and not before.endswith("+")
     return is_near and not any(map(str.isalnum, before))
 
@@ -148,14 +149,15 @@ def _is_card(digits: str) -> bool:
 
 
 def _luhn(digits: str) -> int:
-    """0 when the check digit is right. ISO/IEC 7812-1, Annex B."""
+    """The Luhn remainder: 0 when the check digit is right (ISO/IEC 7812-1, Annex B)."""
     backwards = [int(digit) for digit in reversed(digits)]
     doubled = [digit * 2 - 9 * (digit > 4) for digit in backwards[1::2]]
     return (sum(backwards[::2]) + sum(doubled)) % 10
 
 
 def _ean(digits: str) -> int:
-    """0 when the check digit is right. GS1 General Specifications, 7.9."""
+    """The remainder of an EAN: 0 when the check digit is right (GS1 General Specifications,
+    7.9)."""
     backwards = [int(digit) for digit in reversed(digits)]
     return (sum(backwards[::2]) + 3 * sum(backwards[1::2])) % 10
 
@@ -166,7 +168,7 @@ def _groups(text: str) -> list[_Group]:
     groups, after = [], 0
     for found in re.finditer(r"[0-9]+", plain):
         if any(begin <= found.start() < end for begin, end in ibans):
-            continue  # what comes next is far from what came before, for letters stand between
+            continue  # letters stand between, so the next group is far from the one before
         before = plain[after : found.start()]
         begin, end = places[found.start()], places[found.end() - 1] + 1
         groups.append(_Group(found[0], before, begin, end))
@@ -175,7 +177,7 @@ def _groups(text: str) -> list[_Group]:
 
 
 def _plain(text: str) -> tuple[str, list[int]]:
-    """The text in plain digits, without what cannot be seen; and where each sign was typed."""
+    """The text with plain digits and without invisible characters, and where each was typed."""
     if text.isascii():
         return text, list(range(len(text)))
     signs: list[str] = []

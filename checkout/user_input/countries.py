@@ -5,18 +5,18 @@ from functools import cache
 from babel import Locale
 from django.utils.translation import get_language, gettext, to_locale
 
-# Two-letter codes of the CLDR that are no places to send a parcel to.
+# Two-letter codes of the CLDR for what is no country to send a parcel to.
 NOT_COUNTRIES = {"EU", "EZ", "QO", "UN", "XA", "XB", "ZZ"}
 
 
 def countries() -> list[tuple[str, str]]:
-    """Code and name in the language of this request, as a form offers them."""
+    """Codes and names in the language of this request, as a form offers them."""
     return _countries(get_language() or "en")
 
 
 @cache
 def country_codes() -> frozenset[str]:
-    """The same in every language."""
+    """All codes, which are the same in every language."""
     return frozenset(code for code, _ in _countries("en") if code)
 
 

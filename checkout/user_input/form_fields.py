@@ -12,7 +12,7 @@ CARD_NUMBER = _(
     "what is left, and send the form again."
 )
 
-# What is longer than a field takes is looked through and shown again up to here.
+# A text that is too long for its field is looked through and shown again up to this length.
 LONGEST_SHOWN = 4_000
 
 if TYPE_CHECKING:
@@ -22,8 +22,8 @@ else:
 
 
 class WithoutCardNumbers(Form):
-    """A card number typed into one of its texts is neither kept nor shown again. Passwords are
-    neither shown nor kept as they are, so they may be anything."""
+    """A form that neither keeps nor shows again a card number typed into one of its texts.
+    Passwords are not looked through: they are not shown, and only their digests are kept."""
 
     def __init__(self, *arguments: Any, **words: Any) -> None:
         super().__init__(*arguments, **words)

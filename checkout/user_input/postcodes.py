@@ -1,13 +1,13 @@
 """What postcodes look like, to tidy them up and to show an example; never to refuse one.
 
-New codes are given out every day and neighbours deliver to each other's: whoever insists on a
-pattern turns real addresses away.
+New codes are issued all the time, and some places use those of a neighbouring country: a shop that
+insists on a pattern turns real addresses away.
 """
 
 import re
 
-# Country → an example and its pattern, with spaces and hyphens where people of that country write
-# them. What is not here is left as it was typed.
+# Country → an example and a pattern, with spaces and hyphens where people of that country write
+# them. The postcode of a country that is not listed is left as it was typed.
 KNOWN = {
     "AT": ("1010", r"\d{4}"),
     "AU": ("2000", r"\d{4}"),
@@ -41,7 +41,7 @@ KNOWN = {
 
 
 def tidy(postcode: str, country: str) -> str:
-    """As that country writes it. What does not look like one of its codes stays as it is."""
+    """The postcode as that country writes it, or as it was typed if it does not look like one."""
     example, pattern = KNOWN.get(country, ("", ""))
     found = re.fullmatch(pattern, postcode.strip(), re.ASCII | re.IGNORECASE)
     if not pattern or not found:

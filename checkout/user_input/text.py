@@ -10,11 +10,11 @@ from django.utils.translation import gettext_lazy as _
 # A pasted line end or tab separates words. Unicode Standard, 5.8 "Newline Guidelines".
 LINE_ENDS = re.compile(r"[\t\n\v\f\r\x1c-\x1f\x85\u2028\u2029]+")
 
-# They turn the direction of what follows, and nobody sees them. Phones add them to what is copied.
+# Invisible characters that turn the direction of the text; phones add them to what is copied.
 # Unicode Standard Annex 9, 2.1 to 2.5. The marks that single words need (200E, 200F) stay.
 DIRECTION = re.compile("[\u202a-\u202e\u2066-\u2069\ufeff]")
 
-# Control characters, halves of a pair, and what stands for bytes that could not be read.
+# Control characters, single surrogates, and the characters for bytes that could not be read.
 UNPRINTABLE = r"[\x01-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\ud800-\udfff\ufffd-\uffff]"
 
 printable = RegexValidator(
@@ -26,7 +26,7 @@ printable = RegexValidator(
 
 
 def one_line(text: str) -> str:
-    """The text without what cannot be seen."""
+    """The text on one line, without invisible characters."""
     return DIRECTION.sub("", LINE_ENDS.sub(" ", text)).strip()
 
 

@@ -1,7 +1,7 @@
 """Whole numbers as people type them: the digits 0 to 9 and nothing else.
 
 Python's own `int` also takes `1_0`, `+10`, and the digits of every script, and Django's field takes
-`10.0`. Between two people a point or a comma can mean two numbers, so none is taken at all.
+`10.0`. People read a point or a comma in different ways, so neither is taken.
 """
 
 import re
@@ -13,7 +13,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-# All of them fit into a BIGINT.
+# Numbers of so many digits fit into a BIGINT.
 DIGITS = re.compile(r"[0-9]{1,18}")
 LARGEST = 10**18 - 1
 
@@ -23,7 +23,8 @@ DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?")
 
 
 def whole_number(text: str) -> int:
-    """ValueError for everything else, a sign included. Spaces around it mean nothing."""
+    """Raises ValueError for everything else, also for a sign. Spaces around the number are
+    ignored."""
     text = text.strip()
     if not DIGITS.fullmatch(text):
         raise ValueError("not a whole number")
@@ -57,8 +58,8 @@ def whole_argument(*, least: int = 0, most: int = LARGEST) -> Callable[[str], in
 
 
 def seconds_argument(written: str) -> float:
-    """Seconds with a decimal point or without, as the type of a command's argument. Not `nan`,
-    which is neither older nor younger than anything."""
+    """The type of a command's argument in seconds, with or without a decimal point. `nan` is
+    refused: nothing is older or younger than that."""
     if not DECIMAL.fullmatch(written):
         raise ArgumentTypeError(f"{written!r} is not a number of seconds such as 90 or 0.5.")
     return float(written)

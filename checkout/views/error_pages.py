@@ -175,9 +175,9 @@ def unavailable(request: HttpRequest) -> HttpResponse:
         status=503,
         headline=_("We cannot do that just now"),
         sentence=_(
-            "A part of this shop does not answer at the moment. Nothing was charged by this page. "
-            "Please try again in a moment; sending the same thing again can never buy twice or "
-            "charge you twice."
+            "A part of this shop does not answer at the moment, and nothing was charged by this "
+            "page. Please try again in a moment; sending the same thing again can never buy twice "
+            "or charge you twice."
         ),
     )
     response.headers["Retry-After"] = "10"

@@ -1,8 +1,8 @@
-"""Admin forms beside a running shop: each field is saved by itself, and only where it was changed.
+"""Admin forms beside a running shop: each field is saved by itself, and only if it was changed.
 
-A page of the admin is open for minutes. Meanwhile the shop and other people write the same row. So
-every field travels with the value that the page showed; what was not changed on the page is not
-written, and what somebody else changed meanwhile is asked about, with both values.
+A page of the admin is open for minutes, while the shop and other people write the same row. So the
+form carries every field's value as the page showed it. A field that was not changed on the page is
+not written, and one that somebody else has changed meanwhile is asked about, with both values.
 """
 
 from copy import copy
@@ -30,7 +30,7 @@ GONE = "Somebody else deleted this while the page was open."
 
 
 class FieldByFieldForm(Form):
-    """Goes before the `ModelForm` that it changes."""
+    """A base class that goes before the `ModelForm` that it changes."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -40,11 +40,12 @@ class FieldByFieldForm(Form):
         for name, field in self.fields.items():
             field.show_hidden_initial = not field.disabled
             if self.is_bound and isinstance(field.hidden_widget(), forms.MultiWidget):
-                # Django would otherwise take what was typed for what was shown.
+                # Otherwise Django would take what was typed for what was shown.
                 self._put({self.add_initial_prefix(name): ""})
 
     def clean(self) -> dict[str, Any]:
-        """Compare under a lock that is held until the end of the admin's transaction."""
+        """Compare with the row under a lock, which lasts until the end of the admin's
+        transaction."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.is_change:
             return cleaned
@@ -69,7 +70,7 @@ class FieldByFieldForm(Form):
         return bool(self._meta.model._meta.get_field(name).many_to_many)
 
     def _differs(self, name: str, now: Any) -> bool:
-        """Whether the field is neither what the page showed nor what is to become of it."""
+        """Whether the stored value is neither what the page showed nor what was typed."""
         field, shown, typed = self.fields[name], self._shown(name), self._typed(name)
         if isinstance(now, str) and isinstance(shown, str):
             # A browser sends other line ends than it was given, and a field strips its ends.
@@ -85,15 +86,15 @@ class FieldByFieldForm(Form):
         return hidden.value_from_datadict(self.data, self.files, self.add_initial_prefix(name))
 
     def _ask_again(self, name: str, now: Any) -> None:
-        """The form that comes back knows the present value: to save it again is a decision."""
+        """Put the present value into the form, so that saving it again is a decision."""
         field = self.fields[name]
-        told = {
+        values = {
             "shown": _words(self._shown(name)),
             "now": _words(field.prepare_value(now)),
             "typed": _words(self._typed(name)),
         }
         self._show(name, now)
-        self.add_error(name, CHANGED_MEANWHILE.format(**told))
+        self.add_error(name, CHANGED_MEANWHILE.format(**values))
 
     def _show(self, name: str, now: Any) -> None:
         hidden, hidden_name = self.fields[name].hidden_widget(), self.add_initial_prefix(name)
@@ -111,7 +112,7 @@ class FieldByFieldForm(Form):
         self.data = data
 
     def _save_m2m(self) -> None:
-        """What was added and what was taken away, so that two people's changes both stand."""
+        """Store only additions and removals, so that the changes of two people both stand."""
         if not self.is_change:
             super()._save_m2m()  # type: ignore[misc] # not in its stubs
             return
@@ -135,7 +136,7 @@ def _words(value: Any) -> str:
 
 
 class FieldByFieldAdmin(Admin):
-    """Goes before the `ModelAdmin` that it changes."""
+    """A base class that goes before the `ModelAdmin` that it changes."""
 
     def save_model(self, request: HttpRequest, obj: models.Model, form: Any, change: bool) -> None:
         if not change:
@@ -147,7 +148,7 @@ class FieldByFieldAdmin(Admin):
 
 
 def field_by_field(model_admin: type[admin.ModelAdmin[Any]]) -> type[admin.ModelAdmin[Any]]:
-    """The same admin, whose form changes nothing that the page did not change."""
+    """The same admin with a form that writes only what was changed on the page."""
     form = type(model_admin.form.__name__, (FieldByFieldForm, model_admin.form), {})
     inside = {"form": form, "__module__": model_admin.__module__, "__doc__": model_admin.__doc__}
     return type(model_admin.__name__, (FieldByFieldAdmin, model_admin), inside)

@@ -9,7 +9,7 @@ from django_otp.admin import OTPAdminAuthenticationForm, OTPAdminSite
 
 class StaffSignInForm(OTPAdminAuthenticationForm):  # type: ignore[misc] # has no types
     def _chosen_device(self, user: User) -> Any:
-        """Whoever has one device only need not choose it first, and type the password again."""
+        """Staff with only one device need not choose it and type the password a second time."""
         chosen = super()._chosen_device(user)
         devices = list(devices_for_user(user, for_verify=True))
         return chosen or (devices[0] if len(devices) == 1 else None)

@@ -30,7 +30,7 @@ class ShopAdminSite(Site):
         admin_class: type[ModelAdmin[Any]] | None = None,
         **options: Any,
     ) -> None:
-        """Every form, also those of Django and of packages, is one beside a running shop."""
+        """Register every model, also of Django and of packages, with forms saved field by field."""
         admin_class = field_by_field(admin_class or ModelAdmin)
         super().register(model_or_iterable, admin_class, **options)
 
@@ -41,14 +41,15 @@ class ShopAdminSite(Site):
         ]
 
     def catch_all_view(self, request: HttpRequest, url: str) -> HttpResponse:
-        """Django would lead a form on to the address with a slash, where it arrives as a GET."""
+        """Refuse forms: Django would redirect them to the address with a slash, where a GET
+        arrives."""
         if request.method not in SAFE:
             raise Http404
         return super().catch_all_view(request, url)
 
     def admin_view(self, view: Any, cacheable: bool = False) -> Any:
-        """Django would lead a form of somebody who was signed out meanwhile to the sign-in page,
-        and tell neither that nothing was done nor what was typed."""
+        """Answer a form of somebody who was signed out meanwhile with what they typed. Django would
+        redirect to the sign-in page, and neither keep that nor say that nothing was done."""
         guarded = super().admin_view(view, cacheable)
 
         @wraps(guarded)

@@ -1,5 +1,5 @@
-"""Django's PostgreSQL backend, which asks the database less often whether it is still there, and
-waits for one that restarts."""
+"""Django's PostgreSQL backend, changed so that it checks connections with fewer statements and
+waits for a database that restarts."""
 
 import select
 import time
@@ -14,8 +14,8 @@ from django.db.backends.postgresql import base
 from checkout.runtime import clock
 from checkout.runtime.retry import pauses
 
-# A restart or a failover takes seconds. Whoever asks for a connection in the first seconds of an
-# outage waits for its end; later ones are told at once, or all threads of a web process would wait.
+# A restart or a failover takes seconds. A request for a connection in the first seconds of an
+# outage waits for its end; later ones fail at once, else all threads of a web process would wait.
 PATIENCE_SECONDS = 5.0
 
 TIME = "SELECT extract(epoch FROM clock_timestamp())::float8"
@@ -25,7 +25,7 @@ _is_patient: ContextVar[bool] = ContextVar("is_patient", default=True)
 
 @contextmanager
 def impatiently() -> Iterator[None]:
-    """Serves whoever asks whether the database is there, and wants to be told that it is not."""
+    """Fail at once when the database is away, for a caller that wants to know just that."""
     before = _is_patient.set(False)
     try:
         yield
@@ -34,16 +34,16 @@ def impatiently() -> Iterator[None]:
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    _away_since: float | None = None  # of the process: a connection is of one thread
+    _away_since: float | None = None  # shared by the process, since connections are per thread
 
-    commits = 0  # that were sent over it, whether or not they arrived
+    commits = 0  # how many were sent over this connection, whether or not they arrived
 
     def is_usable(self) -> bool:
-        """Before each request Django asks this of a connection that was kept, by a statement.
+        """Before each request Django checks a kept connection here, by a statement. This one polls.
 
-        A server that ends a session says so over the connection, and a network that fails shows by
-        the keepalives. So where nothing has come, nothing is wrong. It also says when it takes no
-        writes any more; a pooler between may not pass that on, so after an error it is asked.
+        A server that ends a session says so over the connection, and keepalives notice a network
+        that fails. So where nothing has arrived, nothing is wrong. A server also says when it takes
+        no writes any more; a pooler may not pass that on, so after an error the server is asked.
         """
         if self.connection is None or self.connection.closed:
             return False
@@ -51,8 +51,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         poll.register(self.connection.fileno(), select.POLLIN)
         if self.errors_occurred or poll.poll(0):
             return self._takes_writes()
-        told = self.connection.info.parameter_status
-        return "on" not in (told("in_hot_standby"), told("default_transaction_read_only"))
+        status = self.connection.info.parameter_status
+        return "on" not in (status("in_hot_standby"), status("default_transaction_read_only"))
 
     def _takes_writes(self) -> bool:
         try:
@@ -75,7 +75,8 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self._connect(conn_params)
 
     def connect(self) -> None:
-        """What is stamped in this process and judged in another is of the database's clock."""
+        """Learn the database's clock, by which one process judges times that another has
+        written."""
         super().connect()
         asked_at = clock.steady()
         with self.wrap_database_errors:
@@ -93,7 +94,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @staticmethod
     def _patience() -> float:
-        """What is left of it in the outage that was noticed."""
+        """How many seconds are left to wait in the present outage."""
         if not _is_patient.get():
             return 0.0
         since = DatabaseWrapper._away_since

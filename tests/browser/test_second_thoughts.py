@@ -6,7 +6,7 @@ from playwright.sync_api import expect
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from checkout.orders.placing.place import PlacingUnavailable
-from checkout.views import place
+from checkout.views import checkout
 from tests.browser.conftest import Visit
 from tests.browser.visitor import heading, place_button
 from tests.support.till import Till, assert_one_order_one_charge
@@ -106,7 +106,7 @@ def test_press_after_an_outage_buys(
     visitor.open_checkout()
     typed = visitor.typed(visitor.page)
     with monkeypatch.context() as outage:
-        outage.setattr(place, "place_order", away)
+        outage.setattr(checkout, "place_order", away)
         place_button(visitor.page).click()
         expect(visitor.page.get_by_role("alert")).to_contain_text("could not store your order")
     assert visitor.typed(visitor.page) == typed

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, Request, Route, expect
 
 from checkout.orders.models import Order
 from checkout.orders.placing.place import PlacingUnavailable
-from checkout.views import place
+from checkout.views import checkout
 from tests.browser.conftest import Visit
 from tests.browser.visitor import Visitor, heading, place_button
 from tests.support.long import at_length, long
@@ -162,7 +162,7 @@ def test_unavailable_shop_is_asked_again_when_it_said(
 ) -> None:
     page, sent = at_checkout.page, posts(at_checkout.page)
     with monkeypatch.context() as outage:
-        outage.setattr(place, "place_order", away)
+        outage.setattr(checkout, "place_order", away)
         place_button(page).click()
         expect(words(page)).to_contain_text("The shop cannot take your order just now")
     page.clock.run_for(9_900)
@@ -181,7 +181,7 @@ def test_shop_that_stays_unavailable_says_so_and_the_next_press_buys(
     page, sent = at_checkout.page, posts(at_checkout.page)
     typed = at_checkout.typed(page)
     with monkeypatch.context() as outage:
-        outage.setattr(place, "place_order", away)
+        outage.setattr(checkout, "place_order", away)
         place_button(page).click()
         for number in range(1, 4):
             expect(words(page)).to_contain_text("The shop cannot take your order just now")
