@@ -2,12 +2,16 @@
 ages and tables that can be read, and progress where somebody watches."""
 
 import getpass
+import json
 import os
 import re
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
 
 from django.core.management.base import CommandError, CommandParser, OutputWrapper
 from django.utils import timezone
@@ -36,6 +40,21 @@ def add_yes(parser: CommandParser) -> None:
     parser.add_argument(
         "--yes", action="store_true", help="Do it without asking; needed where nobody can answer."
     )
+
+
+def add_json(parser: CommandParser) -> None:
+    parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+
+
+def as_json(result: object) -> str:
+    """Dataclasses are written as objects, times in ISO 8601, and members of an enum by name."""
+    return json.dumps(result, indent=2, default=_jsonable)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.name.lower()
+    return value.isoformat() if isinstance(value, datetime) else asdict(value)
 
 
 def who_runs_this() -> str:

@@ -1,4 +1,3 @@
-import json
 from argparse import BooleanOptionalAction
 from datetime import timedelta
 from typing import Any
@@ -7,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.api.authentication import NAME, create_client
 from checkout.models import Scope
+from checkout.runtime.terminal import add_json, as_json
 from checkout.user_input.whole_numbers import whole_argument
 
 DAYS_AT_MOST = 3650
@@ -44,7 +44,7 @@ class Command(BaseCommand):
                 "one nothing changes, unless either is."
             ),
         )
-        parser.add_argument("--json", action="store_true", help="For machines.")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         name, days = options["name"], options["expires"]
@@ -57,8 +57,13 @@ class Command(BaseCommand):
             expires_in=expires_in,
             accepts_any_total=options["accept_any_total"],
         )
-        told = {"client": name, "token": made.token, "id": made.id, "scopes": made.scopes.split()}
-        self.stdout.write(json.dumps(told) if options["json"] else made.token)
+        payload = {
+            "client": name,
+            "token": made.token,
+            "id": made.id,
+            "scopes": made.scopes.split(),
+        }
+        self.stdout.write(as_json(payload) if options["json"] else made.token)
         if made.others:
             self.stderr.write(f"{name} has {made.others} more, which stay good until withdrawn.")
         self.stderr.write(f"Token {made.id}. Show it to nobody else; it is not printed again.")

@@ -1,4 +1,3 @@
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -7,7 +6,7 @@ from django.core.management.base import BaseCommand, CommandParser
 from checkout.orders.outbox.prune import prune_outbox
 from checkout.runtime.clock import database_now
 from checkout.runtime.retention import ENDS, prune
-from checkout.runtime.terminal import aligned, progress_on
+from checkout.runtime.terminal import add_json, aligned, as_json, progress_on
 
 OUTBOX, OUTBOX_AFTER = "orders.OutboxMessage", timedelta(days=30)
 
@@ -22,7 +21,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--dry-run", action="store_true", help="Only count.")
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
         parser.add_argument("--list", action="store_true", help="Say what ends each table's rows.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -39,23 +38,18 @@ class Command(BaseCommand):
                 ).deleted
             elif end.ended:
                 deleted[name] = prune(end, now=now, dry_run=dry_run, progress=progress)
-        if options["json"]:
-            self.stdout.write(json.dumps({"dry_run": dry_run, "rows": deleted}, indent=2))
-        else:
-            heading = "would be deleted" if dry_run else "deleted"
-            rows = [["table", heading], *([name, str(count)] for name, count in deleted.items())]
-            self.stdout.write("\n".join(aligned(rows)))
+        heading = "would be deleted" if dry_run else "deleted"
+        rows = [["table", heading], *([name, str(count)] for name, count in deleted.items())]
+        result = {"dry_run": dry_run, "rows": deleted}
+        self.stdout.write(as_json(result) if options["json"] else "\n".join(aligned(rows)))
 
     def _list(self, options: dict[str, Any]) -> None:
         ends = {
             name: {"after_days": end.after.days if end.after else None, "why": end.why}
             for name, end in sorted(ENDS.items())
         }
-        if options["json"]:
-            self.stdout.write(json.dumps(ends, indent=2))
-            return
         rows = [["table", "ends after", "why"]]
         for name, end in ends.items():
             days = end["after_days"]
             rows.append([name, f"{days} d" if days else "-", str(end["why"])])
-        self.stdout.write("\n".join(aligned(rows)))
+        self.stdout.write(as_json(ends) if options["json"] else "\n".join(aligned(rows)))

@@ -39,16 +39,17 @@ def open_rows() -> QuerySet[AttentionReason]:
 
 def waiting_for_a_person() -> QuerySet[Order]:
     """The orders that have at least one reason open, each once."""
-    by_row = open_rows().values("order_id")
-    by_column = Order.objects.exclude(needs_person="").order_by().values("pk")
-    return Order.objects.filter(IsOneOf("pk", ArraySubquery(by_row.union(by_column))))
+    return _orders_in(open_rows(), Order.objects.exclude(needs_person=""))
 
 
 def waiting_because_of(reason: str) -> QuerySet[Order]:
-    by_row = open_rows().filter(reason=reason).values("order_id")
     by_column = Order.objects.filter(needs_person=reason).exclude(needs_person="")
-    named = by_column.order_by().values("pk")
-    return Order.objects.filter(IsOneOf("pk", ArraySubquery(by_row.union(named))))
+    return _orders_in(open_rows().filter(reason=reason), by_column)
+
+
+def _orders_in(by_row: QuerySet[AttentionReason], by_column: QuerySet[Order]) -> QuerySet[Order]:
+    ids = by_row.values("order_id").union(by_column.order_by().values("pk"))
+    return Order.objects.filter(IsOneOf("pk", ArraySubquery(ids)))
 
 
 def needs_closer_look(order: Order) -> bool:

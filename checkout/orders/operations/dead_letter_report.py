@@ -1,15 +1,10 @@
 """Dead letters and what was done about them, as tables for people and as JSON."""
 
-import json
 from dataclasses import asdict
 from datetime import datetime
 
 from checkout.orders.operations.dead_letters import DeadLetter, Letters, Outcome
 from checkout.runtime.terminal import aligned, printable
-
-
-def letters_as_json(found: Letters) -> str:
-    return json.dumps(asdict(found), indent=2, default=datetime.isoformat)
 
 
 def letters_as_table(found: Letters) -> str:
@@ -45,10 +40,6 @@ def _problem(letter: DeadLetter) -> str:
     return f"discard only: {letter.problem}" if letter.problem else ""
 
 
-def letter_as_json(letter: DeadLetter) -> str:
-    return json.dumps(asdict(letter), indent=2, default=datetime.isoformat)
-
-
 def letter_as_text(letter: DeadLetter) -> str:
     shown = asdict(letter) | {
         "first_sent_at": _time(letter.first_sent_at),
@@ -58,12 +49,6 @@ def letter_as_text(letter: DeadLetter) -> str:
         f"{name.replace('_', ' '):<14} {printable(str(value or '-'))}"
         for name, value in shown.items()
     )
-
-
-def outcomes_as_json(outcomes: list[Outcome]) -> str:
-    rows = [asdict(outcome) | {"done": outcome.done.name.lower()} for outcome in outcomes]
-    failed = sum(not outcome.is_good for outcome in outcomes)
-    return json.dumps({"letters": rows, "failed": failed}, indent=2)
 
 
 def outcomes_as_table(outcomes: list[Outcome]) -> str:

@@ -1,7 +1,6 @@
 """What waits between the order and the queue, since when, and why."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import transaction
@@ -153,10 +152,6 @@ def _hints_of_lateness(database: DatabaseStatus) -> list[str]:
             f"{age(WAITING_TOO_LONG.total_seconds())}."
         )
     return found
-
-
-def as_json(status: Status) -> str:
-    return json.dumps(asdict(status), indent=2, default=lambda moment: moment.isoformat())
 
 
 def as_text(status: Status) -> str:

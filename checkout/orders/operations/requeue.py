@@ -1,8 +1,7 @@
 """Publishing messages of orders again by hand, before the sweep does."""
 
-import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
@@ -98,12 +97,6 @@ def _ask(order: Order, kind: OutboxMessage.Kind, *, dry_run: bool, now: datetime
     if order.sweep_at is not None:
         Order.objects.filter(pk=order.pk).update(sweep_at=next_sweep(now))
     return Done.QUEUED
-
-
-def as_json(results: list[Requeued]) -> str:
-    rows = [asdict(result) | {"done": result.done.name.lower()} for result in results]
-    failed = sum(not result.is_good for result in results)
-    return json.dumps({"orders": rows, "failed": failed}, indent=2)
 
 
 def as_table(results: list[Requeued]) -> str:

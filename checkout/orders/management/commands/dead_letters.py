@@ -6,7 +6,15 @@ from checkout.orders.operations import dead_letter_report as report
 from checkout.orders.operations.dead_letters import Outcome, discard, list_dead_letters, redrive
 from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import add_by, add_yes, must_agree, progress_on, reason
+from checkout.runtime.terminal import (
+    add_by,
+    add_json,
+    add_yes,
+    as_json,
+    must_agree,
+    progress_on,
+    reason,
+)
 
 
 class Command(BaseCommand):
@@ -42,7 +50,7 @@ class Command(BaseCommand):
             "--reason", type=reason, required=True, help="Your reason, without customer data."
         )
         for act in (listing, showing, driving, throwing):
-            act.add_argument("--json", action="store_true", help="Print the result as JSON.")
+            add_json(act)
         for act in (driving, throwing):
             add_by(act)
             add_yes(act)
@@ -57,14 +65,13 @@ class Command(BaseCommand):
 
     def _list(self, queue: PaymentsQueue, options: dict[str, Any]) -> None:
         found = list_dead_letters(queue, progress=progress_on(self.stderr, "letters read"))
-        shown = report.letters_as_json if options["json"] else report.letters_as_table
-        self.stdout.write(shown(found))
+        self.stdout.write(as_json(found) if options["json"] else report.letters_as_table(found))
 
     def _show(self, queue: PaymentsQueue, options: dict[str, Any]) -> None:
         for letter in list_dead_letters(queue).letters:
             if options["id"] in (letter.id, letter.message_id):
-                shown = report.letter_as_json if options["json"] else report.letter_as_text
-                self.stdout.write(shown(letter))
+                text = report.letter_as_text(letter)
+                self.stdout.write(as_json(letter) if options["json"] else text)
                 return
         raise CommandError("No dead letter of that id can be read now.")
 
@@ -89,9 +96,11 @@ class Command(BaseCommand):
         self._tell([outcome], options)
 
     def _tell(self, outcomes: list[Outcome], options: dict[str, Any]) -> None:
-        shown = report.outcomes_as_json if options["json"] else report.outcomes_as_table
-        self.stdout.write(shown(outcomes))
-        if failed := sum(not outcome.is_good for outcome in outcomes):
+        failed = sum(not outcome.is_good for outcome in outcomes)
+        result = {"letters": outcomes, "failed": failed}
+        words = report.outcomes_as_table(outcomes)
+        self.stdout.write(as_json(result) if options["json"] else words)
+        if failed:
             raise CommandError(
                 f"{failed} of {len(outcomes)} dead letters are still there and need a person."
             )

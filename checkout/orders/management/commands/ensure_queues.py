@@ -1,11 +1,10 @@
-import json
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.queue.setup import ensure_queues
 from checkout.orders.queue.sqs import QUEUE_ERRORS
+from checkout.runtime.terminal import add_json, as_json
 
 
 class Command(BaseCommand):
@@ -15,7 +14,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
@@ -25,14 +24,11 @@ class Command(BaseCommand):
                 f"SQS does not answer ({type(error).__name__}). Is AWS_ENDPOINT_URL right, and "
                 "are there credentials for AWS_REGION?"
             ) from error
-        if options["json"]:
-            self.stdout.write(json.dumps([asdict(report) for report in reports], indent=2))
-        else:
-            for report in reports:
-                state = "created" if report.created else "there already"
-                self.stdout.write(f"{report.name}: {state}")
-                for difference in report.differences:
-                    self.stdout.write(f"  {difference}")
+        words = []
+        for report in reports:
+            state = "created" if report.created else "there already"
+            words += [f"{report.name}: {state}", *(f"  {each}" for each in report.differences)]
+        self.stdout.write(as_json(reports) if options["json"] else "\n".join(words))
         if any(report.differences for report in reports):
             raise CommandError(
                 "A queue differs from what the shop needs. Set its attributes in AWS, and run this "

@@ -1,11 +1,10 @@
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.orders.outbox.sweep import expire_unpaid
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import progress_on
+from checkout.runtime.terminal import add_json, as_json, progress_on
 
 
 class Command(BaseCommand):
@@ -16,7 +15,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         expired = 0
@@ -25,7 +24,5 @@ class Command(BaseCommand):
             expired += asked
             if progress:
                 progress(expired)
-        if options["json"]:
-            self.stdout.write(json.dumps({"expired": expired}))
-        else:
-            self.stdout.write(f"{expired} unpaid orders were handed to the worker.")
+        words = f"{expired} unpaid orders were handed to the worker."
+        self.stdout.write(as_json({"expired": expired}) if options["json"] else words)

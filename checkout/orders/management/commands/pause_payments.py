@@ -1,11 +1,10 @@
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.orders.pausing import current_pause, pause_payments
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import add_by, reason
+from checkout.runtime.terminal import add_by, add_json, as_json, reason
 
 
 class Command(BaseCommand):
@@ -19,25 +18,23 @@ class Command(BaseCommand):
         parser.add_argument(
             "--reason", type=reason, required=True, help="Your reason, without customer data."
         )
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
         add_by(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         begun = pause_payments(reason=options["reason"], by=options["by"], now=database_now())
         pause = current_pause()
-        payload = {
+        result = {
             "paused": pause is not None,
             "was_paused_already": not begun,
-            "since": pause.paused_at.isoformat() if pause else None,
-            "by": pause.paused_by if pause else None,
-            "reason": pause.reason if pause else None,
+            "since": pause and pause.paused_at,
+            "by": pause and pause.paused_by,
+            "reason": pause and pause.reason,
         }
-        if options["json"]:
-            self.stdout.write(json.dumps(payload, indent=2))
-        elif begun:
-            self.stdout.write("Payments are paused. `resume_payments` lets them go on.")
-        else:
-            self.stdout.write(
-                f"Payments were paused already, since {payload['since']} by {payload['by']}: "
-                f"{payload['reason']}"
+        words = "Payments are paused. `resume_payments` lets them go on."
+        if pause and not begun:
+            words = (
+                f"Payments were paused already, since {pause.paused_at.isoformat()} by "
+                f"{pause.paused_by}: {pause.reason}"
             )
+        self.stdout.write(as_json(result) if options["json"] else words)

@@ -1,4 +1,3 @@
-import json
 from datetime import timedelta
 from typing import Any
 
@@ -6,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.orders.outbox.prune import prune_outbox
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import progress_on, span
+from checkout.runtime.terminal import add_json, as_json, progress_on, span
 
 
 class Command(BaseCommand):
@@ -24,20 +23,18 @@ class Command(BaseCommand):
             help="Delete what was published longer ago than this: 12h or 90d (default 30d).",
         )
         parser.add_argument("--dry-run", action="store_true", help="Only count the messages.")
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         dry_run, before = options["dry_run"], database_now() - options["older_than"]
         progress = progress_on(self.stderr, "messages found" if dry_run else "messages deleted")
         pruned = prune_outbox(before=before, dry_run=dry_run, progress=progress)
-        if options["json"]:
-            payload = {
-                "published_before": before.isoformat(),
-                "looked_at": pruned.looked_at,
-                "deleted": 0 if dry_run else pruned.deleted,
-                "would_delete": pruned.deleted if dry_run else 0,
-            }
-            self.stdout.write(json.dumps(payload, indent=2))
-        else:
-            done = "would be deleted" if dry_run else "were deleted"
-            self.stdout.write(f"{pruned.deleted} of {pruned.looked_at} messages {done}.")
+        result = {
+            "published_before": before,
+            "looked_at": pruned.looked_at,
+            "deleted": 0 if dry_run else pruned.deleted,
+            "would_delete": pruned.deleted if dry_run else 0,
+        }
+        done = "would be deleted" if dry_run else "were deleted"
+        words = f"{pruned.deleted} of {pruned.looked_at} messages {done}."
+        self.stdout.write(as_json(result) if options["json"] else words)

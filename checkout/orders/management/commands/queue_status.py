@@ -4,7 +4,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.operations.queue_status import (
     Status,
-    as_json,
     as_text,
     database_status,
     hints,
@@ -12,6 +11,7 @@ from checkout.orders.operations.queue_status import (
 )
 from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.runtime.clock import database_now
+from checkout.runtime.terminal import add_json, as_json
 
 
 class Command(BaseCommand):
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         database = database_status(now=database_now())

@@ -1,10 +1,9 @@
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.orders.identity.installation import installation_id, renew_installation
-from checkout.runtime.terminal import add_yes, must_agree
+from checkout.runtime.terminal import add_json, add_yes, as_json, must_agree
 
 
 class Command(BaseCommand):
@@ -18,7 +17,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
         add_yes(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -30,7 +29,6 @@ class Command(BaseCommand):
             yes=options["yes"],
         )
         new = renew_installation()
-        if options["json"]:
-            self.stdout.write(json.dumps({"before": before, "installation": new}))
-        else:
-            self.stdout.write(f"This installation is {new} from now on. Restart its processes.")
+        words = f"This installation is {new} from now on. Restart its processes."
+        result = {"before": before, "installation": new}
+        self.stdout.write(as_json(result) if options["json"] else words)

@@ -6,7 +6,16 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from checkout.orders.operations import requeue
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import add_by, add_yes, must_agree, progress_on, reason, span
+from checkout.runtime.terminal import (
+    add_by,
+    add_json,
+    add_yes,
+    as_json,
+    must_agree,
+    progress_on,
+    reason,
+    span,
+)
 
 
 class Command(BaseCommand):
@@ -32,7 +41,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--dry-run", action="store_true", help="Only show what would be done.")
         parser.add_argument("--reason", type=reason, help="Your reason, without customer data.")
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
         add_by(parser)
         add_yes(parser)
 
@@ -60,7 +69,8 @@ class Command(BaseCommand):
             results.append(result)
             if progress:
                 progress(len(results))
-        shown = requeue.as_json if options["json"] else requeue.as_table
-        self.stdout.write(shown(results))
-        if failed := sum(not result.is_good for result in results):
+        failed = sum(not result.is_good for result in results)
+        found = {"orders": results, "failed": failed}
+        self.stdout.write(as_json(found) if options["json"] else requeue.as_table(results))
+        if failed:
             raise CommandError(f"{failed} of {len(results)} orders were not queued.")

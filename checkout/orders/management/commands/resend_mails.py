@@ -1,4 +1,3 @@
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -7,7 +6,7 @@ from checkout.orders.mail.send_again import given_up_since, mails_of, send_again
 from checkout.orders.models import Mail
 from checkout.orders.numbers import parse_order_number
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import add_by, moment, progress_on, reason
+from checkout.runtime.terminal import add_by, add_json, as_json, moment, progress_on, reason
 
 
 class Command(BaseCommand):
@@ -31,7 +30,7 @@ class Command(BaseCommand):
         )
         add_by(parser)
         parser.add_argument("--dry-run", action="store_true", help="Only count the e-mails.")
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["order"]:
@@ -49,4 +48,4 @@ class Command(BaseCommand):
         count = mails.count() if options["dry_run"] else again
         payload = {"dry_run": options["dry_run"], "mails": count}
         words = "would be sent again" if options["dry_run"] else "go out again"
-        self.stdout.write(json.dumps(payload) if options["json"] else f"{count} e-mails {words}.")
+        self.stdout.write(as_json(payload) if options["json"] else f"{count} e-mails {words}.")

@@ -1,11 +1,10 @@
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.orders.pausing import current_pause, resume_payments
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import add_by, add_yes, must_agree
+from checkout.runtime.terminal import add_by, add_json, add_yes, as_json, must_agree
 
 
 class Command(BaseCommand):
@@ -15,7 +14,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
         add_by(parser)
         add_yes(parser)
 
@@ -29,7 +28,6 @@ class Command(BaseCommand):
                 yes=options["yes"],
             )
         resumed = resume_payments(by=options["by"], now=database_now())
-        if options["json"]:
-            self.stdout.write(json.dumps({"paused": False, "was_paused": resumed}))
-        else:
-            self.stdout.write("Payments go on." if resumed else "Payments were not paused.")
+        words = "Payments go on." if resumed else "Payments were not paused."
+        result = {"paused": False, "was_paused": resumed}
+        self.stdout.write(as_json(result) if options["json"] else words)

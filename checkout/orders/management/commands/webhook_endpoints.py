@@ -1,4 +1,3 @@
-import json
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -6,7 +5,15 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from checkout.orders.models import WebhookEndpoint, WebhookKind
 from checkout.orders.webhooks import endpoints
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import add_yes, aligned, moment, must_agree, progress_on
+from checkout.runtime.terminal import (
+    add_json,
+    add_yes,
+    aligned,
+    as_json,
+    moment,
+    must_agree,
+    progress_on,
+)
 from checkout.user_input.whole_numbers import whole_argument
 
 
@@ -51,14 +58,14 @@ class Command(BaseCommand):
         for act in (rotating, enabling, removing):
             act.add_argument("id", type=whole_argument(), help="The id that `list` shows.")
         for act in (listing, adding, rotating, enabling, removing):
-            act.add_argument("--json", action="store_true", help="Print the result as JSON.")
+            add_json(act)
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             payload, words = getattr(self, f"_{options['act']}")(options)
         except endpoints.EndpointRefused as error:
             raise CommandError(str(error)) from error
-        self.stdout.write(json.dumps(payload) if options["json"] else words)
+        self.stdout.write(as_json(payload) if options["json"] else words)
 
     def _list(self, options: dict[str, Any]) -> tuple[Any, str]:
         found = endpoints.list_endpoints()
