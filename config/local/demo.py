@@ -1,4 +1,4 @@
-"""`make demo`: the whole shop on this machine, and its first purchase before your eyes.
+"""`make demo` runs the whole shop on this machine, and makes its first purchase.
 
 Postgres, SQS, the sandbox gateway, two web processes, publisher, worker and mailer are started,
 watched and, when one of them dies, started again. All of them end when this process ends.
@@ -40,10 +40,10 @@ WEB_PROCESSES = 2
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.2
 
-# A part that dies so soon after its start is given a pause before the next.
+# A part that dies so soon after its start is started again only after a pause.
 TOO_SOON_SECONDS = 2.0
 
-# For whoever has set none of these.
+# They hold where a setting is not set.
 DEFAULTS = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "DEBUG": "false",
@@ -51,8 +51,8 @@ DEFAULTS = {
     "SWEEP_AFTER_SECONDS": "20",
     "SWEEP_EVERY_SECONDS": "5",
 }
-# These follow from what is started here, whatever somebody has set: web processes without TLS, and
-# a sandbox, which no key of Stripe's is told to.
+# These follow from what is started here, and win over what is set: web processes without TLS, and a
+# sandbox, to which no key of Stripe's is sent.
 OWN = {
     "HTTPS_ONLY": "false",
     "STRIPE_SECRET_KEY": "sk_test_sandbox",
@@ -60,19 +60,19 @@ OWN = {
 }
 OWN_HOSTS = ["localhost", "127.0.0.1"]
 
-# Made or started here only where nobody names another.
+# The demo makes or starts these only where they are not set.
 REPLACEABLE = ["SECRET_KEY", "SHOP_URL", "DATABASE_URL", "AWS_ENDPOINT_URL"]
 
-# Those of the local SQS, which takes any: nobody's own are written into a file.
+# The local SQS takes any credentials, so that nobody's own are written into a file.
 SQS_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
 
 
-# Ctrl-C, a polite kill, and the end of the terminal.
+# Ctrl-C, `kill`, and the end of the terminal.
 END_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
 
 class Ended(BaseException):
-    """One of the signals above. No handler of an error may take it for one."""
+    """One of the signals above came. No handler of errors catches a BaseException."""
 
 
 class Demo:
@@ -110,7 +110,7 @@ class Demo:
         for name in ["FAULT_POINT", *(f"{name}_FILE" for name in self.environment)]:
             os.environ.pop(name, None)  # a file would win over the value
         os.environ.update(self.environment)
-        # Before the settings are read: they would believe the file of a demo that was killed.
+        # The settings are read after this: they would believe the file of a demo that was killed.
         _write_environment(self.folder / "demo.env", self.environment)
         django.setup()
         call_command("migrate", verbosity=0)
@@ -165,7 +165,7 @@ class Demo:
                 command=command,
                 log=self._log(name),
                 directory=ROOT,
-                # The web's master takes its workers with it.
+                # gunicorn's master ends its workers on SIGTERM.
                 death_signal=signal.SIGTERM if name == "web" else signal.SIGKILL,
             )
             self.parts.append(part)
@@ -176,7 +176,7 @@ class Demo:
     def _is_ready(self) -> bool:
         for part in self.parts:
             if not part.is_running:
-                last = " ".join(part.last_lines(1)) or "without a word"
+                last = " ".join(part.last_lines(1)) or "without a message"
                 raise CannotStart(f"The {part.name} ended while it was starting: {last}")
         return _answers(f"{self.url}/readyz") and _answers(f"{self.sandbox_url}/sandbox/ledger")
 
@@ -189,7 +189,7 @@ class Demo:
         print(f"\n{found}")
         product = product_with_plenty()
         if product is None:
-            print("Everything is nearly sold out: no purchase this time.")
+            print("Nearly everything is sold out, so there is no purchase this time.")
         else:
             try:
                 for line in buy(self.url, self.sandbox_url, product):
@@ -268,7 +268,7 @@ def _only_one(lock: Path) -> Iterator[None]:
 
 
 def _given() -> dict[str, str]:
-    """What somebody has set, as values: commands in another terminal need them too."""
+    """Return the settings that are set, as values: commands in another terminal need them too."""
     given = {}
     for name in [*DEFAULTS, *REPLACEABLE, "ALLOWED_HOSTS"]:
         if path := os.environ.get(f"{name}_FILE"):
@@ -279,32 +279,32 @@ def _given() -> dict[str, str]:
 
 
 def _hosts(given: Mapping[str, str]) -> dict[str, str]:
-    """Somebody's, and those by which the demo asks its own web processes."""
+    """Return the hosts that are set, and those by which the demo asks its own web processes."""
     theirs = given.get("ALLOWED_HOSTS", "").split(",")
     return {"ALLOWED_HOSTS": ",".join([*filter(None, theirs), *OWN_HOSTS])}
 
 
 def _no_proxy() -> dict[str, str]:
-    """What the demo talks to is on this machine, where a company's proxy does not reach."""
+    """Use no proxy: what the demo talks to is on this machine, which a proxy does not reach."""
     names = ["no_proxy", "NO_PROXY"]  # programs differ in which one they read
     already = [os.environ[name] for name in names if os.environ.get(name)]
     return dict.fromkeys(names, ",".join([*already, "127.0.0.1", "localhost"]))
 
 
 def _kept_secret(path: Path) -> str:
-    """The same over restarts, so that a form from before is still good."""
+    """Keep the key over restarts, so that a form from before is still good."""
     if not path.exists():
         _write_private(path, secrets.token_urlsafe(48))
     return path.read_text()
 
 
 def _write_environment(path: Path, environment: dict[str, str]) -> None:
-    """For commands in another terminal; see `presence`."""
+    """Write the settings for commands in another terminal; `running_demo` reads them."""
     _write_private(path, "".join(f"{name}={value}\n" for name, value in environment.items()))
 
 
 def _write_private(path: Path, text: str) -> None:
-    """At once or not at all, and for nobody else to read."""
+    """Write the file in one step, and readable for nobody else."""
     unfinished = path.with_suffix(".new")
     unfinished.unlink(missing_ok=True)
     unfinished.touch(mode=0o600)
@@ -315,7 +315,7 @@ def _write_private(path: Path, text: str) -> None:
 def _create_administrator() -> None:
     from django.contrib.auth.models import User
 
-    # A shop that has its own, on a database that somebody named, gets no second one.
+    # A database that was there before may have an administrator already, and gets no second one.
     if not User.objects.filter(is_superuser=True).exists():
         User.objects.create_superuser("admin", password="admin")  # noqa: S106 - for this machine only
 

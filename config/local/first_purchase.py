@@ -1,4 +1,4 @@
-"""The demo's purchase: one form sent five times, and what the shop and the gateway made of it."""
+"""The demo's purchase: one form is sent five times and makes one order and one charge."""
 
 import re
 import secrets
@@ -19,7 +19,7 @@ from checkout.orders.states import UNSETTLED
 
 SUBMITS = 5
 
-# Fewer than this are left alone: the last piece is for the visitor to fight over.
+# The demo buys only where so many are left, so that visitors find the last pieces.
 PLENTY = 10
 
 SETTLED_WITHIN_SECONDS = 60
@@ -52,7 +52,7 @@ def product_with_plenty() -> Product | None:
 
 
 def buy(shop: str, sandbox: str, product: Product) -> Iterator[str]:
-    """Do it over HTTP, and tell it line by line."""
+    """Make the purchase over HTTP, and report it line by line."""
     yield f"The first purchase: {product.name}, {show_money(product.price)}, sent {SUBMITS} times"
     email = f"ada-{secrets.token_hex(4)}@example.com"
     browser, form = _open_checkout(shop, product)
@@ -132,7 +132,9 @@ def _the_one_order(email: str) -> Order:
 
 def _what_happened(order: Order) -> Iterator[str]:
     for event in order.events.order_by("id"):
-        after = max(0.0, (event.created_at - order.placed_at).total_seconds())  # of two at once
+        after = max(
+            0.0, (event.created_at - order.placed_at).total_seconds()
+        )  # two requests at once may be noted in another order
         yield f"  {event.created_at:%H:%M:%S}  {after:+6.2f} s  {event.reason}"
 
 

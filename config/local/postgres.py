@@ -1,4 +1,4 @@
-"""A private Postgres: no service of the machine's, no root, no password to think of."""
+"""A private Postgres server, which needs no service of the machine, no root and no password."""
 
 import fcntl
 import os
@@ -21,7 +21,7 @@ from config.local.processes import CannotStart, Child, free_port, stop, wait_unt
 
 DATABASE = "shop"
 
-# Where Debian and its kin keep the programs of each version, outside of PATH.
+# Debian and its kin keep the programs of each version here, outside of PATH.
 VERSIONED_FOLDERS = Path("/usr/lib/postgresql")
 OLDEST_VERSION = 14  # the first with client_connection_check_interval
 
@@ -31,7 +31,7 @@ START_SECONDS = 60.0  # recovery after a kill included
 
 SETTINGS = {
     "listen_addresses": "127.0.0.1",
-    "unix_socket_directories": "",  # a path may be too long for one
+    "unix_socket_directories": "",  # the path of a socket has a limit
     "max_connections": "200",
 }
 # For tests: a crash of the machine may lose the data, a crash of the server does not.
@@ -43,10 +43,7 @@ class InUse(CannotStart):
 
 
 class EmbeddedPostgres:
-    """A server on 127.0.0.1 that lives as long as this process, and whose data live on.
-
-    Keeps its address over a restart.
-    """
+    """A server on 127.0.0.1 that ends with this process and keeps its data and its address."""
 
     def __init__(self, data_dir: Path, *, durable: bool) -> None:
         self.user = _server_user(data_dir)
@@ -128,7 +125,7 @@ class EmbeddedPostgres:
             yield self._wheel_binaries(Path(wheel.submodule_search_locations[0]))  # type: ignore[index] # a package has one
 
     def _wheel_binaries(self, package: Path) -> Path:
-        """Inside the wheel; as root, in a copy of it where the server's user may read."""
+        """The programs inside the wheel, or for root in a copy that the server's user may read."""
         folder = max(package.glob("pginstall*"), key=lambda path: len(path.name))
         if not self.user or _may_enter(folder / "bin", self.user):
             return folder / "bin"
@@ -144,7 +141,7 @@ class EmbeddedPostgres:
         return copy / package.name / folder.name / "bin"
 
     def _version(self, folder: Path) -> int:
-        """The major version, 0 when this one does not run for the server's user."""
+        """Return the major version; 0 when the programs do not run for the server's user."""
         if not (folder / "initdb").exists():
             return 0
         try:
@@ -155,7 +152,7 @@ class EmbeddedPostgres:
         return int(version[1]) if version else 0
 
     def _create(self, binaries: Path) -> None:
-        """Beside its place first, so that an interrupted initdb is never taken for a database."""
+        """Make the database beside its place first, so that nobody uses one that is half made."""
         building = self._beside(".building")
         shutil.rmtree(building, ignore_errors=True)
         building.mkdir(mode=0o700)
@@ -178,7 +175,7 @@ class EmbeddedPostgres:
             options.append("--no-sync")
         result = self._run(binaries / "initdb", *options)
         if result.returncode:
-            reason = " ".join(result.stderr.split()) or "without a word"
+            reason = " ".join(result.stderr.split()) or "without a message"
             raise CannotStart(f"initdb failed: {reason}")
         password.rename(building / "data" / "password")
         (building / "data").rename(self.data_dir)
@@ -237,13 +234,13 @@ class EmbeddedPostgres:
 
 
 def _environment() -> dict[str, str]:
-    """Without PGDATA, PGPORT and the like, which mean another server."""
+    """The environment without PGDATA, PGPORT and the like, which mean another server."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PG")}
     return kept | {"LC_ALL": "C"}
 
 
 def _server_user(data_dir: Path) -> pwd.struct_passwd | None:
-    """Whom to become: Postgres refuses to run as root. None: stay who we are."""
+    """The user to run the server as, since Postgres refuses root. None: this process's own."""
     if os.geteuid() != 0:
         return None
     if data_dir.exists() and data_dir.stat().st_uid != 0:
@@ -269,13 +266,14 @@ def _may_enter(folder: Path, user: pwd.struct_passwd) -> bool:
 
 
 def _reachable_folder(data_dir: Path, user: pwd.struct_passwd | None) -> Path:
-    """As asked for; or, where the server's user cannot get there, one under /var/tmp."""
+    """Return the folder that was asked for, or one under /var/tmp where the server's user cannot
+    enter that."""
     if user is None:
         return data_dir
     data_dir.parent.mkdir(parents=True, exist_ok=True)
     if _may_enter(data_dir.parent, user):
         return data_dir
-    # Found again by a link, which goes when `.local` goes: a new clone begins with an empty shop.
+    # A link leads there again. It goes when `.local` goes, so that a new clone begins empty.
     link = data_dir.with_name(f"{data_dir.name}.elsewhere")
     if not link.exists():
         _link_to_new_folder(link)
@@ -299,4 +297,4 @@ def _link_to_new_folder(link: Path) -> None:
     try:
         link.symlink_to(folder)
     except FileExistsError:
-        folder.rmdir()  # another process was faster
+        folder.rmdir()  # another process made the link first

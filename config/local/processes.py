@@ -1,4 +1,4 @@
-"""Processes that this one starts, and that end when it ends, however it ends."""
+"""Child processes that end when this process ends, however it ends."""
 
 import ctypes
 import os
@@ -23,7 +23,7 @@ PR_SET_PDEATHSIG = 1
 
 
 class CannotStart(Exception):
-    """A part could not be started. The message is for a person, in one line."""
+    """A part of the demo could not be started. The message is one line for a person."""
 
 
 def free_port() -> int:
@@ -35,7 +35,7 @@ def free_port() -> int:
 
 def port_is_free(port: int) -> bool:
     with socket.socket() as probe:
-        # What a server sets too: the connections of an earlier one do not keep a port taken.
+        # Servers set this too: the connections of an earlier one do not keep the port taken.
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
@@ -56,7 +56,7 @@ def _before_exec(death_signal: signal.Signals) -> Callable[[], None]:
     parent = os.getpid()
 
     def in_child() -> None:
-        # After setuid, which would clear it. A parent that is gone already sends no signal.
+        # This follows setuid, which would clear it. A parent that is gone already sends no signal.
         end_with_parent(death_signal)
         if os.getppid() != parent:
             os._exit(1)
@@ -68,7 +68,7 @@ def _before_exec(death_signal: signal.Signals) -> Callable[[], None]:
 class Child:
     """A process in a session of its own, so that Ctrl-C reaches this process alone.
 
-    To be started by a thread that stays: the kernel takes its end for the end of the parent.
+    Start it in a thread that stays: the kernel takes the thread's end for the end of the parent.
     """
 
     name: str
@@ -128,7 +128,7 @@ def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:
 
 
 def stop(children: Iterable[Child], *, seconds: float) -> None:
-    """Ask all at once, and kill what takes longer."""
+    """Ask all children at once to end, and kill those that take longer."""
     running = [child for child in children if child.is_running]
     for child in running:
         child.send(child.stop_signal)

@@ -1,4 +1,4 @@
-"""Whether `make demo` is running here, and under which addresses its parts answer."""
+"""Finds the settings of a `make demo` that is running here."""
 
 import fcntl
 import os
@@ -6,10 +6,10 @@ from pathlib import Path
 
 
 def demo_environment(local_dir: Path) -> str:
-    """The running demo's environment file, or an empty file's path when no demo runs.
+    """Return the path of the running demo's settings, or of an empty file when no demo runs.
 
     The demo holds a lock on `demo.lock` for as long as it lives; a file that a killed demo left
-    behind is therefore never believed. DEMO_DIR names another folder than the usual one.
+    behind is therefore never believed. DEMO_DIR may name another folder.
     """
     local_dir = Path(os.environ.get("DEMO_DIR") or local_dir)
     environment, lock = local_dir / "demo.env", local_dir / "demo.lock"

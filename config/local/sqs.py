@@ -1,4 +1,4 @@
-"""A local SQS: moto's server, as a process of its own."""
+"""A local SQS: the server of moto in a process of its own."""
 
 import http.client
 import sys
@@ -11,7 +11,7 @@ START_SECONDS = 60
 
 
 class LocalSQS:
-    """Forgets everything when it stops. Keeps its address over a restart."""
+    """A queue service that forgets everything when it stops, and keeps its address."""
 
     def __init__(self, *, log: Path) -> None:
         self.port = free_port()

@@ -14,34 +14,34 @@ DAYS_AT_MOST = 3650
 
 class Command(BaseCommand):
     help = (
-        "Let an app in: prints a token of the API client NAME, once. For a client that is known "
-        "it is one more token, so that the earlier one can be replaced without a pause; "
-        "withdraw_api_token ends that."
+        "Make a token for the API client NAME, and print it once. A client that exists already "
+        "gets one more token, so that the earlier one can be replaced without a pause; "
+        "withdraw_api_token ends the earlier one."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("name", help="Small letters, digits and hyphens.")
+        parser.add_argument("name", help="The client's name: small letters, digits and hyphens.")
         parser.add_argument(
             "--scopes",
             nargs="+",
             choices=Scope.values,
             default=Scope.values,
-            help="What the token opens; all, unless given.",
+            help="What the token allows (default: everything).",
         )
         parser.add_argument(
             "--expires",
             type=whole_argument(least=1, most=DAYS_AT_MOST),
             metavar="DAYS",
-            help="Never, unless given.",
+            help="The token ends after so many days (default: never).",
         )
         parser.add_argument(
             "--accept-any-total",
             action=BooleanOptionalAction,
             default=None,
             help=(
-                "Whether the client may place orders without `expected_total`, and is charged "
-                "whatever they cost then. A new client may not, unless this is given; for a known "
-                "one nothing changes, unless either is."
+                "Whether the client may place orders without `expected_total` and pay whatever "
+                "they cost. Without either option a new client may not, and nothing changes for a "
+                "client that exists already."
             ),
         )
         add_json(parser)
@@ -65,5 +65,9 @@ class Command(BaseCommand):
         }
         self.stdout.write(as_json(payload) if options["json"] else made.token)
         if made.others:
-            self.stderr.write(f"{name} has {made.others} more, which stay good until withdrawn.")
-        self.stderr.write(f"Token {made.id}. Show it to nobody else; it is not printed again.")
+            self.stderr.write(
+                f"{name} has {made.others} more tokens, which stay good until they are withdrawn."
+            )
+        self.stderr.write(
+            f"This is token {made.id}. Show it to nobody else. It is not printed again."
+        )

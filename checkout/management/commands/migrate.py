@@ -11,8 +11,8 @@ from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 from psycopg.errors import LockNotAvailable
 
-# A change of a table waits for everybody who uses it, and everybody who comes later waits behind
-# it. So it waits this long, lets them through, and tries again.
+# A change of a table waits for all who use the table, and all who come later wait behind it.
+# So the change waits this long, lets them through, and tries again.
 LOCK_TIMEOUT = "2s"
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 TRIES = 30
@@ -28,8 +28,9 @@ INVALID = """
 
 
 class Command(migrate.Command):
-    """Django's own, beside a running shop. The shop's limit for a statement does not hold here: an
-    index of a large table takes longer. What a killed run left behind is cleared away first."""
+    """Django's own command, beside a running shop. The shop's time limit for a statement does not
+    hold here, since an index of a large table takes longer. What a killed run left behind is
+    removed first."""
 
     def handle(self, *args: Any, **options: Any) -> None:
         if connection.vendor != "postgresql" or options["plan"] or options["check_unapplied"]:
@@ -43,7 +44,7 @@ class Command(migrate.Command):
             except OperationalError as error:
                 if not tries_left or not isinstance(error.__cause__, LockNotAvailable):
                     raise
-                self.stderr.write("The shop uses a table that is to change; trying again.")
+                self.stderr.write("The shop uses a table that is to change. Trying again.")
                 time.sleep(PAUSE_SECONDS)
             else:
                 return
@@ -51,7 +52,7 @@ class Command(migrate.Command):
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False
     ) -> None:
-        """An index that is built concurrently holds nobody up while it waits."""
+        """Limit the wait for locks, but not where an index is built concurrently."""
         if action in {"apply_start", "unapply_start"} and not settings.DATABASE_BEHIND_PGBOUNCER:
             self._set("lock_timeout", LOCK_TIMEOUT if migration.atomic else "0")
         super().migration_progress_callback(action, migration, fake)
@@ -59,11 +60,11 @@ class Command(migrate.Command):
     @contextmanager
     def _without_the_shops_limits(self) -> Iterator[None]:
         if settings.DATABASE_BEHIND_PGBOUNCER:
-            # There a limit would stay with a session that others use.
+            # The pooler would keep a limit with a session that others use.
             self.stderr.write(
-                "Behind PgBouncer the role's limits hold for migrations too. Where a statement is "
-                "ended by them, repeat `migrate` with a DATABASE_URL that leads straight to "
-                "Postgres and DATABASE_BEHIND_PGBOUNCER=false."
+                "Behind PgBouncer the role's limits hold for migrations too. If one ends a "
+                "statement, repeat `migrate` with a DATABASE_URL that leads straight to Postgres "
+                "and DATABASE_BEHIND_PGBOUNCER=false."
             )
             yield
             return
@@ -81,8 +82,8 @@ class Command(migrate.Command):
             cursor.execute("SELECT set_config(%s, %s, false)", [limit, value])
 
     def _drop_leftovers(self) -> None:
-        """Indexes that are invalid, or that belong to a migration which did not come to its end."""
-        if connection.in_atomic_block:  # a test's
+        """Drop indexes that are invalid, or that belong to a migration which did not finish."""
+        if connection.in_atomic_block:  # in a test
             return
         with connection.cursor() as cursor:
             cursor.execute(INVALID)
@@ -93,7 +94,7 @@ class Command(migrate.Command):
 
 
 def _half_done(cursor: Any) -> set[str]:
-    """The indexes of migrations that are still to come, and which are there already."""
+    """The indexes that exist already although their migrations are still to come."""
     executor = MigrationExecutor(connection)
     plan = executor.migration_plan(executor.loader.graph.leaf_nodes())
     names = [name for migration, _ in plan for name in _indexes_of(migration)]
@@ -106,7 +107,7 @@ def _half_done(cursor: Any) -> set[str]:
 
 
 def _indexes_of(migration: Migration) -> list[str]:
-    """Those that are built outside of a transaction, and so may be there in part."""
+    """The indexes that a migration builds outside of a transaction, and which may exist in part."""
     if migration.atomic:
         return []
     return [

@@ -13,14 +13,14 @@ OUTBOX, OUTBOX_AFTER = "orders.OutboxMessage", timedelta(days=30)
 
 class Command(BaseCommand):
     help = (
-        "Delete what has come to its end: expired sessions, carts that nobody changed for 90 days, "
-        "old messages, wrong passwords and the like. Orders and what belongs to them stay. For "
-        "cron, once a day. Works in short transactions beside the running shop; may be killed and "
-        "repeated at any moment."
+        "Delete what is no longer needed: expired sessions, carts that nobody changed for 90 days, "
+        "old messages, records of wrong passwords and the like. Orders and what belongs to them "
+        "stay. Let cron run this once a day. The command works in short transactions beside the "
+        "running shop; you may kill and repeat it at any moment."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--dry-run", action="store_true", help="Only count.")
+        parser.add_argument("--dry-run", action="store_true", help="Only count the rows.")
         add_json(parser)
         parser.add_argument("--list", action="store_true", help="Say what ends each table's rows.")
 

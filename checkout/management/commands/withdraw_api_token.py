@@ -12,7 +12,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("name")
         parser.add_argument(
-            "--id", type=whole_argument(), help="As create_api_client and the admin tell it."
+            "--id",
+            type=whole_argument(),
+            help="The number that create_api_client and the admin show.",
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -22,4 +24,6 @@ class Command(BaseCommand):
         withdrawn, _ = tokens.delete()
         if not withdrawn:
             raise CommandError("There is no such token.")
-        self.stdout.write(f"Withdrawn: {withdrawn}. The client's orders and keys are kept.")
+        self.stdout.write(
+            f"{withdrawn} tokens were withdrawn. The client's orders and keys are kept."
+        )
