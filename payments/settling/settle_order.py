@@ -154,12 +154,10 @@ def _settle(round_: _Round) -> Result:
     except PaymentRefused as error:
         record_refusal(payment, error.code or "refused", now=round_.now)
         return Result.DECLINED
-    except NotExecuted as error:
-        return _try_later(round_, PaymentStatus.PROCESSING, error)
     except OutcomeUnknown as error:
         return _try_later(round_, PaymentStatus.UNKNOWN, error)
-    except GatewayMisconfigured as error:
-        return _put_off(round_, error)
+    except (NotExecuted, GatewayMisconfigured) as error:
+        return _try_later(round_, PaymentStatus.PROCESSING, error)
     with fault_points("outcome committed"):
         return _record(round_, answer)
 
@@ -234,24 +232,22 @@ def _confirm(calls: Calls, payment: Payment) -> GatewayPayment:
 
 def _record(round_: _Round, answer: GatewayPayment) -> Result:
     payment, now = round_.payment, round_.now
-    settled = Result.LATER
     match answer.state:
         case GatewayState.PAID:
-            if not record_success(payment, answer, now=now) and _is_still_ours(round_):
-                return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown("amount_differs"))
-            settled = Result.PAID
+            if record_success(payment, answer, now=now) or not _is_still_ours(round_):
+                return Result.PAID
+            return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown("amount_differs"))
         case GatewayState.DECLINED:
             record_decline(payment, answer.decline_code, now=now)
-            settled = Result.DECLINED
+            return Result.DECLINED
         case GatewayState.CANCELLED:
             record_decline(payment, "cancelled", now=now, status=PaymentStatus.CANCELLED)
-            settled = Result.DECLINED
+            return Result.DECLINED
         case GatewayState.NEEDS_ACTION:
             record_needs_action(payment, answer.action_url, now=now)
-            settled = Result.NEEDS_ACTION
+            return Result.NEEDS_ACTION
         case GatewayState.PROCESSING | GatewayState.OPEN:
             return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown(answer.state.value))
-    return settled
 
 
 def _is_still_ours(round_: _Round) -> bool:
@@ -262,36 +258,21 @@ def _is_still_ours(round_: _Round) -> bool:
 
 def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Result:
     """There is no outcome yet. An outbox message asks again, after a longer pause each time and
-    under the same keys."""
-    payment = round_.payment
-    pause = pause_after(error, payment.tries, now=round_.now)
-    logger.log(
-        _level(payment.tries + 1),
-        "No outcome yet, will ask the gateway again",
-        extra={
-            "order": payment.order.number,
-            "reason": error.code,
-            "tries": payment.tries + 1,
-            "pause_seconds": round(pause.total_seconds(), 1),
-        },
-    )
-    return _ask_again(round_, status, pause=pause, tries=payment.tries + 1)
-
-
-def _level(tries: int) -> int:
-    """It is a warning after about ten minutes without an outcome, and then every few hours."""
-    return logging.WARNING if tries >= 10 and tries % 4 == 2 else logging.INFO
-
-
-def _put_off(round_: _Round, error: GatewayMisconfigured) -> Result:
-    """The gateway refuses the shop itself. A person has been told so; the order spends no try."""
-    payment = round_.payment
-    pause = pause_after(error, payment.tries, now=round_.now)
-    return _ask_again(round_, PaymentStatus.PROCESSING, pause=pause, tries=payment.tries)
-
-
-def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries: int) -> Result:
-    payment = round_.payment
+    under the same keys. Where the gateway refuses the shop itself, the order spends no try."""
+    payment, tries = round_.payment, round_.payment.tries
+    pause = pause_after(error, tries, now=round_.now)
+    if not isinstance(error, GatewayMisconfigured):
+        tries += 1
+        logger.log(
+            _level(tries),
+            "No outcome yet, will ask the gateway again",
+            extra={
+                "order": payment.order.number,
+                "reason": error.code,
+                "tries": tries,
+                "pause_seconds": round(pause.total_seconds(), 1),
+            },
+        )
     with transaction.atomic():
         order = lock_order(payment)
         still_ours = Payment.objects.filter(
@@ -306,3 +287,8 @@ def _ask_again(round_: _Round, status: PaymentStatus, *, pause: timedelta, tries
             if status is PaymentStatus.UNKNOWN and is_too_long and is_open:
                 put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
     return Result.LATER
+
+
+def _level(tries: int) -> int:
+    """It is a warning after about ten minutes without an outcome, and then every few hours."""
+    return logging.WARNING if tries >= 10 and tries % 4 == 2 else logging.INFO
