@@ -38,7 +38,7 @@ class RestockForm(ReasonForm):
     def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
         super().__init__(*args, order=order, **kwargs)
         out = pieces_out(order)
-        # How many at most is judged by `restock`: a page that is sent twice finds them all back.
+        # `restock` judges how many may come back: a page that is sent twice finds them all back.
         self.lines = [line for line in order.lines.all() if self.is_bound or line.product_id in out]
         for line in self.lines:
             self.fields[f"pieces_{line.product_id}"] = WholeNumberField(
@@ -137,8 +137,8 @@ class StaffAction:
     label: str
     permission: str
     explains: str
-    is_possible: Callable[[Order], bool]
     act: Callable[..., str]
+    is_possible: Callable[[Order], bool] = lambda order: True
     form: type[ReasonForm] = ReasonForm
 
 
@@ -173,7 +173,6 @@ ACTIONS = {
                 "A worker asks the gateway about this order at once, under the keys it has used "
                 "before. Nobody is charged twice by that, however often it is done."
             ),
-            is_possible=lambda order: True,
             act=retry_now,
         ),
         StaffAction(
@@ -209,7 +208,6 @@ ACTIONS = {
                 "type, and the customer finds the order by it. What was sent stays where it went: "
                 "a link in an e-mail to the other address goes on opening the order's page."
             ),
-            is_possible=lambda order: True,
             act=correct_email,
             form=EmailForm,
         ),
@@ -221,7 +219,6 @@ ACTIONS = {
                 "It is written anew, from the order as it is now, and goes to the address that "
                 "stands in the order."
             ),
-            is_possible=lambda order: True,
             act=send_mail_again,
             form=MailAgainForm,
         ),

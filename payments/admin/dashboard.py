@@ -24,16 +24,16 @@ from payments.settling.refused_shop import current_refusal
 
 HOURS = 24
 
-# Time from order to paid is told of so many orders, the newest.
+# The time from order to paid is measured over the newest so many orders.
 LATEST = 1_000
 
-# In a chart, in its own units.
+# The size of a chart and the gap between its bars, in the units of the drawing.
 WIDTH, HEIGHT, GAP = 24 * 20, 100, 4
 
-# Without one of these something stands still, so a kind is shown that nobody has started too.
+# Without one of these something stands still, so each kind is shown even if nobody has started it.
 NEEDED = ("publisher", "worker", "mailer")
 
-# Settled first payments of the newest paid orders, as seconds since the order was placed.
+# For first payments of the newest paid orders: the seconds from placing to settling.
 TIME_TO_PAID = """
     SELECT count(*),
            percentile_cont(0.5) WITHIN GROUP (ORDER BY seconds),

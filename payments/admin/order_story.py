@@ -158,7 +158,7 @@ def _joined(*details: str) -> str:
     return ", ".join(filter(None, details))
 
 
-# The records of an order, and what is told of each.
+# The kinds of records of an order, and what is shown of each.
 PARTS: list[tuple[Callable[[Order], QuerySet[Any]], Callable[[Any], Iterator[Entry]]]] = [
     (lambda order: order.events.exclude(kind=OrderEvent.Kind.MAILED), _event),
     (lambda order: order.outbox_messages.all(), _message),

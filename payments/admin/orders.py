@@ -45,7 +45,7 @@ class OrderWithPayments(OrderAdmin):
     def get_urls(self) -> list[URLPattern]:
         act = self.admin_site.admin_view(self.act_view)
         own = path("<int:order_id>/<slug:name>/", act, name="orders_order_act")
-        # After Django's own, so that an action cannot hide one of its pages.
+        # Ours comes after Django's own, so that an action cannot hide one of its pages.
         *rest, catch_all = super().get_urls()
         return [*rest, own, catch_all]
 

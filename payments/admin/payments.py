@@ -84,9 +84,9 @@ class RefundForm(StaffForm):
 
     amount = AmountField(help_text="Part of it, or all that is left.")
     reason = forms.CharField(max_length=200, help_text="For the order's history.")
-    # Made with the page: the same page sent twice is one refund.
+    # The key is made with the page: the same page sent twice is one refund.
     key = forms.RegexField(r"^[\w-]{32}$", widget=forms.HiddenInput)
-    # The amount in minor units that the page has shown back. Empty: it has shown none yet.
+    # The amount in minor units that the page has shown back; empty while it has shown none.
     shown = WholeNumberField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, payment: Payment, **kwargs: Any) -> None:

@@ -7,6 +7,6 @@ from payments.models import Payment
 
 def lock_order(payment: Payment) -> Order:
     """Lock the payment's order, which comes before any lock of the payment itself."""
-    # What those who lock it decide by; Django's work grows with the columns.
+    # Only the columns that the callers decide by: Django's work grows with the columns.
     decides = ("status", "needs_person", "placed_at", "payment_round")
     return Order.objects.select_for_update().only(*decides).get(pk=payment.order_id)

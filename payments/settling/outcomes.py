@@ -143,8 +143,8 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
 
 
 def record_sent_back(payment: Payment, *, now: datetime) -> None:
-    """A charge of a wrong amount, which never paid the order, went back wholly at the gateway. The
-    order can be paid otherwise."""
+    """A charge of a wrong amount, which never paid the order, was sent back in full at the gateway.
+    The order can be paid otherwise."""
     with transaction.atomic():
         order = lock_order(payment)
         record_decline(payment, "sent_back", now=now, status=PaymentStatus.CANCELLED)
@@ -157,7 +157,8 @@ def record_sent_back(payment: Payment, *, now: datetime) -> None:
 def _record_wrong_amount(payment: Payment, answer: GatewayPayment, *, now: datetime) -> None:
     with transaction.atomic():
         lock_order(payment)
-        # Kept although the payment does not count as paid: while this stands, a person must look.
+        # The amount is kept although the payment does not count as paid: while it is here, a person
+        # must look.
         if (
             Payment.objects.filter(pk=payment.pk)
             .exclude(status=PaymentStatus.PAID)

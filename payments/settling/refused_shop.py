@@ -22,7 +22,7 @@ LOOK_SECONDS = 5.0
 # key may do some things and not others.
 SAME_REFUSAL = timedelta(hours=1)
 
-# Asked again after a minute, and then after half of the time that the refusal has lasted.
+# The gateway is asked again after a minute, and then after half of the time that it has refused.
 FIRST_PAUSE = timedelta(minutes=1)
 LONGEST_PAUSE = timedelta(hours=1)
 JITTER = 0.5

@@ -16,7 +16,7 @@ from django.utils.translation import get_language, override
 from checkout.catalogue.typed_amounts import decimal_sign
 from checkout.orders.models import Order
 
-# Whoever needs older ones searches, filters or exports.
+# A list shows so many rows. Whoever needs older ones searches, filters or exports.
 COUNT_AT_MOST = 2_000
 
 EXPORT_CHUNK = 1_000
@@ -76,7 +76,7 @@ class _Line:
 
 
 # A spreadsheet runs what begins like a formula (OWASP, "CSV Injection"), in full width too. It may
-# take another sign for the end of a cell than this file does, so what comes after one counts too.
+# end a cell at another sign than this file does, so what comes after such a sign counts too.
 FORMULA = re.compile(r"(^|[,;|\t\r\n])(\s*)(?=[=+@＝＋＠－-])")
 
 # Spreadsheets know by this that a file is in UTF-8; without it they break umlauts.
@@ -84,13 +84,13 @@ BYTE_ORDER_MARK = "\ufeff"
 
 
 def harmless(cell: object) -> str:
-    """An apostrophe makes a text of it."""
+    """Put an apostrophe before what looks like a formula, which makes it a text."""
     return FORMULA.sub(r"\1\2'", str(cell))
 
 
 def in_chunks(rows: QuerySet[Any]) -> Iterator[Any]:
-    """Newest first, a thousand at a time by their ids: no cursor is held open, so it works behind
-    PgBouncer and holds no transaction while a slow browser takes its time."""
+    """Read the rows newest first, a thousand at a time by their ids. No cursor is held open, so it
+    works behind PgBouncer and holds no transaction while a slow browser takes its time."""
     rows = rows.order_by("-pk")
     chunk = list(rows[:EXPORT_CHUNK])
     while chunk:
@@ -101,7 +101,7 @@ def in_chunks(rows: QuerySet[Any]) -> Iterator[Any]:
 def streamed_csv(
     filename: str, header: Iterable[str], rows: Iterator[Any], cells: Callable[[Any], Iterable[Any]]
 ) -> StreamingHttpResponse:
-    """A file as the spreadsheets of this person's language read it: where the decimal sign is a
+    """Write a file as spreadsheets in this person's language read it: where the decimal sign is a
     comma, cells end with a semicolon."""
     language = get_language() or settings.LANGUAGE_CODE
     writer = csv.writer(_Line(), delimiter=";" if decimal_sign() == "," else ",")

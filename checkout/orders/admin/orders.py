@@ -52,7 +52,7 @@ class OrderLineInline(ReadOnlyInline):
 
 
 class AttentionFilter(admin.SimpleListFilter):
-    """Each by an index of its own, for these are looked for at night."""
+    """Each choice has an index of its own, for these orders are looked for at night."""
 
     title = "attention"
     parameter_name = "attention"
@@ -142,7 +142,7 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
     ) -> tuple[QuerySet[Order], bool]:
-        """Each by an index: what support is told is a whole number or address, with or without the
+        """Search by indexes alone. Support is told a whole number or address, with or without the
         hyphen and in any case, or words of a name."""
         term = one_spelling(search_term)
         if not term:
@@ -155,7 +155,7 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
         return queryset.filter(pk__in=found), False
 
     def _orders_of(self, name: str) -> list[int]:
-        """The newest orders of customers of that name. Sorted by a term that is no column:
+        """The newest orders of customers of that name. They are sorted by a term that is no column;
         PostgreSQL would otherwise walk through all orders, newest first, and look at each name."""
         query = name_query(name)
         if query is None:
@@ -180,7 +180,7 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
         )
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """What the list shows, by the same search and filters, and all of it."""
+        """Export all that the list finds, by the same search and filters."""
         if not (
             request.user.has_perm("orders.export_orders") and self.has_view_permission(request)
         ):
@@ -196,7 +196,7 @@ def _amounts_header() -> list[str]:
 
 
 def _amount_cell(amount_minor: int, currency: str) -> str:
-    """What is not in the shop's currency is a text, so that no spreadsheet adds it up."""
+    """An amount in another currency than the shop's is a text, which no spreadsheet adds up."""
     written = write_amount(amount_minor, currency)
     return written if currency == settings.SHOP_CURRENCY else f"{written} {currency}"
 
@@ -217,7 +217,7 @@ def _cells(order: Order) -> list[object]:
 
 @admin.register(StockMovement)
 class StockMovementAdmin(ReadOnlyAdmin[StockMovement]):
-    """Here and not with the products, because movements tell of orders."""
+    """This page is not with the products, because movements tell of orders."""
 
     list_display = ["created_at", "product", "change", "kind", "order", "actor", "explanation"]
     fields = ["created_at", "product", "change", "kind", "order", "actor", "explanation"]
