@@ -1,16 +1,19 @@
-"""How a process takes in hand what is due, so that a backlog costs a claim no more than none, and
-how it keeps it: a claim is short, and renewed while its process is at work, so that what a process
-had claimed when it died is free again in seconds."""
+"""Rows that are decided in a transaction and sent after it: how a process claims those that are
+due, keeps them while it is at work, and writes down what became of them.
+
+A claim is short, and renewed while its process is at work, so that what a process had claimed when
+it died is free again in seconds.
+"""
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import connection, transaction
-from django.db.models import QuerySet
+from django.db import connection, models, transaction
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from checkout.runtime.database import DATABASE_ERRORS
@@ -18,11 +21,41 @@ from checkout.runtime.database import DATABASE_ERRORS
 logger = logging.getLogger(__name__)
 
 
-@contextmanager
-def claiming() -> Iterator[None]:
-    """A transaction in which Postgres reads what is due by the index that has it in its order, and
-    stops when it has enough.
+class Claimable(models.Model):
+    """A row that one process at a time has in hand."""
 
+    available_at = models.DateTimeField()
+    # One process has the row in hand until then, by the database's clock.
+    claimed_until = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+class Sendable(Claimable):
+    """A row that is tried until it is sent, or given up."""
+
+    tries = models.PositiveIntegerField(default=0)
+    sent_at = models.DateTimeField(null=True, blank=True)
+    # When the last try failed and no other follows.
+    gave_up_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        abstract = True
+
+
+Row = TypeVar("Row", bound=Claimable)
+Tried = TypeVar("Tried", bound=Sendable)
+
+
+def unclaimed() -> Q:
+    return Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
+
+
+def claim(due: QuerySet[Row], *, lasts: timedelta, at_most: int, **changes: F) -> list[Row]:
+    """Claim those that have been due longest, for this process alone.
+
+    Postgres reads them by the index that has them in their order, and stops when it has enough.
     Left alone it believes its statistics, to which a backlog after an outage is a handful of rows:
     it may read and sort the whole of it for each claim (PostgreSQL docs, "Planner Method
     Configuration": `enable_sort`).
@@ -30,17 +63,36 @@ def claiming() -> Iterator[None]:
     with transaction.atomic():
         with connection.cursor() as cursor:
             cursor.execute("SET LOCAL enable_sort = off")
-        yield
+        free = due.filter(unclaimed()).select_for_update(skip_locked=True, of=("self",))
+        rows = list(free.order_by("available_at", "id")[:at_most])
+        claimed = due.model._default_manager.filter(pk__in=[row.pk for row in rows])
+        claimed.update(claimed_until=Now() + lasts, **changes)
+    return rows
+
+
+def claim_next(due: QuerySet[Tried], *, lasts: timedelta) -> Tried | None:
+    """Claim one row for a try, which is counted before it is made: a crash counts too."""
+    for row in claim(due, lasts=lasts, at_most=1, tries=F("tries") + 1):
+        row.tries += 1
+        return row
+    return None
+
+
+def still_claimed(row: Tried) -> QuerySet[Tried]:
+    """The row, unless it was sent meanwhile or its claim ran out and another process has it."""
+    return type(row)._default_manager.filter(pk=row.pk, tries=row.tries, sent_at=None)
+
+
+def renew(claimed: QuerySet[Any], *, lasts: timedelta) -> None:
+    claimed.update(claimed_until=Now() + lasts)
 
 
 @contextmanager
-def kept_claimed(claimed: QuerySet[Any], *, claim: timedelta) -> Iterator[None]:
+def kept_claimed(claimed: QuerySet[Any], *, lasts: timedelta) -> Iterator[None]:
     """Renews the claim of these rows while the block takes long. `claimed` must leave out whatever
     another process may have done with them meanwhile."""
     done = threading.Event()
-    every_seconds = claim.total_seconds() / 3
-    keeper = threading.Thread(target=_renew, args=(claimed, claim, every_seconds, done))
-    keeper.daemon = True
+    keeper = threading.Thread(target=_keep, args=(claimed, lasts, done), daemon=True)
     keeper.start()
     try:
         yield
@@ -49,16 +101,24 @@ def kept_claimed(claimed: QuerySet[Any], *, claim: timedelta) -> Iterator[None]:
         keeper.join()
 
 
-def _renew(
-    claimed: QuerySet[Any], claim: timedelta, every_seconds: float, done: threading.Event
-) -> None:
+def _keep(claimed: QuerySet[Any], lasts: timedelta, done: threading.Event) -> None:
     try:
-        while not done.wait(every_seconds):
+        while not done.wait(lasts.total_seconds() / 3):
             try:
-                claimed.update(claimed_until=Now() + claim)
+                renew(claimed, lasts=lasts)
             except DATABASE_ERRORS as error:
                 connection.close()
                 extra = {"error": type(error).__name__}
                 logger.warning("A claim was not renewed: it may be taken over", extra=extra)
     finally:
         connection.close()  # of this thread, which ends here
+
+
+def record(write: Callable[[], None]) -> None:
+    """Write down what was sent. It cannot be called back, so a connection that was lost is replaced
+    once."""
+    try:
+        write()
+    except DATABASE_ERRORS:
+        connection.close()
+        write()

@@ -36,6 +36,13 @@ MAILS = """
     SELECT order_id, id, 'received', gen_random_uuid(), now(), 0 FROM orders_orderevent
     WHERE NOT EXISTS (SELECT FROM orders_mail WHERE event_id = orders_orderevent.id)
 """
+DELIVERIES = """
+    INSERT INTO orders_webhookdelivery (order_id, event_id, endpoint_id, kind, status,
+        refunded_minor, webhook_id, wanted_since, available_at)
+    SELECT v.order_id, v.id, e.id, 'order.paid', 'paid', 0, gen_random_uuid(), now(), now()
+    FROM orders_orderevent v, orders_webhookendpoint e
+    WHERE NOT EXISTS (SELECT FROM orders_webhookdelivery WHERE event_id = v.id)
+"""
 
 
 @pytest.fixture(
@@ -49,15 +56,20 @@ def backlog(transactional_db: None, request: pytest.FixtureRequest) -> None:
     past, waiting = request.param
     with connection.cursor() as cursor:
         cursor.execute("SET statement_timeout = 0")  # tens of thousands of rows at once
+        for name in ("first", "second"):
+            WebhookEndpoint.objects.create(url=f"https://{name}.example/")
         orders.place(past, published=True)
-        cursor.execute(MAILS)
+        for what_waits in (MAILS, DELIVERIES):
+            cursor.execute(what_waits)
         Mail.objects.update(sent_at=timezone.now())
+        WebhookDelivery.objects.update(sent_at=timezone.now())
         if not past:  # and not even of rows that were deleted
-            cursor.execute("TRUNCATE orders_outboxmessage, orders_mail")
-        for model in (OutboxMessage, Order, OrderEvent, Mail):
+            cursor.execute("TRUNCATE orders_outboxmessage, orders_mail, orders_webhookdelivery")
+        for model in (OutboxMessage, Order, OrderEvent, Mail, WebhookDelivery):
             cursor.execute(f"VACUUM (ANALYZE) {model._meta.db_table}")
         orders.place(waiting, published=False)
-        cursor.execute(MAILS)
+        for what_waits in (MAILS, DELIVERIES):
+            cursor.execute(what_waits)
         cursor.execute("RESET statement_timeout")
 
 
@@ -91,8 +103,8 @@ def _rows(step: dict[str, Any]) -> int:
 @pytest.mark.usefixtures("backlog")
 @pytest.mark.parametrize(
     ("claim", "at_most"),
-    [(publish.claim, publish.CLAIM_AT_MOST), (mailing.claim, 1)],
-    ids=["messages", "a mail"],
+    [(publish.claim, publish.CLAIM_AT_MOST), (mailing.claim, 1), (webhook_sending.claim, 1)],
+    ids=["messages", "a mail", "a webhook"],
 )
 def test_claim_looks_at_no_more_than_it_takes(claim: Callable[..., object], at_most: int) -> None:
     visited = rows_visited(lambda: claim(now=timezone.now()))
@@ -164,7 +176,7 @@ def test_claim_is_not_renewed_for_what_another_process_has_done(shelf: list[Prod
     [message] = publish.claim(now=timezone.now())
     published = OutboxMessage.objects.filter(pk=message.pk, published_at=None)
 
-    with kept_claimed(published, claim=timedelta(seconds=0.3)):
+    with kept_claimed(published, lasts=timedelta(seconds=0.3)):
         OutboxMessage.objects.update(published_at=timezone.now(), claimed_until=None)
         threading.Event().wait(0.5)
 

@@ -11,17 +11,15 @@ from smtplib import SMTPNotSupportedError, SMTPRecipientsRefused, SMTPResponseEx
 
 from django.core.mail import EmailMessage
 from django.core.mail.backends.base import BaseEmailBackend
-from django.db import connection, models, transaction
-from django.db.models import F, OuterRef, Q, Subquery
-from django.db.models.functions import Now
+from django.db import models, transaction
+from django.db.models import OuterRef, Q, Subquery
 
 from checkout.orders.history import note, record_event
 from checkout.orders.mail.account import compose_account_mail
 from checkout.orders.mail.words import compose, is_outdated
 from checkout.orders.models import AccountMail, Mail, OrderEvent
 from checkout.runtime import metrics
-from checkout.runtime.claiming import claiming, kept_claimed
-from checkout.runtime.database import DATABASE_ERRORS
+from checkout.runtime.claiming import claim_next, kept_claimed, record, still_claimed, unclaimed
 from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.retry import backoff
 
@@ -53,13 +51,13 @@ AnyMail = Mail | AccountMail
 
 
 def is_mail_due(*, now: datetime) -> bool:
-    return _due(now).exists() or _account_mails_due(now).exists()
+    return any(due.filter(unclaimed()).exists() for due in (_due(now), _account_mails_due(now)))
 
 
 def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
     """Send the mail that is due longest; False when none is due. Raises OSError when the server
     breaks off, after putting that mail off."""
-    mail = claim(now=now) or claim_account_mail(now=now)
+    mail = claim(now=now)
     if mail is None:
         return False
     if isinstance(mail, Mail) and is_outdated(mail):
@@ -86,7 +84,7 @@ def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
         metrics.MAILS.labels("failed").inc()
         raise
     else:
-        _record_on_a_living_connection(mail, now=now)
+        record(lambda: _record(mail, now=now))
         metrics.MAILS.labels("sent").inc()
     return True
 
@@ -96,40 +94,14 @@ def _composed(mail: AnyMail, now: datetime) -> EmailMessage | None:
 
 
 def _send(mail: AnyMail, message: EmailMessage, server: BaseEmailBackend) -> None:
-    still_ours = type(mail)._default_manager.filter(pk=mail.pk, tries=mail.tries, sent_at=None)
-    with kept_claimed(still_ours, claim=CLAIM), fault_points("mail sent"):
+    with kept_claimed(still_claimed(mail), lasts=CLAIM), fault_points("mail sent"):
         server.send_messages([message])
 
 
-def claim(*, now: datetime) -> Mail | None:
-    """Take one mail in hand, for this mailer alone. Those of an order go out in their order."""
-    with claiming():
-        mail = (
-            _due(now)
-            .select_for_update(skip_locked=True, of=("self",))
-            .select_related("order", "event")
-            .order_by("available_at", "id")
-            .first()
-        )
-        if mail:
-            _take(mail)
-    return mail
-
-
-def claim_account_mail(*, now: datetime) -> AccountMail | None:
-    with claiming():
-        due = _account_mails_due(now).select_for_update(skip_locked=True)
-        mail = due.order_by("available_at", "id").first()
-        if mail:
-            _take(mail)
-    return mail
-
-
-def _take(mail: AnyMail) -> None:
-    mail.tries += 1  # counted before the try: a crash counts too
-    type(mail)._default_manager.filter(pk=mail.pk).update(
-        claimed_until=Now() + CLAIM, tries=F("tries") + 1
-    )
+def claim(*, now: datetime) -> AnyMail | None:
+    """Claim one mail for this mailer alone. Those of an order go out in their order."""
+    of_orders = _due(now).select_related("order", "event")
+    return claim_next(of_orders, lasts=CLAIM) or claim_next(_account_mails_due(now), lasts=CLAIM)
 
 
 def _due(now: datetime) -> models.QuerySet[Mail]:
@@ -137,18 +109,12 @@ def _due(now: datetime) -> models.QuerySet[Mail]:
     # One that is decided now and written later keeps no other of its order waiting.
     is_for_later = Q(kind=Mail.Kind.ACTION_REQUIRED, available_at__gt=now)
     oldest = open_mails.filter(order=OuterRef("order")).exclude(is_for_later).order_by("pk")
-    return open_mails.filter(
-        _unclaimed(), available_at__lte=now, pk=Subquery(oldest.values("pk")[:1])
-    )
+    return open_mails.filter(available_at__lte=now, pk=Subquery(oldest.values("pk")[:1]))
 
 
 def _account_mails_due(now: datetime) -> models.QuerySet[AccountMail]:
     open_mails = AccountMail.objects.filter(sent_at=None, gave_up_at=None)
-    return open_mails.filter(_unclaimed(), available_at__lte=now)
-
-
-def _unclaimed() -> Q:
-    return Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
+    return open_mails.filter(available_at__lte=now)
 
 
 def put_off(mail: AnyMail, *, now: datetime) -> None:
@@ -156,9 +122,7 @@ def put_off(mail: AnyMail, *, now: datetime) -> None:
         _give_up(mail, now=now)
         return
     pause = backoff(mail.tries, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
-    type(mail)._default_manager.filter(pk=mail.pk, sent_at=None).update(
-        available_at=now + pause, claimed_until=None
-    )
+    still_claimed(mail).update(available_at=now + pause, claimed_until=None)
 
 
 def _is_old(mail: AnyMail, now: datetime) -> bool:
@@ -169,23 +133,13 @@ def _is_old(mail: AnyMail, now: datetime) -> bool:
 
 def _give_up(mail: AnyMail, *, now: datetime) -> None:
     with transaction.atomic():
-        open_mail = type(mail)._default_manager.filter(pk=mail.pk, sent_at=None, gave_up_at=None)
-        if open_mail.update(gave_up_at=now, claimed_until=None):
+        if still_claimed(mail).filter(gave_up_at=None).update(gave_up_at=now, claimed_until=None):
             if isinstance(mail, Mail):
                 note(mail.order_id, f"E-mail not delivered: {mail.get_kind_display()}", now=now)
             transaction.on_commit(metrics.MAILS.labels("given_up").inc)
 
 
-def _record_on_a_living_connection(mail: AnyMail, *, now: datetime) -> None:
-    """The mail is out and cannot be called back, so a connection that was lost gets no say."""
-    try:
-        record(mail, now=now)
-    except DATABASE_ERRORS:
-        connection.close()
-        record(mail, now=now)
-
-
-def record(mail: AnyMail, *, now: datetime) -> None:
+def _record(mail: AnyMail, *, now: datetime) -> None:
     if isinstance(mail, AccountMail):
         AccountMail.objects.filter(pk=mail.pk, sent_at=None).update(sent_at=now, claimed_until=None)
         old = AccountMail.objects.filter(created_at__lt=now - KEEP_ACCOUNT_MAIL)

@@ -6,20 +6,14 @@ from django.db import models
 from django.db.models.functions import Now
 
 from checkout.orders.models.order import Order, OrderEvent
+from checkout.runtime.claiming import Sendable
 
 
-class SentByMailer(models.Model):
-    """What the mailer's tables have in common: when a mail is due, who has it, and how it ended."""
+class SentByMailer(Sendable):
+    """What the mailer's tables have in common."""
 
     # Every copy that is sent has the same id, so that mail systems can drop the second.
     message_id = models.UUIDField(default=uuid.uuid4, editable=False)
-    available_at = models.DateTimeField()
-    # One mailer has the mail in hand until then, by the database's clock.
-    claimed_until = models.DateTimeField(null=True, blank=True)
-    tries = models.PositiveIntegerField(default=0)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    # When the last try failed and no other follows.
-    gave_up_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         abstract = True

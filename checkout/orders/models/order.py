@@ -11,6 +11,7 @@ from checkout.catalogue.money import money
 from checkout.orders.models.name_search import NameWords
 from checkout.orders.numbers import NextOrderNumber
 from checkout.orders.states import LATE, UNSETTLED, Canceller, OrderStatus
+from checkout.runtime.claiming import Claimable
 from checkout.runtime.trace import LENGTH, id_in, traceparent
 
 CHECKOUT_UNIQUE = "orders_order_checkout_uniq"
@@ -236,7 +237,7 @@ class OrderEvent(models.Model):
         return self.reason
 
 
-class OutboxMessage(models.Model):
+class OutboxMessage(Claimable):
     """A message that a transaction decided and that the publisher sends after it."""
 
     class Kind(models.TextChoices):
@@ -251,9 +252,6 @@ class OutboxMessage(models.Model):
     # that SQS lets each through.
     generation = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(db_default=Now())
-    available_at = models.DateTimeField()
-    # One publisher has the message in hand until then, by the database's clock.
-    claimed_until = models.DateTimeField(null=True, blank=True)
     published_at = models.DateTimeField(null=True, blank=True)
     # The trace of the request or message that caused this one. Empty: there was no trace.
     traceparent = models.CharField(

@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from checkout.orders.states import OrderStatus
+from checkout.runtime.claiming import Sendable
 
 # Standard Webhooks, "Signature scheme": a random key of 24 to 64 bytes, base64, after `whsec_`.
 SECRET_PREFIX = "whsec_"  # noqa: S105 - what every secret begins with
@@ -67,7 +68,7 @@ class WebhookEndpoint(models.Model):
         return urlsplit(self.url).hostname or ""
 
 
-class WebhookDelivery(models.Model):
+class WebhookDelivery(Sendable):
     """One event for one endpoint: the event's transaction decides, and the sender sends after it.
 
     The content is kept as it was then, so that each try sends the same.
@@ -85,13 +86,7 @@ class WebhookDelivery(models.Model):
     webhook_id = models.UUIDField(default=uuid.uuid4, editable=False)
     # Since when it is tried: since its event, or since a person had it sent again.
     wanted_since = models.DateTimeField()
-    available_at = models.DateTimeField()
-    # One sender has the delivery in hand until then, by the database's clock.
-    claimed_until = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0, db_default=0)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    # When the last try failed and no other follows.
-    gave_up_at = models.DateTimeField(null=True, blank=True)
     # What the last try was answered, or why it was not, and how long that took.
     last_status = models.PositiveSmallIntegerField(null=True, blank=True)
     last_error = models.CharField(max_length=60, blank=True, default="", db_default="")
@@ -110,6 +105,12 @@ class WebhookDelivery(models.Model):
                 fields=["endpoint", "available_at", "id"],
                 condition=models.Q(sent_at__isnull=True, gave_up_at__isnull=True),
                 name="orders_webhook_open_idx",
+            ),
+            # Which open delivery of an order is the oldest.
+            models.Index(
+                fields=["endpoint", "order", "event"],
+                condition=models.Q(sent_at__isnull=True, gave_up_at__isnull=True),
+                name="orders_webhook_oldest_idx",
             ),
             # For the admin's list of what was not delivered: it waits, or was given up.
             models.Index(

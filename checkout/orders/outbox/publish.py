@@ -10,14 +10,15 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import datetime, timedelta
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, QuerySet, Subquery
 from django.db.models.functions import Now
 
 from checkout.orders.models import OutboxMessage
 from checkout.orders.outbox.messages import encode
 from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Outgoing, PaymentsQueue
 from checkout.runtime import metrics, trace
-from checkout.runtime.claiming import claiming, kept_claimed
+from checkout.runtime.claiming import claim as claim_due
+from checkout.runtime.claiming import kept_claimed
 from checkout.runtime.faultpoints import fault_points
 
 logger = logging.getLogger(__name__)
@@ -31,8 +32,8 @@ REFUSED_PAUSE = timedelta(seconds=1)
 
 CLAIM_AT_MOST = 100
 
-# What is read of each: its message, its span and its log line are made of this.
-TOLD = ("kind", "generation", "traceparent", "available_at", "order__number", "order__reference")
+# What is read of a row: its message, its span and its log line are made of these columns.
+READ = ("kind", "generation", "traceparent", "available_at", "order__number", "order__reference")
 
 # What SQS took, and the trace under which each message went out.
 Sent = dict[OutboxMessage, str]
@@ -45,7 +46,7 @@ def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
         claimed = claim(now=now)
     if not claimed:
         return 0
-    with kept_claimed(_still_to_send(claimed), claim=CLAIM):
+    with kept_claimed(_still_to_send(claimed), lasts=CLAIM):
         sent, error = _send_all(queue, claimed)
     with fault_points("publication recorded"):
         _record(list(sent), now=now)
@@ -69,21 +70,13 @@ def claim(*, now: datetime) -> list[OutboxMessage]:
     oldest = OutboxMessage.objects.filter(
         order=OuterRef("order"), published_at__isnull=True, available_at__lte=now
     ).order_by("pk")
-    unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
-    with claiming():
-        due = (
-            OutboxMessage.objects.select_for_update(skip_locked=True, of=("self",))
-            .select_related("order")
-            .only(*TOLD)
-            .filter(unclaimed, published_at__isnull=True, available_at__lte=now)
-            .filter(pk=Subquery(oldest.values("pk")[:1]))
-            .order_by("available_at", "id")[:CLAIM_AT_MOST]
-        )
-        messages = list(due)
-        OutboxMessage.objects.filter(pk__in=[message.pk for message in messages]).update(
-            claimed_until=Now() + CLAIM
-        )
-    return messages
+    due = (
+        OutboxMessage.objects.select_related("order")
+        .only(*READ)
+        .filter(published_at__isnull=True, available_at__lte=now)
+        .filter(pk=Subquery(oldest.values("pk")[:1]))
+    )
+    return claim_due(due, lasts=CLAIM, at_most=CLAIM_AT_MOST)
 
 
 def _send_all(queue: PaymentsQueue, claimed: list[OutboxMessage]) -> tuple[Sent, Exception | None]:

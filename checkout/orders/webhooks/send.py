@@ -9,15 +9,14 @@ import logging
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
-from django.db.models.functions import Now
+from django.db import transaction
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from checkout.orders.history import note
 from checkout.orders.models import WebhookDelivery, WebhookEndpoint, open_deliveries
 from checkout.orders.webhooks.http import Answer
-from checkout.runtime import metrics
-from checkout.runtime.database import DATABASE_ERRORS
+from checkout.runtime import claiming, metrics
+from checkout.runtime.claiming import claim_next, still_claimed
 from checkout.runtime.retry import backoff
 
 logger = logging.getLogger(__name__)
@@ -50,57 +49,40 @@ def claim(*, now: datetime, busy: Collection[int] = ()) -> WebhookDelivery | Non
 
 
 def _claim_of(endpoint: WebhookEndpoint, *, now: datetime) -> WebhookDelivery | None:
-    with transaction.atomic():
-        delivery = (
-            _due(endpoint, now)
-            .select_for_update(skip_locked=True, of=("self",))
-            .select_related("order", "event")
-            .order_by("available_at", "id")
-            .first()
-        )
-        if delivery:
-            delivery.endpoint = endpoint
-            delivery.tries += 1  # counted before the try: a crash counts too
-            WebhookDelivery.objects.filter(pk=delivery.pk).update(
-                claimed_until=Now() + CLAIM, tries=F("tries") + 1
-            )
+    delivery = claim_next(_due(endpoint, now).select_related("order", "event"), lasts=CLAIM)
+    if delivery:
+        delivery.endpoint = endpoint
     return delivery
 
 
 def renew(deliveries: Collection[WebhookDelivery]) -> None:
-    """The claims of what is still in hand."""
+    """Renew the claims of what is still in hand."""
     claimed = open_deliveries().filter(claimed_until__isnull=False)
-    claimed.filter(pk__in=[d.pk for d in deliveries]).update(claimed_until=Now() + CLAIM)
+    claiming.renew(claimed.filter(pk__in=[d.pk for d in deliveries]), lasts=CLAIM)
 
 
 def _due(endpoint: WebhookEndpoint, now: datetime) -> QuerySet[WebhookDelivery]:
     """Those of an order go out in their order."""
     open_ones = open_deliveries().filter(endpoint=endpoint)
-    # Their events decide which is older: what was made up later is not newer for that.
-    older = open_ones.filter(order=OuterRef("order"), event__lt=OuterRef("event"))
-    unclaimed = Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
-    return open_ones.filter(unclaimed, ~Exists(older), available_at__lte=now)
+    # Their events decide which is oldest: what was made up later is not newer for that.
+    oldest = open_ones.filter(order=OuterRef("order")).order_by("event_id")
+    return open_ones.filter(pk=Subquery(oldest.values("pk")[:1]), available_at__lte=now)
 
 
 def record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None:
-    """The answer was given and cannot be asked for again, so a lost connection gets no say."""
-    try:
-        _record(delivery, answer, now=now)
-    except DATABASE_ERRORS:
-        connection.close()
-        _record(delivery, answer, now=now)
+    claiming.record(lambda: _record(delivery, answer, now=now))
 
 
 def _record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None:
-    row = WebhookDelivery.objects.filter(pk=delivery.pk, sent_at=None)
-    told = {
+    outcome = {
         "last_status": answer.status,
         "last_error": answer.error[:60],
         "last_took_ms": answer.took_ms,
         "claimed_until": None,
     }
     if answer.is_taken:
-        row.update(sent_at=now, gave_up_at=None, **told)
+        unsent = WebhookDelivery.objects.filter(pk=delivery.pk, sent_at=None)
+        unsent.update(sent_at=now, gave_up_at=None, **outcome)
         metrics.WEBHOOKS_SENT.labels("delivered").inc()
         return
     logger.warning(
@@ -113,9 +95,8 @@ def _record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None
             "error": answer.error or f"answered {answer.status}",
         },
     )
-    # Of this claim alone: after one that ran out, whoever has it now says what comes next.
     pause = backoff(delivery.tries, first=FIRST_PAUSE, longest=LONGEST_PAUSE, jitter=JITTER)
-    row.filter(tries=delivery.tries).update(available_at=now + pause, **told)
+    still_claimed(delivery).update(available_at=now + pause, **outcome)
     metrics.WEBHOOKS_SENT.labels("refused" if answer.status else "failed").inc()
     if answer.status == GONE:
         switch_off(delivery.endpoint_id, f"It answered {GONE} Gone", now=now)
@@ -130,7 +111,7 @@ def _tried_since(delivery: WebhookDelivery) -> datetime:
 
 def _give_up(delivery: WebhookDelivery, *, now: datetime) -> None:
     with transaction.atomic():
-        if open_deliveries().filter(pk=delivery.pk, tries=delivery.tries).update(gave_up_at=now):
+        if still_claimed(delivery).filter(gave_up_at=None).update(gave_up_at=now):
             note(delivery.order_id, f"Webhook not delivered: {delivery}", now=now)
             transaction.on_commit(metrics.WEBHOOKS_SENT.labels("given_up").inc)
 
