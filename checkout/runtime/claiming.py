@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 
 from django.db import connection, models, transaction
 from django.db.models import F, Q, QuerySet
+from django.db.models.expressions import CombinedExpression
 from django.db.models.functions import Now
 
 from checkout.runtime.database import DATABASE_ERRORS
@@ -52,7 +53,9 @@ def unclaimed() -> Q:
     return Q(claimed_until__isnull=True) | Q(claimed_until__lt=Now())
 
 
-def claim(due: QuerySet[Row], *, lasts: timedelta, at_most: int, **changes: F) -> list[Row]:
+def claim(
+    due: QuerySet[Row], *, lasts: timedelta, at_most: int, **changes: CombinedExpression
+) -> list[Row]:
     """Claim those that have been due longest, for this process alone.
 
     Postgres reads them by the index that has them in their order, and stops when it has enough.
