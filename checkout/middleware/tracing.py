@@ -16,12 +16,12 @@ def trace_requests(get_response: GetResponse) -> GetResponse:
 
     def traced(request: HttpRequest) -> HttpResponse:
         given = request.headers.get("traceparent", "") if settings.TRUSTED_PROXY_COUNT else ""
-        with trace.step("request", given, method=request.method or ""):
+        with trace.span("request", given, method=request.method or ""):
             response = get_response(request)
             response.headers["X-Request-ID"] = trace.trace_id()
             # The route is the pattern, not the address: addresses contain references of orders.
             route = request.resolver_match.route if request.resolver_match else ""
-            spans.tell(route=route, status=response.status_code)
+            spans.set_attributes(route=route, status=response.status_code)
             return response
 
     return traced

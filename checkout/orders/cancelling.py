@@ -11,7 +11,7 @@ from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import DISPUTED
 from checkout.orders.history import note
 from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox.sweep import publish_again
+from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.states import EXPIRING, Canceller, OrderStatus
 from checkout.orders.stock.holding import pieces_held
 from checkout.orders.transitions import transition

@@ -18,8 +18,8 @@ _ahead: float | None = None  # how far the database's clock is ahead of the stea
 
 
 def database_now() -> datetime:
-    """Within the time that the database's last answer took. By this host's clock while the database
-    has never been reached: nothing can be stamped then."""
+    """The time by the database's clock, as exact as its last answer was quick. While the database
+    has never been reached, this host's clock is read: nothing can be stamped then."""
     return _read()
 
 
@@ -34,11 +34,12 @@ def steady() -> float:
     return time.clock_gettime(_STEADY)
 
 
-def learn(told: float, *, asked_at: float, answered_at: float) -> None:
-    """The database told its time, in seconds of the epoch, between two readings of our clock. What
-    was known before is kept as far as it agrees: a slow answer makes nothing less exact."""
+def learn(answer: float, *, asked_at: float, answered_at: float) -> None:
+    """Take over the database's time, in seconds of the epoch, which was asked for and answered at
+    these readings of our clock. What was known before is kept as far as it agrees: a slow answer
+    makes nothing less exact."""
     global _ahead
-    _ahead = min(max(_guess(), told - answered_at), told - asked_at)
+    _ahead = min(max(_guess(), answer - answered_at), answer - asked_at)
 
 
 def _guess() -> float:

@@ -1,7 +1,8 @@
 """Named places in the flow at which a test makes the process die or lose its connections.
 
-`FAULT_POINT` says which: `kill after message sent`, `cut before order inserted`, and of a worker's
-child `end after confirm sent`, which takes its parent along. Unset, a place costs a comparison.
+`FAULT_POINT` says which: `kill after message sent`, `cut before order inserted`, and for a worker's
+child `end after confirm sent`, which ends its parent too. Where the setting is empty, a place costs
+one comparison.
 """
 
 import os
@@ -35,14 +36,14 @@ _is_forgotten = False
 
 @contextmanager
 def fault_points(place: str) -> Iterator[None]:
-    """Before and after what is done at a place of the flow; after only if it went well."""
+    """The places before and after the block; the one after it is passed only if it went well."""
     fault_point(f"before {place}")
     yield
     fault_point(f"after {place}")
 
 
 def forget() -> None:
-    """From here on this process passes all places unharmed."""
+    """Let this process pass all places unharmed from here on."""
     global _is_forgotten
     _is_forgotten = True
 
@@ -63,8 +64,8 @@ def fault_point(name: str) -> None:
 
 
 def _cut_connections() -> None:
-    """Once: the database's, the queue's, the gateway's and the shopper's, as a failing network
-    does. Reads the process's descriptors where Linux lists them."""
+    """Cut the connections to database, queue, gateway and shopper once, as a failing network does.
+    Linux lists the descriptors of the process."""
     for descriptor in os.listdir("/proc/self/fd"):
         with suppress(OSError):  # no socket, or no connected one
             connection = socket.socket(fileno=os.dup(int(descriptor)))

@@ -1,7 +1,8 @@
-"""What Prometheus is told. Counted after the commit, so that a figure is never ahead of the books.
+"""Figures for Prometheus. They are counted after the commit, so that none is ahead of what is
+stored.
 
 A web server of several processes needs `PROMETHEUS_MULTIPROC_DIR`, an empty folder of its own (see
-prometheus-client, "Multiprocess Mode"); without it each process tells of itself alone.
+prometheus-client, "Multiprocess Mode"); without it each process shows its own figures alone.
 """
 
 import os
@@ -127,13 +128,14 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def process_ended(pid: int) -> None:
-    """What it counted stays, what it measured goes (prometheus-client, "Multiprocess Mode")."""
+    """Keep what the process has counted, and drop what it measured (prometheus-client,
+    "Multiprocess Mode")."""
     if os.environ.get(FOLDER):
         mark_process_dead(pid)  # type: ignore[no-untyped-call] # prometheus_client left it untyped
 
 
 def exposition() -> bytes:
-    """Of all processes that share this one's folder, or of this one."""
+    """The figures of all processes that share this one's folder, or of this process alone."""
     if not os.environ.get(FOLDER):
         return generate_latest(REGISTRY)
     registry = CollectorRegistry()

@@ -39,7 +39,8 @@ def prune(
     dry_run: bool = False,
     progress: Callable[[int], None] | None = None,
 ) -> int:
-    """How many rows were deleted, or would be, those that go with them not counted."""
+    """Delete the rows that have ended. Returns how many were deleted, or would be, without those
+    that go with them."""
     if end.ended is None or end.after is None:
         return 0
     rows = end.ended(now - end.after)

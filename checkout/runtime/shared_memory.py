@@ -18,7 +18,7 @@ RECORD_BYTES = 2048
 
 
 class SharedRecords:
-    """So many records, and the time of the child's last beat. Of use to threads that lock."""
+    """Records of one child, and the time of its last beat. Threads that share them must lock."""
 
     def __init__(self, count: int) -> None:
         self.count = count
@@ -34,7 +34,7 @@ class SharedRecords:
         return time.monotonic() - beat
 
     def write(self, place: int, content: bytes) -> None:
-        """What is too long for a record is not kept: the record is empty then."""
+        """Write a record, or leave it empty where the content is too long for one."""
         self.clear(place)
         start = self._start_of(place)
         if len(content) <= RECORD_BYTES - _LENGTH.size:
@@ -46,7 +46,7 @@ class SharedRecords:
         _LENGTH.pack_into(self._memory, self._start_of(place), 0)
 
     def contents(self) -> dict[int, bytes]:
-        """Place → content, of the records that are not empty."""
+        """The records that are not empty: place → content."""
         found = {}
         for place in range(self.count):
             start = self._start_of(place)

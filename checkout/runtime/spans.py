@@ -1,6 +1,6 @@
 """Spans for OpenTelemetry, where the extra `tracing` is installed and an exporter is configured.
 
-Without it nothing here does anything. Called by `trace` alone, which keeps the ids.
+Without the extra nothing here does anything. `trace` keeps the ids, and is what others call.
 """
 
 import os
@@ -41,11 +41,11 @@ def stop() -> None:
 
 @contextmanager
 def span(name: str, parent: str, fields: Mapping[str, str | int]) -> Iterator[str]:
-    """Answers the span's own traceparent; empty where nobody collects spans."""
+    """Yields the traceparent of the new span; empty where nobody collects spans."""
     if not HAS_OPENTELEMETRY:
         yield ""
         return
-    # Of its parent, or of none: never of a span that happens to be under way in this thread.
+    # The span belongs to its parent or to none, never to one that is under way in this thread.
     context = TraceContextTextMapPropagator().extract({"traceparent": parent}, Context())
     # Without the exception itself, whose words may quote a customer.
     with _tracer().start_as_current_span(
@@ -62,7 +62,7 @@ def span(name: str, parent: str, fields: Mapping[str, str | int]) -> Iterator[st
             raise
 
 
-def tell(**fields: str | int) -> None:
+def set_attributes(**fields: str | int) -> None:
     """Add to the span under way what was not known when it began."""
     if HAS_OPENTELEMETRY:
         otel.get_current_span().set_attributes(fields)

@@ -28,8 +28,8 @@ from checkout.runtime.shared_memory import SharedRecords
 
 logger = logging.getLogger(__name__)
 
-# How often the parent looks around where no signal wakes it.
-LOOK_SECONDS = 1.0
+# How often the parent checks all children where no signal wakes it.
+CHECK_SECONDS = 1.0
 
 # A child that dies younger than this was perhaps not able to live. The first such death of a seat
 # costs nothing; after each further one in a row its successor waits twice as long.
@@ -43,7 +43,7 @@ GIVE_BACK_SECONDS = 10.0
 
 # What a child does from its start to its end. It ends soon after the event is set.
 Work = Callable[["Seat", threading.Event], None]
-# Gives back what a dead child had in hand: told the child's name and its records.
+# Gives back what a dead child had in hand, by the child's name and its records.
 GiveBack = Callable[[str, Mapping[int, bytes], threading.Event], None]
 
 
@@ -87,23 +87,24 @@ class Supervisor:
         give_back: GiveBack,
         stale_after_seconds: float,
         beside: Callable[[threading.Event], None] | None = None,
-        on_look: Callable[[bool], None] = lambda is_fresh: None,
+        on_check: Callable[[bool], None] = lambda is_fresh: None,
         on_death: Callable[[int], None] = lambda pid: None,
     ) -> None:
-        """`beside` is one more process, which has no seat; `on_look` is told each second whether
-        all children get somewhere, `on_death` the process id of a child that has ended."""
+        """`beside` is one more process, which has no seat. `on_check` is called each second with
+        whether all children get somewhere, `on_death` with the process id of a child that has
+        ended."""
         self._work = work
         self._give_back = give_back
         self._stale_after_seconds = stale_after_seconds
-        # By then somebody was told that it is stale, and may have looked.
+        # By then the probes have said that the child is stale, and a person may have looked.
         self._hung_after_seconds = 2 * stale_after_seconds
         self._beside = beside
-        self._on_look = on_look
+        self._on_check = on_check
         self._on_death = on_death
         self._seats = [Seat(number, SharedRecords(records)) for number in range(seats)]
         self._own = SharedRecords(0)
         self._helper: Process | None = None  # the one that runs `beside`
-        self._givers: list[Process] = []
+        self._giving_back: list[Process] = []
         self._wake_read, self._wake_write = -1, -1
         self._undo = ExitStack()
 
@@ -127,11 +128,11 @@ class Supervisor:
         self._undo.close()
 
     def run(self, stopping: threading.Event, *, finish_seconds: float) -> None:
-        """Supervise until `stopping` is set, and wait until all have ended. Whoever has not ended
-        after `finish_seconds` is killed on leaving, and what it had in hand is given back."""
+        """Supervise until `stopping` is set, and wait until all have ended. A process that has not
+        ended after `finish_seconds` is killed on leaving, and what it had in hand is given back."""
         while not stopping.is_set():
-            self._look()
-            self._sleep(LOOK_SECONDS)
+            self._check_all()
+            self._sleep(CHECK_SECONDS)
         for signum in (signal.SIGTERM, signal.SIGINT):
             before = signal.signal(signum, self._end_now)
             self._undo.callback(signal.signal, signum, before)
@@ -140,11 +141,11 @@ class Supervisor:
         self._wait_for_all(finish_seconds)
 
     def beat(self) -> None:
-        """Tells that a parent is alive which waits for something before `run`."""
+        """Say that the parent is alive while it waits for something before `run`."""
         self._own.beat()
         for seat in self._seats:
             seat.records.beat()
-        self._on_look(True)
+        self._on_check(True)
 
     def is_fresh(self) -> bool:
         """Whether the parent and all children get somewhere. May be asked in a process of ours."""
@@ -153,12 +154,12 @@ class Supervisor:
 
     # --- While it runs --------------------------------------------------------------------------
 
-    def _look(self) -> None:
+    def _check_all(self) -> None:
         self._own.beat()
         self._reap()
         for seat in self._seats:
             if seat.process is None and time.monotonic() >= seat.starts_at:
-                self._seat_a_child(seat)
+                self._start_child(seat)
             elif seat.process and seat.records.seconds_since_beat() > self._hung_after_seconds:
                 logger.error(
                     "A process got nowhere and was killed", extra={"pid": seat.process.pid}
@@ -166,31 +167,31 @@ class Supervisor:
                 self._signal(seat.process, signal.SIGKILL)
                 seat.records.beat()  # its death is noticed in a moment
         self._start_beside()
-        self._on_look(self.is_fresh())
+        self._on_check(self.is_fresh())
 
     def _start_beside(self) -> None:
         if self._beside and self._helper is None:
             self._helper = self._fork(self._beside)
 
-    def _seat_a_child(self, seat: Seat) -> None:
+    def _start_child(self, seat: Seat) -> None:
         seat.children += 1
         seat.records.beat()
         seat.process = self._fork(lambda stopping: self._work(seat, stopping))
         if seat.process is None:
-            seat.starts_at = time.monotonic() + LOOK_SECONDS
+            seat.starts_at = time.monotonic() + CHECK_SECONDS
 
     def _reap(self) -> None:
         for seat in self._seats:
             if seat.process and (status := _status_of(seat.process)) is not None:
-                self._bury(seat, seat.process, status)
+                self._child_ended(seat, seat.process, status)
         if self._helper and _status_of(self._helper) is not None:
             self._helper.release()
             self._helper = None
-        for giver in [g for g in self._givers if _status_of(g) is not None]:
+        for giver in [g for g in self._giving_back if _status_of(g) is not None]:
             giver.release()
-            self._givers.remove(giver)
+            self._giving_back.remove(giver)
 
-    def _bury(self, seat: Seat, process: Process, status: int) -> None:
+    def _child_ended(self, seat: Seat, process: Process, status: int) -> None:
         lived = time.monotonic() - process.began_at
         in_hand = seat.records.contents()
         self._on_death(process.pid)
@@ -206,10 +207,10 @@ class Supervisor:
         if in_hand:
             name = name_of(process.pid)
             giver = self._fork(lambda stopping: self._give_back(name, in_hand, stopping))
-            self._givers += [giver] if giver else []
+            self._giving_back += [giver] if giver else []
 
     def _sleep(self, seconds: float) -> None:
-        """Sleep for so long, or until a signal comes, which a death is too."""
+        """Sleep for so long, or until a signal comes; the death of a child sends one too."""
         if any(seat.process is None for seat in self._seats):
             seconds = min(seconds, FIRST_PAUSE_SECONDS / 5)
         if select.select([self._wake_read], [], [], seconds)[0]:
@@ -219,14 +220,14 @@ class Supervisor:
 
     def _wait_for_all(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        while (self._children() or self._givers) and time.monotonic() < until:
+        while (self._children() or self._giving_back) and time.monotonic() < until:
             self._own.beat()
             self._reap()
-            if self._children() or self._givers:
+            if self._children() or self._giving_back:
                 self._sleep(0.1)
 
     def _end_now(self, signum: int, frame: FrameType | None) -> None:
-        """A second signal. Nothing is lost by it: what was in hand comes again."""
+        """End all at once, after a second signal. Nothing is lost: what was in hand comes again."""
         for process in self._children():
             self._signal(process, signal.SIGKILL)
         signal.signal(signum, signal.SIG_DFL)
@@ -243,7 +244,7 @@ class Supervisor:
     # --- In the child ---------------------------------------------------------------------------
 
     def _fork(self, act: Callable[[threading.Event], None]) -> Process | None:
-        """None: the machine has no room for a process just now. The others go on."""
+        """Start a process. None: the machine has no room for one just now; the others go on."""
         theirs, ours = os.pipe()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -261,7 +262,7 @@ class Supervisor:
         try:
             os.close(ours)
             self._forget_what_is_the_parents()
-            act(_told_to_end(theirs))
+            act(_stop_event(theirs))
             status = 0
         except BaseException:
             logger.exception("A process ended by an error")
@@ -277,12 +278,12 @@ class Supervisor:
         os.close(self._wake_read)
         os.close(self._wake_write)
         # Or they would stay open when the parent dies, and the others would not notice.
-        for process in [*self._children(), *self._givers]:
+        for process in [*self._children(), *self._giving_back]:
             process.release()
 
 
-def _told_to_end(pipe: int) -> threading.Event:
-    """An event that is set when the parent says so or dies, and by SIGTERM or SIGINT."""
+def _stop_event(pipe: int) -> threading.Event:
+    """Return an event that is set when the parent says so or dies, and by SIGTERM or SIGINT."""
     stopping = threading.Event()
 
     def wait() -> None:
@@ -290,15 +291,15 @@ def _told_to_end(pipe: int) -> threading.Event:
         stopping.set()
 
     threading.Thread(target=wait, name="parent", daemon=True).start()
-    # A terminal sends Ctrl-C to children too, and a service manager its SIGTERM. Once or twice, it
-    # means the same to a child; how often, its parent counts.
+    # A terminal sends Ctrl-C to children too, and a service manager sends SIGTERM to them. Once or
+    # twice means the same to a child; the parent counts.
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda signum, frame: stopping.set())
     return stopping
 
 
 def _status_of(process: Process) -> int | None:
-    """How it ended; None while it has not."""
+    """How the process ended; None while it has not."""
     pid, status = os.waitpid(process.pid, os.WNOHANG)
     return status if pid else None
 

@@ -23,7 +23,7 @@ _current: ContextVar[str] = ContextVar("traceparent", default="")
 
 
 def traceparent() -> str:
-    """Of the work under way. Empty outside of any."""
+    """The trace of the work under way; empty where there is none."""
     return _current.get()
 
 
@@ -37,8 +37,8 @@ def id_in(traceparent: str) -> str:
 
 
 @contextmanager
-def under(traceparent: str) -> Iterator[None]:
-    """What is logged and stored meanwhile belongs to this trace."""
+def in_trace(traceparent: str) -> Iterator[None]:
+    """What the block logs and stores belongs to this trace."""
     token = _current.set(traceparent)
     try:
         yield
@@ -47,16 +47,16 @@ def under(traceparent: str) -> Iterator[None]:
 
 
 @contextmanager
-def step(name: str, traceparent: str | None = None, **fields: str | int) -> Iterator[str]:
-    """A piece of work. None: of the trace under way. Otherwise of the one that is given, or of a
-    new one if that is empty or has not the form, as what comes from outside may.
+def span(name: str, traceparent: str | None = None, **fields: str | int) -> Iterator[str]:
+    """The block is a piece of work in this trace, or in the trace under way (None). Where the
+    traceparent is empty or malformed, as one from outside may be, a new trace begins.
 
     `fields` go to whoever reads the spans: nothing personal and no secret.
     """
     parent = _current.get() if traceparent is None else traceparent
     if not FORM.fullmatch(parent):
         parent = ""
-    with spans.span(name, parent, fields) as started, under(started or parent or _new()):
+    with spans.span(name, parent, fields) as started, in_trace(started or parent or _new()):
         yield _current.get()
 
 

@@ -141,7 +141,7 @@ class _Attempt:
                 started_at=self._calls.clock(),
             )
         order = self._payment.order.number
-        self._span = trace.step("gateway call", order=order, step=self._step.value)
+        self._span = trace.span("gateway call", order=order, step=self._step.value)
         self._span.__enter__()
         self._asked_at = self._calls.clock()
         return self
@@ -169,7 +169,7 @@ class _Attempt:
             end_refusal(now=finished_at)
 
     def _log(self, finished_at: datetime) -> None:
-        spans.tell(outcome=self.outcome)
+        spans.set_attributes(outcome=self.outcome)
         took = finished_at - self._asked_at
         # The number of refunds that were found would make a label of each number.
         outcome = "answered" if self._step is Step.REFUNDS else self.outcome or "answered"

@@ -8,7 +8,7 @@ import logging
 import time
 from datetime import datetime, timedelta
 
-from checkout.orders.outbox.enqueue import hasten_all
+from checkout.orders.outbox.enqueue import make_all_due
 from checkout.runtime import metrics
 from checkout.runtime.retry import shortened
 from payments.models import GatewayRefusal
@@ -59,7 +59,7 @@ def end_refusal(*, now: datetime) -> None:
     ended = GatewayRefusal.objects.filter(ended_at=None).update(ended_at=now)
     _saw(is_refused=False)
     if ended:
-        hastened = hasten_all(now=now, within=LONGEST_PAUSE, spread=SPREAD)
+        hastened = make_all_due(now=now, within=LONGEST_PAUSE, spread=SPREAD)
         logger.warning("The gateway takes this shop again", extra={"hastened": hastened})
 
 

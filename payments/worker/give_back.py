@@ -12,8 +12,8 @@ from django.db import connection, transaction
 
 from checkout.orders.identity.matching import orders_meant
 from checkout.orders.models import Order
+from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.outbox.messages import FutureVersion, PoisonMessage, decode
-from checkout.orders.outbox.sweep import publish_again
 from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.runtime.clock import database_now
 from checkout.runtime.database import DATABASE_ERRORS

@@ -91,7 +91,7 @@ def handle(
     lease_token = lease_token or uuid4()
     stopping = stopping or Event()
     extra: dict[str, object] = {"message_id": message.id, "receive_count": message.receive_count}
-    with trace.step("handle", message.traceparent, receive_count=message.receive_count):
+    with trace.span("handle", message.traceparent, receive_count=message.receive_count):
         for pause in pauses(first=0.1, longest=1.0, within=DATABASE_PATIENCE_SECONDS):
             try:
                 return _handle(message, gateway, lease_token, extra)
@@ -120,7 +120,7 @@ def _handle(
         return _put_back(error, message, extra)
     metrics.HANDLED.labels(result.name.lower()).inc()
     extra["outcome"] = result.value
-    spans.tell(order=content.order.number, kind=content.kind, outcome=result.value)
+    spans.set_attributes(order=content.order.number, kind=content.kind, outcome=result.value)
     logger.info("Message handled", extra=extra)
     if result is Result.BUSY:
         return Verdict.PUT_BACK, busy_seconds(message.receive_count)

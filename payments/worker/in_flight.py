@@ -84,7 +84,7 @@ class InFlight:
                 self.wake.set()
             return batch
 
-    def close(self) -> None:
+    def wake_keeper(self) -> None:
         self.full.set()
         self.wake.set()
 

@@ -59,7 +59,7 @@ class WorkerProcesses:
             give_back=self._give_back,
             stale_after_seconds=STALE_AFTER_SECONDS,
             beside=(lambda stopping: _serve(server, stopping)) if server else None,
-            on_look=self._tell,
+            on_check=self._touch_alive_file,
             on_death=metrics.process_ended,
         )
         with supervisor:
@@ -109,7 +109,7 @@ class WorkerProcesses:
     def _queue(self) -> PaymentsQueue:
         return PaymentsQueue(sqs_client(wait_seconds=self.wait_seconds), self.queue_url)
 
-    def _tell(self, is_fresh: bool) -> None:
+    def _touch_alive_file(self, is_fresh: bool) -> None:
         if self.alive_file and is_fresh:
             touch(self.alive_file)
 

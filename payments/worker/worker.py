@@ -107,7 +107,7 @@ class Worker:
         connection.close()
         left = self._finish(pool)
         closed.set()
-        self._in_flight.close()
+        self._in_flight.wake_keeper()
         keeper.join(timeout=10)
         return left
 

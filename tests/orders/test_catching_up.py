@@ -208,7 +208,7 @@ def test_catching_up_waits_for_a_transaction_that_may_not_see_the_endpoint(
     with psycopg.connect(database_url()) as other:
         other.execute("SELECT pg_current_xact_id()")
         with pytest.raises(catch_up.StillUnderWay):
-            catch_up.tell_missed(1, since=timezone.now() - HOUR)
+            catch_up.add_missed(1, since=timezone.now() - HOUR)
 
 
 def test_command_catches_up(receiver: Receiver, shelf: list[Product]) -> None:

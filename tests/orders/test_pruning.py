@@ -14,9 +14,9 @@ from django.utils import timezone
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox import prune
+from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.outbox.prune import Pruned, prune_outbox
 from checkout.orders.outbox.publish import claim
-from checkout.orders.outbox.sweep import publish_again
 from checkout.orders.states import OrderStatus
 from tests.support.factories import placed_order
 from tests.support.processes import database_url, eventually

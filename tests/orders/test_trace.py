@@ -40,7 +40,7 @@ def test_each_message_of_a_batch_carries_its_own_trace(
     shelf: list[Product], queue: PaymentsQueue
 ) -> None:
     for given in (GIVEN, ""):
-        with trace.under(given):
+        with trace.in_trace(given):
             placed_order(shelf[0])
     first, second = Order.objects.order_by("id")
 
@@ -53,7 +53,7 @@ def test_each_message_of_a_batch_carries_its_own_trace(
 
 
 def test_trace_is_no_part_of_the_body(shelf: list[Product], queue: PaymentsQueue) -> None:
-    with trace.under(GIVEN):
+    with trace.in_trace(GIVEN):
         order = placed_order(shelf[0])
 
     publish_outbox(queue, now=timezone.now())
@@ -182,7 +182,7 @@ def parent_of(span: ReadableSpan, among: Sequence[ReadableSpan]) -> ReadableSpan
 
 
 def test_span_tells_of_an_error_by_its_type_alone(collected: InMemorySpanExporter) -> None:
-    with pytest.raises(ValueError, match="Ada"), trace.step("handle"):
+    with pytest.raises(ValueError, match="Ada"), trace.span("handle"):
         raise ValueError("Ada Quillfeather")
 
     [span] = collected.get_finished_spans()
@@ -197,8 +197,8 @@ sys.modules["opentelemetry"] = None
 from checkout.runtime import spans, trace
 assert not spans.HAS_OPENTELEMETRY
 spans.start()
-with trace.step("request") as traceparent:
-    spans.tell(status=200)
+with trace.span("request") as traceparent:
+    spans.set_attributes(status=200)
     assert trace.id_in(traceparent) == trace.trace_id() != ""
 print("traced")
 """
@@ -238,7 +238,7 @@ def collector() -> Iterator[HTTPServer]:
     server.server_close()
 
 
-STEP = "from checkout.runtime import trace\nwith trace.step('a step of the test'): pass"
+STEP = "from checkout.runtime import trace\nwith trace.span('a step of the test'): pass"
 
 
 def test_spans_go_to_the_collector_that_the_environment_names(collector: HTTPServer) -> None:

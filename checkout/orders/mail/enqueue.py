@@ -1,4 +1,4 @@
-"""What is written to a customer, decided in the transaction of the event that it tells of."""
+"""Queue mails to customers, in the transaction of the event that a mail tells of."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -11,10 +11,10 @@ from checkout.orders.mail.address import has_address
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import PAID_FOR, OrderStatus
 
-# Where the order has come to → what is written about it. Its placing has no status before it;
-# paying again leads back there, and is no news to the one who does it. A refund is written about by
-# itself, since the second part of an order's money moves its status no more. docs/mails.md is the
-# whole list.
+# The status that an order has reached → the mail about it. Placing and paying again both reach
+# PLACED: placing has no status before it, and paying again is no news to the customer who pays. A
+# refund has a mail of its own, since a second part of the money does not move the status any more.
+# docs/mails.md is the whole list.
 ON_ARRIVAL = {
     OrderStatus.ACTION_REQUIRED: Mail.Kind.ACTION_REQUIRED,
     OrderStatus.PAYMENT_FAILED: Mail.Kind.PAYMENT_FAILED,
@@ -22,10 +22,10 @@ ON_ARRIVAL = {
     OrderStatus.CANCELLED: Mail.Kind.CANCELLED,
 }
 
-# Most customers answer their bank at once. Only who has not after so long is written to.
+# Most customers answer their bank at once. One who has not after so long gets a mail.
 BANK_WAITS = timedelta(minutes=15)
 
-# So long a payment may be under way before its customer is told that it takes longer than usual.
+# A payment may be under way for so long before a mail says that it takes longer than usual.
 STILL_PAYING_AFTER = timedelta(hours=1)
 
 # However often the link is asked for, an address gets no more mail than this.
@@ -38,15 +38,15 @@ def mail_about(source: OrderStatus | None, to: OrderStatus) -> Mail.Kind | None:
     if (source, to) == (OrderStatus.CANCELLED, OrderStatus.PAID):
         return Mail.Kind.REVIVED
     if source in PAID_FOR and to in PAID_FOR:
-        return None  # a refund is written about by itself, and so is one that came back
+        return None  # a refund has a mail of its own, and so has one that came back
     return ON_ARRIVAL.get(to)
 
 
 def queue_mail_about(
     source: OrderStatus | None, to: OrderStatus, event: OrderEvent, *, now: datetime
 ) -> None:
-    """What is written about a move of the order's status; and what was to be written about the
-    status that it leaves, and is not true any more, is withdrawn."""
+    """Queue the mail about a move of the order's status. A mail about the status before, which has
+    not been sent, is not true any more and is withdrawn."""
     if source is not None and source in WITHDRAWN_AFTER:
         withdrawn = Mail.objects.filter(order=event.order_id, kind=WITHDRAWN_AFTER[source])
         withdrawn.filter(sent_at=None).delete()
@@ -61,8 +61,8 @@ def queue_mail_about(
 WITHDRAWN_AFTER = {OrderStatus.ACTION_REQUIRED: Mail.Kind.ACTION_REQUIRED}
 
 
-def tell_who_waits_long(orders: Iterable[Order], *, now: datetime) -> None:
-    """Write once to each of these whose payment has been under way for long."""
+def mail_who_waits_long(orders: Iterable[Order], *, now: datetime) -> None:
+    """Queue one mail for each of these orders whose payment has been under way for long."""
     since = {
         order.pk: order.status_changed_at
         for order in orders
@@ -84,7 +84,7 @@ def tell_who_waits_long(orders: Iterable[Order], *, now: datetime) -> None:
 def queue_mail(
     kind: Mail.Kind, event: OrderEvent, *, now: datetime, amount_minor: int | None = None
 ) -> None:
-    """One at most for an event: the constraint decides, and a second one is no error."""
+    """Queue a mail. The constraint allows one for an event, and a second is no error."""
     mail = Mail(
         order_id=event.order_id,
         event=event,

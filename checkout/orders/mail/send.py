@@ -25,26 +25,26 @@ from checkout.runtime.retry import backoff
 
 logger = logging.getLogger(__name__)
 
-# Renewed while the server is slow, of which a mail takes about ten answers. After a mailer died its
-# mail is free again this soon. One that was only stopped for longer is overtaken, and its customer
-# gets that mail twice; so this is longer than for messages, which SQS drops.
+# A claim is renewed while the server is slow; a mail takes about ten of its answers. After a mailer
+# died, its mail is free again this soon. A mailer that was stopped for longer is overtaken, and
+# the customer gets that mail twice; so this is longer than for messages, whose copies SQS drops.
 CLAIM = timedelta(seconds=20)
 
-# After a refusal: 30 s, then twice as long each time, and an hour at most.
+# After a refusal a mail waits 30 s, then twice as long each time, and an hour at most.
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=1)
 
 # RFC 5321, 4.5.4.1: "the give-up time generally needs to be at least 4-5 days".
 GIVE_UP_AFTER = timedelta(days=5)
 
-# Nobody waits for a link to their account any longer; it is asked for again.
+# Nobody waits for a link to their account any longer than this; they ask for another.
 GIVE_UP_ACCOUNT_MAIL_AFTER = timedelta(days=1)
 KEEP_ACCOUNT_MAIL = timedelta(days=1)
 
 TRIES_AT_LEAST = 10  # a server that was away for a week has tried nothing
 
-# The server says no to this mail; a header that cannot be built is a ValueError. Every other
-# OSError, of which smtplib's errors are a kind, means that the server is away or broke off.
+# The server says no to this mail, or (ValueError) a header cannot be built. Every other OSError,
+# and smtplib's errors are OSErrors, means that the server is away or broke off.
 REFUSALS = (SMTPResponseException, SMTPRecipientsRefused, SMTPNotSupportedError, ValueError)
 
 AnyMail = Mail | AccountMail
@@ -106,7 +106,7 @@ def claim(*, now: datetime) -> AnyMail | None:
 
 def _due(now: datetime) -> models.QuerySet[Mail]:
     open_mails = Mail.objects.filter(sent_at=None, gave_up_at=None)
-    # One that is decided now and written later keeps no other of its order waiting.
+    # A mail that is decided now and sent later keeps no other mail of its order waiting.
     is_for_later = Q(kind=Mail.Kind.ACTION_REQUIRED, available_at__gt=now)
     oldest = open_mails.filter(order=OuterRef("order")).exclude(is_for_later).order_by("pk")
     return open_mails.filter(available_at__lte=now, pk=Subquery(oldest.values("pk")[:1]))

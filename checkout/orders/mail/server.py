@@ -1,4 +1,4 @@
-"""The mail server of the settings, which Django 6.1 and those before it name differently."""
+"""The mail server of the settings, which Django 6.1 names differently than its predecessors."""
 
 from django.conf import settings
 from django.core import mail
@@ -12,7 +12,7 @@ def configured_mail_server() -> BaseEmailBackend:
 
 
 def mail_backend() -> str:
-    """Dotted path of what mails are given to."""
+    """The dotted path of the backend that takes the mails."""
     if hasattr(settings, "MAILERS"):
         return str(settings.MAILERS["default"]["BACKEND"])  # type: ignore[misc] # Django 5.2 has none
     return settings.EMAIL_BACKEND

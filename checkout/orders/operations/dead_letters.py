@@ -24,8 +24,8 @@ from checkout.orders.identity.matching import names_another, orders_named
 from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.numbers import parse_order_number
+from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.outbox.messages import FutureVersion, OrderMessage, PoisonMessage, decode
-from checkout.orders.outbox.sweep import publish_again
 from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.orders.states import EXPIRING, UNSETTLED
 from checkout.orders.sweep_schedule import next_sweep
@@ -341,7 +341,9 @@ class _Reading:
         often that all that are held must have been shown again."""
         in_vain = 0
         while in_vain <= len(self.held) // BATCH + 1 and len(self.seen) < READ_AT_MOST:
-            batch = self.queue.look(hide_seconds=HIDE_SECONDS, wait_seconds=WAIT_SECONDS)
+            batch = self.queue.receive(
+                at_most=BATCH, wait_seconds=WAIT_SECONDS, hide_seconds=HIDE_SECONDS
+            )
             if not batch:
                 return
             fresh = list({m.id: m for m in batch if m.id not in self.seen}.values())

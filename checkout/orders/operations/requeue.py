@@ -10,7 +10,7 @@ from django.db import transaction
 from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.numbers import parse_order_number
-from checkout.orders.outbox.sweep import hasten, publish_again
+from checkout.orders.outbox.enqueue import make_due, publish_again
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
 from checkout.orders.sweep_schedule import next_sweep
 from checkout.runtime.terminal import aligned
@@ -90,7 +90,7 @@ def _ask(order: Order, kind: OutboxMessage.Kind, *, dry_run: bool, now: datetime
     if dry_run:
         due = order.outbox_messages.filter(kind=kind, published_at=None, available_at__lte=now)
         return Done.WAITING if due.exists() else Done.WOULD_QUEUE
-    if hasten(order.pk, kind, now=now):
+    if make_due(order.pk, kind, now=now):
         return Done.HASTENED
     if not publish_again(order.pk, kind, now=now):
         return Done.WAITING

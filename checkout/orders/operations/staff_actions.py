@@ -19,7 +19,7 @@ from checkout.orders.cancelling import (
 )
 from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage, WebhookDelivery
-from checkout.orders.outbox.sweep import hasten, publish_again
+from checkout.orders.outbox.enqueue import make_due, publish_again
 from checkout.orders.states import UNSETTLED, Canceller
 from checkout.runtime.clock import database_now
 
@@ -134,7 +134,7 @@ def _publish(
         Order.objects.select_for_update().get(pk=order.pk)
         # The first one's message is due at a time before this one's turn, whoever pressed first.
         now = max(now, database_now())
-        if not (hasten(order.pk, kind, now=now) or publish_again(order.pk, kind, now=now)):
+        if not (make_due(order.pk, kind, now=now) or publish_again(order.pk, kind, now=now)):
             return "That is on its way already; nothing was added."
         note_staff(order.pk, what, by=by, why=why, now=now)
     return "The worker has been told. This page shows what comes of it."

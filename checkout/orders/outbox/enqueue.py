@@ -1,8 +1,8 @@
-"""The one writer of outbox messages: one waiting question for each thing that is asked.
+"""The one writer of outbox messages.
 
-Whoever wants something of the worker asks here. A question that waits already is joined, and goes
-out at the earlier of both times; so however many hints, sweeps and later tries there are of one
-order, they are one message.
+Whoever wants the worker to do something asks here. Where the same question waits already, the two
+become one message, which goes out at the earlier of both times. So there is one message however
+many hints, sweeps and later tries an order has.
 """
 
 from datetime import datetime, timedelta
@@ -31,9 +31,36 @@ def ask_first(order_id: int, kind: str, *, at: datetime) -> None:
     OutboxMessage.objects.create(order_id=order_id, kind=kind, available_at=at)
 
 
-def hasten_all(*, now: datetime, within: timedelta, spread: timedelta) -> int:
-    """What waits for a later try goes out soon: whatever was in the way of all is gone. Spread by
-    chance, so that not all of it comes at once; how many questions that were."""
+def publish_again(order_id: int, kind: str, *, now: datetime) -> bool:
+    """Publish a new generation of the order's last message of this kind, which SQS takes for a new
+    message and not for a repetition. False where one waits to be published."""
+    messages = OutboxMessage.objects.filter(order_id=order_id, kind=kind)
+    if messages.filter(published_at__isnull=True).exists():
+        return False
+    latest = messages.order_by("-id").first()
+    renewed = latest and OutboxMessage.objects.filter(pk=latest.pk).update(
+        generation=F("generation") + 1,
+        available_at=now,
+        published_at=None,
+        claimed_until=None,
+    )
+    if not renewed:  # there never was one, or it has just been pruned
+        ask(order_id, kind, at=now)
+    return True
+
+
+def make_due(order_id: int, kind: str, *, now: datetime) -> bool:
+    """Publish now what waits for a later try; False where nothing does. For people: they know that
+    what was in the way is gone, and the next try may be an hour off."""
+    later = OutboxMessage.objects.filter(
+        order_id=order_id, kind=kind, published_at=None, available_at__gt=now
+    )
+    return bool(later.update(available_at=now))
+
+
+def make_all_due(*, now: datetime, within: timedelta, spread: timedelta) -> int:
+    """Publish soon what waits for a later try of any order: what was in the way of all is gone. The
+    messages are spread by chance, so that not all come at once. Returns how many they are."""
     later = OutboxMessage.objects.filter(
         published_at=None, available_at__gt=now, available_at__lte=now + within
     )

@@ -1,4 +1,4 @@
-"""The contract of what goes over the queue.
+"""The format of messages on the queue.
 
 `{"v": 1, "order": "100482-31", "reference": …, "installation": …, "kind": "settle_payment",
 "generation": 1}`: no amounts and no personal data, for the message only says where to look. Readers

@@ -34,8 +34,8 @@ def prune_outbox(
     dry_run: bool = False,
     progress: Progress | None = None,
 ) -> Pruned:
-    """Delete what was published before then, of orders that are final and that no sweep and no
-    person looks at. Killed at any moment it has done a part, and the next run does the rest."""
+    """Delete what was published before then about orders that are final and that neither the sweep
+    nor a person looks at. A run that is killed has done a part, and the next does the rest."""
     last = looked_at = deleted = 0
     while window := list(
         OutboxMessage.objects.filter(pk__gt=last)

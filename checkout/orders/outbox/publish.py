@@ -1,4 +1,4 @@
-"""From the outbox to the queue.
+"""Publish messages from the outbox to the queue.
 
 Claim and commit, send, record: the database is never locked while SQS is asked. A publisher that
 dies in between leaves a claim that runs out; the message is then sent again under the same
@@ -23,8 +23,8 @@ from checkout.runtime.faultpoints import fault_points
 
 logger = logging.getLogger(__name__)
 
-# Renewed while SQS is slow. After a publisher died its messages are free again this soon; one that
-# was only stopped for longer is overtaken, and SQS drops what it then sends a second time.
+# A claim is renewed while SQS is slow. After a publisher died, its messages are free again this
+# soon. One that was stopped for longer is overtaken, and SQS drops what it then sends again.
 CLAIM = timedelta(seconds=5)
 
 # How soon a message that SQS refused is tried again.
@@ -40,8 +40,8 @@ Sent = dict[OutboxMessage, str]
 
 
 def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
-    """Publish what is due; how many messages SQS took. Raises what boto3 raises when SQS does
-    not answer; nothing is lost by that, and the claims are given back."""
+    """Publish what is due. Returns how many messages SQS took. Raises what boto3 raises when SQS
+    does not answer; nothing is lost by that, and the claims are given back."""
     with fault_points("batch claimed"):
         claimed = claim(now=now)
     if not claimed:
@@ -51,7 +51,7 @@ def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
     with fault_points("publication recorded"):
         _record(list(sent), now=now)
     for message, traceparent in sent.items():
-        with trace.under(traceparent):
+        with trace.in_trace(traceparent):
             extra = {"order": message.order.number, "kind": message.kind}
             logger.info("Message published", extra=extra)
         metrics.PUBLISHED.inc()
@@ -66,7 +66,7 @@ def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
 
 
 def claim(*, now: datetime) -> list[OutboxMessage]:
-    """Take due messages in hand, of each order only the oldest, for this publisher alone."""
+    """Claim due messages for this publisher alone, of each order only the oldest."""
     oldest = OutboxMessage.objects.filter(
         order=OuterRef("order"), published_at__isnull=True, available_at__lte=now
     ).order_by("pk")
@@ -80,8 +80,8 @@ def claim(*, now: datetime) -> list[OutboxMessage]:
 
 
 def _send_all(queue: PaymentsQueue, claimed: list[OutboxMessage]) -> tuple[Sent, Exception | None]:
-    """All batches at once: a claim holds however slow SQS is, and a backlog does not wait for it
-    batch by batch. No two are about one order, so none can overtake its like."""
+    """Send all batches at once: a backlog does not wait for SQS batch by batch. No two messages are
+    about one order, so none can overtake another of its order."""
     first, *others = [claimed[start : start + BATCH] for start in range(0, len(claimed), BATCH)]
     with ThreadPoolExecutor(CLAIM_AT_MOST // BATCH, thread_name_prefix="send") as senders:
         sending = [senders.submit(_send, queue, batch) for batch in others]
@@ -96,7 +96,7 @@ def _send_all(queue: PaymentsQueue, claimed: list[OutboxMessage]) -> tuple[Sent,
 
 
 def _send(queue: PaymentsQueue, batch: list[OutboxMessage]) -> tuple[Sent, Exception | None]:
-    """Each message in a span of its own trace, which lasts until SQS has answered."""
+    """Send a batch. Each message has a span in its own trace, until SQS has answered."""
     with ExitStack() as steps:
         outgoing = [
             Outgoing(
@@ -106,7 +106,7 @@ def _send(queue: PaymentsQueue, batch: list[OutboxMessage]) -> tuple[Sent, Excep
                 group=message.order.reference,
                 deduplication_id=message.deduplication_id,
                 traceparent=steps.enter_context(
-                    trace.step(
+                    trace.span(
                         "publish",
                         message.traceparent,
                         order=message.order.number,
@@ -125,7 +125,7 @@ def _send(queue: PaymentsQueue, batch: list[OutboxMessage]) -> tuple[Sent, Excep
 
 
 def _record(messages: list[OutboxMessage], *, now: datetime) -> None:
-    """Only the generation that was sent: a later one may have been asked for meanwhile."""
+    """Record what was sent, by its generation: a later one may have been asked for meanwhile."""
     for generation in {message.generation for message in messages}:
         OutboxMessage.objects.filter(
             pk__in=[message.pk for message in messages if message.generation == generation],

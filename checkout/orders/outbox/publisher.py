@@ -28,10 +28,10 @@ IDLE_SECONDS = 0.1
 
 
 def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = None) -> None:
-    look_after = _LookAfter()
+    upkeep = _Upkeep()
 
     def run_once() -> int:
-        look_after.what_is_due()
+        upkeep.run_due()
         return 0 if is_paused() else publish_outbox(queue, now=database_now())
 
     run_loop(
@@ -47,11 +47,11 @@ def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = N
 
 
 def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:
-    """What a publisher does that has not reached SQS yet. Alerts must see how long messages wait
-    also when every publisher was started again meanwhile."""
+    """Return what a publisher does while it has not reached SQS yet. Alerts must see how long
+    messages wait also when every publisher was started again meanwhile."""
     is_time_to_sample = Every(SHOP_EVERY_SECONDS)
 
-    def look() -> None:
+    def on_try() -> None:
         alive.beat()
         if is_time_to_sample():
             try:
@@ -59,17 +59,17 @@ def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:
             except DATABASE_ERRORS:
                 connection.close()
 
-    return look
+    return on_try
 
 
-class _LookAfter:
-    """What is done beside publishing, each at its own pace."""
+class _Upkeep:
+    """What the publisher does beside publishing, each thing at its own pace."""
 
     def __init__(self) -> None:
         self._is_time_to_sweep = Every(settings.SWEEP_EVERY_SECONDS)
         self._is_time_to_sample = Every(SHOP_EVERY_SECONDS)
 
-    def what_is_due(self) -> None:
+    def run_due(self) -> None:
         now = database_now()
         if self._is_time_to_sweep():
             if swept := sweep(now=now):

@@ -7,14 +7,14 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, F, OuterRef
+from django.db.models import Exists, OuterRef
 
 from checkout.orders.attention.queries import open_rows
 from checkout.orders.attention.reasons import DISPUTED
 from checkout.orders.history import record_event
-from checkout.orders.mail.enqueue import tell_who_waits_long
+from checkout.orders.mail.enqueue import mail_who_waits_long
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
-from checkout.orders.outbox.enqueue import ask
+from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.pausing import is_paused
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.orders.sweep_schedule import next_look_at_bank, next_sweep
@@ -46,7 +46,7 @@ def sweep(*, now: datetime) -> int:
         Order.objects.filter(pk__in=[order.pk for order in forgotten]).update(
             sweep_at=next_sweep(now)
         )
-        tell_who_waits_long(forgotten, now=now)
+        mail_who_waits_long(forgotten, now=now)
         if is_paused():  # they wait on purpose
             return 0
         for order in at_bank:
@@ -91,34 +91,9 @@ def expire_unpaid(*, now: datetime) -> int:
 
 
 def ask_again(order_id: int, kind: OutboxMessage.Kind, *, reason: str, now: datetime) -> bool:
-    """A new generation of the order's last message of a kind; False where one waits to go out."""
+    """Publish the order's last message of this kind again, and write it into the order's history.
+    False where one waits to be published."""
     if not publish_again(order_id, kind, now=now):
         return False
     record_event(order_id, OrderEvent.Kind.SWEPT, reason, now=now)
     return True
-
-
-def publish_again(order_id: int, kind: str, *, now: datetime) -> bool:
-    """The same without an event. SQS takes it for a new message, not for a repetition."""
-    messages = OutboxMessage.objects.filter(order_id=order_id, kind=kind)
-    if messages.filter(published_at__isnull=True).exists():
-        return False
-    latest = messages.order_by("-id").first()
-    renewed = latest and OutboxMessage.objects.filter(pk=latest.pk).update(
-        generation=F("generation") + 1,
-        available_at=now,
-        published_at=None,
-        claimed_until=None,
-    )
-    if not renewed:  # there never was one, or it has just been pruned
-        ask(order_id, kind, at=now)
-    return True
-
-
-def hasten(order_id: int, kind: str, *, now: datetime) -> bool:
-    """Have a message that waits for a later try go out now; False where none does. For people: they
-    know that what was in the way is gone, and the next try may be an hour off."""
-    later = OutboxMessage.objects.filter(
-        order_id=order_id, kind=kind, published_at=None, available_at__gt=now
-    )
-    return bool(later.update(available_at=now))

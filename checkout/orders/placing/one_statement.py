@@ -1,8 +1,8 @@
-"""Placing in one statement: what `placing` does row by row, at once and for any number of lines.
+"""Placing in one statement what `place` stores row by row, for any number of lines.
 
-It stores everything or nothing. Where it stores nothing, it does not say why: the basket may be
-used up or changed, a price may differ, a shelf may be empty. `placing` then goes row by row, which
-is the same act in Django's words, and finds out. A test holds the two against each other.
+The statement stores everything or nothing, and does not say why it stored nothing: the basket may
+be used up or changed, a price may differ, a product may be sold out. `place` then goes row by row,
+which does the same in Django's words, and finds out. A test holds the two against each other.
 
 One statement sees one moment, which is before it waits for anybody's lock. So each row that decides
 is locked before it is believed, and Postgres reads it anew when it had to wait for it
@@ -33,13 +33,13 @@ from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.runtime.trace import traceparent
 
-# The database gives them.
+# The database sets these.
 GIVEN = {"id", "number"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredBasket:
-    """A basket that lies in the database, for the statement to take.
+    """A basket in the database, from which the statement places.
 
     `lines` selects `position, product_id, quantity`, and locks what changes with them; nothing is
     selected when it is used up or not as it was seen. `use_up` closes it for `new_order`.
@@ -49,7 +49,7 @@ class StoredBasket:
     use_up: str
     values: Mapping[str, Any]
     digest: str
-    total_minor: int  # that was seen
+    total_minor: int  # the total that the shopper saw
 
 
 PLACE = """
@@ -103,8 +103,9 @@ SELECT id, number FROM new_order
 
 def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
     """Store the order with all that belongs to it. False: nothing was stored."""
-    values: dict[str, Any] = {field.attname: getattr(order, field.attname) for field in _fields()}
-    told = {
+    params: dict[str, Any] = {
+        **basket.values,
+        **{field.attname: getattr(order, field.attname) for field in _fields()},
         "event": OrderEvent.Kind.TRANSITION.value,
         "movement": StockMovement.Kind.PLACED.value,
         "mail": mail_about(None, OrderStatus.PLACED),
@@ -112,7 +113,7 @@ def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
         "traceparent": traceparent(),
     }
     with connection.cursor() as cursor:
-        cursor.execute(_statement(basket.lines, basket.use_up), {**basket.values, **values, **told})
+        cursor.execute(_statement(basket.lines, basket.use_up), params)
         stored = cursor.fetchone()
     if stored is None:
         return False
@@ -121,7 +122,7 @@ def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
 
 
 def _fields() -> "list[Field[Any, Any]]":
-    """All that an order has, so that a new one is not forgotten here."""
+    """All fields of an order that the shop sets; read from the model, so that none is forgotten."""
     return [field for field in Order._meta.concrete_fields if field.name not in GIVEN]
 
 

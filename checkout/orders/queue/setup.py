@@ -1,4 +1,4 @@
-"""The two queues as they must be, made or compared."""
+"""Create the two queues, or compare them with what they must be."""
 
 import json
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from checkout.orders.queue.sqs import sqs_client
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
 
-# After so many receives without a delete a message is poison or ends its workers.
+# A message that was received so often and never deleted is poison, or ends its workers.
 MAX_RECEIVE_COUNT = 5
 
 RETENTION_SECONDS = 14 * 24 * 60 * 60  # the most SQS keeps a message
@@ -39,8 +39,8 @@ def dead_letter_queue_name() -> str:
 
 
 def ensure_queues() -> list[QueueReport]:
-    """Create what is missing. What is there is compared and never changed: somebody may have
-    set it on purpose, and only they can tell."""
+    """Create what is missing. What is there is compared and never changed: a person may have set it
+    on purpose, and only they can tell."""
     client = sqs_client()
     dead = _ensure(client, dead_letter_queue_name(), COMMON_ATTRIBUTES)
     dead_url = client.get_queue_url(QueueName=dead.name)["QueueUrl"]

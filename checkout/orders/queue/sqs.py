@@ -62,12 +62,12 @@ class Incoming:
     receipt_handle: str
     receive_count: int
     traceparent: str = ""  # empty from a release that sent none
-    sent_at: datetime | None = None  # only of messages that were looked at
+    sent_at: datetime | None = None
 
 
 @dataclass(frozen=True)
 class Counts:
-    """In the order of COUNTS."""
+    """Messages by state, in the order of COUNTS."""
 
     waiting: int
     in_hand: int
@@ -126,22 +126,32 @@ class PaymentsQueue:
         return cls(client, url)
 
     def send(self, messages: Sequence[Outgoing]) -> set[int]:
-        """Send up to ten; answers the positions of those SQS says it took."""
+        """Send up to ten messages. Returns the positions of those that SQS says it took."""
         reply = self._client.send_message_batch(
             QueueUrl=self.url,
             Entries=[_entry(position, message) for position, message in enumerate(messages)],
         )
         return {int(entry["Id"]) for entry in reply.get("Successful", [])}
 
-    def receive(self, *, at_most: int, wait_seconds: int, attempt_id: str = "") -> list[Incoming]:
-        """Up to ten, hidden from everybody else for MESSAGE_VISIBILITY_SECONDS. Under the id of
-        an attempt whose reply was lost: the messages of that reply, maybe more than asked for."""
+    def receive(
+        self,
+        *,
+        at_most: int,
+        wait_seconds: int,
+        attempt_id: str = "",
+        hide_seconds: int | None = None,
+    ) -> list[Incoming]:
+        """Receive up to ten messages, which are hidden from everybody else for `hide_seconds`
+        (None: MESSAGE_VISIBILITY_SECONDS). Under the id of an attempt whose reply was lost SQS
+        answers with the messages of that reply, maybe more than asked for."""
+        if hide_seconds is None:
+            hide_seconds = settings.MESSAGE_VISIBILITY_SECONDS
         request: ReceiveMessageRequestTypeDef = {
             "QueueUrl": self.url,
             "MaxNumberOfMessages": min(at_most, BATCH),
-            "VisibilityTimeout": settings.MESSAGE_VISIBILITY_SECONDS,
+            "VisibilityTimeout": hide_seconds,
             "WaitTimeSeconds": wait_seconds,
-            "MessageSystemAttributeNames": ["ApproximateReceiveCount"],
+            "MessageSystemAttributeNames": ["ApproximateReceiveCount", "SentTimestamp"],
             "MessageAttributeNames": [TRACEPARENT],
         }
         if attempt_id:
@@ -149,19 +159,8 @@ class PaymentsQueue:
         reply = self._client.receive_message(**request)
         return [_incoming(message) for message in reply.get("Messages", [])]
 
-    def look(self, *, hide_seconds: int, wait_seconds: int) -> list[Incoming]:
-        """Up to ten, hidden from everybody else for so long, with all that SQS knows of them."""
-        reply = self._client.receive_message(
-            QueueUrl=self.url,
-            MaxNumberOfMessages=BATCH,
-            VisibilityTimeout=hide_seconds,
-            WaitTimeSeconds=wait_seconds,
-            MessageSystemAttributeNames=["All"],
-        )
-        return [_incoming(message) for message in reply.get("Messages", [])]
-
     def dead_letter_queue(self) -> "PaymentsQueue":
-        """Where SQS puts what was received too often."""
+        """The queue to which SQS moves messages that were received too often."""
         policy = json.loads(self._attributes().get("RedrivePolicy", "{}"))
         if not policy:
             raise QueueMissing(
@@ -176,12 +175,13 @@ class PaymentsQueue:
         return PaymentsQueue(self._client, url)
 
     def counts(self) -> Counts:
-        """Of this queue alone; approximate."""
+        """Count the messages of this queue alone, approximately."""
         attributes = self._attributes()
         return Counts(*(int(attributes[name]) for name in COUNTS))
 
     def count_messages(self) -> int:
-        """In the queue and in its dead-letter queue, in hand and delayed ones too; approximate."""
+        """Count the messages of the queue and of its dead-letter queue, also those in flight and
+        delayed, approximately."""
         count = self.counts().all
         with suppress(QueueMissing):
             count += self.dead_letter_queue().counts().all
@@ -192,8 +192,8 @@ class PaymentsQueue:
         return {str(name): value for name, value in reply["Attributes"].items()}
 
     def delete(self, receipt_handles: Sequence[str]) -> int:
-        """Delete up to ten; answers how many failed. A failed delete is harmless: the message
-        comes again, finds the order settled, and is deleted then."""
+        """Delete up to ten messages. Returns how many failed, which is harmless: they come again,
+        find the order settled, and are deleted then."""
         reply = self._client.delete_message_batch(
             QueueUrl=self.url,
             Entries=[
@@ -204,7 +204,7 @@ class PaymentsQueue:
         return len(reply.get("Failed", []))
 
     def change_visibility(self, receipt_handles: Iterable[str], *, seconds: int) -> int:
-        """Hide the messages for so long from now (0: show them at once); how many failed."""
+        """Hide messages for so long from now (0: show them at once). Returns how many failed."""
         handles = list(receipt_handles)
         failed = 0
         for start in range(0, len(handles), BATCH):
@@ -238,18 +238,18 @@ def _traceparent(message: "MessageTypeDef") -> str:
 def connect_when_reachable(
     stopping: Event, *, wait_seconds: int = 0, on_try: Callable[[], None] = lambda: None
 ) -> PaymentsQueue | None:
-    """Wait for an SQS that is down instead of dying of it. None when asked to stop meanwhile."""
-    told = False
+    """Connect, and wait for an SQS that is down. None: the process was asked to stop meanwhile."""
+    is_logged = False
     while not stopping.is_set():
         on_try()
         try:
             return PaymentsQueue.connect(wait_seconds=wait_seconds)
         except QUEUE_ERRORS as error:
-            if not told:
+            if not is_logged:
                 logger.error(
                     "SQS does not answer, will go on trying",
                     extra={"error": type(error).__name__},
                 )
-                told = True
+                is_logged = True
             stopping.wait(1)
     return None

@@ -1,1 +1,1 @@
-"""What the shop's other systems are told of orders, and how they catch up."""
+"""Webhooks to the shop's other systems about orders, and how an endpoint catches up."""

@@ -1,8 +1,8 @@
-"""Telling an endpoint of what happened before it was added, or while nothing was written for it.
+"""Add deliveries for what happened before an endpoint was added, or while none were written for it.
 
-Deliveries are made up from the history of the orders, in windows of its rows: a run that is killed
+The deliveries are made from the history of the orders, in windows of its rows: a run that is killed
 has done a part, and a second run adds what is missing. The unique constraint on event and endpoint
-decides that nothing is told twice.
+allows one delivery for both.
 """
 
 import json
@@ -23,9 +23,9 @@ WINDOW = 1000
 # No transaction of the shop lasts longer: Postgres ends them (DATABASE_LIMITS).
 WAIT_SECONDS = 30.0
 
-# An event from before `told` was kept is told of by what stands in the order's history: its status
-# by the last transition up to then, for a refund and the transition after it are of one time; a
-# refund's amount by the mail about it.
+# For an event from before the column `told`, the content is read from the order's history. The
+# status is that of the last transition up to then, where a refund and the transition after it have
+# one time; the amount of a refund is that of the mail about it.
 MAKE_UP = """
     INSERT INTO orders_webhookdelivery (
         order_id, event_id, endpoint_id, kind, status, refunded_minor, amount_minor, webhook_id,
@@ -77,10 +77,10 @@ class StillUnderWay(Exception):
     """A transaction that began before the endpoint was there has not ended."""
 
 
-def tell_missed(endpoint_id: int, *, since: datetime, progress: Progress | None = None) -> int:
-    """Have the endpoint told of what happened since then and never reached it, under the same
-    webhook-id where there is one; how many deliveries that are."""
-    _wait_for_those_who_may_not_see_it()
+def add_missed(endpoint_id: int, *, since: datetime, progress: Progress | None = None) -> int:
+    """Add deliveries for what happened since then and never reached the endpoint, under the same
+    webhook-id where there is one. Returns how many they are."""
+    _wait_for_older_transactions()
     made_up = 0
     for first, last in _windows(since):
         made_up += _make_up(endpoint_id, first, last, since)
@@ -100,7 +100,8 @@ def tell_missed(endpoint_id: int, *, since: datetime, progress: Progress | None 
 
 
 def _windows(since: datetime) -> list[tuple[int, int]]:
-    """First and last ids, the oldest first. Read from the end, so that older rows cost nothing."""
+    """The first and last id of each window, the oldest first. The history is read from its end, so
+    that older rows cost nothing."""
     windows: list[tuple[int, int]] = []
     events = OrderEvent.objects.order_by("-pk").values_list("pk", "created_at")
     rows = list(events[:WINDOW])
@@ -130,9 +131,9 @@ def _make_up(endpoint_id: int, first: int, last: int, since: datetime) -> int:
     return made_up
 
 
-def _wait_for_those_who_may_not_see_it() -> None:
-    """A transaction that began before the endpoint was committed writes nothing for it, and its
-    event is not in the history yet."""
+def _wait_for_older_transactions() -> None:
+    """Wait for transactions that began before the endpoint was committed: they write no delivery
+    for it, and their events are not in the history yet."""
     give_up_at = time.monotonic() + WAIT_SECONDS
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_current_xact_id()::text")

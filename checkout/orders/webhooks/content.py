@@ -1,4 +1,4 @@
-"""What a webhook says, and its signature: as Standard Webhooks (standardwebhooks.com) has them."""
+"""Body and signature of a webhook, in the form of Standard Webhooks (standardwebhooks.com)."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -8,12 +8,13 @@ from standardwebhooks import Webhook
 
 from checkout.orders.models import WebhookDelivery, WebhookEndpoint
 
-# After a change of the secret both sign for so long.
+# After a change of the secret the new one and the one before it sign for so long.
 BOTH_SECRETS_FOR = timedelta(days=7)
 
 
 def body_of(delivery: WebhookDelivery) -> bytes:
-    """The same bytes for every try. No personal data; the reference opens no page by itself."""
+    """The body, with the same bytes for every try. It holds no personal data, and the reference
+    opens no page by itself."""
     order = delivery.order
     data: dict[str, Any] = {
         "number": order.number,
@@ -32,7 +33,7 @@ def body_of(delivery: WebhookDelivery) -> bytes:
 
 
 def headers_of(delivery: WebhookDelivery, body: bytes, *, now: datetime) -> dict[str, str]:
-    """For a try at that time."""
+    """The headers for a try at that time."""
     now = now.astimezone(UTC)
     signatures = [
         Webhook(secret).sign(delivery.message_id, now, body.decode())

@@ -1,5 +1,5 @@
-"""Which systems are told of orders. By operators alone, at the command line: the shop sends to
-whatever address they give, inside its own network too."""
+"""The endpoints to which the shop sends webhooks. Operators alone change them, at the command line:
+the shop sends to whatever address they give, inside its own network too."""
 
 import socket
 from collections.abc import Collection, Sequence
@@ -19,7 +19,7 @@ from checkout.orders.models import (
     new_secret,
     open_deliveries,
 )
-from checkout.orders.webhooks.catch_up import StillUnderWay, tell_missed
+from checkout.orders.webhooks.catch_up import StillUnderWay, add_missed
 from checkout.orders.webhooks.http import is_forbidden
 from checkout.runtime.terminal import Progress
 
@@ -43,8 +43,8 @@ def add_endpoint(
     since: datetime | None = None,
     progress: Progress | None = None,
 ) -> WebhookEndpoint:
-    """Without `kinds` the endpoint is told of all there are; with `since` also of what happened
-    before."""
+    """Add an endpoint. Without `kinds` it gets webhooks of every kind; with `since` also those
+    about what happened before."""
     _check_address(url)
     url = _one_spelling(url)
     if there := _kept().filter(url=url).first():
@@ -65,7 +65,7 @@ def add_endpoint(
 
 
 def rotate_secret(endpoint_id: int, *, now: datetime) -> WebhookEndpoint:
-    """A new secret. The one before it signs as well, for a week."""
+    """Give the endpoint a new secret. The one before it signs as well, for a week."""
     secret = new_secret()
     changed = _kept().filter(pk=endpoint_id)
     _must_be(changed.update(previous_secret=F("secret"), secret=secret, rotated_at=now))
@@ -75,17 +75,17 @@ def rotate_secret(endpoint_id: int, *, now: datetime) -> WebhookEndpoint:
 def switch_on(
     endpoint_id: int, *, since: datetime | None = None, progress: Progress | None = None
 ) -> WebhookEndpoint:
-    """What has waited for it goes out; with `since` also what was given up or never written."""
+    """Send what has waited for the endpoint; with `since` also what was given up or not written."""
     found = _kept().filter(pk=endpoint_id)
     if since is not None and found.exists():
-        _tell_missed(endpoint_id, since, progress)
+        _add_missed(endpoint_id, since, progress)
     _must_be(found.update(is_active=True, off_reason="", off_since=None, on_since=Now()))
     return found.get()
 
 
-def _tell_missed(endpoint_id: int, since: datetime, progress: Progress | None) -> None:
+def _add_missed(endpoint_id: int, since: datetime, progress: Progress | None) -> None:
     try:
-        tell_missed(endpoint_id, since=since, progress=progress)
+        add_missed(endpoint_id, since=since, progress=progress)
     except StillUnderWay:
         raise EndpointRefused(
             f"Endpoint {endpoint_id} is kept and off: a transaction of before is still under way. "
@@ -94,7 +94,8 @@ def _tell_missed(endpoint_id: int, since: datetime, progress: Progress | None) -
 
 
 def remove_endpoint(endpoint_id: int, *, now: datetime) -> int:
-    """How many deliveries are given up by that. What was told stays with the orders."""
+    """Remove the endpoint, and return how many deliveries are given up by that. Those that were
+    sent stay with the orders."""
     with transaction.atomic():
         removed = _kept().filter(pk=endpoint_id)
         _must_be(
@@ -148,7 +149,7 @@ def _check_address(url: str) -> None:
 
 
 def _one_spelling(url: str) -> str:
-    """Host names know no capital letters, and a port that goes without saying is none."""
+    """The address with its host in small letters and without the usual port."""
     parts = urlsplit(url)
     host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
     usual = {"https": 443, "http": 80}[parts.scheme]
@@ -157,7 +158,7 @@ def _one_spelling(url: str) -> str:
 
 
 def _addresses_of(host: str, port: int | None) -> list[str]:
-    """What is not found now is looked at again with each connection."""
+    """The addresses that a host has now. They are checked again with each connection."""
     with suppress(OSError, UnicodeError):
         return [str(found[4][0]) for found in socket.getaddrinfo(host, port)]
     return []

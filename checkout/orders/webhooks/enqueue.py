@@ -1,4 +1,4 @@
-"""What other systems are told of an order, decided in the transaction of the event."""
+"""Queue webhooks to other systems, in the transaction of the event that a webhook tells of."""
 
 from datetime import datetime
 
@@ -7,17 +7,17 @@ from django.db import connection
 from checkout.orders.models import OrderEvent, WebhookKind
 from checkout.orders.states import PAID_FOR, OrderStatus
 
-# Where the order has come to → what is told of it. A refund is told of by itself: the second part
-# of one order's money moves its status no more than a charge too many does.
+# The status that an order has reached → the webhook about it. A refund has a webhook of its own:
+# a second part of the money moves the status no more than a charge too many does.
 ON_ARRIVAL = {
     OrderStatus.PAID: WebhookKind.PAID,
     OrderStatus.PAYMENT_FAILED: WebhookKind.PAYMENT_FAILED,
     OrderStatus.CANCELLED: WebhookKind.CANCELLED,
 }
 
-# One statement for any number of endpoints, and for none. What is told is kept with the event, for
-# endpoints that are added later. The constraint decides that an event is told to each once; a
-# second one is no error. Deliveries to an endpoint that is switched off are written too, and wait.
+# One statement serves any number of endpoints, and none. The content is kept with the event, for
+# endpoints that are added later. The constraint allows one delivery for an event and an endpoint; a
+# second is no error. Deliveries to an endpoint that is switched off are written too, and wait.
 QUEUE = """
     WITH kept AS (
         UPDATE orders_orderevent v
@@ -48,7 +48,8 @@ def webhook_about(source: OrderStatus | None, to: OrderStatus) -> WebhookKind | 
 def queue_webhooks(
     kind: WebhookKind, event: OrderEvent, *, now: datetime, amount_minor: int | None = None
 ) -> None:
-    """Call it when the order is as the event leaves it: that is what will be told."""
+    """Queue a webhook for each endpoint. Call it when the order is as the event leaves it: that is
+    the content of the webhook."""
     with connection.cursor() as cursor:
         cursor.execute(
             QUEUE,

@@ -1,6 +1,7 @@
 """One POST to somebody else's server, which may be slow, gone or ill-meaning.
 
-Straight there: no proxy and no password of the environment, no redirect, no connection kept.
+The request uses no proxy and no password of the environment, follows no redirect and keeps no
+connection.
 """
 
 import socket
@@ -16,14 +17,14 @@ import requests
 from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
-# For everything together, from the connection to the last byte that is read.
+# The limit for everything together, from the connection to the last byte that is read.
 DEADLINE_SECONDS = 15.0
 
-# For the connection, and for each wait on an answer.
+# The limits for the connection, and for each wait for an answer.
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 10.0
 
-# Nobody looks at what is answered. So much is taken, so that a polite server may finish.
+# Nobody looks at the body of the answer. So much is read, so that a polite server may finish.
 READ_AT_MOST = 64 * 1024
 
 # Where Amazon's machines tell their credentials, beside the link-local address (EC2 User Guide,
@@ -47,7 +48,7 @@ class Answer:
 
 
 def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
-    """Never raises for what the other side does."""
+    """Send the request. Never raises for what the other side does."""
     began = time.monotonic()
     status, error = None, ""
     wire = _Wire()
@@ -67,7 +68,7 @@ def post(url: str, *, body: bytes, headers: Mapping[str, str]) -> Answer:
             if wire.was_cut:  # in the middle of the headers, which http.client takes for their end
                 raise requests.Timeout
             status = answer.status_code
-            with suppress(OSError, HTTPError):  # the status has been told
+            with suppress(OSError, HTTPError):  # the status is known
                 answer.raw.read(READ_AT_MOST)
         except (requests.RequestException, HTTPError, OSError, ValueError, AddressForbidden) as why:
             error = "DeadlinePassed" if wire.was_cut else type(why).__name__
@@ -82,15 +83,15 @@ def is_forbidden(address: str) -> bool:
 
 
 class _Wire:
-    """The connection of one request. Time-outs are for each wait alone: a server that sends a byte
-    now and then would never meet one."""
+    """The connection of one request, which a deadline cuts. Time-outs are for each wait alone: a
+    server that sends a byte now and then would never meet one."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None
         self.was_cut = False
 
     def take(self, connected: socket.socket) -> None:
-        # By the address that was reached: what a name leads to may have changed since it was added.
+        # The address that was reached counts: a name may lead elsewhere since it was added.
         if is_forbidden(connected.getpeername()[0]):
             raise AddressForbidden
         self._socket = connected

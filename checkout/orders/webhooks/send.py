@@ -1,4 +1,4 @@
-"""From the table of deliveries to the shop's other systems.
+"""Send webhooks from the table of deliveries to the shop's other systems.
 
 Claim and commit, send, record: no transaction is open while another system is asked. A sender that
 dies between sending and recording leaves claims that run out; what it had in hand is then sent a
@@ -21,11 +21,11 @@ from checkout.runtime.retry import backoff
 
 logger = logging.getLogger(__name__)
 
-# Renewed while other systems are slow. After a sender died its deliveries are free again this soon;
-# of one that was only stopped for longer, a delivery may go out twice, under the same webhook-id.
+# A claim is renewed while other systems are slow. After a sender died, its deliveries are free
+# again this soon; one that was stopped for longer may send a delivery twice, under one webhook-id.
 CLAIM = timedelta(seconds=20)
 
-# After a failure: 10 s, then twice as long each time, and an hour at most.
+# After a failure a delivery waits 10 s, then twice as long each time, and an hour at most.
 FIRST_PAUSE = timedelta(seconds=10)
 LONGEST_PAUSE = timedelta(hours=1)
 JITTER = 0.25
@@ -37,10 +37,10 @@ GONE = 410
 
 
 def claim(*, now: datetime, busy: Collection[int] = ()) -> WebhookDelivery | None:
-    """Take one delivery in hand, for this sender alone, of an endpoint that is not too busy.
+    """Claim one delivery for this sender alone, to an endpoint that is not too busy.
 
-    Endpoint by endpoint, each by the index over its open ones: however many wait for one that is
-    away, they are not looked at for the sake of another.
+    Endpoints are asked one by one, each by the index over its open deliveries: however many wait
+    for an endpoint that is away, they are not looked at for another.
     """
     for endpoint in WebhookEndpoint.objects.filter(is_active=True).exclude(pk__in=busy):
         if delivery := _claim_of(endpoint, now=now):
@@ -62,7 +62,7 @@ def renew(deliveries: Collection[WebhookDelivery]) -> None:
 
 
 def _due(endpoint: WebhookEndpoint, now: datetime) -> QuerySet[WebhookDelivery]:
-    """Those of an order go out in their order."""
+    """Of each order the oldest open delivery, so that its events are sent in their order."""
     open_ones = open_deliveries().filter(endpoint=endpoint)
     # Their events decide which is oldest: what was made up later is not newer for that.
     oldest = open_ones.filter(order=OuterRef("order")).order_by("event_id")
@@ -117,7 +117,7 @@ def _give_up(delivery: WebhookDelivery, *, now: datetime) -> None:
 
 
 def switch_off(endpoint_id: int, why: str, *, now: datetime) -> None:
-    """What waits for it goes on waiting, until it is switched on again or removed."""
+    """Send nothing to the endpoint until it is switched on again; what waits for it is kept."""
     is_on = WebhookEndpoint.objects.filter(pk=endpoint_id, is_active=True)
     if is_on.update(is_active=False, off_reason=why, off_since=now):
         logger.error(

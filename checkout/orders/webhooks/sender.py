@@ -22,8 +22,8 @@ from checkout.runtime.loop import Every, run_loop
 
 logger = logging.getLogger(__name__)
 
-# Of one endpoint, so many are in hand at once; of all endpoints together, so many. The threads are
-# started when they are needed, so sixteen endpoints may hang before a seventeenth has to wait.
+# How many deliveries are in hand at once: to one endpoint, and to all together. Threads are started
+# when they are needed, so sixteen endpoints may hang before a seventeenth has to wait.
 EACH = 2
 TOGETHER = 32
 
@@ -41,13 +41,13 @@ class Sender:
         return bool(self._in_hand)
 
     def run_once(self, *, now: datetime) -> int:
-        """Record what was answered and take in hand what is due; how much that was."""
+        """Record what was answered and claim what is due. Returns how much that was."""
         if self._is_time_to_renew() and self._in_hand:
             renew(self._in_hand.values())
         return self._record_answers(now=now) + self._take_due(now=now)
 
     def wait(self, seconds: float, stopping: threading.Event) -> None:
-        """Until something is answered, or so long."""
+        """Wait until something is answered, or for so long."""
         if self._in_hand:
             wait(self._in_hand, seconds, FIRST_COMPLETED)
         else:

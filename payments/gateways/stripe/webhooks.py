@@ -78,7 +78,7 @@ def receive_event(body: bytes, *, now: datetime) -> bool:
             logger.info("An event about no order of this shop", extra={"event": event_id})
             return True
         WebhookEvent.objects.filter(pk=event.pk).update(order=order)
-        with trace.step("webhook", order.traceparent or None, order=order.number, kind=kind):
+        with trace.span("webhook", order.traceparent or None, order=order.number, kind=kind):
             extra = {"event": event_id, "kind": kind, "order": order.number}
             logger.info("An event about an order was received", extra=extra)
             if kind in DONE_BY_US:
