@@ -66,7 +66,14 @@ class InProcessQueue(PaymentsQueue):
             raise ReadTimeoutError(endpoint_url=self.url)
         return set(range(len(taken)))
 
-    def receive(self, *, at_most: int, wait_seconds: int, attempt_id: str = "") -> list[Incoming]:
+    def receive(
+        self,
+        *,
+        at_most: int,
+        wait_seconds: int,
+        attempt_id: str = "",
+        hide_seconds: int | None = None,
+    ) -> list[Incoming]:
         received = [
             Incoming(
                 id=message.id,

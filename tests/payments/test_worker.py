@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import psycopg
 import pytest
@@ -373,12 +374,8 @@ def test_receive_whose_reply_was_lost_is_repeated_as_the_same(
     class Deaf(PaymentsQueue):
         lost = 0
 
-        def receive(
-            self, *, at_most: int, wait_seconds: int, attempt_id: str = ""
-        ) -> list[Incoming]:
-            messages = super().receive(
-                at_most=at_most, wait_seconds=wait_seconds, attempt_id=attempt_id
-            )
+        def receive(self, **request: Any) -> list[Incoming]:
+            messages = super().receive(**request)
             if messages and not self.lost:
                 self.lost += 1
                 raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
@@ -479,15 +476,11 @@ def test_worker_outlives_an_outage_of_sqs(
     class Down(PaymentsQueue):
         failures = 3
 
-        def receive(
-            self, *, at_most: int, wait_seconds: int, attempt_id: str = ""
-        ) -> list[Incoming]:
+        def receive(self, **request: Any) -> list[Incoming]:
             if self.failures:
                 self.failures -= 1
                 raise EndpointConnectionError(endpoint_url="http://127.0.0.1:9")
-            return super().receive(
-                at_most=at_most, wait_seconds=wait_seconds, attempt_id=attempt_id
-            )
+            return super().receive(**request)
 
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
