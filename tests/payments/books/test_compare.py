@@ -51,6 +51,7 @@ FEW = (60, 40)
 ORDERS, DIFFERENCES = 300, 200
 
 
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(
     ("orders", "differences"), [FEW, *at_length((ORDERS, DIFFERENCES))], ids=["few", "many"]
 )
