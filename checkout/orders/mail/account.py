@@ -1,10 +1,10 @@
-"""E-mails that somebody asks for who has shown nothing yet: a new account, a new password, the link
-to an order.
+"""E-mails that a visitor asks for who has proved nothing yet: a new account, a new password, the
+link to an order.
 
-A request only writes down that somebody asked, by the same statement and with the same answer
-whether there is such an account or order or not; so neither words nor time tell. Whether there is
-one is looked up when the mail is sent. The link that opens an account is made then, so that no
-token is kept.
+A request only stores that a visitor asked. It does so by the same statement and with the same
+answer whether there is such an account or order or not, so that neither words nor time give that
+away. The mailer looks the account or order up when it sends the mail. It makes the link that opens
+an account then, so that no token is kept.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -27,10 +27,10 @@ from checkout.orders.models import AccountMail
 
 SALT = "account.sign-up.v1"
 
-# So long the link to make an account is good.
+# How long the link to make an account is valid.
 LINK_LIVES = timedelta(days=1)
 
-# However often it is asked for, an address gets one mail of a kind in each such stretch of time.
+# An address gets one mail of a kind in each such stretch of time, however often one is asked for.
 STRETCH_SECONDS = 600
 
 Kind = AccountMail.Kind
@@ -39,7 +39,8 @@ Kind = AccountMail.Kind
 def queue_account_mail(
     kind: AccountMail.Kind, email: str, *, now: datetime, then: str = "", number: str = ""
 ) -> None:
-    """`then` is the address in the shop that a new account leads to, `number` that of an order."""
+    """Queue a mail. `then` is the page of the shop to which a new account leads, `number` that of
+    the order whose link is asked for."""
     stretch = int(now.timestamp()) // STRETCH_SECONDS * STRETCH_SECONDS
     mail = AccountMail(
         kind=kind,
@@ -54,8 +55,8 @@ def queue_account_mail(
 
 
 def compose_account_mail(mail: AccountMail, *, now: datetime) -> EmailMessage | None:
-    """None where there is nothing to say: a password for an account that is not there. The link to
-    an order is a mail about that order, if there is one of that number and address."""
+    """Compose the mail. None: there is nothing to send, such as a password for an account that does
+    not exist. The link to an order is a mail about that order, if that order exists."""
     if mail.kind == Kind.FIND_ORDER:
         queue_link(mail.number, mail.email, now=now)
         return None
@@ -74,7 +75,7 @@ def compose_account_mail(mail: AccountMail, *, now: datetime) -> EmailMessage | 
 
 
 def _page(mail: AccountMail, user: User | None) -> tuple[str, str]:
-    """Which mail it is, and where its link leads."""
+    """The name of the mail's templates, and the page to which its link leads."""
     if user is None:
         return "sign_up", reverse("sign_up_new", args=[sign_up_token(mail.email, mail.then)])
     name = "password" if mail.kind == Kind.PASSWORD else "signed_up_before"
@@ -83,8 +84,8 @@ def _page(mail: AccountMail, user: User | None) -> tuple[str, str]:
 
 
 def _account_of(email: str) -> User | None:
-    """Django's own search for whose password may be reset: open accounts, by an address that stays
-    the same when Unicode folds it."""
+    """The account whose password may be reset, by Django's own search: an active account, by an
+    address that stays the same when Unicode folds it."""
     return next(iter(PasswordResetForm().get_users(email)), None)
 
 
@@ -93,8 +94,8 @@ def sign_up_token(email: str, then: str) -> str:
 
 
 def read_sign_up_token(token: str) -> tuple[str, str] | None:
-    """The address that was proved by opening its mail, and where to go on. None: not ours, or too
-    old."""
+    """The address that its owner proved by opening the mail, and the page to go on to. None: the
+    token is not ours, or too old."""
     try:
         email, then = signing.loads(token, salt=SALT, max_age=LINK_LIVES)
     except (signing.BadSignature, TypeError, ValueError):

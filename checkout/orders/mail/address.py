@@ -1,20 +1,20 @@
-"""One e-mail address, however it was typed: what is stored, sent to and compared.
+"""One spelling of an e-mail address, however it was typed: to store, to send to and to compare.
 
-Capital letters before the @ are kept, for a mail server may tell them apart; whoever compares does
-not. A domain has two forms, and mail goes to the one in ASCII (RFC 5891); so that one is stored.
+Capital letters before the @ are kept, for a mail server may distinguish them; comparing ignores
+them. A domain has two forms, and mail goes to the one in ASCII (RFC 5891); so that one is stored.
 """
 
 import unicodedata
 
 from django.db.models import Q
 
-# Chinese and Japanese keyboards write the dot so (UTS 46, "IDNA Compatibility Processing").
+# Chinese and Japanese keyboards write these dots (UTS 46, "IDNA Compatibility Processing").
 DOTS = str.maketrans("。．｡", "...")
 
 
 def one_spelling(typed: str) -> str:
-    """The address without what cannot be seen, in plain letters, its domain in ASCII. What is no
-    address comes back as far as it was understood, to be refused by whoever checks it."""
+    """The address without invisible characters, in plain letters, with its domain in ASCII. A text
+    that is no address comes back as far as it was understood; the caller's check refuses it."""
     visible = "".join(sign for sign in typed if unicodedata.category(sign) != "Cf")
     plain = unicodedata.normalize("NFKC", visible.translate(DOTS)).strip()
     name, at, domain = plain.rpartition("@")
@@ -22,7 +22,8 @@ def one_spelling(typed: str) -> str:
 
 
 def has_address(typed: str) -> Q:
-    """Rows whose `email` it is, in either form of its domain. By the index over upper(email)."""
+    """The condition that a row's `email` is this address, in either form of its domain. The index
+    over upper(email) finds the rows."""
     address = one_spelling(typed)
     return Q(email__iexact=address) | Q(email__iexact=_in_letters(address))
 

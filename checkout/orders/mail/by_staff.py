@@ -1,4 +1,4 @@
-"""What staff may do about an order's e-mails: correct where they go, and have one sent again."""
+"""Staff correct the address of an order's e-mails, or have one sent again."""
 
 from datetime import datetime
 
@@ -16,8 +16,8 @@ ON_ITS_WAY = "That e-mail is on its way already; nothing was added."
 
 
 def correct_email(order: Order, *, email: str, seen: str, by: str, why: str, now: datetime) -> str:
-    """Write to another address from now on, waiting e-mails included. `seen` is the address that
-    whoever asks was shown: of two people at once the second is told."""
+    """Send the order's e-mails to another address from now on, waiting ones included. `seen` is the
+    address that the page showed: where two people correct it at once, the second reads so."""
     with transaction.atomic():
         current = Order.objects.select_for_update().get(pk=order.pk)
         if current.email == email:
@@ -36,9 +36,8 @@ def correct_email(order: Order, *, email: str, seen: str, by: str, why: str, now
 def send_mail_again(
     order: Order, *, which: str, seen: int, by: str, why: str, now: datetime
 ) -> str:
-    """Have the mailer send one more time. `which` is the id of a mail, or `link`. `seen` is the
-    last event that the page knew: a page that is sent twice sends one e-mail, however fast it
-    left."""
+    """Have the mailer send a mail again. `which` is the id of the mail, or `link`. `seen` is the
+    last event that the page showed: a page that is submitted twice sends one e-mail."""
     with transaction.atomic():
         Order.objects.select_for_update().get(pk=order.pk)
         mails = order.mails.filter(kind=LINK) if which == LINK else order.mails.filter(pk=which)

@@ -1,4 +1,4 @@
-"""From the tables of mails to the mail server: those about orders, and those about accounts.
+"""Send mails about orders and accounts from their tables to the mail server.
 
 Claim and commit, send, record: no transaction is open while the server is asked. A mailer that dies
 between sending and recording leaves a claim that runs out; the one mail it had in hand is then sent

@@ -1,4 +1,4 @@
-"""Sending a mail once more: one that was given up, or one whose address has been corrected."""
+"""Send a mail again that was given up, or whose address has been corrected."""
 
 import uuid
 from datetime import datetime
@@ -16,16 +16,16 @@ def given_up_since(since: datetime) -> QuerySet[Mail]:
 
 
 def mails_of(number: str) -> QuerySet[Mail]:
-    """Those that are not waiting already: sent, or given up."""
+    """The order's mails that do not wait to be sent: they were sent or given up."""
     done = Mail.objects.filter(order__number=number).exclude(sent_at=None, gave_up_at=None)
     return done.order_by("pk")
 
 
 def send_again(mail: Mail, *, by: str, why: str, now: datetime) -> bool:
-    """Have the mailer try it anew, for as long as a new one; False where it waits already.
+    """Have the mailer try the mail anew, for as long as a new one. False: the mail waits already.
 
-    It is written from the order when it is sent, so it goes to the address that stands there then.
-    A mail that was sent gets a new Message-ID: mail systems drop what they have seen.
+    The mail goes to the address that the order has when it is sent. A mail that was sent before
+    gets a new Message-ID: mail systems drop what they have seen.
     """
     with transaction.atomic():
         # The WHERE is the guard: of two who ask at once, the second finds it waiting.

@@ -1,7 +1,7 @@
-"""What an e-mail says: what happened, were they charged, what to do next.
+"""The words of an e-mail: what happened, whether the customer was charged, what to do next.
 
-Written from the order as it is when the mail is sent, which may be long after the event. What is
-said of money comes from `money_sentence`; no sentence here says whether anything was charged.
+A mail is composed from the order as it is when the mail is sent, which may be long after the event.
+Sentences about money come from `money_sentence`; none here says whether anything was charged.
 docs/mails.md lists which event writes which mail.
 """
 
@@ -157,13 +157,13 @@ SINCE_THEN = {
 
 
 def compose(mail: Mail) -> EmailMultiAlternatives:
-    """In the language that the order was placed in."""
+    """Compose a mail in the language in which the order was placed."""
     with override(mail.order.language or settings.LANGUAGE_CODE):
         return _compose(mail, facts_about(mail.order))
 
 
 def is_outdated(mail: Mail) -> bool:
-    """Whether what the mail asks for is done: it must not ask for it any more."""
+    """Whether what the mail asks for is done, so that the mail must not be sent any more."""
     expected = ASKS_WHILE.get(Mail.Kind(mail.kind))
     return expected is not None and mail.order.status != expected
 

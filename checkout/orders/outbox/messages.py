@@ -2,9 +2,9 @@
 
 `{"v": 1, "order": "100482-31", "reference": …, "installation": …, "kind": "settle_payment",
 "generation": 1}`: no amounts and no personal data, for the message only says where to look. Readers
-ignore keys they do not know, so a worker of a release before reference and installation were told
-reads the number. A message of such a release has the number alone, and is about whatever order has
-it here: all that it leads to is a question to the gateway about that order's own payments.
+ignore keys they do not know, so a worker of a release before reference and installation reads the
+number. A message of such a release has the number alone, and is about whatever order has it here:
+all that it leads to is a question to the gateway about that order's own payments.
 """
 
 import json

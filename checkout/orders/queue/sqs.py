@@ -106,6 +106,15 @@ def sqs_client(*, wait_seconds: int = 0) -> "SQSClient":
     )
 
 
+def _url_of(client: "SQSClient", name: str) -> str:
+    try:
+        return client.get_queue_url(QueueName=name)["QueueUrl"]
+    except client.exceptions.QueueDoesNotExist:
+        raise QueueMissing(
+            f"There is no queue {name}. Run `manage.py ensure_queues` to create it."
+        ) from None
+
+
 class PaymentsQueue:
     """What the product does with its queue, in SQS's own words. Safe to share between threads."""
 
@@ -116,14 +125,7 @@ class PaymentsQueue:
     @classmethod
     def connect(cls, *, wait_seconds: int = 0) -> Self:
         client = sqs_client(wait_seconds=wait_seconds)
-        try:
-            url = client.get_queue_url(QueueName=settings.PAYMENTS_QUEUE_NAME)["QueueUrl"]
-        except client.exceptions.QueueDoesNotExist:
-            raise QueueMissing(
-                f"There is no queue {settings.PAYMENTS_QUEUE_NAME}. "
-                "Run `manage.py ensure_queues` to create it."
-            ) from None
-        return cls(client, url)
+        return cls(client, _url_of(client, settings.PAYMENTS_QUEUE_NAME))
 
     def send(self, messages: Sequence[Outgoing]) -> set[int]:
         """Send up to ten messages. Returns the positions of those that SQS says it took."""
@@ -168,11 +170,7 @@ class PaymentsQueue:
                 "differs."
             )
         name = policy["deadLetterTargetArn"].rpartition(":")[2]
-        try:
-            url = self._client.get_queue_url(QueueName=name)["QueueUrl"]
-        except self._client.exceptions.QueueDoesNotExist:
-            raise QueueMissing(f"There is no queue {name}.") from None
-        return PaymentsQueue(self._client, url)
+        return PaymentsQueue(self._client, _url_of(self._client, name))
 
     def counts(self) -> Counts:
         """Count the messages of this queue alone, approximately."""

@@ -62,7 +62,7 @@ def renew(deliveries: Collection[WebhookDelivery]) -> None:
 
 
 def _due(endpoint: WebhookEndpoint, now: datetime) -> QuerySet[WebhookDelivery]:
-    """Of each order the oldest open delivery, so that its events are sent in their order."""
+    """The oldest open delivery of each order, so that the events of an order are sent in turn."""
     open_ones = open_deliveries().filter(endpoint=endpoint)
     # Their events decide which is oldest: what was made up later is not newer for that.
     oldest = open_ones.filter(order=OuterRef("order")).order_by("event_id")
@@ -105,7 +105,7 @@ def _record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None
 
 
 def _tried_since(delivery: WebhookDelivery) -> datetime:
-    """While its endpoint was switched off, nothing was tried."""
+    """Since when the delivery has been tried: nothing was while its endpoint was switched off."""
     return max(delivery.wanted_since, delivery.endpoint.on_since or delivery.wanted_since)
 
 
