@@ -10,7 +10,6 @@ from typing import Any
 from django.db import connection
 
 from checkout.orders.models import Order, OrderEvent
-from checkout.orders.states import OrderStatus
 
 
 def record_event(
@@ -32,14 +31,6 @@ def note_staff(order_id: int, what: str, *, by: str, why: str, now: datetime) ->
     return record_event(
         order_id, OrderEvent.Kind.STAFF, what, now=now, actor=by, explanation=why[:1000]
     )
-
-
-def record_move(
-    order_id: int, source: OrderStatus | None, to: OrderStatus, *, reason: str, now: datetime
-) -> OrderEvent:
-    """The order changed its status. A `source` of None means that it was placed."""
-    kind = OrderEvent.Kind.TRANSITION
-    return record_event(order_id, kind, reason, now=now, from_status=source or "", to_status=to)
 
 
 # Each submission is counted; so many of them are events as well. A form that a broken program

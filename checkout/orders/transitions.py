@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import transaction
 
-from checkout.orders.history import record_move
+from checkout.orders.history import record_event
 from checkout.orders.mail.enqueue import queue_mail_about
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import EXPIRING, OrderStatus, sources_of
 from checkout.orders.sweep_schedule import first_sweep
 from checkout.orders.webhooks.enqueue import queue_webhooks, webhook_about
@@ -61,7 +61,8 @@ def record_transition(
     now: datetime,
     is_mailed: bool = True,
 ) -> None:
-    event = record_move(order_id, source, to, reason=reason, now=now)
+    kind, before = OrderEvent.Kind.TRANSITION, source or ""
+    event = record_event(order_id, kind, reason, now=now, from_status=before, to_status=to)
     if is_mailed:
         queue_mail_about(source, to, event, now=now)
     if webhook := webhook_about(source, to):
