@@ -267,14 +267,14 @@ def database_checks(now: datetime) -> list[Check]:
             "I10",
             "No event or attempt tells who the customer is",
             "orders_orderevent",
-            """WITH told AS (
+            """WITH kept AS (
                    SELECT order_id, reason AS words FROM orders_orderevent
                    UNION ALL
                    SELECT p.order_id, a.outcome || ' ' || a.code
                    FROM payments_paymentattempt a JOIN payments_payment p ON p.id = a.payment_id
                )
                SELECT DISTINCT o.number, 'an event or attempt holds personal data'
-               FROM told t JOIN orders_order o ON o.id = t.order_id
+               FROM kept t JOIN orders_order o ON o.id = t.order_id
                WHERE strpos(lower(t.words), lower(o.email)) > 0
                   OR strpos(lower(t.words), lower(o.full_name)) > 0
                   OR strpos(lower(t.words), lower(o.address)) > 0""",

@@ -49,8 +49,8 @@ REFUND_DIFFERS = "another amount was sent back there"
 LOST_ORDER = "there for an order of ours that is lost here"
 DISPUTED_THERE = "disputed there, not so here"
 
-# A payment or refund younger than this may be on its way through the worker, and a dispute may
-# still be told by the gateway's event.
+# A payment or refund younger than this may be on its way through the worker, and the gateway's
+# event about a dispute may be on its way to us.
 UNDER_WAY = timedelta(hours=1)
 
 # As long as Stripe remembers a key, a repeated call to open finds what the first one opened.
@@ -228,7 +228,7 @@ class Comparison:
             for theirs in sent:
                 payment = payments.get(theirs.payment_id)
                 if payment is None:
-                    continue  # of a charge that is not ours, or that is reported itself
+                    continue  # its charge is not ours, or is reported itself
                 ours = next((r for r in payment.refunds.all() if _is_same(r, theirs)), None)
                 if ours is not None:
                     self._seen_refunds.add(ours.pk)
@@ -373,7 +373,7 @@ def _compare_disputes(chunk: list[GatewayDispute], now: datetime) -> Iterator[Di
     for theirs in chunk:
         payment = payments.get(theirs.payment_id)
         if payment is None or theirs.opened_at > now - UNDER_WAY:
-            continue  # of a charge that is not ours or is reported itself; or still being told
+            continue  # its charge is not ours or is reported itself, or its event is on its way
         known = {dispute.gateway_dispute_id: dispute for dispute in payment.disputes.all()}
         ours = known.get(theirs.id)
         if ours is None or ours.status != theirs.state.value:

@@ -65,27 +65,23 @@ def audit_gateway(
 
 
 def _is_second_charge(difference: Difference) -> bool:
-    if not _is_unrecorded_charge(difference):
-        return False
-    price_paid = Payment.objects.filter(
-        order__number=difference.order, status=PaymentStatus.PAID, is_surplus=False
-    )
-    return price_paid.exists()
+    return _is_unrecorded_charge(difference) and _is_charged_here(difference, is_surplus=False)
 
 
 def _breaks_a_promise(gateway: Gateway, difference: Difference) -> bool:
-    """A payment that is open there was not charged, a paid order without a payment is found in the
-    database, and there is nothing left to do about a charge that was wholly sent back."""
+    """A payment that is open there was not charged. A paid order without a payment is found in the
+    database. Nothing is left to do about a charge that was wholly sent back, and a refund of a
+    charge that is not recorded here is told by that charge."""
     if difference.kind == ORPHAN or not difference.gateway_id:
         return False
     if _is_unrecorded_charge(difference):
         return not _is_sent_back(gateway, difference.gateway_id)
-    if (
-        difference.kind == REFUND_THERE_ONLY
-    ):  # of a charge that is not paid here: told by the charge
-        paid = Payment.objects.filter(order__number=difference.order, status=PaymentStatus.PAID)
-        return paid.exists()
-    return True
+    return difference.kind != REFUND_THERE_ONLY or _is_charged_here(difference)
+
+
+def _is_charged_here(difference: Difference, **which: bool) -> bool:
+    paid = Payment.objects.filter(order__number=difference.order, status=PaymentStatus.PAID)
+    return paid.filter(**which).exists()
 
 
 def _is_unrecorded_charge(difference: Difference) -> bool:

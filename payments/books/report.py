@@ -1,4 +1,4 @@
-"""How the differences between the books are told: as a table, or as JSON."""
+"""Shows the differences between the books, as a table or as JSON."""
 
 import json
 from dataclasses import asdict

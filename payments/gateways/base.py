@@ -34,7 +34,7 @@ class GatewayPayment:
     state: GatewayState
     amount_minor: int
     currency: str  # ISO 4217, upper case
-    order: OrderIdentity  # as it was given to `open`; empty fields for what it was not told
+    order: OrderIdentity  # as it was given to `open`; what it was not given is empty
     decline_code: str = ""  # the gateway's word for why; set when DECLINED
     action_url: str = ""  # where the customer must go; set when NEEDS_ACTION
 

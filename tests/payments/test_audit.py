@@ -234,6 +234,26 @@ def test_charge_that_was_sent_back_there_alone_is_found(paid: Order, till: Till)
     }
 
 
+def test_part_that_was_sent_back_there_alone_is_found(paid: Order, till: Till) -> None:
+    send_back(till, Payment.objects.get().gateway_payment_id, 300)
+
+    assert broken_at_the_gateway(till.gateway) == {
+        "I4": [f"{paid.number}: paid here, sent back there"]
+    }
+
+
+def test_charge_that_is_not_recorded_after_an_hour_is_found(paid: Order, till: Till) -> None:
+    Payment.objects.update(status="unknown", charged_minor=None)
+    Order.objects.update(status="placed", sweep_at=timezone.now())
+    assert broken_at_the_gateway(till.gateway) == {}
+
+    Payment.objects.update(created_at=timezone.now() - timedelta(hours=2))
+
+    assert broken_at_the_gateway(till.gateway) == {
+        "I4": [f"{paid.number}: charged there, not paid here"]
+    }
+
+
 def test_charge_of_another_amount_there_is_found(paid: Order, till: Till) -> None:
     Payment.objects.update(charged_minor=1000)
 

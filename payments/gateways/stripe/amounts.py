@@ -81,7 +81,7 @@ LARGEST = {
 
 
 class InexactAmount(ValueError):
-    """The amount cannot be told in the other side's unit without rounding it."""
+    """The amount cannot be converted into the other side's unit without rounding."""
 
 
 def limits(currency: str) -> AmountLimits | None:

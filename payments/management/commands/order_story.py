@@ -29,11 +29,11 @@ class Command(BaseCommand):
         order = Order.objects.filter(number=number).first()
         if order is None:
             raise CommandError(f"There is no order {number}.")
-        told = story(order, at_most=None)
-        self.stdout.write((_as_json if options["json"] else _as_table)(order, told))
+        whole = story(order, at_most=None)
+        self.stdout.write((_as_json if options["json"] else _as_table)(order, whole))
 
 
-def _as_json(order: Order, told: Story) -> str:
+def _as_json(order: Order, whole: Story) -> str:
     return json.dumps(
         {
             "order": order.number,
@@ -47,13 +47,13 @@ def _as_json(order: Order, told: Story) -> str:
                 {"reason": one.reason, "since": one.since and one.since.isoformat()}
                 for one in open_reasons(order)
             ],
-            "story": [entry.as_json() for entry in told.entries],
+            "story": [entry.as_json() for entry in whole.entries],
         },
         indent=2,
     )
 
 
-def _as_table(order: Order, told: Story) -> str:
+def _as_table(order: Order, whole: Story) -> str:
     person = "".join(f" A person must look: {one.reason}." for one in open_reasons(order))
     head = (
         f"Order {order.number}: {order.get_status_display().lower()} since "
@@ -69,6 +69,6 @@ def _as_table(order: Order, told: Story) -> str:
             f"{entry.what} ({entry.detail})" if entry.detail else entry.what,
             entry.by,
         )
-        for entry in told.entries
+        for entry in whole.entries
     ]
     return "\n".join([head, "", *aligned(rows)])
