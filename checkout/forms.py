@@ -33,6 +33,18 @@ payment_method_id = RegexValidator(
 class AddressField(forms.EmailField):
     """An e-mail address in one spelling, so that it is found again however it is typed."""
 
+    widget = forms.EmailInput(
+        attrs={
+            "autocomplete": "email",
+            "inputmode": "email",
+            "autocapitalize": "none",
+            "spellcheck": "false",
+        }
+    )
+    default_error_messages = {
+        "invalid": _("Please look at the e-mail address: something is missing in it."),
+    }
+
     def to_python(self, value: Any) -> str:
         return one_spelling(super().to_python(value) or "")
 
@@ -88,18 +100,7 @@ class CheckoutForm(PaymentMethodForm):
     email = AddressField(
         label=_("E-mail"),
         max_length=254,  # RFC 3696, erratum 1690, and the column
-        widget=forms.EmailInput(
-            attrs={
-                "autocomplete": "email",
-                "inputmode": "email",
-                "autocapitalize": "none",
-                "spellcheck": "false",
-            }
-        ),
-        error_messages={
-            "required": _("We need your e-mail address for the receipt."),
-            "invalid": _("Please look at the e-mail address: something is missing in it."),
-        },
+        error_messages={"required": _("We need your e-mail address for the receipt.")},
     )
     full_name = LineField(
         label=_("Full name"),
@@ -150,13 +151,7 @@ class FindOrderForm(WithoutCardNumbers, forms.Form):
     )
     email = AddressField(
         label=_("E-mail"),
-        widget=forms.EmailInput(
-            attrs={"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}
-        ),
-        error_messages={
-            "required": _("Which address did you order with?"),
-            "invalid": _("Please look at the e-mail address: something is missing in it."),
-        },
+        error_messages={"required": _("Which address did you order with?")},
     )
 
     def clean_number(self) -> str:
@@ -167,9 +162,6 @@ class FindOrderForm(WithoutCardNumbers, forms.Form):
                 _("Please look at the number: a digit is missing or wrong.")
             )
         return number
-
-
-EMAIL_ATTRIBUTES = {"autocomplete": "email", "autocapitalize": "none", "spellcheck": "false"}
 
 
 class SignInForm(WithoutCardNumbers, AuthenticationForm):
@@ -199,11 +191,7 @@ class SignUpForm(WithoutCardNumbers, forms.Form):
     email = AddressField(
         label=_("E-mail"),
         max_length=150,  # it is the user name as well
-        widget=forms.EmailInput(attrs=EMAIL_ATTRIBUTES),
-        error_messages={
-            "required": _("Which e-mail address?"),
-            "invalid": _("Please look at the e-mail address: something is missing in it."),
-        },
+        error_messages={"required": _("Which e-mail address?")},
     )
 
 
@@ -245,11 +233,7 @@ class NewAccountForm(WithoutCardNumbers, forms.Form):
 
 
 class ResetForm(WithoutCardNumbers, PasswordResetForm):
-    email = AddressField(max_length=254, widget=forms.EmailInput(attrs=EMAIL_ATTRIBUTES))
-
-    def __init__(self, *arguments: Any, **words: Any) -> None:
-        super().__init__(*arguments, **words)
-        self.fields["email"].label = "E-mail"
+    email = AddressField(label=_("E-mail"), max_length=254)
 
 
 class NewPasswordForm(SetPasswordForm):  # type: ignore[type-arg] # not generic at run time

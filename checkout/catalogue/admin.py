@@ -195,8 +195,8 @@ class ProductAdmin(admin.ModelAdmin[Product]):
                 form.ask_again(error)
             else:
                 product.refresh_from_db()
-                told = f"{product.sku}: {movement}. There are {product.stock} now."
-                self.message_user(request, told, messages.SUCCESS)
+                message = f"{product.sku}: {movement}. There are {product.stock} now."
+                self.message_user(request, message, messages.SUCCESS)
                 return redirect("admin:catalogue_product_change", product.pk)
         context = self.admin_site.each_context(request) | {
             "title": f"Stock of {product}",
