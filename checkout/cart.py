@@ -197,16 +197,7 @@ class CartBasket:
         shown = (self.token.total_minor, self.token.currency)
         if (total_minor, settings.SHOP_CURRENCY) != shown:
             raise PriceChanged
-        return [
-            PurchaseLine(
-                product_id=line.product.pk,
-                sku=line.product.sku,
-                name=line.product.name,
-                quantity=line.quantity,
-                unit_price_minor=line.product.price_minor,
-            )
-            for line in lines
-        ]
+        return [PurchaseLine.of(line.product, line.quantity) for line in lines]
 
     def _has_lost_an_article(self, lines: Sequence[CartLine]) -> bool:
         """Asked when the cart's version shows that its customer changed nothing. Tokens of an

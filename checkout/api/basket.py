@@ -45,14 +45,7 @@ class ApiBasket:
         if unknown := self.quantities.keys() - products.keys():
             raise UnknownProducts(set(unknown))
         lines = [
-            PurchaseLine(
-                product_id=products[sku].pk,
-                sku=sku,
-                name=products[sku].name,
-                quantity=quantity,
-                unit_price_minor=products[sku].price_minor,
-            )
-            for sku, quantity in self.quantities.items()
+            PurchaseLine.of(products[sku], quantity) for sku, quantity in self.quantities.items()
         ]
         # The total is that of the very lines that are stored, so no price can change in between.
         total_minor = sum(line.quantity * line.unit_price_minor for line in lines)

@@ -1,11 +1,14 @@
 from django import template
 from django.conf import settings
 
-from checkout.catalogue import pictures
+from checkout.catalogue.pictures import drawing_url, has_own_drawing
 from checkout.runtime.trace import SHORT, trace_id
-from checkout.user_input import countries
+from checkout.user_input.countries import country_name
 
 register = template.Library()
+register.filter("country_name", country_name)
+register.filter("drawing_url", drawing_url)
+register.filter("has_own_drawing", has_own_drawing)
 
 
 @register.simple_tag
@@ -15,20 +18,5 @@ def shop_name() -> str:
 
 @register.simple_tag
 def support_reference() -> str:
-    """The beginning of the trace id, by which the log is searched. Asks no database."""
+    """The beginning of the trace id, by which the log is searched. It asks no database."""
     return trace_id()[:SHORT]
-
-
-@register.filter
-def country_name(code: str) -> str:
-    return countries.country_name(code)
-
-
-@register.filter
-def drawing_url(sku: str) -> str:
-    return pictures.drawing_url(sku)
-
-
-@register.filter
-def has_own_drawing(sku: str) -> bool:
-    return pictures.has_own_drawing(sku)

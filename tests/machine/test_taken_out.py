@@ -59,13 +59,7 @@ def total_is_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
         if not open_cart.update(closed_at=basket.now):
             raise BasketTaken
         return [
-            PurchaseLine(
-                product_id=line.product.pk,
-                sku=line.product.sku,
-                name=line.product.name,
-                quantity=line.quantity,
-                unit_price_minor=line.product.price_minor,
-            )
+            PurchaseLine.of(line.product, line.quantity)
             for line in CartLine.objects.filter(cart_id=cart_id).select_related("product")
         ]
 

@@ -34,13 +34,7 @@ class OpenBasket:
 
 
 def line(product: Product, quantity: int = 1) -> PurchaseLine:
-    return PurchaseLine(
-        product_id=product.pk,
-        sku=product.sku,
-        name=product.name,
-        quantity=quantity,
-        unit_price_minor=product.price_minor,
-    )
+    return PurchaseLine.of(product, quantity)
 
 
 def purchase(

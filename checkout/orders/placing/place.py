@@ -13,6 +13,7 @@ from uuid import UUID
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from checkout.catalogue.amounts import AmountRefused, refusal_of
+from checkout.catalogue.models import Product
 from checkout.catalogue.stock import reserve_stock
 from checkout.orders.history import count_resubmission, record_event
 from checkout.orders.models import (
@@ -59,6 +60,16 @@ class PurchaseLine:
     name: str
     quantity: int
     unit_price_minor: int
+
+    @classmethod
+    def of(cls, product: Product, quantity: int) -> "PurchaseLine":
+        return cls(
+            product_id=product.pk,
+            sku=product.sku,
+            name=product.name,
+            quantity=quantity,
+            unit_price_minor=product.price_minor,
+        )
 
 
 class Basket(Protocol):

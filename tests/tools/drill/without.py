@@ -29,13 +29,7 @@ def _without_token() -> None:
     def take(self: Any) -> Any:
         found = Cart.objects.get(pk=self.token.checkout_id)
         return [
-            placing.PurchaseLine(
-                product_id=line.product_id,
-                sku=line.product.sku,
-                name=line.product.name,
-                quantity=line.quantity,
-                unit_price_minor=line.product.price_minor,
-            )
+            placing.PurchaseLine.of(line.product, line.quantity)
             for line in found.lines.select_related("product")
         ]
 
