@@ -41,8 +41,7 @@ class CartChanged(NotAsSeen):
 
 
 class ArticleGone(NotAsSeen):
-    """A product that the form showed is no longer sold. Deleting a product deletes its cart
-    lines."""
+    """A product that the form showed is no longer sold. Deleting one deletes its cart lines."""
 
 
 class PriceChanged(NotAsSeen):
@@ -94,7 +93,8 @@ def change_quantity(session: SessionBase, product: Product, quantity: int) -> No
     """Set the quantity of a product that is in the cart; 0 removes it."""
     with transaction.atomic():
         cart_id = session.get(CART_KEY)
-        if not cart_id or not _raise_version(cart_id):
+        open_cart = Cart.objects.filter(pk=cart_id, closed_at__isnull=True)
+        if not cart_id or not open_cart.update(version=F("version") + 1, changed_at=Now()):
             return  # no cart, or its order is placed: nothing can be changed any more
         lines = CartLine.objects.filter(cart_id=cart_id, product=product)
         if quantity:
@@ -137,11 +137,6 @@ def _new_cart(opener: str) -> Cart:
 
 def _keyed(text: str) -> bytes:
     return salted_hmac("checkout.cart.v1", text, algorithm="sha256").digest()
-
-
-def _raise_version(cart_id: str) -> bool:
-    open_cart = Cart.objects.filter(pk=cart_id, closed_at__isnull=True)
-    return bool(open_cart.update(version=F("version") + 1, changed_at=Now()))
 
 
 # `CartBasket.take` in SQL. The version is raised before the lines are changed, so as long as it is

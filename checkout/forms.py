@@ -91,8 +91,7 @@ class CountrySelect(forms.Select):
 
 class CountryField(forms.ChoiceField):
     def valid_value(self, value: Any) -> bool:
-        """Compare codes only: Django compares all the names as well, for every form that is
-        sent."""
+        """Compare codes only: Django compares all the names as well, for every form."""
         return value in country_codes()
 
 

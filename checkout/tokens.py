@@ -20,8 +20,7 @@ SALT = "checkout.token.v1"
 
 
 class TokenRefused(Exception):
-    """This shop did not issue the token to this session. Whether the purchase exists is not
-    said."""
+    """This shop did not issue the token to this session. The purchase may exist or not."""
 
 
 @dataclass(frozen=True, kw_only=True)

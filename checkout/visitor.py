@@ -1,5 +1,4 @@
-"""Who asks, and from where. Of a request's network address only what our own proxies say is
-believed."""
+"""Who asks, and from which network address, of which only what our proxies say is believed."""
 
 import re
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address

@@ -20,8 +20,7 @@ def on_starting(server: "Arbiter") -> None:
 
 
 def child_exit(server: "Arbiter", worker: "Worker") -> None:
-    """Drop the gauges of a worker that ended; its counters stay (prometheus-client, "Multiprocess
-    Mode")."""
+    """Drop an ended worker's gauges, not its counters (prometheus-client, "Multiprocess Mode")."""
     if os.environ.get(FOLDER):
         from prometheus_client import multiprocess
 

@@ -1,5 +1,4 @@
-"""Django's settings for the mail server: MAILERS from 6.1 on, where EMAIL_HOST and the like
-warn."""
+"""Django's settings for the mail server: MAILERS from 6.1 on, where EMAIL_HOST warns."""
 
 from collections.abc import Mapping
 from typing import Any

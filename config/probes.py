@@ -35,8 +35,7 @@ def readyz(request: HttpRequest) -> HttpResponse:
 
 
 def _takes_writes() -> bool:
-    """A kept connection may lead to a server that is no longer the primary, so a new one is tried
-    before the answer is no."""
+    """A kept connection may lead to a former primary, so a new one is tried before saying no."""
     for is_last in (False, True):
         with connection.cursor() as cursor:
             cursor.execute("SHOW transaction_read_only")

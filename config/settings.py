@@ -203,8 +203,7 @@ SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", 60)
 # --- Payments -----------------------------------------------------------------------------------
 
 PAYMENT_GATEWAY = env.text("PAYMENT_GATEWAY", "payments.gateways.stripe.StripeGateway")
-# The dotted path of a function that tells what the gateway can take of a currency. Web processes
-# load it.
+# Dotted path of the function that web processes ask what the gateway can take of a currency.
 GATEWAY_LIMITS = env.text(
     "GATEWAY_LIMITS",
     "payments.gateways.stripe.amounts.limits"

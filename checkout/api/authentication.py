@@ -71,8 +71,7 @@ def tokens_of(name: str) -> QuerySet[ApiToken]:
 
 class TokenAuthentication(KnoxAuthentication):  # type: ignore[misc] # knox has no types
     def authenticate_credentials(self, token: bytes) -> Any:
-        """Refuse without a query whatever does not look like one of our tokens: it may hold any
-        bytes."""
+        """Refuse without a query what is not formed like our tokens: it may hold any bytes."""
         if not TOKEN.fullmatch(token):
             raise AuthenticationFailed
         return super().authenticate_credentials(token)

@@ -19,10 +19,10 @@ class IdPagination(CursorPagination):
     def decode_cursor(self, request: Request) -> Cursor | None:
         try:
             cursor = super().decode_cursor(request)
+            if cursor and cursor.position and not ID.fullmatch(str(cursor.position)):
+                raise NotFound
         except NotFound:
             raise Problem(MALFORMED, "That cursor is not one of ours.") from None
-        if cursor and cursor.position and not ID.fullmatch(str(cursor.position)):
-            raise Problem(MALFORMED, "That cursor is not one of ours.")
         return cursor
 
     def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:

@@ -10,8 +10,7 @@ from checkout.models import ApiToken
 
 class HasScope(BasePermission):
     """A view names in `scopes` the scope that each method needs; a method without one is open to
-    everybody. People who are signed in need no scope: they may do everything with their own orders,
-    as on the pages."""
+    everybody. People who are signed in need no scope: they may do what they may do on the pages."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         scope = view.scopes.get(request.method)

@@ -19,8 +19,7 @@ REPLAYED_HEADER = "Idempotent-Replayed"
 
 
 def order_response(order: Order, *, status_code: int, order_status: OrderStatus) -> Response:
-    """The order as it was when the request was first done, in `order_status`, whatever has become
-    of it since."""
+    """The order in the status it had when the request was first done, whatever came since."""
     then = copy.copy(order)
     then.status, then.action_url, then.refunded_minor = order_status, "", 0
     serializer = OrderSerializer(then)

@@ -102,16 +102,7 @@ class OrderList(ApiView, ListAPIView[Order]):
     def post(self, request: Request) -> Response:
         """Place an order, once, however often this is sent with the same key."""
         asked = idempotent_request(request, Operation.PLACE)
-        # This comes before any check that could refuse: a used key leads to its order, for ever.
-        if earlier := find_earlier(asked):
-            return replayed_response(earlier, asked)
-        may_leave_out = partial(accepts_any_total, request.user.pk)
-        wanted = validated_data(
-            WantedOrder(data=body_of(request), context={"accepts_any_total": may_leave_out})
-        )
-        if wait := wait_before_placing(api_visitor(request), now=database_now()):
-            raise Problem(TOO_MANY, wait=wait, charged=False)
-        return once(asked, lambda: _place(request, asked, wanted))
+        return once(asked, lambda: _place(request, asked))
 
 
 class OrderDetail(ApiView):
@@ -152,10 +143,7 @@ class PayOrder(ApiView):
         """Pay with another method, after a decline or instead of the bank's question."""
         asked = idempotent_request(request, Operation.PAY, reference)
         order = self.own_order(request, reference)
-        if earlier := find_earlier(asked):
-            return replayed_response(earlier, asked)
-        wanted = validated_data(WantedPayment(data=body_of(request)))
-        return once(asked, lambda: _pay(request, asked, order, wanted["payment_method"]))
+        return once(asked, lambda: _pay(request, asked, order))
 
 
 class CancelOrder(ApiView):
@@ -168,10 +156,7 @@ class CancelOrder(ApiView):
         takes a moment; if the payment succeeds before that, the order is paid."""
         asked = idempotent_request(request, Operation.CANCEL, reference)
         order = self.own_order(request, reference)
-        if earlier := find_earlier(asked):
-            return replayed_response(earlier, asked)
-        validated_data(EmptySerializer(data=body_of(request)))
-        return once(asked, lambda: _cancel(asked, order))
+        return once(asked, lambda: _cancel(request, asked, order))
 
 
 class ProblemType(ApiView):
@@ -210,6 +195,9 @@ def validated_data(serializer: BaseSerializer[Any]) -> dict[str, Any]:
 
 def once(asked: IdempotentRequest, work: Callable[[], Response]) -> Response:
     """Do the work, or repeat the response to another request with this key that came before."""
+    # This comes before any check that could refuse: a used key leads to its order, for ever.
+    if earlier := find_earlier(asked):
+        return replayed_response(earlier, asked)
     try:
         return work()
     except (KeyTaken, KeyInUse):
@@ -218,8 +206,14 @@ def once(asked: IdempotentRequest, work: Callable[[], Response]) -> Response:
         raise Problem(KEY_IN_USE, wait=timedelta(seconds=1)) from None
 
 
-def _place(request: Request, asked: IdempotentRequest, wanted: dict[str, Any]) -> Response:
+def _place(request: Request, asked: IdempotentRequest) -> Response:
     now = database_now()
+    may_leave_out = partial(accepts_any_total, request.user.pk)
+    wanted = validated_data(
+        WantedOrder(data=body_of(request), context={"accepts_any_total": may_leave_out})
+    )
+    if wait := wait_before_placing(api_visitor(request), now=now):
+        raise Problem(TOO_MANY, wait=wait, charged=False)
     placed = OrderStatus.PLACED
     claim = partial(
         claim_key, asked, asked.checkout_id, status_code=201, order_status=placed, now=now
@@ -289,8 +283,9 @@ def _what_is_left(short: OutOfStock) -> list[dict[str, object]]:
     ]
 
 
-def _pay(request: Request, asked: IdempotentRequest, order: Order, payment_method: str) -> Response:
+def _pay(request: Request, asked: IdempotentRequest, order: Order) -> Response:
     now, placed = database_now(), OrderStatus.PLACED
+    payment_method = validated_data(WantedPayment(data=body_of(request)))["payment_method"]
     if not can_pay_again(order, failed_round=None):
         raise _refused(NOT_PAYABLE, order)
     if wait := wait_before_paying_again(api_visitor(request), order, now=now):
@@ -303,7 +298,8 @@ def _pay(request: Request, asked: IdempotentRequest, order: Order, payment_metho
     return order_response(order, status_code=202, order_status=placed)
 
 
-def _cancel(asked: IdempotentRequest, order: Order) -> Response:
+def _cancel(request: Request, asked: IdempotentRequest, order: Order) -> Response:
+    validated_data(EmptySerializer(data=body_of(request)))
     now, order_status = database_now(), OrderStatus(order.status)
     is_done = order_status == OrderStatus.CANCELLED
     status_code = 200 if is_done else 202

@@ -25,8 +25,7 @@ class Objection(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class AmountLimits:
-    """Which amounts of one currency a gateway can take, in the shop's minor unit of that
-    currency."""
+    """Which amounts of a currency a gateway can take, in the shop's minor unit of it."""
 
     smallest_minor: int = 1
     largest_minor: int = LARGEST_STORED
@@ -70,8 +69,7 @@ def limits_of(currency: str) -> AmountLimits | None:
 
 
 def refusal_of(amount_minor: int, currency: str) -> AmountRefusal | None:
-    """Why the gateway could never take this amount, or None. It is not asked to take an amount of
-    0."""
+    """Why the gateway could never take this amount, or None. It is never asked to take 0."""
     if amount_minor == 0:
         return None
     limits = limits_of(currency)

@@ -14,8 +14,7 @@ def money(amount_minor: int, currency: str) -> Money:
 
 
 def minor_units(amount: Decimal, currency: str) -> int:
-    """`minor_units(Decimal("12.50"), "EUR")` is 1250. Raises ValueError for a fraction of that
-    unit."""
+    """`minor_units(Decimal("12.50"), "EUR")` is 1250. ValueError is raised for half a cent."""
     units = amount * get_currency(currency).sub_unit
     if units != units.to_integral_value():
         raise ValueError(f"{currency} has no coins that small.")

@@ -68,8 +68,7 @@ def write_amount(amount_minor: int, currency: str) -> str:
 
 
 def places(currency: str) -> int:
-    """The decimals of a currency (ISO 4217): two of a euro, none of a yen, three of a Kuwaiti
-    dinar."""
+    """Decimals of a currency (ISO 4217): a euro has two, a yen none, a Kuwaiti dinar three."""
     return len(str(get_currency(currency).sub_unit)) - 1
 
 

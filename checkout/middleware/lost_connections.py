@@ -79,8 +79,7 @@ def _commits() -> int:
 
 
 def _can_be_read_twice(request: HttpRequest) -> bool:
-    """A body can be read from the network only once, so a small one is kept; the CSRF check has
-    read most of them already."""
+    """A body can be read only once, so a small one is kept; the CSRF check has read most."""
     if request.method in SAFE:
         return True
     length = str(request.META.get("CONTENT_LENGTH") or "0")

@@ -5,17 +5,14 @@ a purchase that nobody stored.
 """
 
 import re
-from collections.abc import Callable
 
 from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import translation
 
-from checkout.middleware.safe_methods import SAFE
+from checkout.middleware.safe_methods import SAFE, GetResponse
 from checkout.views.error_pages import https_required
-
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def refuse_unsafe_over_plain_http(get_response: GetResponse) -> GetResponse:

@@ -1,16 +1,13 @@
-"""Requests with bytes that nobody types and no column can store are refused before they are
-read."""
+"""Requests with bytes that nobody types and no column can store are refused unread."""
 
-from collections.abc import Callable
 from urllib.parse import unquote
 
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 
+from checkout.middleware.safe_methods import GetResponse
 from checkout.middleware.wsgi import UNREADABLE, has_charset
 from checkout.views.error_pages import bad_request
-
-GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 
 def refuse_unreadable(get_response: GetResponse) -> GetResponse:

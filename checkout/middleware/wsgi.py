@@ -19,8 +19,7 @@ if TYPE_CHECKING:
 AT_MOST = 2_621_440
 WHOLE_UP_TO = 64 * 1024
 
-# Charsets, as Python names them, that a body may be written in. Python has other codecs, such as
-# `hex`, that decode no text.
+# The charsets that a body may be written in. Others of Python's codecs, as `hex`, decode no text.
 CHARSETS = {"utf-8", "ascii", "iso8859-1", "iso8859-15", "cp1252"}
 
 # The key of the WSGI environment that says why `refuse_unreadable` refuses the request.

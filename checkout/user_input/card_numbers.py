@@ -109,8 +109,7 @@ def _card_numbers(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _last_of_card(groups: list[_Group], first: int) -> int:
-    """The index after the last group of the card number that begins with this group; 0 if none
-    does."""
+    """The index after the last group of a card number that begins with this group, or 0."""
     digits, sizes, signs = "", "", set()
     for number, group in enumerate(groups[first:], first):
         if number > first:
@@ -156,8 +155,7 @@ def _luhn(digits: str) -> int:
 
 
 def _ean(digits: str) -> int:
-    """The remainder of an EAN: 0 when the check digit is right (GS1 General Specifications,
-    7.9)."""
+    """An EAN's remainder: 0 when the check digit is right (GS1 General Specifications, 7.9)."""
     backwards = [int(digit) for digit in reversed(digits)]
     return (sum(backwards[::2]) + 3 * sum(backwards[1::2])) % 10
 

@@ -23,8 +23,7 @@ DECIMAL = re.compile(r"[0-9]{1,9}(?:\.[0-9]{1,3})?")
 
 
 def whole_number(text: str) -> int:
-    """Raises ValueError for everything else, also for a sign. Spaces around the number are
-    ignored."""
+    """Raises ValueError for everything else, also for a sign. Spaces around are ignored."""
     text = text.strip()
     if not DIGITS.fullmatch(text):
         raise ValueError("not a whole number")

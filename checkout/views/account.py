@@ -72,8 +72,7 @@ class SignOut(views.LogoutView):
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def sign_up(request: HttpRequest) -> HttpResponse:
-    """Responds in the same way whether the address has an account or not; the mail tells its
-    owner."""
+    """Responds alike whether the address has an account or not; the mail tells its owner."""
     form = SignUpForm(request.POST if request.method == "POST" else None)
     if not form.is_valid():
         context = {"form": form, "next": _next(request)}

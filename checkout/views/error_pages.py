@@ -39,8 +39,7 @@ def error_page(
 
 
 def _view_name(request: HttpRequest) -> str:
-    """The view's name, since the address may contain a reference; empty if there is no such
-    page."""
+    """The view's name, since addresses may contain references; empty for unknown addresses."""
     return request.resolver_match.view_name if request.resolver_match else ""
 
 

@@ -101,8 +101,7 @@ PAID_TOO_LATE = _("A payment for it arrived after it was cancelled.")
 
 
 def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None) -> StatusWords:
-    """The words in the language of this request. Without `now` no payment takes longer than
-    usual."""
+    """The words in the request's language. Without `now` no payment is called slow."""
     words = _words(order, facts, now)
     parts = [
         *(words.before and gettext(words.before), *_about_cancelling(order, facts)),

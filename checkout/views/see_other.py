@@ -4,7 +4,6 @@ from django.http import HttpResponseRedirect
 
 
 class HttpResponseSeeOther(HttpResponseRedirect):
-    """303: the browser follows with GET, so reloading the page that is shown sends nothing
-    again."""
+    """303: the browser follows with GET, so reloading the next page sends nothing again."""
 
     status_code = 303

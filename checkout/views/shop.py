@@ -58,8 +58,7 @@ def cart_page(request: HttpRequest) -> HttpResponse:
 
 def _visit(request: HttpRequest) -> str:
     """What two requests of one browser have in common before there is a session. The CSRF cookie is
-    secret; address and browser are added for the case that a cache gives one page, with its cookie,
-    to many."""
+    secret; address and browser are added in case a cache gives one page and cookie to many."""
     secret: str = request.META.get("CSRF_COOKIE") or ""
     known_by = (secret, client_address(request), request.headers.get("User-Agent", ""))
     return ":".join(known_by) if secret else ""
@@ -67,8 +66,7 @@ def _visit(request: HttpRequest) -> str:
 
 @require_POST
 def cart_add(request: HttpRequest) -> HttpResponse:
-    """Add a quantity, which is 1 where the form has no such field. 0 and an empty field are
-    errors."""
+    """Add a quantity, or 1 if the form has no such field. 0 and an empty field are errors."""
     form = QuantityForm(request.POST)
     if not form.is_valid():
         return _bad_quantity(request)

@@ -44,8 +44,7 @@ class FieldByFieldForm(Form):
                 self._put({self.add_initial_prefix(name): ""})
 
     def clean(self) -> dict[str, Any]:
-        """Compare with the row under a lock, which lasts until the end of the admin's
-        transaction."""
+        """Compare under a lock on the row, held until the end of the admin's transaction."""
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         if not self.is_change:
             return cleaned

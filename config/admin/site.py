@@ -41,8 +41,7 @@ class ShopAdminSite(Site):
         ]
 
     def catch_all_view(self, request: HttpRequest, url: str) -> HttpResponse:
-        """Refuse forms: Django would redirect them to the address with a slash, where a GET
-        arrives."""
+        """Refuse forms: Django would redirect them to the address with a slash, as a GET."""
         if request.method not in SAFE:
             raise Http404
         return super().catch_all_view(request, url)

@@ -75,8 +75,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         return self._connect(conn_params)
 
     def connect(self) -> None:
-        """Learn the database's clock, by which one process judges times that another has
-        written."""
+        """Learn the database's clock, by which processes judge each other's times."""
         super().connect()
         asked_at = clock.steady()
         with self.wrap_database_errors:

@@ -110,8 +110,7 @@ def longest(full: Iterable[Counter]) -> Counter | None:
 
 
 def prune_limits(*, now: datetime) -> int:
-    """Delete counts whose window is over, in small batches and only so many of them; the next call
-    goes on."""
+    """Delete counts whose window is over, in a few small batches; the next call goes on."""
     pruned = 0
     for _ in range(PRUNE_BATCHES):
         with transaction.atomic():

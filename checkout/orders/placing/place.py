@@ -117,8 +117,7 @@ class PlaceOrder:
 
 
 def basket_digest(quantities: Iterable[tuple[int, int]]) -> str:
-    """A digest of products' ids and quantities, in any order: equal for purchases of the same
-    products."""
+    """A digest of products' ids and quantities, in any order: equal for the same products."""
     return digest({str(product_id): quantity for product_id, quantity in quantities})
 
 
