@@ -294,19 +294,19 @@ def test_link_that_is_asked_for_twice_is_one_mail(shelf: list[Product]) -> None:
     assert Mail.objects.filter(kind=Mail.Kind.LINK).count() <= 1
 
 
-def test_signed_answer_the_same_goods_that_is_answered_twice_is_noted_once(
+def test_question_about_the_same_goods_that_is_answered_twice_is_noted_once(
     shelf: list[Product],
 ) -> None:
-    twin = placed_order(shelf[0])
-    assert signed_answer(twin, twin.checkout_id)
+    order = placed_order(shelf[0])
+    assert signed_answer(order, order.checkout_id)
 
     def note() -> Answer:
-        note_order_was_looked_at(twin, now=database_now())
+        note_order_was_looked_at(order, now=database_now())
         return Answer(200, "", "")
 
     at_once([note] * 4)
 
-    assert twin.events.filter(kind=OrderEvent.Kind.TWIN_SEEN).count() == 1
+    assert order.events.filter(kind=OrderEvent.Kind.TWIN_SEEN).count() == 1
 
 
 @pytest.mark.parametrize("action", ["retry", "cancel"])

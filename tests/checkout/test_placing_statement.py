@@ -1,4 +1,4 @@
-"""One statement and its row by row twin: the same orders, the same refusals, under any race."""
+"""One statement, and the same row by row: the same orders, the same refusals, under any race."""
 
 import secrets
 from collections.abc import Callable, Iterator, Sequence
@@ -170,11 +170,11 @@ def test_both_ways_say_and_store_the_same(scene: Scene) -> None:
             return type(error).__name__
 
     basket = CartBasket(at_once.token, now)
-    twin = RowByRow(row_by_row.token, now)
+    rows = RowByRow(row_by_row.token, now)
     by_statement = place._place_at_once(at_once.wanted, basket, now=now)
     with transaction.atomic():
         left = what_came_of(at_once)
-    by_rows = outcome(lambda: place_order(row_by_row.wanted, twin, now=now))
+    by_rows = outcome(lambda: place_order(row_by_row.wanted, rows, now=now))
 
     if at_once.token.total_minor == 0:  # the statement is not made for it
         assert by_statement is None
@@ -182,7 +182,7 @@ def test_both_ways_say_and_store_the_same(scene: Scene) -> None:
         return
     assert (by_statement is not None) == (by_rows == "placed")
     assert left == what_came_of(row_by_row)
-    if by_statement is None:  # then placing asks the twin, which says why
+    if by_statement is None:  # then placing goes row by row, which says why
         assert outcome(lambda: place_order(at_once.wanted, basket, now=now)) == by_rows
     else:
         stored = Order.objects.get(pk=by_statement.pk)

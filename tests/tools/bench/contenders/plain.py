@@ -48,10 +48,10 @@ def checkout(request: HttpRequest) -> HttpResponse:
     form = CheckoutForm(request.POST)
     if token.has_expired(now) or not form.is_valid() or _is_limited(request, now):
         return HttpResponseBadRequest()
-    twins = Order.objects.filter(
+    similar = Order.objects.filter(
         email__iexact=form.cleaned_data["email"], basket_digest=token.basket_digest
     )
-    if twins.filter(status__in=["placed", "action_required", "paid"]).exists():
+    if similar.filter(status__in=["placed", "action_required", "paid"]).exists():
         return HttpResponseBadRequest()
     order = _place(request, form, token, now)
     return HttpResponseSeeOther(reverse("order", args=[order.reference]))
