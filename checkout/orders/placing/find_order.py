@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import DEFAULT_DB_ALIAS, connection
+
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus as S
 
@@ -18,18 +20,20 @@ SIMILAR_WITHIN = timedelta(hours=1)
 # may well want to start afresh.
 SIMILAR_STATUSES = [status.value for status in (S.PLACED, S.ACTION_REQUIRED, S.PAID)]
 
+FIELDS = [field.attname for field in Order._meta.concrete_fields]
+
 # One statement, and in SQL, since it is run for every purchase. Each half of the OR has an index.
 # An empty digest is that of a form from a release that did not store one.
 FIND = """
-    SELECT * FROM orders_order WHERE checkout_id = %(checkout_id)s
+    SELECT {columns} FROM orders_order WHERE checkout_id = %(checkout_id)s
     UNION ALL
-    SELECT * FROM orders_order
+    SELECT {columns} FROM orders_order
     WHERE (upper(email) = upper(%(email)s) OR customer_id = %(customer_id)s)
         AND basket_digest = %(basket_digest)s AND basket_digest <> ''
         AND status = ANY(%(statuses)s) AND placed_at > %(since)s
         AND checkout_id <> %(checkout_id)s
     ORDER BY id DESC
-"""
+""".format(columns=", ".join(FIELDS))  # noqa: S608 - the names of our own columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,7 +63,9 @@ def find_order_and_similar(
         "statuses": SIMILAR_STATUSES,
         "since": now - SIMILAR_WITHIN,
     }
-    similar = list(Order.objects.raw(FIND, parameters))
+    with connection.cursor() as cursor:
+        cursor.execute(FIND, parameters)
+        similar = [Order.from_db(DEFAULT_DB_ALIAS, FIELDS, row) for row in cursor.fetchall()]
     order = next((found for found in similar if found.checkout_id == checkout_id), None)
     if order:
         similar.remove(order)
