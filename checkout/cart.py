@@ -93,8 +93,9 @@ def change_quantity(session: SessionBase, product: Product, quantity: int) -> No
     """Set the quantity of a product that is in the cart; 0 removes it."""
     with transaction.atomic():
         cart_id = session.get(CART_KEY)
-        open_cart = Cart.objects.filter(pk=cart_id, closed_at__isnull=True)
-        if not cart_id or not open_cart.update(version=F("version") + 1, changed_at=Now()):
+        changed = {"version": F("version") + 1, "changed_at": Now()}
+        open_carts = Cart.objects.filter(closed_at__isnull=True)
+        if not cart_id or not open_carts.filter(pk=cart_id).update(**changed):
             return  # no cart, or its order is placed: nothing can be changed any more
         lines = CartLine.objects.filter(cart_id=cart_id, product=product)
         if quantity:
