@@ -7,6 +7,7 @@ repeats a purchase gets its order, whatever has become of the form, the cart or 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from django.db import DEFAULT_DB_ALIAS, connection
@@ -55,7 +56,7 @@ def find_order_and_similar(
     Two requests at the same moment do not see each other's order. That is good enough for similar
     orders; that one checkout id has one order is decided where it is stored.
     """
-    parameters = {
+    parameters: dict[str, Any] = {
         "checkout_id": checkout_id,
         "basket_digest": basket_digest,
         "email": email,
