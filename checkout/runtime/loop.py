@@ -31,11 +31,9 @@ def run_loop(
     outage_pause_seconds: float | None = None,
 ) -> None:
     """Call `run_once`, which answers how much it did, until `stopping` is set. Where that is less
-    than `full`, the loop rests for `idle_seconds`.
-
-    Errors of the database and those of `outages` do not end the loop. Only the first of an outage
-    is logged: it is over when something was done again. A turn that did nothing proves that the
-    database is back, and nothing about other systems.
+    than `full`, the loop rests for `idle_seconds`. Errors of the database and those of `outages` do
+    not end the loop, and only the first of an outage is logged: it is over when something was done
+    again. A turn that did nothing proves that the database is back, and nothing more.
     """
     retried: tuple[type[Exception], ...] = (*DATABASE_ERRORS, *outages)
     failure: Exception | None = None
