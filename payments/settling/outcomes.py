@@ -42,11 +42,20 @@ def record_success(
     payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = "Payment succeeded"
 ) -> bool:
     """The gateway charged. False if that was known, or if the charge does not pay the order."""
+    fields = {"order": payment.order.number, "payment": payment.gateway_payment_id}
     if not could_name(answer.order, payment.order):
-        _tell_once("The gateway names another order with this payment; a person must look", payment)
+        logger.log(
+            _once_an_error(payment),
+            "The gateway names another order with this payment; a person must look",
+            extra=fields,
+        )
         return False
     if answer.currency != payment.currency or answer.amount_minor < payment.amount_minor:
-        _tell_once("The gateway charged another amount than was asked; a person must look", payment)
+        logger.log(
+            _once_an_error(payment),
+            "The gateway charged another amount than was asked; a person must look",
+            extra=fields,
+        )
         _record_wrong_amount(payment, answer, now=now)
         return False
     with transaction.atomic():
@@ -70,13 +79,10 @@ def record_success(
     return True
 
 
-def _tell_once(what: str, payment: Payment) -> None:
-    """As an error the first time; the gateway is asked about such a payment again and again."""
-    logger.log(
-        logging.INFO if payment.tries else logging.ERROR,
-        what,
-        extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
-    )
+def _once_an_error(payment: Payment) -> int:
+    """The level of what a person must see once: the gateway is asked about such a payment again
+    and again."""
+    return logging.INFO if payment.tries else logging.ERROR
 
 
 def record_refusal(payment: Payment, code: str, *, now: datetime) -> None:

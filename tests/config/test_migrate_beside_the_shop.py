@@ -109,14 +109,14 @@ def test_change_of_a_table_in_use_lets_others_through_and_tries_again() -> None:
 
         class UntilSaid(io.StringIO):
             def write(self, words: str) -> int:
-                if "trying again" in words:
+                if "Trying again" in words:
                     shop.rollback()
                 return super().write(words)
 
         told = UntilSaid()
         call_command("migrate", "checkout", verbosity=0, stderr=told)
 
-    assert "trying again" in told.getvalue()
+    assert "Trying again" in told.getvalue()
     assert is_valid(INDEX) is True
 
 
