@@ -63,6 +63,9 @@ class SessionStore(db.SessionStore):
     def save(self, must_create: bool = False) -> None:
         """What the request did is committed by then, so a connection that was lost meanwhile must
         not turn its page into an error."""
+        if self.session_key is None:
+            self.create()  # under a new key, which it has this method save
+            return
         try:
             self._save(must_create)
         except CONNECTION_ERRORS:
@@ -72,7 +75,7 @@ class SessionStore(db.SessionStore):
             self._save(must_create)
 
     def _save(self, must_create: bool) -> None:
-        if must_create or self.session_key is None:
+        if must_create:
             super().save(must_create)
             self._stored, self._loaded = "", {}
             return

@@ -245,6 +245,8 @@ def test_full_disk_loses_no_order_and_is_overcome_without_a_person(
     sandbox: SandboxServer,
 ) -> None:
     database.rows("UPDATE catalogue_product SET stock = 100000 RETURNING id")
+    enough = processes.manage("reconcile_stock", "--repair", "--by", "ada", "--skip-checks")
+    assert enough.wait(timeout=60) == 0
     [(sku,)] = database.rows("SELECT min(sku) FROM catalogue_product WHERE is_on_sale")
     web = processes.web()
     running = [web.process, processes.publisher(), processes.worker()]

@@ -8,6 +8,7 @@ from typing import Any
 import psycopg
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import InterfaceError, InternalError, OperationalError, connection
 from django.test import Client
 from django.urls import reverse
@@ -213,6 +214,24 @@ def test_what_was_committed_is_not_done_again(
 
     assert answer.status == 503
     assert CartLine.objects.get().quantity == 1
+
+
+def test_session_that_cannot_be_stored_is_an_outage_and_no_bad_request(
+    shopper: Shopper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a full disk, where what is small still goes in."""
+
+    def refuse(*args: object, **words: object) -> None:
+        raise OperationalError("could not extend file") from psycopg.errors.DiskFull()
+
+    form = read_form(shopper.web.get("/").text, "/cart/add/")
+    monkeypatch.setattr(Session, "save", refuse)
+    shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined]
+
+    answer = shopper.web.post("/cart/add/", form | {"sku": "SKU-01", "quantity": "1"})
+
+    assert answer.status == 503
+    assert "nothing was charged" in answer.words
 
 
 def test_lock_that_was_waited_for_in_vain_is_not_waited_for_twice(
