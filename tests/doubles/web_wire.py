@@ -20,6 +20,15 @@ class Trouble(Enum):
     HELD_ANSWER = "the shop hears it, and its answer waits until it is let go"
 
 
+class _Conversation:
+    """What the two directions of one connection know of its press."""
+
+    def __init__(self) -> None:
+        self.trouble: Trouble | None = None
+        self.is_unanswered = False  # a press was sent on, and nothing came back yet
+        self.is_over = False  # the shop has ended the connection
+
+
 class WebWire:
     def __init__(self, port: int) -> None:
         self._shop = ("127.0.0.1", port)
@@ -52,37 +61,55 @@ class WebWire:
                 return
             shop = socket.create_connection(self._shop)
             self._sockets += [browser, shop]
-            trouble: list[Trouble] = []  # filled by the one direction, looked at by the other
+            talk = _Conversation()
             for carry in (self._carry_presses, self._carry_answers):
-                threading.Thread(target=partial(carry, browser, shop, trouble), daemon=True).start()
+                threading.Thread(target=partial(carry, browser, shop, talk), daemon=True).start()
 
     def _carry_presses(
-        self, browser: socket.socket, shop: socket.socket, trouble: list[Trouble]
+        self, browser: socket.socket, shop: socket.socket, talk: _Conversation
     ) -> None:
         while data := _receive(browser):
-            if PRESS in data:
-                with self._lock:
-                    self.presses += 1
-                    trouble[:] = [self._troubles.pop(0)] if self._troubles else []
-                if trouble == [Trouble.CUT_BEFORE]:
-                    break
+            if PRESS in data and not self._take_press(talk):
+                break
             with suppress(OSError):
                 shop.sendall(data)
         _close(browser)
         _close(shop)
 
+    def _take_press(self, talk: _Conversation) -> bool:
+        """Whether the press goes on to the shop."""
+        with self._lock:
+            if talk.is_over:
+                return False
+            self.presses += 1
+            talk.trouble = self._troubles.pop(0) if self._troubles else None
+            talk.is_unanswered = talk.trouble is not Trouble.CUT_BEFORE
+            return talk.is_unanswered
+
     def _carry_answers(
-        self, browser: socket.socket, shop: socket.socket, trouble: list[Trouble]
+        self, browser: socket.socket, shop: socket.socket, talk: _Conversation
     ) -> None:
         while data := _receive(shop):
-            if trouble == [Trouble.CUT_ANSWER]:
+            talk.is_unanswered = False
+            if talk.trouble is Trouble.CUT_ANSWER:
                 break
-            if trouble == [Trouble.HELD_ANSWER]:
+            if talk.trouble is Trouble.HELD_ANSWER:
                 self.let_go.wait(timeout=60)
             with suppress(OSError):
                 browser.sendall(data)
+        self._end(talk)
         _close(browser)
         _close(shop)
+
+    def _end(self, talk: _Conversation) -> None:
+        """A shop that ends an idle connection has not heard the press that came meanwhile, so it
+        was none, and its trouble is for the next."""
+        with self._lock:
+            talk.is_over = True
+            if talk.is_unanswered:
+                self.presses -= 1
+                if talk.trouble:
+                    self._troubles.insert(0, talk.trouble)
 
 
 def _receive(end: socket.socket) -> bytes:
