@@ -53,12 +53,20 @@ def test_request_is_never_part_of_a_line(client: Client) -> None:
     assert "request" not in formatted(record)
 
 
-def logger_calls() -> Iterator[tuple[str, ast.Call]]:
+# Its two sentences begin with what each caller says that it does, which has to be fixed as well.
+LOOP = "checkout/runtime/loop.py"
+
+
+def calls_in_our_code() -> Iterator[tuple[str, ast.Call]]:
     for package in ("config", "checkout", "payments"):
         for path in sorted((ROOT / package).rglob("*.py")):
             for node in ast.walk(ast.parse(path.read_text())):
-                if isinstance(node, ast.Call) and is_logging(node.func):
+                if isinstance(node, ast.Call):
                     yield f"{path.relative_to(ROOT)}:{node.lineno}", node
+
+
+def logger_calls() -> Iterator[tuple[str, ast.Call]]:
+    return ((place, call) for place, call in calls_in_our_code() if is_logging(call.func))
 
 
 def is_logging(called: ast.expr) -> bool:
@@ -66,7 +74,7 @@ def is_logging(called: ast.expr) -> bool:
         isinstance(called, ast.Attribute)
         and called.attr in LEVELS
         and isinstance(called.value, ast.Name)
-        and called.value.id in {"logger", "logging"}
+        and called.value.id in {"logger", "log", "logging"}
     )
 
 
@@ -84,7 +92,22 @@ def test_every_line_is_a_fixed_sentence_with_fields() -> None:
     calls = dict(logger_calls())
 
     assert len(calls) > 30
-    assert [place for place, call in calls.items() if not is_a_fixed_sentence(call)] == []
+    wrong = [place for place, call in calls.items() if not is_a_fixed_sentence(call)]
+    assert [place for place in wrong if not place.startswith(LOOP)] == []
+    assert len(wrong) == 2
+
+
+def test_what_a_loop_says_that_it_does_is_fixed() -> None:
+    doing = [
+        word.value
+        for _, call in calls_in_our_code()
+        if isinstance(call.func, ast.Name) and call.func.id == "run_loop"
+        for word in call.keywords
+        if word.arg == "doing"
+    ]
+
+    assert len(doing) == 4
+    assert all(isinstance(said, ast.Constant) and "%" not in str(said.value) for said in doing)
 
 
 @pytest.mark.parametrize(
