@@ -46,7 +46,7 @@ class CheckoutPage:
     def lines(self) -> list[CartLine]:
         return cart_lines(self.cart)
 
-    @property
+    @cached_property
     def total(self) -> Money:
         return lines_total(self.lines, settings.SHOP_CURRENCY)
 
