@@ -274,7 +274,7 @@ class Dispute(models.Model):
 
 
 class GatewayRefusal(models.Model):
-    """Since when the gateway refuses the shop itself: one row, once there has been a refusal."""
+    """Says since when the gateway refuses the shop itself. There is one row at most."""
 
     ONLY = 1
 

@@ -8,7 +8,7 @@ from rest_framework.parsers import BaseParser
 
 from checkout.api.problems import LENGTH_REQUIRED, MALFORMED, TOO_LARGE, Problem
 
-# In bytes. An order of fifty lines and an address has less than ten thousand.
+# An order of fifty lines and an address has less than ten thousand bytes.
 MAX_BODY_BYTES = 64 * 1024
 
 

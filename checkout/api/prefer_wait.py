@@ -15,7 +15,7 @@ from django.db import connection
 from checkout.orders.models import Order
 from checkout.runtime.retry import pauses
 
-# In seconds.
+# All three are seconds.
 WAIT_AT_MOST = 20
 FIRST_PAUSE = 0.2
 LONGEST_PAUSE = 1.0

@@ -28,9 +28,9 @@ _S = OrderStatus
 # From → to. A move that is not here does not happen.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.PLACED: frozenset({_S.PAID, _S.ACTION_REQUIRED, _S.PAYMENT_FAILED, _S.CANCELLED}),
-    # Placed once more: with another card.
+    # The customer places it once more, with another card.
     _S.ACTION_REQUIRED: frozenset({_S.PLACED, _S.PAID, _S.PAYMENT_FAILED, _S.CANCELLED}),
-    # With another card; or the gateway said otherwise later.
+    # The customer took another card, or the gateway said otherwise later.
     _S.PAYMENT_FAILED: frozenset({_S.PLACED, _S.PAID, _S.CANCELLED}),
     # Only an order that cost nothing is cancelled.
     _S.PAID: frozenset({_S.PARTLY_REFUNDED, _S.REFUNDED, _S.CANCELLED}),

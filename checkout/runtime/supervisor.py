@@ -96,7 +96,7 @@ class Supervisor:
         self._work = work
         self._give_back = give_back
         self._stale_after_seconds = stale_after_seconds
-        # By then the probes have said that the child is stale, and a person may have looked.
+        # The probes have said before that the child is stale, and a person may have looked.
         self._hung_after_seconds = 2 * stale_after_seconds
         self._beside = beside
         self._on_check = on_check

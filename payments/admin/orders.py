@@ -33,7 +33,7 @@ class OrderWithPayments(OrderAdmin):
         css: ClassVar = {"all": ["payments/admin.css"]}
 
     def orders_named(self, term: str) -> Iterable[int]:
-        """By reference, or by the gateway's id of a payment or a refund."""
+        """Finds orders by their reference, or by the gateway's id of a payment or a refund."""
         payments = Payment.objects.filter(gateway_payment_id=term)
         refunds = Refund.objects.filter(gateway_refund_id=term)
         return [

@@ -23,7 +23,7 @@ from payments.states import COUNTED_REFUNDS
 # If the look again at an unsettled order is overdue by this much, no publisher runs.
 SWEEP_GRACE = timedelta(minutes=10)
 
-# At most so many rows are named for one check; all of them are counted.
+# A check names so many rows at most, and counts all of them.
 NAMED = 50
 
 

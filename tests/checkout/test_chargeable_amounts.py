@@ -65,7 +65,7 @@ def test_page_says_so_before_anything_is_typed(shopper: Shopper) -> None:
 def test_german_page_says_so_in_german(shopper: Shopper) -> None:
     set_price(49)
     shopper.add_to_cart("SKU-01")
-    shopper.web.client.cookies["django_language"] = "de"  # type: ignore[attr-defined]
+    shopper.web.client.cookies["django_language"] = "de"  # type: ignore[attr-defined] # only in process
 
     page = shopper.web.get("/checkout/")
 

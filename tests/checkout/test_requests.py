@@ -26,7 +26,7 @@ STRIPE = "/payments/webhooks/stripe/"
 
 
 def answer_of(response: object) -> Answer:
-    return InProcess._answer(InProcess(), response)  # type: ignore[arg-type]
+    return InProcess._answer(InProcess(), response)  # type: ignore[arg-type] # the client's own class
 
 
 @pytest.fixture

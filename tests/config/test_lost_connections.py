@@ -186,7 +186,7 @@ def test_probe_tells_of_a_server_that_takes_no_writes_for_good(
 
 def test_page_says_that_nothing_was_charged_while_nothing_can_be_written(shopper: Shopper) -> None:
     form = read_form(shopper.web.get("/").text, "/cart/add/")
-    shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined]
+    shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined] # only in process
 
     with no_server_takes_writes():
         answer = shopper.web.post("/cart/add/", form | {"sku": "SKU-01", "quantity": "1"})
@@ -208,7 +208,7 @@ def test_what_was_committed_is_not_done_again(
             add_to_cart(*args, **kwargs)
 
     monkeypatch.setattr("checkout.views.shop.add_to_cart", add_and_hear_nothing)
-    shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined]
+    shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined] # only in process
 
     answer = shopper.web.post("/cart/add/", form | {"sku": "SKU-01", "quantity": "1"})
 
@@ -226,7 +226,7 @@ def test_session_that_cannot_be_stored_is_an_outage_and_no_bad_request(
 
     form = read_form(shopper.web.get("/").text, "/cart/add/")
     monkeypatch.setattr(Session, "save", refuse)
-    shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined]
+    shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined] # only in process
 
     answer = shopper.web.post("/cart/add/", form | {"sku": "SKU-01", "quantity": "1"})
 
@@ -244,7 +244,7 @@ def test_lock_that_was_waited_for_in_vain_is_not_waited_for_twice(
     tries: list[int] = []
     monkeypatch.setattr("checkout.views.shop.add_to_cart", wait_in_vain)
     form = read_form(shopper.web.get("/").text, "/cart/add/")
-    shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined]
+    shopper.web.client.raise_request_exception = False  # type: ignore[attr-defined] # only in process
 
     answer = shopper.web.post("/cart/add/", form | {"sku": "SKU-01", "quantity": "1"})
 

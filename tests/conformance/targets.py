@@ -56,9 +56,9 @@ class Queue:
     def attribute(self, name: str) -> str:
         reply = self.client.get_queue_attributes(
             QueueUrl=self.url,
-            AttributeNames=[name],  # type: ignore[list-item]
+            AttributeNames=[name],  # type: ignore[list-item] # as a user would write it
         )
-        return reply["Attributes"][name]  # type: ignore[index]
+        return reply["Attributes"][name]  # type: ignore[index] # as a user would write it
 
     def counts(self) -> tuple[int, int, int]:
         """Visible, in flight, delayed."""
@@ -73,7 +73,7 @@ class Queue:
     def set(self, **attributes: str) -> None:
         self.client.set_queue_attributes(
             QueueUrl=self.url,
-            Attributes=attributes,  # type: ignore[arg-type]
+            Attributes=attributes,  # type: ignore[arg-type] # as a user would write it
         )
 
     def send(
@@ -160,7 +160,7 @@ class Target:
         """The queue's address, which is deleted after the test."""
         reply = self.client.create_queue(
             QueueName=name,
-            Attributes=attributes,  # type: ignore[arg-type]
+            Attributes=attributes,  # type: ignore[arg-type] # as a user would write it
         )
         self._made.append(reply["QueueUrl"])
         return reply["QueueUrl"]

@@ -26,7 +26,7 @@ def entry(id_: str, **more: Any) -> dict[str, Any]:
 def send(queue: Queue, *entries: dict[str, Any]) -> "SendMessageBatchResultTypeDef":
     return queue.client.send_message_batch(
         QueueUrl=queue.url,
-        Entries=entries,  # type: ignore[arg-type]
+        Entries=entries,  # type: ignore[arg-type] # as a user would write it
     )
 
 

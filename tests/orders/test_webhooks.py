@@ -198,7 +198,7 @@ def test_transition_that_is_rolled_back_tells_nobody(
     order = placed_order(shelf[0])
 
     def fails_afterwards(*args: object, **kwargs: object) -> None:
-        record_transition(*args, **kwargs)  # type: ignore[arg-type]
+        record_transition(*args, **kwargs)  # type: ignore[arg-type] # passed on as it came
         raise RuntimeError("the database went away")
 
     monkeypatch.setattr("checkout.orders.transitions.record_transition", fails_afterwards)

@@ -63,7 +63,7 @@ Row = TypeVar("Row", bound=Model)
 
 
 class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Row]):
-    # By anything but its own order, a list would sort all rows there are.
+    # Sorting by a column would read and sort all rows there are; the list's own order has an index.
     sortable_by = ()
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would be counted over all rows

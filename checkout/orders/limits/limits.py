@@ -97,7 +97,8 @@ def wait_before_placing(visitor: Visitor, *, now: datetime) -> timedelta | None:
 
 @_lets_pass_on_error
 def wait_before_paying_again(visitor: Visitor, order: Order, *, now: datetime) -> timedelta | None:
-    """As before placing. Declines count for whoever placed the order, whoever has its link now."""
+    """The same as before placing. Declines also count for the visitor who placed the order, whoever
+    has its link now."""
     visitors = [visitor, Visitor.who_placed(order)]
     full = _too_many_declines(visitors, now=now) or _count_placing(visitor, now=now)
     return _wait(full, "paying again", now=now)

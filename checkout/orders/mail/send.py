@@ -67,7 +67,7 @@ def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
         if message := _composed(mail, now):
             _send(mail, message, server)
     except REFUSALS as error:
-        # Without the server's words: they quote the address.
+        # The server's words are left out, because they quote the address.
         logger.warning(
             "An e-mail was not taken, will try again",
             extra={

@@ -66,7 +66,7 @@ class Order(models.Model):
     payment_round = models.PositiveIntegerField(default=1)
 
     placed_at = models.DateTimeField()
-    # Since when the order has its status.
+    # The time from which the order has its status.
     status_changed_at = models.DateTimeField(db_default=Now())
     # When the sweep looks whether this order was forgotten. Empty: no outcome is outstanding.
     sweep_at = models.DateTimeField(null=True, blank=True)

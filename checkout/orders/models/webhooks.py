@@ -106,7 +106,7 @@ class WebhookDelivery(Sendable):
                 condition=models.Q(sent_at__isnull=True, gave_up_at__isnull=True),
                 name="orders_webhook_open_idx",
             ),
-            # Which open delivery of an order is the oldest.
+            # A claim asks here which open delivery of an order is the oldest.
             models.Index(
                 fields=["endpoint", "order", "event"],
                 condition=models.Q(sent_at__isnull=True, gave_up_at__isnull=True),

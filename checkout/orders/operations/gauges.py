@@ -55,7 +55,7 @@ def forget_processes(*, now: datetime) -> None:
 
 
 def _oldest(waiting: "QuerySet[Any]") -> datetime | None:
-    """Since when the first of these is due, or when it will be."""
+    """The time at which the first of these was due, or will be."""
     at: datetime | None = waiting.aggregate(at=Min("available_at"))["at"]
     return at
 

@@ -105,7 +105,8 @@ def _record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None
 
 
 def _tried_since(delivery: WebhookDelivery) -> datetime:
-    """Since when the delivery has been tried: nothing was while its endpoint was switched off."""
+    """The time since which the delivery is tried. No delivery is while its endpoint is switched
+    off."""
     return max(delivery.wanted_since, delivery.endpoint.on_since or delivery.wanted_since)
 
 

@@ -190,7 +190,7 @@ def test_a_bad_page_is_refused(
 ) -> None:
     """Stripe API reference, Pagination."""
     with pytest.raises(stripe.InvalidRequestError) as caught:
-        client.v1.payment_intents.list(params)  # type: ignore[arg-type]
+        client.v1.payment_intents.list(params)  # type: ignore[arg-type] # parameters that are wrong
 
     assert caught.value.param == param
 
