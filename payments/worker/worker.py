@@ -157,8 +157,8 @@ class Worker:
         return received
 
     def _claim_free_threads(self, stopping: threading.Event) -> int:
-        """Wait for one free thread, and claim as many as one receive can bring messages for. The answer
-        is 0 when the worker stops."""
+        """Wait for one free thread, and claim as many as one receive can bring messages for. The
+        answer is 0 when the worker stops."""
         while not self._free.acquire(timeout=0.5):
             if stopping.is_set():
                 return 0
