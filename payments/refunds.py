@@ -47,7 +47,7 @@ def _must_be_refundable(payment: Payment, amount_minor: int) -> None:
     left = refundable_minor(payment)
     if not 0 < amount_minor <= left:
         most = show_money(money(left, payment.currency))
-        raise RefundImpossible(f"{most} of this payment is left to be sent back.")
+        raise RefundImpossible(f"Of this payment {most} is left to be sent back.")
     limits = limits_of(payment.currency)
     if limits and amount_minor % limits.step_minor:
         step = show_money(money(limits.step_minor, payment.currency))

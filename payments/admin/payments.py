@@ -150,7 +150,7 @@ class PaymentAdmin(ShowsAmount, ReadOnlyAdmin[Payment]):
         left = show_money(money(form.left_minor, payment.currency))
         page = ReasonPage(
             title=f"Refund of order {payment.order.number}",
-            explains=f"{left} of this payment is left. The money goes back to the card that paid; "
+            explains=f"Of this payment {left} is left. The money goes back to the card that paid; "
             "the customer sees it on the order's page as soon as the gateway has agreed.",
             label="Go on",
             back=reverse("admin:orders_order_change", args=[payment.order_id]),
