@@ -60,11 +60,11 @@ def test_a_long_poll_ends_as_soon_as_a_message_comes(queue: Queue) -> None:
     sending.start()
     started = time.monotonic()
 
-    received = queue.bodies(WaitTimeSeconds=4)
+    received = queue.bodies(WaitTimeSeconds=10)
 
     sending.join()
     assert received == ["first"]
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 9
 
 
 def test_a_long_poll_ends_as_soon_as_a_message_is_shown_again(queue: Queue) -> None:
@@ -73,10 +73,10 @@ def test_a_long_poll_ends_as_soon_as_a_message_is_shown_again(queue: Queue) -> N
     queue.receive_one(hidden_for=1)
     started = time.monotonic()
 
-    received = queue.bodies(WaitTimeSeconds=4)
+    received = queue.bodies(WaitTimeSeconds=10)
 
     assert received == ["first"]
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 9
 
 
 def test_a_long_poll_ends_as_soon_as_a_group_is_free_again(queue: Queue) -> None:
@@ -88,11 +88,11 @@ def test_a_long_poll_ends_as_soon_as_a_group_is_free_again(queue: Queue) -> None
     deleting.start()
     started = time.monotonic()
 
-    received = queue.bodies(WaitTimeSeconds=4)
+    received = queue.bodies(WaitTimeSeconds=10)
 
     deleting.join()
     assert received == ["second"]
-    assert time.monotonic() - started < 3
+    assert time.monotonic() - started < 9
 
 
 def test_a_long_poll_for_nothing_ends_after_its_time(queue: Queue) -> None:
@@ -101,12 +101,12 @@ def test_a_long_poll_for_nothing_ends_after_its_time(queue: Queue) -> None:
 
     assert queue.receive(WaitTimeSeconds=1) == []
 
-    assert 0.9 < time.monotonic() - started < 4
+    assert 0.9 < time.monotonic() - started < 9
 
 
 def test_the_queue_says_how_long_to_wait_unless_the_receive_does(target: Target) -> None:
     """ "Amazon SQS short and long polling", Developer Guide: ReceiveMessageWaitTimeSeconds."""
-    queue = target.queue(ReceiveMessageWaitTimeSeconds="1")
+    queue = target.queue(ReceiveMessageWaitTimeSeconds="4")
 
     started = time.monotonic()
     queue.client.receive_message(QueueUrl=queue.url)
@@ -114,8 +114,8 @@ def test_the_queue_says_how_long_to_wait_unless_the_receive_does(target: Target)
     queue.receive(WaitTimeSeconds=0)
     by_the_receive = time.monotonic() - started - by_the_queue
 
-    assert by_the_queue > 0.9
-    assert by_the_receive < 0.9
+    assert by_the_queue > 3.9
+    assert by_the_receive < 3.9
 
 
 def test_two_long_polls_never_get_the_same_message(queue: Queue) -> None:

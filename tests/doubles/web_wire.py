@@ -26,6 +26,7 @@ class _Conversation:
     def __init__(self) -> None:
         self.trouble: Trouble | None = None
         self.is_unanswered = False  # a press was sent on, and nothing came back yet
+        self.is_given_up = False  # the browser has ended the connection
         self.is_over = False  # the shop has ended the connection
 
 
@@ -73,6 +74,7 @@ class WebWire:
                 break
             with suppress(OSError):
                 shop.sendall(data)
+        talk.is_given_up = True
         _close(browser)
         _close(shop)
 
@@ -103,10 +105,10 @@ class WebWire:
 
     def _end(self, talk: _Conversation) -> None:
         """A shop that ends an idle connection has not heard the press that came meanwhile, so it
-        was none, and its trouble is for the next."""
+        was none, and its trouble is for the next. A press that the browser gave up stays heard."""
         with self._lock:
             talk.is_over = True
-            if talk.is_unanswered:
+            if talk.is_unanswered and not talk.is_given_up:
                 self.presses -= 1
                 if talk.trouble:
                     self._troubles.insert(0, talk.trouble)
