@@ -24,7 +24,7 @@ from tests.support.till import Charge, Till
 OUTAGE = timedelta(days=1)
 
 # Orders are independent of each other, so fewer of them show the same as ten a minute.
-BETWEEN_FEW_ORDERS, BETWEEN_ORDERS = timedelta(hours=8), timedelta(minutes=30)
+BETWEEN_FEW_ORDERS, BETWEEN_ORDERS = timedelta(hours=8), timedelta(hours=2)
 
 
 @dataclass
