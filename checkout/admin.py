@@ -2,7 +2,6 @@
 
 from django.contrib import admin
 from django.db.models import Q, QuerySet
-from django.http import HttpRequest
 
 from checkout.models import ApiClient, ApiRequest, ApiToken
 from checkout.orders.admin.lists import ReadOnly, ReadOnlyAdmin
@@ -36,12 +35,7 @@ class ApiRequestAdmin(ReadOnlyAdmin[ApiRequest]):
         "created_at",
     ]
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[ApiRequest], search_term: str
-    ) -> tuple[QuerySet[ApiRequest], bool]:
+    def search(self, queryset: QuerySet[ApiRequest], term: str) -> QuerySet[ApiRequest]:
         """Find exact matches only: staff who search were given the whole key or number."""
-        term = search_term.strip()
-        if not term:
-            return queryset, False
         number = parse_order_number(term) or ""
-        return queryset.filter(Q(key=term) | Q(order__number=number)), False
+        return queryset.filter(Q(key=term) | Q(order__number=number))

@@ -26,8 +26,7 @@ def new_checkout_id() -> uuid.UUID:
 class Cart(models.Model):
     """What one shopper is about to buy. Its id is the checkout id: one cart, at most one order.
 
-    Every change of the lines raises `version` first. That locks the row, and a form that was
-    rendered earlier no longer matches.
+    Every change of the lines raises `version` first: that locks the row and outdates earlier forms.
     """
 
     checkout_id = models.UUIDField(primary_key=True, default=new_checkout_id, editable=False)

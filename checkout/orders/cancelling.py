@@ -40,9 +40,8 @@ def can_be_cancelled_by_staff(order: Order) -> bool:
 
 
 def give_up(order: Order, *, now: datetime) -> bool:
-    """Have the worker cancel an order that its customer does not want any more, at the gateway
-    first. If a payment wins that race, the order is paid. False when the order does not wait for
-    its customer."""
+    """Have the worker cancel an order for its customer, at the gateway first. If a payment wins
+    that race, the order is paid. False when the order does not wait for its customer."""
     with transaction.atomic():
         current = Order.objects.select_for_update().get(pk=order.pk)
         if not can_be_cancelled(current):
@@ -70,8 +69,7 @@ def cancel_unpaid(order: Order, *, now: datetime) -> bool:
 
 
 def cancel_free(order: Order, *, reason: str, now: datetime) -> bool:
-    """Cancel an order that was paid with nothing, for staff. No money has to go back, but the goods
-    do."""
+    """Cancel an order that was paid with nothing, for staff. Its goods go back."""
     if not order.is_free:
         return False
     with transaction.atomic():

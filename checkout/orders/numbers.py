@@ -23,8 +23,7 @@ def check_digits(serial: int) -> str:
     return f"{98 - serial * 100 % 97:02d}"
 
 
-# Unicode categories of what people type between digits: spaces of every width, hyphens, dashes, and
-# characters that cannot be seen.
+# Unicode categories of what people type between digits: spaces, dashes, and invisible characters.
 BETWEEN = {"Zs", "Cc", "Pd", "Cf"}
 MINUS = str.maketrans("−", "-")
 

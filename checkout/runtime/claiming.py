@@ -1,8 +1,7 @@
 """Rows that are decided in a transaction and sent after it: how a process claims those that are
 due, keeps them while it is at work, and writes down what became of them.
 
-A claim is short, and renewed while its process is at work, so that what a process had claimed when
-it died is free again in seconds.
+A claim is short, and renewed while its process is at work: after a death it is free in seconds.
 """
 
 import logging
@@ -44,6 +43,9 @@ class Sendable(Claimable):
     class Meta:
         abstract = True
 
+
+# What a row is changed to that is tried once more from the beginning.
+ANEW = {"sent_at": None, "gave_up_at": None, "claimed_until": None, "tries": 0}
 
 Row = TypeVar("Row", bound=Claimable)
 Tried = TypeVar("Tried", bound=Sendable)
@@ -118,8 +120,7 @@ def _keep(claimed: QuerySet[Any], lasts: timedelta, done: threading.Event) -> No
 
 
 def record(write: Callable[[], None]) -> None:
-    """Write down what was sent. It cannot be called back, so a connection that was lost is replaced
-    once."""
+    """Write down what was sent, if need be over a second connection: it cannot be called back."""
     try:
         write()
     except DATABASE_ERRORS:

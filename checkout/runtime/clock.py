@@ -1,8 +1,7 @@
 """The time, as the database has it: what one process stamps, another judges, maybe on another host.
 
 Each new connection asks the database for its time, once; in between, this process counts on by a
-clock that nobody sets. So a host whose own clock is wrong stamps and judges like all others, and a
-page needs no statement more for that.
+clock that nobody sets. So a host whose own clock is wrong stamps and judges like all others.
 """
 
 import time

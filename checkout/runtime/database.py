@@ -27,15 +27,13 @@ def is_lost_connection(error: BaseException) -> bool:
 
 
 def is_database_away(error: BaseException | None) -> bool:
-    """Whether the database could not do its work: it is away, takes no writes, or its disk is
-    full."""
+    """Whether the database is away, takes no writes, or has no room left on its disk."""
     return isinstance(error, (OperationalError, InterfaceError)) or (
         error is not None and is_lost_connection(error)
     )
 
 
 def lift_time_limit() -> None:
-    """Let statements take longer than a request may, until the transaction ends: a long history is
-    counted through by some of them."""
+    """Let statements that count through a long history take their time in this transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")

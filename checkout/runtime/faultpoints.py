@@ -1,8 +1,7 @@
 """Named places in the flow at which a test makes the process die or lose its connections.
 
 `FAULT_POINT` says which: `kill after message sent`, `cut before order inserted`, and for a worker's
-child `end after confirm sent`, which ends its parent too. Where the setting is empty, a place costs
-one comparison.
+child `end after confirm sent`, which ends its parent too.
 """
 
 import os
@@ -25,10 +24,6 @@ WORKER = (
     "message deleted",
     "refund sent",
 )
-
-MAILER = ("mail sent",)
-WEBHOOK_SENDER = ("webhook sent",)
-OPERATORS = ("dead letter deleted",)
 
 _cut_already: set[str] = set()
 _is_forgotten = False

@@ -1,5 +1,4 @@
-"""What the long-running commands have in common: a loop that a signal ends, and that goes on when
-the database or another system is away."""
+"""The loop of the long-running commands: a signal ends it, an outage does not."""
 
 import logging
 import signal

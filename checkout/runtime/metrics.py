@@ -1,5 +1,4 @@
-"""Figures for Prometheus. They are counted after the commit, so that none is ahead of what is
-stored.
+"""Figures for Prometheus, counted after the commit: none is ahead of what is stored.
 
 A web server of several processes needs `PROMETHEUS_MULTIPROC_DIR`, an empty folder of its own (see
 prometheus-client, "Multiprocess Mode"); without it each process shows its own figures alone.
@@ -69,53 +68,37 @@ WEBHOOKS_SENT = Counter(
 
 # --- Looked up every few seconds, by whoever has the right to ask ---------------------------------
 
-OUTBOX_AGE = Gauge(
-    "shop_outbox_age_seconds",
-    "How long the oldest due message has waited for a publisher.",
-    multiprocess_mode="livemostrecent",
+
+def _looked_up(name: str, documentation: str, *labels: str) -> Gauge:
+    """A figure of the whole shop: of several processes, the one that looked last is right."""
+    return Gauge(name, documentation, labels, multiprocess_mode="livemostrecent")
+
+
+OUTBOX_AGE = _looked_up(
+    "shop_outbox_age_seconds", "How long the oldest due message has waited for a publisher."
 )
-MAILS_AGE = Gauge(
-    "shop_mails_age_seconds",
-    "How long the oldest due e-mail has waited.",
-    multiprocess_mode="livemostrecent",
+MAILS_AGE = _looked_up("shop_mails_age_seconds", "How long the oldest due e-mail has waited.")
+WEBHOOKS_AGE = _looked_up(
+    "shop_webhooks_age_seconds", "How long the oldest due webhook to another system has waited."
 )
-WEBHOOKS_AGE = Gauge(
-    "shop_webhooks_age_seconds",
-    "How long the oldest due webhook to another system has waited.",
-    multiprocess_mode="livemostrecent",
-)
-NEEDS_PERSON = Gauge(
-    "shop_orders_needing_a_person", "Orders before a person.", multiprocess_mode="livemostrecent"
-)
-WAITING_TOO_LONG = Gauge(
+NEEDS_PERSON = _looked_up("shop_orders_needing_a_person", "Orders before a person.")
+WAITING_TOO_LONG = _looked_up(
     "shop_orders_waiting_too_long",
     "Orders whose payment should be decided, and is not after 20 minutes.",
-    multiprocess_mode="livemostrecent",
 )
-PAUSED = Gauge(
-    "shop_payments_paused",
-    "1 while payments are paused by hand.",
-    multiprocess_mode="livemostrecent",
-)
-LOST_ORDERS = Gauge(
+PAUSED = _looked_up("shop_payments_paused", "1 while payments are paused by hand.")
+LOST_ORDERS = _looked_up(
     "shop_lost_orders",
     "Orders that the gateway or the queue names and this database does not have, not yet seen to.",
-    multiprocess_mode="livemostrecent",
 )
-GATEWAY_REFUSES = Gauge(
-    "shop_gateway_refuses_shop",
-    "1 while the gateway refuses the shop itself, such as its key.",
-    multiprocess_mode="livemostrecent",
+GATEWAY_REFUSES = _looked_up(
+    "shop_gateway_refuses_shop", "1 while the gateway refuses the shop itself, such as its key."
 )
-QUEUE_MESSAGES = Gauge(
-    "shop_queue_messages",
-    "Messages of the queue, approximately, as SQS counts them.",
-    ["state"],  # waiting, in_hand, delayed
-    multiprocess_mode="livemostrecent",
+# The state is waiting, in_hand or delayed.
+QUEUE_MESSAGES = _looked_up(
+    "shop_queue_messages", "Messages of the queue, approximately, as SQS counts them.", "state"
 )
-DEAD_LETTERS = Gauge(
-    "shop_dead_letters", "Messages in the dead-letter queue.", multiprocess_mode="livemostrecent"
-)
+DEAD_LETTERS = _looked_up("shop_dead_letters", "Messages in the dead-letter queue.")
 ALIVE = Gauge(
     "shop_alive_timestamp_seconds",
     "When a process of this kind last got somewhere.",

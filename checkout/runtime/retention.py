@@ -1,11 +1,10 @@
 """What becomes of old rows: each table that grows has a named end, or a named reason to have none.
 
 Each app names its own (`register` when it is loaded), and `manage.py prune` deletes what has ended:
-in batches, each found by an index and committed, so that a run beside the shop holds nobody up, may
-be killed at any moment and repeated.
+in batches, each found by an index and committed, beside the running shop.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,24 +36,29 @@ def prune(
     *,
     now: datetime,
     dry_run: bool = False,
-    progress: Callable[[int], None] | None = None,
+    progress: Callable[[int], None] = lambda deleted: None,
 ) -> int:
-    """Delete the rows that have ended. Returns how many were deleted, or would be, without those
-    that go with them."""
+    """Returns how many rows were deleted, or would be, without those that go with them."""
     if end.ended is None or end.after is None:
         return 0
     rows = end.ended(now - end.after)
     if dry_run:
         return rows.count()
-    deleted, batch = 0, BATCH
-    while batch == BATCH:
+    deleted = 0
+    for batch in deleted_batches(rows, of=BATCH):
+        deleted += batch
+        progress(deleted)
+    return deleted
+
+
+def deleted_batches(rows: QuerySet[Any], *, of: int) -> Iterator[int]:
+    """Delete the rows batch by batch, each when it is asked for. Yields the size of each."""
+    found = of
+    while found == of:
         with transaction.atomic():
             # Whoever is at work on a row keeps it until the next run.
             locked = rows.select_for_update(skip_locked=True, of=("self",))
-            found = list(locked.values_list("pk", flat=True)[:BATCH])
-            rows.model._default_manager.filter(pk__in=found).delete()
-        batch = len(found)
-        deleted += batch
-        if progress:
-            progress(deleted)
-    return deleted
+            batch = list(locked.values_list("pk", flat=True)[:of])
+            rows.model._default_manager.filter(pk__in=batch).delete()
+        found = len(batch)
+        yield found

@@ -1,5 +1,4 @@
-"""Memory that a parent process shares with one child: what the child wrote there is still there
-when it was killed.
+"""Memory that a parent process shares with one child, and that outlives the child.
 
 Written with no lock and no system call, so it costs a worker nothing. A record becomes visible
 with its length, which is written last. Readers still have to pass over what they cannot read: a
@@ -55,10 +54,6 @@ class SharedRecords:
                 content_at = start + _LENGTH.size
                 found[place] = self._memory[content_at : content_at + length]
         return found
-
-    def clear_all(self) -> None:
-        for place in range(self.count):
-            self.clear(place)
 
     def _start_of(self, place: int) -> int:
         return _BEAT.size + place * RECORD_BYTES

@@ -2,8 +2,7 @@
 
 import re
 
-# PostgreSQL docs, "Character Types": no NUL. RFC 3629, 3: no halves of a pair, which JSON can write
-# and UTF-8 cannot.
+# PostgreSQL docs, "Character Types": no NUL. RFC 3629, 3: no halves of a pair, as JSON has them.
 UNSTORABLE = re.compile("[\0\ud800-\udfff]")
 
 

@@ -1,5 +1,4 @@
-"""One command, several processes: a parent that starts them, watches them, replaces them and ends
-them.
+"""One command, several processes: a parent starts, watches, replaces and ends them.
 
 The parent does nothing else. It has one thread and no connection of any kind, so it can fork at
 any moment and nothing outside can make it hang. It says one thing to a child, by closing a pipe:
@@ -90,9 +89,8 @@ class Supervisor:
         on_check: Callable[[bool], None] = lambda is_fresh: None,
         on_death: Callable[[int], None] = lambda pid: None,
     ) -> None:
-        """`beside` is one more process, which has no seat. `on_check` is called each second with
-        whether all children get somewhere, `on_death` with the process id of a child that has
-        ended."""
+        """`beside` is one more process, which has no seat. `on_check` is told each second whether
+        all children get somewhere, `on_death` the process id of a child that has ended."""
         self._work = work
         self._give_back = give_back
         self._stale_after_seconds = stale_after_seconds
@@ -122,8 +120,7 @@ class Supervisor:
         return self
 
     def __exit__(self, *error: object) -> None:
-        for process in self._children():
-            self._signal(process, signal.SIGKILL)
+        self._kill(*self._children())
         self._wait_for_all(GIVE_BACK_SECONDS)
         self._undo.close()
 
@@ -164,7 +161,7 @@ class Supervisor:
                 logger.error(
                     "A process got nowhere and was killed", extra={"pid": seat.process.pid}
                 )
-                self._signal(seat.process, signal.SIGKILL)
+                self._kill(seat.process)
                 seat.records.beat()  # its death is noticed in a moment
         self._start_beside()
         self._on_check(self.is_fresh())
@@ -197,7 +194,8 @@ class Supervisor:
         self._on_death(process.pid)
         process.release()
         seat.process = None
-        seat.records.clear_all()
+        for place in in_hand:
+            seat.records.clear(place)
         seat.quick_deaths = seat.quick_deaths + 1 if lived < QUICK_DEATH_SECONDS else 0
         seat.starts_at = time.monotonic() + _pause_after(seat.quick_deaths)
         if status:
@@ -228,8 +226,7 @@ class Supervisor:
 
     def _end_now(self, signum: int, frame: FrameType | None) -> None:
         """End all at once, after a second signal. Nothing is lost: what was in hand comes again."""
-        for process in self._children():
-            self._signal(process, signal.SIGKILL)
+        self._kill(*self._children())
         signal.signal(signum, signal.SIG_DFL)
         os.kill(os.getpid(), signum)
 
@@ -237,9 +234,10 @@ class Supervisor:
         seated = [seat.process for seat in self._seats if seat.process]
         return seated + ([self._helper] if self._helper else [])
 
-    def _signal(self, process: Process, signum: signal.Signals) -> None:
-        with suppress(ProcessLookupError):  # it ended by itself, and is not yet reaped
-            os.kill(process.pid, signum)
+    def _kill(self, *processes: Process) -> None:
+        for process in processes:
+            with suppress(ProcessLookupError):  # it ended by itself, and is not yet reaped
+                os.kill(process.pid, signal.SIGKILL)
 
     # --- In the child ---------------------------------------------------------------------------
 

@@ -42,6 +42,12 @@ def add_yes(parser: CommandParser) -> None:
     )
 
 
+def add_reason(parser: CommandParser, *, required: bool = False) -> None:
+    parser.add_argument(
+        "--reason", type=reason, required=required, help="Your reason, without customer data."
+    )
+
+
 def add_json(parser: CommandParser) -> None:
     parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
 
@@ -65,8 +71,7 @@ def who_runs_this() -> str:
 
 
 def must_agree(question: str, terminal: OutputWrapper, *, yes: bool) -> None:
-    """Ask on the terminal. Raises CommandError when the answer is no (1) or nobody can give one
-    (2): nothing has been done then."""
+    """Ask on the terminal. Raises CommandError: the answer is no (1), or nobody can give one (2)."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -77,10 +82,10 @@ def must_agree(question: str, terminal: OutputWrapper, *, yes: bool) -> None:
         raise CommandError("Nothing was done.")
 
 
-def progress_on(terminal: OutputWrapper, done: str) -> Progress | None:
+def progress_on(terminal: OutputWrapper, done: str) -> Progress:
     """Shows `12 published` in place; nothing where nobody watches."""
     if not terminal.isatty():
-        return None
+        return lambda count: None
     return lambda count: terminal.write(f"\r{count} {done}\r", style_func=str, ending="")
 
 
@@ -93,8 +98,7 @@ def span(written: str) -> timedelta:
 
 
 def moment(written: str) -> datetime:
-    """A time in the past, as an argument's type: `36h` ago, a day, or a day and time of ISO 8601
-    (UTC where it names no other)."""
+    """A past time, as an argument's type: `36h` ago, or a day or time of ISO 8601, in UTC if unsaid."""
     now = database_now()
     try:
         if re.fullmatch(r"\d+[smhd]", written, re.ASCII):

@@ -1,5 +1,4 @@
-"""Django's PostgreSQL backend, changed so that it checks connections with fewer statements and
-waits for a database that restarts."""
+"""Django's PostgreSQL backend, with cheaper checks, and patience while the database restarts."""
 
 import select
 import time

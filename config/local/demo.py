@@ -4,7 +4,6 @@ Postgres, SQS, the sandbox gateway, two web processes, publisher, worker and mai
 watched and, when one of them dies, started again. All of them end when this process ends.
 """
 
-import fcntl
 import io
 import os
 import secrets
@@ -23,6 +22,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from config.command_line import speak_at_once
+from config.local.locks import take_lock
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import (
     CannotStart,
@@ -110,12 +110,14 @@ class Demo:
         for name in ["FAULT_POINT", *(f"{name}_FILE" for name in self.environment)]:
             os.environ.pop(name, None)  # a file would win over the value
         os.environ.update(self.environment)
-        # The settings are read after this: they would believe the file of a demo that was killed.
-        _write_environment(self.folder / "demo.env", self.environment)
+        # Commands in another terminal read this file by `running_demo`, and so do the settings
+        # below: they would believe the file of a demo that was killed.
+        lines = [f"{name}={value}\n" for name, value in self.environment.items()]
+        _write_private(self.folder / "demo.env", "".join(lines))
         django.setup()
         call_command("migrate", verbosity=0)
-        call_command("ensure_queues", verbosity=0, stdout=_nowhere())
-        call_command("load_demo_catalogue", stdout=_nowhere())
+        call_command("ensure_queues", verbosity=0, stdout=io.StringIO())
+        call_command("load_demo_catalogue", stdout=io.StringIO())
         _create_administrator()
         self._say("tables, queues and catalogue")
         self._start_processes()
@@ -222,7 +224,7 @@ Ctrl-C ends everything.
             if self.sqs and not self.sqs.child.is_running:
                 self._report("SQS")
                 self.sqs.start()
-                call_command("ensure_queues", verbosity=0, stdout=_nowhere())
+                call_command("ensure_queues", verbosity=0, stdout=io.StringIO())
             for part in self.parts:
                 if part.is_running:
                     continue
@@ -260,10 +262,8 @@ Ctrl-C ends everything.
 def _only_one(lock: Path) -> Iterator[None]:
     lock.parent.mkdir(parents=True, exist_ok=True)
     with lock.open("w") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise CannotStart("A demo is running in this folder already.") from None
+        if not take_lock(held.fileno()):
+            raise CannotStart("A demo is running in this folder already.")
         yield
 
 
@@ -298,11 +298,6 @@ def _kept_secret(path: Path) -> str:
     return path.read_text()
 
 
-def _write_environment(path: Path, environment: dict[str, str]) -> None:
-    """Write the settings for commands in another terminal; `running_demo` reads them."""
-    _write_private(path, "".join(f"{name}={value}\n" for name, value in environment.items()))
-
-
 def _write_private(path: Path, text: str) -> None:
     """Write the file in one step, and readable for nobody else."""
     unfinished = path.with_suffix(".new")
@@ -325,10 +320,6 @@ def _answers(url: str) -> bool:
         return requests.get(url, timeout=5).ok
     except requests.RequestException:
         return False
-
-
-def _nowhere() -> io.StringIO:
-    return io.StringIO()
 
 
 def _end(signum: int, frame: FrameType | None) -> None:

@@ -1,6 +1,5 @@
 """A private Postgres server, which needs no service of the machine, no root and no password."""
 
-import fcntl
 import os
 import pwd
 import re
@@ -17,7 +16,8 @@ from pathlib import Path
 import psycopg
 from psycopg import sql
 
-from config.local.processes import CannotStart, Child, free_port, stop, wait_until
+from config.local.locks import take_lock
+from config.local.processes import CannotStart, Child, as_user, free_port, stop, wait_until
 
 DATABASE = "shop"
 
@@ -86,15 +86,8 @@ class EmbeddedPostgres:
     def _take_lock(self) -> None:
         """The server inherits the lock, so it is free when the last of its processes is gone."""
         self._lock = os.open(self._beside(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
-        if not wait_until(self._lock_is_ours, seconds=LOCK_SECONDS):
+        if not wait_until(lambda: take_lock(self._lock), seconds=LOCK_SECONDS):
             raise InUse(f"Another process is using the database in {self.data_dir}.")
-
-    def _lock_is_ours(self) -> bool:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
     def _find_binaries(self) -> Path:
         """The folder of the first Postgres that runs here and can read the data."""
@@ -193,8 +186,7 @@ class EmbeddedPostgres:
             # Postgres' words for "end now, recover later" and "end sessions, then yourself".
             death_signal=signal.SIGQUIT,
             stop_signal=signal.SIGINT,
-            user=self.user.pw_uid if self.user else None,
-            group=self.user.pw_gid if self.user else None,
+            user=self.user,
             pass_fds=[self._lock],
         )
         self.child.log.unlink(missing_ok=True)
@@ -227,9 +219,7 @@ class EmbeddedPostgres:
             check=False,
             env=_environment(),
             cwd="/",
-            user=self.user.pw_uid if self.user else None,
-            group=self.user.pw_gid if self.user else None,
-            extra_groups=[self.user.pw_gid] if self.user else None,
+            **as_user(self.user),
         )
 
 
@@ -266,8 +256,7 @@ def _may_enter(folder: Path, user: pwd.struct_passwd) -> bool:
 
 
 def _reachable_folder(data_dir: Path, user: pwd.struct_passwd | None) -> Path:
-    """Return the folder that was asked for, or one under /var/tmp where the server's user cannot
-    enter that."""
+    """The folder that was asked for, or one under /var/tmp where the server's user cannot enter."""
     if user is None:
         return data_dir
     data_dir.parent.mkdir(parents=True, exist_ok=True)

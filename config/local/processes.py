@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import pwd
 import random
 import signal
 import socket
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 # Below the range from which Linux and macOS take the ports of outgoing connections: a server can
 # come back on its port after a restart, and no connection takes it meanwhile.
@@ -52,6 +54,13 @@ def end_with_parent(death_signal: signal.Signals) -> None:
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, death_signal)
 
 
+def as_user(user: pwd.struct_passwd | None) -> dict[str, Any]:
+    """The arguments that make `subprocess` run a program as this user; None: as this process's."""
+    if user is None:
+        return {}
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": [user.pw_gid]}
+
+
 def _before_exec(death_signal: signal.Signals) -> Callable[[], None]:
     parent = os.getpid()
 
@@ -78,8 +87,7 @@ class Child:
     directory: Path | None = None
     death_signal: signal.Signals = signal.SIGKILL
     stop_signal: signal.Signals = signal.SIGTERM
-    user: int | None = None
-    group: int | None = None
+    user: pwd.struct_passwd | None = None
     pass_fds: Sequence[int] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
 
@@ -93,9 +101,7 @@ class Child:
                 stderr=subprocess.STDOUT,
                 env=self.environment,
                 cwd=self.directory,
-                user=self.user,
-                group=self.group,
-                extra_groups=None if self.group is None else [self.group],
+                **as_user(self.user),
                 pass_fds=self.pass_fds,
                 start_new_session=True,
                 preexec_fn=_before_exec(self.death_signal),

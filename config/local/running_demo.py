@@ -4,6 +4,8 @@ import fcntl
 import os
 from pathlib import Path
 
+from config.local.locks import take_lock
+
 
 def demo_environment(local_dir: Path) -> str:
     """Return the path of the running demo's settings, or of an empty file when no demo runs.
@@ -18,14 +20,7 @@ def demo_environment(local_dir: Path) -> str:
 
 def _is_locked(path: Path) -> bool:
     try:
-        descriptor = os.open(path, os.O_RDONLY)
+        with path.open() as file:
+            return not take_lock(file.fileno(), fcntl.LOCK_SH)
     except OSError:
         return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    else:
-        return False
-    finally:
-        os.close(descriptor)

@@ -40,8 +40,7 @@ def running_pgbouncer(binary: str, *, pool_size: int) -> Iterator[int]:
         command=[binary, str(configuration)],
         log=folder / "log",
         directory=Path("/"),
-        user=user.pw_uid if user else None,
-        group=user.pw_gid if user else None,
+        user=user,
     )
     try:
         child.start()

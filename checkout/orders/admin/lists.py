@@ -2,7 +2,7 @@
 
 import csv
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import get_language, override
 
 from checkout.catalogue.typed_amounts import decimal_sign
+from checkout.orders.mail.address import one_spelling
 from checkout.orders.models import Order
 
 # A list shows so many rows. Whoever needs older ones searches, filters or exports.
@@ -25,14 +26,10 @@ EXPORT_CHUNK = 1_000
 class ReadOnly:
     """History is written by the shop alone. Staff with the view permission may look."""
 
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+    def _nobody(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    has_add_permission = has_change_permission = has_delete_permission = _nobody
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
         """No address typed by hand filters by an amount: the columns hold minor units."""
@@ -68,6 +65,29 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Row]):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would be counted over all rows
     paginator = ShortPaginator
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
+    ) -> tuple[QuerySet[Row], bool]:
+        is_empty = not one_spelling(search_term)
+        return queryset if is_empty else self.search(queryset, search_term.strip()), False
+
+    def search(self, queryset: QuerySet[Row], term: str) -> QuerySet[Row]:
+        """Search by indexes alone, for the lists that have `search_fields`."""
+        return queryset
+
+
+class ChoiceFilter(admin.SimpleListFilter):
+    """Each choice: its name in the address, its words, and the rows that it keeps."""
+
+    choices_of_rows: Sequence[tuple[str, str, Callable[[], QuerySet[Any]]]]
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, words) for name, words, _ in self.choices_of_rows]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        kept = {name: rows for name, _, rows in self.choices_of_rows}.get(self.value() or "")
+        return queryset & kept() if kept else queryset
 
 
 class _Line:

@@ -1,6 +1,7 @@
 """Orders for support: to be read, never edited. Payments add their part in payments/admin."""
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,7 @@ from checkout.catalogue.money import show_money
 from checkout.catalogue.typed_amounts import write_amount
 from checkout.orders.admin.lists import (
     COUNT_AT_MOST,
+    ChoiceFilter,
     ReadOnlyAdmin,
     ReadOnlyInline,
     in_chunks,
@@ -51,43 +53,27 @@ class OrderLineInline(ReadOnlyInline):
         return show_money(line.total)
 
 
-class AttentionFilter(admin.SimpleListFilter):
+def _paid_late() -> QuerySet[Order]:
+    late = OrderEvent.objects.filter(to_status=OrderStatus.PAID, from_status__in=LATE)
+    return Order.objects.filter(IsOneOf("pk", ArraySubquery(late.order_by().values("order"))))
+
+
+class AttentionFilter(ChoiceFilter):
     """Each choice has an index of its own, for these orders are looked for at night."""
 
     title = "attention"
     parameter_name = "attention"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("waiting", "Waiting too long"),
-            ("person", "Needs a person"),
-            ("late", "Paid late"),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        match self.value():
-            case "waiting":
-                return queryset & waiting_too_long(now=database_now())
-            case "person":
-                return queryset & waiting_for_a_person()
-            case "late":
-                late = OrderEvent.objects.filter(to_status=OrderStatus.PAID, from_status__in=LATE)
-                return queryset.filter(
-                    IsOneOf("pk", ArraySubquery(late.order_by().values("order")))
-                )
-        return queryset
+    choices_of_rows = [
+        ("waiting", "Waiting too long", lambda: waiting_too_long(now=database_now())),
+        ("person", "Needs a person", waiting_for_a_person),
+        ("late", "Paid late", _paid_late),
+    ]
 
 
-class ReasonFilter(admin.SimpleListFilter):
+class ReasonFilter(ChoiceFilter):
     title = "why a person must look"
     parameter_name = "reason"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [(reason, reason) for reason in ENDED_BY]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Order]) -> QuerySet[Order]:
-        reason = self.value()
-        return queryset & waiting_because_of(reason) if reason else queryset
+    choices_of_rows = [(why, why, partial(waiting_because_of, why)) for why in ENDED_BY]
 
 
 @admin.register(Installation)
@@ -139,20 +125,14 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     def repeats(self, order: Order) -> str:
         return f"{order.resubmission_count} ×"
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Order], search_term: str
-    ) -> tuple[QuerySet[Order], bool]:
-        """Search by indexes alone. Support is told a whole number or address, with or without the
-        hyphen and in any case, or words of a name."""
-        term = one_spelling(search_term)
-        if not term:
-            return queryset, False
+    def search(self, queryset: QuerySet[Order], term: str) -> QuerySet[Order]:
+        """Support is told a whole number or address, in any spelling, or words of a name."""
+        term = one_spelling(term)
         if number := parse_order_number(term):
-            return queryset.filter(number=number), False
+            return queryset.filter(number=number)
         if "@" in term:
-            return queryset.filter(has_address(term)), False
-        found = self.orders_named(term) or self._orders_of(term)
-        return queryset.filter(pk__in=found), False
+            return queryset.filter(has_address(term))
+        return queryset.filter(pk__in=self.orders_named(term) or self._orders_of(term))
 
     def _orders_of(self, name: str) -> list[int]:
         """The newest orders of customers of that name. They are sorted by a term that is no column;
@@ -228,12 +208,8 @@ class StockMovementAdmin(ReadOnlyAdmin[StockMovement]):
     ordering = ["-id"]
     list_per_page = 50
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[StockMovement], search_term: str
-    ) -> tuple[QuerySet[StockMovement], bool]:
-        term = one_spelling(search_term)
-        if not term:
-            return queryset, False
+    def search(self, queryset: QuerySet[StockMovement], term: str) -> QuerySet[StockMovement]:
+        term = one_spelling(term)
         if number := parse_order_number(term):
-            return queryset.filter(order__number=number), False
-        return queryset.filter(product__sku=term.upper()), False
+            return queryset.filter(order__number=number)
+        return queryset.filter(product__sku=term.upper())

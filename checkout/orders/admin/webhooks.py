@@ -9,13 +9,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 
-from checkout.orders.admin.lists import ReadOnlyAdmin
+from checkout.orders.admin.lists import ChoiceFilter, ReadOnlyAdmin
 from checkout.orders.admin.reason import ReasonForm, ReasonPage, person_who_may
-from checkout.orders.models import WebhookDelivery, WebhookEndpoint
+from checkout.orders.models import WebhookDelivery, WebhookEndpoint, open_deliveries
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.operations.staff_actions import tell_again
 
 MAY_RESEND = "orders.resend_webhook"
+
+DELIVERIES = WebhookDelivery.objects
 
 
 @admin.register(WebhookEndpoint)
@@ -27,31 +29,15 @@ class WebhookEndpointAdmin(ReadOnlyAdmin[WebhookEndpoint]):
     list_display = ["id", "host", "is_active", "off_reason", "created_at"]
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(ChoiceFilter):
     title = "state"
     parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [
-            ("undelivered", "Undelivered"),
-            ("waiting", "Waits to be sent"),
-            ("given-up", "Given up"),
-            ("delivered", "Delivered"),
-        ]
-
-    def queryset(
-        self, request: HttpRequest, queryset: QuerySet[WebhookDelivery]
-    ) -> QuerySet[WebhookDelivery]:
-        match self.value():
-            case "undelivered":
-                return queryset.filter(sent_at=None)
-            case "waiting":
-                return queryset.filter(sent_at=None, gave_up_at=None)
-            case "given-up":
-                return queryset.filter(sent_at=None, gave_up_at__isnull=False)
-            case "delivered":
-                return queryset.filter(sent_at__isnull=False)
-        return queryset
+    choices_of_rows = [
+        ("undelivered", "Undelivered", lambda: DELIVERIES.filter(sent_at=None)),
+        ("waiting", "Waits to be sent", open_deliveries),
+        ("given-up", "Given up", lambda: DELIVERIES.filter(sent_at=None).exclude(gave_up_at=None)),
+        ("delivered", "Delivered", lambda: DELIVERIES.exclude(sent_at=None)),
+    ]
 
 
 @admin.register(WebhookDelivery)
@@ -72,13 +58,8 @@ class WebhookDeliveryAdmin(ReadOnlyAdmin[WebhookDelivery]):
     def host(self, delivery: WebhookDelivery) -> str:
         return delivery.endpoint.host
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[WebhookDelivery], search_term: str
-    ) -> tuple[QuerySet[WebhookDelivery], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        return queryset.filter(order__number=parse_order_number(term)), False
+    def search(self, queryset: QuerySet[WebhookDelivery], term: str) -> QuerySet[WebhookDelivery]:
+        return queryset.filter(order__number=parse_order_number(term))
 
     def get_urls(self) -> list[URLPattern]:
         resend = self.admin_site.admin_view(self.resend_view)

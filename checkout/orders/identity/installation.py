@@ -10,8 +10,7 @@ _known: str | None = None
 
 
 def installation_id() -> str:
-    """Ask the database once in each process. A database that was emptied becomes another
-    installation."""
+    """Ask the database once in each process. An emptied one becomes another installation."""
     global _known
     known = _known
     if known is None:

@@ -18,8 +18,7 @@ def identity_of(order: Order) -> OrderIdentity:
 
 
 def names_us(identity: OrderIdentity) -> bool:
-    """Whether this installation placed the order. Where the database has no order of that
-    reference, the order is lost."""
+    """Whether this installation placed the order, which may be lost to the database since."""
     is_ours = identity.installation == installation_id()
     return is_ours and 0 < len(identity.reference) <= LONGEST_REFERENCE
 

@@ -2,8 +2,7 @@
 
 An order's number is unique only within one database: every installation begins at the same one,
 and a restored backup gives the numbers of its lost hour to other orders. So the gateway and the
-queue are told the order's reference and the installation that placed it as well. What comes back
-from them is ours only when both match.
+queue are told its reference and installation too. What comes back is ours only when both match.
 """
 
 from dataclasses import dataclass

@@ -4,11 +4,13 @@ import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from itertools import islice
 
-from django.db import connection, transaction
+from django.db import connection
 
 from checkout.orders.limits.rates import Rate, Scope
 from checkout.orders.models import LimitCount
+from checkout.runtime.retention import deleted_batches
 
 # A large limit of the whole shop is spread over rows, so that the requests of a busy hour do not
 # queue for one. Each takes a row by chance and is judged by that row's share of the limit alone. So
@@ -111,17 +113,5 @@ def longest(full: Iterable[Counter]) -> Counter | None:
 
 def prune_limits(*, now: datetime) -> int:
     """Delete counts whose window is over, in a few small batches; the next call goes on."""
-    pruned = 0
-    for _ in range(PRUNE_BATCHES):
-        with transaction.atomic():
-            batch = list(
-                LimitCount.objects.select_for_update(skip_locked=True)
-                .filter(window_end__lt=now - PRUNE_AFTER)
-                .order_by("window_end")
-                .values_list("pk", flat=True)[:PRUNE_BATCH]
-            )
-            LimitCount.objects.filter(pk__in=batch).delete()
-        pruned += len(batch)
-        if len(batch) < PRUNE_BATCH:
-            break
-    return pruned
+    old = LimitCount.objects.filter(window_end__lt=now - PRUNE_AFTER).order_by("window_end")
+    return sum(islice(deleted_batches(old, of=PRUNE_BATCH), PRUNE_BATCHES))

@@ -7,7 +7,7 @@ Limits protect the shop; they keep no promise. Where they cannot be counted, nob
 
 import logging
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from functools import wraps
 from typing import ParamSpec
@@ -97,8 +97,7 @@ def wait_before_placing(visitor: Visitor, *, now: datetime) -> timedelta | None:
 
 @_lets_pass_on_error
 def wait_before_paying_again(visitor: Visitor, order: Order, *, now: datetime) -> timedelta | None:
-    """The same as before placing. Declines also count for the visitor who placed the order, whoever
-    has its link now."""
+    """The same as before placing. Declines of the visitor who placed the order count as well."""
     visitors = [visitor, Visitor.who_placed(order)]
     full = _too_many_declines(visitors, now=now) or _count_placing(visitor, now=now)
     return _wait(full, "paying again", now=now)
@@ -173,15 +172,11 @@ def _counters(what: str, rates: Rates, visitor: Visitor, *, now: datetime) -> li
 
 
 def _own_counters(what: str, rates: Rates, visitor: Visitor, *, now: datetime) -> list[Counter]:
-    whose: dict[Scope, str] = {
-        "session": visitor.session,
-        "address": visitor.address,
-        "client": visitor.client,
-    }
+    whose = asdict(visitor)
     return [
-        counter(what, scope, who, rates[scope], now=now)
-        for scope, who in whose.items()
-        if who and scope in rates
+        counter(what, scope, whose[scope], rate, now=now)
+        for scope, rate in rates.items()
+        if whose.get(scope)
     ]
 
 

@@ -39,8 +39,7 @@ Kind = AccountMail.Kind
 def queue_account_mail(
     kind: AccountMail.Kind, email: str, *, now: datetime, then: str = "", number: str = ""
 ) -> None:
-    """Queue a mail. `then` is the page of the shop to which a new account leads, `number` that of
-    the order whose link is asked for."""
+    """`then` is the page to which a new account leads, `number` the order whose link is wanted."""
     stretch = int(now.timestamp()) // STRETCH_SECONDS * STRETCH_SECONDS
     mail = AccountMail(
         kind=kind,
@@ -94,8 +93,7 @@ def sign_up_token(email: str, then: str) -> str:
 
 
 def read_sign_up_token(token: str) -> tuple[str, str] | None:
-    """The address that its owner proved by opening the mail, and the page to go on to. None: the
-    token is not ours, or too old."""
+    """The address that was proved, and the page to go on to. None: not our token, or too old."""
     try:
         email, then = signing.loads(token, salt=SALT, max_age=LINK_LIVES)
     except (signing.BadSignature, TypeError, ValueError):

@@ -22,8 +22,7 @@ def one_spelling(typed: str) -> str:
 
 
 def has_address(typed: str) -> Q:
-    """The condition that a row's `email` is this address, in either form of its domain. The index
-    over upper(email) finds the rows."""
+    """Whether `email` is this address, with either form of its domain; upper(email) is indexed."""
     address = one_spelling(typed)
     return Q(email__iexact=address) | Q(email__iexact=_in_letters(address))
 

@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 
 from checkout.orders.history import note_staff
 from checkout.orders.models import Mail
+from checkout.runtime.claiming import ANEW
 
 
 def given_up_since(since: datetime) -> QuerySet[Mail]:
@@ -31,15 +32,8 @@ def send_again(mail: Mail, *, by: str, why: str, now: datetime) -> bool:
         # The WHERE is the guard: of two who ask at once, the second finds it waiting.
         done = Mail.objects.filter(pk=mail.pk).exclude(sent_at=None, gave_up_at=None)
         message_id = uuid.uuid4() if mail.sent_at else mail.message_id
-        if not done.update(
-            sent_at=None,
-            gave_up_at=None,
-            claimed_until=None,
-            tries=0,
-            wanted_since=Now(),
-            available_at=Now(),
-            message_id=message_id,
-        ):
+        again = ANEW | {"wanted_since": Now(), "available_at": Now(), "message_id": message_id}
+        if not done.update(**again):
             return False
         what = f"E-mail sent again: {mail.get_kind_display()}"
         note_staff(mail.order_id, what, by=by, why=why, now=now)

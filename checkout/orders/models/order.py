@@ -154,8 +154,7 @@ class Order(models.Model):
 
     @property
     def traceparent(self) -> str:
-        """The trace of the request that last caused a payment attempt; empty for orders from before
-        tracing."""
+        """The trace of the request that last caused a payment attempt. Empty: there was none."""
         settling = self.outbox_messages.filter(kind=OutboxMessage.Kind.SETTLE_PAYMENT)
         last = settling.exclude(traceparent="").order_by("-id").first()
         return last.traceparent if last else ""
@@ -215,8 +214,7 @@ class OrderEvent(models.Model):
     actor = models.CharField(max_length=150, blank=True, default="", db_default="")
     # The person's reason, in their own words.
     explanation = models.TextField(max_length=1000, blank=True, default="", db_default="")
-    # What webhooks tell of this event, as the order was then. Empty: nothing is told, or the event
-    # is older than this column.
+    # What webhooks tell of this event, as the order was then. Empty: nothing, or the event is older.
     told = models.JSONField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField()
 
@@ -248,8 +246,7 @@ class OutboxMessage(Claimable):
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="outbox_messages")
     kind = models.CharField(max_length=30, choices=Kind)
-    # Counts how often the message was published on purpose. It is part of the deduplication id, so
-    # that SQS lets each through.
+    # How often the message was published on purpose. SQS lets each through by its deduplication id.
     generation = models.PositiveIntegerField(default=1)
     created_at = models.DateTimeField(db_default=Now())
     published_at = models.DateTimeField(null=True, blank=True)

@@ -73,8 +73,7 @@ class MoneyFacts:
 
 
 def read_with(reader: Reader) -> None:
-    """Register how payments are read: by one statement for any number of orders. The result need
-    not contain orders without a payment."""
+    """Register how payments are read, by one statement. Orders without one may be left out."""
     _readers[:] = [reader]
 
 
@@ -93,8 +92,7 @@ def facts_of(orders: Sequence[Order]) -> dict[int, MoneyFacts]:
 
 
 def _as_its_status_says(order: Order) -> Moved:
-    """What the status says about an order that has no payment here, such as one that was imported
-    from another system."""
+    """What the status says about an order without a payment here, such as an imported one."""
     if order.status not in PAID_FOR or not order.total_minor:
         return Moved()
     sent_back_minor = order.refunded_minor

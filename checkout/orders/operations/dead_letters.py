@@ -11,8 +11,9 @@ Reading hides dead letters for a while, from other readers too. In the end they 
 import hashlib
 import logging
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator
-from contextlib import contextmanager
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
@@ -26,9 +27,9 @@ from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.outbox.messages import FutureVersion, OrderMessage, PoisonMessage, decode
+from checkout.orders.outbox.sweep import put_off_sweep
 from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, Incoming, PaymentsQueue
 from checkout.orders.states import EXPIRING, UNSETTLED
-from checkout.orders.sweep_schedule import next_sweep
 from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.terminal import Progress
 
@@ -67,6 +68,9 @@ class DeadLetter:
     body: str
     order_id: int | None = field(repr=False)  # in our database
 
+    def __str__(self) -> str:
+        return f"Dead letter {self.id}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Letters:
@@ -94,8 +98,8 @@ LEFT_THERE = frozenset({Done.IMPOSSIBLE, Done.ANOTHERS})
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
     id: str
-    order: str
-    kind: str
+    order: str = ""
+    kind: str = ""
     done: Done
     problem: str = ""
 
@@ -104,18 +108,14 @@ class Outcome:
         return self.done not in {*LEFT_THERE, Done.KEPT, Done.NOT_FOUND}
 
 
-Act = Callable[[DeadLetter], Done]
-
-
-def list_dead_letters(queue: PaymentsQueue, *, progress: Progress | None = None) -> Letters:
+def list_dead_letters(queue: PaymentsQueue, *, progress: Progress = lambda count: None) -> Letters:
     """`queue` is the payments queue, here and below. Raises what boto3 raises."""
     end = time.monotonic() + LIST_SECONDS
     letters: list[DeadLetter] = []
-    with _read(queue.dead_letter_queue()) as reading:
+    with closing(_Reading(queue.dead_letter_queue())) as reading:
         for batch in reading.batches():
             letters += _describe(batch)
-            if progress:
-                progress(len(letters))
+            progress(len(letters))
             if time.monotonic() >= end:
                 break
         unread = max(0, reading.queue.counts().all - len(letters))
@@ -129,7 +129,7 @@ def redrive(
     by: str,
     reason: str = "",
     now: datetime,
-    progress: Progress | None = None,
+    progress: Progress = lambda count: None,
 ) -> list[Outcome]:
     """Have the workers try again. `ids` of None means every dead letter that can be redriven."""
     return _act_on(queue, ids, lambda letter: _redrive(letter, by, reason, now), progress)
@@ -137,16 +137,19 @@ def redrive(
 
 def discard(queue: PaymentsQueue, id_: str, *, by: str, reason: str, now: datetime) -> Outcome:
     """Delete a dead letter for good. The sweep still publishes what its order needs."""
-    [outcome] = _act_on(queue, [id_], lambda letter: _discard(letter, by, reason, now), None)
+    [outcome] = _act_on(queue, [id_], lambda letter: _discard(letter, by, reason, now))
     return outcome
 
 
 def _act_on(
-    queue: PaymentsQueue, ids: Collection[str] | None, act: Act, progress: Progress | None
+    queue: PaymentsQueue,
+    ids: Collection[str] | None,
+    act: Callable[[DeadLetter], Done],
+    progress: Progress = lambda count: None,
 ) -> list[Outcome]:
     missing = set(ids or ())
     outcomes: list[Outcome] = []
-    with _read(queue.dead_letter_queue()) as reading:
+    with closing(_Reading(queue.dead_letter_queue())) as reading:
         for batch in reading.batches():
             for letter in _describe(batch):
                 names = {letter.id, letter.message_id}
@@ -156,23 +159,13 @@ def _act_on(
                 done = act(letter)
                 if done not in LEFT_THERE and not reading.delete(letter.message_id):
                     done = Done.KEPT
-                outcomes.append(
-                    Outcome(
-                        id=letter.id,
-                        order=letter.order,
-                        kind=letter.kind,
-                        done=done,
-                        problem=letter.problem if done in LEFT_THERE else "",
-                    )
-                )
-            if progress:
-                progress(len(outcomes))
+                problem = letter.problem if done in LEFT_THERE else ""
+                about = {"id": letter.id, "order": letter.order, "kind": letter.kind}
+                outcomes.append(Outcome(**about, done=done, problem=problem))
+            progress(len(outcomes))
             if ids is not None and not missing:
                 break
-    return [
-        *outcomes,
-        *(Outcome(id=id_, order="", kind="", done=Done.NOT_FOUND) for id_ in sorted(missing)),
-    ]
+    return outcomes + [Outcome(id=id_, done=Done.NOT_FOUND) for id_ in sorted(missing)]
 
 
 def _redrive(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
@@ -187,11 +180,10 @@ def _redrive(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
             done = Done.NOTHING_LEFT
         elif publish_again(order.pk, letter.kind, now=now):
             done = Done.QUEUED
-            if order.sweep_at is not None:
-                Order.objects.filter(pk=order.pk).update(sweep_at=next_sweep(now))
+            put_off_sweep(order.pk, now=now)
         else:
             done = Done.WAITING
-        note_staff(order.pk, f"{_named(letter)}: {done.value}", by=by, why=reason, now=now)
+        note_staff(order.pk, f"{letter}: {done.value}", by=by, why=reason, now=now)
     logger.info("A dead letter was redriven", extra={"order": letter.order, "action": done.value})
     return done
 
@@ -202,7 +194,7 @@ def _discard(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
     with transaction.atomic():
         order = Order.objects.select_for_update().filter(pk=letter.order_id or 0).first()
         if order and not _notes_of(order, letter):
-            note_staff(order.pk, f"{_named(letter)}: discarded", by=by, why=reason, now=now)
+            note_staff(order.pk, f"{letter}: discarded", by=by, why=reason, now=now)
     logger.warning(
         "A dead letter was discarded",
         extra={"order": letter.order, "letter": letter.id, "by": by, "reason": reason},
@@ -210,13 +202,9 @@ def _discard(letter: DeadLetter, by: str, reason: str, now: datetime) -> Done:
     return Done.DISCARDED
 
 
-def _named(letter: DeadLetter) -> str:
-    return f"Dead letter {letter.id}"
-
-
 def _notes_of(order: Order, letter: DeadLetter) -> bool:
     """Whether a command has acted on this dead letter, and was killed before it deleted it."""
-    noted = order.events.filter(kind=OrderEvent.Kind.STAFF, reason__startswith=_named(letter))
+    noted = order.events.filter(kind=OrderEvent.Kind.STAFF, reason__startswith=str(letter))
     return noted.exists()
 
 
@@ -272,7 +260,11 @@ def _orders_of(named: Collection[OrderIdentity]) -> dict[OrderIdentity, Order]:
     """Find orders by reference and installation, or by the number alone where a message of an older
     release has nothing else."""
     by_reference = {order.reference: order for order in orders_named(named)}
-    numbers = [one.number for one in named if not one.installation and _is_number(one.number)]
+    numbers = [
+        one.number
+        for one in named
+        if not one.installation and parse_order_number(one.number) == one.number
+    ]
     by_number = {order.number: order for order in Order.objects.filter(number__in=numbers)}
     found = {
         one: by_reference.get(one.reference) if one.installation else by_number.get(one.number)
@@ -291,10 +283,6 @@ def _read_body(body: str) -> tuple[OrderMessage | None, str]:
         return None, "of a newer release"
 
 
-def _is_number(text: str) -> bool:
-    return parse_order_number(text) == text
-
-
 def _last_known(orders: Collection[Order]) -> dict[int, str]:
     """The reason why a person must look at each order, or else the last event of the order."""
     events = (
@@ -310,11 +298,9 @@ def _last_known(orders: Collection[Order]) -> dict[int, str]:
 
 def _written(orders: Collection[Order]) -> dict[tuple[int, str], list[datetime]]:
     """When the messages of these orders were written, by order and kind."""
-    times: dict[tuple[int, str], list[datetime]] = {}
-    for order_id, kind, created_at in OutboxMessage.objects.filter(order__in=orders).values_list(
-        "order_id", "kind", "created_at"
-    ):
-        times.setdefault((order_id, kind), []).append(created_at)
+    times: defaultdict[tuple[int, str], list[datetime]] = defaultdict(list)
+    for message in OutboxMessage.objects.filter(order__in=orders):
+        times[message.order_id, message.kind].append(message.created_at)
     return times
 
 
@@ -360,19 +346,11 @@ class _Reading:
             del self.held[message_id]
         return not failed
 
-    def show_again(self) -> None:
+    def close(self) -> None:
+        """Show again what is still held."""
         try:
             self.queue.change_visibility(self.held.values(), seconds=0)
         except QUEUE_ERRORS as error:
             logger.warning(
                 "Letters stay hidden for a minute", extra={"error": type(error).__name__}
             )
-
-
-@contextmanager
-def _read(queue: PaymentsQueue) -> Iterator[_Reading]:
-    reading = _Reading(queue)
-    try:
-        yield reading
-    finally:
-        reading.show_again()

@@ -1,5 +1,6 @@
 """Metrics that are looked up every few seconds, each by an index, since no event counts them."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -37,16 +38,11 @@ def measure_shop(*, now: datetime) -> None:
 def measure_queue(queue: "PaymentsQueue", *, now: datetime) -> None:
     """A worker does this, since it has the right to ask SQS. Raises what boto3 raises."""
     counts, dead = queue.counts(), queue.dead_letter_queue().counts()
-    for state in ("waiting", "in_hand", "delayed"):
-        metrics.QUEUE_MESSAGES.labels(state).set(getattr(counts, state))
+    by_state = asdict(counts)
+    for state, count in by_state.items():
+        metrics.QUEUE_MESSAGES.labels(state).set(count)
     metrics.DEAD_LETTERS.set(dead.all)
-    seen = {
-        "waiting": counts.waiting,
-        "in_hand": counts.in_hand,
-        "delayed": counts.delayed,
-        "dead_letters": dead.all,
-        "seen_at": now,
-    }
+    seen = by_state | {"dead_letters": dead.all, "seen_at": now}
     QueueSeen.objects.update_or_create(pk=QueueSeen.ONLY, defaults=seen)
 
 

@@ -101,8 +101,7 @@ def add_liveness_arguments(parser: CommandParser) -> None:
 
 
 def start_reporting(kind: str, options: Mapping[str, Any]) -> Alive:
-    """Report on this process from now on, as the arguments above ask for. The port serves until the
-    process ends."""
+    """Report on this process until it ends, as the arguments above ask for."""
     alive = Alive(kind, file=options["alive_file"])
     if port := options["metrics_port"]:
         server = metrics_server(alive.is_fresh, port)
@@ -131,8 +130,7 @@ class _Quiet(WSGIRequestHandler):
 
 
 def metrics_server(is_fresh: Callable[[], bool], port: int) -> WSGIServer:
-    """Make a server that listens at once and answers while `serve_forever` runs. Raises
-    CommandError when the port is taken."""
+    """A server that listens at once. Raises CommandError when the port is taken."""
 
     def answer(environ: "WSGIEnvironment", start_response: "StartResponse") -> list[bytes]:
         match environ["PATH_INFO"]:

@@ -1,12 +1,12 @@
 """What waits between the order and the queue, since when, and why."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Count, Min
 
-from checkout.orders.models import Order, OutboxMessage, PaymentsPause
+from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.operations.shop_state import (
     PUBLISHER_LATE,
     WAITING_TOO_LONG,
@@ -30,8 +30,8 @@ class Outbox:
 @dataclass(frozen=True, kw_only=True)
 class OfStatus:
     status: str
-    orders: int
-    oldest_seconds: float | None  # since the oldest of them was placed
+    orders: int = 0
+    oldest_seconds: float | None = None  # since the oldest of them was placed
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,16 +59,9 @@ class QueueStatus:
     dead_letters: Counts
 
 
-@dataclass(frozen=True, kw_only=True)
-class Status:
-    database: DatabaseStatus
-    queue: QueueStatus | None
-    queue_problem: str = ""
-    hints: list[str] = field(default_factory=list)
-
-
 def database_status(*, now: datetime) -> DatabaseStatus:
     state = ShopState(now=now)
+    pause = state.pause
     with transaction.atomic():
         lift_time_limit()
         return DatabaseStatus(
@@ -82,20 +75,19 @@ def database_status(*, now: datetime) -> DatabaseStatus:
             oldest_published_seconds=_since(_oldest_published_at(), now),
             for_a_person=state.for_a_person,
             waiting_too_long=state.waiting_too_long,
-            paused=_paused(state.pause) if state.pause else None,
+            paused=Paused(since=pause.paused_at, by=pause.paused_by, reason=pause.reason)
+            if pause
+            else None,
         )
 
 
 def _orders_by_status(now: datetime) -> list[OfStatus]:
     by_status = Order.objects.order_by().values_list("status")
-    counted = by_status.annotate(orders=Count("pk"), oldest=Min("placed_at"))
-    found = {status: (orders, oldest) for status, orders, oldest in counted}
-    none: tuple[int, None] = (0, None)
-    return [
-        OfStatus(status=status, orders=orders, oldest_seconds=_since(oldest, now))
-        for status in OrderStatus.values
-        for orders, oldest in [found.get(status, none)]
-    ]
+    found = {
+        status: OfStatus(status=status, orders=orders, oldest_seconds=_since(oldest, now))
+        for status, orders, oldest in by_status.annotate(Count("pk"), Min("placed_at"))
+    }
+    return [found.get(status) or OfStatus(status=status) for status in OrderStatus.values]
 
 
 def _oldest_published_at() -> datetime | None:
@@ -106,29 +98,24 @@ def _oldest_published_at() -> datetime | None:
     return oldest
 
 
-def _paused(pause: PaymentsPause) -> Paused:
-    return Paused(since=pause.paused_at, by=pause.paused_by, reason=pause.reason)
-
-
 def queue_status(queue: PaymentsQueue) -> QueueStatus:
     return QueueStatus(payments=queue.counts(), dead_letters=queue.dead_letter_queue().counts())
 
 
 def hints(database: DatabaseStatus, queue: QueueStatus | None) -> list[str]:
     """What the figures mean, and where to go on."""
-    found = [_pause_hint(database.paused)] if database.paused else _hints_of_lateness(database)
+    pause = database.paused
+    found = [] if pause else _hints_of_lateness(database)
+    if pause:
+        found.append(
+            f"Payments are paused since {pause.since:%Y-%m-%d %H:%M} UTC by {pause.by} "
+            f"({pause.reason}). What waits goes on after `resume_payments`."
+        )
     if queue and queue.dead_letters.all:
         found.append("Dead letters wait for somebody: `dead_letters list`.")
     if database.for_a_person:
         found.append(f"{database.for_a_person} orders wait for a person: `audit_orders`.")
     return found
-
-
-def _pause_hint(pause: Paused) -> str:
-    return (
-        f"Payments are paused since {pause.since:%Y-%m-%d %H:%M} UTC by {pause.by} "
-        f"({pause.reason}). What waits goes on after `resume_payments`."
-    )
 
 
 def _hints_of_lateness(database: DatabaseStatus) -> list[str]:
@@ -154,30 +141,24 @@ def _hints_of_lateness(database: DatabaseStatus) -> list[str]:
     return found
 
 
-def as_text(status: Status) -> str:
-    database, queue = status.database, status.queue
+def as_text(database: DatabaseStatus, queue: QueueStatus | None, queue_problem: str) -> str:
     outbox = database.outbox
-    lines = []
-    rows: list[tuple[str, ...]]
+    lines = [f"The queue could not be asked: {queue_problem}", ""]
     if queue:
         rows = [("", "waiting", "in hand", "delayed")]
         for name, counts in (("queue", queue.payments), ("dead letters", queue.dead_letters)):
-            rows.append((name, *map(str, (counts.waiting, counts.in_hand, counts.delayed))))
-        lines += [*aligned(rows), "(SQS counts approximately.)", ""]
-    else:
-        lines += [f"The queue could not be asked: {status.queue_problem}", ""]
-    rows = [("outbox", "messages", "since")]
-    rows.append(("due", str(outbox.due), _age(outbox.oldest_due_seconds)))
-    rows.append(("for later", str(outbox.waiting - outbox.due), ""))
-    lines += aligned(rows)
+            rows.append((name, str(counts.waiting), str(counts.in_hand), str(counts.delayed)))
+        lines = [*aligned(rows), "(SQS counts approximately.)", ""]
+    due = ("due", str(outbox.due), _age(outbox.oldest_due_seconds))
+    later = ("for later", str(outbox.waiting - outbox.due), "")
+    lines += aligned([("outbox", "messages", "since"), due, later])
     if outbox.next_available_at and not outbox.due:
         ahead = (outbox.next_available_at - database.at).total_seconds()
         lines.append(f"The next message goes out in {age(ahead)}.")
-    rows = [("orders", "now", "oldest placed")]
-    for row in database.orders:
-        rows.append((row.status, str(row.orders), _age(row.oldest_seconds)))
-    lines += ["", *aligned(rows), "", "Payments are " + ("PAUSED." if database.paused else "on.")]
-    return "\n".join([*lines, *status.hints])
+    orders = [(row.status, str(row.orders), _age(row.oldest_seconds)) for row in database.orders]
+    lines += ["", *aligned([("orders", "now", "oldest placed"), *orders])]
+    lines += ["", "Payments are " + ("PAUSED." if database.paused else "on.")]
+    return "\n".join([*lines, *hints(database, queue)])
 
 
 def _since(moment: datetime | None, now: datetime) -> float | None:

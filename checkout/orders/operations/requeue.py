@@ -11,8 +11,8 @@ from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.outbox.enqueue import make_due, publish_again
+from checkout.orders.outbox.sweep import put_off_sweep
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
-from checkout.orders.sweep_schedule import next_sweep
 from checkout.runtime.terminal import aligned
 
 CHUNK = 500
@@ -94,8 +94,7 @@ def _ask(order: Order, kind: OutboxMessage.Kind, *, dry_run: bool, now: datetime
         return Done.HASTENED
     if not publish_again(order.pk, kind, now=now):
         return Done.WAITING
-    if order.sweep_at is not None:
-        Order.objects.filter(pk=order.pk).update(sweep_at=next_sweep(now))
+    put_off_sweep(order.pk, now=now)
     return Done.QUEUED
 
 

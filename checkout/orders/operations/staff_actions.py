@@ -21,6 +21,7 @@ from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage, WebhookDelivery
 from checkout.orders.outbox.enqueue import make_due, publish_again
 from checkout.orders.states import UNSETTLED, Canceller
+from checkout.runtime.claiming import ANEW
 from checkout.runtime.clock import database_now
 
 
@@ -96,8 +97,7 @@ def _cancel_free(order: Order, *, by: str, why: str, now: datetime) -> str:
 
 
 def tell_again(delivery: WebhookDelivery, *, by: str, why: str, now: datetime) -> str:
-    """Send a webhook once more, at once. It keeps its webhook-id, so that a system which has heard
-    of it already can tell."""
+    """Send a webhook once more, at once. By its webhook-id a system that knows it can tell."""
     if delivery.endpoint.removed_at:
         raise ActionImpossible("This endpoint was removed.")
     if not delivery.endpoint.is_active:
@@ -108,15 +108,8 @@ def tell_again(delivery: WebhookDelivery, *, by: str, why: str, now: datetime) -
     with transaction.atomic():
         # The WHERE is the guard: of two who press at once, the second finds it due already.
         row = WebhookDelivery.objects.filter(pk=delivery.pk).exclude(claimed_until__gt=Now())
-        wanted = row.exclude(sent_at=None, gave_up_at=None, available_at__lte=now).update(
-            sent_at=None,
-            gave_up_at=None,
-            wanted_since=now,
-            available_at=now,
-            claimed_until=None,
-            tries=0,
-        )
-        if not wanted:
+        wanted = row.exclude(sent_at=None, gave_up_at=None, available_at__lte=now)
+        if not wanted.update(**ANEW, wanted_since=now, available_at=now):
             return "That is on its way already; nothing was added."
         before = delivery.sent_at
         heard = f", delivered before on {before:%Y-%m-%d %H:%M:%S} UTC" if before else ""

@@ -32,7 +32,7 @@ def prune_outbox(
     *,
     before: datetime,
     dry_run: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = lambda count: None,
 ) -> Pruned:
     """Delete what was published before then about orders that are final and that neither the sweep
     nor a person looks at. A run that is killed has done a part, and the next does the rest."""
@@ -45,8 +45,7 @@ def prune_outbox(
         last = window[-1]
         looked_at += len(window)
         deleted += _prune(window, before, dry_run=dry_run)
-        if progress:
-            progress(deleted)
+        progress(deleted)
     return Pruned(looked_at=looked_at, deleted=deleted)
 
 

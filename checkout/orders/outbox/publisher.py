@@ -3,6 +3,7 @@
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 
 from django.conf import settings
 from django.db import connection
@@ -28,10 +29,14 @@ IDLE_SECONDS = 0.1
 
 
 def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = None) -> None:
-    upkeep = _Upkeep()
+    is_time_to_sweep = Every(settings.SWEEP_EVERY_SECONDS)
+    is_time_to_sample = Every(SHOP_EVERY_SECONDS)
 
     def run_once() -> int:
-        upkeep.run_due()
+        if is_time_to_sweep():
+            _look_after_the_rest(now=database_now())
+        if is_time_to_sample():
+            measure_shop(now=database_now())
         return 0 if is_paused() else publish_outbox(queue, now=database_now())
 
     run_loop(
@@ -62,21 +67,10 @@ def on_waiting_for_sqs(alive: Alive) -> Callable[[], None]:
     return on_try
 
 
-class _Upkeep:
-    """What the publisher does beside publishing, each thing at its own pace."""
-
-    def __init__(self) -> None:
-        self._is_time_to_sweep = Every(settings.SWEEP_EVERY_SECONDS)
-        self._is_time_to_sample = Every(SHOP_EVERY_SECONDS)
-
-    def run_due(self) -> None:
-        now = database_now()
-        if self._is_time_to_sweep():
-            if swept := sweep(now=now):
-                logger.warning("Orders were published again", extra={"count": swept})
-            if expired := expire_unpaid(now=now):
-                logger.info("Unpaid orders have expired", extra={"count": expired})
-            prune_limits(now=now)
-            forget_processes(now=now)
-        if self._is_time_to_sample():
-            measure_shop(now=now)
+def _look_after_the_rest(*, now: datetime) -> None:
+    if swept := sweep(now=now):
+        logger.warning("Orders were published again", extra={"count": swept})
+    if expired := expire_unpaid(now=now):
+        logger.info("Unpaid orders have expired", extra={"count": expired})
+    prune_limits(now=now)
+    forget_processes(now=now)

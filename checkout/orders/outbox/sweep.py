@@ -67,8 +67,7 @@ def sweep(*, now: datetime) -> int:
 def expire_unpaid(*, now: datetime) -> int:
     """Have the worker cancel what its customers gave up; how many orders that were.
 
-    Nothing is cancelled here: only the worker can make sure first, at the gateway, that the
-    payment can never succeed.
+    Only the worker can make sure first, at the gateway, that the payment can never succeed.
     """
     with transaction.atomic():
         expired = list(
@@ -90,9 +89,14 @@ def expire_unpaid(*, now: datetime) -> int:
     return len(expired)
 
 
+def put_off_sweep(order_id: int, *, now: datetime) -> None:
+    """The order was just published by hand, so the sweep need not do it soon."""
+    swept = Order.objects.filter(pk=order_id, sweep_at__isnull=False)
+    swept.update(sweep_at=next_sweep(now))
+
+
 def ask_again(order_id: int, kind: OutboxMessage.Kind, *, reason: str, now: datetime) -> bool:
-    """Publish the order's last message of this kind again, and write it into the order's history.
-    False where one waits to be published."""
+    """Publish again, and write that into the order's history. False where a message waits."""
     if not publish_again(order_id, kind, now=now):
         return False
     record_event(order_id, OrderEvent.Kind.SWEPT, reason, now=now)

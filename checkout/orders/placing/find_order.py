@@ -17,8 +17,7 @@ from checkout.orders.states import OrderStatus as S
 
 SIMILAR_WITHIN = timedelta(hours=1)
 
-# These orders are on their way or paid. One that waits for another card is left out: its customer
-# may well want to start afresh.
+# On their way or paid. The customer of one that waits for another card may want to start afresh.
 SIMILAR_STATUSES = [status.value for status in (S.PLACED, S.ACTION_REQUIRED, S.PAID)]
 
 FIELDS = [field.attname for field in Order._meta.concrete_fields]

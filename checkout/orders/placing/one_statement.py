@@ -16,8 +16,7 @@ is locked before it is believed, and Postgres reads it anew when it had to wait 
 For the sake of speed this statement alone writes an event, a mail and an outbox message beside the
 modules that otherwise write them (`history`, `mail.enqueue` and `outbox.enqueue`).
 
-What is left to constraints: one order of a checkout id, and no stock below zero. Either ends the
-statement, and with it all that it did.
+What is left to constraints: one order of a checkout id, and no stock below zero.
 """
 
 from collections.abc import Mapping

@@ -79,8 +79,7 @@ class Basket(Protocol):
         """Lock the basket, check it against what the customer saw, use it up, and return its lines.
 
         This runs first inside the placing transaction, so a later failure gives the basket back. It
-        raises `BasketTaken` when a purchase has used the basket up, and an error of its own when it
-        differs from what was seen.
+        raises `BasketTaken` when it is used up, and an error of its own when it is not as seen.
         """
 
 
@@ -129,9 +128,8 @@ def digest(content: Mapping[str, object]) -> str:
 def place_order(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     """Store the order of this checkout id, or return the one that is stored already.
 
-    A lost connection is not a failure: COMMIT may have reached the database although its reply
-    never came. So the order is looked up over a fresh connection, and if it is not there, it is
-    placed again under the same checkout id.
+    A lost connection is not a failure: COMMIT may have arrived although its reply never came. So
+    the order is looked up over a fresh connection, and placed again if it is not there.
     """
     waits = pauses(first=0.1, longest=0.5, within=PATIENCE_SECONDS, at_least=ATTEMPTS_AT_LEAST)
     for attempt, pause in enumerate(waits, 1):

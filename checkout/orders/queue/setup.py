@@ -39,8 +39,7 @@ def dead_letter_queue_name() -> str:
 
 
 def ensure_queues() -> list[QueueReport]:
-    """Create what is missing. What is there is compared and never changed: a person may have set it
-    on purpose, and only they can tell."""
+    """Create what is missing. What is there is only compared: it may be so on purpose."""
     client = sqs_client()
     dead = _ensure(client, dead_letter_queue_name(), COMMON_ATTRIBUTES)
     dead_url = client.get_queue_url(QueueName=dead.name)["QueueUrl"]

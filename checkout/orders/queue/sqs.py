@@ -178,8 +178,7 @@ class PaymentsQueue:
         return Counts(*(int(attributes[name]) for name in COUNTS))
 
     def count_messages(self) -> int:
-        """Count the messages of the queue and of its dead-letter queue, also those in flight and
-        delayed, approximately."""
+        """Count all messages of the queue and of its dead-letter queue, approximately."""
         count = self.counts().all
         with suppress(QueueMissing):
             count += self.dead_letter_queue().counts().all

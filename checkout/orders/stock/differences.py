@@ -1,8 +1,7 @@
-"""Differences between movements, stock and orders. `audit_orders` names them, and `reconcile_stock`
+"""Differences between movements, stock and orders: `audit_orders` names and `reconcile_stock`
 records them.
 
-They arise when a release that knows no movements, or a person with SQL, changes the stock and
-writes no movement.
+They arise when a release that knows no movements, or a person with SQL, changes the stock alone.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,7 @@
 """Add deliveries for what happened before an endpoint was added, or while none were written for it.
 
 The deliveries are made from the history of the orders, in windows of its rows: a run that is killed
-has done a part, and a second run adds what is missing. The unique constraint on event and endpoint
-allows one delivery for both.
+has done a part, and a second run adds what the unique constraint does not find there already.
 """
 
 import json
@@ -15,6 +14,7 @@ from django.db.models.functions import Now
 from checkout.orders.models import OrderEvent, WebhookDelivery, WebhookKind
 from checkout.orders.states import PAID_FOR
 from checkout.orders.webhooks.enqueue import ON_ARRIVAL
+from checkout.runtime.claiming import ANEW
 from checkout.runtime.terminal import Progress
 
 # One statement looks at so many rows of the history.
@@ -77,7 +77,9 @@ class StillUnderWay(Exception):
     """A transaction that began before the endpoint was there has not ended."""
 
 
-def add_missed(endpoint_id: int, *, since: datetime, progress: Progress | None = None) -> int:
+def add_missed(
+    endpoint_id: int, *, since: datetime, progress: Progress = lambda count: None
+) -> int:
     """Add deliveries for what happened since then and never reached the endpoint, under the same
     webhook-id where there is one. Returns how many they are."""
     _wait_for_older_transactions()
@@ -91,17 +93,13 @@ def add_missed(endpoint_id: int, *, since: datetime, progress: Progress | None =
             event__created_at__gte=since,
             sent_at=None,
         ).exclude(gave_up_at=None)
-        made_up += given_up.update(
-            gave_up_at=None, wanted_since=Now(), available_at=Now(), claimed_until=None, tries=0
-        )
-        if progress:
-            progress(made_up)
+        made_up += given_up.update(**ANEW, wanted_since=Now(), available_at=Now())
+        progress(made_up)
     return made_up
 
 
 def _windows(since: datetime) -> list[tuple[int, int]]:
-    """The first and last id of each window, the oldest first. The history is read from its end, so
-    that older rows cost nothing."""
+    """The first and last id of each window, the oldest first. Rows before `since` cost nothing."""
     windows: list[tuple[int, int]] = []
     events = OrderEvent.objects.order_by("-pk").values_list("pk", "created_at")
     rows = list(events[:WINDOW])

@@ -13,8 +13,7 @@ BOTH_SECRETS_FOR = timedelta(days=7)
 
 
 def body_of(delivery: WebhookDelivery) -> bytes:
-    """The body, with the same bytes for every try. It holds no personal data, and the reference
-    opens no page by itself."""
+    """The same bytes for every try, without personal data: the reference alone opens no page."""
     order = delivery.order
     data: dict[str, Any] = {
         "number": order.number,

@@ -2,9 +2,8 @@
 the shop sends to whatever address they give, inside its own network too."""
 
 import socket
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import urlsplit, urlunsplit
 
@@ -30,21 +29,14 @@ class EndpointRefused(Exception):
     """Nothing was done. The message says why."""
 
 
-@dataclass(frozen=True)
-class Listed:
-    endpoint: WebhookEndpoint
-    waiting: int
-
-
 def add_endpoint(
     url: str,
     kinds: Collection[str] = (),
     *,
     since: datetime | None = None,
-    progress: Progress | None = None,
+    progress: Progress = lambda count: None,
 ) -> WebhookEndpoint:
-    """Add an endpoint. Without `kinds` it gets webhooks of every kind; with `since` also those
-    about what happened before."""
+    """Without `kinds` it gets webhooks of every kind; with `since` also those about the past."""
     _check_address(url)
     url = _one_spelling(url)
     if there := _kept().filter(url=url).first():
@@ -73,7 +65,7 @@ def rotate_secret(endpoint_id: int, *, now: datetime) -> WebhookEndpoint:
 
 
 def switch_on(
-    endpoint_id: int, *, since: datetime | None = None, progress: Progress | None = None
+    endpoint_id: int, *, since: datetime | None = None, progress: Progress = lambda count: None
 ) -> WebhookEndpoint:
     """Send what has waited for the endpoint; with `since` also what was given up or not written."""
     found = _kept().filter(pk=endpoint_id)
@@ -83,7 +75,7 @@ def switch_on(
     return found.get()
 
 
-def _add_missed(endpoint_id: int, since: datetime, progress: Progress | None) -> None:
+def _add_missed(endpoint_id: int, since: datetime, progress: Progress) -> None:
     try:
         add_missed(endpoint_id, since=since, progress=progress)
     except StillUnderWay:
@@ -94,8 +86,7 @@ def _add_missed(endpoint_id: int, since: datetime, progress: Progress | None) ->
 
 
 def remove_endpoint(endpoint_id: int, *, now: datetime) -> int:
-    """Remove the endpoint, and return how many deliveries are given up by that. Those that were
-    sent stay with the orders."""
+    """Return how many deliveries are given up by that. Those that were sent stay."""
     with transaction.atomic():
         removed = _kept().filter(pk=endpoint_id)
         _must_be(
@@ -111,8 +102,9 @@ def remove_endpoint(endpoint_id: int, *, now: datetime) -> int:
         return open_deliveries().filter(endpoint=endpoint_id).update(gave_up_at=now)
 
 
-def list_endpoints() -> Sequence[Listed]:
-    return [Listed(endpoint, waiting_for(endpoint.pk)) for endpoint in _kept()]
+def list_endpoints() -> list[tuple[WebhookEndpoint, int]]:
+    """Each endpoint, and how many deliveries wait for it."""
+    return [(endpoint, waiting_for(endpoint.pk)) for endpoint in _kept()]
 
 
 def waiting_for(endpoint_id: int) -> int:
@@ -129,15 +121,14 @@ def _must_be(found: int) -> None:
 
 
 def _check_address(url: str) -> None:
+    no_address = EndpointRefused("That is no address. It looks like https://erp.example/hooks.")
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise EndpointRefused(
-            "That is no address. It looks like https://erp.example/hooks."
-        ) from None
+        raise no_address from None
     if not host or not url.isprintable() or " " in url or len(url) > 500:
-        raise EndpointRefused("That is no address. It looks like https://erp.example/hooks.")
+        raise no_address
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise EndpointRefused("The address must hold no user, no password and no #fragment.")
     if parts.scheme != "https" and not (

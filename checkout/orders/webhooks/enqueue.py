@@ -48,8 +48,7 @@ def webhook_about(source: OrderStatus | None, to: OrderStatus) -> WebhookKind | 
 def queue_webhooks(
     kind: WebhookKind, event: OrderEvent, *, now: datetime, amount_minor: int | None = None
 ) -> None:
-    """Queue a webhook for each endpoint. Call it when the order is as the event leaves it: that is
-    the content of the webhook."""
+    """Call it when the order is as the event leaves it: that is the content of the webhook."""
     with connection.cursor() as cursor:
         cursor.execute(
             QUEUE,

@@ -1,7 +1,6 @@
 """One POST to somebody else's server, which may be slow, gone or ill-meaning.
 
-The request uses no proxy and no password of the environment, follows no redirect and keeps no
-connection.
+It uses no proxy and no password of the environment, follows no redirect and keeps no connection.
 """
 
 import socket

@@ -1,8 +1,7 @@
 """Send webhooks from the table of deliveries to the shop's other systems.
 
-Claim and commit, send, record: no transaction is open while another system is asked. A sender that
-dies between sending and recording leaves claims that run out; what it had in hand is then sent a
-second time, under the same webhook-id.
+Claim and commit, send, record: no transaction is open while another system is asked. What a sender
+had in hand that died before recording is sent again, under the same webhook-id.
 """
 
 import logging
@@ -105,8 +104,7 @@ def _record(delivery: WebhookDelivery, answer: Answer, *, now: datetime) -> None
 
 
 def _tried_since(delivery: WebhookDelivery) -> datetime:
-    """The time since which the delivery is tried. No delivery is while its endpoint is switched
-    off."""
+    """Since when the delivery is tried, which none is while its endpoint is switched off."""
     return max(delivery.wanted_since, delivery.endpoint.on_since or delivery.wanted_since)
 
 

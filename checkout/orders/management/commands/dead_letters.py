@@ -9,11 +9,11 @@ from checkout.runtime.clock import database_now
 from checkout.runtime.terminal import (
     add_by,
     add_json,
+    add_reason,
     add_yes,
     as_json,
     must_agree,
     progress_on,
-    reason,
 )
 
 
@@ -43,12 +43,10 @@ class Command(BaseCommand):
         which.add_argument(
             "--all", action="store_true", help="Redrive every dead letter that can be."
         )
-        driving.add_argument("--reason", type=reason, help="Your reason, without customer data.")
+        add_reason(driving)
         throwing = acts.add_parser("discard", help="Delete a dead letter for good.")
         throwing.add_argument("id", help="The id that `list` shows, or SQS's message id.")
-        throwing.add_argument(
-            "--reason", type=reason, required=True, help="Your reason, without customer data."
-        )
+        add_reason(throwing, required=True)
         for act in (listing, showing, driving, throwing):
             add_json(act)
         for act in (driving, throwing):

@@ -22,7 +22,6 @@ class Command(BaseCommand):
         progress = progress_on(self.stderr, "orders handed over")
         while asked := expire_unpaid(now=database_now()):
             expired += asked
-            if progress:
-                progress(expired)
+            progress(expired)
         words = f"{expired} unpaid orders were handed to the worker."
         self.stdout.write(as_json({"expired": expired}) if options["json"] else words)

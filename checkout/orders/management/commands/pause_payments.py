@@ -4,7 +4,7 @@ from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.orders.pausing import current_pause, pause_payments
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import add_by, add_json, as_json, reason
+from checkout.runtime.terminal import add_by, add_json, add_reason, as_json
 
 
 class Command(BaseCommand):
@@ -15,9 +15,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument(
-            "--reason", type=reason, required=True, help="Your reason, without customer data."
-        )
+        add_reason(parser, required=True)
         add_json(parser)
         add_by(parser)
 

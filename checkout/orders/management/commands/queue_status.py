@@ -3,7 +3,6 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.operations.queue_status import (
-    Status,
     as_text,
     database_status,
     hints,
@@ -33,9 +32,13 @@ class Command(BaseCommand):
             problem = str(error)
         except QUEUE_ERRORS as error:
             problem = f"SQS does not answer ({type(error).__name__})."
-        status = Status(
-            database=database, queue=queue, queue_problem=problem, hints=hints(database, queue)
-        )
-        self.stdout.write(as_json(status) if options["json"] else as_text(status))
+        status = {
+            "database": database,
+            "queue": queue,
+            "queue_problem": problem,
+            "hints": hints(database, queue),
+        }
+        words = as_text(database, queue, problem)
+        self.stdout.write(as_json(status) if options["json"] else words)
         if problem:
             raise CommandError(problem)

@@ -9,11 +9,11 @@ from checkout.runtime.clock import database_now
 from checkout.runtime.terminal import (
     add_by,
     add_json,
+    add_reason,
     add_yes,
     as_json,
     must_agree,
     progress_on,
-    reason,
     span,
 )
 
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             help="With --state, take those placed longer ago than this: 90s, 2h, 3d (default 15m).",
         )
         parser.add_argument("--dry-run", action="store_true", help="Only show what would be done.")
-        parser.add_argument("--reason", type=reason, help="Your reason, without customer data.")
+        add_reason(parser)
         add_json(parser)
         add_by(parser)
         add_yes(parser)
@@ -67,8 +67,7 @@ class Command(BaseCommand):
             now=now,
         ):
             results.append(result)
-            if progress:
-                progress(len(results))
+            progress(len(results))
         failed = sum(not result.is_good for result in results)
         found = {"orders": results, "failed": failed}
         self.stdout.write(as_json(found) if options["json"] else requeue.as_table(results))

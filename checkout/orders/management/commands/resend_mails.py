@@ -43,8 +43,7 @@ class Command(BaseCommand):
         progress, again = progress_on(self.stderr, "e-mails put back"), 0
         for mail in mails.iterator() if not options["dry_run"] else ():
             again += send_again(mail, by=options["by"], why=options["reason"], now=database_now())
-            if progress:
-                progress(again)
+            progress(again)
         count = mails.count() if options["dry_run"] else again
         payload = {"dry_run": options["dry_run"], "mails": count}
         words = "would be sent again" if options["dry_run"] else "go out again"

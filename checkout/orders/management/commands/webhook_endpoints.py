@@ -69,13 +69,12 @@ class Command(BaseCommand):
 
     def _list(self, options: dict[str, Any]) -> tuple[Any, str]:
         found = endpoints.list_endpoints()
-        payload = [_as_json(each.endpoint) | {"waiting": each.waiting} for each in found]
+        payload = [_as_json(endpoint) | {"waiting": waiting} for endpoint, waiting in found]
         rows = [["id", "state", "waiting", "kinds", "url"]]
-        for each in found:
-            endpoint = each.endpoint
+        for endpoint, waiting in found:
             state = "on" if endpoint.is_active else f"off: {endpoint.off_reason}"
             kinds = ",".join(endpoint.kinds)
-            rows.append([str(endpoint.pk), state, str(each.waiting), kinds, endpoint.url])
+            rows.append([str(endpoint.pk), state, str(waiting), kinds, endpoint.url])
         return payload, "\n".join(aligned(rows)) if found else "There are no endpoints."
 
     def _add(self, options: dict[str, Any]) -> tuple[Any, str]:
@@ -100,11 +99,8 @@ class Command(BaseCommand):
         question = f"Remove endpoint {options['id']}? The deliveries that wait for it are given up."
         must_agree(question, self.stderr, yes=options["yes"])
         given_up = endpoints.remove_endpoint(options["id"], now=database_now())
-        payload = {"id": options["id"], "given_up": given_up}
-        return (
-            payload,
-            f"Endpoint {options['id']} was removed. {given_up} deliveries were given up.",
-        )
+        words = f"Endpoint {options['id']} was removed. {given_up} deliveries were given up."
+        return {"id": options["id"], "given_up": given_up}, words
 
 
 def _as_json(endpoint: WebhookEndpoint) -> dict[str, Any]:
