@@ -71,7 +71,7 @@ def who_runs_this() -> str:
 
 
 def must_agree(question: str, terminal: OutputWrapper, *, yes: bool) -> None:
-    """Ask on the terminal. Raises CommandError: the answer is no (1), or nobody can give one (2)."""
+    """Ask on the terminal. Raises CommandError: the answer is no (1), or nobody gives one (2)."""
     if yes:
         return
     if not sys.stdin.isatty():
@@ -98,7 +98,7 @@ def span(written: str) -> timedelta:
 
 
 def moment(written: str) -> datetime:
-    """A past time, as an argument's type: `36h` ago, or a day or time of ISO 8601, in UTC if unsaid."""
+    """A past time, as an argument's type: `36h` ago, or a day or time of ISO 8601 (or else UTC)."""
     now = database_now()
     try:
         if re.fullmatch(r"\d+[smhd]", written, re.ASCII):

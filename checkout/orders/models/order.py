@@ -214,7 +214,7 @@ class OrderEvent(models.Model):
     actor = models.CharField(max_length=150, blank=True, default="", db_default="")
     # The person's reason, in their own words.
     explanation = models.TextField(max_length=1000, blank=True, default="", db_default="")
-    # What webhooks tell of this event, as the order was then. Empty: nothing, or the event is older.
+    # What webhooks tell of this event, as the order was then. Empty: nothing, or it is older.
     told = models.JSONField(null=True, blank=True, editable=False)
     created_at = models.DateTimeField()
 
