@@ -1,9 +1,11 @@
 import gc
+import os
 import secrets
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.db import connection
 from django.utils import translation
 from pytest_django.fixtures import Settings
 from xdist.remote import Producer
@@ -19,6 +21,7 @@ from payments.settling import refused_shop
 from tests.doubles.sqs.server import QueueServer
 from tests.support.processes import ShopProcesses
 from tests.support.schedule import Schedule, longest_first
+from tests.support.services import TEMPLATE
 from tests.support.shelves import on_the_shelf
 from tests.support.shopper import InProcess, Shopper, somebody_else
 from tests.support.shortcuts import take_shortcuts
@@ -44,6 +47,14 @@ def _shortcuts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         take_shortcuts(patch)
         yield
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """A database of tests is a copy of one that is migrated, where tests have a Postgres of their
+    own."""
+    if template := os.environ.get(TEMPLATE):
+        connection.settings_dict["TEST"]["TEMPLATE"] = template
 
 
 @pytest.fixture(autouse=True)

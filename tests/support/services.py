@@ -4,20 +4,29 @@ A private Postgres and a local SQS, unless DATABASE_URL and AWS_ENDPOINT_URL nam
 else of the developer's environment, and no running demo, has a say.
 """
 
+import hashlib
 import os
 import shutil
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 
+import psycopg
 import pytest
 
 from config.local.postgres import EmbeddedPostgres, InUse
 from config.local.processes import CannotStart
 from config.local.sqs import LocalSQS
 
-FOLDER = Path(__file__).resolve().parents[2] / ".local" / "test"
+ROOT = Path(__file__).resolve().parents[2]
+FOLDER = ROOT / ".local" / "test"
+APPS = ROOT / "checkout", ROOT / "payments"
+
+# Where pytest finds the name of a migrated database, of which each of its processes makes a copy.
+TEMPLATE = "TEST_DATABASE_TEMPLATE"
 
 ENVIRONMENT = {
     "DEMO_DIR": str(FOLDER),  # where no demo ever runs
@@ -88,7 +97,8 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
 
 
 def _start(config: pytest.Config) -> None:
-    if "DATABASE_URL" not in os.environ:
+    is_ours = "DATABASE_URL" not in os.environ
+    if is_ours:
         os.environ["DATABASE_URL"] = _start_postgres(config)
     if "AWS_ENDPOINT_URL" not in os.environ:
         sqs = LocalSQS(log=FOLDER / f"sqs-{os.getpid()}.log")
@@ -99,6 +109,33 @@ def _start(config: pytest.Config) -> None:
         os.environ.pop(name, None)
     sys.dont_write_bytecode = False
     os.environ.update(ENVIRONMENT)
+    if is_ours:
+        os.environ[TEMPLATE] = _migrated(os.environ["DATABASE_URL"])
+
+
+def _migrated(url: str) -> str:
+    """The name of a database to which the migrations of today were applied, by this run or an
+    earlier one: they take longer than a minute's worth of tests."""
+    digest = hashlib.sha256(version("django").encode())
+    for file in sorted(file for app in APPS for file in app.rglob("migrations/*.py")):
+        digest.update(file.read_bytes())
+    name = f"migrated_{digest.hexdigest()[:16]}"
+    with psycopg.connect(url, autocommit=True) as connection:
+        known = connection.execute("SELECT datname FROM pg_database WHERE datname LIKE 'migrat%'")
+        names = {each for (each,) in known}
+        if name in names:
+            return name
+        for old in names:
+            connection.execute(f"DROP DATABASE {old}")
+        connection.execute("CREATE DATABASE migrating")
+        subprocess.run(
+            [sys.executable, "manage.py", "migrate", "--verbosity=0"],
+            cwd=ROOT,
+            env=os.environ | {"DATABASE_URL": f"{url.rpartition('/')[0]}/migrating"},
+            check=True,
+        )
+        connection.execute(f"ALTER DATABASE migrating RENAME TO {name}")
+    return name
 
 
 def _start_postgres(config: pytest.Config) -> str:

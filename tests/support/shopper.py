@@ -101,23 +101,20 @@ class OverHttp:
         return Answer(response.status_code, response.headers.get("Location", ""), response.text)
 
 
-class _Fields(HTMLParser):
-    """The fields of the form that has a given action, as a browser would send them back."""
+FORM = re.compile(r"<form\b([^>]*)>(.*?)</form>", re.DOTALL)
 
-    def __init__(self, action: str) -> None:
+
+class _Fields(HTMLParser):
+    """The fields of a form, as a browser would send them back."""
+
+    def __init__(self) -> None:
         super().__init__()
-        self.action = action
-        self.inside = False
         self.fields: dict[str, str] = {}
         self._select = ""
         self._textarea = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         attributes = {name: value or "" for name, value in attrs}
-        if tag == "form":
-            self.inside = attributes.get("action", self.action) == self.action
-        if not self.inside:
-            return
         name = attributes.get("name", "")
         if tag == "input" and name:
             kind = attributes.get("type", "text")
@@ -132,9 +129,7 @@ class _Fields(HTMLParser):
             self.fields[self._select] = attributes.get("value", "")
 
     def handle_endtag(self, tag: str) -> None:
-        if tag == "form":
-            self.inside = False
-        elif tag == "select":
+        if tag == "select":
             self._select = ""
         elif tag == "textarea":
             self._textarea = ""
@@ -147,8 +142,11 @@ class _Fields(HTMLParser):
 
 
 def read_form(page: str, action: str) -> dict[str, str]:
-    parser = _Fields(action)
-    parser.feed(page)
+    """Those of the form that has this action, or none. The rest of the page is not parsed."""
+    parser = _Fields()
+    for attributes, inside in FORM.findall(page):
+        if f'action="{action}"' in attributes or "action=" not in attributes:
+            parser.feed(inside)
     return parser.fields
 
 
