@@ -21,7 +21,7 @@ from payments.models import WebhookEvent
 from tests.payments.test_webhooks import SECRET, event, signature
 from tests.support.api_caller import ORDERS, PURCHASE, Caller, new_caller
 from tests.support.factories import placed_order
-from tests.support.long import all_or
+from tests.support.long import all_or, at_length
 from tests.support.shopper import InProcess, Shopper, read_form
 
 # As they stand in an address.
@@ -118,7 +118,7 @@ def everybody(order: Order) -> list[Client]:
     return [Client(raise_request_exception=False), staff]
 
 
-@pytest.mark.parametrize("kind", all_or(["NUL", "half a pair", "long number"], list(HOSTILE)))
+@pytest.mark.parametrize("kind", all_or(["NUL", "long number"], list(HOSTILE)))
 def test_every_address_takes_every_byte(
     everybody: list[Client], nothing_is_changed: None, kind: str
 ) -> None:
@@ -136,7 +136,7 @@ def test_every_address_takes_every_byte(
     assert errors == set()
 
 
-@pytest.mark.parametrize("value", ["a%00b", "%FF%ED%A0%80", "k" * 300, "9" * 5000])
+@pytest.mark.parametrize("value", ["a%00b", "%FF%ED%A0%80", *at_length("k" * 300, "9" * 5000)])
 def test_every_form_takes_every_byte(
     everybody: list[Client], nothing_is_changed: None, order: Order, value: str
 ) -> None:
@@ -191,7 +191,9 @@ HEADERS += ["Accept-Language", "X-Forwarded-For", "X-Forwarded-Proto", "X-Forwar
 HEADERS += ["traceparent", "Stripe-Signature", "User-Agent", "Cookie", "X-CSRFToken", "Range"]
 
 
-@pytest.mark.parametrize("value", ["\0", "\xff\xfe", "9" * 5000, ",;=\"'", "Bearer \xe9", "-1"])
+@pytest.mark.parametrize(
+    "value", ["\0", "\xff\xfe", "9" * 5000, *at_length(",;=\"'", "Bearer \xe9", "-1")]
+)
 def test_every_header_takes_every_byte(
     settings: Settings, shelf: list[Product], caller_of: Caller, value: str
 ) -> None:

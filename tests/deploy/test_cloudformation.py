@@ -6,8 +6,6 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from cfnlint.api import lint_file
-from cfnlint.decode import decode
 from django.core.management import CommandError, call_command
 from pytest_django.fixtures import Settings
 
@@ -21,7 +19,10 @@ from tests.support.shopper import OverHttp, Shopper
 from tests.support.till import Till, assert_each_paid_once
 
 
+# The linter takes a second to load, which every process that runs tests would pay.
 def test_template_passes_the_linter() -> None:
+    from cfnlint.api import lint_file
+
     assert [str(match) for match in lint_file(TEMPLATE)] == []
 
 
@@ -46,6 +47,8 @@ def test_queues_are_encrypted(stack: Stack) -> None:
 
 # moto makes neither this policy nor alarms from a template: what is written is all there is.
 def written(resource: str) -> Any:
+    from cfnlint.decode import decode
+
     template, problems = decode(str(TEMPLATE))
     assert problems == []
     return template["Resources"][resource]["Properties"]

@@ -18,6 +18,7 @@ from whitenoise.middleware import WhiteNoiseMiddleware
 from checkout.orders.identity.installation import renew_installation
 
 ACTIVE = psycopg.pq.TransactionStatus.ACTIVE
+IDLE = psycopg.pq.TransactionStatus.IDLE
 
 # What migrations have made and no test changes.
 KEPT = {"django_content_type", "auth_permission", "orders_installation"}
@@ -30,6 +31,7 @@ LARGEST = "SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(%
 
 def take_shortcuts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
+    patch.setattr(TransactionTestCase, "_should_reload_connections", forget_the_session)
     patch.setattr("django.test.client.store_rendered_templates", keep_context_of_the_page)
     # A password takes a third of a second by design, and most tests that sign in make one.
     patch.setattr(PBKDF2PasswordHasher, "iterations", 1)
@@ -52,6 +54,17 @@ def empty_tables(case: TransactionTestCase) -> None:
     if largest > LARGE_BYTES:
         call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
         renew_installation()
+
+
+def forget_the_session(case: TransactionTestCase) -> bool:
+    """Whether Django has to make a new connection for the next test, which then has to learn every
+    table anew. The one that there is does as well, once all that a test said to it is forgotten."""
+    if not connection.connection or connection.connection.pgconn.transaction_status != IDLE:
+        return True
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ALL; UNLISTEN *; DISCARD TEMP; SELECT pg_advisory_unlock_all()")
+    connection.ensure_timezone()
+    return False
 
 
 def deleting_from(tables: Iterable[str]) -> str:
