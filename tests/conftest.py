@@ -24,7 +24,7 @@ from tests.support.schedule import Schedule, longest_first
 from tests.support.services import TEMPLATE
 from tests.support.shelves import on_the_shelf
 from tests.support.shopper import InProcess, Shopper, somebody_else
-from tests.support.shortcuts import take_shortcuts
+from tests.support.shortcuts import KEPT_CONNECTION, take_shortcuts
 from tests.support.till import Till
 
 
@@ -55,6 +55,13 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     own."""
     if template := os.environ.get(TEMPLATE):
         connection.settings_dict["TEST"]["TEMPLATE"] = template
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None) -> Iterator[None]:
+    """A database to which somebody is connected cannot be dropped."""
+    yield
+    KEPT_CONNECTION.close()
 
 
 @pytest.fixture(autouse=True)

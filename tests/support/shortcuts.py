@@ -9,7 +9,7 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.core.management import call_command
-from django.db import connection, transaction
+from django.db import OperationalError, connection, transaction
 from django.test import TransactionTestCase
 from django.test.client import store_rendered_templates  # type: ignore[attr-defined] # not in its stubs
 from whitenoise.base import StaticFile
@@ -23,6 +23,9 @@ IDLE = psycopg.pq.TransactionStatus.IDLE
 # What migrations have made and no test changes.
 KEPT = {"django_content_type", "auth_permission", "orders_installation"}
 
+# All that a test has said to its connection.
+FORGET = "RESET ALL; UNLISTEN *; DISCARD TEMP; SELECT pg_advisory_unlock_all()"
+
 # Deleted rows keep their room. When a table has become so large, all are truncated after all.
 LARGE_BYTES = 1_000_000
 
@@ -31,7 +34,7 @@ LARGEST = "SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(%
 
 def take_shortcuts(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(TransactionTestCase, "_fixture_teardown", empty_tables)
-    patch.setattr(TransactionTestCase, "_should_reload_connections", forget_the_session)
+    _keep_the_connection(patch)
     patch.setattr("django.test.client.store_rendered_templates", keep_context_of_the_page)
     # A password takes a third of a second by design, and most tests that sign in make one.
     patch.setattr(PBKDF2PasswordHasher, "iterations", 1)
@@ -56,15 +59,36 @@ def empty_tables(case: TransactionTestCase) -> None:
         renew_installation()
 
 
-def forget_the_session(case: TransactionTestCase) -> bool:
-    """Whether Django has to make a new connection for the next test, which then has to learn every
-    table anew. The one that there is does as well, once all that a test said to it is forgotten."""
-    if not connection.connection or connection.connection.pgconn.transaction_status != IDLE:
-        return True
-    with connection.cursor() as cursor:
-        cursor.execute("RESET ALL; UNLISTEN *; DISCARD TEMP; SELECT pg_advisory_unlock_all()")
-    connection.ensure_timezone()
-    return False
+class KeptConnection:
+    """The connection of one test is that of the next: a new one would have to learn every table
+    anew. Between the two Django has none, since some tests show what happens without."""
+
+    def __init__(self) -> None:
+        self._kept: psycopg.Connection[Any] | None = None
+
+    def put_away(self, case: TransactionTestCase) -> bool:
+        """Whether Django has to close the connection, as it does after each test."""
+        if not connection.connection or connection.connection.pgconn.transaction_status != IDLE:
+            return True
+        try:
+            with connection.cursor() as cursor:
+                cursor.execute(FORGET)
+            connection.ensure_timezone()
+        except OperationalError:  # a test has cut it
+            return True
+        self._kept, connection.connection = connection.connection, None
+        return False
+
+    def take_out(self) -> None:
+        if self._kept and connection.connection is None:
+            connection.connection, self._kept = self._kept, None
+
+    def close(self) -> None:
+        if self._kept:
+            self._kept.close()
+
+
+KEPT_CONNECTION = KeptConnection()
 
 
 def deleting_from(tables: Iterable[str]) -> str:
@@ -78,6 +102,21 @@ def keep_context_of_the_page(store: dict[str, Any], *signal: Any, **rendered: An
     """Not that of each template in it as well: the copies take longer than to render them."""
     if "context" not in store:
         store_rendered_templates(store, *signal, **rendered)
+
+
+def _keep_the_connection(patch: pytest.MonkeyPatch) -> None:
+    set_up = TransactionTestCase._fixture_setup.__func__  # type: ignore[attr-defined] # a class's
+
+    def with_the_connection(cls: type[TransactionTestCase]) -> None:
+        KEPT_CONNECTION.take_out()
+        set_up(cls)
+
+    patch.setattr(TransactionTestCase, "_fixture_setup", classmethod(with_the_connection))
+    patch.setattr(
+        TransactionTestCase,
+        "_should_reload_connections",
+        lambda case: KEPT_CONNECTION.put_away(case),
+    )
 
 
 def _find_static_files_once(patch: pytest.MonkeyPatch) -> None:
