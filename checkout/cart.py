@@ -54,13 +54,11 @@ def session_nonce(session: SessionBase) -> str | None:
 
 
 def session_cart(session: SessionBase) -> Cart | None:
-    """The session's latest cart, open or closed."""
     checkout_id = session.get(CART_KEY)
     return Cart.objects.filter(pk=checkout_id).first() if checkout_id else None
 
 
 def had_cart(session: SessionBase, checkout_id: uuid.UUID) -> bool:
-    """Whether that cart is or was this session's."""
     return checkout_id.hex in (session.get(CART_KEY), *session.get(EARLIER_KEY, []))
 
 
@@ -120,9 +118,8 @@ def _open_cart(session: SessionBase, visit: str) -> Cart:
 
 
 def _new_cart(opener: str) -> Cart:
-    """One cart for all requests that ask under the same name within moments, as two presses do
-    whose session has no cart yet. The second waits here for the first, and finds its cart by an id
-    that only this shop can derive from the name."""
+    """One cart for all requests that ask under the same name within moments: the second waits here
+    for the first, and finds its cart by an id that only this shop can derive from the name."""
     with connection.cursor() as cursor:
         key = int.from_bytes(_keyed(opener)[:8], signed=True)
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [key])
@@ -140,8 +137,7 @@ def _keyed(text: str) -> bytes:
     return salted_hmac("checkout.cart.v1", text, algorithm="sha256").digest()
 
 
-# `CartBasket.take` in SQL. The version is raised before the lines are changed, so as long as it is
-# the version that was seen, the lines are those that were seen.
+# `CartBasket.take` in SQL. While the version is as it was seen, so are the lines: see `Cart`.
 LINES = """
     SELECT line.id AS position, line.product_id, line.quantity
     FROM checkout_cart cart JOIN checkout_cartline line ON line.cart_id = cart.checkout_id

@@ -124,8 +124,7 @@ class ApiToken(AbstractAuthToken):  # type: ignore[misc] # knox has no types
 class ApiRequest(models.Model):
     """An idempotency key that a client used, and for what; committed together with the work.
 
-    No copy of the first response is kept: it showed the order in one status, and is made again from
-    the order. Rows live as long as their order.
+    No copy of the first response is kept: it is made again from the order, as long as that lives.
     """
 
     class Operation(models.TextChoices):

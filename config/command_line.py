@@ -10,8 +10,7 @@ PLACEHOLDERS = {"SECRET_KEY": "for-help-alone", "DATABASE_URL": "postgres://nobo
 
 
 def speak_at_once() -> None:
-    """Write each line at once, into a pipe or a file as on a terminal: whoever waits for a line, or
-    reads the log of a process that was killed, finds it there."""
+    """Write each line at once, also into a pipe or the log of a process that is killed later."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(line_buffering=True)

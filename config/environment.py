@@ -119,7 +119,6 @@ class Environment:
         return self._origin(name, value) if value else ""
 
     def address(self, name: str) -> str:
-        """The address of a server, with or without a path, or an empty text."""
         value = self.text(name)
         if value:
             _split(name, value)
@@ -132,7 +131,6 @@ class Environment:
         return f"{parts.scheme}://{parts.netloc.lower()}"
 
     def secret(self, name: str, *, begins: Collection[str] = (), hint: str = "") -> str:
-        """One secret exactly as it stands, or an empty text."""
         raw = self._raw(name)
         if not raw:
             return ""

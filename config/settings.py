@@ -115,8 +115,7 @@ DATABASES["default"]["ENGINE"] = "config.database"
 DATABASE_BEHIND_PGBOUNCER = env.flag("DATABASE_BEHIND_PGBOUNCER", default=False)
 
 # They make a half-open first attempt let go of what it holds, so that the shopper's second press
-# gets through: wait 3 s for a lock, 10 s for a statement; an idle transaction ends after 10 s; a
-# vanished client is noticed within 5 s.
+# gets through.
 DATABASE_LIMITS = {
     "default_transaction_isolation": "read\\ committed",
     "lock_timeout": "3s",
@@ -229,8 +228,7 @@ STRIPE_PUBLISHABLE_KEY = env.secret(
 # Signing secrets of Stripe's webhooks; two while one replaces the other.
 STRIPE_WEBHOOK_SECRETS = env.secrets("STRIPE_WEBHOOK_SECRETS", begins=["whsec_"])
 
-# Where the shop is found from outside, without a slash at the end: https://shop.example. A bank
-# sends the customer back there after 3-D Secure.
+# The shop's address from outside. A bank sends the customer back there after 3-D Secure.
 SHOP_URL = env.origin("SHOP_URL")
 
 # A worker has an order's payment to itself for so long; a worker at work renews the lease.

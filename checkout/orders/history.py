@@ -27,7 +27,6 @@ def note(order_id: int, reason: str, *, now: datetime) -> OrderEvent:
 
 
 def note_staff(order_id: int, what: str, *, by: str, why: str, now: datetime) -> OrderEvent:
-    """What a person did, who they are and their reason."""
     return record_event(
         order_id, OrderEvent.Kind.STAFF, what, now=now, actor=by, explanation=why[:1000]
     )
@@ -53,7 +52,6 @@ WHERE resubmission_count <= %(at_most)s OR NOT EXISTS (
 
 
 def count_resubmission(order: Order, kind: str, reason: str, *, now: datetime) -> None:
-    """The same purchase was submitted again."""
     values: dict[str, Any] = {"order": order.pk, "kind": kind, "reason": reason, "now": now}
     with connection.cursor() as cursor:
         cursor.execute(COUNT_RESUBMISSION, values | {"at_most": EVENTS_OF_RESUBMISSIONS})

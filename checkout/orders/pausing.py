@@ -52,7 +52,6 @@ def pause_payments(*, reason: str, by: str, now: datetime) -> bool:
 
 
 def resume_payments(*, by: str, now: datetime) -> bool:
-    """False when payments are not paused."""
     resumed = PaymentsPause.objects.filter(pk=PaymentsPause.ONLY, resumed_at=None).update(
         resumed_by=by, resumed_at=now
     )
@@ -63,6 +62,5 @@ def resume_payments(*, by: str, now: datetime) -> bool:
 
 
 def forget_what_was_seen() -> None:
-    """Make the next call of `is_paused` look into the database."""
     global _looked
     _looked = None

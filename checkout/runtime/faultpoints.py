@@ -59,8 +59,7 @@ def fault_point(name: str) -> None:
 
 
 def _cut_connections() -> None:
-    """Cut the connections to database, queue, gateway and shopper once, as a failing network does.
-    Linux lists the descriptors of the process."""
+    """Cut all connections once, as a failing network does; Linux lists their descriptors."""
     for descriptor in os.listdir("/proc/self/fd"):
         with suppress(OSError):  # no socket, or no connected one
             connection = socket.socket(fileno=os.dup(int(descriptor)))

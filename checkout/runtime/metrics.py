@@ -111,8 +111,7 @@ FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 
 
 def process_ended(pid: int) -> None:
-    """Keep what the process has counted, and drop what it measured (prometheus-client,
-    "Multiprocess Mode")."""
+    """Drop what the process measured, not its counts (prometheus-client, "Multiprocess Mode")."""
     if os.environ.get(FOLDER):
         mark_process_dead(pid)  # type: ignore[no-untyped-call] # prometheus_client left it untyped
 

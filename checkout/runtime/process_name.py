@@ -12,5 +12,4 @@ def process_name() -> str:
 
 
 def name_of(pid: int) -> str:
-    """The name of another process of this machine."""
     return f"{socket.gethostname()}:{pid}"[:LONGEST_NAME]

@@ -1,8 +1,7 @@
 """Memory that a parent process shares with one child, and that outlives the child.
 
-Written with no lock and no system call, so it costs a worker nothing. A record becomes visible
-with its length, which is written last. Readers still have to pass over what they cannot read: a
-child may be killed between the two bytes of a length.
+Written with no lock and no system call, so it costs a worker nothing. A record becomes visible with
+its length, whose two bytes are written last; readers pass over what a kill in between has left.
 """
 
 import mmap

@@ -92,7 +92,6 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @staticmethod
     def _patience() -> float:
-        """How many seconds are left to wait in the present outage."""
         if not _is_patient.get():
             return 0.0
         since = DatabaseWrapper._away_since

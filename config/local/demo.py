@@ -213,7 +213,6 @@ Ctrl-C ends everything.
         )
 
     def _watch(self) -> None:
-        """Start again what has died, until a signal comes."""
         started = dict.fromkeys(map(id, self.parts), time.monotonic())
         while True:
             time.sleep(WATCH_SECONDS)

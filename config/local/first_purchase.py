@@ -52,7 +52,6 @@ def product_with_plenty() -> Product | None:
 
 
 def buy(shop: str, sandbox: str, product: Product) -> Iterator[str]:
-    """Make the purchase over HTTP, and report it line by line."""
     yield f"The first purchase: {product.name}, {show_money(product.price)}, sent {SUBMITS} times"
     email = f"ada-{secrets.token_hex(4)}@example.com"
     browser, form = _open_checkout(shop, product)

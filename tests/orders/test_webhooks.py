@@ -68,8 +68,8 @@ def send_all(now: datetime | None = None) -> None:
     moment, stopping = now or timezone.now(), threading.Event()
     with ThreadPoolExecutor(4) as pool:
         sender = webhook_sender.Sender(pool)
-        while sender.run_once(now=moment) or sender.is_waiting:
-            if sender.is_waiting:
+        while sender.run_once(now=moment) or sender._in_hand:
+            if sender._in_hand:
                 sender.wait(5, stopping)
 
 

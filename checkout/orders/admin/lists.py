@@ -121,8 +121,7 @@ def in_chunks(rows: QuerySet[Any]) -> Iterator[Any]:
 def streamed_csv(
     filename: str, header: Iterable[str], rows: Iterator[Any], cells: Callable[[Any], Iterable[Any]]
 ) -> StreamingHttpResponse:
-    """Write a file as spreadsheets in this person's language read it: where the decimal sign is a
-    comma, cells end with a semicolon."""
+    """A file that spreadsheets read: cells end with a semicolon where decimals have a comma."""
     language = get_language() or settings.LANGUAGE_CODE
     writer = csv.writer(_Line(), delimiter=";" if decimal_sign() == "," else ",")
 

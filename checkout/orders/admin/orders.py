@@ -145,7 +145,6 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
         return list(newest.values_list("pk", flat=True)[:COUNT_AT_MOST])
 
     def orders_named(self, term: str) -> Iterable[int]:
-        """The orders that a reference or an id leads to."""
         return list(Order.objects.filter(reference=term).values_list("pk", flat=True))
 
     def get_urls(self) -> list[URLPattern]:

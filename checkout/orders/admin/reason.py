@@ -41,8 +41,7 @@ class StaffForm(WithoutCardNumbers, forms.Form):
 
 
 class ReasonForm(StaffForm):
-    """The reason is asked for last, whatever else a form asks. Some forms depend on the order that
-    their page is about, so each is given it."""
+    """The reason is asked for last. Each form is given its page's order: some depend on it."""
 
     why = reason_field()
 

@@ -38,7 +38,6 @@ def open_rows() -> QuerySet[AttentionReason]:
 
 
 def waiting_for_a_person() -> QuerySet[Order]:
-    """The orders that have at least one reason open, each once."""
     return _orders_in(open_rows(), Order.objects.exclude(needs_person=""))
 
 

@@ -28,6 +28,5 @@ def renew_installation() -> str:
 
 
 def forget_installation() -> None:
-    """Make the next call of `installation_id` look into the database."""
     global _known
     _known = None

@@ -107,7 +107,6 @@ def counts_so_far(counters: list[Counter]) -> dict[str, int]:
 
 
 def longest(full: Iterable[Counter]) -> Counter | None:
-    """The counter that is full for the longest time."""
     return max(full, key=lambda each: each.window_end, default=None)
 
 

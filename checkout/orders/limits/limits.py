@@ -132,8 +132,7 @@ def _count_placing(visitor: Visitor, *, now: datetime) -> Counter | None:
 def _too_many_declines(visitors: Iterable[Visitor], *, now: datetime) -> Counter | None:
     """The counter that is full, if one is.
 
-    Too many in the whole shop, as when stolen cards are tried out, hold back only those who have
-    had a decline of their own: all other customers buy as ever.
+    Too many in the whole shop, as when stolen cards are tried, hold back only those who had one.
     """
     own = _own_declines(visitors, now=now)
     if not own:

@@ -83,8 +83,7 @@ def _page(mail: AccountMail, user: User | None) -> tuple[str, str]:
 
 
 def _account_of(email: str) -> User | None:
-    """The account whose password may be reset, by Django's own search: an active account, by an
-    address that stays the same when Unicode folds it."""
+    """An active account, by an address that stays the same when Unicode folds it, as in Django."""
     return next(iter(PasswordResetForm().get_users(email)), None)
 
 

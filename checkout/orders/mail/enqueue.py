@@ -47,9 +47,9 @@ def queue_mail_about(
 ) -> None:
     """Queue the mail about a move of the order's status. A mail about the status before, which has
     not been sent, is not true any more and is withdrawn."""
-    if source is not None and source in WITHDRAWN_AFTER:
-        withdrawn = Mail.objects.filter(order=event.order_id, kind=WITHDRAWN_AFTER[source])
-        withdrawn.filter(sent_at=None).delete()
+    if source == OrderStatus.ACTION_REQUIRED:
+        asked = Mail.objects.filter(order=event.order_id, kind=Mail.Kind.ACTION_REQUIRED)
+        asked.filter(sent_at=None).delete()
     if kind := mail_about(source, to):
         waits = timedelta()
         if kind is Mail.Kind.ACTION_REQUIRED:
@@ -58,11 +58,7 @@ def queue_mail_about(
         queue_mail(kind, event, now=now + waits)
 
 
-WITHDRAWN_AFTER = {OrderStatus.ACTION_REQUIRED: Mail.Kind.ACTION_REQUIRED}
-
-
 def mail_who_waits_long(orders: Iterable[Order], *, now: datetime) -> None:
-    """Queue one mail for each of these orders whose payment has been under way for long."""
     since = {
         order.pk: order.status_changed_at
         for order in orders

@@ -1,8 +1,7 @@
 """Send mails about orders and accounts from their tables to the mail server.
 
-Claim and commit, send, record: no transaction is open while the server is asked. A mailer that dies
-between sending and recording leaves a claim that runs out; the one mail it had in hand is then sent
-a second time, under the same Message-ID.
+Claim and commit, send, record: no transaction is open while the server is asked. The one mail that
+a mailer had in hand which died before recording is sent again, under the same Message-ID.
 """
 
 import logging
@@ -64,7 +63,8 @@ def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
         Mail.objects.filter(pk=mail.pk, sent_at=None).delete()
         return True
     try:
-        if message := _composed(mail, now):
+        message = compose(mail) if isinstance(mail, Mail) else compose_account_mail(mail, now=now)
+        if message:
             _send(mail, message, server)
     except REFUSALS as error:
         # The server's words are left out, because they quote the address.
@@ -87,10 +87,6 @@ def send_next(server: BaseEmailBackend, *, now: datetime) -> bool:
         record(lambda: _record(mail, now=now))
         metrics.MAILS.labels("sent").inc()
     return True
-
-
-def _composed(mail: AnyMail, now: datetime) -> EmailMessage | None:
-    return compose(mail) if isinstance(mail, Mail) else compose_account_mail(mail, now=now)
 
 
 def _send(mail: AnyMail, message: EmailMessage, server: BaseEmailBackend) -> None:

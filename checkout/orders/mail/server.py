@@ -12,7 +12,6 @@ def configured_mail_server() -> BaseEmailBackend:
 
 
 def mail_backend() -> str:
-    """The dotted path of the backend that takes the mails."""
     if hasattr(settings, "MAILERS"):
         return str(settings.MAILERS["default"]["BACKEND"])  # type: ignore[misc] # Django 5.2 has none
     return settings.EMAIL_BACKEND

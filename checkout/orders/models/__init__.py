@@ -1,57 +1,22 @@
 """The tables of orders. Other modules import them from here, whichever file they stand in."""
 
-from checkout.orders.models.attention import AttentionReason
-from checkout.orders.models.limits import LimitCount
-from checkout.orders.models.mail import AccountMail, Mail, SentByMailer
-from checkout.orders.models.operations import (
-    Installation,
-    PaymentsPause,
-    ProcessAlive,
-    QueueSeen,
-    new_installation_id,
-)
-from checkout.orders.models.order import (
-    CHECKOUT_UNIQUE,
-    Order,
-    OrderEvent,
-    OrderLine,
-    OutboxMessage,
-    new_reference,
-)
-from checkout.orders.models.webhooks import (
-    SECRET_BYTES,
-    SECRET_PREFIX,
-    WebhookDelivery,
-    WebhookEndpoint,
-    WebhookKind,
-    every_kind,
-    new_secret,
-    open_deliveries,
-)
-
-__all__ = [
-    "CHECKOUT_UNIQUE",
-    "SECRET_BYTES",
-    "SECRET_PREFIX",
-    "AccountMail",
-    "AttentionReason",
-    "Installation",
-    "LimitCount",
-    "Mail",
-    "Order",
-    "OrderEvent",
-    "OrderLine",
-    "OutboxMessage",
-    "PaymentsPause",
-    "ProcessAlive",
-    "QueueSeen",
-    "SentByMailer",
-    "WebhookDelivery",
-    "WebhookEndpoint",
-    "WebhookKind",
-    "every_kind",
-    "new_installation_id",
-    "new_reference",
-    "new_secret",
-    "open_deliveries",
-]
+from checkout.orders.models.attention import AttentionReason as AttentionReason
+from checkout.orders.models.limits import LimitCount as LimitCount
+from checkout.orders.models.mail import AccountMail as AccountMail
+from checkout.orders.models.mail import Mail as Mail
+from checkout.orders.models.operations import Installation as Installation
+from checkout.orders.models.operations import PaymentsPause as PaymentsPause
+from checkout.orders.models.operations import ProcessAlive as ProcessAlive
+from checkout.orders.models.operations import QueueSeen as QueueSeen
+from checkout.orders.models.operations import new_installation_id as new_installation_id
+from checkout.orders.models.order import CHECKOUT_UNIQUE as CHECKOUT_UNIQUE
+from checkout.orders.models.order import Order as Order
+from checkout.orders.models.order import OrderEvent as OrderEvent
+from checkout.orders.models.order import OrderLine as OrderLine
+from checkout.orders.models.order import OutboxMessage as OutboxMessage
+from checkout.orders.models.order import new_reference as new_reference
+from checkout.orders.models.webhooks import WebhookDelivery as WebhookDelivery
+from checkout.orders.models.webhooks import WebhookEndpoint as WebhookEndpoint
+from checkout.orders.models.webhooks import WebhookKind as WebhookKind
+from checkout.orders.models.webhooks import new_secret as new_secret
+from checkout.orders.models.webhooks import open_deliveries as open_deliveries

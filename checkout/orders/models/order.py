@@ -105,8 +105,7 @@ class Order(models.Model):
                 name="orders_order_sweep_idx",
             ),
             models.Index(models.functions.Upper("email"), name="orders_order_email_idx"),
-            # Support searches by name. Without fastupdate no placing has to enter into the index
-            # what others have left in its pending list.
+            # With fastupdate some placing would enter what others had left in its pending list.
             GinIndex(NameWords("full_name"), name="orders_order_name_idx", fastupdate=False),
             models.Index(
                 fields=["expires_at"],

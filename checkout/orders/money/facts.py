@@ -78,7 +78,6 @@ def read_with(reader: Reader) -> None:
 
 
 def facts_of(orders: Sequence[Order]) -> dict[int, MoneyFacts]:
-    """The facts by the orders' ids, read by one statement."""
     [read] = _readers
     moved = read([order.pk for order in orders]) if orders else {}
     return {

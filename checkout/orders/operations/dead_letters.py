@@ -297,7 +297,6 @@ def _last_known(orders: Collection[Order]) -> dict[int, str]:
 
 
 def _written(orders: Collection[Order]) -> dict[tuple[int, str], list[datetime]]:
-    """When the messages of these orders were written, by order and kind."""
     times: defaultdict[tuple[int, str], list[datetime]] = defaultdict(list)
     for message in OutboxMessage.objects.filter(order__in=orders):
         times[message.order_id, message.kind].append(message.created_at)
@@ -323,8 +322,7 @@ class _Reading:
     seen: set[str] = field(default_factory=set)
 
     def batches(self) -> Iterator[list[Incoming]]:
-        """Read each dead letter once. Reading ends when SQS shows none, or has shown no new one so
-        often that all that are held must have been shown again."""
+        """Read each once, until SQS shows none, or must have shown all that are held again."""
         in_vain = 0
         while in_vain <= len(self.held) // BATCH + 1 and len(self.seen) < READ_AT_MOST:
             batch = self.queue.receive(

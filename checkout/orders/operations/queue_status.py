@@ -103,7 +103,6 @@ def queue_status(queue: PaymentsQueue) -> QueueStatus:
 
 
 def hints(database: DatabaseStatus, queue: QueueStatus | None) -> list[str]:
-    """What the figures mean, and where to go on."""
     pause = database.paused
     found = [] if pause else _hints_of_lateness(database)
     if pause:

@@ -44,7 +44,6 @@ class Requeued:
 
 
 def numbers_of(status: OrderStatus, *, placed_before: datetime) -> Iterator[str]:
-    """The numbers of the orders in this state, the oldest first."""
     last = 0
     orders = Order.objects.filter(status=status, placed_at__lte=placed_before).order_by("pk")
     while chunk := list(orders.filter(pk__gt=last).values_list("pk", "number")[:CHUNK]):

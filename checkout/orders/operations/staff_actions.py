@@ -28,8 +28,7 @@ from checkout.runtime.clock import database_now
 def retry_now(order: Order, *, by: str, why: str, now: datetime) -> str:
     """Have the worker look at the order at once.
 
-    An order that waits for its outcome is settled; for any other order the gateway is asked about
-    all payments. Both are safe at any time and however often.
+    Its payment is settled, or the gateway asked about all payments: both safe however often.
     """
     kind = (
         OutboxMessage.Kind.SETTLE_PAYMENT
@@ -81,7 +80,6 @@ def ask_to_cancel(order: Order, *, by: str, why: str, now: datetime) -> str:
 
 
 def seen_to(order: Order, reasons: Iterable[str], *, by: str, why: str, now: datetime) -> str:
-    """A person says that nobody need look for these reasons any more."""
     ended = [reason for reason in reasons if end_reason(order.pk, reason, by=by, how=why, now=now)]
     if not ended:
         return "That was resolved meanwhile; nothing was left to see to."

@@ -1,8 +1,7 @@
 """The one writer of outbox messages.
 
-Whoever wants the worker to do something asks here. Where the same question waits already, the two
-become one message, which goes out at the earlier of both times. So there is one message however
-many hints, sweeps and later tries an order has.
+Where the same question waits already, the two become one message, which goes out at the earlier of
+both times. So there is one message however many hints, sweeps and later tries an order has.
 """
 
 from datetime import datetime, timedelta

@@ -57,7 +57,7 @@ def publish_outbox(queue: PaymentsQueue, *, now: datetime) -> int:
         metrics.PUBLISHED.inc()
         metrics.PUBLISH_SECONDS.observe(max(0.0, (now - message.available_at).total_seconds()))
     if unsent := [message for message in claimed if message not in sent]:
-        _release(unsent)
+        _still_to_send(unsent).update(claimed_until=Now() + REFUSED_PAUSE)
     if error:
         raise error
     if unsent:
@@ -80,8 +80,7 @@ def claim(*, now: datetime) -> list[OutboxMessage]:
 
 
 def _send_all(queue: PaymentsQueue, claimed: list[OutboxMessage]) -> tuple[Sent, Exception | None]:
-    """Send all batches at once: a backlog does not wait for SQS batch by batch. No two messages are
-    about one order, so none can overtake another of its order."""
+    """Send all batches at once, for backlogs. No two of the messages are about one order."""
     first, *others = [claimed[start : start + BATCH] for start in range(0, len(claimed), BATCH)]
     with ThreadPoolExecutor(CLAIM_AT_MOST // BATCH, thread_name_prefix="send") as senders:
         sending = [senders.submit(_send, queue, batch) for batch in others]
@@ -130,10 +129,6 @@ def _record(messages: list[OutboxMessage], *, now: datetime) -> None:
             pk__in=[message.pk for message in messages if message.generation == generation],
             generation=generation,
         ).update(published_at=now, claimed_until=None)
-
-
-def _release(messages: list[OutboxMessage]) -> None:
-    _still_to_send(messages).update(claimed_until=Now() + REFUSED_PAUSE)
 
 
 def _still_to_send(messages: list[OutboxMessage]) -> QuerySet[OutboxMessage]:

@@ -49,8 +49,7 @@ def find_order(checkout_id: UUID) -> Order | None:
 def find_order_and_similar(
     checkout_id: UUID, *, basket_digest: str, email: str, customer_id: int | None, now: datetime
 ) -> Found:
-    """The order of this checkout id, and by the same statement the orders that are so similar that
-    the customer may be ordering a second time by mistake.
+    """The order of this checkout id, and orders that this one may repeat by mistake.
 
     Two requests at the same moment do not see each other's order. That is good enough for similar
     orders; that one checkout id has one order is decided where it is stored.

@@ -96,8 +96,7 @@ class BasketTaken(Exception):
 
 
 class PlacingUnavailable(Exception):
-    """The database did not store the order. Nothing was stored or charged, as far as can be known;
-    sending the same purchase again is safe in every case."""
+    """Nothing was stored or charged, as far as can be known. Sending it again is always safe."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -243,7 +242,6 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
 
 
 def _note_similar(order: Order, similar: Order, *, now: datetime) -> None:
-    """Note on both orders that the second is no mistake."""
     for noted, what in (
         (order, f"Ordered beside {similar.number}"),
         (similar, f"Ordered again as {order.number}"),

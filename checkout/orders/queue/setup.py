@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from checkout.orders.queue.sqs import sqs_client
+from checkout.orders.queue.sqs import NO_DEAD_LETTER_QUEUE, sqs_client
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -68,9 +68,7 @@ def dead_letter_problem(queue_url: str) -> str:
     policy = json.loads(reply.get("Attributes", {}).get("RedrivePolicy", "{}"))
     dead_letter_queue = policy.get("deadLetterTargetArn", "")
     if not dead_letter_queue:
-        return (
-            "The queue has no dead-letter queue. Run `manage.py ensure_queues` to see what differs."
-        )
+        return NO_DEAD_LETTER_QUEUE
     if not dead_letter_queue.endswith(".fifo"):
         return "The queue's dead-letter queue is not a FIFO queue."
     if int(policy.get("maxReceiveCount", 0)) < LEAST_RECEIVE_COUNT:

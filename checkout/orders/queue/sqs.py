@@ -43,6 +43,11 @@ COUNTS = (
 QUEUE_ERRORS = (BotoCoreError, ClientError)
 
 
+NO_DEAD_LETTER_QUEUE = (
+    "The queue has no dead-letter queue. Run `manage.py ensure_queues` to see what differs."
+)
+
+
 class QueueMissing(Exception):
     """The queue does not exist. Run `manage.py ensure_queues`."""
 
@@ -162,18 +167,13 @@ class PaymentsQueue:
         return [_incoming(message) for message in reply.get("Messages", [])]
 
     def dead_letter_queue(self) -> "PaymentsQueue":
-        """The queue to which SQS moves messages that were received too often."""
         policy = json.loads(self._attributes().get("RedrivePolicy", "{}"))
         if not policy:
-            raise QueueMissing(
-                "The queue has no dead-letter queue. Run `manage.py ensure_queues` to see what "
-                "differs."
-            )
+            raise QueueMissing(NO_DEAD_LETTER_QUEUE)
         name = policy["deadLetterTargetArn"].rpartition(":")[2]
         return PaymentsQueue(self._client, _url_of(self._client, name))
 
     def counts(self) -> Counts:
-        """Count the messages of this queue alone, approximately."""
         attributes = self._attributes()
         return Counts(*(int(attributes[name]) for name in COUNTS))
 
@@ -189,8 +189,7 @@ class PaymentsQueue:
         return {str(name): value for name, value in reply["Attributes"].items()}
 
     def delete(self, receipt_handles: Sequence[str]) -> int:
-        """Delete up to ten messages. Returns how many failed, which is harmless: they come again,
-        find the order settled, and are deleted then."""
+        """Delete up to ten messages. Returns how many failed: they come again, and do no harm."""
         reply = self._client.delete_message_batch(
             QueueUrl=self.url,
             Entries=[

@@ -1,5 +1,4 @@
-"""Differences between movements, stock and orders: `audit_orders` names and `reconcile_stock`
-records them.
+"""Differences between movements, stock and orders, which `reconcile_stock` records.
 
 They arise when a release that knows no movements, or a person with SQL, changes the stock alone.
 """

@@ -80,8 +80,7 @@ class StillUnderWay(Exception):
 def add_missed(
     endpoint_id: int, *, since: datetime, progress: Progress = lambda count: None
 ) -> int:
-    """Add deliveries for what happened since then and never reached the endpoint, under the same
-    webhook-id where there is one. Returns how many they are."""
+    """Returns how many deliveries are added. One that was given up keeps its webhook-id."""
     _wait_for_older_transactions()
     made_up = 0
     for first, last in _windows(since):

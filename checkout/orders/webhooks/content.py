@@ -32,7 +32,6 @@ def body_of(delivery: WebhookDelivery) -> bytes:
 
 
 def headers_of(delivery: WebhookDelivery, body: bytes, *, now: datetime) -> dict[str, str]:
-    """The headers for a try at that time."""
     now = now.astimezone(UTC)
     signatures = [
         Webhook(secret).sign(delivery.message_id, now, body.decode())

@@ -103,7 +103,6 @@ def remove_endpoint(endpoint_id: int, *, now: datetime) -> int:
 
 
 def list_endpoints() -> list[tuple[WebhookEndpoint, int]]:
-    """Each endpoint, and how many deliveries wait for it."""
     return [(endpoint, waiting_for(endpoint.pk)) for endpoint in _kept()]
 
 

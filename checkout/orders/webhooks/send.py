@@ -42,20 +42,14 @@ def claim(*, now: datetime, busy: Collection[int] = ()) -> WebhookDelivery | Non
     for an endpoint that is away, they are not looked at for another.
     """
     for endpoint in WebhookEndpoint.objects.filter(is_active=True).exclude(pk__in=busy):
-        if delivery := _claim_of(endpoint, now=now):
+        due = _due(endpoint, now).select_related("order", "event")
+        if delivery := claim_next(due, lasts=CLAIM):
+            delivery.endpoint = endpoint
             return delivery
     return None
 
 
-def _claim_of(endpoint: WebhookEndpoint, *, now: datetime) -> WebhookDelivery | None:
-    delivery = claim_next(_due(endpoint, now).select_related("order", "event"), lasts=CLAIM)
-    if delivery:
-        delivery.endpoint = endpoint
-    return delivery
-
-
 def renew(deliveries: Collection[WebhookDelivery]) -> None:
-    """Renew the claims of what is still in hand."""
     claimed = open_deliveries().filter(claimed_until__isnull=False)
     claiming.renew(claimed.filter(pk__in=[d.pk for d in deliveries]), lasts=CLAIM)
 

@@ -36,10 +36,6 @@ class Sender:
         self._in_hand: dict[Future[Answer], WebhookDelivery] = {}
         self._is_time_to_renew = Every(CLAIM.total_seconds() / 4)
 
-    @property
-    def is_waiting(self) -> bool:
-        return bool(self._in_hand)
-
     def run_once(self, *, now: datetime) -> int:
         """Record what was answered and claim what is due. Returns how much that was."""
         if self._is_time_to_renew() and self._in_hand:
@@ -47,14 +43,12 @@ class Sender:
         return self._record_answers(now=now) + self._take_due(now=now)
 
     def wait(self, seconds: float, stopping: threading.Event) -> None:
-        """Wait until something is answered, or for so long."""
         if self._in_hand:
             wait(self._in_hand, seconds, FIRST_COMPLETED)
         else:
             stopping.wait(seconds)
 
     def finish(self, *, now: datetime) -> None:
-        """Take nothing more, and record what is in hand."""
         wait(self._in_hand, DEADLINE_SECONDS * 2)
         self._record_answers(now=now)
 

@@ -35,8 +35,7 @@ class Command(BaseCommand):
         not_asked: dict[str, str] = {}
         for finding in audit_database(database_now()):
             findings.append(finding)
-            if progress:
-                progress(len(findings))
+            progress(len(findings))
         findings.append(audit_card_numbers())
         if not options["no_gateway"]:
             compared = progress_on(self.stderr, "payments at the gateway compared")
