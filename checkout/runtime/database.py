@@ -16,7 +16,7 @@ LOST = ("08", "57P", "25006", "25P03", "25P04")
 
 
 def is_lost_connection(error: BaseException) -> bool:
-    """Whether the same may work at once over a new connection: no full disk, and no lock."""
+    """Whether the connection was lost: a full disk, or a lock waited for in vain, is not that."""
     if isinstance(error, InterfaceError):
         return True
     if not isinstance(error, CONNECTION_ERRORS):

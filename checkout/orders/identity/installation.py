@@ -10,7 +10,7 @@ _known: str | None = None
 
 
 def installation_id() -> str:
-    """Ask the database once in each process. An emptied one becomes another installation."""
+    """Ask the database once in each process. An emptied database is another installation."""
     global _known
     known = _known
     if known is None:

@@ -1,7 +1,7 @@
 """Send mails about orders and accounts from their tables to the mail server.
 
 Claim and commit, send, record: no transaction is open while the server is asked. The one mail that
-a mailer had in hand which died before recording is sent again, under the same Message-ID.
+a mailer had in hand when it died is sent again, under the same Message-ID.
 """
 
 import logging

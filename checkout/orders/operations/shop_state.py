@@ -18,7 +18,7 @@ PUBLISHER_LATE = timedelta(minutes=1)
 # A worker that runs has settled a message, or put it off, within its deadline of a minute.
 WORKER_LATE = timedelta(minutes=5)
 
-# Then a person should look at an order without an outcome, which the sweep has published again.
+# After so long without an outcome a person should look; the sweep has published again by then.
 WAITING_TOO_LONG = timedelta(minutes=20)
 
 

@@ -28,7 +28,7 @@ from checkout.runtime.clock import database_now
 def retry_now(order: Order, *, by: str, why: str, now: datetime) -> str:
     """Have the worker look at the order at once.
 
-    Its payment is settled, or the gateway asked about all payments: both safe however often.
+    Its payment is settled, or the gateway is asked about all payments; both are safe at any time.
     """
     kind = (
         OutboxMessage.Kind.SETTLE_PAYMENT
@@ -95,7 +95,7 @@ def _cancel_free(order: Order, *, by: str, why: str, now: datetime) -> str:
 
 
 def tell_again(delivery: WebhookDelivery, *, by: str, why: str, now: datetime) -> str:
-    """Send a webhook once more, at once. By its webhook-id a system that knows it can tell."""
+    """Send a webhook once more, at once. A system that knows its webhook-id can tell."""
     if delivery.endpoint.removed_at:
         raise ActionImpossible("This endpoint was removed.")
     if not delivery.endpoint.is_active:

@@ -1,7 +1,7 @@
 """Send webhooks from the table of deliveries to the shop's other systems.
 
 Claim and commit, send, record: no transaction is open while another system is asked. What a sender
-had in hand that died before recording is sent again, under the same webhook-id.
+had in hand when it died is sent again, under the same webhook-id.
 """
 
 import logging
