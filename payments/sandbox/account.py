@@ -8,11 +8,11 @@ import hashlib
 import secrets
 import threading
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence, Set
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from payments.sandbox import intents
 from payments.sandbox.clock import Clock
@@ -27,8 +27,18 @@ from payments.sandbox.idempotency import IdempotencyKeys, StoredAnswer
 from payments.sandbox.intents import Intent, Step
 from payments.sandbox.ledger import Ledger
 from payments.sandbox.methods import PAYMENT_METHODS, Fault
-from payments.sandbox.refunds import Refund, make_refund, moved_on, refuse_unknown_parameters
-from payments.sandbox.replies import Answer, Json, RefusalError, error_answer, unknown_object
+from payments.sandbox.refunds import Refund, make_refund, moved_on
+from payments.sandbox.replies import (
+    TOO_MANY,
+    UNKNOWN_ERROR,
+    Answer,
+    Json,
+    RefusalError,
+    refusal,
+    refuse_unknown_parameters,
+    unknown_object,
+    whole_number,
+)
 
 # How long a request waits for another one on the same intent, before it is told to come again.
 LOCK_SECONDS = 1.0
@@ -38,6 +48,8 @@ TURNED_AWAY = 2
 
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 10
+
+Kept = TypeVar("Kept", Intent, Refund, Dispute)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,8 +98,8 @@ class Account:
     def answer(self, request: Request) -> Answer:
         try:
             return self._route(request)
-        except RefusalError as refusal:
-            return refusal.answer
+        except RefusalError as refused:
+            return refused.answer
 
     def charges(self) -> list[Json]:
         return list(self._charges)
@@ -101,7 +113,7 @@ class Account:
     def _route(self, request: Request) -> Answer:
         match request.method, request.path.strip("/").split("/"):
             case "GET", ["v1", "payment_intents"]:
-                return self._list(request.params)
+                return _page(list(self._intents.values()), request.params, "payment_intent")
             case "GET", ["v1", "payment_intents", intent_id]:
                 return Answer(status=200, body=self._find(intent_id).as_json())
             case "POST", ["v1", "payment_intents"]:
@@ -113,7 +125,7 @@ class Account:
             case "POST", ["v1", "refunds"]:
                 return self._once(request, lambda: self._refund(request))
             case "GET", ["v1", "refunds"]:
-                return self._list_refunds(request.params)
+                return self._list(self._refunds, request.params, "refund")
             case "GET", ["v1", "refunds", refund_id]:
                 return Answer(status=200, body=self._find_refund(refund_id).as_json())
             case _, ["v1", "disputes", *which]:
@@ -123,7 +135,7 @@ class Account:
     def _route_dispute(self, request: Request, which: Sequence[str]) -> Answer:
         match request.method, which:
             case "GET", []:
-                return self._list_disputes(request.params)
+                return self._list(self._disputes, request.params, "dispute")
             case "GET", [dispute_id]:
                 return Answer(status=200, body=self._find_dispute(dispute_id).as_json())
             case "POST", [dispute_id]:
@@ -151,7 +163,7 @@ class Account:
         return self._commit(step, request)
 
     def _confirm(self, intent_id: str, request: Request) -> Answer:
-        _refuse_parameters(request, expected={"return_url"})
+        refuse_unknown_parameters(request.params, {"return_url"})
         with self._locked(intent_id):
             intent = self._find(intent_id)
             fault = _fault_of(intent)
@@ -182,13 +194,14 @@ class Account:
             return step.intent
 
     def _cancel(self, intent_id: str, request: Request) -> Answer:
-        _refuse_parameters(request)
+        refuse_unknown_parameters(request.params)
         with self._locked(intent_id):
             step = intents.cancel(self._find(intent_id), now=self._clock())
             return self._commit(step, request)
 
     def _refund(self, request: Request) -> Answer:
-        refuse_unknown_parameters(request.params)
+        names = [name for name in request.params if not name.startswith("metadata[")]
+        refuse_unknown_parameters(names, {"payment_intent", "amount", "reason"})
         intent_id = request.params.get("payment_intent", "")
         with self._locked(intent_id):
             intent = self._find(intent_id)
@@ -234,8 +247,7 @@ class Account:
         with self._locked(self._find_dispute(dispute_id).payment_intent):
             dispute = self._find_dispute(dispute_id)
             if dispute.status in {"won", "lost", "warning_closed"}:
-                message = "This dispute is already closed"
-                raise RefusalError(error_answer(400, "dispute_closed", message))
+                raise refusal("dispute_closed", "This dispute is already closed")
             dispute = act(dispute)
             is_over = dispute.status in {"won", "lost", "warning_closed"}
             self._write_dispute("dispute_closed" if is_over else "dispute_updated", dispute)
@@ -245,40 +257,22 @@ class Account:
         line = _line(kind, self._find(dispute.payment_intent), self._clock())
         self._write([line | {"amount": dispute.amount, "dispute": dispute.as_json()}])
 
+    def _list(
+        self, kept: Mapping[str, Refund] | Mapping[str, Dispute], params: dict[str, str], kind: str
+    ) -> Answer:
+        wanted = params.get("payment_intent")
+        if wanted is not None:
+            _found(self._intents, wanted, "payment_intent", param="payment_intent")
+        return _page([k for k in kept.values() if wanted in {None, k.payment_intent}], params, kind)
+
     def _find_dispute(self, dispute_id: str) -> Dispute:
-        dispute = self._disputes.get(dispute_id)
-        if dispute is None:
-            raise unknown_object("dispute", dispute_id, status=404, param="dispute")
-        return dispute
-
-    def _list_disputes(self, params: dict[str, str]) -> Answer:
-        wanted = params.get("payment_intent")
-        if wanted is not None and wanted not in self._intents:
-            raise unknown_object("payment_intent", wanted, status=404, param="payment_intent")
-        disputes = [d for d in self._disputes.values() if wanted in {None, d.payment_intent}]
-        return _page(disputes, params, "dispute")
-
-    def _list(self, params: dict[str, str]) -> Answer:
-        return _page(list(self._intents.values()), params, "payment_intent")
-
-    def _list_refunds(self, params: dict[str, str]) -> Answer:
-        wanted = params.get("payment_intent")
-        if wanted is not None and wanted not in self._intents:
-            raise unknown_object("payment_intent", wanted, status=404, param="payment_intent")
-        refunds = [r for r in self._refunds.values() if wanted in {None, r.payment_intent}]
-        return _page(refunds, params, "refund")
+        return _found(self._disputes, dispute_id, "dispute", param="dispute")
 
     def _find_refund(self, refund_id: str) -> Refund:
-        refund = self._refunds.get(refund_id)
-        if refund is None:
-            raise unknown_object("refund", refund_id, status=404, param="id")
-        return refund
+        return _found(self._refunds, refund_id, "refund", param="id")
 
     def _find(self, intent_id: str) -> Intent:
-        intent = self._intents.get(intent_id)
-        if intent is None:
-            raise unknown_object("payment_intent", intent_id, status=404, param="intent")
-        return intent
+        return _found(self._intents, intent_id, "payment_intent", param="intent")
 
     @contextmanager
     def _locked(self, intent_id: str) -> Iterator[None]:
@@ -287,7 +281,7 @@ class Account:
         lock = self._locks.setdefault(intent_id, threading.Lock())
         if not lock.acquire(timeout=LOCK_SECONDS):
             message = "Another request is working on this object. Try again later."
-            raise RefusalError(error_answer(429, "lock_timeout", message))
+            raise refusal("lock_timeout", message, status=429)
         try:
             yield
         finally:
@@ -296,10 +290,7 @@ class Account:
     def _turn_away(self, intent: Intent) -> None:
         if self._turned_away[intent.id] < TURNED_AWAY:
             self._write([_line("turned_away", intent, self._clock())])
-            message = "Too many requests. Try again later."
-            raise RefusalError(
-                error_answer(429, "rate_limit", message, headers={"Retry-After": "1"})
-            )
+            raise RefusalError(TOO_MANY)
 
     def _commit(self, step: Step, request: Request) -> Answer:
         now = self._clock()
@@ -355,18 +346,24 @@ class Account:
 
 def _unknown_url(request: Request) -> RefusalError:
     message = f"Unrecognized request URL ({request.method}: {request.path})."
-    return RefusalError(error_answer(404, "url_unknown", message))
+    return refusal("url_unknown", message, status=404)
+
+
+def _found(kept: Mapping[str, Kept], wanted: str, kind: str, *, param: str) -> Kept:
+    if wanted not in kept:
+        raise unknown_object(kind, wanted, status=404, param=param)
+    return kept[wanted]
 
 
 def _page(
     objects: Sequence[Intent | Refund | Dispute], params: dict[str, str], kind: str
 ) -> Answer:
     """Lists the newest first, a page at a time. Stripe API reference, "Pagination"."""
-    since = _number(params, "created[gte]", default=0)
-    limit = _number(params, "limit", default=DEFAULT_PAGE_SIZE)
+    since = whole_number(params.get("created[gte]", "0"), "created[gte]")
+    limit = whole_number(params.get("limit", str(DEFAULT_PAGE_SIZE)), "limit")
     if not 1 <= limit <= MAX_PAGE_SIZE:
         message = f"limit must be between 1 and {MAX_PAGE_SIZE}."
-        raise RefusalError(error_answer(400, "parameter_invalid_integer", message, param="limit"))
+        raise refusal("parameter_invalid_integer", message, param="limit")
     # Within a second the later one comes first: the objects are in the order of their making.
     newest_first = list(objects)[::-1]
     newest_first.sort(key=lambda one: one.created, reverse=True)
@@ -392,7 +389,7 @@ def _line(kind: str, intent: Intent, now: datetime) -> Json:
         "payment_intent": intent.id,
         "amount": intent.amount,
         "currency": intent.currency,
-        "order": intent.order,
+        "order": intent.metadata.get("order", ""),
     }
     return line if kind == "answer_stored" else line | {"intent": asdict(intent)}
 
@@ -425,24 +422,8 @@ def _with_fault(step: Step, fault: Fault) -> Step:
         case Fault.CHARGED_WITHOUT_ANSWER:
             return replace(step, answer=replace(step.answer, withheld=True))
         case Fault.CHARGED_WITH_ERROR:
-            message = "An unknown error occurred."
-            answer = error_answer(500, "internal_error", message, error_type="api_error")
-            return replace(step, answer=answer)
+            return replace(step, answer=UNKNOWN_ERROR)
     return step
-
-
-def _refuse_parameters(request: Request, expected: Set[str] = frozenset()) -> None:
-    for name in request.params.keys() - expected:
-        message = f"Received unknown parameter: {name}"
-        raise RefusalError(error_answer(400, "parameter_unknown", message, param=name))
-
-
-def _number(params: dict[str, str], name: str, *, default: int) -> int:
-    text = params.get(name, str(default))
-    if not (text.isascii() and text.isdecimal()):
-        message = f"Invalid integer: {text}"
-        raise RefusalError(error_answer(400, "parameter_invalid_integer", message, param=name))
-    return int(text)
 
 
 def _new_id(prefix: str) -> str:

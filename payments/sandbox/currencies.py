@@ -5,7 +5,7 @@ maximum charge amounts"; https://docs.stripe.com/error-codes for the codes. The 
 those of an account that is paid out in the charge's own currency.
 """
 
-from payments.sandbox.replies import RefusalError, error_answer
+from payments.sandbox.replies import refusal
 
 ZERO_DECIMAL = set("bif clp djf gnf jpy kmf krw mga pyg rwf vnd vuv xaf xof xpf".split())  # noqa: SIM905 - as the page lists them
 THREE_DECIMAL = {"bhd", "jod", "kwd", "omr", "tnd"}
@@ -46,8 +46,7 @@ OTHER_MAXIMUM = 99_999_999
 
 def refuse_unknown_currency(currency: str) -> None:
     if currency not in KNOWN:
-        message = f"Invalid currency: {currency}."
-        raise RefusalError(error_answer(400, "invalid_currency", message, param="currency"))
+        raise refusal("invalid_currency", f"Invalid currency: {currency}.", param="currency")
 
 
 def refuse_amount(amount: int, currency: str) -> None:
@@ -67,4 +66,4 @@ def refuse_uncoined(amount: int, currency: str) -> None:
 
 
 def _refuse(code: str, message: str) -> None:
-    raise RefusalError(error_answer(400, code, message, param="amount"))
+    raise refusal(code, message, param="amount")

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from payments.sandbox.intents import Intent
-from payments.sandbox.replies import Json, RefusalError, error_answer
+from payments.sandbox.replies import Json, refusal
 
 # Stripe docs, "How disputes work": a shop has 7 to 21 days to answer, by the card's network.
 TIME_TO_ANSWER = timedelta(days=7)
@@ -53,7 +53,7 @@ def open_dispute(
 ) -> Dispute:
     if intent.status != "succeeded" or intent.latest_charge is None:
         message = f"This PaymentIntent ({intent.id}) has no charge to dispute."
-        raise RefusalError(error_answer(400, "payment_intent_unexpected_state", message))
+        raise refusal("payment_intent_unexpected_state", message)
     due_by = int((now + TIME_TO_ANSWER).timestamp())
     return Dispute(
         id=dispute_id,
@@ -88,4 +88,4 @@ def refuse_refund_of_disputed(disputes: Iterable[Dispute]) -> None:
     """Refuses to refund what a bank has taken. Stripe docs, "Error codes", `charge_disputed`."""
     if any(dispute.status in OPEN | {"lost"} for dispute in disputes):
         message = "This charge has been charged back, so it cannot be refunded."
-        raise RefusalError(error_answer(400, "charge_disputed", message))
+        raise refusal("charge_disputed", message)

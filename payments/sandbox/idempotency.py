@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from payments.sandbox.replies import Answer, Json, RefusalError, error_answer
+from payments.sandbox.replies import Answer, Json, refusal
 
 # "You can remove keys from the system automatically after they're at least 24 hours old."
 KEYS_KEPT = timedelta(hours=24)
@@ -52,20 +52,14 @@ class IdempotencyKeys:
     def _earlier(self, key: str, fingerprint: str, now: datetime) -> StoredAnswer | None:
         if len(key) > MAX_KEY_LENGTH:
             message = f"Idempotency keys can be at most {MAX_KEY_LENGTH} characters long."
-            raise RefusalError(error_answer(400, "parameter_invalid_string_value", message))
+            raise refusal("parameter_invalid_string_value", message)
         if key in self._in_flight:
             message = "Another request with this idempotency key is in progress."
-            raise RefusalError(error_answer(409, "idempotency_key_in_use", message))
+            raise refusal("idempotency_key_in_use", message, status=409)
         stored = self._stored.get(key)
         if stored is None or now - stored.at >= KEYS_KEPT:
             return None
         if stored.fingerprint != fingerprint:
-            raise RefusalError(
-                error_answer(
-                    400,
-                    "idempotency_error",
-                    "This idempotency key was first used with another endpoint or parameters.",
-                    error_type="idempotency_error",
-                )
-            )
+            message = "This idempotency key was first used with another endpoint or parameters."
+            raise refusal("idempotency_error", message, error_type="idempotency_error")
         return stored

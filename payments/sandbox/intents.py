@@ -10,7 +10,15 @@ from typing import Any
 
 from payments.sandbox.currencies import refuse_amount, refuse_unknown_currency
 from payments.sandbox.methods import PAYMENT_METHODS
-from payments.sandbox.replies import Answer, Json, RefusalError, error_answer, unknown_object
+from payments.sandbox.replies import (
+    Answer,
+    Json,
+    error_answer,
+    refusal,
+    refuse_unknown_parameters,
+    unknown_object,
+    whole_number,
+)
 
 CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 
@@ -43,10 +51,6 @@ class Intent:
         del told["return_url"]
         return told
 
-    @property
-    def order(self) -> str:
-        return self.metadata.get("order", "")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
@@ -64,7 +68,9 @@ def open_intent(
     method = params.get("payment_method")
     if method is not None and method not in PAYMENT_METHODS:
         raise unknown_object("PaymentMethod", method, status=400, param="payment_method")
-    amount, currency = _amount(params), _currency(params)
+    amount = whole_number(_required(params, "amount"), "amount", least=1)
+    currency = _required(params, "currency").lower()
+    refuse_unknown_currency(currency)
     refuse_amount(amount, currency)
     intent = Intent(
         id=intent_id,
@@ -133,7 +139,7 @@ def _ask_customer(intent: Intent, *, bank_url: str, return_url: str) -> Step:
     """Have the customer asked. Stripe API reference, next_action.redirect_to_url."""
     if not return_url:
         message = "You must provide a `return_url` when confirming with this payment method."
-        raise RefusalError(error_answer(400, "parameter_missing", message, param="return_url"))
+        raise refusal("parameter_missing", message, param="return_url")
     redirect = {"url": f"{bank_url}/{intent.id}", "return_url": return_url}
     asking = replace(
         intent,
@@ -191,39 +197,17 @@ def _refuse_unknown_parameters(params: dict[str, str]) -> None:
         if name.startswith("payment_method_types"):
             # Stripe changelog, endive 2026-09-30: replaced by allowed_payment_method_types.
             code = "payment_method_types_no_longer_supported"
-            raise RefusalError(error_answer(400, code, f"{name} is no longer supported."))
-        if name not in expected:
-            message = f"Received unknown parameter: {name}"
-            raise RefusalError(error_answer(400, "parameter_unknown", message, param=name))
+            raise refusal(code, f"{name} is no longer supported.")
+        refuse_unknown_parameters([name], expected.keys())
         if value not in expected[name]:
             message = f"Invalid {name}: the sandbox does not offer {value}"
-            raise RefusalError(
-                error_answer(400, "parameter_invalid_string_value", message, param=name)
-            )
+            raise refusal("parameter_invalid_string_value", message, param=name)
 
 
 def _required(params: dict[str, str], name: str) -> str:
     if not params.get(name):
-        message = f"Missing required param: {name}."
-        raise RefusalError(error_answer(400, "parameter_missing", message, param=name))
+        raise refusal("parameter_missing", f"Missing required param: {name}.", param=name)
     return params[name]
-
-
-def _amount(params: dict[str, str]) -> int:
-    text = _required(params, "amount")
-    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        message = f"Invalid integer: {text}"
-        raise RefusalError(error_answer(400, "parameter_invalid_integer", message, param="amount"))
-    return int(text)
-
-
-def _currency(params: dict[str, str]) -> str:
-    currency = _required(params, "currency").lower()
-    if not (currency.isascii() and currency.isalpha() and len(currency) == 3):
-        message = f"Invalid currency: {currency}."
-        raise RefusalError(error_answer(400, "invalid_currency", message, param="currency"))
-    refuse_unknown_currency(currency)
-    return currency
 
 
 def metadata_of(params: dict[str, str]) -> dict[str, str]:

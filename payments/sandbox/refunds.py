@@ -6,7 +6,7 @@ from datetime import datetime
 
 from payments.sandbox.currencies import refuse_uncoined
 from payments.sandbox.intents import Intent, metadata_of
-from payments.sandbox.replies import Json, RefusalError, error_answer
+from payments.sandbox.replies import Json, refusal, whole_number
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,18 +44,18 @@ def make_refund(
     """
     if intent.status != "succeeded" or intent.latest_charge is None:
         message = f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
-        raise RefusalError(error_answer(400, "payment_intent_unexpected_state", message))
+        raise refusal("payment_intent_unexpected_state", message)
     left = intent.amount_received - sum(
         refund.amount for refund in earlier if refund.status != "failed"
     )
     if left == 0:
         message = f"Charge {intent.latest_charge} has already been refunded."
-        raise RefusalError(error_answer(400, "charge_already_refunded", message))
-    amount = _amount(params.get("amount", str(left)))
+        raise refusal("charge_already_refunded", message)
+    amount = whole_number(params.get("amount", str(left)), "amount", least=1)
     refuse_uncoined(amount, intent.currency)
     if amount > left:
         message = "Refund amount is greater than unrefunded amount on charge."
-        raise RefusalError(error_answer(400, "amount_too_large", message, param="amount"))
+        raise refusal("amount_too_large", message, param="amount")
     return Refund(
         id=refund_id,
         amount=amount,
@@ -74,20 +74,6 @@ def moved_on(refund: Refund, status: str) -> Refund:
     allowed = {"pending": {"succeeded", "failed"}, "succeeded": {"failed", "pending"}}
     if status not in allowed.get(refund.status, ()):
         message = f"A refund that is {refund.status} does not become {status}."
-        raise RefusalError(error_answer(400, "parameter_invalid_string_value", message))
+        raise refusal("parameter_invalid_string_value", message)
     reason = "lost_or_stolen_card" if status == "failed" else None
     return replace(refund, status=status, failure_reason=reason)
-
-
-def refuse_unknown_parameters(params: dict[str, str]) -> None:
-    for name in params:
-        if name not in {"payment_intent", "amount", "reason"} and not name.startswith("metadata["):
-            message = f"Received unknown parameter: {name}"
-            raise RefusalError(error_answer(400, "parameter_unknown", message, param=name))
-
-
-def _amount(text: str) -> int:
-    if not (text.isascii() and text.isdecimal()) or int(text) < 1:
-        message = f"Invalid integer: {text}"
-        raise RefusalError(error_answer(400, "parameter_invalid_integer", message, param="amount"))
-    return int(text)

@@ -10,6 +10,7 @@ import socketserver
 import struct
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -21,7 +22,14 @@ from payments.sandbox.bank import bank_page, way_back
 from payments.sandbox.clock import Clock, MovableClock, utc_now
 from payments.sandbox.faults import Faults, NetworkFault, step_of
 from payments.sandbox.ledger import Ledger
-from payments.sandbox.replies import Answer, Json, RefusalError, error_answer
+from payments.sandbox.replies import (
+    TOO_MANY,
+    UNKNOWN_ERROR,
+    Answer,
+    Json,
+    RefusalError,
+    error_answer,
+)
 from payments.sandbox.webhooks import WebhookSender
 
 logger = logging.getLogger(__name__)
@@ -196,8 +204,7 @@ class Handler(BaseHTTPRequestHandler):
         if latency := sandbox.faults.latency_seconds:
             sandbox.stopping.wait(latency)
         if fault is NetworkFault.TURNED_AWAY:
-            message = "Too many requests. Try again later."
-            return error_answer(429, "rate_limit", message, headers={"Retry-After": "1"})
+            return TOO_MANY
         if fault is NetworkFault.UNAUTHORIZED:
             return _key_refused()
         if fault is NetworkFault.UNAVAILABLE:
@@ -206,8 +213,7 @@ class Handler(BaseHTTPRequestHandler):
             sandbox.stopping.wait(LATE_SECONDS)
         answer = sandbox.account.answer(request)
         if fault is NetworkFault.ERROR:
-            message = "An unknown error occurred."
-            return error_answer(500, "internal_error", message, error_type="api_error")
+            return UNKNOWN_ERROR
         return replace(
             answer,
             withheld=answer.withheld or fault is NetworkFault.SILENT,
@@ -227,8 +233,8 @@ class Handler(BaseHTTPRequestHandler):
         approved = {"approve": True, "refuse": False}.get(answer)
         try:
             intent = self.server.sandbox.account.authenticate(intent_id, approved=approved)
-        except RefusalError as refusal:
-            self._send(refusal.answer)
+        except RefusalError as refused:
+            self._send(refused.answer)
             return
         if self.command == "POST" and (address := way_back(intent)):
             self.send_response(303)
@@ -256,86 +262,66 @@ class Handler(BaseHTTPRequestHandler):
                 }
                 return Answer(status=200, body=ledger)
             case "POST", "/sandbox/clock":
-                seconds = _seconds_to_advance(body)
-                if seconds is None:
-                    message = 'Send {"advance_seconds": N}, N not below zero.'
-                    return error_answer(400, "parameter_missing", message)
-                sandbox.clock.advance(seconds)
-                return Answer(status=200, body={"now": sandbox.clock().isoformat()})
+                message = 'Send {"advance_seconds": N}, N not below zero.'
+                return _done(self._advance_clock, body, message)
             case "GET", "/sandbox/events":
                 return Answer(status=200, body={"events": sandbox.webhooks.events()})
             case "GET", "/sandbox/faults":
                 return Answer(status=200, body={"hits": dict(sandbox.faults.hits)})
             case "POST", "/sandbox/faults":
-                return self._script_faults(body)
+                message = 'Send {"next": "confirm:reset"} or {"outage": true}.'
+                return _done(self._script_faults, body, message)
             case "POST", "/sandbox/webhooks":
-                return self._mix_webhooks(body)
+                message = 'Send {"hold": true}, {"duplicate": true} or {"release": SEED}.'
+                return _done(self._mix_webhooks, body, message)
             case "POST", "/sandbox/refunds":
-                return self._move_refund(body)
+                message = 'Send {"refund": "re_1", "status": "failed"}.'
+                return _done(self._move_refund, body, message)
             case "POST", "/sandbox/disputes":
-                return self._open_dispute(body)
+                return _done(self._open_dispute, body, 'Send {"payment_intent": "pi_1"}.')
         return error_answer(404, "url_unknown", "No such sandbox address.")
 
-    def _move_refund(self, body: bytes) -> Answer:
+    def _advance_clock(self, wish: Json) -> Json:
+        seconds = wish["advance_seconds"]
+        if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not seconds >= 0:
+            raise ValueError
+        self.server.sandbox.clock.advance(float(seconds))
+        return {"now": self.server.sandbox.clock().isoformat()}
+
+    def _move_refund(self, wish: Json) -> Json:
         """`{"refund": "re_1", "status": "failed"}`: the customer's bank did not take it."""
-        try:
-            wish = json.loads(body)
-            moved = self.server.sandbox.account.move_refund(str(wish["refund"]), wish["status"])
-        except RefusalError as refusal:
-            return refusal.answer
-        except (ValueError, TypeError, KeyError):
-            message = 'Send {"refund": "re_1", "status": "failed"}.'
-            return error_answer(400, "parameter_missing", message)
-        return Answer(status=200, body=moved)
+        return self.server.sandbox.account.move_refund(str(wish["refund"]), wish["status"])
 
-    def _open_dispute(self, body: bytes) -> Answer:
+    def _open_dispute(self, wish: Json) -> Json:
         """`{"payment_intent": "pi_1"}`; if need be with "amount", "reason" and "is_inquiry"."""
-        try:
-            wish = dict(json.loads(body))
-            intent_id = str(wish.pop("payment_intent"))
-            opened = self.server.sandbox.account.dispute(intent_id, **wish)
-        except RefusalError as refusal:
-            return refusal.answer
-        except (ValueError, TypeError, KeyError):
-            message = 'Send {"payment_intent": "pi_1"}.'
-            return error_answer(400, "parameter_missing", message)
-        return Answer(status=200, body=opened)
+        intent_id = str(wish.pop("payment_intent"))
+        return self.server.sandbox.account.dispute(intent_id, **wish)
 
-    def _script_faults(self, body: bytes) -> Answer:
+    def _script_faults(self, wish: Json) -> Json:
         """`{"next": "confirm:reset,open:429"}` for the next calls, `{"outage": true}` for all,
         `{"key_refused": true}` and `{"latency_seconds": 0.2}` for all as well, `{"calm": true}`
         ends the faults."""
         faults = self.server.sandbox.faults
-        try:
-            wish = json.loads(body)
-            if wish.get("calm"):
-                faults.calm()
-            faults.script(str(wish.get("next", "")))
-            faults.outage = bool(wish.get("outage", faults.outage))
-            faults.is_key_refused = bool(wish.get("key_refused", faults.is_key_refused))
-            faults.latency_seconds = float(wish.get("latency_seconds", faults.latency_seconds))
-        except (ValueError, TypeError, AttributeError):
-            message = 'Send {"next": "confirm:reset"} or {"outage": true}.'
-            return error_answer(400, "parameter_missing", message)
-        return Answer(status=200, body={"outage": faults.outage})
+        if wish.get("calm"):
+            faults.calm()
+        faults.script(str(wish.get("next", "")))
+        faults.outage = bool(wish.get("outage", faults.outage))
+        faults.is_key_refused = bool(wish.get("key_refused", faults.is_key_refused))
+        faults.latency_seconds = float(wish.get("latency_seconds", faults.latency_seconds))
+        return {"outage": faults.outage}
 
-    def _mix_webhooks(self, body: bytes) -> Answer:
+    def _mix_webhooks(self, wish: Json) -> Json:
         """`{"hold": true}` keeps events back, `{"duplicate": true}` sends each twice,
         `{"release": 7}` sends all of them (again), or the `latest` so many, shuffled by that seed.
         """
         webhooks = self.server.sandbox.webhooks
-        try:
-            wish = json.loads(body)
-            webhooks.hold = bool(wish.get("hold", webhooks.hold))
-            webhooks.duplicate = bool(wish.get("duplicate", webhooks.duplicate))
-            sent = 0
-            if "release" in wish:
-                latest = int(wish["latest"]) if "latest" in wish else None
-                sent = webhooks.release(int(wish["release"]), latest=latest)
-        except (ValueError, TypeError, AttributeError):
-            message = 'Send {"hold": true}, {"duplicate": true} or {"release": SEED}.'
-            return error_answer(400, "parameter_missing", message)
-        return Answer(status=200, body={"sent": sent})
+        webhooks.hold = bool(wish.get("hold", webhooks.hold))
+        webhooks.duplicate = bool(wish.get("duplicate", webhooks.duplicate))
+        sent = 0
+        if "release" in wish:
+            latest = int(wish["latest"]) if "latest" in wish else None
+            sent = webhooks.release(int(wish["release"]), latest=latest)
+        return {"sent": sent}
 
     def _send(self, answer: Answer) -> None:
         body = json.dumps(answer.body).encode()
@@ -363,6 +349,16 @@ class Handler(BaseHTTPRequestHandler):
         logger.debug("Sandbox request.", extra={"method": self.command, "path": self.path})
 
 
+def _done(act: Callable[[Json], Json], body: bytes, how_to_ask: str) -> Answer:
+    """Answers a wish of a demo or test, which is a JSON object."""
+    try:
+        return Answer(status=200, body=act(json.loads(body)))
+    except RefusalError as refused:
+        return refused.answer
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return error_answer(400, "parameter_missing", how_to_ask)
+
+
 def _key_refused() -> Answer:
     return error_answer(401, "api_key_invalid", "Invalid API Key provided.")
 
@@ -378,12 +374,3 @@ def _authorized(header: str) -> bool:
     elif scheme.lower() != "bearer":
         return False
     return credentials.startswith("sk_test_")
-
-
-def _seconds_to_advance(body: bytes) -> float | None:
-    try:
-        seconds = json.loads(body)["advance_seconds"]
-    except (ValueError, TypeError, KeyError):
-        return None
-    is_number = isinstance(seconds, int | float) and not isinstance(seconds, bool)
-    return float(seconds) if is_number and seconds >= 0 else None
