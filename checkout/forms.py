@@ -73,8 +73,7 @@ class CountrySelect(forms.Select):
         attrs: dict[str, Any] | None = None,
         renderer: BaseRenderer | None = None,
     ) -> SafeString:
-        """The same markup as Django's, which renders two templates for each of 250 countries and so
-        takes longer than the rest of the page."""
+        """The markup of Django, whose two templates for each of 250 countries take long."""
         select = self.get_context(name, value, attrs)["widget"]
         options = [option for _, group, _ in select["optgroups"] for option in group]
         return format_html(
@@ -216,9 +215,8 @@ class NewAccountForm(WithoutCardNumbers, forms.Form):
         return password
 
     def save(self, request: HttpRequest) -> User | None:
-        """The account of this address: a new one, or the one that an earlier press of the same form
-        has made, which has this password. None where the account has another password. The database
-        decides which request was first."""
+        """The new account of this address, or the one that an earlier press of the same form made.
+        None where it has another password. The database decides which request was first."""
         try:
             with transaction.atomic():
                 return User.objects.create_user(

@@ -21,17 +21,7 @@ SANDBOX_TEMPLATE = "payments/payment_method_sandbox.html"
 
 
 @register(Tags.security)
-def check_gateway(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    return [
-        *_check_trial_settings(),
-        *_check_time_limits(),
-        *_check_dotted_paths(),
-        *_check_payment_method(),
-        *_check_keys(),
-    ]
-
-
-def _check_trial_settings() -> Iterator[CheckMessage]:
+def check_trial_settings(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     if settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED:
         return
     if settings.STRIPE_API_BASE:
@@ -48,7 +38,8 @@ def _check_trial_settings() -> Iterator[CheckMessage]:
         )
 
 
-def _check_time_limits() -> Iterator[CheckMessage]:
+@register(Tags.security)
+def check_time_limits(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     # With this module comes all of the gateway, which web processes never load.
     from payments.settling.gateway_calls import DEADLINE
 
@@ -67,7 +58,8 @@ def _check_time_limits() -> Iterator[CheckMessage]:
         )
 
 
-def _check_dotted_paths() -> Iterator[CheckMessage]:
+@register(Tags.security)
+def check_dotted_paths(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     for name in ("PAYMENT_GATEWAY", "GATEWAY_LIMITS"):
         try:
             import_string(getattr(settings, name))
@@ -79,7 +71,8 @@ def _check_dotted_paths() -> Iterator[CheckMessage]:
             )
 
 
-def _check_payment_method() -> Iterator[CheckMessage]:
+@register(Tags.security)
+def check_payment_method(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     template = settings.PAYMENT_METHOD_TEMPLATE
     try:
         get_template(template)
@@ -104,7 +97,8 @@ def _check_payment_method() -> Iterator[CheckMessage]:
         )
 
 
-def _check_keys() -> Iterator[CheckMessage]:
+@register(Tags.security)
+def check_keys(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     modes = _key_modes()
     moves_no_money = settings.DEBUG or settings.SANDBOX_GATEWAY_ALLOWED
     for name, mode in modes.items():
@@ -132,8 +126,7 @@ def _check_keys() -> Iterator[CheckMessage]:
 
 
 def _key_modes() -> dict[str, str]:
-    """The second part of a key says whose money it moves: sk_test_… or sk_live_… (Stripe docs,
-    "API keys"). No message quotes a key."""
+    """A key's second part: sk_test_… or sk_live_… (Stripe docs, "API keys"). None is quoted."""
     keys = {
         "STRIPE_SECRET_KEY": settings.STRIPE_SECRET_KEY,
         "STRIPE_PUBLISHABLE_KEY": settings.STRIPE_PUBLISHABLE_KEY,
@@ -142,68 +135,55 @@ def _key_modes() -> dict[str, str]:
 
 
 @register(Tags.security, deploy=True)
-def check_webhook_secrets(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if settings.STRIPE_WEBHOOK_SECRETS or settings.PAYMENT_METHOD_TEMPLATE != STRIPE_TEMPLATE:
-        return []
-    return [
-        WarningMessage(
+def check_webhook_secrets(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    takes_events = settings.PAYMENT_METHOD_TEMPLATE == STRIPE_TEMPLATE
+    if takes_events and not settings.STRIPE_WEBHOOK_SECRETS:
+        yield WarningMessage(
             "STRIPE_WEBHOOK_SECRETS is not set: /payments/webhooks/stripe/ refuses everything, and "
             "payments are found out by asking alone, minutes later.",
             hint="Set it to the endpoint's signing secret, which stands in Stripe's dashboard.",
             id="payments.W002",
         )
-    ]
 
 
 @register(Tags.compatibility, deploy=True)
-def check_times(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if settings.SWEEP_AFTER_SECONDS > settings.MESSAGE_VISIBILITY_SECONDS:
-        return []
-    return [
-        Error(
+def check_times(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    if settings.SWEEP_AFTER_SECONDS <= settings.MESSAGE_VISIBILITY_SECONDS:
+        yield Error(
             "SWEEP_AFTER_SECONDS is not above MESSAGE_VISIBILITY_SECONDS.",
             hint="Orders would be published again while a worker has them in hand.",
             id="payments.E010",
         )
-    ]
 
 
 @register(Tags.models)
-def check_amounts(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
+def check_amounts(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     currency = settings.SHOP_CURRENCY
     try:
         limits = limits_of(currency)
         gateway_limits = import_string(settings.PAYMENT_GATEWAY).limits(currency)
     except (ImportError, CurrencyDoesNotExist):
-        return []  # other checks find these mistakes
+        return  # other checks find these mistakes
     if limits != gateway_limits:
-        return [
-            Error(
-                "GATEWAY_LIMITS answers otherwise than the gateway of PAYMENT_GATEWAY does.",
-                hint="Name the function that this gateway's own `limits` calls. It lies in a "
-                "module that does not load the gateway.",
-                id="payments.E014",
-            )
-        ]
-    if limits is None:
-        return [
-            Error(
-                f"SHOP_CURRENCY is {currency}, which the payment gateway cannot take at all.",
-                hint="Use a currency that it takes. For Stripe see docs.stripe.com/currencies.",
-                id="payments.E013",
-            )
-        ]
-    return []
+        yield Error(
+            "GATEWAY_LIMITS answers otherwise than the gateway of PAYMENT_GATEWAY does.",
+            hint="Name the function that this gateway's own `limits` calls. It lies in a "
+            "module that does not load the gateway.",
+            id="payments.E014",
+        )
+    elif limits is None:
+        yield Error(
+            f"SHOP_CURRENCY is {currency}, which the payment gateway cannot take at all.",
+            hint="Use a currency that it takes. For Stripe see docs.stripe.com/currencies.",
+            id="payments.E013",
+        )
 
 
 @register(Tags.security, deploy=True)
-def check_sandbox(app_configs: Any, **kwargs: Any) -> list[CheckMessage]:
-    if not settings.SANDBOX_GATEWAY_ALLOWED:
-        return []
-    return [
-        WarningMessage(
+def check_sandbox(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    if settings.SANDBOX_GATEWAY_ALLOWED:
+        yield WarningMessage(
             "SANDBOX_GATEWAY_ALLOWED is set: this shop may give its goods away.",
             hint="Unset it where customers pay with money.",
             id="payments.W001",
         )
-    ]

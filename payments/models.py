@@ -18,8 +18,7 @@ def new_key() -> str:
 class Payment(models.Model):
     """One round of paying for an order: one card, one payment at the gateway, one set of keys.
 
-    Amount, currency and card are copied from the order when the round begins. They never change,
-    for a repeated call must be the same call.
+    Amount, currency and card never change, for a repeated call must be the same call.
     """
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="payments")
@@ -31,9 +30,8 @@ class Payment(models.Model):
     currency = models.CharField(max_length=3)
     payment_method = models.CharField(max_length=120)
 
-    # The installation that the gateway is told with the order; it never changes either. It is empty
-    # for a round that an older release began, which told the number alone, and for a charge that
-    # was found at the gateway.
+    # What the gateway is told with the order; it never changes either. It is empty for a round that
+    # an older release began, and for a charge that was found at the gateway.
     installation = models.CharField(
         max_length=32, blank=True, default="", db_default="", editable=False
     )
@@ -51,8 +49,7 @@ class Payment(models.Model):
     # How often an outcome was asked for in vain. This sets the pace of asking again.
     tries = models.PositiveIntegerField(default=0)
 
-    # Until when one worker has this payment, by the database's clock. A lease saves work; it gives
-    # no exclusivity.
+    # Until when one worker has this payment, by the database's clock; see `settling.leases`.
     lease_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     # The process that has the lease, named as in ProcessAlive; empty where none has.
@@ -62,8 +59,7 @@ class Payment(models.Model):
 
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)
-    # When the gateway said that this payment can never be charged any more. A later round begins
-    # only after that.
+    # When the gateway closed this payment for good. A later round begins only after that.
     closed_at = models.DateTimeField(null=True, blank=True)
     # The amount that the gateway says it charged; empty before that.
     charged_minor = models.PositiveBigIntegerField(null=True, blank=True)
@@ -111,13 +107,8 @@ class Payment(models.Model):
         )
 
     @property
-    def charged(self) -> Money:
-        return money(self.taken_minor, self.currency)
-
-    @property
     def taken_minor(self) -> int:
-        """What the gateway took. An older payment, for which that was not written down, took its
-        amount."""
+        """What the gateway took: the amount, where an older release did not write it down."""
         if self.status != PaymentStatus.PAID:
             return 0
         return self.amount_minor if self.charged_minor is None else self.charged_minor
@@ -192,8 +183,7 @@ class Refund(models.Model):
         related_name="replaced_by",
     )
 
-    # The key goes to the gateway with the refund, so that the refund is found there by it when the
-    # answer was lost.
+    # The gateway keeps the key with the refund, which is found by it when the answer was lost.
     key = models.CharField(max_length=64, default=new_key, editable=False)
     gateway_refund_id = models.CharField(max_length=120, blank=True, default="", editable=False)
     failure = models.CharField(max_length=80, blank=True)

@@ -19,8 +19,7 @@ LENGTH = re.compile(r"[0-9]{1,9}")
 @csrf_exempt
 @require_POST
 def stripe_webhook(request: HttpRequest) -> HttpResponse:
-    """Answers 200 for an event that is stored, also for a repetition. Stripe sends an event again
-    that was answered otherwise."""
+    """Answers 200 for a repetition too: Stripe sends again what is answered otherwise."""
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     if not LENGTH.fullmatch(length) or int(length) > MAX_BODY_BYTES:
         return HttpResponse("Too large.\n", status=413, content_type="text/plain")

@@ -11,23 +11,7 @@ from rest_framework import exceptions
 from rest_framework.response import Response
 from rest_framework.views import set_rollback
 
-from checkout.api.problems import (
-    INVALID,
-    MALFORMED,
-    MEDIA_TYPE,
-    METHOD_NOT_ALLOWED,
-    NOT_ACCEPTABLE,
-    NOT_AUTHENTICATED,
-    NOT_FOUND,
-    NOT_PERMITTED,
-    RETRY_AFTER,
-    SERVER_ERROR,
-    TOO_MANY,
-    UNAVAILABLE,
-    UNSUPPORTED,
-    Kind,
-    Problem,
-)
+from checkout.api import problems
 from checkout.middleware.lost_connections import will_be_repeated
 from checkout.runtime.database import is_database_away
 
@@ -41,8 +25,8 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
     view, request = context["view"], context["request"]
     if will_be_repeated(request._request, error):
         return None
-    problem = error if isinstance(error, Problem) else _problem_of(error)
-    if problem.kind is SERVER_ERROR:
+    problem = error if isinstance(error, problems.Problem) else _problem_of(error)
+    if problem.kind is problems.SERVER_ERROR:
         logger.error("A request to the API failed", exc_info=error)
     else:
         extra = {"status": problem.kind.status, "problem": problem.kind.slug}
@@ -52,42 +36,44 @@ def exception_handler(error: Exception, context: Mapping[str, Any]) -> Response 
         problem.document(about_money=is_about_money),
         status=problem.kind.status,
         headers=problem.headers,
-        content_type=MEDIA_TYPE,
+        content_type=problems.MEDIA_TYPE,
     )
     response.exception = True
     return response
 
 
 # The errors that the frameworks raise by themselves, and which of our problems they are.
-FRAMEWORK: dict[type[Exception], Kind] = {
-    exceptions.ParseError: MALFORMED,
-    SuspiciousOperation: MALFORMED,
-    exceptions.PermissionDenied: NOT_PERMITTED,
-    PermissionDenied: NOT_PERMITTED,
-    exceptions.NotFound: NOT_FOUND,
-    Http404: NOT_FOUND,
-    exceptions.MethodNotAllowed: METHOD_NOT_ALLOWED,
-    exceptions.NotAcceptable: NOT_ACCEPTABLE,
-    exceptions.UnsupportedMediaType: UNSUPPORTED,
+FRAMEWORK: dict[type[Exception], problems.Kind] = {
+    exceptions.ParseError: problems.MALFORMED,
+    SuspiciousOperation: problems.MALFORMED,
+    exceptions.PermissionDenied: problems.NOT_PERMITTED,
+    PermissionDenied: problems.NOT_PERMITTED,
+    exceptions.NotFound: problems.NOT_FOUND,
+    Http404: problems.NOT_FOUND,
+    exceptions.MethodNotAllowed: problems.METHOD_NOT_ALLOWED,
+    exceptions.NotAcceptable: problems.NOT_ACCEPTABLE,
+    exceptions.UnsupportedMediaType: problems.UNSUPPORTED,
 }
 
 
-def _problem_of(error: Exception) -> Problem:
+def _problem_of(error: Exception) -> problems.Problem:
     if isinstance(error, (exceptions.NotAuthenticated, exceptions.AuthenticationFailed)):
         challenge = getattr(error, "auth_header", "Bearer")
-        return Problem(NOT_AUTHENTICATED, headers={"WWW-Authenticate": challenge})
+        return problems.Problem(problems.NOT_AUTHENTICATED, headers={"WWW-Authenticate": challenge})
     if isinstance(error, exceptions.ValidationError):
-        return Problem(INVALID, errors=error_list(error.detail))
+        return problems.Problem(problems.INVALID, errors=error_list(error.detail))
     if isinstance(error, exceptions.Throttled):
-        return Problem(TOO_MANY, wait=timedelta(seconds=getattr(error, "wait", None) or 1))
+        return problems.Problem(
+            problems.TOO_MANY, wait=timedelta(seconds=getattr(error, "wait", None) or 1)
+        )
     if is_database_away(error):
         logger.warning("The API could not reach the database", exc_info=error)
-        return Problem(UNAVAILABLE, wait=RETRY_AFTER)
+        return problems.Problem(problems.UNAVAILABLE, wait=problems.RETRY_AFTER)
     for kind_of_error, kind in FRAMEWORK.items():
         if isinstance(error, kind_of_error):
             csrf = isinstance(error, exceptions.PermissionDenied) and "CSRF" in str(error.detail)
-            return Problem(kind, "The CSRF token is missing or wrong." if csrf else "")
-    return Problem(SERVER_ERROR)
+            return problems.Problem(kind, "The CSRF token is missing or wrong." if csrf else "")
+    return problems.Problem(problems.SERVER_ERROR)
 
 
 def error_list(detail: Any, pointer: str = "") -> list[dict[str, str]]:

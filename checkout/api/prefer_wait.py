@@ -26,8 +26,7 @@ places = threading.BoundedSemaphore(max(0, settings.API_WAITING_AT_MOST))
 
 
 def preferred_wait(header: str) -> int:
-    """How many seconds the client wants to wait; 0 where the header says nothing that can be read,
-    which RFC 7240 has a server ignore."""
+    """The seconds that the client wants to wait; RFC 7240 has a server ignore unreadable ones."""
     asked = WAIT.search(header)
     return min(int(asked[1]), WAIT_AT_MOST) if asked else 0
 

@@ -1,5 +1,4 @@
-"""The shape of requests and responses. What a field may contain is decided by the checkout form, so
-that no rule is written twice."""
+"""The shape of requests and responses. The checkout form decides what a field may contain."""
 
 import re
 from collections.abc import Mapping
@@ -178,34 +177,36 @@ def _messages(form: forms.Form) -> dict[str, list[str]]:
     return {name: [str(message) for message in errors] for name, errors in form.errors.items()}
 
 
+@extend_schema_field(str)
+class MoneyField(serializers.Field[Any, Any, str, Any]):
+    """An amount in its currency's main unit."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(read_only=True, **options)
+
+    def to_representation(self, value: Any) -> str:
+        return plain(value)
+
+
 class ProductSerializer(serializers.ModelSerializer[Product]):
-    price = serializers.SerializerMethodField(help_text=AMOUNT)
-    currency = serializers.SerializerMethodField()
+    price = MoneyField(help_text=AMOUNT)
+    currency = serializers.CharField(source="price.currency", read_only=True)
     is_available = serializers.SerializerMethodField()
 
     class Meta:
         model = Product
         fields = ["sku", "name", "description", "price", "currency", "is_available"]
 
-    def get_price(self, product: Product) -> str:
-        return plain(product.price)
-
-    def get_currency(self, product: Product) -> str:
-        return str(product.price.currency)
-
     def get_is_available(self, product: Product) -> bool:
         return product.stock > 0
 
 
 class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):
-    total = serializers.SerializerMethodField()
+    total = MoneyField()
 
     class Meta:
         model = OrderLine
         fields = ["sku", "name", "quantity", "total"]
-
-    def get_total(self, line: OrderLine) -> str:
-        return plain(line.total)
 
 
 def charged(order: Order) -> bool | str:
@@ -240,10 +241,8 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
     action_url = serializers.SerializerMethodField(
         help_text="Where the customer approves the payment at their bank, while it asks for that."
     )
-    total = serializers.SerializerMethodField(help_text=AMOUNT)
-    refunded = serializers.SerializerMethodField(
-        help_text=f"How much of it was sent back. {AMOUNT}"
-    )
+    total = MoneyField(help_text=AMOUNT)
+    refunded = MoneyField(help_text=f"How much of it was sent back. {AMOUNT}")
     lines = OrderLineSerializer(many=True)
 
     class Meta:
@@ -273,12 +272,6 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
 
     def get_action_url(self, order: Order) -> str | None:
         return order.action_url or None
-
-    def get_total(self, order: Order) -> str:
-        return plain(order.total)
-
-    def get_refunded(self, order: Order) -> str:
-        return plain(order.refunded)
 
 
 class InvalidField(serializers.Serializer[Any]):

@@ -21,7 +21,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
 
-from checkout.api import schema
+from checkout.api import problems, schema
 from checkout.api.authentication import accepts_any_total, api_visitor
 from checkout.api.base_view import ApiView, body_of, idempotent_request
 from checkout.api.basket import ApiBasket, TotalChanged, UnknownProducts
@@ -34,20 +34,7 @@ from checkout.api.idempotency import (
 )
 from checkout.api.pagination import IdPagination, NewestFirstPagination
 from checkout.api.prefer_wait import preferred_wait, wait_until
-from checkout.api.problems import (
-    KEY_IN_USE,
-    KINDS,
-    NOT_CANCELLABLE,
-    NOT_PAYABLE,
-    OUT_OF_STOCK,
-    RETRY_AFTER,
-    TOO_MANY,
-    TOTAL_CHANGED,
-    TOTAL_NOT_PAYABLE,
-    UNAVAILABLE,
-    Kind,
-    Problem,
-)
+from checkout.api.problems import Problem
 from checkout.api.responses import order_response, replayed_response
 from checkout.api.serializers import (
     EmptySerializer,
@@ -163,12 +150,9 @@ class ProblemType(ApiView):
     @schema.hidden
     def get(self, request: Request, slug: str) -> Response:
         """What a type of problem means."""
-        if slug not in KINDS:
+        if slug not in problems.KINDS:
             raise NotFound
-        kind = KINDS[slug]
-        return Response(
-            {"type": kind.type, "title": kind.title, "status": kind.status, "detail": kind.detail}
-        )
+        return Response(Problem(problems.KINDS[slug]).document(about_money=False))
 
 
 @require_safe
@@ -203,7 +187,7 @@ def once(asked: IdempotentRequest, work: Callable[[], Response]) -> Response:
     except (KeyTaken, KeyInUse):
         if earlier := find_earlier(asked):
             return replayed_response(earlier, asked)
-        raise Problem(KEY_IN_USE, wait=timedelta(seconds=1)) from None
+        raise Problem(problems.KEY_IN_USE, wait=timedelta(seconds=1)) from None
 
 
 def _place(request: Request, asked: IdempotentRequest) -> Response:
@@ -213,7 +197,7 @@ def _place(request: Request, asked: IdempotentRequest) -> Response:
         WantedOrder(data=body_of(request), context={"accepts_any_total": may_leave_out})
     )
     if wait := wait_before_placing(api_visitor(request), now=now):
-        raise Problem(TOO_MANY, wait=wait, charged=False)
+        raise Problem(problems.TOO_MANY, wait=wait, charged=False)
     placed = OrderStatus.PLACED
     claim = partial(
         claim_key, asked, asked.checkout_id, status_code=201, order_status=placed, now=now
@@ -230,13 +214,15 @@ def _place(request: Request, asked: IdempotentRequest) -> Response:
         raise ValidationError(_unknown_errors(wanted["lines"], unknown)) from None
     except TotalChanged as changed:
         total = money(changed.total_minor, settings.SHOP_CURRENCY)
-        raise Problem(TOTAL_CHANGED, total=plain(total), currency=settings.SHOP_CURRENCY) from None
+        raise Problem(
+            problems.TOTAL_CHANGED, total=plain(total), currency=settings.SHOP_CURRENCY
+        ) from None
     except AmountRefused as refused:
         raise _not_payable(refused.refusal) from None
     except OutOfStock as short:
-        raise Problem(OUT_OF_STOCK, products=_what_is_left(short)) from None
+        raise Problem(problems.OUT_OF_STOCK, products=_what_is_left(short)) from None
     except PlacingUnavailable:
-        raise Problem(UNAVAILABLE, wait=RETRY_AFTER) from None
+        raise Problem(problems.UNAVAILABLE, wait=problems.RETRY_AFTER) from None
     return order_response(order, status_code=201, order_status=placed)
 
 
@@ -272,7 +258,9 @@ def _not_payable(refusal: AmountRefusal) -> Problem:
         "step": amount(limits.step_minor),
     }
     total = amount(refusal.amount_minor)
-    return Problem(TOTAL_NOT_PAYABLE, total=total, currency=refusal.currency, payable=payable)
+    return Problem(
+        problems.TOTAL_NOT_PAYABLE, total=total, currency=refusal.currency, payable=payable
+    )
 
 
 def _what_is_left(short: OutOfStock) -> list[dict[str, object]]:
@@ -287,14 +275,14 @@ def _pay(request: Request, asked: IdempotentRequest, order: Order) -> Response:
     now, placed = database_now(), OrderStatus.PLACED
     payment_method = validated_data(WantedPayment(data=body_of(request)))["payment_method"]
     if not can_pay_again(order, failed_round=None):
-        raise _refused(NOT_PAYABLE, order)
+        raise _refused(problems.NOT_PAYABLE, order)
     if wait := wait_before_paying_again(api_visitor(request), order, now=now):
-        raise Problem(TOO_MANY, wait=wait, charged=charged(order))
+        raise Problem(problems.TOO_MANY, wait=wait, charged=charged(order))
     with transaction.atomic():
         claim_key(asked, order.checkout_id, status_code=202, order_status=placed, now=now)
         if not pay_again(order, payment_method=payment_method, failed_round=None, now=now):
             order.refresh_from_db()
-            raise _refused(NOT_PAYABLE, order)
+            raise _refused(problems.NOT_PAYABLE, order)
     return order_response(order, status_code=202, order_status=placed)
 
 
@@ -309,11 +297,11 @@ def _cancel(request: Request, asked: IdempotentRequest, order: Order) -> Respons
         )
         if not is_done and not give_up(order, now=now):
             order.refresh_from_db()
-            raise _refused(NOT_CANCELLABLE, order)
+            raise _refused(problems.NOT_CANCELLABLE, order)
     return order_response(order, status_code=status_code, order_status=order_status)
 
 
-def _refused(kind: Kind, order: Order) -> Problem:
+def _refused(kind: problems.Kind, order: Order) -> Problem:
     return Problem(kind, charged=charged(order), order_status=order.status)
 
 

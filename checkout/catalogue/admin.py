@@ -1,8 +1,7 @@
 """Products for staff: their descriptions, and how many there are.
 
 The page of a product saves its description field by field (config/admin/changed_fields.py). Its
-stock is moved on a page of its own, by what came, broke or was counted, since orders move it all
-the time.
+stock is moved on a page of its own, by differences, since orders move it all the time.
 """
 
 import re

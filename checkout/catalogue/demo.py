@@ -1,28 +1,13 @@
 """A small stationer's shelf. One product is down to its last piece and one is sold out."""
 
-from typing import TypedDict
+from typing import Any
 
 from django.utils.text import slugify
 
 
-class DemoProduct(TypedDict):
-    sku: str
-    name: str
-    slug: str
-    description: str
-    price_minor: int
-    stock: int
-
-
-def _product(sku: str, name: str, price_minor: int, stock: int, description: str) -> DemoProduct:
-    return DemoProduct(
-        sku=sku,
-        name=name,
-        slug=slugify(name),
-        description=description,
-        price_minor=price_minor,
-        stock=stock,
-    )
+def _product(sku: str, name: str, price_minor: int, stock: int, description: str) -> dict[str, Any]:
+    fields = {"sku": sku, "name": name, "slug": slugify(name), "description": description}
+    return fields | {"price_minor": price_minor, "stock": stock}
 
 
 DEMO_PRODUCTS = [

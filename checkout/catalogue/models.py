@@ -45,8 +45,7 @@ class Product(models.Model):
 class StockMovement(models.Model):
     """One change of one product's stock, written in the transaction that made it.
 
-    The movements of a product add up to its stock. A trigger refuses to change or to delete one:
-    a mistake is corrected by another movement.
+    The movements of a product add up to its stock. A trigger refuses to change or delete one.
     """
 
     class Kind(models.TextChoices):

@@ -18,9 +18,8 @@ class OutOfStock(Exception):
         self.product_ids = product_ids
 
 
-# One statement for any number of products. Rows are locked in SKU order, so that two orders for
-# the same products wait for each other instead of deadlocking; the condition is checked again on
-# the row as it is after the wait.
+# Rows are locked in SKU order, so that two orders for the same products wait for each other instead
+# of deadlocking; the condition is checked again on the row as it is after the wait.
 RESERVE = """
     WITH wanted AS (
         SELECT * FROM unnest(%(products)s::bigint[], %(pieces)s::int[]) AS w(product_id, quantity)

@@ -81,8 +81,7 @@ def decimal_sign() -> str:
 
 
 def _is_decimal_here(point: str, currency: str) -> bool:
-    """Whether the sign before three digits is the decimal sign: this page writes all amounts of
-    such a currency with three decimals."""
+    """Every page writes amounts of three decimals with the decimal sign of its language."""
     return places(currency) == 3 and point == decimal_sign()
 
 
@@ -140,18 +139,9 @@ class AmountField(forms.CharField):
     """A field whose value is in minor units; the main unit is typed and shown."""
 
     def __init__(self, *, currency: str = "", **words: Any) -> None:
-        self._currency = currency
+        self.currency = currency  # empty: the shop's
         attributes = {"inputmode": "decimal", "autocomplete": "off"}
         super().__init__(**{"widget": forms.TextInput(attrs=attributes), **words})
-
-    @property
-    def currency(self) -> str:
-        """The shop's, unless another was given."""
-        return self._currency or settings.SHOP_CURRENCY
-
-    @currency.setter
-    def currency(self, currency: str) -> None:
-        self._currency = currency
 
     def to_python(self, value: Any) -> Any:
         if isinstance(value, int):
@@ -160,12 +150,14 @@ class AmountField(forms.CharField):
         if not text:
             return None
         try:
-            return read_amount(text, self.currency)
+            return read_amount(text, self.currency or settings.SHOP_CURRENCY)
         except UnreadableAmount as unreadable:
             raise ValidationError(str(unreadable), "amount") from None
 
     def prepare_value(self, value: Any) -> Any:
-        return write_amount(value, self.currency) if isinstance(value, int) else value
+        if not isinstance(value, int):
+            return value
+        return write_amount(value, self.currency or settings.SHOP_CURRENCY)
 
     def has_changed(self, initial: Any, data: Any) -> bool:
         try:

@@ -1,5 +1,4 @@
-"""A request whose database connection turns out to be dead, or to lead to a server that takes no
-writes any more, is answered over a new one.
+"""A request whose database connection is dead, or leads to a read-only server, gets a new one.
 
 A request that only shows something is simply done again. One that changes something is done again
 only if nothing was committed for it, since then nothing of it is stored. After a COMMIT was sent

@@ -21,8 +21,7 @@ from checkout.visitor import visitor_of
 @never_cache
 @require_safe
 def open_link(request: HttpRequest, token: str) -> HttpResponse:
-    """Redirects to the order's own address, so that the link does not stay in the address bar, the
-    history or the Referer header."""
+    """Redirects, so that the link does not stay in address bar, history and Referer header."""
     reference = read_link(token)
     order = Order.objects.filter(reference=reference).first() if reference else None
     if order is None:
@@ -34,8 +33,7 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def find_order(request: HttpRequest) -> HttpResponse:
-    """Responds in the same way whether there is such an order or not: the mailer looks for it, and
-    only its customer is told, by mail."""
+    """Responds alike whether there is such an order or not; only its owner is told, by mail."""
     if request.method != "POST":
         return render(request, "orders/find.html", {"form": FindOrderForm()})
     now = database_now()

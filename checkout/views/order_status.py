@@ -3,7 +3,7 @@
 The sentences about money come from `money_sentence`; none here says whether anything was charged.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext
@@ -48,14 +48,13 @@ _PLACED = _Words(
     ),
     next=_("Next: your bank answers, and this page says so. You may close it: the order is kept."),
 )
-_PLACED_LONG_AGO = _Words(
-    _("We have your order"),
+_PLACED_LONG_AGO = replace(
+    _PLACED,
     before=_(
         "Your payment is still being confirmed, which takes longer than usual. You need not do "
         "anything: we go on asking, and write to you. Sending the form again cannot charge you "
         "twice."
     ),
-    next=_("Next: your bank answers, and this page says so. You may close it: the order is kept."),
 )
 _ACTION_REQUIRED = _Words(
     _("Your bank has a question"),
@@ -75,11 +74,7 @@ _PAID = _Words(
     after=_("We are getting your order ready."),
     next=_("Next: we wrap it and send it to the address on this page."),
 )
-_FREE = _Words(
-    _("Thank you, your order is complete"),
-    after=_("We are getting your order ready."),
-    next=_("Next: we wrap it and send it to the address on this page."),
-)
+_FREE = replace(_PAID, headline=_("Thank you, your order is complete"))
 _REFUNDED = _Words(_("Your payment was refunded"), next=_NEXT_AT_THE_BANK)
 _PARTLY_REFUNDED = _Words(_("Part of your payment was refunded"), next=_NEXT_AT_THE_BANK)
 _REFUND_UNDER_WAY = _Words(_("Your refund is under way"), next=_NEXT_SENT_BACK)

@@ -8,7 +8,7 @@ from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 
 from checkout.catalogue.money import show_money
-from checkout.orders.admin.lists import ReadOnlyAdmin
+from checkout.orders.admin.lists import ChoiceFilter, ReadOnlyAdmin
 from checkout.orders.admin.reason import ReasonForm, ReasonPage, person_who_may
 from payments.books.lost_orders import seen_to
 from payments.models import LostOrder
@@ -16,20 +16,13 @@ from payments.models import LostOrder
 MAY_SEE_TO = "payments.see_to_lost_order"
 
 
-class SeenToFilter(admin.SimpleListFilter):
+class SeenToFilter(ChoiceFilter):
     title = "seen to"
     parameter_name = "seen"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        return [("no", "A person must look"), ("yes", "Seen to")]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        match self.value():
-            case "no":
-                return queryset.filter(seen_to_at=None)
-            case "yes":
-                return queryset.exclude(seen_to_at=None)
-        return queryset
+    choices_of_rows = (
+        ("no", "A person must look", lambda: LostOrder.objects.filter(seen_to_at=None)),
+        ("yes", "Seen to", lambda: LostOrder.objects.exclude(seen_to_at=None)),
+    )
 
 
 @admin.register(LostOrder)

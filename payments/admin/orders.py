@@ -63,34 +63,32 @@ class OrderWithPayments(OrderAdmin):
 
     def _possible(self, request: HttpRequest, order: Order) -> list[dict[str, str]]:
         """What this person may do to this order, with the address of the page that asks."""
-        found = [
-            {
-                "label": action.label,
-                "url": reverse("admin:orders_order_act", args=[order.pk, action.name]),
-            }
+        pages: list[tuple[str, str, list[object]]] = [
+            (action.label, "orders_order_act", [order.pk, action.name])
             for action in ACTIONS.values()
             if request.user.has_perm(action.permission) and action.is_possible(order)
         ]
         if request.user.has_perm(MAY_REFUND):
             charged = order.payments.filter(status=PaymentStatus.PAID).order_by("id")
-            found += [
-                {
-                    "label": f"Send money back (payment {payment.round})",
-                    "url": reverse("admin:payments_payment_refund", args=[payment.pk]),
-                }
-                for payment in charged
+            pages += [
+                (f"Send money back (payment {each.round})", "payments_payment_refund", [each.pk])
+                for each in charged
             ]
             prepared = Refund.objects.filter(
                 payment__order=order, status=RefundStatus.PREPARED
             ).select_related("payment")
-            found += [
-                {
-                    "label": f"Agree to send {show_money(refund.amount)} back",
-                    "url": reverse("admin:payments_refund_agree", args=[refund.pk]),
-                }
-                for refund in prepared
+            pages += [
+                (
+                    f"Agree to send {show_money(each.amount)} back",
+                    "payments_refund_agree",
+                    [each.pk],
+                )
+                for each in prepared
             ]
-        return found
+        return [
+            {"label": label, "url": reverse(f"admin:{page}", args=args)}
+            for label, page, args in pages
+        ]
 
     def act_view(self, request: HttpRequest, order_id: int, name: str) -> HttpResponse:
         action = ACTIONS.get(name)

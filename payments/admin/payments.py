@@ -18,11 +18,7 @@ from checkout.orders.admin.lists import ReadOnlyAdmin, ReadOnlyInline
 from checkout.orders.admin.reason import ReasonForm, ReasonPage, StaffForm, person_who_may
 from checkout.user_input.whole_numbers import WholeNumberField
 from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent, new_key
-from payments.refunds import (
-    approve_refund,
-    refundable_minor,
-    request_refund,
-)
+from payments.refunds import approve_refund, refundable_minor, request_refund
 from payments.states import RefundStatus
 
 MAY_REFUND = "payments.request_refund"
@@ -122,11 +118,8 @@ class PaymentAdmin(ShowsAmount, ReadOnlyAdmin[Payment]):
     search_help_text = "The gateway's id, whole"
     inlines = [PaymentAttemptInline, RefundInline]
 
-    def get_search_results(
-        self, request: HttpRequest, queryset: QuerySet[Payment], search_term: str
-    ) -> tuple[QuerySet[Payment], bool]:
-        term = search_term.strip()
-        return (queryset.filter(gateway_payment_id=term) if term else queryset), False
+    def search(self, queryset: QuerySet[Payment], term: str) -> QuerySet[Payment]:
+        return queryset.filter(gateway_payment_id=term)
 
     def get_urls(self) -> list[URLPattern]:
         refund = self.admin_site.admin_view(self.refund_view)

@@ -54,9 +54,8 @@ class Finding:
 
 PAID_STATUSES = ("paid", "partly_refunded")
 
-# Each charge with what was taken, what of that is too much, what was sent back and what a dispute
-# lost. A charge that is lost stays a charge, here as at the gateway. Every check may read this
-# table by the name of `books`.
+# The charges, which every check may read by the name of `books`. A charge that a dispute has lost
+# stays one, here as at the gateway.
 BOOKS = """
     SELECT o.id AS order_id, o.number, p.is_surplus,
            coalesce(p.charged_minor, p.amount_minor) AS taken,

@@ -101,7 +101,7 @@ class Difference:
 
 
 def differences(
-    gateway: Gateway, *, since: datetime, now: datetime, progress: Progress | None = None
+    gateway: Gateway, *, since: datetime, now: datetime, progress: Progress = lambda count: None
 ) -> Iterator[Difference]:
     return Comparison(gateway, since=since, now=now, progress=progress).differences()
 
@@ -115,7 +115,7 @@ class Comparison:
         *,
         since: datetime,
         now: datetime,
-        progress: Progress | None = None,
+        progress: Progress = lambda count: None,
         lists_strangers: bool = False,
     ) -> None:
         self.compared = 0  # the gateway's payments, without those of strangers
@@ -172,8 +172,7 @@ class Comparison:
         iterator = iter(items)
         while chunk := list(islice(iterator, CHUNK)):
             yield chunk
-            if self._progress:
-                self._progress(self.compared)
+            self._progress(self.compared)
 
     def _confirmed(self, suspected: Difference) -> Iterable[Difference]:
         """The list is older than our rows: what it showed as unpaid may have moved since."""

@@ -39,7 +39,7 @@ WORDS = {
 
 
 def audit_gateway(
-    gateway: Gateway, *, now: datetime, progress: Progress | None = None
+    gateway: Gateway, *, now: datetime, progress: Progress = lambda count: None
 ) -> Iterator[Finding]:
     """Compare our books with everything that the gateway opened since our first order.
 

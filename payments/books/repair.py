@@ -60,10 +60,9 @@ def reconcile(
     clock: Clock,
     may_repair: Callable[[Report], bool],
     lists_strangers: bool = False,
-    progress: Progress | None = None,
+    progress: Progress = lambda count: None,
 ) -> Report:
-    """Compare, and note the lost orders; then, if there is something safe to do and it may be done,
-    repair."""
+    """Compare, and note the lost orders; then do what is safe, if that is wanted."""
     comparison = Comparison(
         gateway, since=since, now=clock(), progress=progress, lists_strangers=lists_strangers
     )
@@ -85,7 +84,7 @@ def is_repairable(difference: Difference) -> bool:
 
 
 def _repair(
-    gateway: Gateway, report: Report, *, since: datetime, clock: Clock, progress: Progress | None
+    gateway: Gateway, report: Report, *, since: datetime, clock: Clock, progress: Progress
 ) -> Report:
     """Do what is safe about each difference, and compare again. What remains is for a person."""
     found = {difference.key: difference for difference in report.found}
@@ -136,8 +135,7 @@ def _record(gateway: Gateway, difference: Difference, clock: Clock) -> str:
 
 
 def _order_of(theirs: GatewayPayment) -> Order | None:
-    """The order that the payment may pay. None where the payment's id is stored with one order and
-    the payment names another."""
+    """The order that it may pay; None where its id is stored with another than it names."""
     known = Payment.objects.filter(gateway_payment_id=theirs.id).select_related("order").first()
     if known is None:
         return orders_named([theirs.order]).first()
@@ -209,8 +207,7 @@ def _note_disputes(gateway: Gateway, difference: Difference, clock: Clock) -> st
 
 
 def _hand_to_the_worker(difference: Difference, *, now: datetime) -> str:
-    """A refund was asked for here and sent back there, and nobody noted it: the worker finds the
-    refund by its key."""
+    """A refund was sent back there and not noted here: the worker finds it by its key."""
     sent_before = Refund.objects.filter(
         payment__order__number=difference.order, status__in=UNSETTLED_REFUNDS, tries__gt=0
     )

@@ -180,9 +180,8 @@ class Gateway(Protocol):
         refund_key: str,
         idempotency_key: str,
     ) -> GatewayRefund:
-        """Send part or all of a charge back, in the charge's currency. The gateway keeps
-        `refund_key` with the refund, so that `refunds_of` finds the refund when the answer was
-        lost."""
+        """Send part or all of a charge back, in its currency. The gateway keeps `refund_key` with
+        the refund, so that `refunds_of` finds the refund when the answer was lost."""
 
     def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
         """All refunds of a payment, newest first."""

@@ -1,7 +1,6 @@
 """One account at the sandbox: its intents, its idempotency keys, and the order things happen in.
 
-What changes the account is first a line in the ledger, then applied to memory. A restart applies
-the same lines again.
+Each change is first a line in the ledger. A restart applies the same lines again.
 """
 
 import hashlib

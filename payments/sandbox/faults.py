@@ -1,8 +1,7 @@
 """Makes faults of the network and of the gateway, by chance from a seed or for the next calls.
 
 A specification is a list of `step:fault=probability`, for instance
-`confirm:reset=0.1,open:429=0.2,*:late=0.05`. Steps are open, confirm, retrieve, cancel, refund,
-list, and * for all of them.
+`confirm:reset=0.1,open:429=0.2,*:late=0.05`. `*` is all of the steps.
 """
 
 import random

@@ -104,8 +104,7 @@ class WebhookSender:
             return list(self._events)
 
     def release(self, seed: int, *, latest: int | None = None) -> int:
-        """Send what was held, and everything before it, or the latest of it, once more, in a
-        shuffled order."""
+        """Send what was held, and all or the latest of what was sent before, shuffled."""
         with self._changed:
             again = self._events[-latest:] if latest else list(self._events)
             again += self._held
@@ -115,8 +114,7 @@ class WebhookSender:
             return len(again)
 
     def signature(self, body: bytes) -> str:
-        """Sign with the real time, which the shop checks. Stripe docs, "Verify webhook signatures
-        manually"."""
+        """Stripe docs, "Verify webhook signatures manually". The shop checks the real time."""
         at = int(time.time())
         signed = hmac.new(self._secret.encode(), f"{at}.".encode() + body, hashlib.sha256)
         return f"t={at},v1={signed.hexdigest()}"

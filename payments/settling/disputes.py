@@ -28,8 +28,7 @@ HINT = "charge.dispute."
 
 
 def may_have_news(order: Order) -> bool:
-    """Whether to ask the gateway: it has told of a dispute of this order, or one is open. The daily
-    commands see the rest."""
+    """The gateway has told of a dispute, or one is open. The daily commands see the rest."""
     return (
         order.webhook_events.filter(kind__startswith=HINT).exists()
         or Dispute.objects.filter(payment__order=order, closed_at=None).exists()

@@ -48,8 +48,7 @@ def take_lease(payment: Payment, token: uuid.UUID) -> bool:
 
 
 def renew_leases(tokens: Collection[uuid.UUID], *, order_numbers: Collection[str]) -> int:
-    """Renew the leases that are still held, and answer how many those are. The order numbers are
-    asked for because of the index."""
+    """How many leases are still held, and were renewed. The order numbers are for the index."""
     held = Payment.objects.filter(order__number__in=order_numbers, lease_token__in=tokens)
     return held.update(lease_until=lease_end())
 

@@ -260,8 +260,7 @@ def _believe(refund: Refund, made: GatewayRefund, *, now: datetime) -> None:
 
 
 def record_came_back(refund: Refund, *, now: datetime) -> None:
-    """The money is here again. The order says so, the customer is told, and a person sends the
-    money once more, by another refund."""
+    """The money is here again. A person sends it once more, by another refund."""
     payment = refund.payment
     with transaction.atomic():
         lock_order(payment)
@@ -320,8 +319,7 @@ def _enter(payment: Payment, made: GatewayRefund, *, now: datetime) -> None:
 
 def _give_up_prepared(payment: Payment) -> None:
     """Refunds are prepared for what was charged too much and is still here. What went back
-    otherwise, at the gateway's own site or by a refund that staff asked for, is not prepared any
-    more. The order is locked by the caller."""
+    otherwise is not prepared any more. The order is locked by the caller."""
     refunds = list(payment.refunds.all())
     wanted = max(0, payment.too_much_minor - _sent_back_minor(payment))
     for prepared in refunds:

@@ -49,8 +49,7 @@ def resolve_charged(
 
 
 def resolve_not_charged(payment: Payment, *, by: str, evidence: str, now: datetime) -> str:
-    """The payment was not charged. The customer may pay again; before that the worker closes this
-    payment at the gateway."""
+    """The customer may pay again; before that the worker closes this payment at the gateway."""
     with transaction.atomic():
         lock_order(payment)
         payment.refresh_from_db()

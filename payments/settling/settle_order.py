@@ -100,8 +100,7 @@ def settle_order(
 
 
 def _settle_free(order: Order, *, now: datetime) -> Result:
-    """A release before this one sent orders that cost nothing to the gateway, which cannot take
-    them. Such an order is paid here."""
+    """Here an earlier release's order is paid that costs nothing, which no gateway can take."""
     with transaction.atomic():
         Order.objects.select_for_update().get(pk=order.pk)
         begun = Payment.objects.filter(order=order, status__in=LIVE, gateway_payment_id="")
@@ -163,8 +162,7 @@ def _settle(round_: _Round) -> Result:
 
 
 def _close_earlier_rounds(round_: _Round) -> bool:
-    """Make sure that no earlier card can be charged any more. True if one was, which
-    pays the order."""
+    """Make sure that no earlier card can be charged any more. True if one has paid."""
     for earlier in _earlier_open_rounds(round_.payment):
         answer = close_payment(round_.calls, earlier)
         if answer.state is GatewayState.PAID:

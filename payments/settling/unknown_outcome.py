@@ -26,8 +26,7 @@ CHARGED_NOTHING = [
 
 
 def may_have_been_charged(payment: Payment) -> bool:
-    """Whether a confirmation may have charged this payment. Where the payment has an outcome, that
-    is the gateway's word or a person's."""
+    """Whether a confirmation may have charged this payment, which has no outcome yet."""
     if not Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists():
         return False
     confirmed = payment.attempts.filter(step=PaymentAttempt.Step.CONFIRM)

@@ -26,8 +26,7 @@ logger = logging.getLogger(__name__)
 # Database and SQS are asked again for so long. After that the time-outs are just as quick.
 PATIENCE_SECONDS = 10.0
 
-# How often SQS is asked what it handed to a receive whose process died. SQS may do so until the
-# wait of that receive is over.
+# How often SQS is asked what it handed to a receive whose process died, until its wait is over.
 LOOK_EVERY_SECONDS = 0.5
 
 # A death is no fault of the messages that were in hand, and five receives bring a message to the
@@ -94,8 +93,7 @@ def _end_leases(owner: str, order_numbers: list[str]) -> int:
 
 
 def _return(queue: PaymentsQueue, messages: Sequence[Incoming]) -> None:
-    """Show the messages that only have to be shown; then replace the others, each in a transaction
-    of its own."""
+    """Show the messages that only have to be shown; then replace the others one by one."""
     tired = [message for message in messages if message.receive_count >= REPLACED_FROM_RECEIVES]
     _show_again(queue, [message for message in messages if message not in tired])
     replaced = [message for message in tired if _replace(message)]

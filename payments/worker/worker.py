@@ -16,8 +16,7 @@ Who holds a message, and when:
     process dies     its parent ends the leases and shows the messages again (`give_back`)
     parent dies too  leases and visibility time-outs end by themselves, within half a minute
 
-The receiving loop asks for no more messages than there are free threads, so no message waits in
-hand.
+The receiving loop asks for no more messages than there are free threads, so none waits in hand.
 """
 
 import logging
@@ -145,7 +144,7 @@ class Worker:
             for _ in range(free - received):
                 self._free.release()
         if stopping.is_set():  # came while we were told to stop: another worker's, at once
-            self._show_again([*map(_handle_of, messages), *map(_handle_of, others)], seconds=0)
+            self._show_again([*messages, *others], seconds=0)
             for _ in messages:
                 self._free.release()
             return 0
@@ -153,12 +152,11 @@ class Worker:
         self._in_flight.receive_ended()
         for one in held:
             pool.submit(self._work, one)
-        self._show_again([*map(_handle_of, others)], seconds=0)
+        self._show_again(others, seconds=0)
         return received
 
     def _claim_free_threads(self, stopping: threading.Event) -> int:
-        """Wait for one free thread, and claim as many as one receive can bring messages for. The
-        answer is 0 when the worker stops."""
+        """Wait for one free thread, and claim a receive's worth; 0 when the worker stops."""
         while not self._free.acquire(timeout=0.5):
             if stopping.is_set():
                 return 0
@@ -179,7 +177,7 @@ class Worker:
             )
             delete = verdict is Verdict.DELETE
             if not delete:
-                self._show_again([message.receipt_handle], seconds=seconds)
+                self._show_again([message], seconds=seconds)
         finally:
             self._in_flight.let_go(held, delete=delete)
             self._free.release()
@@ -211,7 +209,7 @@ class Worker:
         if not held:
             return
         visibility: int = settings.MESSAGE_VISIBILITY_SECONDS
-        self._show_again([one.message.receipt_handle for one in held], seconds=visibility)
+        self._show_again([one.message for one in held], seconds=visibility)
         try:
             renew_leases(
                 [one.lease_token for one in held],
@@ -227,16 +225,14 @@ class Worker:
         pool.shutdown(wait=False, cancel_futures=False)
         while self._in_flight.held() and time.monotonic() < deadline:
             time.sleep(0.05)
-        left = [held.message.receipt_handle for held in self._in_flight.held()]
+        left = [held.message for held in self._in_flight.held()]
         self._show_again(left, seconds=0)
         return len(left)
 
-    def _show_again(self, receipt_handles: list[str], *, seconds: int) -> None:
-        if receipt_handles:
-            self._quietly(
-                lambda: self._queue.change_visibility(receipt_handles, seconds=seconds),
-                "change visibility",
-            )
+    def _show_again(self, messages: list[Incoming], *, seconds: int) -> None:
+        if handles := [message.receipt_handle for message in messages]:
+            act = partial(self._queue.change_visibility, handles, seconds=seconds)
+            self._quietly(act, "change visibility")
 
     def _quietly(self, act: Callable[[], int], what: str) -> None:
         """A message that could not be deleted or moved comes again, and is idempotent."""
@@ -251,7 +247,3 @@ class Worker:
                 logger.info(
                     "SQS refused about messages in hand", extra={"act": what, "count": failed}
                 )
-
-
-def _handle_of(message: Incoming) -> str:
-    return message.receipt_handle

@@ -113,11 +113,8 @@ def to_stripe(amount_minor: int, currency: str) -> int:
 
 
 def from_stripe(amount: int, currency: str) -> int:
-    """Stripe's amount in the shop's minor unit. InexactAmount when the shop has no such coin.
-
-    The figure stays as it is in a currency that is unknown here, which only a payment of another
-    program on the account can have.
-    """
+    """Stripe's amount in the shop's minor unit. InexactAmount when the shop has no such coin. In an
+    unknown currency, which only another program's payment can have, the figure stays as it is."""
     try:
         amount_minor = amount / _stripe_units(currency)
     except CurrencyDoesNotExist:

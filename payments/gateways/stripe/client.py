@@ -5,14 +5,14 @@ No exception of the SDK leaves this module, as its text may quote what Stripe an
 """
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from typing import Self
+from typing import Any, Self, TypeVar
 
 import requests
 import stripe
 from django.conf import settings
-from stripe.params import DisputeListParams, PaymentIntentConfirmParams, RefundListParams
+from stripe.params import PaymentIntentConfirmParams
 from urllib3.exceptions import NewConnectionError
 
 from checkout.catalogue.amounts import AmountLimits
@@ -38,6 +38,9 @@ from payments.gateways.stripe.amounts import InexactAmount, from_stripe, to_stri
 from payments.gateways.stripe.metadata import metadata_of, order_in
 
 logger = logging.getLogger(__name__)
+
+Theirs = TypeVar("Theirs", bound=stripe.StripeObject)
+Told = TypeVar("Told")
 
 # With telemetry the SDK writes a file into the home directory and tells Stripe about the host.
 stripe.enable_telemetry = False
@@ -206,42 +209,36 @@ class StripeGateway:
         return _refund(refund)
 
     def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
-        return list(self._list_refunds({"payment_intent": payment_id, "limit": PAGE_SIZE}))
+        return list(_each(self._refunds.list, {"payment_intent": payment_id}, _refund))
 
     def list_refunds_since(self, since: datetime) -> Iterator[GatewayRefund]:
-        created = int(since.timestamp())
-        return self._list_refunds({"created": {"gte": created}, "limit": PAGE_SIZE})
-
-    def _list_refunds(self, params: RefundListParams) -> Iterator[GatewayRefund]:
-        try:
-            for refund in self._refunds.list(params).auto_paging_iter():
-                yield _refund(refund)
-        except stripe.StripeError as error:
-            raise _conclusion_about_payment(error) from None
+        return _each(self._refunds.list, _made_since(since), _refund)
 
     def disputes_of(self, payment_id: str) -> list[GatewayDispute]:
-        return list(self._list_disputes({"payment_intent": payment_id, "limit": PAGE_SIZE}))
+        return list(_each(self._disputes.list, {"payment_intent": payment_id}, _dispute))
 
     def list_disputes_since(self, since: datetime) -> Iterator[GatewayDispute]:
-        created = int(since.timestamp())
-        return self._list_disputes({"created": {"gte": created}, "limit": PAGE_SIZE})
-
-    def _list_disputes(self, params: DisputeListParams) -> Iterator[GatewayDispute]:
-        try:
-            for dispute in self._disputes.list(params).auto_paging_iter():
-                yield _dispute(dispute)
-        except stripe.StripeError as error:
-            raise _conclusion_about_payment(error) from None
+        return _each(self._disputes.list, _made_since(since), _dispute)
 
     def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
-        # Stripe's times are whole seconds; rounding down leaves nothing out.
-        created = int(since.timestamp())
-        try:
-            page = self._intents.list({"created": {"gte": created}, "limit": PAGE_SIZE})
-            for intent in page.auto_paging_iter():
-                yield _payment(intent)
-        except stripe.StripeError as error:
-            raise _conclusion(error) from None
+        return _each(self._intents.list, _made_since(since), _payment)
+
+
+def _each(
+    list_page: Callable[[Any], stripe.ListObject[Theirs]],
+    which: dict[str, Any],
+    told: Callable[[Theirs], Told],
+) -> Iterator[Told]:
+    try:
+        for theirs in list_page(which | {"limit": PAGE_SIZE}).auto_paging_iter():
+            yield told(theirs)
+    except stripe.StripeError as error:
+        raise _conclusion_about_payment(error) from None
+
+
+def _made_since(since: datetime) -> dict[str, Any]:
+    # Stripe's times are whole seconds; rounding down leaves nothing out.
+    return {"created": {"gte": int(since.timestamp())}}
 
 
 def _amount(amount_minor: int, currency: str, refusal: type[GatewayError]) -> int:

@@ -18,8 +18,7 @@ def metadata_of(order: OrderIdentity) -> dict[str, str]:
 
 
 def order_in(value_of: Callable[[str], object]) -> OrderIdentity:
-    """The order that a payment names. Its fields are empty if the payment names none, as one of
-    another program on the same account."""
+    """The order that a payment names; its fields are empty for another program's payment."""
     return OrderIdentity(
         number=_text(value_of(NUMBER)),
         reference=_text(value_of(REFERENCE)),

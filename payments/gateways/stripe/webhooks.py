@@ -74,7 +74,9 @@ def receive_event(body: bytes, *, now: datetime) -> bool:
         order = _find_order(about, identity)
         if order is None:
             if names_us(identity):
-                note_lost(identity, gateway_payment_id=_payment_id(about), now=now)
+                note_lost(
+                    identity, gateway_payment_id=next(filter(None, _ids_in(about)), ""), now=now
+                )
             logger.info("An event about no order of this shop", extra={"event": event_id})
             return True
         WebhookEvent.objects.filter(pk=event.pk).update(order=order)
@@ -115,21 +117,15 @@ def _identity_in(about: dict[str, Any]) -> OrderIdentity:
 
 
 def _find_order(about: dict[str, Any], identity: OrderIdentity) -> Order | None:
-    """The order is found by the gateway's id of the payment; where that is not stored yet, by
-    reference and installation, and never by the number, which another shop on the account may
-    have as well."""
-    for payment_id in (about.get("payment_intent"), about.get("id")):
-        if isinstance(payment_id, str) and payment_id and is_storable(payment_id):
-            payment = (
-                Payment.objects.filter(gateway_payment_id=payment_id)
-                .select_related("order")
-                .first()
-            )
-            if payment:
-                return payment.order
+    """By the gateway's id of the payment, or else by reference and installation. The number is not
+    looked at: another shop on the account may have the same."""
+    for payment_id in filter(None, _ids_in(about)):
+        known = Payment.objects.filter(gateway_payment_id=payment_id).select_related("order")
+        if payment := known.first():
+            return payment.order
     return orders_named([identity]).first() if names_us(identity) else None
 
 
-def _payment_id(about: dict[str, Any]) -> str:
-    payment_id = about.get("payment_intent") or about.get("id")
-    return payment_id if isinstance(payment_id, str) and is_storable(payment_id) else ""
+def _ids_in(about: dict[str, Any]) -> list[str]:
+    """What may be the gateway's id of the payment, the likelier one first."""
+    return [each for name in ("payment_intent", "id") if isinstance(each := about.get(name), str)]

@@ -5,7 +5,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from checkout.orders.models import Order
 from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, QueueMissing
 from checkout.runtime.clock import database_now
-from checkout.runtime.terminal import progress_on
+from checkout.runtime.terminal import add_json, progress_on
 from payments.books.audit import Finding, as_json, as_text, audit_database
 from payments.books.card_numbers import audit_card_numbers
 from payments.books.gateway_audit import audit_gateway
@@ -25,7 +25,7 @@ class Command(BaseCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="Print the result as JSON.")
+        add_json(parser)
         parser.add_argument("--no-gateway", action="store_true", help="Leave the gateway out.")
         parser.add_argument("--no-queue", action="store_true", help="Leave the queue out.")
 
