@@ -36,8 +36,7 @@ class Payment(models.Model):
         max_length=32, blank=True, default="", db_default="", editable=False
     )
 
-    # Where the customer comes back to from their bank. The address never changes either: a repeated
-    # call with another address would be another call.
+    # Where the customer comes back to from their bank; it never changes either.
     return_url = models.CharField(max_length=600, blank=True, default="", db_default="")
 
     # The key is stored before the first call; every repetition of a call goes out under it.

@@ -37,11 +37,7 @@ ON CONFLICT (client_id, key) DO NOTHING
 
 
 class KeyTaken(Exception):
-    """Another request has used this key. Its answer is the answer to this one, or a refusal is."""
-
-
-class KeyInUse(Exception):
-    """Another request with this key is still at work after as long as a lock is waited for."""
+    """Another request has used this key, or is at work after as long as a lock is waited for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +100,7 @@ def claim_key(
             is_ours = cursor.rowcount == 1
     except OperationalError as error:
         if isinstance(error.__cause__, LockNotAvailable):
-            raise KeyInUse from error
+            raise KeyTaken from error
         raise
     if not is_ours:
         raise KeyTaken

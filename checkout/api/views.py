@@ -25,13 +25,7 @@ from checkout.api import problems, schema
 from checkout.api.authentication import accepts_any_total, api_visitor
 from checkout.api.base_view import ApiView, body_of, idempotent_request
 from checkout.api.basket import ApiBasket, TotalChanged, UnknownProducts
-from checkout.api.idempotency import (
-    IdempotentRequest,
-    KeyInUse,
-    KeyTaken,
-    claim_key,
-    find_earlier,
-)
+from checkout.api.idempotency import IdempotentRequest, KeyTaken, claim_key, find_earlier
 from checkout.api.pagination import IdPagination, NewestFirstPagination
 from checkout.api.prefer_wait import preferred_wait, wait_until
 from checkout.api.problems import Problem
@@ -184,7 +178,7 @@ def once(asked: IdempotentRequest, work: Callable[[], Response]) -> Response:
         return replayed_response(earlier, asked)
     try:
         return work()
-    except (KeyTaken, KeyInUse):
+    except KeyTaken:
         if earlier := find_earlier(asked):
             return replayed_response(earlier, asked)
         raise Problem(problems.KEY_IN_USE, wait=timedelta(seconds=1)) from None

@@ -70,8 +70,7 @@ def change_stock(entry: StaffEntry, *, kind: StockMovement.Kind, change: int) ->
 def count_stock(entry: StaffEntry, *, counted: int, seen: int) -> StockMovement:
     """Somebody who was shown that there are `seen` pieces counted `counted`.
 
-    This is refused when the stock has moved since. Only that person knows whether they counted
-    before or after, and a sale that the count did not see would be undone.
+    Refused when the stock has moved since: a sale that the count did not see would be undone.
     """
     explanation = f"{THERE_ARE.format(counted)}. {entry.why}".strip()
     with transaction.atomic():

@@ -137,8 +137,7 @@ def _submit(page: CheckoutPage) -> HttpResponse:
 
 
 def _content_digest(request: HttpRequest, token: CheckoutToken) -> str:
-    """Tells whether a repetition has the same content, typed and shown. It is taken from the raw
-    fields, so that one that would not pass the form's checks can be compared as well."""
+    """From the raw fields, so that a repetition which fails the form's checks is compared too."""
     content = {name: request.POST.get(name, "").strip() for name in CheckoutForm.base_fields}
     return digest(content | {"cart_version": token.cart_version, "total": token.total_minor})
 
@@ -208,8 +207,8 @@ def _ask_about(page: CheckoutPage, similar: Order, token: CheckoutToken) -> Http
 
 @require_POST
 def see_similar_order(request: HttpRequest) -> HttpResponse:
-    """The answer that no other order is wanted: leads to the order that is there already, or mails
-    its link where this browser has not shown that it is the same customer's."""
+    """No other order is wanted: leads to the one that is there, or mails its link if this browser
+    has not shown that it is the same customer's."""
     order = order_asked_about(request.POST.get("answer", ""))
     if order is None:
         raise OrderHidden

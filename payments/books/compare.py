@@ -1,9 +1,8 @@
 """Compares our books with the gateway's: charge by charge, refund by refund, dispute by dispute.
 
-Both `reconcile_payments` and `audit_orders` tell what is found here. The gateway's lists are read
-once, newest first, and compared in chunks of one page each, with a constant number of statements
-for a chunk. One byte for each payment and refund stays in memory, and what differs. One more call
-is made for each difference that may be gone by the time it is seen, and none for books that agree.
+The gateway's lists are read once, newest first, and compared page by page, with a constant number
+of statements each. What differs stays in memory, and one byte for each payment and refund. One more
+call is made for each difference that may be gone by the time it is seen.
 
 What is still under way on either side is no difference. It is under way for as long as a worker
 may be at it by the clock, not for as long as its row says so: what never ends is found.

@@ -1,8 +1,4 @@
-"""The promises of docs/architecture.md, checked against the gateway's lists.
-
-An audit takes nearly the same memory for a thousand orders and for a million: what is remembered is
-what is wrong, and one byte for each payment and refund.
-"""
+"""The promises of docs/architecture.md, checked against the gateway's lists."""
 
 from collections.abc import Iterator
 from contextlib import suppress

@@ -11,8 +11,8 @@ from payments.models import Payment
 
 @dataclass(frozen=True, kw_only=True)
 class Ownership:
-    """A payment is ours by its id, which we stored, or by the reference and the installation that
-    it names: never by the number of its order, which another installation's order may have too."""
+    """A payment is ours by its stored id, or by the reference and the installation that it names;
+    never by its order's number, which another installation's order may have too."""
 
     payments: dict[str, Payment]  # by the gateway's id
     orders: dict[str, Order]  # by the gateway's id, for payments whose id is not stored

@@ -114,8 +114,7 @@ class OutcomeUnknown(GatewayError):
 
 
 class PaymentRefused(GatewayError):
-    """The gateway will never make this payment as it was asked for (its amount, its parameters).
-    Definitive for this payment, and no word about any other."""
+    """The gateway will never make this payment as it was asked for. Definitive for it alone."""
 
 
 class PaymentMethodRefused(PaymentRefused):

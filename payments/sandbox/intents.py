@@ -98,8 +98,6 @@ def confirm(intent: Intent, *, charge_id: str, bank_url: str, return_url: str) -
 
 def authenticate(intent: Intent, *, approved: bool, charge_id: str) -> Step:
     """Take the customer's answer at their bank. Stripe docs, "3D Secure authentication flow"."""
-    if intent.status != "requires_action":
-        return _unexpected_state(intent, "authenticate")
     if approved:
         return _charge(replace(intent, next_action=None), charge_id=charge_id)
     error = {

@@ -90,16 +90,9 @@ class SandboxServer:
         )
 
     @property
-    def host(self) -> str:
-        return str(self._http.server_address[0])
-
-    @property
-    def port(self) -> int:
-        return int(self._http.server_address[1])
-
-    @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        host, port = self._http.server_address[:2]
+        return f"http://{host!s}:{port}"
 
     def start(self) -> None:
         self._thread.start()
@@ -237,17 +230,10 @@ class Handler(BaseHTTPRequestHandler):
             self._send(refused.answer)
             return
         if self.command == "POST" and (address := way_back(intent)):
-            self.send_response(303)
-            self.send_header("Location", address)
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        page = bank_page(intent).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.send_header("Content-Length", str(len(page)))
-        self.end_headers()
-        self.wfile.write(page)
+            self._write(303, {"Location": address}, b"")
+        else:
+            html = {"Content-Type": "text/html; charset=utf-8"}
+            self._write(200, html, bank_page(intent).encode())
 
     def _administer(self, path: str, body: bytes) -> Answer:
         """Pages for demo and tests; Stripe has nothing like them."""
@@ -324,12 +310,14 @@ class Handler(BaseHTTPRequestHandler):
         return {"sent": sent}
 
     def _send(self, answer: Answer) -> None:
-        body = json.dumps(answer.body).encode()
-        self.send_response(answer.status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        for name, value in answer.headers.items():
+        headers = {"Content-Type": "application/json", **answer.headers}
+        self._write(answer.status, headers, json.dumps(answer.body).encode())
+
+    def _write(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
             self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
 

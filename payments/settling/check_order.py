@@ -33,11 +33,7 @@ from payments.settling.disputed_money import is_disputed
 from payments.settling.disputes import may_have_news, record_disputes
 from payments.settling.gateway_calls import Calls, Clock
 from payments.settling.outcomes import record_closed, record_sent_back, record_success
-from payments.settling.refunds import (
-    disputes_were_recorded,
-    settle_refunds,
-    take_over_refunds,
-)
+from payments.settling.refunds import disputes_were_recorded, settle_refunds, take_over_refunds
 from payments.settling.result import Result, order_by_number
 from payments.settling.retry import asked_in_vain, pause_after
 from payments.settling.settle_order import settle_order
@@ -129,8 +125,7 @@ def _not_closed(order: Order) -> list[Payment]:
 
 
 def _thought_to_be_over(order: Order) -> list[Payment]:
-    """Payments from which this shop expects nothing any more; the gateway may know better. Those
-    of an order that is over are among them, and those whose charged amount pays no order."""
+    """Payments from which this shop expects nothing any more; the gateway may know better."""
     over = Q(status__in=[PaymentStatus.DECLINED, PaymentStatus.CANCELLED])
     over |= Q(charged_minor__isnull=False) & ~Q(status=PaymentStatus.PAID)
     if order.status not in UNSETTLED | EXPIRING:

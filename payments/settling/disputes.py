@@ -1,8 +1,7 @@
 """Disputes as the gateway tells them: written down, put before a person, and ended by its word.
 
-A charge that is disputed, or lost by a dispute, stays a charge, here as at the gateway, and its
-order stays paid. What was lost is written beside the charge, as refunds are. It can neither be sent
-back nor be prepared as a refund any more, for the customer has it.
+A charge that is disputed or lost stays a charge, here as at the gateway, and its order stays paid.
+What was lost is written beside it, as refunds are, and can be refunded no more.
 """
 
 import logging

@@ -192,9 +192,8 @@ def move_payment(
 
 
 def _is_current(payment: Payment, order: Order) -> bool:
-    """Whether this is the card that the order is to be paid with now. Its customer may have chosen
-    another while the gateway was asked about this one, whose outcome then moves the payment alone.
-    A success is another matter, for it pays the order whichever card it was."""
+    """Whether the order is to be paid with this card now. An earlier card's outcome moves its
+    payment alone; only a success pays the order whichever card it was."""
     return payment.round >= order.payment_round
 
 

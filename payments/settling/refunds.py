@@ -99,8 +99,7 @@ def _settle_refund(refund: Refund, calls: Calls) -> timedelta | None:
 
 
 def _look_for_disputes(payment: Payment, calls: Calls) -> None:
-    """The gateway refused a refund because of a dispute, and its hint may still be on its way.
-    Where it does not answer now, the hint or the daily commands will tell of the dispute."""
+    """If the gateway does not answer now, its hint or the daily commands tell of the dispute."""
     with suppress(GatewayError):
         record_disputes(payment, calls)
 
@@ -215,8 +214,7 @@ def _sent_back_minor(payment: Payment) -> int:
 
 
 def _owes_a_refund(payment: Payment, since: datetime | None) -> bool:
-    """Whether a refund that came to nothing since then was not made good: sent again with success,
-    or all that was charged sent back otherwise."""
+    """Whether a refund failed since then, and neither it nor all of the charge was sent since."""
     if _sent_back_minor(payment) >= payment.taken_minor:
         return False
     refunds = payment.refunds.all()

@@ -5,12 +5,7 @@ from itertools import takewhile
 
 from checkout.orders.models import Order
 from checkout.runtime.retry import backoff
-from payments.gateways.base import (
-    GatewayError,
-    GatewayMisconfigured,
-    NotExecuted,
-    OutcomeUnknown,
-)
+from payments.gateways.base import GatewayError, GatewayMisconfigured, NotExecuted, OutcomeUnknown
 from payments.models import PaymentAttempt
 from payments.settling.refused_shop import pause_while_refused
 
@@ -18,8 +13,7 @@ FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(hours=1)
 # A bank takes days to send money back, and the gateway's webhook says when it has.
 LONGEST_PAUSE_OF_A_REFUND = timedelta(hours=2)
-# A call of ours that is under way is over within the gateway's time-out, however often this order
-# was asked about before. After so many tries something else is wrong.
+# A call that is under way is over within the gateway's time-out; after so many tries it is not one.
 FIRST_PAUSE_FOR_A_CALL = timedelta(seconds=0.25)
 LONGEST_PAUSE_FOR_A_CALL = timedelta(seconds=0.5)
 TRIES_FOR_A_CALL = 13

@@ -29,10 +29,9 @@ PATIENCE_SECONDS = 10.0
 # How often SQS is asked what it handed to a receive whose process died, until its wait is over.
 LOOK_EVERY_SECONDS = 0.5
 
-# A death is no fault of the messages that were in hand, and five receives bring a message to the
-# dead-letter queue. From its third receive on a message is replaced by a new one, whose count
-# begins anew. A message of so many generations is perhaps what the processes die of, so it is not
-# replaced any more.
+# A death is no fault of the messages in hand, and five receives make a dead letter. So from its
+# third receive on a message is replaced by a new one, whose count begins anew; not for ever, since
+# the processes may die of this very message.
 REPLACED_FROM_RECEIVES = 3
 REPLACED_UP_TO_GENERATION = 10
 
@@ -46,10 +45,10 @@ def give_back(
     stopping: Event,
 ) -> None:
     """End the leases of the process that had this name, and show its messages again."""
-    left = left_behind(records)
-    handed = _handed_to(left.attempt_id, queue)  # first: a later look could find what is shown now
-    ended = _end_leases(owner, order_numbers(message.body for message in left.messages))
-    messages = [*left.messages, *handed]
+    left, attempt_id = left_behind(records)
+    handed = _handed_to(attempt_id, queue)  # first: a later look could find what is shown now
+    ended = _end_leases(owner, order_numbers(message.body for message in left))
+    messages = [*left, *handed]
     _return(queue, messages)
     if messages:
         logger.info(
@@ -57,10 +56,10 @@ def give_back(
             extra={"messages": len(messages), "leases": ended},
         )
     until = time.monotonic() + receive_wait_seconds
-    while left.attempt_id and not handed and time.monotonic() < until:
+    while attempt_id and not handed and time.monotonic() < until:
         if stopping.wait(LOOK_EVERY_SECONDS):
             return
-        handed = _handed_to(left.attempt_id, queue)
+        handed = _handed_to(attempt_id, queue)
         _return(queue, handed)
 
 

@@ -93,20 +93,12 @@ def records_for(threads: int) -> int:
     return threads + 1
 
 
-@dataclass(frozen=True)
-class LeftBehind:
-    """What a process that died had in flight, as far as it could be read."""
-
-    messages: list[Incoming]
-    attempt_id: str  # of the receive that may have been under way
-
-
-def left_behind(records: Mapping[int, bytes]) -> LeftBehind:
+def left_behind(records: Mapping[int, bytes]) -> tuple[list[Incoming], str]:
+    """What a process that died had in flight, as far as it could be read: its messages, and the
+    attempt id of the receive that may have been under way."""
     contents = list(_readable(records.values()))
-    return LeftBehind(
-        messages=[Incoming(**content["message"]) for content in contents if "message" in content],
-        attempt_id=next((c["attempt_id"] for c in contents if "attempt_id" in c), ""),
-    )
+    messages = [Incoming(**content["message"]) for content in contents if "message" in content]
+    return messages, next((c["attempt_id"] for c in contents if "attempt_id" in c), "")
 
 
 def _plain(message: Incoming) -> dict[str, object]:

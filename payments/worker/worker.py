@@ -46,9 +46,8 @@ from payments.worker.in_flight import Held, InFlight, order_numbers
 
 logger = logging.getLogger(__name__)
 
-# Each call of SQS costs money and time, whether it is about one message or ten. So deletes wait
-# for company. The outcome is committed by then and no shopper waits; what waits is the next
-# message of the same order, if there is one.
+# A call of SQS costs as much for one message as for ten, so deletes wait for company. The outcome
+# is committed by then: only a next message of the same order waits.
 DELETE_WAIT_SECONDS = 0.1
 
 # And where messages queue, a receive waits for as many free threads as it can fill. A worker of few
