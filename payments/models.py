@@ -220,8 +220,7 @@ class Refund(models.Model):
 
 
 class Dispute(models.Model):
-    """A customer's objection to a charge, made at their bank. The gateway tells what the bank
-    decides; evidence is sent at the gateway's own site."""
+    """A customer's objection at their bank. Evidence is sent at the gateway's own site."""
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="disputes")
     gateway_dispute_id = models.CharField(max_length=120, editable=False)

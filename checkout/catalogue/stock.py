@@ -47,11 +47,8 @@ def reserve_stock(
     order_id: int,
     kind: StockMovement.Kind = StockMovement.Kind.PLACED,
 ) -> None:
-    """Take `{product id: quantity}` off the shelf, all or nothing.
-
-    Call it inside the transaction that stores the order: `OutOfStock` must roll that back, since
-    the products that were there have been taken already.
-    """
+    """Take `{product id: quantity}` off the shelf, inside the transaction that stores the order:
+    `OutOfStock` must roll that back, since what was there has been taken already."""
     reserved = _moved(RESERVE, quantities, order_id=order_id, kind=kind)
     if short := quantities.keys() - reserved:
         raise OutOfStock(set(short))
@@ -89,8 +86,7 @@ def release_stock(quantities: Mapping[int, int], *, order_id: int) -> None:
 def restock_stock(
     quantities: Mapping[int, int], *, order_id: int, by: str, why: str, key: str
 ) -> None:
-    """Put products of an order that came back to the shop, as `{product id: quantity}`, into stock.
-    Each movement's key is the given key and the product's id."""
+    """Put an order's returned goods, as `{product id: quantity}`, into stock."""
     _moved(
         RELEASE,
         quantities,

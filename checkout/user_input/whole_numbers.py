@@ -57,8 +57,7 @@ def whole_argument(*, least: int = 0, most: int = LARGEST) -> Callable[[str], in
 
 
 def seconds_argument(written: str) -> float:
-    """The type of a command's argument in seconds, with or without a decimal point. `nan` is
-    refused: nothing is older or younger than that."""
+    """The type of a command's argument in seconds. Nothing is older or younger than `nan`."""
     if not DECIMAL.fullmatch(written):
         raise ArgumentTypeError(f"{written!r} is not a number of seconds such as 90 or 0.5.")
     return float(written)

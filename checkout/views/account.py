@@ -165,8 +165,7 @@ class NewPassword(views.PasswordResetConfirmView):
     post_reset_login_backend = BY_PASSWORD
 
     def form_valid(self, form: Any) -> HttpResponse:
-        """The second of two simultaneous presses waits here and leaves the password as it is then:
-        to store it again would sign the first one out."""
+        """The second of two presses at once waits, and stores nothing that signs the first out."""
         with transaction.atomic():
             user = User.objects.select_for_update().get(pk=form.user.pk)
             if not user.check_password(form.cleaned_data["new_password1"]):

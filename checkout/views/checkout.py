@@ -137,7 +137,7 @@ def _submit(page: CheckoutPage) -> HttpResponse:
 
 
 def _content_digest(request: HttpRequest, token: CheckoutToken) -> str:
-    """From the raw fields, so that a repetition which fails the form's checks is compared too."""
+    """Made of the raw fields, so that a repetition which fails the form's checks has one too."""
     content = {name: request.POST.get(name, "").strip() for name in CheckoutForm.base_fields}
     return digest(content | {"cart_version": token.cart_version, "total": token.total_minor})
 

@@ -38,8 +38,7 @@ def order_page(request: HttpRequest, reference: str) -> HttpResponse:
 
 
 def _back_from_the_bank(request: HttpRequest, reference: str) -> HttpResponse:
-    """The bank's app may open another browser, whose session knows nothing of the order. It is
-    shown a page that is the same for every reference."""
+    """The bank's app may open another browser, which is shown the same page for every reference."""
     order = Order.objects.filter(reference=reference).first()
     if order is not None:
         if request.method == "GET":

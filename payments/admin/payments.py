@@ -135,8 +135,7 @@ class PaymentAdmin(ShowsAmount, ReadOnlyAdmin[Payment]):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def refund_view(self, request: HttpRequest, payment_id: int) -> HttpResponse:
-        """Ask for a refund, in two steps: the second shows the amount as it was understood. The
-        worker makes the refund; this page only writes it down."""
+        """Ask for a refund in two steps: the second shows the amount as it was understood."""
         person = person_who_may(self, request, MAY_REFUND)
         payment = get_object_or_404(Payment.objects.select_related("order"), pk=payment_id)
         form = RefundForm(request.POST or None, payment=payment)

@@ -102,8 +102,7 @@ def _surplus_not_sent_back(gateway: Gateway) -> Iterator[str]:
 
 
 def _is_sent_back(gateway: Gateway, payment_id: str) -> bool:
-    """Whether the customer has the whole charge again, by refunds or by a dispute. The gateway is
-    asked, for the few charges that look wrong."""
+    """Whether the customer has the whole charge again. The few that look wrong are asked about."""
     refunded = sum(
         refund.amount_minor
         for refund in gateway.refunds_of(payment_id)

@@ -1,7 +1,4 @@
-"""What is done about each difference between the books.
-
-Only what is safe is done. All else is left to a person.
-"""
+"""Does what is safe about the differences between the books. All else is left to a person."""
 
 import logging
 from collections.abc import Callable

@@ -27,8 +27,7 @@ class GatewayState(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayPayment:
-    """One payment as the gateway tells it. `amount_minor` is what was, or would be, charged, in the
-    shop's minor unit and not in the gateway's."""
+    """One payment as the gateway tells it. `amount_minor` was, or would be, charged."""
 
     id: str
     state: GatewayState
@@ -158,8 +157,7 @@ class Gateway(Protocol):
         payment_method: str,
         idempotency_key: str,
     ) -> GatewayPayment:
-        """Make the payment known without moving money. The gateway keeps all of `order` with it,
-        and tells it whenever it tells of the payment."""
+        """Make the payment known without moving money. The gateway keeps and tells `order`."""
 
     def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
         """Charge an opened payment. `return_url` is where a customer who must act comes back to."""

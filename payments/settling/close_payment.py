@@ -14,7 +14,7 @@ def close_payment(calls: Calls, payment: Payment) -> GatewayPayment:
     except NoSuchPayment as error:
         must_be_uncharged(payment, error, now=calls.clock())
         record_closed(payment, now=calls.clock())
-        return _never_charged(payment)
+        return told_as(payment, GatewayState.CANCELLED)
     if answer.state is GatewayState.CANCELLED:
         record_closed(payment, now=calls.clock())
     elif answer.state is not GatewayState.PAID:
@@ -22,10 +22,11 @@ def close_payment(calls: Calls, payment: Payment) -> GatewayPayment:
     return answer
 
 
-def _never_charged(payment: Payment) -> GatewayPayment:
+def told_as(payment: Payment, state: GatewayState) -> GatewayPayment:
+    """The payment as the gateway would tell it in this state."""
     return GatewayPayment(
         id=payment.gateway_payment_id,
-        state=GatewayState.CANCELLED,
+        state=state,
         amount_minor=payment.amount_minor,
         currency=payment.currency,
         order=payment.identity,

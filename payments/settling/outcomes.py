@@ -160,8 +160,7 @@ def _record_wrong_amount(payment: Payment, answer: GatewayPayment, *, now: datet
 
 
 def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -> None:
-    """End the reasons to look that a recorded outcome has settled. A bank's answer also shows that
-    the gateway does not refuse this order any more."""
+    """End the reasons to look that an outcome has settled; a bank's answer ends a refusal too."""
     if not order.needs_person:
         return
     if refusal_too:

@@ -10,8 +10,9 @@ from django.db import transaction
 
 from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.history import note_staff
-from payments.gateways.base import GatewayPayment, GatewayState
+from payments.gateways.base import GatewayState
 from payments.models import Payment
+from payments.settling.close_payment import told_as
 from payments.settling.lock_order import lock_order
 from payments.settling.outcomes import record_decline, record_success
 from payments.states import UNDECIDED, PaymentStatus
@@ -36,13 +37,7 @@ def resolve_charged(
             raise ActionImpossible(NEVER_CONFIRMED)
         if payment.gateway_payment_id != gateway_payment_id:
             raise ActionImpossible("The gateway knows this payment by another id; see above.")
-        answer = GatewayPayment(
-            id=gateway_payment_id,
-            state=GatewayState.PAID,
-            amount_minor=payment.amount_minor,
-            currency=payment.currency,
-            order=payment.identity,
-        )
+        answer = told_as(payment, GatewayState.PAID)
         note_staff(payment.order_id, "Resolved: it was charged", by=by, why=evidence, now=now)
         record_success(payment, answer, now=now, reason="Paid, as a person found out")
     return "The payment is recorded as charged."

@@ -39,8 +39,7 @@ def pause_after(
 
 
 def asked_in_vain(order: Order) -> int:
-    """How many of the latest calls about this order came to nothing, one after the other. This sets
-    the pace of questions that have no counter of their own."""
+    """How many of the latest calls came to nothing: the pace of questions without a counter."""
     latest = PaymentAttempt.objects.filter(payment__order=order).order_by("-id")
     outcomes = latest.values_list("outcome", flat=True)[:TRIES_FOR_A_CALL]
     return sum(1 for _ in takewhile(lambda outcome: outcome in IN_VAIN, outcomes))

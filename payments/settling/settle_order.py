@@ -100,7 +100,7 @@ def settle_order(
 
 
 def _settle_free(order: Order, *, now: datetime) -> Result:
-    """Here an earlier release's order is paid that costs nothing, which no gateway can take."""
+    """Pay an earlier release's order that costs nothing, which no gateway can take."""
     with transaction.atomic():
         Order.objects.select_for_update().get(pk=order.pk)
         begun = Payment.objects.filter(order=order, status__in=LIVE, gateway_payment_id="")

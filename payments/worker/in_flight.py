@@ -45,8 +45,7 @@ class InFlight:
         self._records.write(self._receive_place, json.dumps(content).encode())
 
     def receive_ended(self) -> None:
-        """The next receive is a new one. Before this call it is a repetition of the last, which SQS
-        answers with the messages of the reply that was lost."""
+        """The next receive is a new one. Until now it repeats the last, whose reply was lost."""
         self.attempt_id = uuid.uuid4().hex
         self._records.clear(self._receive_place)
 

@@ -378,11 +378,8 @@ def _concluded(error: stripe.StripeError, refusal: type[GatewayError]) -> Gatewa
 
 
 def _never_connected(error: stripe.APIConnectionError) -> bool:
-    """True if no connection was made, so that not a byte of the request was sent.
-
-    The SDK chains what `requests` raised. That tells a slow connect by its own type, and a refused
-    one or an unknown host by the reason of urllib3's error.
-    """
+    """True if not a byte of the request was sent. The SDK chains what `requests` raised: a slow
+    connect is a type, a refused one or an unknown host is the reason of urllib3's error."""
     cause = error.__cause__
     if isinstance(cause, requests.exceptions.ConnectTimeout):
         return True

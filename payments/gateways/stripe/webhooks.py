@@ -117,8 +117,8 @@ def _identity_in(about: dict[str, Any]) -> OrderIdentity:
 
 
 def _find_order(about: dict[str, Any], identity: OrderIdentity) -> Order | None:
-    """By the gateway's id of the payment, or else by reference and installation. The number is not
-    looked at: another shop on the account may have the same."""
+    """The order of the payment's id, or else of reference and installation; never of the number,
+    which another shop on the account may have as well."""
     for payment_id in filter(None, _ids_in(about)):
         known = Payment.objects.filter(gateway_payment_id=payment_id).select_related("order")
         if payment := known.first():
