@@ -10,8 +10,16 @@ from functools import partial
 
 from django.db import transaction
 
-from checkout.orders.attention import reasons
 from checkout.orders.attention.flags import end_reason, put_before_a_person
+from checkout.orders.attention.reasons import (
+    CHARGED_TWICE,
+    OVERCHARGED,
+    PAID_AFTER_CANCELLATION,
+    REFUSED,
+    UNKNOWN_TO_GATEWAY,
+    UNKNOWN_TOO_LONG,
+    WRONG_AMOUNT,
+)
 from checkout.orders.cancelling import revive
 from checkout.orders.history import note
 from checkout.orders.identity.matching import could_name
@@ -57,17 +65,17 @@ def record_success(
         _resolve_doubts(order, refusal_too=True, now=now)
         others = list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
         if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
-            _record_surplus(payment, reasons.CHARGED_TWICE, now=now)
+            _record_surplus(payment, CHARGED_TWICE, now=now)
         elif order.status == OrderStatus.CANCELLED:
             if not revive(order, reason=f"{reason}, after it was cancelled", now=now):
-                _record_surplus(payment, reasons.PAID_AFTER_CANCELLATION, now=now)
+                _record_surplus(payment, PAID_AFTER_CANCELLATION, now=now)
         else:
             move_order(payment, OrderStatus.PAID, reason, now=now)
         _close_other_rounds(payment, others, now=now)
         transaction.on_commit(partial(_count_paid, payment, order, now=now))
         over = answer.amount_minor - payment.amount_minor
         if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
-            prepare_refund(payment, over, reasons.OVERCHARGED, now=now)
+            prepare_refund(payment, over, OVERCHARGED, now=now)
     return True
 
 
@@ -89,7 +97,7 @@ def record_refusal(payment: Payment, code: str, *, now: datetime) -> None:
                 "The gateway refused a payment for what it is; a person must look",
                 extra={"order": payment.order.number, "reason": code},
             )
-            put_before_a_person(payment.order_id, reasons.REFUSED, now=now)
+            put_before_a_person(payment.order_id, REFUSED, now=now)
 
 
 def record_decline(
@@ -156,7 +164,7 @@ def _record_wrong_amount(payment: Payment, answer: GatewayPayment, *, now: datet
         # Kept although the payment does not count as paid: while it is here, a person must look.
         unpaid = Payment.objects.filter(pk=payment.pk).exclude(status=PaymentStatus.PAID)
         if unpaid.update(charged_minor=answer.amount_minor):
-            put_before_a_person(payment.order_id, reasons.WRONG_AMOUNT, now=now)
+            put_before_a_person(payment.order_id, WRONG_AMOUNT, now=now)
 
 
 def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -> None:
@@ -164,14 +172,14 @@ def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -
     if not order.needs_person:
         return
     if refusal_too:
-        end_reason(order.pk, reasons.REFUSED, now=now)
+        end_reason(order.pk, REFUSED, now=now)
     payments = Payment.objects.filter(order=order)
     if not payments.filter(status=PaymentStatus.UNKNOWN).exists():
-        end_reason(order.pk, reasons.UNKNOWN_TOO_LONG, now=now)
-        end_reason(order.pk, reasons.UNKNOWN_TO_GATEWAY, now=now)
+        end_reason(order.pk, UNKNOWN_TOO_LONG, now=now)
+        end_reason(order.pk, UNKNOWN_TO_GATEWAY, now=now)
     wrong = payments.filter(charged_minor__isnull=False).exclude(status=PaymentStatus.PAID)
     if not wrong.exists():
-        end_reason(order.pk, reasons.WRONG_AMOUNT, now=now)
+        end_reason(order.pk, WRONG_AMOUNT, now=now)
 
 
 def move_payment(
