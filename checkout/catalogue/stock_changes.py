@@ -1,7 +1,6 @@
 """How staff change a product's stock: they add to it, take from it, or count it.
 
-Orders are placed meanwhile. So what is stored is always a difference, applied to the stock as it is
-under the lock, and never a number that somebody read earlier.
+Orders are placed meanwhile, so a difference is stored, applied to the stock under the lock.
 """
 
 from dataclasses import dataclass

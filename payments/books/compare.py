@@ -48,8 +48,7 @@ REFUND_DIFFERS = "another amount was sent back there"
 LOST_ORDER = "there for an order of ours that is lost here"
 DISPUTED_THERE = "disputed there, not so here"
 
-# A payment or refund younger than this may be on its way through the worker, and the gateway's
-# event about a dispute may be on its way to us.
+# What is younger may be on its way through the worker, or on its way to us as a gateway's event.
 UNDER_WAY = timedelta(hours=1)
 
 # As long as Stripe remembers a key, a repeated call to open finds what the first one opened.

@@ -90,11 +90,8 @@ class GatewayError(Exception):
 
 
 class NotExecuted(GatewayError):
-    """The gateway certainly did nothing (refused connection, 429, key in use). Try again later.
-
-    `is_under_way` says that the gateway is already at work on the same call, which a process made
-    that died or was too slow. The wait is as short as that call.
-    """
+    """The gateway certainly did nothing (refused connection, 429, key in use). Try again later, or
+    very soon where `is_under_way`: the same call, of a process that died, is being worked on."""
 
     def __init__(
         self,
@@ -144,9 +141,8 @@ class Gateway(Protocol):
 
     @staticmethod
     def limits(currency: str) -> AmountLimits | None:
-        """What can be charged in this currency; None when nothing can. The answer comes from a
-        table, with no call and no credentials: `GATEWAY_LIMITS` names a function that gives the
-        same answer, and lies in a module that web processes may load."""
+        """What can be charged in this currency; None when nothing can. It needs no call: web
+        processes ask the function that `GATEWAY_LIMITS` names, which gives the same answer."""
 
     def open(
         self,

@@ -76,8 +76,7 @@ def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Resu
 
 
 def _settle_refund(refund: Refund, calls: Calls) -> timedelta | None:
-    """Send one refund, or find out what became of it. Where that is not known yet, the answer is
-    how long to wait before the gateway is asked again."""
+    """Send one refund, or find out what became of it: how long to wait if that is not known yet."""
     try:
         answer = _send_or_find(refund, calls)
     except (RefundRefused, NoSuchPayment) as error:
@@ -249,8 +248,7 @@ def _pause_before_next_try(refund: Refund, error: GatewayError, *, now: datetime
 
 
 def _believe(refund: Refund, made: GatewayRefund, *, now: datetime) -> None:
-    """What the gateway says of a refund of ours that was final here. A refund may fail days after
-    it succeeded, when the customer's bank returns the money."""
+    """A refund that was final here may fail days later, when the bank returns the money."""
     if made.state is RefundState.FAILED and refund.status == RefundStatus.SUCCEEDED:
         record_came_back(refund, now=now)
     elif made.state is RefundState.SUCCEEDED and refund.status == RefundStatus.FAILED:

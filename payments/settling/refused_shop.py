@@ -18,8 +18,7 @@ logger = logging.getLogger(__name__)
 # A process whose calls are answered looks so often whether a refusal is still on record.
 LOOK_SECONDS = 5.0
 
-# A refusal that comes back so soon is the same one: of several workers some had the new key, or the
-# key may do some things and not others.
+# A refusal that comes back so soon is the same one: some workers, or some calls, are still refused.
 SAME_REFUSAL = timedelta(hours=1)
 
 # The gateway is asked again after a minute, and then after half of the time that it has refused.

@@ -1,7 +1,6 @@
 """A person says what became of a payment about which the gateway has been silent for long.
 
-What they say is kept with their evidence and name. It is no more final than a decline: should the
-gateway say otherwise later, the gateway is believed.
+It is kept with their evidence and name. Should the gateway say otherwise later, it is believed.
 """
 
 from datetime import datetime

@@ -35,8 +35,7 @@ def may_have_been_charged(payment: Payment) -> bool:
 
 def must_be_uncharged(payment: Payment, error: NoSuchPayment, *, now: datetime) -> None:
     """The gateway has no such payment, as after a change of its account. Where the payment was
-    confirmed before, the other account may have charged it: a person has to find that out there.
-    """
+    confirmed before, the other account may have charged it: a person has to look there."""
     if may_have_been_charged(payment):
         put_before_a_person(payment.order_id, UNKNOWN_TO_GATEWAY, now=now)
         # Staff can say what became of a payment of unknown outcome.

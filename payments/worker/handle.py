@@ -161,9 +161,8 @@ def _known(kind: str) -> str:
 
 
 def busy_seconds(receive_count: int) -> int:
-    """How long a message waits whose payment another worker has: little at first, since that worker
-    is mostly done in a moment; then longer than any lease, so that a worker that died does not send
-    the message to the dead-letter queue."""
+    """How long a message waits whose payment another worker has: little at first; then longer than
+    any lease, so that a worker that died does not make a dead letter of the message."""
     if receive_count <= len(BUSY_SECONDS):
         return BUSY_SECONDS[max(0, receive_count - 1)]
     lease_seconds: float = settings.PAYMENT_LEASE_SECONDS
@@ -178,9 +177,8 @@ def foreign_seconds(receive_count: int) -> int:
 
 
 def failed_seconds(receive_count: int) -> int:
-    """How long a message waits that could not be handled, which is longer each time: while the
-    database is away or its disk is full, every message in hand fails, and five failures within a
-    minute would fill the dead-letter queue with good messages."""
+    """How long a message waits that could not be handled, which is longer each time: an outage of
+    the database would else fill the dead-letter queue with good messages within a minute."""
     return FAILED_SECONDS[min(max(1, receive_count), len(FAILED_SECONDS)) - 1]
 
 

@@ -110,8 +110,7 @@ class Worker:
         return left
 
     def _turn(self, pool: ThreadPoolExecutor, stopping: threading.Event) -> bool:
-        """Whether SQS was asked. Nothing is received while the database is away, whose errors end
-        the turn before: no message could be handled."""
+        """Whether SQS was asked. While the database is away, its errors end the turn before."""
         if self._samples_queue and self._is_time_to_sample():
             measure_queue(self._queue, now=database_now())
             sample_refusal()

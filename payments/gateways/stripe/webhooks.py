@@ -1,7 +1,6 @@
 """Checks Stripe's events, stores each together with a message to the worker, and answers at once.
 
-An event is a hint, and nothing in it is believed: the worker asks the gateway itself. So events may
-come twice, late, in any order and before the worker's own commit.
+An event is a hint: the worker asks the gateway itself. So events may come twice and in any order.
 """
 
 import hashlib
