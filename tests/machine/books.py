@@ -1,5 +1,6 @@
 """What must hold after every step, read in one statement and held against the gateway's memory."""
 
+import secrets
 from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -103,8 +104,10 @@ class Books:
             f"WITH books AS ({BOOKS}), found(words) AS ({found}) "
             f"SELECT ({ORDERS}), ({STOCK}), (SELECT json_agg(words) FROM found)"
         )
-        with connection.cursor() as cursor:  # psycopg is told by it that its own are gone as well
-            cursor.execute("DEALLOCATE ALL")  # an earlier test may have left its own
+        with connection.cursor() as cursor:
+            # An earlier test may have left its own. psycopg learns that its own are gone as well
+            # where it has not seen the statement before.
+            cursor.execute(f"DEALLOCATE ALL -- {secrets.token_hex(8)}")
         with plain_cursor() as cursor:
             cursor.execute(statement, [value for check in checks for value in check.parameters])
         self._prepared_on = connection.connection
