@@ -27,7 +27,7 @@ class GatewayState(Enum):
 
 @dataclass(frozen=True, kw_only=True)
 class GatewayPayment:
-    """One payment as the gateway tells it. `amount_minor` was, or would be, charged."""
+    """One payment as the gateway tells it, in the shop's minor unit and not in the gateway's."""
 
     id: str
     state: GatewayState

@@ -80,7 +80,8 @@ def record_success(
 
 
 def _once_an_error(payment: Payment) -> int:
-    """A person must see this once, and the gateway is asked about such a payment repeatedly."""
+    """The level of what a person must see once: the gateway is asked about such a payment again
+    and again."""
     return logging.INFO if payment.tries else logging.ERROR
 
 

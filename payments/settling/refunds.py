@@ -98,7 +98,8 @@ def _settle_refund(refund: Refund, calls: Calls) -> timedelta | None:
 
 
 def _look_for_disputes(payment: Payment, calls: Calls) -> None:
-    """If the gateway does not answer now, its hint or the daily commands tell of the dispute."""
+    """The gateway refused a refund because of a dispute, and its hint may still be on its way.
+    Where it does not answer now, the hint or the daily commands will tell of the dispute."""
     with suppress(GatewayError):
         record_disputes(payment, calls)
 
@@ -248,7 +249,8 @@ def _pause_before_next_try(refund: Refund, error: GatewayError, *, now: datetime
 
 
 def _believe(refund: Refund, made: GatewayRefund, *, now: datetime) -> None:
-    """A refund that was final here may fail days later, when the bank returns the money."""
+    """What the gateway says of a refund of ours that was final here. A refund may fail days after
+    it succeeded, when the customer's bank returns the money."""
     if made.state is RefundState.FAILED and refund.status == RefundStatus.SUCCEEDED:
         record_came_back(refund, now=now)
     elif made.state is RefundState.SUCCEEDED and refund.status == RefundStatus.FAILED:

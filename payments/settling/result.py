@@ -10,7 +10,8 @@ class UnknownOrder(Exception):
 
 
 class Result(Enum):
-    """What became of one message, which is done with, unless another worker is BUSY with it."""
+    """What became of one message about an order. The message is done with, unless another worker
+    is BUSY with the payment: then it has to come again."""
 
     NOTHING_TO_DO = "nothing to do"
     PAID = "paid"

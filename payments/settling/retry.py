@@ -13,7 +13,8 @@ FIRST_PAUSE = timedelta(seconds=1)
 LONGEST_PAUSE = timedelta(hours=1)
 # A bank takes days to send money back, and the gateway's webhook says when it has.
 LONGEST_PAUSE_OF_A_REFUND = timedelta(hours=2)
-# A call that is under way is over within the gateway's time-out; after so many tries it is not one.
+# A call of ours that is under way is over within the gateway's time-out, however often this order
+# was asked about before. After so many tries something else is wrong.
 FIRST_PAUSE_FOR_A_CALL = timedelta(seconds=0.25)
 LONGEST_PAUSE_FOR_A_CALL = timedelta(seconds=0.5)
 TRIES_FOR_A_CALL = 13

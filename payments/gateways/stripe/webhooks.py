@@ -73,9 +73,8 @@ def receive_event(body: bytes, *, now: datetime) -> bool:
         order = _find_order(about, identity)
         if order is None:
             if names_us(identity):
-                note_lost(
-                    identity, gateway_payment_id=next(filter(None, _ids_in(about)), ""), now=now
-                )
+                payment_id = next(filter(None, _ids_in(about)), "")
+                note_lost(identity, gateway_payment_id=payment_id, now=now)
             logger.info("An event about no order of this shop", extra={"event": event_id})
             return True
         WebhookEvent.objects.filter(pk=event.pk).update(order=order)
