@@ -18,7 +18,8 @@ def new_key() -> str:
 class Payment(models.Model):
     """One round of paying for an order: one card, one payment at the gateway, one set of keys.
 
-    Amount, currency and card never change, for a repeated call must be the same call.
+    Amount, currency and card are copied from the order when the round begins. They never change,
+    for a repeated call must be the same call.
     """
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="payments")
@@ -48,7 +49,8 @@ class Payment(models.Model):
     # How often an outcome was asked for in vain. This sets the pace of asking again.
     tries = models.PositiveIntegerField(default=0)
 
-    # Until when one worker has this payment, by the database's clock; see `settling.leases`.
+    # Until when one worker has this payment, by the database's clock. A lease saves work; it gives
+    # no exclusivity.
     lease_token = models.UUIDField(null=True, editable=False)
     lease_until = models.DateTimeField(null=True, editable=False)
     # The process that has the lease, named as in ProcessAlive; empty where none has.
@@ -58,7 +60,8 @@ class Payment(models.Model):
 
     created_at = models.DateTimeField()
     settled_at = models.DateTimeField(null=True, blank=True)
-    # When the gateway closed this payment for good. A later round begins only after that.
+    # When the gateway said that this payment can never be charged any more. A later round begins
+    # only after that.
     closed_at = models.DateTimeField(null=True, blank=True)
     # The amount that the gateway says it charged; empty before that.
     charged_minor = models.PositiveBigIntegerField(null=True, blank=True)
@@ -182,7 +185,8 @@ class Refund(models.Model):
         related_name="replaced_by",
     )
 
-    # The gateway keeps the key with the refund, which is found by it when the answer was lost.
+    # The key goes to the gateway with the refund, so that the refund is found there by it when the
+    # answer was lost.
     key = models.CharField(max_length=64, default=new_key, editable=False)
     gateway_refund_id = models.CharField(max_length=120, blank=True, default="", editable=False)
     failure = models.CharField(max_length=80, blank=True)
@@ -220,7 +224,8 @@ class Refund(models.Model):
 
 
 class Dispute(models.Model):
-    """A customer's objection at their bank. Evidence is sent at the gateway's own site."""
+    """A customer's objection to a charge, made at their bank. The gateway tells what the bank
+    decides; evidence is sent at the gateway's own site."""
 
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="disputes")
     gateway_dispute_id = models.CharField(max_length=120, editable=False)

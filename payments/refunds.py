@@ -98,7 +98,8 @@ def request_refund(
 
 
 def approve_refund(refund: Refund, *, approved_by: User, why: str, now: datetime) -> bool:
-    """Agree to a refund that the shop has prepared. False if somebody did so before."""
+    """Agree to a refund that the shop has prepared. False if somebody did so before. Impossible
+    while the customer's bank disputes a charge of the order."""
     with transaction.atomic():
         lock_order(refund.payment)
         _must_not_be_disputed(refund.payment.order_id)

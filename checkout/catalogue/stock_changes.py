@@ -1,6 +1,7 @@
 """How staff change a product's stock: they add to it, take from it, or count it.
 
-Orders are placed meanwhile, so a difference is stored, applied to the stock under the lock.
+Orders are placed meanwhile. So what is stored is always a difference, applied to the stock as it is
+under the lock, and never a number that somebody read earlier.
 """
 
 from dataclasses import dataclass
@@ -69,7 +70,8 @@ def change_stock(entry: StaffEntry, *, kind: StockMovement.Kind, change: int) ->
 def count_stock(entry: StaffEntry, *, counted: int, seen: int) -> StockMovement:
     """Somebody who was shown that there are `seen` pieces counted `counted`.
 
-    Refused when the stock has moved since: a sale that the count did not see would be undone.
+    This is refused when the stock has moved since. Only that person knows whether they counted
+    before or after, and a sale that the count did not see would be undone.
     """
     explanation = f"{THERE_ARE.format(counted)}. {entry.why}".strip()
     with transaction.atomic():

@@ -1,6 +1,7 @@
 """What postcodes look like, to tidy them up and to show an example; never to refuse one.
 
-New codes are issued all the time, and some places use those of a neighbouring country.
+New codes are issued all the time, and some places use those of a neighbouring country: a shop that
+insists on a pattern turns real addresses away.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""What staff may do to an order: each action has its permission, its page and a reason."""
+"""What staff may do to an order. Each action has its own permission, a page that says what will
+happen, and a reason that is kept with the order."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

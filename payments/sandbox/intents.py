@@ -1,6 +1,7 @@
 """The life of a PaymentIntent, as pure functions: nothing here reads a clock or keeps anything.
 
-Stripe docs, "How PaymentIntents work".
+Stripe docs, "How PaymentIntents work". Handled: requires_payment_method, requires_confirmation,
+requires_action, succeeded and canceled.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -85,7 +86,8 @@ def open_intent(
 
 
 def confirm(intent: Intent, *, charge_id: str, bank_url: str, return_url: str) -> Step:
-    """Charge the intent, or have the customer asked. Whatever its status, it is charged once."""
+    """Charge the intent, or have the customer asked. An intent that has succeeded never comes here
+    again, so there is no second charge."""
     if intent.status != "requires_confirmation" or intent.payment_method is None:
         return _unexpected_state(intent, "confirm")
     method = PAYMENT_METHODS[intent.payment_method]

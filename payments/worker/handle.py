@@ -57,11 +57,13 @@ TAKE_LEASES = {OutboxMessage.Kind.SETTLE_PAYMENT, OutboxMessage.Kind.CHECK_PAYME
 
 
 class OfAnotherInstallation(Exception):
-    """The message is for another installation's workers, and must not be deleted here."""
+    """Another installation shares our queue. The message is for its workers, and must not be
+    deleted here."""
 
 
 class OrderIsLost(Exception):
-    """The order of our own message is not in the database: a backup was restored."""
+    """This installation sent the message, and its database does not have the order: a backup was
+    restored."""
 
     def __init__(self, order: OrderIdentity) -> None:
         super().__init__(order.reference)
