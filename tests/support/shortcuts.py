@@ -76,6 +76,7 @@ class KeptConnection:
             connection.ensure_timezone()
         except OperationalError:  # a test has cut it
             return True
+        self.close()  # that of an earlier test, if this one came to another
         self._kept, connection.connection = connection.connection, None
         return False
 
@@ -86,6 +87,7 @@ class KeptConnection:
     def close(self) -> None:
         if self._kept:
             self._kept.close()
+            self._kept = None
 
 
 KEPT_CONNECTION = KeptConnection()
