@@ -3,6 +3,7 @@ nobody may write to, its user, the commands, settings, secrets and PgBouncer's f
 Addresses alone are others."""
 
 import os
+import pwd
 import re
 import shutil
 import signal
@@ -22,7 +23,7 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from config.local.processes import Child, free_port, stop
+from config.local.processes import Child, as_user, free_port, stop
 from tests.deploy.files import DEPLOY, copy_context, image_command, services, stages
 from tests.doubles.pgbouncer import pgbouncer_binary
 from tests.support.long import long
@@ -33,15 +34,15 @@ from tests.support.till import Charge, charges_at
 # What the files say, `test_compose` and `test_containerfile` hold them to.
 pytestmark = long
 
-USER = 10001
+USER = pwd.struct_passwd(("shop", "x", 10001, 10001, "", "/", ""))
 
 # A name, an address or a folder of the containers → what it is on this machine.
 Here = dict[str, str]
 
 
-def as_user() -> dict[str, Any]:
+def image_user() -> pwd.struct_passwd | None:
     """The image's, where this process may change its own."""
-    return {"user": USER, "group": USER} if os.geteuid() == 0 else {}
+    return USER if os.geteuid() == 0 else None
 
 
 @dataclass(frozen=True)
@@ -49,19 +50,19 @@ class Rights:
     """Those of a container's process, as far as this machine can tell them."""
 
     before: list[str]  # stands before a command
-    arguments: dict[str, Any]  # of a sub-process
+    user: pwd.struct_passwd | None  # None: this process's own
 
 
 def rights_here() -> Rights:
     if os.geteuid() != 0:
-        return Rights([], {})
+        return Rights([], None)
     with suppress(PermissionError):
-        subprocess.run([sys.executable, "-c", ""], check=True, **as_user())
-        return Rights([], as_user())
+        subprocess.run([sys.executable, "-c", ""], check=True, **as_user(image_user()))
+        return Rights([], image_user())
     # This Python lies where root alone may look. Then root, with every capability dropped: it may
     # do no more than anybody.
     dropped = ["setpriv", "--bounding-set=-all", "--inh-caps=-all", "--no-new-privs"]
-    return Rights(dropped, {})
+    return Rights(dropped, None)
 
 
 @dataclass
@@ -90,7 +91,7 @@ class Rehearsal:
             log=self.folder / "logs" / name,
             environment=self.environment(name),
             directory=self.shop,
-            **self.rights.arguments,
+            user=self.rights.user,
         )
         child.start()
         self.started.append(child)
@@ -111,7 +112,7 @@ class Rehearsal:
             capture_output=True,
             text=True,
             check=False,
-            **self.rights.arguments,
+            **as_user(self.rights.user),
         )
 
     def said(self) -> str:
@@ -150,7 +151,7 @@ def start_pgbouncer(binary: str, folder: Path, port: int) -> Child:
         command=[binary, str(file)],
         log=folder / "logs" / "pgbouncer",
         directory=folder,
-        **as_user(),
+        user=image_user(),
     )
     child.start()
     return child
@@ -280,7 +281,7 @@ def test_files_of_the_image_cannot_be_changed(rehearsal: Rehearsal) -> None:
         [*rehearsal.rights.before, "touch", str(rehearsal.shop / "new")],
         check=False,
         capture_output=True,
-        **rehearsal.rights.arguments,
+        **as_user(rehearsal.rights.user),
     )
 
     assert written.returncode != 0
