@@ -202,19 +202,23 @@ def test_worker_settles_and_empties_the_queue(
 def test_nothing_is_deleted_before_its_outcome_is_committed(
     shelf: list[Product], queue: PaymentsQueue, gateway: StripeGateway
 ) -> None:
+    has_deleted = threading.Event()
+
     class Watching(PaymentsQueue):
         seen: list[str] = []
 
         def delete(self, receipt_handles: Sequence[str]) -> int:
             self.seen.extend(Order.objects.values_list("status", flat=True))
             connection.close()
+            has_deleted.set()
             return super().delete(receipt_handles)
 
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
 
     watching = Watching(sqs_client(), queue.url)
-    with running(Worker(watching, gateway, threads=1, wait_seconds=0)):
+    slow = FaultyGateway(gateway, before={"confirm": lambda: has_deleted.wait(1)})
+    with running(Worker(watching, slow, threads=1, wait_seconds=0)):
         eventually(lambda: waiting_in(queue.url) == 0)
 
     assert watching.seen == ["paid"]
