@@ -16,7 +16,8 @@ LOST = ("08", "57P", "25006", "25P03", "25P04")
 
 
 def is_lost_connection(error: BaseException) -> bool:
-    """Whether the connection was lost: a full disk, or a lock waited for in vain, is not that."""
+    """Whether it was the connection, so that the same may work at once over a new one. Waiting for
+    a lock in vain, or a full disk, is not that."""
     if isinstance(error, InterfaceError):
         return True
     if not isinstance(error, CONNECTION_ERRORS):

@@ -12,7 +12,8 @@ from django.db import close_old_connections, connection
 
 from checkout.runtime.database import DATABASE_ERRORS
 
-# Long enough not to flood the log. A restart of the database takes a second or two.
+# After an error: long enough not to flood the log, short against what a shopper waits for. A
+# restart of the database takes a second or two.
 PAUSE_SECONDS = 1.0
 
 

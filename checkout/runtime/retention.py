@@ -1,7 +1,8 @@
 """What becomes of old rows: each table that grows has a named end, or a named reason to have none.
 
 Each app names its own (`register` when it is loaded), and `manage.py prune` deletes what has ended:
-in batches, each found by an index and committed, beside the running shop.
+in batches, each found by an index and committed, so that a run beside the shop holds nobody up, may
+be killed at any moment and repeated.
 """
 
 from collections.abc import Callable, Iterator

@@ -51,7 +51,7 @@ DISPUTED_THERE = "disputed there, not so here"
 # What is younger may be on its way through the worker, or on its way to us as a gateway's event.
 UNDER_WAY = timedelta(hours=1)
 
-# As long as Stripe remembers a key, a repeated call to open finds what the first one opened.
+# Stripe remembers a key for so long: a repeated call to open finds what the first one opened.
 KEY_LIFE = timedelta(hours=24)
 
 # Clocks differ, and a payment is opened there before its outcome is stored here.

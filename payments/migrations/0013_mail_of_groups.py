@@ -7,7 +7,7 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 GROUPS = ["support", "operations"]
 
-# As in the model; Django makes them only after all migrations.
+# The model names them too, but Django makes them only after all migrations.
 PERMISSIONS = {
     "correct_email": "Can correct the e-mail address of an order",
     "resend_mail": "Can have an e-mail to a customer sent again",

@@ -186,7 +186,7 @@ class Shop:
             client.cookies.clear()
         self.visitors = [Visitor(client) for client in world.clients]
         with plain_cursor() as cursor:
-            # In one transaction, at whose end the references are checked: any order will do.
+            # In one transaction, at whose end references are checked, if at all: any order will do.
             cursor.execute(deleting_from(shop_tables()))
         self.delivered = {sku: stock for sku, (_, stock) in SHELF.items()}
         on_the_shelf(

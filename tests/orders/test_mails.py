@@ -204,7 +204,7 @@ def test_lost_answer_may_double_the_one_mail_under_one_id(
     """SMTP has no way to ask whether a mail was taken. Its receiver can tell by the Message-ID."""
     orders = [placed_order(shelf[0]) for _ in range(3)]
     server.loses_next_answer = True
-    with pytest.raises(OSError):  # noqa: PT011
+    with pytest.raises(OSError):  # noqa: PT011 - the error has no words of ours
         send_all()
 
     for minutes in range(3):

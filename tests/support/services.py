@@ -115,7 +115,7 @@ def _start(config: pytest.Config) -> None:
 
 def _migrated(url: str) -> str:
     """The name of a database to which the migrations of today were applied, by this run or an
-    earlier one: they take longer than a minute's worth of tests."""
+    earlier one: to apply them takes as long as hundreds of tests."""
     digest = hashlib.sha256(version("django").encode())
     for file in sorted(file for app in APPS for file in app.rglob("migrations/*.py")):
         digest.update(file.read_bytes())

@@ -142,7 +142,7 @@ class _Fields(HTMLParser):
 
 
 def read_form(page: str, action: str) -> dict[str, str]:
-    """Those of the form that has this action, or none. The rest of the page is not parsed."""
+    """The fields of the form that has this action, if there is one. Nothing else is parsed."""
     parser = _Fields()
     for attributes, inside in FORM.findall(page):
         if f'action="{action}"' in attributes or "action=" not in attributes:

@@ -100,7 +100,8 @@ def _send(queue: PaymentsQueue, batch: list[OutboxMessage]) -> tuple[Sent, Excep
         outgoing = [
             Outgoing(
                 body=encode(message),
-                # By the number, orders of two installations on one queue would share a group.
+                # Not the number: on a shared queue another installation's order has it too, and the
+                # two would wait for each other.
                 group=message.order.reference,
                 deduplication_id=message.deduplication_id,
                 traceparent=steps.enter_context(

@@ -87,17 +87,19 @@ SHOP_REFUSED_STATUSES = frozenset({401, 403})
 
 # Stripe docs, "Error codes": these are about the account or its key, with whatever status. Every
 # request of the shop would be refused like this one.
-SHOP_REFUSED_CODES = {
-    "account_closed",
-    "account_invalid",
-    "api_key_expired",
-    "livemode_mismatch",
-    "platform_account_required",
-    "platform_api_key_expired",
-    "secret_key_required",
-    "testmode_charges_only",
-    "tls_version_unsupported",
-}
+SHOP_REFUSED_CODES = frozenset(
+    {
+        "account_closed",
+        "account_invalid",
+        "api_key_expired",
+        "livemode_mismatch",
+        "platform_account_required",
+        "platform_api_key_expired",
+        "secret_key_required",
+        "testmode_charges_only",
+        "tls_version_unsupported",
+    }
+)
 
 # Stripe docs, "Error codes": the object is not in the state that the request supposed. Only that
 # state says what became of the object.

@@ -271,7 +271,7 @@ def _add_to_cart(shopper: Shopper, sku: str, quantity: int, chance: random.Rando
     for _ in range(TRIES):
         page = yield from _until(200, lambda: shopper.web.get("/"), chance)
         fields = read_form(page.text, "/cart/add/") | {"sku": sku, "quantity": str(quantity)}
-        answer = yield from _try(lambda: shopper.web.post("/cart/add/", fields), chance)  # noqa: B023
+        answer = yield from _try(lambda: shopper.web.post("/cart/add/", fields), chance)  # noqa: B023 - called at once
         if answer.status in (302, 303):
             return
     raise GaveUp
