@@ -21,9 +21,9 @@ from config.admin.changed_fields import FieldByFieldAdmin
 from payments.books.audit import audit_database
 from tests.admin.conftest import order_page, signed_in
 from tests.support.factories import OpenBasket, line, placed_order, purchase
-from tests.support.processes import eventually
 from tests.support.shopper import read_form
 from tests.support.till import Till
+from tests.support.waiting import until_somebody_waits
 
 LIST = "/admin/catalogue/product/"
 
@@ -80,16 +80,10 @@ def test_piece_that_is_sold_while_the_page_is_saved_stays_sold(
         with transaction.atomic():
             reserve_stock({product.pk: 1}, order_id=order.pk)
             saved = pool.submit(save)
-            eventually(somebody_waits, what="waiting for the sale")
+            until_somebody_waits("waiting for the sale")
         assert saved.result(timeout=20) == 302
 
     assert (refreshed(product).stock, refreshed(product).description) == (99_998, "Cotton.")
-
-
-def somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,8 @@ from checkout.orders.placing.place import PlaceOrder, PlacingUnavailable, basket
 from checkout.tokens import CheckoutToken
 from tests.support.factories import purchase
 from tests.support.lost_replies import reply_to_commit_lost
-from tests.support.processes import eventually
 from tests.support.shelves import on_the_shelf
+from tests.support.waiting import until_somebody_waits
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -209,12 +209,6 @@ def press(staged: Staged) -> Order:
     return place_order(staged.wanted, CartBasket(staged.token, now), now=now)
 
 
-def somebody_waits() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        return bool(cursor.fetchone()[0])
-
-
 def change_price(staged: Staged) -> None:
     Product.objects.filter(pk=staged.products[0].pk).update(price_minor=1)
 
@@ -256,7 +250,7 @@ def refused_after(
     with transaction.atomic():
         change(staged)
         pressed = one_thread.submit(press, staged)
-        eventually(somebody_waits, what="waiting for the change")
+        until_somebody_waits("waiting for the change")
 
     error = pressed.exception(timeout=20)
     assert not Order.objects.exists()
@@ -270,7 +264,7 @@ def test_change_that_is_taken_back_while_the_press_waits_is_no_change(
     with transaction.atomic():
         change_price(staged)
         pressed = one_thread.submit(press, staged)
-        eventually(somebody_waits, what="waiting for the change")
+        until_somebody_waits("waiting for the change")
         transaction.set_rollback(True)
 
     assert pressed.result(timeout=20).total_minor == 2000

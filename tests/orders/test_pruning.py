@@ -19,7 +19,8 @@ from checkout.orders.outbox.prune import Pruned, prune_outbox
 from checkout.orders.outbox.publish import claim
 from checkout.orders.states import OrderStatus
 from tests.support.factories import placed_order
-from tests.support.processes import database_url, eventually
+from tests.support.processes import database_url
+from tests.support.waiting import until_somebody_waits
 
 LONG_AGO = timedelta(days=40)
 
@@ -148,19 +149,12 @@ def test_message_that_is_deleted_while_it_is_published_again_is_written_anew(
         other.execute("DELETE FROM orders_outboxmessage")
         thread = threading.Thread(target=again)
         thread.start()
-        eventually(somebody_waits_for_a_lock, what="the wait for the deleting transaction")
+        until_somebody_waits("the wait for the deleting transaction")
     thread.join()
 
     assert answers == [True]
     [message] = OutboxMessage.objects.all()
     assert (message.order, message.published_at) == (order, None)
-
-
-def somebody_waits_for_a_lock() -> bool:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE NOT granted")
-        [(count,)] = cursor.fetchall()
-    return bool(count)
 
 
 def test_command_counts_and_deletes(shelf: list[Product]) -> None:

@@ -1,6 +1,7 @@
 """Orders that wait are published again by hand: once each, and only those that wait."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from io import StringIO
 
@@ -15,6 +16,7 @@ from checkout.orders.operations import requeue
 from checkout.orders.operations.requeue import Done, requeue_orders
 from tests.support.factories import placed_order
 from tests.support.processes import database_url
+from tests.support.waiting import until_somebody_waits
 
 
 def requeued(*orders: Order | str, dry_run: bool = False) -> list[Done]:
@@ -108,6 +110,22 @@ def test_order_in_another_process_is_named_and_left(shelf: list[Product]) -> Non
         other.execute("SELECT FROM orders_order WHERE id = %s FOR UPDATE", [busy.pk])
 
         assert requeued(busy, free) == [Done.BUSY, Done.QUEUED]
+
+
+def test_order_that_another_process_has_for_a_moment_is_waited_for(shelf: list[Product]) -> None:
+    order = published(placed_order(shelf[0]))
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url()) as other:
+        other.execute("SELECT FROM orders_order WHERE id = %s FOR UPDATE", [order.pk])
+        freed = pool.submit(let_go_when_waited_for, other)
+
+        assert requeued(order) == [Done.QUEUED]
+
+        freed.result(10)
+
+
+def let_go_when_waited_for(holder: psycopg.Connection[tuple[object, ...]]) -> None:
+    until_somebody_waits()
+    holder.rollback()
 
 
 def run(*arguments: str) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from django.db import transaction
+from django.db import OperationalError, transaction
+from psycopg.errors import LockNotAvailable
 
 from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage
@@ -61,16 +62,20 @@ def requeue_orders(
 
 def _requeue(typed: str, *, by: str, reason: str, dry_run: bool, now: datetime) -> Requeued:
     number = parse_order_number(typed)
-    with transaction.atomic():
-        orders = Order.objects.filter(number=number or "")
-        order = orders.select_for_update(skip_locked=True).first()
-        if order is None:
-            done = Done.BUSY if orders.exists() else Done.UNKNOWN
-            return Requeued(order=number or typed, status="", kind="", done=done)
-        kind = _kind_for(order, now)
-        done = Done.NOT_NEEDED if kind is None else _ask(order, kind, dry_run=dry_run, now=now)
-        if done in {Done.QUEUED, Done.HASTENED}:
-            note_staff(order.pk, "Queued again", by=by, why=reason, now=now)
+    try:
+        with transaction.atomic():
+            # Another process has an order for moments. A wait ends as every wait for a lock does.
+            order = Order.objects.select_for_update().filter(number=number or "").first()
+            if order is None:
+                return Requeued(order=number or typed, status="", kind="", done=Done.UNKNOWN)
+            kind = _kind_for(order, now)
+            done = Done.NOT_NEEDED if kind is None else _ask(order, kind, dry_run=dry_run, now=now)
+            if done in {Done.QUEUED, Done.HASTENED}:
+                note_staff(order.pk, "Queued again", by=by, why=reason, now=now)
+    except OperationalError as error:
+        if isinstance(error.__cause__, LockNotAvailable):
+            return Requeued(order=number or typed, status="", kind="", done=Done.BUSY)
+        raise
     return Requeued(order=order.number, status=order.status, kind=kind or "", done=done)
 
 

@@ -1,0 +1,16 @@
+"""Whether a session of this test's database waits for what another has locked."""
+
+import psycopg
+
+from tests.support.processes import database_url, eventually
+
+WAITERS = """
+    SELECT count(*) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+"""
+
+
+def until_somebody_waits(what: str = "the wait for a lock") -> None:
+    # A session of its own: what one transaction sees of the others stays as it was at first.
+    with psycopg.connect(database_url(), autocommit=True) as looking:
+        eventually(lambda: looking.execute(WAITERS).fetchall() != [(0,)], seconds=20, what=what)
