@@ -193,18 +193,20 @@ def test_migrations_run_on_a_large_database_while_the_previous_release_serves(
     ):
         crowd = Crowd(old.web().url)
         shopping = [pool.submit(crowd.shop, sku) for sku in SKUS]
-        time.sleep(QUIET_SECONDS)
-        before, began = len(crowd.took), time.monotonic()
+        try:
+            time.sleep(QUIET_SECONDS)
+            before, began = len(crowd.took), time.monotonic()
 
-        code = new.manage("migrate", SKIP).wait(300)
+            code = new.manage("migrate", SKIP).wait(300)
 
-        migrated, during = time.monotonic() - began, crowd.took[before:]
-        time.sleep(QUIET_SECONDS)
-        mixed = Shopper(OverHttp(new.web().url), somebody_else()).buy(SKUS[0])
-        crowd.closing.set()
+            migrated, during = time.monotonic() - began, crowd.took[before:]
+            assert code == 0, new.said()
+            time.sleep(QUIET_SECONDS)
+            mixed = Shopper(OverHttp(new.web().url), somebody_else()).buy(SKUS[0])
+        finally:
+            crowd.closing.set()
         for shopper in shopping:
             shopper.result(60)
-        assert code == 0, new.said()
         assert crowd.failed == [], old.said()
         assert during, "nobody bought meanwhile"
         print(

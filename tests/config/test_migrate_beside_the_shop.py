@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psycopg
 import pytest
@@ -13,6 +14,7 @@ from django.db.migrations.loader import MigrationLoader
 from checkout.management.commands import migrate
 from tests.config.test_migrations import RELEASED
 from tests.support.processes import database_url
+from tests.support.waiting import until_somebody_waits
 
 INDEX = "checkout_cart_old_idx"
 
@@ -102,10 +104,21 @@ def test_index_that_was_built_and_not_recorded_is_no_error() -> None:
 
 
 @pytest.mark.usefixtures("everything_migrated")
-def test_change_of_a_table_in_use_lets_others_through_and_tries_again() -> None:
-    migrate_to("checkout", "0006")
+@pytest.mark.parametrize(
+    ("before", "in_use"),
+    [
+        ("0006", "SELECT FROM checkout_cart"),
+        # A new table's foreign keys come last, when Django has left its own transaction block.
+        ("0002", "LOCK TABLE auth_user IN ROW EXCLUSIVE MODE"),
+    ],
+    ids=["column", "foreign key"],
+)
+def test_change_of_a_table_in_use_lets_others_through_and_tries_again(
+    before: str, in_use: str
+) -> None:
+    migrate_to("checkout", before)
     with psycopg.connect(database_url()) as shop:
-        shop.execute("SELECT FROM checkout_cart")
+        shop.execute(in_use.encode())
 
         class UntilSaid(io.StringIO):
             def write(self, words: str) -> int:
@@ -118,6 +131,27 @@ def test_change_of_a_table_in_use_lets_others_through_and_tries_again() -> None:
 
     assert "Trying again" in told.getvalue()
     assert is_valid(INDEX) is True
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_deadlock_with_the_shop_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration locks two tables, and the shop locks the same two the other way round."""
+    monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "30s")  # so that it is the deadlock that ends it
+    migrate_to("checkout", "0006")
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url()) as shop:
+        shop.execute("LOCK TABLE django_migrations IN SHARE MODE")  # written last, in one go
+        pressed = pool.submit(read_when_waited_for, shop)
+
+        told = migrate_to("checkout", "0007")
+
+        pressed.result(10)
+    assert "Trying again" in told
+
+
+def read_when_waited_for(shop: psycopg.Connection[tuple[object, ...]]) -> None:
+    until_somebody_waits()
+    shop.execute("SELECT FROM checkout_cart")
+    shop.rollback()
 
 
 @pytest.mark.usefixtures("everything_migrated")

@@ -9,7 +9,7 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
-from psycopg.errors import LockNotAvailable
+from psycopg.errors import DeadlockDetected, LockNotAvailable
 
 # A change of a table waits for all who use the table, and all who come later wait behind it.
 # So the change waits this long, lets them through, and tries again.
@@ -17,6 +17,9 @@ LOCK_TIMEOUT = "2s"
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 TRIES = 30
 PAUSE_SECONDS = 2.0
+
+# A migration that changes two tables meets purchases that lock the two the other way round.
+IN_USE = (LockNotAvailable, DeadlockDetected)
 
 INVALID = """
     SELECT i.indexrelid::regclass::text FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
@@ -42,10 +45,11 @@ class Command(migrate.Command):
                     self._drop_leftovers()
                     super().handle(*args, **options)
             except OperationalError as error:
-                if not tries_left or not isinstance(error.__cause__, LockNotAvailable):
+                if not tries_left or not isinstance(error.__cause__, IN_USE):
                     raise
                 self.stderr.write("The shop uses a table that is to change. Trying again.")
                 time.sleep(PAUSE_SECONDS)
+                _begin_anew()
             else:
                 return
 
@@ -91,6 +95,13 @@ class Command(migrate.Command):
             for name in sorted(names | _half_done(cursor)):
                 self.stderr.write(f"Dropping {name}, which an earlier run did not finish.")
                 cursor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {name}")
+
+
+def _begin_anew() -> None:
+    """A statement that a migration leaves for its end, such as a foreign key, is run where Django
+    does not roll back: an error there leaves the connection inside the failed transaction."""
+    connection.close()
+    connection.connect()
 
 
 def _half_done(cursor: Any) -> set[str]:
