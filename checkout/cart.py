@@ -16,8 +16,12 @@ from django.utils.crypto import salted_hmac
 
 from checkout.catalogue.models import Product
 from checkout.models import MAX_QUANTITY, Cart, CartLine
-from checkout.orders.placing.one_statement import StoredBasket
-from checkout.orders.placing.place import BasketTaken, PurchaseLine, basket_digest
+from checkout.orders.placing.purchase import (
+    BasketTaken,
+    PurchaseLine,
+    StoredBasket,
+    basket_digest,
+)
 from checkout.runtime.clock import database_now
 from checkout.tokens import CheckoutToken
 
@@ -42,10 +46,6 @@ class CartChanged(NotAsSeen):
 
 class ArticleGone(NotAsSeen):
     """A product that the form showed is no longer sold. Deleting one deletes its cart lines."""
-
-
-class PriceChanged(NotAsSeen):
-    """The lines of the cart are the same, and their total is not."""
 
 
 def session_nonce(session: SessionBase) -> str | None:
@@ -161,13 +161,18 @@ class CartBasket:
         # Tokens of an earlier release do not say which products the cart held.
         if token.currency != settings.SHOP_CURRENCY or not token.basket_digest:
             return None
-        cart = {"cart": token.checkout_id, "version": token.cart_version, "closed_at": self.now}
+        lines = self._lines()
+        if not lines or self._has_lost_an_article(lines):
+            return None
         return StoredBasket(
             lines=LINES,
             use_up=USE_UP,
-            values=cart,
-            digest=token.basket_digest,
-            total_minor=token.total_minor,
+            values={
+                "cart": token.checkout_id,
+                "version": token.cart_version,
+                "closed_at": self.now,
+            },
+            bought=[PurchaseLine.of(line.product, line.quantity) for line in lines],
         )
 
     def take(self) -> Sequence[PurchaseLine]:
@@ -180,16 +185,18 @@ class CartBasket:
                 raise CartChanged
             raise BasketTaken
         # The lines are read after the lock, in a statement of their own: else they could be stale.
-        lines = list(
-            CartLine.objects.filter(cart_id=self.token.checkout_id).select_related("product")
-        )
+        lines = self._lines()
         if self._has_lost_an_article(lines):
             raise ArticleGone
-        total_minor = sum(line.total_minor for line in lines)
-        shown = (self.token.total_minor, self.token.currency)
-        if (total_minor, settings.SHOP_CURRENCY) != shown:
-            raise PriceChanged
         return [PurchaseLine.of(line.product, line.quantity) for line in lines]
+
+    def is_as_shown(self, total_minor: int) -> bool:
+        shown = (self.token.total_minor, self.token.currency)
+        return (total_minor, settings.SHOP_CURRENCY) == shown
+
+    def _lines(self) -> list[CartLine]:
+        lines = CartLine.objects.filter(cart_id=self.token.checkout_id)
+        return list(lines.select_related("product"))
 
     def _has_lost_an_article(self, lines: Sequence[CartLine]) -> bool:
         """Asked when the cart's version shows that its customer changed nothing. Tokens of an

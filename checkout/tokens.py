@@ -6,8 +6,9 @@ session's data: a login keeps that nonce, and after a logout, or with another sh
 
 import hmac
 import uuid
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass, fields
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.core import signing
@@ -24,12 +25,28 @@ class TokenRefused(Exception):
 
 
 @dataclass(frozen=True, kw_only=True)
+class ShownQuote:
+    """What the page said of its total: the parts, and what they were worked out for."""
+
+    country: str
+    region: str
+    delivery_method: str
+    code: str
+    goods_minor: int
+    discount_minor: int
+    delivery_minor: int
+    added_tax_minor: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class CheckoutToken:
     checkout_id: uuid.UUID
     cart_version: int
     total_minor: int
     currency: str
     basket_digest: str  # empty in tokens of an earlier release
+    shown: ShownQuote | None = None  # None in tokens of an earlier release
     issued_at: datetime
 
     @property
@@ -48,10 +65,13 @@ def issue_token(
     total_minor: int,
     currency: str,
     basket_digest: str,
+    shown: ShownQuote,
     now: datetime,
 ) -> str:
     issued = int(now.timestamp())
+    # A release that knows less of a token reads its beginning, so more is added at the end.
     content = [checkout_id.hex, nonce, cart_version, total_minor, currency, issued, basket_digest]
+    content.append(astuple(shown))
     return signing.dumps(content, salt=SALT)
 
 
@@ -67,6 +87,7 @@ def read_token(token: str, *, nonce: str | None) -> CheckoutToken:
             total_minor=total,
             currency=currency,
             basket_digest=later[0] if later else "",
+            shown=_shown(later[1]) if len(later) > 1 else None,
             issued_at=datetime.fromtimestamp(issued, tz=timezone.get_default_timezone()),
         )
     except (signing.BadSignature, TypeError, ValueError) as error:
@@ -74,3 +95,8 @@ def read_token(token: str, *, nonce: str | None) -> CheckoutToken:
     if nonce is None or not hmac.compare_digest(token_nonce.encode(), nonce.encode()):
         raise TokenRefused
     return content
+
+
+def _shown(content: list[Any]) -> ShownQuote:
+    names = [field.name for field in fields(ShownQuote)]
+    return ShownQuote(**dict(zip(names, content, strict=False)))

@@ -3,6 +3,7 @@
 Every secret may also be given as a file: `SECRET_KEY_FILE=/run/secrets/secret_key`.
 """
 
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -150,6 +151,16 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SHOP_NAME = env.text("SHOP_NAME", "Halfmoon Stationers")
 SHOP_CURRENCY = env.text("SHOP_CURRENCY", "EUR")
+# Where the shop is, and the country that the first total of a visitor is worked out for.
+SHOP_COUNTRY = env.text("SHOP_COUNTRY", "DE")
+if not re.fullmatch("[A-Z]{2}", SHOP_COUNTRY):
+    refuse("SHOP_COUNTRY", "is a country's two capital letters (ISO 3166-1), such as DE.")
+# The shop's region, such as CA, where its country taxes by regions and TAX_BY is origin.
+SHOP_REGION = env.text("SHOP_REGION")
+# Whether prices are entered and shown with tax.
+PRICES_INCLUDE_TAX = env.flag("PRICES_INCLUDE_TAX", default=True)
+# Whose tax rates count: those of the place that an order is sent to, or the shop's own.
+TAX_BY = env.one_of("TAX_BY", "destination", ["destination", "origin"])
 
 # How long an unsent checkout form stays good. A form that was sent leads to its order for ever.
 CHECKOUT_TOKEN_MAX_AGE_SECONDS = env.whole(

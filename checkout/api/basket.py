@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.conf import settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.placing.place import PurchaseLine
+from checkout.orders.placing.purchase import PurchaseLine
 
 
 class UnknownProducts(Exception):
@@ -15,14 +15,6 @@ class UnknownProducts(Exception):
     def __init__(self, skus: set[str]) -> None:
         super().__init__(f"{len(skus)} products are unknown")
         self.skus = skus
-
-
-class TotalChanged(Exception):
-    """The products do not cost what the client showed. Nothing was stored."""
-
-    def __init__(self, total_minor: int) -> None:
-        super().__init__("The total is another one")
-        self.total_minor = total_minor
 
 
 @dataclass(frozen=True)
@@ -44,12 +36,10 @@ class ApiBasket:
         }
         if unknown := self.quantities.keys() - products.keys():
             raise UnknownProducts(set(unknown))
-        lines = [
+        return [
             PurchaseLine.of(products[sku], quantity) for sku, quantity in self.quantities.items()
         ]
-        # The total is that of the very lines that are stored, so no price can change in between.
-        total_minor = sum(line.quantity * line.unit_price_minor for line in lines)
+
+    def is_as_shown(self, total_minor: int) -> bool:
         expected = (self.expected_minor, self.expected_currency)
-        if self.expected_minor is not None and expected != (total_minor, settings.SHOP_CURRENCY):
-            raise TotalChanged(total_minor)
-        return lines
+        return self.expected_minor is None or expected == (total_minor, settings.SHOP_CURRENCY)

@@ -15,7 +15,7 @@ from psycopg.errors import LockNotAvailable
 
 from checkout.api.problems import KEY_MALFORMED, KEY_MISSING, Problem
 from checkout.models import MAX_KEY_LENGTH, ApiRequest
-from checkout.orders.placing.place import digest
+from checkout.orders.placing.purchase import digest
 from checkout.orders.states import OrderStatus
 
 # RFC 8941, 3.3.3: printable ASCII in quotes, with a backslash before a quote or a backslash.

@@ -35,7 +35,7 @@ def replayed_response(earlier: ApiRequest, asked: IdempotentRequest) -> Response
     """What the first request with this key was answered, or a refusal if this one asks for
     something else. The repetition is counted on the order."""
     if earlier.operation == ApiRequest.Operation.PLACE == asked.operation:
-        absorb_resubmission(earlier.order, asked.fingerprint, now=database_now())
+        absorb_resubmission(earlier.order, [asked.fingerprint], now=database_now())
     if not asked.is_repeat_of(earlier):
         raise Problem(KEY_REUSED, charged=charged(earlier.order))
     response = order_response(

@@ -3,7 +3,6 @@
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import fields
 from datetime import timedelta
 from functools import partial
 from typing import Any, ClassVar
@@ -24,7 +23,7 @@ from rest_framework.serializers import BaseSerializer
 from checkout.api import problems, schema
 from checkout.api.authentication import accepts_any_total, api_visitor
 from checkout.api.base_view import ApiView, body_of, idempotent_request
-from checkout.api.basket import ApiBasket, TotalChanged, UnknownProducts
+from checkout.api.basket import ApiBasket, UnknownProducts
 from checkout.api.idempotency import IdempotentRequest, KeyTaken, claim_key, find_earlier
 from checkout.api.pagination import IdPagination, NewestFirstPagination
 from checkout.api.prefer_wait import preferred_wait, wait_until
@@ -47,7 +46,8 @@ from checkout.orders.cancelling import give_up
 from checkout.orders.limits.limits import wait_before_paying_again, wait_before_placing
 from checkout.orders.models import Order
 from checkout.orders.paying import can_pay_again, pay_again
-from checkout.orders.placing.place import Customer, PlaceOrder, PlacingUnavailable, place_order
+from checkout.orders.placing.place import PlacingUnavailable, place_order
+from checkout.orders.placing.purchase import Customer, PlaceOrder, TotalChanged
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
 
@@ -207,7 +207,7 @@ def _place(request: Request, asked: IdempotentRequest) -> Response:
     except UnknownProducts as unknown:
         raise ValidationError(_unknown_errors(wanted["lines"], unknown)) from None
     except TotalChanged as changed:
-        total = money(changed.total_minor, settings.SHOP_CURRENCY)
+        total = money(changed.quote.total_minor, settings.SHOP_CURRENCY)
         raise Problem(
             problems.TOTAL_CHANGED, total=plain(total), currency=settings.SHOP_CURRENCY
         ) from None
@@ -224,7 +224,8 @@ def _purchase(request: Request, asked: IdempotentRequest, wanted: dict[str, Any]
     visitor = api_visitor(request)
     return PlaceOrder(
         checkout_id=asked.checkout_id,
-        customer=Customer(**{field.name: wanted[field.name] for field in fields(Customer)}),
+        customer=Customer.typed(wanted),
+        takes_cheapest=True,
         payment_method=wanted["payment_method"],
         currency=settings.SHOP_CURRENCY,
         content_digest=asked.fingerprint,

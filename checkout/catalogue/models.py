@@ -5,6 +5,23 @@ from django.db.models.functions import Now
 from moneyed import Money
 
 from checkout.catalogue.money import money
+from checkout.catalogue.rules.models import (
+    DeliveryMethod,
+    DeliveryPrice,
+    DiscountCode,
+    TaxRate,
+    tax_class_field,
+)
+from checkout.quotes.rules import Line, TaxClass
+
+__all__ = [
+    "DeliveryMethod",
+    "DeliveryPrice",
+    "DiscountCode",
+    "Product",
+    "StockMovement",
+    "TaxRate",
+]
 
 
 class Product(models.Model):
@@ -23,6 +40,16 @@ class Product(models.Model):
         validators=[MinValueValidator(0)], help_text="Pieces that can still be sold."
     )
     is_on_sale = models.BooleanField(default=True)
+    weight_grams = models.PositiveIntegerField(
+        "weight in grams", default=0, db_default=0, help_text="Of one piece, with its wrapping."
+    )
+    is_delivered = models.BooleanField(
+        "is delivered",
+        default=True,
+        db_default=True,
+        help_text="Not so for a voucher or a file: an order of these alone needs no delivery.",
+    )
+    tax_class = tax_class_field()
 
     class Meta:
         ordering = ["name"]
@@ -40,6 +67,17 @@ class Product(models.Model):
     @property
     def price(self) -> Money:
         return money(self.price_minor, settings.SHOP_CURRENCY)
+
+    def quoted_line(self, quantity: int) -> Line:
+        """So many pieces of it, as `quote` takes them."""
+        return Line(
+            product_id=self.pk,
+            quantity=quantity,
+            unit_price_minor=self.price_minor,
+            weight_grams=self.weight_grams,
+            is_delivered=self.is_delivered,
+            tax_class=TaxClass(self.tax_class),
+        )
 
 
 class StockMovement(models.Model):

@@ -9,6 +9,7 @@ from checkout.catalogue.models import StockMovement
 from checkout.catalogue.stock import OutOfStock, release_stock, reserve_stock
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import DISPUTED
+from checkout.orders.code_uses import CodeRefused, give_code_back, use_code_again
 from checkout.orders.history import note
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import publish_again
@@ -82,11 +83,13 @@ def _cancel(
     to = OrderStatus.CANCELLED
     if moved := transition(order.pk, to, sources=sources, reason=reason, now=now, cancelled_by=who):
         release_stock(pieces_held(order), order_id=order.pk)
+        give_code_back(order.pk)
     return moved
 
 
 def revive(order: Order, *, reason: str, now: datetime) -> bool:
-    """Revive a cancelled order that turns out to be paid. False when its goods are sold by now."""
+    """Revive a cancelled order that turns out to be paid. False when its goods are sold by now, or
+    the last use of its discount code went to somebody else."""
     try:
         with transaction.atomic():
             if not transition(
@@ -94,6 +97,7 @@ def revive(order: Order, *, reason: str, now: datetime) -> bool:
             ):
                 return False
             reserve_stock(pieces_held(order), order_id=order.pk, kind=StockMovement.Kind.REVIVED)
-    except OutOfStock:
+            use_code_again(order.pk)
+    except (OutOfStock, CodeRefused):
         return False
     return True

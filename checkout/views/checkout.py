@@ -3,9 +3,13 @@
 import logging
 import math
 import time
+from collections.abc import Iterable
 from contextlib import suppress
+from dataclasses import fields
 from datetime import timedelta
+from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
@@ -17,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from checkout.access import OrderHidden, give_access, is_own
-from checkout.cart import ArticleGone, CartBasket, CartChanged, PriceChanged
+from checkout.cart import ArticleGone, CartBasket, CartChanged
 from checkout.catalogue.amounts import AmountRefused
 from checkout.catalogue.stock import OutOfStock
 from checkout.forms import CheckoutForm
@@ -35,12 +39,16 @@ from checkout.orders.models import Order
 from checkout.orders.placing.find_order import find_order, find_order_and_similar
 from checkout.orders.placing.place import (
     PATIENCE_SECONDS,
-    Customer,
-    PlaceOrder,
     PlacingUnavailable,
     absorb_resubmission,
-    digest,
     place_order,
+)
+from checkout.orders.placing.purchase import (
+    Customer,
+    PlaceOrder,
+    QuoteRefused,
+    TotalChanged,
+    digest,
 )
 from checkout.refused_forms import typed_in, why_refused
 from checkout.runtime.clock import database_now
@@ -67,20 +75,20 @@ def checkout(request: HttpRequest) -> HttpResponse:
         return _lead_to(request, order)  # bought already: never offered a second time
     if not page.lines:
         return redirect("cart")
-    page.form.initial = _known(request)
+    page.form.initial = {"country": settings.SHOP_COUNTRY} | _known(request)
     return page.show()
 
 
-def _known(request: HttpRequest) -> dict[str, str]:
+def _known(request: HttpRequest) -> dict[str, Any]:
     """What a customer who is signed in typed for their last order, so that they need not again."""
     if not isinstance(request.user, User):
         return {}
     last = Order.objects.filter(customer=request.user).order_by("-id").first()
     if last is None:
         return {"email": request.user.email}
-    return {
-        name: getattr(last, name) for name in CheckoutForm.base_fields if name != "payment_method"
-    }
+    known = {field.name: getattr(last, field.name) for field in fields(Customer)}
+    billing = known.pop("billing") or {}
+    return known | {f"billing_{name}": value for name, value in billing.items()}
 
 
 def _submit_over_a_living_connection(request: HttpRequest) -> HttpResponse:
@@ -106,7 +114,7 @@ def _submit(page: CheckoutPage) -> HttpResponse:
         return page.show(notices.token_refused(), status=400)
     if token.total_minor == 0:
         form.fields["payment_method"].required = False  # the form asked for none
-    content_digest = _content_digest(request, token)
+    digests = _content_digests(request, token)
     is_valid = form.is_valid()
 
     # This comes before any check that could refuse: a used token leads to its order, for ever.
@@ -118,7 +126,7 @@ def _submit(page: CheckoutPage) -> HttpResponse:
         now=now,
     )
     if found.order:
-        absorb_resubmission(found.order, content_digest, now=now)
+        absorb_resubmission(found.order, digests, now=now)
         return _lead_to(request, found.order)
 
     if token.has_expired(now):
@@ -133,30 +141,47 @@ def _submit(page: CheckoutPage) -> HttpResponse:
     )
     if similar and not is_answered(request.POST.get("again", ""), similar, token.checkout_id):
         return _ask_about(page, similar, token)
-    return _place(page, token, _purchase(page, token, content_digest, visitor, similar))
+    return _place(page, token, _purchase(page, token, digests, visitor, similar))
 
 
-def _content_digest(request: HttpRequest, token: CheckoutToken) -> str:
-    """Made of the raw fields, so that a repetition which fails the form's checks has one too."""
-    content = {name: request.POST.get(name, "").strip() for name in CheckoutForm.base_fields}
-    return digest(content | {"cart_version": token.cart_version, "total": token.total_minor})
+# The fields that the digests of orders from before delivery and codes were made of.
+FIELDS_OF_VERSION_1 = (
+    *("email", "full_name", "address", "city", "postcode", "country"),
+    "payment_method",
+)
+
+
+def _content_digests(request: HttpRequest, token: CheckoutToken) -> tuple[str, str]:
+    """Made of the raw fields, so that a repetition which fails the form's checks has one too. The
+    first is what this release stores. The second is by the rule of the release before: an order
+    that it stored is repeated by a form whose other fields that rule does not know."""
+    seen = {"cart_version": token.cart_version, "total": token.total_minor}
+
+    def content(names: Iterable[str]) -> dict[str, str]:
+        return {name: request.POST.get(name, "").strip() for name in names}
+
+    now = digest(content(CheckoutForm.base_fields) | seen | {"version": 2})
+    return now, digest(content(FIELDS_OF_VERSION_1) | seen)
 
 
 def _purchase(
     page: CheckoutPage,
     token: CheckoutToken,
-    content_digest: str,
+    digests: tuple[str, ...],
     visitor: Visitor,
     similar: Order | None,
 ) -> PlaceOrder:
-    typed = dict(page.form.cleaned_data)
-    payment_method = typed.pop("payment_method")
+    typed = page.form.cleaned_data
+    content_digest, *earlier_digests = digests
     return PlaceOrder(
         checkout_id=token.checkout_id,
-        customer=Customer(**typed),
-        payment_method=payment_method,
+        customer=Customer.typed(typed),
+        payment_method=typed["payment_method"],
         currency=token.currency,
         content_digest=content_digest,
+        earlier_digests=tuple(earlier_digests),
+        delivery_method=page.terms.delivery_method,
+        code=page.terms.code,
         customer_id=page.request.user.pk,
         language=get_language() or "",
         again_of=similar,
@@ -171,9 +196,11 @@ def _place(page: CheckoutPage, token: CheckoutToken, wanted: PlaceOrder) -> Http
     except CartChanged:
         return page.show(notices.cart_changed(token.total, page.total), status=409)
     except ArticleGone:
-        return page.show(notices.article_gone(token.total, page.lines), status=409)
-    except PriceChanged:
-        return page.show(notices.price_changed(token.total, page.total), status=409)
+        return page.show(notices.article_gone(token.total, page.lines, page.total), status=409)
+    except TotalChanged as changed:
+        return page.show(notices.total_changed(token, changed.quote), status=409)
+    except QuoteRefused as refused:
+        return page.show_refused(refused.refusals)
     except AmountRefused as refused:
         return page.show(notices.total_not_payable(refused.refusal), status=422)
     except OutOfStock as short:

@@ -1,6 +1,6 @@
 """The checkout page: the form, the cart that it is for, and a token that says what is shown."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -15,10 +15,14 @@ from checkout.cart import cart_lines, session_cart, session_nonce
 from checkout.catalogue.amounts import refusal_of
 from checkout.catalogue.money import money
 from checkout.forms import CheckoutForm
-from checkout.models import Cart, CartLine, lines_total
-from checkout.orders.placing.place import basket_digest
+from checkout.models import Cart, CartLine
+from checkout.orders.placing.purchase import basket_digest
+from checkout.orders.placing.quoting import Terms, work_out
+from checkout.quotes.quote import Quote, Refusal
 from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
 from checkout.views.notices import Notice, total_not_payable
+from checkout.views.quote_words import QuoteWords, refusal_words
+from checkout.views.terms import shown_quote, terms_of
 
 
 @dataclass(frozen=True)
@@ -47,8 +51,18 @@ class CheckoutPage:
         return cart_lines(self.cart)
 
     @cached_property
+    def terms(self) -> Terms:
+        """What the price depends on, as it was typed, or as it is known before anything was."""
+        return terms_of(self.form)
+
+    @cached_property
+    def quote(self) -> Quote:
+        lines = [line.product.quoted_line(line.quantity) for line in self.lines]
+        return work_out(lines, self.terms, now=self.now)
+
+    @property
     def total(self) -> Money:
-        return lines_total(self.lines, settings.SHOP_CURRENCY)
+        return money(self.quote.total_minor, settings.SHOP_CURRENCY)
 
     def read_token(self) -> CheckoutToken:
         """Raises `TokenRefused`."""
@@ -68,17 +82,31 @@ class CheckoutPage:
     ) -> HttpResponse:
         """The form with the session's cart as it is now. With `keeps_token` the token that was sent
         goes back into the form, unless the page shows something else by now."""
-        total_minor = self.total.get_amount_in_sub_unit()
-        if notice is None and (refusal := refusal_of(total_minor, settings.SHOP_CURRENCY)):
+        self._add_refusals(self.quote.refusals)
+        if notice is None and (
+            refusal := refusal_of(self.quote.total_minor, settings.SHOP_CURRENCY)
+        ):
             notice = total_not_payable(refusal)  # said before anything is typed
         context = {
             "total": self.total,
+            "quote": QuoteWords(self.quote),
             "notice": notice,
             "question": question,
             "token": self._token(keeps_sent=keeps_token),
             "signed_in_as": self.request.user.get_username(),
         }
         return self._render(self.lines, context, status=status)
+
+    def show_refused(self, refusals: Iterable[Refusal]) -> HttpResponse:
+        """The form with the reasons why the purchase cannot be had, each at its field."""
+        self._add_refusals(refusals)
+        return self.show(status=422)
+
+    def _add_refusals(self, refusals: Iterable[Refusal]) -> None:
+        if self.form.is_bound and hasattr(self.form, "cleaned_data"):
+            for refusal in refusals:
+                if refusal.field not in self.form.errors:
+                    self.form.add_error(refusal.field, refusal_words(refusal, self.terms))
 
     def show_without_database(self, notice: Notice) -> HttpResponse:
         """The form and its token without the cart: sending it again is the same purchase."""
@@ -118,7 +146,9 @@ class CheckoutPage:
             sent = self.read_token()
         except TokenRefused:
             return True
-        shows_the_same = all(getattr(sent, key) == now for key, now in self._shown(cart).items())
+        shown = self._shown(cart)
+        del shown["shown"]  # parts that differ within the same total stop nobody
+        shows_the_same = all(getattr(sent, key) == now for key, now in shown.items())
         return sent.checkout_id != cart.pk or shows_the_same
 
     def _shown(self, cart: Cart) -> dict[str, Any]:
@@ -126,7 +156,8 @@ class CheckoutPage:
         return {
             "checkout_id": cart.pk,
             "cart_version": cart.version,
-            "total_minor": self.total.get_amount_in_sub_unit(),
+            "total_minor": self.quote.total_minor,
             "currency": settings.SHOP_CURRENCY,
+            "shown": shown_quote(self.quote, self.terms),
             "basket_digest": basket_digest((line.product_id, line.quantity) for line in self.lines),
         }

@@ -1,16 +1,17 @@
 """Why the checkout form is shown again: what happened, was anything charged, what to do next."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from django.conf import settings
 from django.utils.translation import gettext as _
 from moneyed import Money
 
 from checkout.catalogue.amounts import AmountRefusal, Objection
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import money, show_money
-from checkout.models import CartLine, lines_total
+from checkout.models import CartLine
+from checkout.quotes.quote import Quote
+from checkout.tokens import CheckoutToken
 from checkout.views.error_pages import wait_in_words
 
 
@@ -54,26 +55,41 @@ def cart_changed(seen: Money, total: Money) -> Notice:
     return _not_as_seen(_("Your cart was changed in another tab"), seen, total)
 
 
-def price_changed(seen: Money, total: Money) -> Notice:
-    return _not_as_seen(_("A price has changed"), seen, total)
+def total_changed(token: CheckoutToken, quote: Quote) -> Notice:
+    """Some part of the total is not what the page showed: staff changed it, or what was typed."""
+    total = money(quote.total_minor, quote.currency)
+    differs = list(_differing_parts(token, quote))
+    headline = _("A price has changed") if differs == [_("Goods")] else _("The total has changed")
+    return _not_as_seen(headline, token.total, total, differs)
 
 
-def _not_as_seen(headline: str, seen: Money, total: Money) -> Notice:
-    return Notice(
-        headline,
-        _(
-            "The total was %(was)s when you opened this page and is %(now_is)s now. Nothing was "
-            "ordered or charged. If the new total is right, press the button once more."
-        )
-        % {"was": show_money(seen), "now_is": show_money(total)},
-    )
+def _differing_parts(token: CheckoutToken, quote: Quote) -> Iterator[str]:
+    """What a form of an earlier release showed is the goods alone."""
+    shown = token.shown
+    was_goods = shown.goods_minor if shown else token.total_minor
+    added_tax_minor = 0 if quote.prices_include_tax else quote.tax_minor
+    parts = [
+        (_("Goods"), was_goods, quote.goods_minor),
+        (_("Discount"), shown.discount_minor if shown else 0, quote.discount_minor),
+        (_("Delivery"), shown.delivery_minor if shown else 0, quote.delivery_minor),
+        (_("VAT"), shown.added_tax_minor if shown else 0, added_tax_minor),
+    ]
+    return (name for name, was, now_is in parts if was != now_is)
 
 
-def article_gone(seen: Money, lines: list[CartLine]) -> Notice:
+def _not_as_seen(headline: str, seen: Money, total: Money, differs: Iterable[str] = ()) -> Notice:
+    what = ", ".join(differs)
+    sentence = _(
+        "The total was %(was)s when you opened this page and is %(now_is)s now. Nothing was "
+        "ordered or charged. If the new total is right, press the button once more."
+    ) % {"was": show_money(seen), "now_is": show_money(total)}
+    return Notice(headline, f"{sentence} {_('What differs')}: {what}." if what else sentence)
+
+
+def article_gone(seen: Money, lines: list[CartLine], total: Money) -> Notice:
     if not lines:
         next_ = _("Your cart is empty now.")
     elif all(line.product.is_on_sale for line in lines):
-        total = lines_total(lines, settings.SHOP_CURRENCY)
         next_ = _(
             "The total was %(was)s when you opened this page and is %(now_is)s now, for what is "
             "left. If that is right, press the button once more."

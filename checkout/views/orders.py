@@ -18,6 +18,7 @@ from checkout.orders.attention.queries import needs_closer_look
 from checkout.orders.limits.limits import wait_before_paying_again
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.money.facts import facts_about
+from checkout.orders.money.parts import Parts
 from checkout.orders.paying import can_pay_again, check_on_return, pay_again
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
@@ -118,6 +119,7 @@ def _what_is_going_on(request: HttpRequest, order: Order) -> dict[str, object]:
         "order": order,
         "words": words,
         "steps": timeline(order),
+        "parts": Parts.of_order(order),
         "sent_back": money(facts.moved.sent_back_minor, order.currency),
         "needs_a_look": facts.status != OrderStatus.CANCELLED and needs_closer_look(order),
     }

@@ -16,14 +16,15 @@ from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from checkout.cart import CartBasket, CartChanged, NotAsSeen, PriceChanged
+from checkout.cart import CartBasket, CartChanged, NotAsSeen
 from checkout.catalogue.amounts import AmountRefused
 from checkout.catalogue.models import Product
 from checkout.catalogue.stock import OutOfStock
 from checkout.models import Cart, CartLine
 from checkout.orders.models import Order
 from checkout.orders.placing import place
-from checkout.orders.placing.place import PlaceOrder, PlacingUnavailable, basket_digest, place_order
+from checkout.orders.placing.place import PlacingUnavailable, place_order
+from checkout.orders.placing.purchase import PlaceOrder, TotalChanged, basket_digest
 from checkout.tokens import CheckoutToken
 from tests.support.factories import purchase
 from tests.support.lost_replies import reply_to_commit_lost
@@ -166,7 +167,13 @@ def test_both_ways_say_and_store_the_same(scene: Scene) -> None:
     def outcome(act: Callable[[], Order | None]) -> str:
         try:
             return "placed" if act() else "nothing"
-        except (NotAsSeen, OutOfStock, AmountRefused, PlacingUnavailable) as error:
+        except (
+            NotAsSeen,
+            OutOfStock,
+            AmountRefused,
+            TotalChanged,
+            PlacingUnavailable,
+        ) as error:
             return type(error).__name__
 
     basket = CartBasket(at_once.token, now)
@@ -228,7 +235,7 @@ def change_cart(staged: Staged) -> None:
 def test_price_that_changes_while_the_press_waits_is_not_charged(
     staged: Staged, one_thread: ThreadPoolExecutor
 ) -> None:
-    assert refused_after(change_price, staged, one_thread) is PriceChanged
+    assert refused_after(change_price, staged, one_thread) is TotalChanged
 
 
 def test_last_piece_that_goes_while_the_press_waits_is_not_sold_twice(

@@ -14,7 +14,7 @@ from checkout.cart import CartBasket
 from checkout.models import Cart, CartLine
 from checkout.orders.models import Order
 from checkout.orders.placing.find_order import Found
-from checkout.orders.placing.place import BasketTaken, PurchaseLine
+from checkout.orders.placing.purchase import BasketTaken, PurchaseLine
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import _follow_ups, record_transition
 from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown

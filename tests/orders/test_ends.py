@@ -164,9 +164,9 @@ def test_change_of_a_cart_is_written_down(shopper: Shopper, shelf: list[Product]
 def test_presses_are_all_counted_and_a_few_are_events(shelf: list[Product]) -> None:
     order = placed_order(shelf[0])
     for _ in range(300):
-        absorb_resubmission(order, order.content_digest, now=timezone.now())
+        absorb_resubmission(order, [order.content_digest], now=timezone.now())
     for _ in range(3):
-        absorb_resubmission(order, "other content", now=timezone.now())
+        absorb_resubmission(order, ["other content"], now=timezone.now())
 
     order.refresh_from_db()
     assert order.resubmission_count == 303

@@ -16,7 +16,8 @@ from checkout.models import Cart, CartLine, new_checkout_id
 from checkout.orders.limits.rates import read_rates
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.placing.find_order import find_order
-from checkout.orders.placing.place import BasketTaken, PlacingUnavailable, place_order
+from checkout.orders.placing.place import PlacingUnavailable, place_order
+from checkout.orders.placing.purchase import BasketTaken
 from tests.support.factories import OpenBasket, line, placed_order, purchase
 from tests.support.shopper import Shopper
 

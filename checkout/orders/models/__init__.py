@@ -10,6 +10,7 @@ from checkout.orders.models.operations import ProcessAlive as ProcessAlive
 from checkout.orders.models.operations import QueueSeen as QueueSeen
 from checkout.orders.models.operations import new_installation_id as new_installation_id
 from checkout.orders.models.order import CHECKOUT_UNIQUE as CHECKOUT_UNIQUE
+from checkout.orders.models.order import CodeUse as CodeUse
 from checkout.orders.models.order import Order as Order
 from checkout.orders.models.order import OrderEvent as OrderEvent
 from checkout.orders.models.order import OrderLine as OrderLine

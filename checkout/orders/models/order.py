@@ -3,10 +3,11 @@ import secrets
 from django.conf import settings
 from django.contrib.postgres.indexes import BrinIndex, GinIndex
 from django.db import models
+from django.db.models import Value
 from django.db.models.functions import Now
 from moneyed import Money
 
-from checkout.catalogue.models import Product
+from checkout.catalogue.models import DiscountCode, Product
 from checkout.catalogue.money import money
 from checkout.orders.models.name_search import NameWords
 from checkout.orders.numbers import NextOrderNumber
@@ -34,6 +35,20 @@ class Order(models.Model):
     status = models.CharField(max_length=20, choices=OrderStatus, default=OrderStatus.PLACED)
     total_minor = models.PositiveBigIntegerField()
     currency = models.CharField(max_length=3)
+    # The parts of the total. Empty goods: the order is of a release before delivery and tax were
+    # worked out, so its goods alone are its total.
+    goods_minor = models.PositiveBigIntegerField(null=True, blank=True)
+    discount_minor = models.PositiveBigIntegerField(default=0, db_default=0)
+    delivery_minor = models.PositiveBigIntegerField(default=0, db_default=0)
+    # The tax of all rates, contained in the other amounts if prices_include_tax, else added.
+    tax_minor = models.PositiveBigIntegerField(default=0, db_default=0)
+    prices_include_tax = models.BooleanField(default=True, db_default=True)
+    # For each rate: {"percent": "19", "net_minor": 1000, "tax_minor": 190}.
+    taxes = models.JSONField(default=list, db_default=Value([], models.JSONField()))
+    # The method, the code and their names as they were then: staff may delete or rename the rows.
+    delivery_method = models.CharField(max_length=40, blank=True, default="", db_default="")
+    delivery_name = models.CharField(max_length=80, blank=True, default="", db_default="")
+    discount_code = models.CharField(max_length=40, blank=True, default="", db_default="")
 
     email = models.EmailField()
     full_name = models.CharField(max_length=200)
@@ -41,6 +56,14 @@ class Order(models.Model):
     city = models.CharField(max_length=120)
     postcode = models.CharField(max_length=20)
     country = models.CharField(max_length=2)
+    address2 = models.CharField(max_length=300, blank=True, default="", db_default="")
+    region = models.CharField(max_length=100, blank=True, default="", db_default="")
+    company = models.CharField(max_length=200, blank=True, default="", db_default="")
+    phone = models.CharField(max_length=40, blank=True, default="", db_default="")
+    vat_id = models.CharField(max_length=20, blank=True, default="", db_default="")
+    # An address of its own for the bill, by the form's names without `billing_`. Empty: there is
+    # none, and the bill goes where the parcel goes.
+    billing = models.JSONField(null=True, blank=True)
 
     # The account that was signed in when the order was placed. Empty: a guest placed it.
     customer = models.ForeignKey(
@@ -96,6 +119,24 @@ class Order(models.Model):
                 condition=~models.Q(status__in=sorted(UNSETTLED))
                 | models.Q(sweep_at__isnull=False),
                 name="orders_order_unsettled_is_swept",
+            ),
+            # Every total is the sum of its parts.
+            models.CheckConstraint(
+                condition=models.Q(goods_minor__isnull=True)
+                | models.Q(
+                    prices_include_tax=True,
+                    total_minor=models.F("goods_minor")
+                    - models.F("discount_minor")
+                    + models.F("delivery_minor"),
+                )
+                | models.Q(
+                    prices_include_tax=False,
+                    total_minor=models.F("goods_minor")
+                    - models.F("discount_minor")
+                    + models.F("delivery_minor")
+                    + models.F("tax_minor"),
+                ),
+                name="orders_order_total_is_its_parts",
             ),
         ]
         indexes = [
@@ -168,6 +209,11 @@ class OrderLine(models.Model):
     name = models.CharField(max_length=120)
     quantity = models.PositiveIntegerField()
     unit_price_minor = models.PositiveBigIntegerField()
+    # The line's share of the order's discount, and of the tax of its rate. Without a percentage the
+    # line is of a release before tax was worked out.
+    discount_minor = models.PositiveBigIntegerField(default=0, db_default=0)
+    tax_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
+    tax_minor = models.PositiveBigIntegerField(default=0, db_default=0)
 
     class Meta:
         ordering = ["id"]
@@ -190,6 +236,29 @@ class OrderLine(models.Model):
     @property
     def total(self) -> Money:
         return money(self.total_minor, self.order.currency)
+
+
+class CodeUse(models.Model):
+    """That an order has a discount code. `DiscountCode.used` counts the rows that are live."""
+
+    order = models.OneToOneField(Order, models.PROTECT, related_name="code_use")
+    code = models.ForeignKey(DiscountCode, models.PROTECT, related_name="+", db_index=False)
+    # A keyed hash of the customer's address, by which one customer's orders are counted.
+    customer_key = models.CharField(max_length=64, editable=False)
+    # False while the order is cancelled.
+    is_live = models.BooleanField(default=True)
+
+    class Meta:
+        indexes = [
+            models.Index(
+                fields=["code", "customer_key"],
+                condition=models.Q(is_live=True),
+                name="orders_codeuse_live_idx",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Code {self.code_id} of order {self.order_id}"
 
 
 class OrderEvent(models.Model):

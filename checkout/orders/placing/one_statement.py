@@ -11,7 +11,7 @@ is locked before it is believed, and Postgres reads it anew when it had to wait 
 - The basket. Whoever changes its lines changes its row first. So if that row is as it was seen,
   the lines are too; if it is not, there is no row, no line and no order.
 - The products, locked in SKU order as everywhere, so that two orders cannot wait for each other.
-  Price, stock and whether it is on sale are those after the wait.
+  Price, stock and all else that the quote was made from are compared as they are after the wait.
 
 For the sake of speed this statement alone writes an event, a mail and an outbox message beside the
 modules that otherwise write them (`history`, `mail.enqueue` and `outbox.enqueue`).
@@ -19,51 +19,48 @@ modules that otherwise write them (`history`, `mail.enqueue` and `outbox.enqueue
 What is left to constraints: one order of a checkout id, and no stock below zero.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict
 from typing import Any
 
 from django.db import connection
-from django.db.models import Field
+from django.db.models import Field, JSONField
+from psycopg.types.json import Jsonb
 
 from checkout.catalogue.models import StockMovement
 from checkout.orders.mail.enqueue import mail_about
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.placing.purchase import StoredBasket
 from checkout.orders.states import OrderStatus
+from checkout.quotes.quote import Quote, QuotedLine
 from checkout.runtime.trace import traceparent
 
 # The database sets these.
 GIVEN = {"id", "number"}
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredBasket:
-    """A basket in the database, from which the statement places.
-
-    `lines` selects `position, product_id, quantity`, and locks what changes with them; nothing is
-    selected when it is used up or not as it was seen. `use_up` closes it for `new_order`.
-    """
-
-    lines: str
-    use_up: str
-    values: Mapping[str, Any]
-    digest: str
-    total_minor: int  # the total that the shopper saw
-
-
 PLACE = """
 WITH basket AS MATERIALIZED ({lines}),
+quoted AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(quoted)s::jsonb) AS q(
+        product_id bigint, quantity int, unit_price_minor bigint, weight_grams int,
+        is_delivered boolean, tax_class text,
+        discount_minor bigint, tax_percent numeric, tax_minor bigint
+    )
+),
 bought AS MATERIALIZED (
-    SELECT p.id, p.sku, p.name, p.price_minor, p.stock, p.is_on_sale, position, quantity
+    SELECT p.id, p.sku, p.name, p.price_minor, p.stock, p.is_on_sale, p.weight_grams,
+        p.is_delivered, p.tax_class, position, quantity
     FROM catalogue_product p JOIN basket ON product_id = p.id
     ORDER BY p.sku
     FOR UPDATE OF p
 ),
 as_seen AS (
-    SELECT FROM bought
+    SELECT FROM bought b JOIN quoted q ON q.product_id = b.id
     HAVING count(*) = (SELECT count(*) FROM basket)
-        AND sum(quantity * price_minor) = %(total_minor)s
-        AND bool_and(is_on_sale AND stock >= quantity)
+        AND count(*) = (SELECT count(*) FROM quoted)
+        AND bool_and(b.is_on_sale AND b.stock >= b.quantity AND b.quantity = q.quantity
+            AND b.price_minor = q.unit_price_minor AND b.weight_grams = q.weight_grams
+            AND b.is_delivered = q.is_delivered AND b.tax_class = q.tax_class)
 ),
 new_order AS (
     INSERT INTO orders_order ({columns}) SELECT {values} FROM as_seen
@@ -79,8 +76,11 @@ movement AS (
     SELECT bought.id, -quantity, %(movement)s, new_order.id FROM new_order, bought ORDER BY sku
 ),
 lines AS (
-    INSERT INTO orders_orderline (order_id, product_id, sku, name, quantity, unit_price_minor)
-    SELECT new_order.id, bought.id, sku, name, quantity, price_minor FROM new_order, bought
+    INSERT INTO orders_orderline (order_id, product_id, sku, name, quantity, unit_price_minor,
+        discount_minor, tax_percent, tax_minor)
+    SELECT new_order.id, b.id, sku, name, b.quantity, price_minor,
+        discount_minor, tax_percent, tax_minor
+    FROM new_order, bought b JOIN quoted q ON q.product_id = b.id
     ORDER BY position
 ),
 event AS (
@@ -100,11 +100,12 @@ SELECT id, number FROM new_order
 """
 
 
-def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
+def place_stored_basket(order: Order, basket: StoredBasket, quote: Quote) -> bool:
     """Store the order with all that belongs to it. False: nothing was stored."""
     params: dict[str, Any] = {
         **basket.values,
-        **{field.attname: getattr(order, field.attname) for field in _fields()},
+        **{field.attname: _value(order, field) for field in _fields()},
+        "quoted": Jsonb([_quoted_line(each) for each in quote.lines]),
         "event": OrderEvent.Kind.TRANSITION.value,
         "movement": StockMovement.Kind.PLACED.value,
         "mail": mail_about(None, OrderStatus.PLACED),
@@ -118,6 +119,20 @@ def place_stored_basket(order: Order, basket: StoredBasket) -> bool:
         return False
     order.pk, order.number = stored
     return True
+
+
+def _value(order: Order, field: "Field[Any, Any]") -> object:
+    value = getattr(order, field.attname)
+    is_json = isinstance(field, JSONField) and value is not None
+    return Jsonb(value) if is_json else value
+
+
+def _quoted_line(quoted: QuotedLine) -> dict[str, object]:
+    return asdict(quoted.line) | {
+        "discount_minor": quoted.discount_minor,
+        "tax_percent": str(quoted.tax_percent),
+        "tax_minor": quoted.tax_minor,
+    }
 
 
 def _fields() -> "list[Field[Any, Any]]":

@@ -1,20 +1,15 @@
 """Placing an order: one purchase, at most one order, whatever happens in between."""
 
-import hashlib
-import json
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Collection
 from datetime import datetime
-from typing import Protocol, runtime_checkable
-from uuid import UUID
 
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
 from checkout.catalogue.amounts import AmountRefused, refusal_of
-from checkout.catalogue.models import Product
 from checkout.catalogue.stock import reserve_stock
+from checkout.orders.code_uses import CodeRefused, use_code
 from checkout.orders.history import count_resubmission, record_event
 from checkout.orders.models import (
     CHECKOUT_UNIQUE,
@@ -25,10 +20,22 @@ from checkout.orders.models import (
 )
 from checkout.orders.outbox.enqueue import ask_first
 from checkout.orders.placing.find_order import find_order
-from checkout.orders.placing.one_statement import StoredBasket, place_stored_basket
+from checkout.orders.placing.one_statement import place_stored_basket
+from checkout.orders.placing.parts import order_lines, parts_of
+from checkout.orders.placing.purchase import (
+    Basket,
+    BasketTaken,
+    InDatabase,
+    PlaceOrder,
+    QuoteRefused,
+    TotalChanged,
+    basket_digest,
+)
+from checkout.orders.placing.quoting import work_out
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweep_schedule import next_sweep
 from checkout.orders.transitions import pay_with_nothing, record_transition
+from checkout.quotes.quote import Quote, Refusal
 from checkout.runtime import metrics
 from checkout.runtime.database import CONNECTION_ERRORS
 from checkout.runtime.faultpoints import fault_point, fault_points
@@ -43,85 +50,8 @@ PATIENCE_SECONDS = 5.0
 ATTEMPTS_AT_LEAST = 3
 
 
-@dataclass(frozen=True, kw_only=True)
-class Customer:
-    email: str
-    full_name: str
-    address: str
-    city: str
-    postcode: str
-    country: str  # ISO 3166-1 alpha-2
-
-
-@dataclass(frozen=True, kw_only=True)
-class PurchaseLine:
-    product_id: int
-    sku: str
-    name: str
-    quantity: int
-    unit_price_minor: int
-
-    @classmethod
-    def of(cls, product: Product, quantity: int) -> "PurchaseLine":
-        return cls(
-            product_id=product.pk,
-            sku=product.sku,
-            name=product.name,
-            quantity=quantity,
-            unit_price_minor=product.price_minor,
-        )
-
-
-class Basket(Protocol):
-    """Where the lines of a purchase come from: a cart, or an API client's request."""
-
-    def take(self) -> Sequence[PurchaseLine]:
-        """Lock the basket, check it against what the customer saw, use it up, and return its lines.
-
-        This runs first inside the placing transaction, so a later failure gives the basket back. It
-        raises `BasketTaken` when it is used up, and an error of its own when it is not as seen.
-        """
-
-
-@runtime_checkable
-class InDatabase(Protocol):
-    """A basket that one statement can take together with storing its order."""
-
-    def stored(self) -> StoredBasket | None:
-        """The basket for the statement, or None where only `take` can decide."""
-
-
-class BasketTaken(Exception):
-    """Another request has used this basket up; its order is the answer to this one too."""
-
-
 class PlacingUnavailable(Exception):
     """Nothing was stored or charged, as far as can be known. Sending it again is always safe."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PlaceOrder:
-    checkout_id: UUID
-    customer: Customer
-    payment_method: str
-    currency: str
-    content_digest: str  # see `digest`
-    customer_id: int | None = None  # the account that is signed in
-    language: str = ""  # for mails to the customer; the shop's own if empty
-    again_of: Order | None = None  # a similar order beside which this one is wanted as well
-    # Declined payments are counted by these; see `Visitor` in limits.
-    from_session: str = ""
-    from_address: str = ""
-
-
-def basket_digest(quantities: Iterable[tuple[int, int]]) -> str:
-    """A digest of products' ids and quantities, in any order: equal for the same products."""
-    return digest({str(product_id): quantity for product_id, quantity in quantities})
-
-
-def digest(content: Mapping[str, object]) -> str:
-    """A digest of all that a purchase asks for, equal for a repetition that asks for the same."""
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
 
 def place_order(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
@@ -165,7 +95,7 @@ def _place_or_find_winner(request: PlaceOrder, basket: Basket, *, now: datetime)
         winner = find_order(request.checkout_id)
     if winner is None:
         raise PlacingUnavailable  # the basket is used up, but not by an order: never guess
-    absorb_resubmission(winner, request.content_digest, now=now)
+    absorb_resubmission(winner, request.digests, now=now)
     return winner
 
 
@@ -173,55 +103,74 @@ def _place_at_once(request: PlaceOrder, basket: Basket, *, now: datetime) -> Ord
     """Place the order by one statement, as most orders are. None means that nothing was stored:
     `_place` finds out why, or this is one of the few orders that the statement is not made for."""
     stored = basket.stored() if isinstance(basket, InDatabase) else None
-    if stored is None or request.again_of:
+    if stored is None or request.again_of or request.code:
         return None
-    if not stored.total_minor or refusal_of(stored.total_minor, request.currency):
+    quote = work_out([each.line for each in stored.bought], request.terms, now=now)
+    if not quote.total_minor or not basket.is_as_shown(quote.total_minor):
         return None
-    order = _new_order(request, stored.digest, stored.total_minor, now=now)
+    if _refusals(quote, request) or refusal_of(quote.total_minor, request.currency):
+        return None
+    order = _new_order(request, quote, now=now)
     try:
         with transaction.atomic(durable=True):
             with fault_points("order inserted"), fault_points("stock reserved"):
-                is_placed = place_stored_basket(order, stored)
+                is_placed = place_stored_basket(order, stored, quote)
             fault_point("before commit sent")
     except IntegrityError:
         return None
     return order if is_placed else None
 
 
-def _new_order(
-    request: PlaceOrder, basket_digest: str, total_minor: int, *, now: datetime
-) -> Order:
+def _refusals(quote: Quote, request: PlaceOrder) -> list[Refusal]:
+    """All reasons why this purchase cannot be had as it is asked for."""
+    refusals = list(quote.refusals)
+    if quote.delivery and quote.delivery.method.needs_phone and not request.customer.phone:
+        refusals.append(Refusal.PHONE_MISSING)
+    return refusals
+
+
+def _new_order(request: PlaceOrder, quote: Quote, *, now: datetime) -> Order:
     return Order(
         checkout_id=request.checkout_id,
         content_digest=request.content_digest,
-        basket_digest=basket_digest,
+        basket_digest=basket_digest(
+            (each.line.product_id, each.line.quantity) for each in quote.lines
+        ),
         customer_id=request.customer_id,
         language=request.language,
-        total_minor=total_minor,
         currency=request.currency,
-        payment_method=request.payment_method if total_minor else "",
+        payment_method=request.payment_method if quote.total_minor else "",
         from_session=request.from_session,
         from_address=request.from_address,
         placed_at=now,
         status_changed_at=now,
         sweep_at=next_sweep(now),
-        **asdict(request.customer),
+        **request.customer.columns(),
+        **parts_of(quote),
     )
 
 
 def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
-    lines = basket.take()
-    goods = basket_digest((line.product_id, line.quantity) for line in lines)
-    total_minor = sum(line.quantity * line.unit_price_minor for line in lines)
-    if refusal := refusal_of(total_minor, request.currency):
+    bought = basket.take()
+    quote = work_out([each.line for each in bought], request.terms, now=now)
+    if refusals := _refusals(quote, request):
+        raise QuoteRefused(refusals)
+    # The total is that of the very lines that are stored, so no price can change in between.
+    if not basket.is_as_shown(quote.total_minor):
+        raise TotalChanged(quote)
+    if refusal := refusal_of(quote.total_minor, request.currency):
         raise AmountRefused(refusal)
-    order = _new_order(request, goods, total_minor, now=now)
+    order = _new_order(request, quote, now=now)
     with fault_points("order inserted"):
         order.save(force_insert=True)
-    OrderLine.objects.bulk_create([OrderLine(order=order, **asdict(line)) for line in lines])
+    OrderLine.objects.bulk_create(order_lines(order, bought, quote))
     with fault_points("stock reserved"):
-        quantities = {line.product_id: line.quantity for line in lines}
+        quantities = {each.line.product_id: each.line.quantity for each in bought}
         reserve_stock(quantities, order_id=order.pk)
+    try:
+        use_code(order)
+    except CodeRefused as refused:
+        raise QuoteRefused([refused.refusal]) from None
     record_transition(
         order.pk,
         None,
@@ -250,9 +199,10 @@ def _note_similar(order: Order, similar: Order, *, now: datetime) -> None:
         record_event(noted.pk, OrderEvent.Kind.TWIN_ORDERED, reason, now=now)
 
 
-def absorb_resubmission(order: Order, content_digest: str, *, now: datetime) -> None:
-    """Count that the same purchase came again. The response does not depend on it."""
-    if order.content_digest == content_digest:
+def absorb_resubmission(order: Order, digests: Collection[str], *, now: datetime) -> None:
+    """Count that the same purchase came again. The response does not depend on it. `digests` are of
+    the content that came, by the rules of this release and of those that may have stored theirs."""
+    if order.content_digest in digests:
         kind, reason = OrderEvent.Kind.RESUBMITTED, "Sent again"
     else:
         kind = OrderEvent.Kind.RESUBMITTED_CHANGED

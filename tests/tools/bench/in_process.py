@@ -41,7 +41,8 @@ def _place(purchase: Purchase) -> float:
     from django.utils import timezone
 
     from checkout.cart import CartBasket
-    from checkout.orders.placing.place import Customer, PlaceOrder, place_order
+    from checkout.orders.placing.place import place_order
+    from checkout.orders.placing.purchase import Customer, PlaceOrder
     from tests.support.shopper import TYPED
 
     typed = TYPED | {"email": purchase.email}

@@ -20,7 +20,7 @@ from django.utils import timezone
 from checkout.cart import CART_KEY, NONCE_KEY
 from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
-from checkout.orders.placing.place import basket_digest
+from checkout.orders.placing.purchase import basket_digest
 from checkout.tokens import CheckoutToken, issue_token
 from tests.support.shelves import on_the_shelf
 from tests.support.shopper import TYPED

@@ -26,7 +26,7 @@ from checkout.orders.models import (
     OrderLine,
     OutboxMessage,
 )
-from checkout.orders.placing.place import digest
+from checkout.orders.placing.purchase import digest
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweep_schedule import next_sweep
 from checkout.tokens import CheckoutToken, TokenRefused, read_token

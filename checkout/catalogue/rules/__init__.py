@@ -1,0 +1,1 @@
+"""What staff decide about prices: tax rates, delivery methods and discount codes."""

@@ -1,0 +1,1 @@
+"""What a purchase costs: goods, discount, delivery and tax."""
