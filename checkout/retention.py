@@ -63,5 +63,12 @@ register(
     End(table="auth.Permission", why="Made by migrations."),
     End(table="contenttypes.ContentType", why="Made by migrations."),
     End(table="catalogue.Product", why="As many as there are products; orders name them."),
+    End(table="catalogue.TaxRate", why="Staff enter a few a year."),
+    End(
+        table="catalogue.DeliveryMethod",
+        why="As many as there are ways to send; staff delete them.",
+    ),
+    End(table="catalogue.DeliveryPrice", why="Goes with its method."),
+    End(table="catalogue.DiscountCode", why="Staff make them, and delete those that nobody used."),
     End(table="catalogue.StockMovement", why="Their sum is the stock, and audits add them up."),
 )

@@ -10,7 +10,6 @@ from django.db.models import F, Q
 from django.utils.crypto import salted_hmac
 
 from checkout.catalogue.models import DiscountCode
-from checkout.orders.mail.address import one_spelling
 from checkout.orders.models import CodeUse, Order
 from checkout.quotes import rules
 from checkout.quotes.quote import Refusal
@@ -25,9 +24,9 @@ class CodeRefused(Exception):
 
 
 def customer_key(email: str) -> str:
-    """The same for all spellings of an address, and no way back to it."""
-    spelling = one_spelling(email).casefold()
-    return salted_hmac("orders.code_uses.v1", spelling, algorithm="sha256").hexdigest()
+    """The same for an address in any capitals, and no way back to it. Forms give addresses in one
+    spelling."""
+    return salted_hmac("orders.code_uses.v1", email.casefold(), algorithm="sha256").hexdigest()
 
 
 def find_code(typed: str, email: str) -> rules.DiscountCode | None:

@@ -158,7 +158,7 @@ def test_paid_without_a_payment_is_right_for_a_free_order_alone(
 ) -> None:
     give_away()
     order = placed_order(Product.objects.get(sku="SKU-01"))
-    Order.objects.update(total_minor=total_minor, status=status)
+    Order.objects.update(total_minor=total_minor, goods_minor=total_minor, status=status)
 
     told = [row for finding in audit_database(timezone.now()) for row in finding.rows]
 

@@ -87,7 +87,17 @@ FLOORS = {
         # The vocabulary.
         {"states", "numbers", "models", "action_impossible", "sweep_schedule"},
         # Small ledgers, and what is read from them.
-        {"history", "attention", "identity", "limits", "links", "money", "pausing", "stock"},
+        {
+            "history",
+            "attention",
+            "code_uses",
+            "identity",
+            "limits",
+            "links",
+            "money",
+            "pausing",
+            "stock",
+        },
         # What an event causes.
         {"mail", "webhooks", "outbox", "queue"},
         {"transitions"},

@@ -11,6 +11,7 @@ register(
         table="orders.OrderEvent",
         why=f"{WITH_ORDER} Repeated submissions are counted on the order, with ten events at most.",
     ),
+    End(table="orders.CodeUse", why=WITH_ORDER),
     End(table="orders.AttentionReason", why=WITH_ORDER),
     End(table="orders.Mail", why=WITH_ORDER),
     End(table="orders.AccountMail", why="The mailer deletes them after a day."),
