@@ -132,6 +132,13 @@ class CheckoutForm(PaymentMethodForm):
         widget=CountrySelect(attrs={"autocomplete": "country"}),
         error_messages={"required": _("Which country?"), "invalid_choice": _("Choose a country.")},
     )
+    delivery_method = forms.CharField(max_length=40, required=False)
+    code = LineField(
+        label=_("Discount code"),
+        max_length=40,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
+    )
 
     def clean(self) -> dict[str, Any]:
         typed = super().clean() or {}

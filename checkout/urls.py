@@ -23,6 +23,7 @@ urlpatterns = [
     path("cart/add/", shop.cart_add, name="cart_add"),
     path("cart/change/", shop.cart_change, name="cart_change"),
     path("checkout/", checkout.checkout, name="checkout"),
+    path("checkout/total/", checkout.checkout_total, name="checkout_total"),
     path("checkout/ordered-before/", checkout.see_similar_order, name="see_similar_order"),
     path("account/", account.account, name="account"),
     path("account/sign-in/", account.SignIn.as_view(), name="sign_in"),

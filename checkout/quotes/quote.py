@@ -96,6 +96,7 @@ class Quote:
     prices_include_tax: bool
     taxes: tuple[QuotedTax, ...]
     refusals: tuple[Refusal, ...]
+    takes_codes: bool  # whether the shop has any code
 
     @property
     def goods_minor(self) -> int:
@@ -169,6 +170,7 @@ def quote(
         prices_include_tax=rules.prices_include_tax,
         taxes=taxes,
         refusals=tuple(refusals),
+        takes_codes=rules.has_codes,
     )
 
 

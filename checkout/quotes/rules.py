@@ -107,6 +107,7 @@ class Rules:
     # A shop that never entered a delivery method delivers everywhere, for nothing.
     has_delivery: bool = False
     methods: tuple[DeliveryMethod, ...] = ()  # those that are on, in the order they are offered
+    has_codes: bool = False  # whether there is any code at all, so that a field for it is shown
     code: DiscountCode | None = None  # the one that was asked for, if there is such a code
 
     def tax_percent(self, tax_class: TaxClass, destination: Destination) -> Decimal:

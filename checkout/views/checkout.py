@@ -64,10 +64,15 @@ from checkout.visitor import visitor_of
 
 logger = logging.getLogger(__name__)
 
+# The name of the button that asks for the total, and does not order.
+UPDATE_TOTAL = "update_total"
+
 
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def checkout(request: HttpRequest) -> HttpResponse:
+    if request.method == "POST" and UPDATE_TOTAL in request.POST:
+        return _show_total(request, "checkout/checkout.html")
     if request.method == "POST":
         return _submit_over_a_living_connection(request)
     page = CheckoutPage(request, CheckoutForm(), database_now())
@@ -77,6 +82,21 @@ def checkout(request: HttpRequest) -> HttpResponse:
         return redirect("cart")
     page.form.initial = {"country": settings.SHOP_COUNTRY} | _known(request)
     return page.show()
+
+
+@never_cache
+@require_POST
+def checkout_total(request: HttpRequest) -> HttpResponse:
+    """The parts of the page that change with the total, for the page's script."""
+    return _show_total(request, "checkout/total.html")
+
+
+def _show_total(request: HttpRequest, template: str) -> HttpResponse:
+    """The total for what is chosen and typed so far. Nothing is written."""
+    page = CheckoutPage(request, CheckoutForm(request.POST), database_now())
+    if page.cart and page.cart.closed_at and (order := find_order(page.cart.pk)):
+        return _lead_to(request, order)
+    return page.show_total(template)
 
 
 def _known(request: HttpRequest) -> dict[str, Any]:

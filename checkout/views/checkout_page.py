@@ -79,6 +79,8 @@ class CheckoutPage:
         status: int = 200,
         keeps_token: bool = False,
         question: Question | None = None,
+        template: str = "checkout/checkout.html",
+        is_total_asked: bool = False,
     ) -> HttpResponse:
         """The form with the session's cart as it is now. With `keeps_token` the token that was sent
         goes back into the form, unless the page shows something else by now."""
@@ -89,18 +91,27 @@ class CheckoutPage:
             notice = total_not_payable(refusal)  # said before anything is typed
         context = {
             "total": self.total,
-            "quote": QuoteWords(self.quote),
+            "quote": QuoteWords(self.quote, self.terms, was_asked=is_total_asked),
             "notice": notice,
             "question": question,
             "token": self._token(keeps_sent=keeps_token),
             "signed_in_as": self.request.user.get_username(),
         }
-        return self._render(self.lines, context, status=status)
+        return self._render(self.lines, context, status=status, template=template)
 
     def show_refused(self, refusals: Iterable[Refusal]) -> HttpResponse:
         """The form with the reasons why the purchase cannot be had, each at its field."""
         self._add_refusals(refusals)
         return self.show(status=422)
+
+    def show_total(self, template: str) -> HttpResponse:
+        """The page for what was typed so far, which writes nothing. An empty field is no mistake
+        yet."""
+        self.form.is_valid()
+        for name in list(self.form.errors):
+            if not self.form.data.get(name, "").strip():
+                del self.form.errors[name]
+        return self.show(template=template, is_total_asked=True)
 
     def _add_refusals(self, refusals: Iterable[Refusal]) -> None:
         if self.form.is_bound and hasattr(self.form, "cleaned_data"):
@@ -115,10 +126,15 @@ class CheckoutPage:
             "notice": notice,
             "token": self._sent_token,
         }
-        return self._render([], context, status=503)
+        return self._render([], context, status=503, template="checkout/checkout.html")
 
     def _render(
-        self, lines: list[CartLine], context: Mapping[str, object], *, status: int
+        self,
+        lines: list[CartLine],
+        context: Mapping[str, object],
+        *,
+        status: int,
+        template: str,
     ) -> HttpResponse:
         everywhere = {
             "form": self.form,
@@ -127,9 +143,7 @@ class CheckoutPage:
             "has_reference": status in {429, 503},
             "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
         }
-        return render(
-            self.request, "checkout/checkout.html", everywhere | dict(context), status=status
-        )
+        return render(self.request, template, everywhere | dict(context), status=status)
 
     def _token(self, *, keeps_sent: bool) -> str:
         sent = self._sent_token if keeps_sent else ""

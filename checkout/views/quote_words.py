@@ -26,6 +26,18 @@ class QuoteWords:
     """What the checkout page shows of a quote."""
 
     quote: Quote
+    terms: Terms
+    was_asked: bool = False  # by a change of what the total depends on
+
+    @property
+    def not_delivered(self) -> str:
+        """Why nothing is offered. The field of the country stands elsewhere on the page."""
+        refusal = Refusal.NOT_DELIVERED_THERE
+        return refusal_words(refusal, self.terms) if refusal in self.quote.refusals else ""
+
+    @property
+    def takes_codes(self) -> bool:
+        return self.quote.takes_codes
 
     @property
     def parts(self) -> Parts:

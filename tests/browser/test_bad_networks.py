@@ -250,7 +250,7 @@ def test_answer_delayed_past_the_deadline(visit: Visit, real_shop: RealShop) -> 
     page = visitor.page
     page.clock.install()
     real_shop.wire.fail_next(*[Trouble.HELD_ANSWER] * 4)
-    button = page.locator(".checkout-form button")
+    button = page.locator("[data-place]")
     words = page.locator("[data-press-words]")
 
     button.click()

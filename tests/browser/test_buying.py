@@ -66,6 +66,8 @@ def test_purchase_with_the_keyboard_alone(visit: Visit, till: Till) -> None:
         page.keyboard.press("Tab")
     page.keyboard.type("Ireland")
     page.keyboard.press("Tab")
+    assert focused(page) == "update_total"
+    page.keyboard.press("Tab")
     assert focused(page) == "payment_method"
     page.keyboard.press("ArrowDown")
     page.keyboard.press("ArrowUp")

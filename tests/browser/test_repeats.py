@@ -11,7 +11,7 @@ from tests.support.long import long
 from tests.support.till import Till, assert_one_order_one_charge
 
 ARRIVED = "We have your order"
-PRESS = "() => document.querySelector('.checkout-form button').click()"
+PRESS = "() => document.querySelector('[data-place]').click()"
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ def at_checkout(visit: Visit) -> Visitor:
 
 
 def form_button(page: Page) -> Locator:
-    return page.locator(".checkout-form button")
+    return page.locator("[data-place]")
 
 
 def words(page: Page) -> Locator:

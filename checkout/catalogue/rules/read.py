@@ -39,7 +39,8 @@ READ = """
             ) AS prices
             FROM catalogue_deliverymethod method WHERE is_on
         ) method)::text,
-        EXISTS (SELECT FROM catalogue_deliverymethod)
+        EXISTS (SELECT FROM catalogue_deliverymethod),
+        EXISTS (SELECT FROM catalogue_discountcode WHERE is_on)
 """
 
 
@@ -57,7 +58,7 @@ def read_rules(destination: Destination, *, today: date, code: DiscountCode | No
     }
     with connection.cursor() as cursor:
         cursor.execute(READ, params)
-        rates, methods, has_delivery = cursor.fetchone()
+        rates, methods, has_delivery, has_codes = cursor.fetchone()
     return Rules(
         currency=settings.SHOP_CURRENCY,
         today=today,
@@ -65,6 +66,7 @@ def read_rules(destination: Destination, *, today: date, code: DiscountCode | No
         origin=origin,
         tax_rates=tuple(_rate(row, taxed.country) for row in json.loads(rates)),
         has_delivery=has_delivery,
+        has_codes=has_codes,
         methods=tuple(_method(row) for row in json.loads(methods)),
         code=code,
     )

@@ -53,7 +53,9 @@
   }
 
   function begin(form, submitter) {
-    var button = submitter || buttonsOf(form)[0];
+    // The Enter key presses a button that nobody sees.
+    if (submitter && submitter.hasAttribute("data-enter")) submitter = null;
+    var button = submitter || form.querySelector("[data-place]") || buttonsOf(form)[0];
     press = {
       form: form,
       submitter: submitter,
@@ -206,15 +208,29 @@
     Array.prototype.forEach.call(to.elements, function (field) {
       var typed = field.name && from.elements[field.name];
       if (!typed || field.type === "hidden") return;
-      if (field.type === "radio") field.checked = field.value === typed.value;
+      if (field.type === "radio") chooseAgain(to, field.name, typed.value);
       else field.value = typed.value;
     });
+  }
+
+  // What was chosen may not be offered any more.
+  function chooseAgain(form, name, value) {
+    Array.prototype.forEach.call(form.elements, function (field) {
+      if (field.name === name && field.value === value) field.checked = true;
+    });
+  }
+
+  // A button that asks for the total sends the form as without scripts, unless total.js has it.
+  function asksForTotal(event) {
+    var button = event.submitter || document.activeElement;
+    return button && button.name === "update_total";
   }
 
   // On the document: whoever has reason to stop a press does so at the form, and comes first.
   document.addEventListener("submit", function (event) {
     var form = event.target;
     if (event.defaultPrevented || !form.hasAttribute("data-press-once")) return;
+    if (asksForTotal(event)) return;
     if (press || !buttonsOf(form).length) {
       event.preventDefault();
       return;
