@@ -4,6 +4,7 @@ A call is made with no transaction open, and every repetition of it goes out und
 """
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,6 +39,9 @@ Step = PaymentAttempt.Step
 # No call is begun later than this after the first; with the lease it bounds one settlement.
 DEADLINE = timedelta(seconds=60)
 
+# A call of a process that died is answered within about this time; see `_once_more`.
+WAIT_FOR_A_CALL_SECONDS = 0.25
+
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -54,6 +58,12 @@ class Calls:
         return cls(gateway=gateway, clock=clock, deadline=clock() + DEADLINE)
 
     def open(self, payment: Payment) -> GatewayPayment:
+        return _once_more(lambda: self._open(payment))
+
+    def confirm(self, payment: Payment) -> GatewayPayment:
+        return _once_more(lambda: self._confirm(payment))
+
+    def _open(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.OPEN, payment.open_key) as attempt:
             answer = self.gateway.open(
                 order=payment.identity,
@@ -64,7 +74,7 @@ class Calls:
             )
             return attempt.answered(answer)
 
-    def confirm(self, payment: Payment) -> GatewayPayment:
+    def _confirm(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.CONFIRM, payment.confirm_key) as attempt:
             answer = self.gateway.confirm(
                 payment.gateway_payment_id,
@@ -107,6 +117,18 @@ class Calls:
             disputes = self.gateway.disputes_of(payment.gateway_payment_id)
             attempt.outcome = f"{len(disputes)} found"
             return disputes
+
+
+def _once_more(call: Callable[[], GatewayPayment]) -> GatewayPayment:
+    """Make the call again after a moment where the same call of a process that died is under way at
+    the gateway. The message would come back through outbox and queue, which takes longer."""
+    try:
+        return call()
+    except NotExecuted as error:
+        if not error.is_under_way:
+            raise
+    time.sleep(WAIT_FOR_A_CALL_SECONDS)
+    return call()
 
 
 class _Attempt:

@@ -226,6 +226,31 @@ def test_trying_later_is_an_outbox_message_ever_further_away(
     assert_paid_once(order, till)
 
 
+@pytest.mark.parametrize("step", ["open", "confirm"])
+def test_call_that_is_under_way_for_a_dead_process_is_made_again_at_once(
+    order: Order, faulty: FaultyGateway, till: Till, step: str
+) -> None:
+    left = [NotExecuted("idempotency_key_in_use", is_under_way=True)]
+
+    def refuse_once() -> None:
+        if left:
+            raise left.pop()
+
+    faulty.before[step] = refuse_once
+
+    assert settle(order, faulty) is Result.PAID
+    assert OutboxMessage.objects.count() == 1  # none to come back by
+    assert_paid_once(order, till)
+
+
+def test_call_that_is_under_way_for_longer_comes_back_by_the_queue(
+    order: Order, faulty: FaultyGateway
+) -> None:
+    faulty.before["open"] = raising(NotExecuted("idempotency_key_in_use", is_under_way=True))
+
+    assert settle(order, faulty) is Result.LATER
+
+
 def test_call_that_is_under_way_for_a_dead_process_is_waited_for_more_shortly() -> None:
     is_under_way, now = NotExecuted("idempotency_key_in_use", is_under_way=True), timezone.now()
 
