@@ -21,12 +21,18 @@ from checkout.cart import CART_KEY, NONCE_KEY
 from checkout.catalogue.models import Product
 from checkout.models import Cart, CartLine
 from checkout.orders.placing.purchase import basket_digest
+from checkout.orders.placing.quoting import Terms, work_out
+from checkout.quotes.quote import Quote
+from checkout.quotes.rules import Line
 from checkout.tokens import CheckoutToken, issue_token
+from checkout.views.terms import shown_quote
+from tests.support.rules import delivery_method, tax_rate
 from tests.support.shelves import on_the_shelf
 from tests.support.shopper import TYPED
 
 PRODUCTS = 1000
 PRICE_MINOR = 1000
+WEIGHT_GRAMS = 250
 
 # Ids that no other number in a statement is taken for; see `statements`.
 FIRST_PRODUCT = 5_000_000
@@ -95,9 +101,15 @@ def stock_shelves() -> None:
             description="Paper.",
             price_minor=PRICE_MINOR,
             stock=1_000_000_000,
+            weight_grams=WEIGHT_GRAMS,
         )
         for n in range(PRODUCTS)
     )
+    for country, percent in [("DE", "19"), (TYPED["country"], "23")]:
+        tax_rate(country, percent)
+        tax_rate(country, "7", tax_class="reduced")
+    for name, price_minor in [("Parcel", 490), ("Express", 1490)]:
+        delivery_method(name, {"DE": price_minor, "": 2 * price_minor})
 
 
 def fill_carts(purchases: Sequence[Purchase]) -> None:
@@ -137,6 +149,7 @@ def press(purchase: Purchase) -> bytes:
 
 def form(purchase: Purchase) -> dict[str, str]:
     token = token_of(purchase, now=timezone.now())
+    shown = shown_quote(_quote_of(purchase.lines), Terms(country=TYPED["country"]))
     signed = issue_token(
         checkout_id=token.checkout_id,
         nonce=purchase.nonce,
@@ -144,17 +157,30 @@ def form(purchase: Purchase) -> dict[str, str]:
         total_minor=token.total_minor,
         currency=token.currency,
         basket_digest=token.basket_digest,
+        shown=shown,
         now=token.issued_at,
     )
-    typed = TYPED | {"email": purchase.email}
+    chosen = {"delivery_method": shown.delivery_method}
+    typed = TYPED | chosen | {"email": purchase.email}
     return {"csrfmiddlewaretoken": CSRF, "token": signed, **typed}
+
+
+def _quote_of(lines: int) -> Quote:
+    """All products cost and weigh the same, so the quote of so many lines is the same for all."""
+    line = Line(
+        product_id=FIRST_PRODUCT,
+        quantity=1,
+        unit_price_minor=PRICE_MINOR,
+        weight_grams=WEIGHT_GRAMS,
+    )
+    return work_out([line] * lines, Terms(country=TYPED["country"]), now=timezone.now())
 
 
 def token_of(purchase: Purchase, *, now: datetime) -> CheckoutToken:
     return CheckoutToken(
         checkout_id=purchase.cart,
         cart_version=purchase.lines,
-        total_minor=purchase.lines * PRICE_MINOR,
+        total_minor=_quote_of(purchase.lines).total_minor,
         currency=settings.SHOP_CURRENCY,
         basket_digest=basket_digest(purchase.quantities),
         issued_at=now,

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -59,7 +60,8 @@ def browser_of(purchase: Purchase) -> Client:
 
 
 def test_prepared_form_is_the_one_on_the_page(purchase: Purchase) -> None:
-    page = browser_of(purchase).get("/checkout/").content.decode()
+    chosen = form(purchase) | {"update_total": "1"}
+    page = browser_of(purchase).post("/checkout/", chosen).content.decode()
 
     shown, prepared = read_form(page, "/checkout/"), form(purchase)
 
@@ -68,6 +70,9 @@ def test_prepared_form_is_the_one_on_the_page(purchase: Purchase) -> None:
     assert tokens[0].cart_version == tokens[1].cart_version
     assert tokens[0].total_minor == tokens[1].total_minor
     assert tokens[0].basket_digest == tokens[1].basket_digest
+    shown_quotes = [token.shown for token in tokens if token.shown]
+    # The digest names the products, and the prepared quote is made once for all of one price.
+    assert replace(shown_quotes[0], digest="") == replace(shown_quotes[1], digest="")
     assert shown.keys() - {"again"} <= prepared.keys()
 
 
@@ -78,6 +83,7 @@ def rows_of(purchase: Purchase) -> dict[str, object]:
     return {
         "order": (order.status, order.total_minor, order.city, order.language, order.number != ""),
         "lines": sorted((price, quantity) for _, quantity, price in lines),
+        "parts": (order.goods_minor, order.delivery_minor, order.tax_minor, order.taxes),
         "event": (event.kind, event.from_status, event.to_status, event.reason),
         "mail": (mail.kind, mail.event_id == event.pk),
         "message": (message.kind, message.generation, message.traceparent != ""),

@@ -6,6 +6,7 @@ line, and asks whether an order exists before it makes one.
 """
 
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from django.db import transaction
 from django.db.models import F
@@ -15,7 +16,7 @@ from django.utils import timezone
 from django.utils.translation import get_language
 
 from checkout.cart import session_nonce
-from checkout.catalogue.models import Product, StockMovement
+from checkout.catalogue.models import DeliveryMethod, Product, StockMovement, TaxRate
 from checkout.forms import CheckoutForm
 from checkout.models import Cart
 from checkout.orders.models import (
@@ -26,7 +27,7 @@ from checkout.orders.models import (
     OrderLine,
     OutboxMessage,
 )
-from checkout.orders.placing.purchase import digest
+from checkout.orders.placing.purchase import Customer, digest
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweep_schedule import next_sweep
 from checkout.tokens import CheckoutToken, TokenRefused, read_token
@@ -75,20 +76,32 @@ def _is_limited(request: HttpRequest, now: datetime) -> bool:
 def _place(request: HttpRequest, form: CheckoutForm, token: CheckoutToken, now: datetime) -> Order:
     cart = Cart.objects.select_for_update().get(pk=token.checkout_id, closed_at__isnull=True)
     visitor = visitor_of(request)
+    typed = form.cleaned_data
+    method = DeliveryMethod.objects.get(pk=typed["delivery_method"], is_on=True)
+    prices = method.prices.filter(country__in=["", typed["country"]])
+    delivery = prices.order_by("-country").first()
+    customer = Customer.typed(typed)
     order = Order.objects.create(
         checkout_id=token.checkout_id,
         content_digest=digest(form.cleaned_data),
         basket_digest=token.basket_digest,
         language=get_language() or "",
+        payment_method=typed["payment_method"],
         total_minor=0,
+        goods_minor=None,
+        delivery_minor=delivery.price_minor,
+        delivery_method=str(method.pk),
+        delivery_name=method.name,
         currency=token.currency,
         from_session=visitor.session,
         from_address=visitor.address,
         placed_at=now,
         status_changed_at=now,
         sweep_at=next_sweep(now),
-        **form.cleaned_data,
+        **customer.columns(),
     )
+    percent = _percent(order.country, method.tax_class, now)
+    taxed = {percent: order.delivery_minor}
     for line in cart.lines.order_by("product_id"):
         product = Product.objects.select_for_update().get(pk=line.product_id)
         if product.stock < line.quantity:
@@ -98,6 +111,7 @@ def _place(request: HttpRequest, form: CheckoutForm, token: CheckoutToken, now: 
         StockMovement.objects.create(
             product=product, change=-line.quantity, kind=StockMovement.Kind.PLACED, order=order
         )
+        percent = _percent(order.country, product.tax_class, now)
         OrderLine.objects.create(
             order=order,
             product=product,
@@ -105,13 +119,36 @@ def _place(request: HttpRequest, form: CheckoutForm, token: CheckoutToken, now: 
             name=product.name,
             quantity=line.quantity,
             unit_price_minor=product.price_minor,
+            tax_percent=percent,
+            tax_minor=_tax(line.quantity * product.price_minor, percent),
         )
         order.total_minor += line.quantity * product.price_minor
+        taxed[percent] = taxed.get(percent, 0) + line.quantity * product.price_minor
+    order.goods_minor = order.total_minor
+    order.total_minor += order.delivery_minor
+    order.tax_minor = sum(_tax(amount, rate) for rate, amount in taxed.items())
+    order.taxes = [
+        {
+            "percent": f"{rate.normalize():f}",
+            "net_minor": amount - _tax(amount, rate),
+            "tax_minor": _tax(amount, rate),
+        }
+        for rate, amount in taxed.items()
+    ]
     order.save()
     _tell(order, now)
     cart.closed_at = now
     cart.save()
     return order
+
+
+def _percent(country: str, tax_class: str, now: datetime) -> Decimal:
+    rates = TaxRate.objects.filter(country=country, region="", tax_class=tax_class)
+    return rates.filter(holds_from__lte=now.date()).order_by("-holds_from")[0].percent
+
+
+def _tax(amount: int, percent: Decimal) -> int:
+    return round(amount * percent / (100 + percent))
 
 
 def _tell(order: Order, now: datetime) -> None:
