@@ -22,6 +22,7 @@ from checkout.orders.placing.purchase import (
     StoredBasket,
     basket_digest,
 )
+from checkout.quotes.rules import Line, TaxClass
 from checkout.runtime.clock import database_now
 from checkout.tokens import CheckoutToken
 
@@ -137,6 +138,14 @@ def _keyed(text: str) -> bytes:
     return salted_hmac("checkout.cart.v1", text, algorithm="sha256").digest()
 
 
+# In SQL, since it is run for every purchase.
+BOUGHT = """
+    SELECT p.id, p.sku, p.name, p.price_minor, p.weight_grams, p.is_delivered, p.tax_class,
+        line.quantity, p.is_on_sale
+    FROM checkout_cartline line JOIN catalogue_product p ON p.id = line.product_id
+    WHERE line.cart_id = %s ORDER BY line.id
+"""
+
 # `CartBasket.take` in SQL. While the version is as it was seen, so are the lines: see `Cart`.
 LINES = """
     SELECT line.id AS position, line.product_id, line.quantity
@@ -161,8 +170,8 @@ class CartBasket:
         # Tokens of an earlier release do not say which products the cart held.
         if token.currency != settings.SHOP_CURRENCY or not token.basket_digest:
             return None
-        lines = self._lines()
-        if not lines or self._has_lost_an_article(lines):
+        bought, is_as_seen = self._bought()
+        if not is_as_seen:
             return None
         return StoredBasket(
             lines=LINES,
@@ -172,7 +181,7 @@ class CartBasket:
                 "version": token.cart_version,
                 "closed_at": self.now,
             },
-            bought=[PurchaseLine.of(line.product, line.quantity) for line in lines],
+            bought=bought,
         )
 
     def take(self) -> Sequence[PurchaseLine]:
@@ -185,22 +194,43 @@ class CartBasket:
                 raise CartChanged
             raise BasketTaken
         # The lines are read after the lock, in a statement of their own: else they could be stale.
-        lines = self._lines()
-        if self._has_lost_an_article(lines):
+        bought, is_as_seen = self._bought()
+        if not is_as_seen:
             raise ArticleGone
-        return [PurchaseLine.of(line.product, line.quantity) for line in lines]
+        return bought
 
     def is_as_shown(self, total_minor: int) -> bool:
         shown = (self.token.total_minor, self.token.currency)
         return (total_minor, settings.SHOP_CURRENCY) == shown
 
-    def _lines(self) -> list[CartLine]:
-        lines = CartLine.objects.filter(cart_id=self.token.checkout_id)
-        return list(lines.select_related("product"))
+    def _bought(self) -> tuple[list[PurchaseLine], bool]:
+        """The lines as they are now, and whether they are all that the form showed."""
+        with connection.cursor() as cursor:
+            cursor.execute(BOUGHT, [self.token.checkout_id])
+            rows = cursor.fetchall()
+        bought = [_purchase_line(*row) for *row, _ in rows]
+        goods = basket_digest((each.line.product_id, each.line.quantity) for each in bought)
+        # Tokens of an earlier release do not say which products the cart held.
+        is_whole = bool(bought) and self.token.basket_digest in ("", goods)
+        return bought, is_whole and all(is_on_sale for *_, is_on_sale in rows)
 
-    def _has_lost_an_article(self, lines: Sequence[CartLine]) -> bool:
-        """Asked when the cart's version shows that its customer changed nothing. Tokens of an
-        earlier release do not say which products the cart held."""
-        goods = basket_digest((line.product_id, line.quantity) for line in lines)
-        is_whole = bool(lines) and self.token.basket_digest in ("", goods)
-        return not is_whole or not all(line.product.is_on_sale for line in lines)
+
+def _purchase_line(
+    product_id: int,
+    sku: str,
+    name: str,
+    price_minor: int,
+    weight_grams: int,
+    is_delivered: bool,
+    tax_class: str,
+    quantity: int,
+) -> PurchaseLine:
+    line = Line(
+        product_id=product_id,
+        quantity=quantity,
+        unit_price_minor=price_minor,
+        weight_grams=weight_grams,
+        is_delivered=is_delivered,
+        tax_class=TaxClass(tax_class),
+    )
+    return PurchaseLine(sku=sku, name=name, line=line)

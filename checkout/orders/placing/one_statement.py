@@ -20,6 +20,7 @@ What is left to constraints: one order of a checkout id, and no stock below zero
 """
 
 from dataclasses import asdict
+from functools import cache
 from typing import Any
 
 from django.db import connection
@@ -135,11 +136,13 @@ def _quoted_line(quoted: QuotedLine) -> dict[str, object]:
     }
 
 
+@cache
 def _fields() -> "list[Field[Any, Any]]":
     """All fields of an order that the shop sets; read from the model, so that none is forgotten."""
     return [field for field in Order._meta.concrete_fields if field.name not in GIVEN]
 
 
+@cache
 def _statement(lines: str, use_up: str) -> str:
     fields = _fields()
     return PLACE.format(
