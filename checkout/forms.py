@@ -8,18 +8,13 @@ from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, Set
 from django.contrib.auth.models import User
 from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
-from django.forms.renderers import BaseRenderer
-from django.forms.utils import flatatt
 from django.http import HttpRequest, QueryDict
-from django.utils.html import format_html, format_html_join
-from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
 from checkout.models import MAX_QUANTITY
 from checkout.orders.mail.address import one_spelling
 from checkout.orders.numbers import parse_order_number
-from checkout.user_input import postcodes
-from checkout.user_input.countries import countries, country_codes
+from checkout.user_input.address_form import BILLING, PostalAddressForm
 from checkout.user_input.form_fields import WithoutCardNumbers
 from checkout.user_input.text import LineField
 from checkout.user_input.whole_numbers import WholeNumberField
@@ -57,80 +52,11 @@ class PaymentMethodForm(WithoutCardNumbers, forms.Form):
     )
 
 
-class CountrySelect(forms.Select):
-    """Each option carries an example of the country's postcodes, for the page's hint."""
-
-    def create_option(self, name: str, value: Any, *arguments: Any, **words: Any) -> dict[str, Any]:
-        option = super().create_option(name, value, *arguments, **words)
-        if known := postcodes.KNOWN.get(str(value)):
-            option["attrs"]["data-example"], option["attrs"]["data-pattern"] = known
-        return option
-
-    def render(
-        self,
-        name: str,
-        value: Any,
-        attrs: dict[str, Any] | None = None,
-        renderer: BaseRenderer | None = None,
-    ) -> SafeString:
-        """The markup of Django, whose two templates for each of 250 countries take long."""
-        select = self.get_context(name, value, attrs)["widget"]
-        options = [option for _, group, _ in select["optgroups"] for option in group]
-        return format_html(
-            '<select name="{}"{}>\n{}</select>',
-            select["name"],
-            flatatt(select["attrs"]),
-            format_html_join(
-                "",
-                '  <option value="{}"{}>{}</option>\n',
-                [(each["value"], flatatt(each["attrs"]), each["label"]) for each in options],
-            ),
-        )
-
-
-class CountryField(forms.ChoiceField):
-    def valid_value(self, value: Any) -> bool:
-        """Compare codes only: Django compares all the names as well, for every form."""
-        return value in country_codes()
-
-
-class CheckoutForm(PaymentMethodForm):
+class CheckoutForm(PostalAddressForm, PaymentMethodForm):
     email = AddressField(
         label=_("E-mail"),
         max_length=254,  # RFC 3696, erratum 1690, and the column
         error_messages={"required": _("We need your e-mail address for the receipt.")},
-    )
-    full_name = LineField(
-        label=_("Full name"),
-        max_length=200,
-        widget=forms.TextInput(attrs={"autocomplete": "name", "autocapitalize": "words"}),
-        error_messages={"required": _("Who should we send it to?")},
-    )
-    address = LineField(
-        label=_("Address"),
-        max_length=300,
-        widget=forms.TextInput(attrs={"autocomplete": "address-line1"}),
-        error_messages={"required": _("Which street and house number?")},
-    )
-    city = LineField(
-        label=_("Town or city"),
-        max_length=120,
-        widget=forms.TextInput(attrs={"autocomplete": "address-level2"}),
-        error_messages={"required": _("Which town or city?")},
-    )
-    postcode = LineField(
-        label=_("Postcode"),
-        max_length=20,
-        required=False,  # some countries have none
-        widget=forms.TextInput(
-            attrs={"autocomplete": "postal-code", "autocapitalize": "characters"}
-        ),
-    )
-    country = CountryField(
-        label=_("Country"),
-        choices=countries,
-        widget=CountrySelect(attrs={"autocomplete": "country"}),
-        error_messages={"required": _("Which country?"), "invalid_choice": _("Choose a country.")},
     )
     delivery_method = forms.CharField(max_length=40, required=False)
     code = LineField(
@@ -139,12 +65,14 @@ class CheckoutForm(PaymentMethodForm):
         required=False,
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
     )
-
-    def clean(self) -> dict[str, Any]:
-        typed = super().clean() or {}
-        if "postcode" in typed and "country" in typed:
-            typed["postcode"] = postcodes.tidy(typed["postcode"], typed["country"])
-        return typed
+    # Also the order of the list of what is wrong with the form.
+    field_order = (
+        *("email", "full_name", "company", "vat_id", "country", "address", "address2"),
+        *("postcode", "city", "region", "phone"),
+        *(f"{BILLING}{part}" for part in ("full_name", "company", "country", "address")),
+        *(f"{BILLING}{part}" for part in ("address2", "postcode", "city", "region")),
+        *("code", "delivery_method", "payment_method"),
+    )
 
 
 class FindOrderForm(WithoutCardNumbers, forms.Form):

@@ -20,8 +20,20 @@ def country_codes() -> frozenset[str]:
     return frozenset(code for code, _ in _countries("en") if code)
 
 
+def country_code(typed: str) -> str:
+    """The code of a country that was typed as code or by its name in the language of this request
+    or in English; empty if there is none."""
+    return _codes_by_name(get_language() or "en").get(" ".join(typed.casefold().split()), "")
+
+
 def country_name(code: str) -> str:
     return dict(countries()).get(code, code)
+
+
+@cache
+def _codes_by_name(language: str) -> dict[str, str]:
+    named = [*_countries("en"), *_countries(language)]
+    return {each.casefold(): code for code, name in named if code for each in (name, code)}
 
 
 @cache
