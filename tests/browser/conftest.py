@@ -70,10 +70,11 @@ def visit(browser: Browser, shelf: list[Product], live_server: LiveServer) -> It
     """`visit(javascript=False, width=360)`: a browser of a shopper's own in front of the shop."""
     visitors: list[Visitor] = []
 
-    def start(*, javascript: bool = True, width: int = 1280) -> Visitor:
+    def start(*, javascript: bool = True, width: int = 1280, locale: str = "en-US") -> Visitor:
         context = browser.new_context(
             base_url=live_server.url,
             java_script_enabled=javascript,
+            locale=locale,
             viewport={"width": width, "height": 900},
         )
         context.set_default_timeout(10_000)

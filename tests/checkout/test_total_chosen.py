@@ -193,6 +193,18 @@ def test_code_for_everything_that_goes_away_is_asked_about(shopper: Shopper) -> 
     assert "payment_method" in again(asked)
 
 
+def test_telephone_number_is_asked_for_where_the_carrier_needs_it(
+    shopper: Shopper, parcel: DeliveryMethod
+) -> None:
+    DeliveryMethod.objects.update(needs_phone=True)
+    form = again(update(shopper, shopper.open_checkout()))
+
+    refused = shopper.submit(form)
+
+    assert refused.status == 422
+    assert "asks for a telephone number" in refused.words
+
+
 def test_voucher_alone_needs_no_delivery(shopper: Shopper) -> None:
     Product.objects.update(is_delivered=False)
 
