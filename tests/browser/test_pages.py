@@ -20,7 +20,8 @@ INLINE = """() => [...document.querySelectorAll("*")].filter(element =>
 TOO_WIDE = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
 
 # Links within a sentence may be as low as their line.
-TOO_SMALL = """() => [...document.querySelectorAll("a, button:not([aria-hidden]), select, input:not([type=hidden])")]
+TOO_SMALL = """() => [...document.querySelectorAll("a, button, select, input:not([type=hidden])")]
+  .filter(element => !element.matches("[aria-hidden]"))
   .filter(element => !element.matches("p:not(.actions):not(.crumb):not(.summary-change) a, .skip"))
   .map(element => element.matches("[type=radio]") ? element.closest("label") : element)
   .filter(element => element.getBoundingClientRect().height < MINIMUM)

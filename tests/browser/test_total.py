@@ -1,4 +1,4 @@
-"""The total follows what is chosen, with scripts and without, on desk and phone, in both languages."""
+"""The total follows what is chosen: with scripts and without, on desk and phone, in two languages."""
 
 from dataclasses import dataclass
 
