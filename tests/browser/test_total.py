@@ -1,4 +1,4 @@
-"""The total follows what is chosen: with scripts and without, on desk and phone, in two languages."""
+"""The total follows what is chosen: with scripts and without, on desk and phone, in German too."""
 
 from dataclasses import dataclass
 
