@@ -41,7 +41,7 @@ KEY_MISSING = Kind(
     "idempotency-key-missing",
     400,
     "There is no Idempotency-Key",
-    "Every POST needs one, so that it can be sent again safely.",
+    "Every POST that places, pays or cancels needs one, so that it can be sent again safely.",
 )
 KEY_MALFORMED = Kind(
     "idempotency-key-malformed",
@@ -95,8 +95,9 @@ TOTAL_CHANGED = Kind(
     "total-changed",
     409,
     "The total is not what was expected",
-    "Nothing was ordered. `total` and `currency` tell what these goods cost now. Show that, and if "
-    "it is right, send it as `expected_total`; the key is free for another request.",
+    "Nothing was ordered. `total` and `currency` tell what this purchase costs now, and `goods`, "
+    "`discount`, `delivery` and `added_tax` why. Show that, and if it is right, send it as "
+    "`expected_total`; the key is free for another request.",
 )
 NOT_PAYABLE = Kind(
     "not-payable",

@@ -8,13 +8,13 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
 from checkout.api import problems as p
+from checkout.api.purchases.quote import QuoteSerializer
+from checkout.api.purchases.wanted import LINES_AT_MOST, WantedOrder, WantedQuote
 from checkout.api.serializers import (
-    LINES_AT_MOST,
     MoneyProblemSerializer,
     OrderSerializer,
     ProblemSerializer,
     ProductSerializer,
-    WantedOrder,
     WantedPayment,
 )
 
@@ -29,6 +29,8 @@ EXAMPLE: dict[str, Any] = {
     "payment_method": "pm_card_visa",
     "expected_total": "29.00",
 }
+
+QUOTE_EXAMPLE = {name: EXAMPLE[name] for name in ("lines", "country", "postcode", "email")}
 
 GOOD_KEY = r'^("[ !#-\[\]-~]{1,255}"|[!#-+\--\[\]-~]{1,255})$'
 KEY = OpenApiParameter(
@@ -109,11 +111,9 @@ def _refusals(*kinds: p.Kind, money: bool = False) -> dict[Any, OpenApiResponse]
 
 
 ENTRANCE = (p.NOT_AUTHENTICATED, p.NOT_PERMITTED)
-POSTING = (
-    *ENTRANCE,
-    *(p.MALFORMED, p.KEY_MISSING, p.KEY_MALFORMED, p.KEY_IN_USE, p.KEY_REUSED),
-    *(p.LENGTH_REQUIRED, p.TOO_LARGE, p.UNSUPPORTED, p.INVALID),
-)
+WITH_BODY = (*(*ENTRANCE, p.MALFORMED, p.LENGTH_REQUIRED, p.TOO_LARGE, p.UNSUPPORTED, p.INVALID),)
+WITH_KEY = (p.KEY_MISSING, p.KEY_MALFORMED, p.KEY_IN_USE, p.KEY_REUSED)
+POSTING = (*WITH_BODY, *WITH_KEY)
 
 hidden = extend_schema(exclude=True)
 
@@ -122,6 +122,16 @@ list_products = extend_schema(
     tags=["products"],
     auth=[],
     responses={200: ProductSerializer(many=True), **_refusals(p.MALFORMED)},
+)
+quote_purchase = extend_schema(
+    operation_id="quote_purchase",
+    tags=["orders"],
+    request=WantedQuote,
+    examples=[OpenApiExample("Two notebooks", QUOTE_EXAMPLE, request_only=True)],
+    responses={
+        200: OpenApiResponse(QuoteSerializer, description="What it costs, stored nowhere."),
+        **_refusals(*WITH_BODY),
+    },
 )
 list_orders = extend_schema(
     operation_id="list_orders",
@@ -181,7 +191,7 @@ ORDER_PATH = "/api/v1/orders/{reference}/"
 OF_THE_ORDER = {"reference": "$response.body#/reference"}
 
 # These request bodies have no other fields; see `serializers.StrictSerializer`.
-STRICT = ["WantedOrder", "WantedLine", "WantedPayment"]
+STRICT = ["WantedOrder", "WantedQuote", "WantedLine", "WantedPayment"]
 
 # Links from a response to the requests that can follow it, for readers and for schemathesis.
 LINKS: dict[str, Any] = {
@@ -211,7 +221,20 @@ BUY: dict[str, Any] = {
             "lines": [{"sku": "$response.body#/results/0/sku", "quantity": 1}],
             "expected_total": "$response.body#/results/0/price",
         },
-        "description": "Order one of these products.",
+        "description": "Order one of these products, where no delivery is charged.",
+    }
+}
+BUY_QUOTED: dict[str, Any] = {
+    "buy": {
+        "operationId": "place_order",
+        "requestBody": EXAMPLE
+        | {
+            "lines": "$request.body#/lines",
+            "country": "$request.body#/country",
+            "delivery_method": "$response.body#/methods/0/id",
+            "expected_total": "$response.body#/methods/0/total",
+        },
+        "description": "Order what was quoted, by the first method. Send the code as well.",
     }
 }
 
@@ -223,8 +246,10 @@ def postprocess(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         schemas[name]["additionalProperties"] = False
     # Only a few clients may leave it out; see `expected_total` in `serializers`.
     schemas["WantedOrder"]["required"].append("expected_total")
-    schemas["WantedOrder"]["properties"]["lines"] |= {"minItems": 1, "maxItems": LINES_AT_MOST}
+    for name in ("WantedOrder", "WantedQuote"):
+        schemas[name]["properties"]["lines"] |= {"minItems": 1, "maxItems": LINES_AT_MOST}
     paths["/api/v1/products/"]["get"]["responses"]["200"]["links"] = BUY
+    paths["/api/v1/quotes/"]["post"]["responses"]["200"]["links"] = BUY_QUOTED
     paths["/api/v1/orders/"]["post"]["responses"]["201"]["links"] = LINKS
     for action, status in [("pay", "202"), ("cancel", "202"), ("cancel", "200")]:
         response = paths[f"{ORDER_PATH}{action}/"]["post"]["responses"][status]

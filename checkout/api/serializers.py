@@ -1,153 +1,25 @@
-"""The shape of requests and responses. The checkout form decides what a field may contain."""
+"""The shape of responses, and of the bodies that are about an order."""
 
-import re
 from collections.abc import Mapping
-from contextlib import suppress
-from decimal import Decimal
 from typing import Any
 
-from django import forms
-from django.conf import settings
-from django.http import QueryDict
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from checkout.api.request_fields import PAYMENT_METHOD, StrictSerializer, cleaned, form_field
 from checkout.catalogue.models import Product
-from checkout.catalogue.money import minor_units, money, plain
-from checkout.forms import CheckoutForm, PayAgainForm, PaymentMethodForm
-from checkout.models import MAX_QUANTITY
+from checkout.catalogue.money import plain
+from checkout.forms import PayAgainForm
 from checkout.orders.models import Order, OrderLine
 from checkout.orders.money.facts import MoneyFacts, facts_about, facts_of
 from checkout.orders.states import OrderStatus
 
-LINES_AT_MOST = 50
-
-EXPECTED_TOTAL_IS_MISSING = (
-    "Send the total that the customer was shown, so that they are charged that or nothing."
-)
-
 TRUE_FALSE_UNKNOWN = {"oneOf": [{"type": "boolean"}, {"type": "string", "const": "unknown"}]}
-
-# Fifteen digits are more than any total has, and few enough for the column.
-TOTAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
 
 AMOUNT = (
     "In the main unit of `currency`, as text with a point and with all decimals that the currency "
     "has: 12.50 of euros, 1250 of yen, 1.250 of Kuwaiti dinars."
 )
-
-PAYMENT_METHOD = "The gateway's id of it, never a card number."
-
-
-class StrictCharField(serializers.CharField):
-    """A CharField that takes no number for a text."""
-
-    def to_internal_value(self, data: Any) -> str:
-        if not isinstance(data, str):
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class StrictIntegerField(serializers.IntegerField):
-    """An IntegerField that takes neither 2.0 nor "2" for 2, nor true for 1."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return super().to_internal_value(data)
-
-
-class StrictSerializer(serializers.Serializer[Any]):
-    """A Serializer that refuses unknown fields by name: a misspelt one would be lost in silence."""
-
-    def to_internal_value(self, data: Any) -> Any:
-        if isinstance(data, Mapping) and (unknown := sorted(set(data) - set(self.fields))):
-            errors = {_printable(name): "There is no such field." for name in unknown}
-            raise serializers.ValidationError(errors)
-        return super().to_internal_value(data)
-
-
-def _printable(name: object) -> str:
-    """Enough of the name for its sender to find it, and nothing that JSON cannot hold."""
-    return str(name)[:60].encode(errors="replace").decode()
-
-
-def form_field(name: str, **options: Any) -> StrictCharField:
-    """A field like the one of that name in the checkout form."""
-    field = CheckoutForm.base_fields[name]
-    options = {"max_length": getattr(field, "max_length", None)} | options
-    return StrictCharField(required=field.required, allow_blank=not field.required, **options)
-
-
-class ExpectedTotalField(StrictCharField):
-    """An amount of the shop's currency written exactly as prices are: nothing is guessed."""
-
-    default_error_messages = {
-        "form": "Write the total as prices are told, with all decimals and a point: {example}."
-    }
-
-    def to_internal_value(self, data: Any) -> int:  # type: ignore[override] # a text only in JSON
-        text, currency = super().to_internal_value(data), settings.SHOP_CURRENCY
-        amount_minor = 0
-        if TOTAL.fullmatch(text):
-            with suppress(ValueError):
-                amount_minor = minor_units(Decimal(text), currency)
-        if plain(money(amount_minor, currency)) != text:
-            self.fail("form", example=plain(money(1250, currency)))
-        return amount_minor
-
-
-class WantedLine(StrictSerializer):
-    """One product and how many of it. The price is the shop's."""
-
-    sku = StrictCharField(max_length=40)
-    quantity = StrictIntegerField(min_value=1, max_value=MAX_QUANTITY)
-
-
-class WantedOrder(StrictSerializer):
-    """A purchase. Each product stands in one line."""
-
-    lines = serializers.ListField(child=WantedLine(), min_length=1, max_length=LINES_AT_MOST)
-    email = form_field("email")
-    full_name = form_field("full_name")
-    address = form_field("address")
-    city = form_field("city")
-    postcode = form_field("postcode", help_text="Some countries have none.")
-    country = form_field("country", min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2.")
-    payment_method = form_field(
-        "payment_method", help_text=f"{PAYMENT_METHOD} Not used when nothing is to be paid."
-    )
-    expected_total = ExpectedTotalField(
-        required=False,
-        trim_whitespace=False,
-        help_text=(
-            "The total that the customer was shown, in the currency's main unit, as prices are "
-            "told. If the goods cost anything else, nothing is ordered: 409, total-changed. "
-            "Clients that were created with --accept-any-total may leave it out."
-        ),
-    )
-    expected_currency = StrictCharField(
-        required=False,
-        min_length=3,
-        max_length=3,
-        help_text="The currency of `expected_total` (ISO 4217). The shop's own, unless given.",
-    )
-
-    def validate_lines(self, lines: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        skus = [line["sku"] for line in lines]
-        errors = [
-            {"sku": "This product stands in another line already."} if sku in skus[:n] else {}
-            for n, sku in enumerate(skus)
-        ]
-        if any(errors):
-            raise serializers.ValidationError(errors)
-        return lines
-
-    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if "expected_total" not in attrs and not self.context["accepts_any_total"]():
-            raise serializers.ValidationError({"expected_total": EXPECTED_TOTAL_IS_MISSING})
-        typed = {name: attrs[name] for name in CheckoutForm.base_fields if name in attrs}
-        return attrs | cleaned(CheckoutForm, typed)
 
 
 class WantedPayment(StrictSerializer):
@@ -161,20 +33,6 @@ class WantedPayment(StrictSerializer):
 
 class EmptySerializer(StrictSerializer):
     """An empty object, or no body at all."""
-
-
-def cleaned(form_class: type[PaymentMethodForm], typed: Mapping[str, str]) -> dict[str, Any]:
-    """Validate by the form that shoppers fill in."""
-    data = QueryDict(mutable=True)
-    data.update(typed)
-    form = form_class(data)
-    if not form.is_valid():
-        raise serializers.ValidationError(_messages(form))
-    return form.cleaned_data
-
-
-def _messages(form: forms.Form) -> dict[str, list[str]]:
-    return {name: [str(message) for message in errors] for name, errors in form.errors.items()}
 
 
 @extend_schema_field(str)
@@ -195,7 +53,10 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
     class Meta:
         model = Product
-        fields = ["sku", "name", "description", "price", "currency", "is_available"]
+        fields = [
+            *("sku", "name", "description", "price", "currency", "is_available"),
+            *("weight_grams", "is_delivered", "tax_class"),
+        ]
 
     def get_is_available(self, product: Product) -> bool:
         return product.stock > 0
@@ -305,6 +166,14 @@ class ProblemSerializer(serializers.Serializer[Any]):
     payable = PayableSerializer(required=False, allow_null=True)
     total = serializers.CharField(required=False, help_text="In total-changed: the total now.")
     currency = serializers.CharField(required=False)
+    goods = serializers.CharField(
+        required=False, help_text="In total-changed, as are the parts below: the lines now."
+    )
+    discount = serializers.CharField(required=False, help_text="What a code takes off the goods.")
+    delivery = serializers.CharField(required=False)
+    added_tax = serializers.CharField(
+        required=False, help_text="The tax that is not contained in the other parts."
+    )
 
 
 @extend_schema_field(TRUE_FALSE_UNKNOWN)

@@ -5,6 +5,7 @@ from checkout.api import views
 
 urlpatterns = [
     path("products/", views.ProductList.as_view(), name="api_products"),
+    path("quotes/", views.QuotePurchase.as_view(), name="api_quotes"),
     path("orders/", views.OrderList.as_view(), name="api_orders"),
     path("orders/<reference:reference>/", views.OrderDetail.as_view(), name="api_order"),
     path("orders/<reference:reference>/pay/", views.PayOrder.as_view(), name="api_pay"),

@@ -4,7 +4,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from datetime import timedelta
-from functools import partial
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -12,42 +11,38 @@ from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils.translation import get_language
 from django.views.decorators.http import require_safe
-from rest_framework.exceptions import NotFound, ValidationError
+from rest_framework.exceptions import NotFound
 from rest_framework.generics import ListAPIView
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.serializers import BaseSerializer
 
 from checkout.api import problems, schema
-from checkout.api.authentication import accepts_any_total, api_visitor
+from checkout.api.authentication import api_visitor
 from checkout.api.base_view import ApiView, body_of, idempotent_request
-from checkout.api.basket import ApiBasket, UnknownProducts
 from checkout.api.idempotency import IdempotentRequest, KeyTaken, claim_key, find_earlier
 from checkout.api.pagination import IdPagination, NewestFirstPagination
+from checkout.api.parsers import check_length
 from checkout.api.prefer_wait import preferred_wait, wait_until
 from checkout.api.problems import Problem
+from checkout.api.purchases.place import place
+from checkout.api.purchases.quote import quote_purchase
+from checkout.api.purchases.wanted import WantedQuote
+from checkout.api.request_fields import validated_data
 from checkout.api.responses import order_response, replayed_response
 from checkout.api.serializers import (
     EmptySerializer,
     OrderSerializer,
     ProductSerializer,
-    WantedOrder,
     WantedPayment,
     charged,
 )
-from checkout.catalogue.amounts import AmountRefusal, AmountRefused
 from checkout.catalogue.models import Product
-from checkout.catalogue.money import money, plain
-from checkout.catalogue.stock import OutOfStock
 from checkout.models import ApiRequest, Scope
 from checkout.orders.cancelling import give_up
-from checkout.orders.limits.limits import wait_before_paying_again, wait_before_placing
+from checkout.orders.limits.limits import wait_before_paying_again
 from checkout.orders.models import Order
 from checkout.orders.paying import can_pay_again, pay_again
-from checkout.orders.placing.place import PlacingUnavailable, place_order
-from checkout.orders.placing.purchase import Customer, PlaceOrder, TotalChanged
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
 
@@ -83,7 +78,20 @@ class OrderList(ApiView, ListAPIView[Order]):
     def post(self, request: Request) -> Response:
         """Place an order, once, however often this is sent with the same key."""
         asked = idempotent_request(request, Operation.PLACE)
-        return once(asked, lambda: _place(request, asked))
+        return once(asked, lambda: place(request, asked))
+
+
+class QuotePurchase(ApiView):
+    # A code is a secret of the shop, so what may only read cannot try codes here.
+    scopes: ClassVar = {"POST": Scope.WRITE}
+    is_about_money = False
+
+    @schema.quote_purchase
+    def post(self, request: Request) -> Response:
+        """What a purchase would cost, with each method of delivery that is offered. Nothing is
+        stored, so this needs no Idempotency-Key."""
+        check_length(request.META)
+        return Response(quote_purchase(validated_data(WantedQuote(data=body_of(request)))))
 
 
 class OrderDetail(ApiView):
@@ -165,12 +173,6 @@ class UnknownAddress(ApiView):
         raise NotFound
 
 
-def validated_data(serializer: BaseSerializer[Any]) -> dict[str, Any]:
-    serializer.is_valid(raise_exception=True)
-    valid: dict[str, Any] = serializer.validated_data
-    return valid
-
-
 def once(asked: IdempotentRequest, work: Callable[[], Response]) -> Response:
     """Do the work, or repeat the response to another request with this key that came before."""
     # This comes before any check that could refuse: a used key leads to its order, for ever.
@@ -182,88 +184,6 @@ def once(asked: IdempotentRequest, work: Callable[[], Response]) -> Response:
         if earlier := find_earlier(asked):
             return replayed_response(earlier, asked)
         raise Problem(problems.KEY_IN_USE, wait=timedelta(seconds=1)) from None
-
-
-def _place(request: Request, asked: IdempotentRequest) -> Response:
-    now = database_now()
-    may_leave_out = partial(accepts_any_total, request.user.pk)
-    wanted = validated_data(
-        WantedOrder(data=body_of(request), context={"accepts_any_total": may_leave_out})
-    )
-    if wait := wait_before_placing(api_visitor(request), now=now):
-        raise Problem(problems.TOO_MANY, wait=wait, charged=False)
-    placed = OrderStatus.PLACED
-    claim = partial(
-        claim_key, asked, asked.checkout_id, status_code=201, order_status=placed, now=now
-    )
-    basket = ApiBasket(
-        {line["sku"]: line["quantity"] for line in wanted["lines"]},
-        claim,
-        wanted.get("expected_total"),
-        wanted.get("expected_currency", settings.SHOP_CURRENCY),
-    )
-    try:
-        order = place_order(_purchase(request, asked, wanted), basket, now=now)
-    except UnknownProducts as unknown:
-        raise ValidationError(_unknown_errors(wanted["lines"], unknown)) from None
-    except TotalChanged as changed:
-        total = money(changed.quote.total_minor, settings.SHOP_CURRENCY)
-        raise Problem(
-            problems.TOTAL_CHANGED, total=plain(total), currency=settings.SHOP_CURRENCY
-        ) from None
-    except AmountRefused as refused:
-        raise _not_payable(refused.refusal) from None
-    except OutOfStock as short:
-        raise Problem(problems.OUT_OF_STOCK, products=_what_is_left(short)) from None
-    except PlacingUnavailable:
-        raise Problem(problems.UNAVAILABLE, wait=problems.RETRY_AFTER) from None
-    return order_response(order, status_code=201, order_status=placed)
-
-
-def _purchase(request: Request, asked: IdempotentRequest, wanted: dict[str, Any]) -> PlaceOrder:
-    visitor = api_visitor(request)
-    return PlaceOrder(
-        checkout_id=asked.checkout_id,
-        customer=Customer.typed(wanted),
-        takes_cheapest=True,
-        payment_method=wanted["payment_method"],
-        currency=settings.SHOP_CURRENCY,
-        content_digest=asked.fingerprint,
-        customer_id=request.user.pk,
-        language=get_language() or "",
-        from_session=visitor.session,
-        from_address=visitor.address,
-    )
-
-
-def _unknown_errors(lines: list[dict[str, Any]], unknown: UnknownProducts) -> dict[str, Any]:
-    message = "There is no such product on sale."
-    return {"lines": [{"sku": message} if line["sku"] in unknown.skus else {} for line in lines]}
-
-
-def _not_payable(refusal: AmountRefusal) -> Problem:
-    def amount(amount_minor: int) -> str:
-        return plain(money(amount_minor, refusal.currency))
-
-    limits = refusal.limits
-    payable = limits and {
-        "currency": refusal.currency,
-        "smallest": amount(limits.smallest_minor),
-        "largest": amount(limits.largest_minor),
-        "step": amount(limits.step_minor),
-    }
-    total = amount(refusal.amount_minor)
-    return Problem(
-        problems.TOTAL_NOT_PAYABLE, total=total, currency=refusal.currency, payable=payable
-    )
-
-
-def _what_is_left(short: OutOfStock) -> list[dict[str, object]]:
-    products = Product.objects.filter(pk__in=short.product_ids).order_by("id")
-    return [
-        {"sku": product.sku, "left": product.stock if product.is_on_sale else 0}
-        for product in products
-    ]
 
 
 def _pay(request: Request, asked: IdempotentRequest, order: Order) -> Response:

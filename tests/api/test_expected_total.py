@@ -12,12 +12,13 @@ from django.db import connection, transaction
 from django.test import Client
 from pytest_django.fixtures import Settings
 
-from checkout.api import basket
 from checkout.api.authentication import create_client
 from checkout.api.idempotency import claim_key
-from checkout.catalogue.models import Product
+from checkout.api.purchases.basket import ApiBasket
+from checkout.catalogue.models import DeliveryPrice, DiscountCode, Product, TaxRate
 from checkout.models import ApiClient, ApiRequest, Scope
 from checkout.orders.models import Order, OutboxMessage
+from tests.api.shop_rules import set_rules
 from tests.support.api_caller import ORDERS, PURCHASE, Caller
 
 WITHOUT_TOTAL = {name: value for name, value in PURCHASE.items() if name != "expected_total"}
@@ -169,7 +170,7 @@ def _price_rises_while(monkeypatch: pytest.MonkeyPatch, step: Callable[..., Any]
         thread.start()
         thread.join()
 
-    monkeypatch.setattr("checkout.api.views.claim_key", claimed)
+    monkeypatch.setattr("checkout.api.purchases.place.claim_key", claimed)
     yield
 
 
@@ -213,14 +214,86 @@ def test_stored_total_is_the_expected_one_however_prices_move(caller: Caller) ->
     assert set(charged) <= {2002}
 
 
-def test_basket_compares_what_it_gives(shelf: list[Product]) -> None:
-    take = partial(basket.ApiBasket, {"SKU-01": 2}, lambda: None)
+def test_basket_compares_the_total_of_what_it_gives(shelf: list[Product]) -> None:
+    basket = partial(ApiBasket, {"SKU-01": 2}, lambda: None)
 
     with transaction.atomic():
-        assert sum(line.quantity * line.unit_price_minor for line in take(2002, "EUR").take())
-    with pytest.raises(basket.TotalChanged) as changed:
-        take(2001, "EUR").take()
-    assert changed.value.total_minor == 2002
+        total_minor = sum(each.line.total_minor for each in basket(2002, "EUR").take())
+
+    assert total_minor == 2002
+    assert basket(2002, "EUR").is_as_shown(total_minor)
+    assert basket(None, "EUR").is_as_shown(total_minor)
+    assert not basket(2001, "EUR").is_as_shown(total_minor)
+    assert not basket(2002, "USD").is_as_shown(total_minor)
+
+
+def _dearer() -> None:
+    raise_price(1101)
+
+
+def _taxed_more() -> None:
+    TaxRate.objects.filter(country="IE").update(percent=25)
+
+
+def _sent_for_more() -> None:
+    DeliveryPrice.objects.filter(country="IE", below=5000).update(price_minor=590)
+
+
+def _worth_less() -> None:
+    DiscountCode.objects.update(percent=5)
+
+
+@pytest.mark.parametrize(
+    ("change", "goods", "discount", "delivery", "added_tax", "total"),
+    [
+        (_dearer, "22.02", "2.20", "4.90", "5.69", "30.41"),
+        (_taxed_more, "20.02", "2.00", "4.90", "5.73", "28.65"),
+        (_sent_for_more, "20.02", "2.00", "5.90", "5.50", "29.42"),
+        (_worth_less, "20.02", "1.00", "4.90", "5.50", "29.42"),
+    ],
+)
+def test_change_of_any_part_is_told_with_the_parts(
+    caller: Caller,
+    settings: Settings,
+    change: Callable[[], None],
+    goods: str,
+    discount: str,
+    delivery: str,
+    added_tax: str,
+    total: str,
+) -> None:
+    settings.PRICES_INCLUDE_TAX = False
+    set_rules()
+    # 18.02 and 4.90 are 22.92, to which 23 % are added: 5.27.
+    wanted = PURCHASE | {"code": "TENTH", "expected_total": "28.19"}
+    change()
+
+    refused = caller.place("k-1", wanted)
+
+    assert (refused.status, refused.problem) == (409, "total-changed")
+    told = refused.json
+    assert (told["goods"], told["discount"], told["delivery"]) == (goods, discount, delivery)
+    assert (told["added_tax"], told["total"], told["currency"]) == (added_tax, total, "EUR")
+    assert not Order.objects.exists()
+    assert not ApiRequest.objects.exists()
+    assert DiscountCode.objects.get().used == 0
+    assert caller.place("k-1", wanted | {"expected_total": told["total"]}).status == 201
+
+
+def test_parts_that_differ_within_the_same_total_stop_nobody(caller: Caller) -> None:
+    set_rules()
+    DeliveryPrice.objects.filter(country="IE", below=5000).update(price_minor=290)
+    raise_price(1101)
+
+    # Before: 20.02 and 4.90. Now: 22.02 and 2.90.
+    assert caller.place(None, PURCHASE | {"expected_total": "24.92"}).status == 201
+
+
+def test_tax_that_prices_contain_changes_no_total(caller: Caller) -> None:
+    set_rules()
+    _taxed_more()
+
+    assert caller.place(None, PURCHASE | {"expected_total": "24.92"}).status == 201
 
 
 def test_command_says_whether_a_client_accepts_any_total(db: None) -> None:

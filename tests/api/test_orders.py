@@ -46,6 +46,9 @@ def test_products_are_listed_for_everybody(shelf: list[Product]) -> None:
         "price": "10.01",
         "currency": "EUR",
         "is_available": True,
+        "weight_grams": 0,
+        "is_delivered": True,
+        "tax_class": "standard",
     }
     assert listed[-1]["is_available"] is False
 

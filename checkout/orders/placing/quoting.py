@@ -35,3 +35,16 @@ def work_out(lines: Sequence[Line], terms: Terms, *, now: datetime) -> Quote:
         cheapest = min(quoted.offered, key=lambda offer: offer.price_minor).method.id
         quoted = quote(lines, terms.destination, cheapest, terms.code, rules)
     return quoted
+
+
+def work_out_each(lines: Sequence[Line], terms: Terms, *, now: datetime) -> list[Quote]:
+    """Quote the lines once for each method that is offered, by rules that are read once. There is
+    one quote at least: without a method where nothing is delivered, or where none goes there."""
+    code = find_code(terms.code, terms.email)
+    rules = read_rules(terms.destination, today=now.date(), code=code)
+    first = quote(lines, terms.destination, "", terms.code, rules)
+    others = [
+        quote(lines, terms.destination, offer.method.id, terms.code, rules)
+        for offer in first.offered[1:]
+    ]
+    return [first, *others]

@@ -17,6 +17,17 @@ class UnknownProducts(Exception):
         self.skus = skus
 
 
+def purchase_lines(quantities: Mapping[str, int]) -> list[PurchaseLine]:
+    """The products as they are now, in the order of these quantities by SKU."""
+    products = {
+        product.sku: product
+        for product in Product.objects.filter(sku__in=quantities, is_on_sale=True)
+    }
+    if unknown := quantities.keys() - products.keys():
+        raise UnknownProducts(set(unknown))
+    return [PurchaseLine.of(products[sku], quantity) for sku, quantity in quantities.items()]
+
+
 @dataclass(frozen=True)
 class ApiBasket:
     """The idempotency key uses this basket up: of many requests with one key only one claims it."""
@@ -30,15 +41,7 @@ class ApiBasket:
     def take(self) -> Sequence[PurchaseLine]:
         self.claim()
         # Products are read after the claim, which may have waited a long time.
-        products = {
-            product.sku: product
-            for product in Product.objects.filter(sku__in=self.quantities, is_on_sale=True)
-        }
-        if unknown := self.quantities.keys() - products.keys():
-            raise UnknownProducts(set(unknown))
-        return [
-            PurchaseLine.of(products[sku], quantity) for sku, quantity in self.quantities.items()
-        ]
+        return purchase_lines(self.quantities)
 
     def is_as_shown(self, total_minor: int) -> bool:
         expected = (self.expected_minor, self.expected_currency)

@@ -1,0 +1,1 @@
+"""What a program wants to buy: read strictly, quoted without a trace, or placed once."""
