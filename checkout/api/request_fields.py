@@ -13,6 +13,7 @@ from rest_framework import serializers
 
 from checkout.catalogue.money import minor_units, money, plain
 from checkout.forms import CheckoutForm, PaymentMethodForm
+from checkout.user_input.address_form import BILLING
 
 # Fifteen digits are more than any total has, and few enough for the column.
 TOTAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
@@ -108,4 +109,9 @@ def _filled(form_class: type[PaymentMethodForm], typed: Mapping[str, str]) -> Pa
 
 
 def _messages(form: forms.Form) -> dict[str, Any]:
-    return {name: [str(message) for message in errors] for name, errors in form.errors.items()}
+    """What is wrong, by field. The form's `billing_city` is `city` in the object `billing`."""
+    found: dict[str, Any] = {}
+    for name, errors in form.errors.items():
+        within = found.setdefault("billing", {}) if name.startswith(BILLING) else found
+        within[name.removeprefix(BILLING)] = [str(message) for message in errors]
+    return found

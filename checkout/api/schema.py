@@ -191,7 +191,7 @@ ORDER_PATH = "/api/v1/orders/{reference}/"
 OF_THE_ORDER = {"reference": "$response.body#/reference"}
 
 # These request bodies have no other fields; see `serializers.StrictSerializer`.
-STRICT = ["WantedOrder", "WantedQuote", "WantedLine", "WantedPayment"]
+STRICT = ["WantedOrder", "WantedQuote", "WantedLine", "BillingAddress", "WantedPayment"]
 
 # Links from a response to the requests that can follow it, for readers and for schemathesis.
 LINKS: dict[str, Any] = {
@@ -213,18 +213,22 @@ LINKS: dict[str, Any] = {
         "description": "Cancel the order while it waits for its customer.",
     },
 }
-BUY: dict[str, Any] = {
+ONE_OF_THEM = {"lines": [{"sku": "$response.body#/results/0/sku", "quantity": 1}]}
+AFTER_PRODUCTS: dict[str, Any] = {
+    "quote": {
+        "operationId": "quote_purchase",
+        "requestBody": QUOTE_EXAMPLE | ONE_OF_THEM,
+        "description": "Ask what one of these products costs with its delivery.",
+    },
     "buy": {
         "operationId": "place_order",
         "requestBody": EXAMPLE
-        | {
-            "lines": [{"sku": "$response.body#/results/0/sku", "quantity": 1}],
-            "expected_total": "$response.body#/results/0/price",
-        },
-        "description": "Order one of these products, where no delivery is charged.",
-    }
+        | ONE_OF_THEM
+        | {"expected_total": "$response.body#/results/0/price"},
+        "description": "Order one of these products, where neither delivery nor tax is added.",
+    },
 }
-BUY_QUOTED: dict[str, Any] = {
+AFTER_QUOTE: dict[str, Any] = {
     "buy": {
         "operationId": "place_order",
         "requestBody": EXAMPLE
@@ -248,8 +252,8 @@ def postprocess(result: dict[str, Any], **_: Any) -> dict[str, Any]:
     schemas["WantedOrder"]["required"].append("expected_total")
     for name in ("WantedOrder", "WantedQuote"):
         schemas[name]["properties"]["lines"] |= {"minItems": 1, "maxItems": LINES_AT_MOST}
-    paths["/api/v1/products/"]["get"]["responses"]["200"]["links"] = BUY
-    paths["/api/v1/quotes/"]["post"]["responses"]["200"]["links"] = BUY_QUOTED
+    paths["/api/v1/products/"]["get"]["responses"]["200"]["links"] = AFTER_PRODUCTS
+    paths["/api/v1/quotes/"]["post"]["responses"]["200"]["links"] = AFTER_QUOTE
     paths["/api/v1/orders/"]["post"]["responses"]["201"]["links"] = LINKS
     for action, status in [("pay", "202"), ("cancel", "202"), ("cancel", "200")]:
         response = paths[f"{ORDER_PATH}{action}/"]["post"]["responses"][status]

@@ -57,6 +57,7 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
             *("sku", "name", "description", "price", "currency", "is_available"),
             *("weight_grams", "is_delivered", "tax_class"),
         ]
+        read_only_fields = ["weight_grams", "is_delivered", "tax_class"]
 
     def get_is_available(self, product: Product) -> bool:
         return product.stock > 0

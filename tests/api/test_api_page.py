@@ -3,7 +3,9 @@
 import json
 import re
 import subprocess
+from collections.abc import Iterator
 from shutil import which
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -16,6 +18,14 @@ def script() -> str:
     page = (ROOT / "docs" / "api.md").read_text()
     [block] = re.findall(r"```bash\n(.*?)```", page, re.DOTALL)
     return str(block)
+
+
+def documents(output: str) -> Iterator[Any]:
+    """The JSON documents that were printed one after the other."""
+    while output := output.lstrip():
+        document, end = json.JSONDecoder().raw_decode(output)
+        yield document
+        output = output[end:]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -39,8 +49,9 @@ def test_curl_comes_from_nothing_to_a_paid_order(processes: ShopProcesses, till:
     )
 
     assert ran.returncode == 0, ran.stderr
-    products, _, order = ran.stdout.partition("}{")
-    assert "NB-A5-DOT" in products
-    told = json.loads("{" + order)
-    assert (told["status"], told["charged"], told["total"]) == ("paid", True, "29.00")
+    products, quote, order = documents(ran.stdout)
+    assert "NB-A5-DOT" in [product["sku"] for product in products["results"]]
+    assert quote["goods"] == "29.00"
+    assert (order["status"], order["charged"]) == ("paid", True)
+    assert order["total"] == quote["methods"][0]["total"]
     assert_each_paid_once(till)

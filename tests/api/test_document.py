@@ -55,7 +55,7 @@ def test_server_does_what_the_document_says(
 
     print(ran.stdout)
     assert ran.returncode == 0, ran.stderr
-    assert "6 selected / 6 total" in ran.stdout
+    assert "7 selected / 7 total" in ran.stdout
     links = re.search(r"(\d+) covered / \d+ selected", ran.stdout)
     assert links
     assert int(links[1]) >= len(LINKS)

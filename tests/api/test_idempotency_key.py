@@ -55,6 +55,40 @@ def test_same_request_in_other_words_is_the_same(caller: Caller) -> None:
     assert again.headers["Idempotent-Replayed"] == "true"
 
 
+# Of `PURCHASE`, as the release before delivery and codes stored it.
+EARLIER_FINGERPRINT = "c804ed28a42e26259b50d90d8bb91b890de78260659798541e119a9cce72696d"
+
+
+def test_key_of_the_release_before_leads_to_its_order(caller: Caller) -> None:
+    """What a request says that knows no new field is digested as it was then."""
+    first = caller.place("k-1")
+    ApiRequest.objects.update(fingerprint=EARLIER_FINGERPRINT)
+
+    again = caller.place("k-1")
+
+    assert (again.status, again.body) == (201, first.body)
+    assert again.headers["Idempotent-Replayed"] == "true"
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("delivery_method", ""),
+        *(("code", "TENTH"), ("address2", "Floor 3"), ("region", "Cork"), ("company", "Quill")),
+        *(("phone", "+353 21 555 0100"), ("vat_id", "IE6388047V"), ("billing", {"country": "IE"})),
+    ],
+)
+def test_same_key_with_a_new_field_is_another_request(
+    caller: Caller, field: str, value: object
+) -> None:
+    caller.place("k-1")
+
+    other = caller.place("k-1", PURCHASE | {field: value})
+
+    assert other.problem == "idempotency-key-reused"
+    assert Order.objects.count() == 1
+
+
 @pytest.mark.django_db(transaction=True)
 def test_same_key_and_another_request_is_refused(caller: Caller, till: Till) -> None:
     caller.place("k-1")

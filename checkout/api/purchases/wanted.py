@@ -16,6 +16,7 @@ from checkout.api.request_fields import (
 )
 from checkout.forms import CheckoutForm
 from checkout.models import MAX_QUANTITY
+from checkout.user_input.address_form import BILLING
 
 LINES_AT_MOST = 50
 
@@ -24,12 +25,10 @@ EXPECTED_TOTAL_IS_MISSING = (
 )
 
 
-def country_field() -> StrictCharField:
-    return form_field("country", min_length=2, max_length=2, help_text="ISO 3166-1 alpha-2.")
+BILLING_IS_EMPTY = "Send the whole address that the bill goes to, or leave `billing` out."
 
-
-def code_field() -> StrictCharField:
-    return form_field("code", help_text="A discount code, in capital letters or not.")
+COUNTRY: dict[str, Any] = {"min_length": 2, "max_length": 2, "help_text": "ISO 3166-1 alpha-2."}
+CODE = "A discount code, in capital letters or not."
 
 
 class WantedLine(StrictSerializer):
@@ -37,6 +36,24 @@ class WantedLine(StrictSerializer):
 
     sku = StrictCharField(max_length=40)
     quantity = StrictIntegerField(min_value=1, max_value=MAX_QUANTITY)
+
+
+class BillingAddress(StrictSerializer):
+    """Where the bill goes, if that is another address. To a company it may go without a name."""
+
+    full_name = form_field("billing_full_name")
+    company = form_field("billing_company")
+    address = form_field("billing_address")
+    address2 = form_field("billing_address2")
+    city = form_field("billing_city")
+    region = form_field("billing_region")
+    postcode = form_field("billing_postcode")
+    country = form_field("billing_country", required=True, **COUNTRY)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if not any(part for name, part in attrs.items() if name != "country"):
+            raise serializers.ValidationError(BILLING_IS_EMPTY)
+        return attrs
 
 
 class WantedLines(StrictSerializer):
@@ -56,17 +73,13 @@ class WantedLines(StrictSerializer):
 class WantedQuote(WantedLines):
     """What somebody may buy, and where to. Each product stands in one line."""
 
-    country = country_field()
-    region = StrictCharField(
-        required=False,
-        allow_blank=True,
-        max_length=120,
-        help_text=(
-            "The state or province. Without it, taxes are those that hold in the whole country."
-        ),
+    country = form_field("country", **COUNTRY)
+    region = form_field(
+        "region",
+        help_text="Code or name. Without it, taxes are those that hold in the whole country.",
     )
     postcode = form_field("postcode", help_text="No price depends on it so far.")
-    code = code_field()
+    code = form_field("code", help_text=CODE)
     email = form_field(
         "email",
         required=False,
@@ -83,15 +96,23 @@ class WantedOrder(WantedLines):
 
     email = form_field("email")
     full_name = form_field("full_name")
+    company = form_field("company")
+    vat_id = form_field("vat_id", help_text="Its form is checked, and nobody is asked about it.")
     address = form_field("address")
-    city = form_field("city")
+    address2 = form_field("address2")
+    city = form_field("city", required=False, help_text="Some countries have none.")
+    region = form_field(
+        "region", help_text="Code or name of a state or province, where the country has them."
+    )
     postcode = form_field("postcode", help_text="Some countries have none.")
-    country = country_field()
+    country = form_field("country", **COUNTRY)
+    phone = form_field("phone", help_text="Required where the method of delivery needs one.")
+    billing = BillingAddress(required=False)
     delivery_method = form_field(
         "delivery_method",
         help_text="The `id` of a method that a quote offered. Left out: the cheapest one.",
     )
-    code = code_field()
+    code = form_field("code", help_text=CODE)
     payment_method = form_field(
         "payment_method", help_text=f"{PAYMENT_METHOD} Not used when nothing is to be paid."
     )
@@ -115,4 +136,6 @@ class WantedOrder(WantedLines):
         if "expected_total" not in attrs and not self.context["accepts_any_total"]():
             raise serializers.ValidationError({"expected_total": EXPECTED_TOTAL_IS_MISSING})
         typed = {name: attrs[name] for name in CheckoutForm.base_fields if name in attrs}
+        billing = attrs.get("billing", {})
+        typed |= {BILLING + name: part for name, part in billing.items()}
         return attrs | cleaned(CheckoutForm, typed)
