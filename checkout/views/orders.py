@@ -20,6 +20,7 @@ from checkout.orders.models import Order, OrderEvent
 from checkout.orders.money.facts import facts_about
 from checkout.orders.money.parts import Parts
 from checkout.orders.paying import can_pay_again, check_on_return, pay_again
+from checkout.orders.postal_address import billing_lines, postal_lines
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
 from checkout.views.error_pages import wait_in_words
@@ -100,6 +101,8 @@ def _show_order(
     changed_repeat = order.events.filter(kind=OrderEvent.Kind.RESUBMITTED_CHANGED)
     context = _what_is_going_on(request, order) | {
         "lines": order.lines.select_related("order"),
+        "deliver_to": postal_lines(order),
+        "bill_to": billing_lines(order),
         "form": form,
         "wait": wait,
         "changed_repeat": changed_repeat.order_by("id").first(),

@@ -96,6 +96,7 @@ FLOORS = {
             "links",
             "money",
             "pausing",
+            "postal_address",
             "stock",
         },
         # What an event causes.

@@ -19,7 +19,9 @@ from checkout.catalogue.money import money, show_money
 from checkout.orders.links import order_link
 from checkout.orders.models import Mail, Order
 from checkout.orders.money.facts import MoneyFacts, facts_about
+from checkout.orders.money.parts import Parts
 from checkout.orders.money.words import money_sentence
+from checkout.orders.postal_address import billing_lines, postal_lines
 from checkout.orders.states import Canceller, OrderStatus
 
 SEE = _("See your order")
@@ -186,6 +188,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
     context = {
         "order": order,
         "lines": order.lines.select_related("order") if words.with_goods else [],
+        "parts": Parts.of_order(order),
         "headline": _headline(kind, facts),
         "happened": gettext(_happened(kind, order, facts)).format(**amounts),
         "money": money_sentence(facts, order.currency) if words.with_money else "",
@@ -197,6 +200,8 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         # What somebody typed as name and address is sent only once they have paid: until then the
         # mail may go to anybody, and could be made to say anything.
         "with_address": facts.is_charged,
+        "deliver_to": postal_lines(order),
+        "bill_to": billing_lines(order),
         "sent_back": money(facts.moved.sent_back_minor, order.currency),
         "link": order_link(order),
         "shop": settings.SHOP_NAME,

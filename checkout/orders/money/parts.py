@@ -6,11 +6,17 @@ from decimal import Decimal
 
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
+from django.utils.translation import override
 from moneyed import Money
 
-from checkout.catalogue.money import money
+from checkout.catalogue.money import money, show_money
 from checkout.orders.models import Order
 from checkout.quotes.quote import Quote
+
+
+def plain_percent(percent: Decimal) -> str:
+    """The percentage as programs read it: `19`, `5.5`."""
+    return f"{percent.normalize():f}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,8 +89,17 @@ class Parts:
         )
 
     @property
+    def tax_minor(self) -> int:
+        """The tax of all rates, contained in the other parts or added to them."""
+        return sum(tax.tax_minor for tax in self.taxes)
+
+    @property
     def total(self) -> Money:
         return money(self.total_minor, self.currency)
+
+    @property
+    def has_delivery(self) -> bool:
+        return bool(self.delivery_name or self.delivery_minor)
 
     @property
     def rows_above(self) -> list[PartRow]:
@@ -99,14 +114,28 @@ class Parts:
 
     def _rows_above(self) -> Iterator[PartRow]:
         yield self._row("goods", _("Goods"), self.goods_minor)
-        if self.discount_minor or self.code:
+        if self.discount_minor or (self.code and not self._is_free_by_code):
             label = _("Discount (%(code)s)") % {"code": self.code} if self.code else _("Discount")
             yield self._row("discount", label, -self.discount_minor)
-        if self.delivery_name or self.delivery_minor:
-            label = _("Delivery: %(name)s") % {"name": self.delivery_name}
-            yield self._row("delivery", label, self.delivery_minor)
+        if self.has_delivery:
+            yield self._row("delivery", self._delivery_label, self.delivery_minor)
         if not self.prices_include_tax:
             yield from self._tax_rows(_("%(percent)s %% VAT"))
+
+    @property
+    def _is_free_by_code(self) -> bool:
+        """A code of free delivery takes nothing off the goods."""
+        has_free_delivery = bool(self.delivery_name and not self.delivery_minor)
+        return bool(self.code and not self.discount_minor and has_free_delivery)
+
+    @property
+    def _delivery_label(self) -> str:
+        """There is no colon in it: one stands between a label and its amount in plain text."""
+        if self._is_free_by_code:
+            words = _("Delivery (%(name)s, free by the code %(code)s)")
+        else:
+            words = _("Delivery (%(name)s)") if self.delivery_name else _("Delivery")
+        return words % {"name": self.delivery_name, "code": self.code}
 
     def _tax_rows(self, words: str) -> list[PartRow]:
         return [
@@ -116,3 +145,12 @@ class Parts:
 
     def _row(self, name: str, label: str, amount_minor: int) -> PartRow:
         return PartRow(name=name, label=label, amount=money(amount_minor, self.currency))
+
+
+def parts_for_staff(order: Order) -> list[str]:
+    """The parts of an order's total in the words of the admin, which are English; amounts are in
+    the language of the request, as all amounts there. Empty where the total is goods alone."""
+    parts = Parts.of_order(order)
+    with override("en"):
+        rows = [*parts.rows_above, *parts.rows_below]
+    return [f"{row.label}: {show_money(row.amount)}" for row in rows]
