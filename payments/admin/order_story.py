@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 
 from checkout.catalogue.money import show_money
 from checkout.orders.models import Mail, Order, OrderEvent, OutboxMessage, WebhookDelivery
+from checkout.orders.money.parts import parts_for_staff
 from checkout.orders.states import OrderStatus
 from payments.models import Dispute, Payment, PaymentAttempt, Refund, WebhookEvent
 
@@ -53,14 +54,16 @@ def story(order: Order, at_most: int | None = AT_MOST) -> Story:
 
 
 def _event(event: OrderEvent) -> Iterator[Entry]:
-    what = event.reason
+    what, detail = event.reason, event.explanation
     if event.kind == OrderEvent.Kind.TRANSITION:
         what = f"{OrderStatus(event.to_status).label}: {event.reason}"
+        if not event.from_status:
+            detail = _joined(detail, " · ".join(parts_for_staff(event.order)))
     yield Entry(
         at=event.created_at,
         source="staff" if event.kind == OrderEvent.Kind.STAFF else "shop",
         what=what,
-        detail=event.explanation,
+        detail=detail,
         by=event.actor,
     )
 

@@ -16,6 +16,8 @@ from checkout.catalogue.money import money, show_money
 from checkout.catalogue.typed_amounts import AmountField
 from checkout.orders.admin.lists import ReadOnlyAdmin, ReadOnlyInline
 from checkout.orders.admin.reason import ReasonForm, ReasonPage, StaffForm, person_who_may
+from checkout.orders.models import Order
+from checkout.orders.money.parts import parts_for_staff
 from checkout.user_input.whole_numbers import WholeNumberField
 from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent, new_key
 from payments.refunds import approve_refund, refundable_minor, request_refund
@@ -143,7 +145,8 @@ class PaymentAdmin(ShowsAmount, ReadOnlyAdmin[Payment]):
         page = ReasonPage(
             title=f"Refund of order {payment.order.number}",
             explains=f"Of this payment {left} is left. The money goes back to the card that paid; "
-            "the customer sees it on the order's page as soon as the gateway has agreed.",
+            "the customer sees it on the order's page as soon as the gateway has agreed."
+            + _made_of(payment.order),
             label="Go on",
             back=reverse("admin:orders_order_change", args=[payment.order_id]),
             act=lambda amount, reason, key, now, **_: _will_be_sent_back(
@@ -170,6 +173,12 @@ NOTHING_SENT_YET = (
     "<strong>{}</strong> will be sent back. If that is what you mean, press the button; nothing "
     "has been sent yet."
 )
+
+
+def _made_of(order: Order) -> str:
+    """What a part of the money may be sent back for: delivery, say, or goods with their tax."""
+    parts = parts_for_staff(order)
+    return f" The order cost {show_money(order.total)} ({' · '.join(parts)})." if parts else ""
 
 
 def _will_be_sent_back(refund: Refund) -> str:
@@ -205,7 +214,7 @@ class RefundAdmin(ShowsAmount, ReadOnlyAdmin[Refund]):
         page = ReasonPage(
             title=f"Send {amount} back: order {order.number}",
             explains=f"Prepared by the shop: {refund.reason}. The money goes back to the card "
-            "that paid.",
+            "that paid." + _made_of(order),
             label=f"Send {amount} back",
             back=reverse("admin:orders_order_change", args=[order.pk]),
             act=agree,

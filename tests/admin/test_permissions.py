@@ -129,6 +129,7 @@ def may_open(who: str, name: str) -> bool:
         return who in MAY[name.partition(":")[2]]
     special = {
         "orders_order_export": MAY["export"],
+        "orders_order_export_lines": MAY["export"],
         "payments_payment_refund": MAY["refund"],
         "payments_refund_agree": MAY["agree"],
         "payments_lostorder_seen": MAY["lost"],

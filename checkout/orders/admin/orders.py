@@ -4,26 +4,21 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
+from django.utils.translation import override
 
-from checkout.catalogue.models import StockMovement
-from checkout.catalogue.money import show_money
-from checkout.catalogue.typed_amounts import write_amount
-from checkout.orders.admin.lists import (
-    COUNT_AT_MOST,
-    ChoiceFilter,
-    ReadOnlyAdmin,
-    ReadOnlyInline,
-    in_chunks,
-    streamed_csv,
-)
+from checkout.catalogue.models import DiscountCode, StockMovement
+from checkout.catalogue.money import money, show_money
+from checkout.orders.admin.exports import export_lines, export_orders
+from checkout.orders.admin.lists import COUNT_AT_MOST, ChoiceFilter, ReadOnlyAdmin, ReadOnlyInline
 from checkout.orders.attention.queries import (
     IsOneOf,
     open_reasons,
@@ -33,17 +28,21 @@ from checkout.orders.attention.queries import (
 )
 from checkout.orders.attention.reasons import ENDED_BY
 from checkout.orders.mail.address import has_address, one_spelling
-from checkout.orders.models import Installation, Order, OrderEvent, OrderLine
+from checkout.orders.models import CodeUse, Installation, Order, OrderEvent, OrderLine
 from checkout.orders.models.name_search import NameWords, name_query
+from checkout.orders.money.parts import parts_for_staff, plain_percent
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.operations.shop_state import waiting_too_long
+from checkout.orders.postal_address import billing_lines, postal_lines
 from checkout.orders.states import LATE, OrderStatus
 from checkout.runtime.clock import database_now
+
+MAY_EXPORT = "orders.export_orders"
 
 
 class OrderLineInline(ReadOnlyInline):
     model = OrderLine
-    fields = ["sku", "name", "quantity", "line_total"]
+    fields = ["sku", "name", "quantity", "line_total", "discount", "tax"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("order")  # which has the currency
@@ -51,6 +50,18 @@ class OrderLineInline(ReadOnlyInline):
     @admin.display(description="Total")
     def line_total(self, line: OrderLine) -> str:
         return show_money(line.total)
+
+    @admin.display(description="Discount")
+    def discount(self, line: OrderLine) -> str:
+        return show_money(money(line.discount_minor, line.order.currency))
+
+    @admin.display(description="Tax")
+    def tax(self, line: OrderLine) -> str:
+        """Empty for a line of a release that worked out no tax."""
+        if line.tax_percent is None:
+            return ""
+        amount = show_money(money(line.tax_minor, line.order.currency))
+        return f"{amount} ({plain_percent(line.tax_percent)} %)"
 
 
 def _paid_late() -> QuerySet[Order]:
@@ -90,13 +101,16 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     ]
     list_filter = [AttentionFilter, "status", ReasonFilter]
     search_fields = ["number"]
-    search_help_text = "Order number, e-mail address, name, reference or the gateway's id"
+    search_help_text = (
+        "Order number, e-mail address, name, discount code, reference or the gateway's id"
+    )
     list_per_page = 50
     inlines = [OrderLineInline]
     fieldsets = [
         (None, {"fields": ["number", "status", "age", "shown_total", "placed_at", "repeats"]}),
+        ("Total", {"fields": ["shown_parts", "discount_code", "delivery_name"]}),
         ("Payment", {"fields": ["why_look", "shown_refunded", "expires_at"]}),
-        ("Customer", {"fields": ["full_name", "email", "address", "postcode", "city", "country"]}),
+        ("Customer", {"fields": ["email", "phone", "deliver_to", "bill_to", "vat_id"]}),
         ("References", {"fields": ["reference", "checkout_id", "payment_round", "sweep_at"]}),
     ]
 
@@ -117,6 +131,20 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     def shown_total(self, order: Order) -> str:
         return show_money(order.total)
 
+    @admin.display(description="Made of")
+    def shown_parts(self, order: Order) -> str:
+        return _in_lines(parts_for_staff(order) or ["Goods alone"])
+
+    @admin.display(description="Deliver to")
+    def deliver_to(self, order: Order) -> str:
+        with override("en"):  # the country's name, as all words of these pages
+            return _in_lines(postal_lines(order))
+
+    @admin.display(description="Bill to")
+    def bill_to(self, order: Order) -> str:
+        with override("en"):
+            return _in_lines(billing_lines(order) or ["The same address"])
+
     @admin.display(description="Sent back")
     def shown_refunded(self, order: Order) -> str:
         return show_money(order.refunded)
@@ -132,7 +160,8 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
             return queryset.filter(number=number)
         if "@" in term:
             return queryset.filter(has_address(term))
-        return queryset.filter(pk__in=self.orders_named(term) or self._orders_of(term))
+        found = self.orders_named(term) or [*_orders_with_code(term), *self._orders_of(term)]
+        return queryset.filter(pk__in=found)
 
     def _orders_of(self, name: str) -> list[int]:
         """The newest orders of customers of that name. They are sorted by a term that is no column;
@@ -149,49 +178,43 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
 
     def get_urls(self) -> list[URLPattern]:
         export = self.admin_site.admin_view(self.export_view)
-        return [path("export/", export, name="orders_order_export"), *super().get_urls()]
+        of_lines = self.admin_site.admin_view(self.export_lines_view)
+        return [
+            path("export/", export, name="orders_order_export"),
+            path("export-lines/", of_lines, name="orders_order_export_lines"),
+            *super().get_urls(),
+        ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        may_export = request.user.has_perm("orders.export_orders")
+        may_export = request.user.has_perm(MAY_EXPORT)
         query = request.GET.urlencode()
         return super().changelist_view(
             request, {"may_export": may_export, "export_query": query, **(extra_context or {})}
         )
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """Export all that the list finds, by the same search and filters."""
-        if not (
-            request.user.has_perm("orders.export_orders") and self.has_view_permission(request)
-        ):
+        return export_orders(self._to_export(request))
+
+    def export_lines_view(self, request: HttpRequest) -> HttpResponseBase:
+        return export_lines(self._to_export(request))
+
+    def _to_export(self, request: HttpRequest) -> QuerySet[Order]:
+        """All that the list finds, by the same search and filters."""
+        if not (request.user.has_perm(MAY_EXPORT) and self.has_view_permission(request)):
             raise PermissionDenied
-        orders = self.get_changelist_instance(request).get_queryset(request)
-        header = ["number", "status", "placed_at", *_amounts_header(), "currency", "sent_again"]
-        header += ["email", "full_name", "address", "postcode", "city", "country"]
-        return streamed_csv("orders.csv", header, in_chunks(orders), _cells)
+        found: QuerySet[Order] = self.get_changelist_instance(request).get_queryset(request)
+        return found
 
 
-def _amounts_header() -> list[str]:
-    return [f"{name} ({settings.SHOP_CURRENCY})" for name in ("total", "refunded")]
+def _orders_with_code(code: str) -> Iterable[int]:
+    """Whatever became of them. Most terms are no code, so the rows of uses are not looked at."""
+    known = DiscountCode.objects.filter(code=code.upper()).first()
+    uses = CodeUse.objects.filter(code=known).order_by("-pk") if known else CodeUse.objects.none()
+    return uses.values_list("order_id", flat=True)[:COUNT_AT_MOST]
 
 
-def _amount_cell(amount_minor: int, currency: str) -> str:
-    """An amount in another currency than the shop's is a text, which no spreadsheet adds up."""
-    written = write_amount(amount_minor, currency)
-    return written if currency == settings.SHOP_CURRENCY else f"{written} {currency}"
-
-
-def _cells(order: Order) -> list[object]:
-    return [
-        order.number,
-        order.status,
-        order.placed_at.isoformat(timespec="seconds"),
-        _amount_cell(order.total_minor, order.currency),
-        _amount_cell(order.refunded_minor, order.currency),
-        order.currency,
-        order.resubmission_count,
-        *(order.email, order.full_name, order.address),
-        *(order.postcode, order.city, order.country),
-    ]
+def _in_lines(lines: list[str]) -> SafeString:
+    return format_html_join(mark_safe("<br>"), "{}", ((line,) for line in lines))
 
 
 @admin.register(StockMovement)

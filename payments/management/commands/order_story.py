@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from checkout.catalogue.money import show_money
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
+from checkout.orders.money.parts import Parts, parts_for_staff
 from checkout.orders.numbers import parse_order_number
 from checkout.runtime.terminal import aligned
 from payments.admin.order_story import Story, story
@@ -39,7 +40,7 @@ def _as_json(order: Order, whole: Story) -> str:
             "order": order.number,
             "status": order.status,
             "since": order.status_changed_at.isoformat(timespec="seconds"),
-            "total_minor": order.total_minor,
+            **_amounts(order),
             "currency": order.currency,
             "sent_again": order.resubmission_count,
             "needs_person": order.needs_person,
@@ -53,11 +54,29 @@ def _as_json(order: Order, whole: Story) -> str:
     )
 
 
+def _amounts(order: Order) -> dict[str, Any]:
+    """The total and its parts by the names of the columns; goods that are unknown are the total."""
+    parts = Parts.of_order(order)
+    return {
+        "total_minor": parts.total_minor,
+        "goods_minor": parts.goods_minor,
+        "discount_minor": parts.discount_minor,
+        "delivery_minor": parts.delivery_minor,
+        "tax_minor": parts.tax_minor,
+        "prices_include_tax": parts.prices_include_tax,
+        "taxes": order.taxes,
+        "delivery_name": parts.delivery_name,
+        "discount_code": parts.code,
+    }
+
+
 def _as_table(order: Order, whole: Story) -> str:
     person = "".join(f" A person must look: {one.reason}." for one in open_reasons(order))
+    parts = parts_for_staff(order)
+    made_of = f" ({' · '.join(parts)})" if parts else ""
     head = (
         f"Order {order.number}: {order.get_status_display().lower()} since "
-        f"{order.status_changed_at:%d %b %Y %H:%M:%S}, {show_money(order.total)}, "
+        f"{order.status_changed_at:%d %b %Y %H:%M:%S}, {show_money(order.total)}{made_of}, "
         f"sent again {order.resubmission_count} times.{person}"
     )
     rows = [("when (UTC)", "where", "took", "what", "who")]
