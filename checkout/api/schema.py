@@ -10,9 +10,9 @@ from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiRespo
 from checkout.api import problems as p
 from checkout.api.purchases.quote import QuoteSerializer
 from checkout.api.purchases.wanted import LINES_AT_MOST, WantedOrder, WantedQuote
+from checkout.api.responses import OrderSerializer
 from checkout.api.serializers import (
     MoneyProblemSerializer,
-    OrderSerializer,
     ProblemSerializer,
     ProductSerializer,
     WantedPayment,

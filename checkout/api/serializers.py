@@ -1,6 +1,5 @@
 """The shape of responses, and of the bodies that are about an order."""
 
-from collections.abc import Mapping
 from typing import Any
 
 from drf_spectacular.utils import extend_schema_field
@@ -10,9 +9,6 @@ from checkout.api.request_fields import PAYMENT_METHOD, StrictSerializer, cleane
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import plain
 from checkout.forms import PayAgainForm
-from checkout.orders.models import Order, OrderLine
-from checkout.orders.money.facts import MoneyFacts, facts_about, facts_of
-from checkout.orders.states import OrderStatus
 
 TRUE_FALSE_UNKNOWN = {"oneOf": [{"type": "boolean"}, {"type": "string", "const": "unknown"}]}
 
@@ -61,79 +57,6 @@ class ProductSerializer(serializers.ModelSerializer[Product]):
 
     def get_is_available(self, product: Product) -> bool:
         return product.stock > 0
-
-
-class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):
-    total = MoneyField()
-
-    class Meta:
-        model = OrderLine
-        fields = ["sku", "name", "quantity", "total"]
-
-
-def charged(order: Order) -> bool | str:
-    return is_charged(facts_about(order))
-
-
-def is_charged(facts: MoneyFacts) -> bool | str:
-    """Whether anything was charged for the order, also where it was sent back since."""
-    if facts.is_charged:
-        return True
-    return "unknown" if facts.is_charge_unknown else False
-
-
-class OrderListSerializer(serializers.ListSerializer[Order]):
-    def to_representation(self, data: Any) -> list[Any]:
-        """Read what was charged for all orders of a page at once."""
-        orders = list(data)
-        assert isinstance(self.child, OrderSerializer)  # noqa: S101 - for the type checker
-        self.child.known_facts = facts_of(orders)
-        return super().to_representation(orders)
-
-
-class OrderSerializer(serializers.ModelSerializer[Order]):
-    status = serializers.ChoiceField(OrderStatus.choices)
-    charged = serializers.SerializerMethodField()
-    is_final = serializers.SerializerMethodField(
-        help_text="Nothing more happens unless its customer or the shop does something."
-    )
-    can_pay = serializers.SerializerMethodField(
-        help_text="Whether it can be paid with another method, or cancelled."
-    )
-    action_url = serializers.SerializerMethodField(
-        help_text="Where the customer approves the payment at their bank, while it asks for that."
-    )
-    total = MoneyField(help_text=AMOUNT)
-    refunded = MoneyField(help_text=f"How much of it was sent back. {AMOUNT}")
-    lines = OrderLineSerializer(many=True)
-
-    class Meta:
-        model = Order
-        list_serializer_class = OrderListSerializer
-        fields = [
-            *("number", "reference", "status", "charged", "is_final", "can_pay", "action_url"),
-            *("total", "refunded", "currency", "lines", "placed_at"),
-        ]
-
-    known_facts: Mapping[int, MoneyFacts] = {}
-
-    def to_representation(self, instance: Order) -> dict[str, Any]:
-        if instance.pk not in self.known_facts:
-            self.known_facts = facts_of([instance])
-        return super().to_representation(instance)
-
-    @extend_schema_field(TRUE_FALSE_UNKNOWN)
-    def get_charged(self, order: Order) -> bool | str:
-        return is_charged(self.known_facts[order.pk])
-
-    def get_is_final(self, order: Order) -> bool:
-        return self.known_facts[order.pk].is_final
-
-    def get_can_pay(self, order: Order) -> bool:
-        return self.known_facts[order.pk].can_pay
-
-    def get_action_url(self, order: Order) -> str | None:
-        return order.action_url or None
 
 
 class InvalidField(serializers.Serializer[Any]):

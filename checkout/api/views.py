@@ -29,13 +29,11 @@ from checkout.api.purchases.place import place
 from checkout.api.purchases.quote import quote_purchase
 from checkout.api.purchases.wanted import WantedQuote
 from checkout.api.request_fields import validated_data
-from checkout.api.responses import order_response, replayed_response
+from checkout.api.responses import OrderSerializer, charged, order_response, replayed_response
 from checkout.api.serializers import (
     EmptySerializer,
-    OrderSerializer,
     ProductSerializer,
     WantedPayment,
-    charged,
 )
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest, Scope

@@ -71,7 +71,23 @@ def test_order_is_read_as_it_is(caller: Caller) -> None:
         "total": "20.02",
         "refunded": "0.00",
         "currency": "EUR",
-        "lines": [{"sku": "SKU-01", "name": "Notebook 01", "quantity": 2, "total": "20.02"}],
+        "goods": "20.02",
+        "discount": "0.00",
+        "delivery": None,
+        "code": "",
+        "tax": [],
+        "prices_include_tax": True,
+        "lines": [
+            {
+                "sku": "SKU-01",
+                "name": "Notebook 01",
+                "quantity": 2,
+                "total": "20.02",
+                "discount": "0.00",
+                "tax_percent": "0",
+                "tax": "0.00",
+            }
+        ],
         "placed_at": told["placed_at"],
     }
 

@@ -9,7 +9,7 @@ import pytest
 from django.utils import timezone
 from django.utils.translation import override
 
-from checkout.api.serializers import is_charged
+from checkout.api.responses import is_charged
 from checkout.orders.mail.words import CANCELLED_BY as MAIL_CANCELLED_BY
 from checkout.orders.mail.words import SINCE_THEN, WORDS
 from checkout.orders.models import Order
