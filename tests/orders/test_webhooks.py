@@ -142,6 +142,11 @@ def test_says_what_happened_signed_and_nothing_personal(
             "currency": "EUR",
             "total_minor": 1001,
             "refunded_minor": 0,
+            "goods_minor": 1001,
+            "discount_minor": 0,
+            "delivery_minor": 0,
+            "tax_minor": 0,
+            "prices_include_tax": True,
         },
     }
     assert verified(received, endpoint.secret, "whsec_" + "QUJD" * 8) == [True, False]

@@ -7,6 +7,7 @@ from typing import Any
 from standardwebhooks import Webhook
 
 from checkout.orders.models import WebhookDelivery, WebhookEndpoint
+from checkout.orders.money.parts import Parts
 
 # After a change of the secret the new one and the one before it sign for so long.
 BOTH_SECRETS_FOR = timedelta(days=7)
@@ -15,6 +16,7 @@ BOTH_SECRETS_FOR = timedelta(days=7)
 def body_of(delivery: WebhookDelivery) -> bytes:
     """The same bytes for every try, without personal data: the reference alone opens no page."""
     order = delivery.order
+    parts = Parts.of_order(order)
     data: dict[str, Any] = {
         "number": order.number,
         "reference": order.reference,
@@ -22,6 +24,11 @@ def body_of(delivery: WebhookDelivery) -> bytes:
         "currency": order.currency,
         "total_minor": order.total_minor,
         "refunded_minor": delivery.refunded_minor,
+        "goods_minor": parts.goods_minor,
+        "discount_minor": parts.discount_minor,
+        "delivery_minor": parts.delivery_minor,
+        "tax_minor": parts.tax_minor,
+        "prices_include_tax": parts.prices_include_tax,
     }
     if delivery.amount_minor is not None:
         data["amount_minor"] = delivery.amount_minor
