@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from checkout.orders.states import TRANSITIONS, UNSETTLED
 from checkout.orders.stock.differences import OF_ORDERS, OF_PRODUCTS
 from checkout.runtime.database import lift_time_limit
+from payments.books.totals import WRONG_CODES, WRONG_PARTS, WRONG_TAXES
 from payments.gateways.base import GatewayState, OutcomeUnknown
 from payments.settling.settle_order import UNKNOWN_AT_MOST
 from payments.states import COUNTED_REFUNDS
@@ -202,15 +203,9 @@ def database_checks(now: datetime) -> list[Check]:
                WHERE status = ANY(%s) AND (sweep_at IS NULL OR sweep_at < %s)""",
             (sorted(UNSETTLED), now - SWEEP_GRACE),
         ),
-        Check(
-            "I6",
-            "Each order's total is the sum of its lines",
-            "orders_order",
-            """SELECT o.number, 'total ' || o.total_minor || ', lines '
-                      || sum(l.quantity * l.unit_price_minor)
-               FROM orders_order o JOIN orders_orderline l ON l.order_id = o.id GROUP BY o.id
-               HAVING sum(l.quantity * l.unit_price_minor) <> o.total_minor""",
-        ),
+        Check("I6", "Each order's total is the sum of its parts", "orders_order", WRONG_PARTS),
+        Check("I6", "Each tax is the sum of its shares", "orders_order", WRONG_TAXES),
+        Check("I6", "Each code's count is its live orders", "orders_codeuse", WRONG_CODES),
         Check(
             "I7",
             "No product's stock is negative",

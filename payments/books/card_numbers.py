@@ -10,7 +10,9 @@ from payments.books.audit import Finding
 
 # Letters between two fields keep a number in one from being read together with the next.
 TEXTS = """
-    SELECT o.number, concat_ws(' x ', o.full_name, o.address, o.city, o.postcode, o.email)
+    SELECT o.number,
+           concat_ws(' x ', o.full_name, o.address, o.city, o.postcode, o.email, o.address2,
+                     o.region, o.company, o.phone, o.vat_id, o.billing::text)
     FROM orders_order o
     UNION ALL
     SELECT o.number, concat_ws(' x ', e.reason, e.explanation)

@@ -323,7 +323,7 @@ def test_command_exits_with_0_and_says_what_it_checked(
     call_command("audit_orders", stdout=out)
 
     assert "1 orders" in out.getvalue()
-    assert out.getvalue().count(" ok ") == 23
+    assert out.getvalue().count(" ok ") == 25
     assert re.search(r"I1 .* 1 checked", out.getvalue())
 
 
@@ -410,7 +410,7 @@ def test_personal_data_in_the_history_is_found(paid: Order, words: str) -> None:
 
 
 @pytest.mark.parametrize("card", ["4242 4242 4242 4242", "12 ４２４２-4242-4242-4242"])
-@pytest.mark.parametrize("field", ["full_name", "address", "city"])
+@pytest.mark.parametrize("field", ["full_name", "address", "city", "company", "phone"])
 def test_card_number_in_an_order_is_found(paid: Order, card: str, field: str) -> None:
     Order.objects.update(address="Packstation 145 1234567802")
     found = audit_card_numbers()
@@ -419,6 +419,15 @@ def test_card_number_in_an_order_is_found(paid: Order, card: str, field: str) ->
     Order.objects.update(**{field: f"Lane {card}"})
 
     assert audit_card_numbers().rows == [f"{paid.number}: a text of it holds a card number"]
+
+
+def test_card_number_in_the_address_of_a_bill_is_found(paid: Order) -> None:
+    Order.objects.update(billing={"city": "4242 4242", "address": "4242 4242"})
+    assert audit_card_numbers().count == 0  # two texts are not read as one
+
+    Order.objects.update(billing={"address": "4242 4242 4242 4242"})
+
+    assert audit_card_numbers().count == 1
 
 
 def test_card_number_in_a_reason_is_found(paid: Order) -> None:
