@@ -167,6 +167,15 @@ def test_mail_before_the_payment_tells_the_parts_and_no_address(shelf: list[Prod
             assert line not in told
 
 
+def test_mail_is_in_the_customers_language(order: Order) -> None:
+    Order.objects.update(language="de")
+
+    text = mail_of(Order.objects.get())[0].replace("\xa0", " ")
+
+    assert f"Versand ({METHOD}): 4,90 €" in text
+    assert "Enthält 13,5 % MwSt.: 1,07 €" in text
+
+
 def test_admin_shows_the_parts_the_lines_and_the_addresses(staff: Client, order: Order) -> None:
     page = admin_page(staff, order)
 
