@@ -175,9 +175,9 @@ def _content_digests(request: HttpRequest, token: CheckoutToken) -> tuple[str, s
     """Made of the raw fields, so that a repetition which fails the form's checks has one too. The
     first is what this release stores. The second is by the rule of the release before: an order
     that it stored is repeated by a form whose other fields that rule does not know."""
-    seen = {"cart_version": token.cart_version, "total": token.total_minor}
+    seen: dict[str, object] = {"cart_version": token.cart_version, "total": token.total_minor}
 
-    def content(names: Iterable[str]) -> dict[str, str]:
+    def content(names: Iterable[str]) -> dict[str, object]:
         return {name: request.POST.get(name, "").strip() for name in names}
 
     now = digest(content(CheckoutForm.base_fields) | seen | {"version": 2})

@@ -83,7 +83,10 @@ def _not_as_seen(headline: str, seen: Money, total: Money, differs: Iterable[str
         "The total was %(was)s when you opened this page and is %(now_is)s now. Nothing was "
         "ordered or charged. If the new total is right, press the button once more."
     ) % {"was": show_money(seen), "now_is": show_money(total)}
-    return Notice(headline, f"{sentence} {_('What differs')}: {what}." if what else sentence)
+    if not what:
+        return Notice(headline, sentence)
+    differs_in = _("What differs: %(what)s.") % {"what": what}
+    return Notice(headline, f"{sentence} {differs_in}")
 
 
 def article_gone(seen: Money, lines: list[CartLine], total: Money) -> Notice:

@@ -2,6 +2,7 @@
 
 from datetime import date
 from decimal import Decimal
+from typing import Any
 
 from checkout.catalogue.models import DeliveryMethod, DeliveryPrice, DiscountCode, TaxRate
 
@@ -25,7 +26,7 @@ def tax_rate(
     )
 
 
-def delivery_method(name: str, prices: dict[str, int], **more: object) -> DeliveryMethod:
+def delivery_method(name: str, prices: dict[str, int], **more: Any) -> DeliveryMethod:
     """`prices` are minor units by country; the empty country is everywhere else."""
     method = DeliveryMethod.objects.create(name=name, **more)
     DeliveryPrice.objects.bulk_create(
@@ -35,7 +36,7 @@ def delivery_method(name: str, prices: dict[str, int], **more: object) -> Delive
     return method
 
 
-def discount_code(code: str, *, percent: str = "10", **more: object) -> DiscountCode:
+def discount_code(code: str, *, percent: str = "10", **more: Any) -> DiscountCode:
     kind = more.pop("kind", "percent")
     of_percent = Decimal(percent) if kind == "percent" else None
     return DiscountCode.objects.create(code=code, kind=kind, percent=of_percent, **more)

@@ -50,7 +50,7 @@ def read_rules(destination: Destination, *, today: date, code: DiscountCode | No
     if settings.TAX_BY == "origin":
         origin = Destination(country=settings.SHOP_COUNTRY, region=settings.SHOP_REGION)
     taxed = origin or destination
-    params = {
+    params: dict[str, str | date] = {
         "tax_country": taxed.country,
         "tax_region": taxed.region,
         "country": destination.country,

@@ -51,7 +51,7 @@ def _place(purchase: Purchase) -> float:
     token = token_of(purchase, now=now)
     wanted = PlaceOrder(
         checkout_id=purchase.cart,
-        customer=Customer(**typed),
+        customer=Customer.typed(typed),
         payment_method=payment_method,
         currency=token.currency,
         content_digest="0" * 64,

@@ -79,7 +79,7 @@ def _place(request: HttpRequest, form: CheckoutForm, token: CheckoutToken, now: 
     typed = form.cleaned_data
     method = DeliveryMethod.objects.get(pk=typed["delivery_method"], is_on=True)
     prices = method.prices.filter(country__in=["", typed["country"]])
-    delivery = prices.order_by("-country").first()
+    delivery = prices.order_by("-country")[0]
     customer = Customer.typed(typed)
     order = Order.objects.create(
         checkout_id=token.checkout_id,
