@@ -20,6 +20,7 @@ from django.urls import URLPattern, path
 
 from checkout.catalogue.models import Product, StockMovement
 from checkout.catalogue.money import show_money
+from checkout.catalogue.rules import admin as admin_of_rules  # noqa: F401 - registers the pages
 from checkout.catalogue.stock import open_stock
 from checkout.catalogue.stock_changes import (
     FormUsed,
@@ -47,6 +48,13 @@ def new_key() -> str:
 
 
 class ProductForm(WithoutCardNumbers, forms.ModelForm[Product]):
+    weight_grams = WholeNumberField(
+        label="Weight in grams",
+        min_value=0,
+        max_value=9_999_999,
+        initial=0,
+        help_text="Of one piece, with its wrapping. It counts where delivery is priced by weight.",
+    )
     price_minor = AmountField(
         label=in_shop_currency("Price in {currency}"),
         help_text="As customers read it, such as 12.50.",
@@ -64,7 +72,10 @@ class NewProductForm(ProductForm):
 
     class Meta:
         model = Product
-        fields = ("sku", "name", "slug", "description", "price_minor", "is_on_sale")
+        fields = (
+            *("sku", "name", "slug", "description", "price_minor", "is_on_sale"),
+            *("weight_grams", "is_delivered", "tax_class"),
+        )
 
 
 class StockForm(WithoutCardNumbers, forms.Form):

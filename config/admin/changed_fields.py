@@ -148,6 +148,22 @@ class FieldByFieldAdmin(Admin):
 
 def field_by_field(model_admin: type[admin.ModelAdmin[Any]]) -> type[admin.ModelAdmin[Any]]:
     """The same admin with a form that writes only what was changed on the page."""
-    form = type(model_admin.form.__name__, (FieldByFieldForm, model_admin.form), {})
-    inside = {"form": form, "__module__": model_admin.__module__, "__doc__": model_admin.__doc__}
+    inside = {
+        "form": _field_by_field_form(model_admin.form),
+        "inlines": [_inline_field_by_field(inline) for inline in model_admin.inlines],
+        "__module__": model_admin.__module__,
+        "__doc__": model_admin.__doc__,
+    }
     return type(model_admin.__name__, (FieldByFieldAdmin, model_admin), inside)
+
+
+def _field_by_field_form(form: type[forms.ModelForm[Any]]) -> type[forms.ModelForm[Any]]:
+    return type(form.__name__, (FieldByFieldForm, form), {})
+
+
+def _inline_field_by_field(inline: type[Any]) -> type[Any]:
+    """The same for rows that are edited on the page of another; those have a form of their own."""
+    if inline.form is forms.ModelForm:
+        return inline
+    inside = {"form": _field_by_field_form(inline.form), "__module__": inline.__module__}
+    return type(inline.__name__, (inline,), inside)

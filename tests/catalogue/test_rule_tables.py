@@ -15,7 +15,9 @@ def row(country: str, at_least: int, below: int | None) -> PriceRow:
 
 
 def faults(*rows: PriceRow) -> list[str]:
-    return faults_of_prices(rows, lambda code: code or "Everywhere else", lambda grams: f"{grams} g")
+    return faults_of_prices(
+        rows, lambda code: code or "Everywhere else", lambda grams: f"{grams} g"
+    )
 
 
 @pytest.mark.parametrize(
@@ -62,8 +64,18 @@ def test_overlap_names_both_rows(first: PriceRow, named: str) -> None:
     assert fault.startswith(f"{named} and “Everywhere else: from 2000 g to below 5000 g” overlap.")
 
 
-def test_same_row_twice_overlaps() -> None:
-    assert len(faults(row("DE", 0, None), row("DE", 0, None))) == 1
+@pytest.mark.parametrize(
+    ("first", "second", "way_out"),
+    [
+        (row("DE", 0, None), row("DE", 500, None), "Let the first end where the second begins"),
+        (row("DE", 0, None), row("DE", 0, 500), "Let the second begin where the first ends"),
+        (row("DE", 0, None), row("DE", 0, None), "Delete one of them"),
+    ],
+)
+def test_overlap_says_the_way_out(first: PriceRow, second: PriceRow, way_out: str) -> None:
+    [fault] = faults(first, second)
+
+    assert way_out in fault
 
 
 def test_row_that_ends_before_it_begins_is_named() -> None:

@@ -111,7 +111,10 @@ class DeliveryPrice(models.Model):
         ordering = ["country", "at_least"]
         constraints = [
             models.UniqueConstraint(
-                fields=["method", "country", "at_least"], name="catalogue_deliveryprice_from_uniq"
+                fields=["method", "country", "at_least"],
+                name="catalogue_deliveryprice_from_uniq",
+                # Rows that change places in one table are equal until both are saved.
+                deferrable=models.Deferrable.DEFERRED,
             ),
             models.CheckConstraint(
                 condition=models.Q(below__isnull=True) | models.Q(below__gt=models.F("at_least")),

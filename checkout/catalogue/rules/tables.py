@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import groupby, pairwise
+from math import inf
 
 from checkout.quotes.rules import TaxClass
 
@@ -31,7 +32,9 @@ def faults_of_prices(
     rows: Collection[PriceRow], place: Callable[[str], str], measure: Words
 ) -> list[str]:
     """`place` and `measure` say a country, and an amount or a weight, as the table shows them."""
-    ordered = sorted(rows, key=lambda row: (row.country, row.at_least, row.below or 0))
+    ordered = sorted(
+        rows, key=lambda row: (row.country, row.at_least, inf if row.below is None else row.below)
+    )
     faults = []
     for _, of_country in groupby(ordered, key=lambda row: row.country):
         faults += _faults_of_country(list(of_country), place, measure)
@@ -55,15 +58,21 @@ def _faults_of_country(
             yield f"{words(row)} ends before it begins. “Below” is more than “from”."
     for row, following in pairwise(rows):
         if row.below is None or row.below > following.at_least:
-            yield (
-                f"{words(row)} and {words(following)} overlap. Let the first end where the second "
-                f"begins: below {measure(following.at_least)}."
-            )
+            way_out = _way_out(row, following, measure)
+            yield f"{words(row)} and {words(following)} overlap. {way_out}"
         elif row.below < following.at_least:
             yield (
                 f"Between {words(row)} and {words(following)} is a hole. Let the second begin "
                 f"where the first ends: from {measure(row.below)}."
             )
+
+
+def _way_out(row: PriceRow, following: PriceRow, measure: Words) -> str:
+    if row.at_least < following.at_least:
+        return f"Let the first end where the second begins: below {measure(following.at_least)}."
+    if row.below is None or row.below == following.below:
+        return "Delete one of them."
+    return f"Let the second begin where the first ends: from {measure(row.below)}."
 
 
 @dataclass(frozen=True, kw_only=True)
