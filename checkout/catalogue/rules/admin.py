@@ -21,9 +21,8 @@ from checkout.catalogue.rules.forms import (
     DiscountCodeForm,
     PriceTable,
     TaxRateForm,
-    lock_rates,
-    rate_row,
 )
+from checkout.catalogue.rules.load_rates import lock_rates, rate_row
 from checkout.catalogue.rules.measures import value_words
 from checkout.catalogue.rules.tables import faults_of_rates
 from checkout.user_input.countries import country_name

@@ -9,14 +9,13 @@ from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db import connection
 
 from checkout.catalogue.models import DeliveryMethod, DeliveryPrice, DiscountCode, TaxRate
 from checkout.catalogue.rules.codes import faults_of_code
+from checkout.catalogue.rules.load_rates import lock_rates, rate_row
 from checkout.catalogue.rules.measures import measure_words
-from checkout.catalogue.rules.tables import PriceRow, RateRow, faults_of_prices, faults_of_rates
+from checkout.catalogue.rules.tables import PriceRow, faults_of_prices, faults_of_rates
 from checkout.catalogue.typed_amounts import AmountField, in_shop_currency
-from checkout.quotes.rules import TaxClass
 from checkout.user_input.countries import countries, country_name
 from checkout.user_input.form_fields import WithoutCardNumbers
 from checkout.user_input.whole_numbers import WholeNumberField
@@ -39,23 +38,6 @@ class CapitalsField(forms.CharField):
 
     def to_python(self, value: Any) -> Any:
         return (super().to_python(value) or "").upper()
-
-
-def lock_rates() -> None:
-    """Everybody who writes tax rates waits here, until the end of the transaction of whoever came
-    first. Reading goes on."""
-    with connection.cursor() as cursor:
-        cursor.execute("LOCK TABLE catalogue_taxrate IN SHARE ROW EXCLUSIVE MODE")
-
-
-def rate_row(rate: TaxRate) -> RateRow:
-    return RateRow(
-        country=rate.country,
-        region=rate.region,
-        tax_class=TaxClass(rate.tax_class),
-        percent=rate.percent,
-        holds_from=rate.holds_from,
-    )
 
 
 class TaxRateForm(WithoutCardNumbers, forms.ModelForm[TaxRate]):
