@@ -12,6 +12,9 @@ ALPHABET = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"
 # million codes with a chance of about one in six hundred, and the limit of guesses comes before.
 GROUPS = (5, 4, 4)
 
+# With the hyphens, so that a code fits into its column of 40.
+LONGEST_PREFIX = 24
+
 BATCH = 5_000
 
 Kind = DiscountCode.Kind
