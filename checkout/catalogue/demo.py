@@ -4,10 +4,36 @@ from typing import Any
 
 from django.utils.text import slugify
 
+# With its wrapping, as a parcel would be weighed.
+WEIGHTS_IN_GRAMS = {
+    "NB-A5-DOT": 340,
+    "NB-A6-PLAIN": 75,
+    "PEN-FTN-M": 120,
+    "PEN-GEL-05": 20,
+    "PCL-HB-12": 180,
+    "INK-BLU-50": 210,
+    "ENV-C6-25": 190,
+    "CRD-LTR-10": 260,
+    "CLP-BRS-20": 90,
+    "DSK-TRAY-OAK": 1_450,
+    "GLB-1958": 3_800,
+    "WAX-SEAL-RED": 110,
+}
+# Printed matter bears the reduced rate in most countries; what is to be written on does not.
+REDUCED = {"CRD-LTR-10"}
+
 
 def _product(sku: str, name: str, price_minor: int, stock: int, description: str) -> dict[str, Any]:
-    fields = {"sku": sku, "name": name, "slug": slugify(name), "description": description}
-    return fields | {"price_minor": price_minor, "stock": stock}
+    return {
+        "sku": sku,
+        "name": name,
+        "slug": slugify(name),
+        "description": description,
+        "price_minor": price_minor,
+        "stock": stock,
+        "weight_grams": WEIGHTS_IN_GRAMS[sku],
+        "tax_class": "reduced" if sku in REDUCED else "standard",
+    }
 
 
 DEMO_PRODUCTS = [

@@ -15,6 +15,7 @@ from checkout.catalogue.models import Product
 from checkout.catalogue.money import show_money
 from checkout.orders.links import link_path
 from checkout.orders.models import Order
+from checkout.orders.money.parts import Parts
 from checkout.orders.states import UNSETTLED
 
 SUBMITS = 5
@@ -67,6 +68,7 @@ def buy(shop: str, sandbox: str, product: Product) -> Iterator[str]:
         raise PromiseBroken(f"Not every answer leads to the order {order.number}")
     yield ""
     yield f"One order: {order.number}, {show_money(order.total)}, {order.get_status_display()}"
+    yield from _parts(order)
     yield f"It absorbed {order.resubmission_count} more submits:"
     yield from _what_happened(order)
     yield ""
@@ -78,18 +80,37 @@ def buy(shop: str, sandbox: str, product: Product) -> Iterator[str]:
     yield f"Its page, by the link in its mail: {shop}{link_path(order)}"
 
 
+def _parts(order: Order) -> Iterator[str]:
+    """What the total is made of, in the words of page and mail."""
+    parts = Parts.of_order(order)
+    above, below = parts.rows_above, parts.rows_below
+    if not above and not below:
+        return
+    rows = [(row.label, row.amount) for row in above]
+    rows += [("Total", parts.total), *((row.label, row.amount) for row in below)]
+    width = max(len(label) for label, _ in rows)
+    for label, amount in rows:
+        yield f"  {label:<{width}}  {show_money(amount):>10}"
+
+
 def _open_checkout(shop: str, product: Product) -> tuple[requests.Session, dict[str, str]]:
     browser = requests.Session()
     browser.get(f"{shop}/products/{product.slug}/", timeout=30).raise_for_status()
     csrf = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
     cart = csrf | {"sku": product.sku, "quantity": "1"}
     browser.post(f"{shop}/cart/add/", data=cart, timeout=30).raise_for_status()
-    page = browser.get(f"{shop}/checkout/", timeout=30)
+    form = csrf | TYPED | {"token": _token(browser.get(f"{shop}/checkout/", timeout=30))}
+    # The page's first total is for the shop's country, and this parcel goes to another one.
+    update = form | {"update_total": "1"}
+    return browser, form | {"token": _token(browser.post(f"{shop}/checkout/", update, timeout=30))}
+
+
+def _token(page: requests.Response) -> str:
     page.raise_for_status()
     token = re.search(r'name="token" value="([^"]+)"', page.text)
     if token is None:
         raise PromiseBroken("The checkout page carries no token")
-    return browser, csrf | TYPED | {"token": token[1]}
+    return token[1]
 
 
 def _submit_five_times(

@@ -29,6 +29,14 @@ DEMO = [sys.executable, "-m", "config.local.demo"]
 # The environment that the tests run in is the installed one.
 MAKE_DEMO = ["make", "--assume-old=.venv/.installed", f"PYTHON={sys.executable}", "demo"]
 
+# Of the order to Ireland. The VAT is 23 % of what it is added to, 7.70 * 23 / 123 = 1.4398.
+PARTS = """
+  Goods                           €2.80
+  Delivery: Standard parcel       €4.90
+  Total                           €7.70
+  Includes 23 % VAT               €1.44
+"""
+
 # A company's proxy, which does not reach this machine.
 PROXY = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "NO_PROXY": ""}
 
@@ -156,7 +164,8 @@ def assert_one_order_of_five_submits(demo: RunningDemo) -> None:
     answers = re.findall(r"^  [1-5]  .* 303 to (/orders/\S+/) ", demo.said, re.MULTILINE)
     assert len(answers) == 5
     assert len(set(answers)) == 1
-    assert len(re.findall(r"^One order: \S+, €2.80, Paid$", demo.said, re.MULTILINE)) == 1
+    assert len(re.findall(r"^One order: \S+, €7.70, Paid$", demo.said, re.MULTILINE)) == 1
+    assert PARTS in demo.said
     assert "It absorbed 4 more submits:" in demo.said
     assert "Payment succeeded" in demo.said
     assert "One charge in the gateway's ledger" in demo.said
