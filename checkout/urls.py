@@ -1,6 +1,6 @@
 from django.urls import include, path, register_converter
 
-from checkout.views import account, checkout, find, orders, shop
+from checkout.views import account, checkout, delivery_prices, find, orders, shop
 
 
 class ReferenceConverter:
@@ -19,6 +19,7 @@ urlpatterns = [
     path("api/v1/", include("checkout.api.urls")),
     path("", shop.product_list, name="product_list"),
     path("products/<slug:slug>/", shop.product_page, name="product"),
+    path("delivery/", delivery_prices.delivery_prices, name="delivery_prices"),
     path("cart/", shop.cart_page, name="cart"),
     path("cart/add/", shop.cart_add, name="cart_add"),
     path("cart/change/", shop.cart_change, name="cart_change"),

@@ -51,6 +51,7 @@ def cart_page(request: HttpRequest) -> HttpResponse:
         "lines": lines,
         "total": lines_total(lines, settings.SHOP_CURRENCY),
         "all_available": all(line.is_available for line in lines),
+        "any_delivered": any(line.product.is_delivered for line in lines),
         "last_order": find_order(cart.pk) if cart and cart.closed_at else None,
     }
     return render(request, "checkout/cart.html", context)
