@@ -17,6 +17,7 @@ from payments.admin.actions import ACTIONS
 from payments.models import LostOrder, Payment, PaymentAttempt, Refund, WebhookEvent
 from tests.admin.conftest import signed_in
 from tests.support.factories import placed_order
+from tests.support.rules import delivery_method, discount_code, tax_rate
 from tests.support.till import Till
 
 GROUPS = ("read-only", "support", "operations", "Catalogue")
@@ -91,6 +92,9 @@ def objects(shelf: list[Product], till: Till) -> dict[str, int]:
         "installation": Installation.objects.get().pk,
         "product": shelf[0].pk,
         "stockmovement": order.stock_movements.get().pk,
+        "taxrate": tax_rate("DE", "19").pk,
+        "deliverymethod": delivery_method("Parcel", {"DE": 490}).pk,
+        "discountcode": discount_code("WELCOME").pk,
         "group": Group.objects.get(name="support").pk,
         "user": User.objects.create_user("somebody").pk,
     }

@@ -35,7 +35,7 @@ def page_of(thing: TaxRate | DeliveryMethod | DiscountCode) -> str:
 
 def with_rows(form: dict[str, str], *rows: Row, first: int = 0) -> dict[str, str]:
     """The form with rows of the price table: country, from, below, price."""
-    typed = {}
+    typed: dict[str, str] = {}
     for number, row in enumerate(rows, first):
         names = ("country", "at_least", "below", "price_minor")
         typed |= {f"prices-{number}-{name}": value for name, value in zip(names, row, strict=True)}

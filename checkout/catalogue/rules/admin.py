@@ -61,7 +61,7 @@ class TaxRateAdmin(admin.ModelAdmin[TaxRate]):
 class DeliveryPriceInline(admin.TabularInline[DeliveryPrice, DeliveryMethod]):
     model = DeliveryPrice
     form = DeliveryPriceForm
-    formset = PriceTable
+    formset = PriceTable  # type: ignore[assignment] # of the form above
     fields = ["country", "at_least", "below", "price_minor"]
     extra = EMPTY_ROWS
     verbose_name = "price"

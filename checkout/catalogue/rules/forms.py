@@ -114,7 +114,7 @@ class PriceTable(forms.BaseInlineFormSet[DeliveryPrice, DeliveryMethod, Delivery
     def _rows_once_saved(self) -> list[PriceRow]:
         """The rows of this page, and those that somebody else added while it was open."""
         shown = [form for form in self.forms if form.instance.pk or form.has_changed()]
-        kept = [form.cleaned_data for form in shown if not self._should_delete_form(form)]
+        kept = [form.cleaned_data for form in shown if not form.cleaned_data.get("DELETE")]
         rows = [(each["country"], each["at_least"], each["below"]) for each in kept]
         if self.instance.pk:
             DeliveryMethod.objects.select_for_update().get(pk=self.instance.pk)

@@ -35,7 +35,7 @@ def faults_of_prices(
     ordered = sorted(
         rows, key=lambda row: (row.country, row.at_least, inf if row.below is None else row.below)
     )
-    faults = []
+    faults: list[str] = []
     for _, of_country in groupby(ordered, key=lambda row: row.country):
         faults += _faults_of_country(list(of_country), place, measure)
     return faults
