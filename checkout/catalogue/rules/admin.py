@@ -148,10 +148,10 @@ class DiscountCodeAdmin(admin.ModelAdmin[DiscountCode]):
         self.message_user(request, f"{count} codes were turned off.", messages.SUCCESS)
 
     def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
-        """Locked, so that no order takes the code between this look and its deletion."""
-        codes = [
-            code.code for code in DiscountCode.objects.select_for_update().filter(pk=objs[0].pk)
-        ]
+        """Locked where they are to be deleted, so that no order takes the code meanwhile."""
+        rows = DiscountCode.objects.filter(pk__in=[each.pk for each in objs])
+        rows = rows.select_for_update() if request.method == "POST" else rows
+        codes = [row.code for row in rows]
         deleted, counts, missing, protected = super().get_deleted_objects(objs, request)
         if protected:
             protected = [f"{code}: orders have this code. Turn it off instead." for code in codes]
