@@ -327,6 +327,7 @@ def _shelves() -> list[Shot]:
         Shot("product", "/products/fountain-pen-medium-nib/"),
         Shot("product-last", "/products/desk-globe-1958/"),
         Shot("product-sold-out", "/products/sealing-wax-red/"),
+        Shot("delivery-prices", "/delivery/"),
     ]
 
 

@@ -49,11 +49,11 @@ def test_prices_are_grouped_by_country_and_told_in_words(
 
     assert "We deliver to every country." in words
     assert (
-        "Parcel 2–3 days To Weight Price Austria, Germany below 1 kg €4.90 "
+        "Parcel 2–3 days Weight Price Austria, Germany below 1 kg €4.90 "
         "from 1 kg, below 31.5 kg €6.90 from 31.5 kg not this way"
     ) in words
     assert (
-        "Express To Value of the goods Price Germany below €50.00 €9.90 from €50.00 free "
+        "Express Value of the goods Price Germany below €50.00 €9.90 from €50.00 free "
         "All other countries any €19.90"
     ) in words
 
