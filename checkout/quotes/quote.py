@@ -5,7 +5,8 @@ There is no database, no clock and no network in here. Amounts are whole minor u
 The rule, in the order in which it is worked out:
 
 1. Goods are the sum of the lines. A code of percent or amount takes a discount off them, never more
-   than there is, which is spread over the lines by largest remainder.
+   than there is, which is spread over the lines by largest remainder. Of equal remainders that of
+   the lowest product id comes first, so the same goods cost the same in whatever order they stand.
 2. Delivery is priced by the weight of what is delivered, or by its value after the discount.
 3. Tax is rounded half up once for each percentage of the order, over its lines and its delivery
    together. With `prices_include_tax` the tax is contained in them, otherwise it is added.
@@ -15,7 +16,7 @@ The rule, in the order in which it is worked out:
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from enum import StrEnum
 from fractions import Fraction
@@ -131,7 +132,13 @@ class Quote:
             "included": self.prices_include_tax,
             "taxes": [asdict(tax) for tax in self.taxes],
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+        written = json.dumps(parts, sort_keys=True, default=_plain)
+        return hashlib.sha256(written.encode()).hexdigest()
+
+
+def _plain(percent: Decimal) -> str:
+    """A percentage in one spelling: a rate that was read from the database has three decimals."""
+    return f"{percent.normalize():f}"
 
 
 def quote(
@@ -143,6 +150,16 @@ def quote(
     typed, in any capitals; `rules.code` is what was found for it. What cannot be had is left out of
     the quote and named in its refusals.
     """
+    order = sorted(range(len(lines)), key=lambda n: lines[n].product_id)
+    quoted = _quote([lines[n] for n in order], destination, delivery, code, rules)
+    placed = dict(zip(order, quoted.lines, strict=True))
+    return replace(quoted, lines=tuple(placed[n] for n in range(len(lines))))
+
+
+def _quote(
+    lines: Sequence[Line], destination: Destination, delivery: str, code: str, rules: Rules
+) -> Quote:
+    """The quote of lines in the order of their products."""
     refusals: list[Refusal] = []
     goods_minor = sum(line.total_minor for line in lines)
     if refused := _refusal_of_code(code, goods_minor, rules):
