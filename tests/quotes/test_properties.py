@@ -5,11 +5,12 @@ from dataclasses import replace
 from decimal import Decimal
 from fractions import Fraction
 from random import Random
+from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checkout.quotes.quote import OfferedMethod, Quote, QuotedTax, Refusal, quote
+from checkout.quotes.quote import OfferedMethod, Quote, QuotedLine, QuotedTax, Refusal, quote
 from checkout.quotes.rules import (
     CodeKind,
     DeliveryMethod,
@@ -244,12 +245,13 @@ CHANGES: dict[str, Callable[[Quote], Quote]] = {
 }
 
 
-def _first(quoted: Quote, name: str) -> "tuple[object, ...]":
+def _first(quoted: Quote, name: str) -> tuple[QuotedLine, ...]:
     """The lines with one more in this field of the first."""
     if not quoted.lines:
         return ()
     first, *others = quoted.lines
-    return (replace(first, **{name: getattr(first, name) + 1}), *others)
+    more: dict[str, Any] = {name: getattr(first, name) + 1}
+    return (replace(first, **more), *others)
 
 
 def _delivery(method: str, price_minor: int) -> OfferedMethod:

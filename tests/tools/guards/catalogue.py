@@ -33,6 +33,7 @@ TEST_STOCK_PROPERTY = (
 TEST_KEY = "tests/api/test_idempotency_key.py"
 TEST_EXPECTED = "tests/api/test_expected_total.py"
 TEST_SEEN = "tests/checkout/test_total_seen.py"
+TEST_PAGE_TOTALS = "tests/totals/test_page_totals.py::test_no_order_has_another_total_than_its_page"
 
 
 @dataclass(frozen=True)
@@ -725,5 +726,13 @@ message AS (
         "        if done.exists():\n",
         "        if False:\n",
         "tests/admin/test_mail.py::test_mail_is_sent_again_once_for_a_page",
+    ),
+    _guard(
+        "total of the page",
+        "whatever staff changed since the page was shown is charged unseen",
+        "checkout/cart.py",
+        "        return (total_minor, settings.SHOP_CURRENCY) == shown\n",
+        "        return True\n",
+        TEST_PAGE_TOTALS,
     ),
 ]

@@ -1,0 +1,105 @@
+"""The shopper pays the total of the page that they submitted, or is asked again.
+
+Between page and press staff change prices, rates, deliveries and codes, and the shopper changes
+country, region, method and code, all at random.
+"""
+
+import os
+import random
+from collections import Counter
+
+import pytest
+from django.template import Template
+from django.test.utils import _TestState
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from checkout.forms import CheckoutForm
+from checkout.orders.limits.rates import read_rates
+from checkout.orders.models import Order
+from tests.support.long import long
+from tests.totals.buyer import Buyer
+from tests.totals.staff import COUNTRIES, Staff
+from tests.totals.sums import assert_total_is_its_parts
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# Of all parts together.
+SEQUENCES = int(os.environ.get("TOTAL_SEQUENCES", "20000"))
+PARTS = 4
+
+
+@pytest.fixture(autouse=True)
+def _no_limits(settings: Settings) -> None:
+    """One shopper presses as often as thousands do, and may pay a cent."""
+    settings.LIMIT_PLACING = read_rates("")
+    settings.GATEWAY_LIMITS = "checkout.catalogue.amounts.no_limits"
+
+
+@pytest.fixture(autouse=True)
+def _less_to_render(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A third of the time went into the options of 250 countries, and into the copies of contexts
+    that Django's tests keep."""
+    country = CheckoutForm.base_fields["country"]
+    monkeypatch.setattr(country, "choices", [(each, each) for each in COUNTRIES])
+    render = _TestState.saved_data.template_render  # type: ignore[attr-defined] # of a test run
+    monkeypatch.setattr(Template, "_render", render)
+
+
+def happens(seed: int, sequences: int, settings: Settings) -> Counter[str]:
+    """So many pages, each followed by changes and a press. What came of them is counted."""
+    chance = random.Random(seed)
+    staff = Staff(chance, settings, timezone.now().date())
+    staff.open_shop()
+    buyer = Buyer(chance)
+    seen: Counter[str] = Counter()
+    for number in range(sequences):
+        shown = buyer.open_page().total_minor
+        changes = [staff.something() for _ in range(chance.choice([0, 0, 1, 1, 2, 4]))]
+        if chance.random() < 0.5:
+            buyer.change_mind()
+
+        submitted, order = buyer.press()
+
+        if order is None:
+            seen["asked again"] += 1
+            continue
+        told = f"seed {seed}, sequence {number}: {changes}, {buyer.form}"
+        assert order.total_minor == shown == submitted.total_minor, told
+        assert_total_is_its_parts(order)
+        seen.update(what_it_had(order))
+        if chance.random() < 0.1:
+            staff.something()
+            buyer.press_again(submitted, order)
+    print(dict(seen), dict(buyer.refused))
+    return seen
+
+
+def what_it_had(order: Order) -> list[str]:
+    return [
+        "ordered",
+        *(["with discount"] if order.discount_minor else []),
+        *(["with delivery"] if order.delivery_minor else []),
+        *(["with tax added"] if order.tax_minor and not order.prices_include_tax else []),
+        *(["with tax inside"] if order.tax_minor and order.prices_include_tax else []),
+        *(["with two rates"] if len(order.taxes) > 1 else []),
+        *(["for nothing"] if not order.total_minor else []),
+    ]
+
+
+def test_no_order_has_another_total_than_its_page(settings: Settings) -> None:
+    seen = happens(18, 200, settings)
+
+    assert seen["asked again"] > 20
+    assert seen["ordered"] > 50
+    for what in ("discount", "delivery", "tax added", "tax inside", "two rates"):
+        assert seen[f"with {what}"] > 3, seen
+
+
+@long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("seed", range(PARTS))
+def test_twenty_thousand_times(settings: Settings, seed: int) -> None:
+    seen = happens(seed, SEQUENCES // PARTS, settings)
+
+    assert seen["ordered"] > SEQUENCES / PARTS / 10
