@@ -142,7 +142,7 @@ class Buyer:
             "full_name": "Ada Quillfeather",
             "address": "12 Inkwell Lane",
             "payment_method": "pm_card_visa",
-            "phone": "+353 1 555 0199",
+            "phone": self.chance.choice(["", "+353 1 555 0199", "+353 1 555 0199"]),
             "code": self.chance.choice(["", *CODES]),
             **ADDRESSES[0],
         }

@@ -128,6 +128,7 @@ class Staff:
                 {"is_priced_by_weight": self.chance.random() < 0.5},
                 {"tax_class": self.chance.choice([*TaxClass]).value},
                 {"position": self.chance.randrange(4)},
+                {"needs_phone": self.chance.random() < 0.3},
             ]
         )
         return self._one_of(DeliveryMethod.objects.all()).update(**change), change
