@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.core import signing
@@ -90,10 +91,20 @@ def read_amount(shown: str) -> int:
     return -amount if shown.strip().startswith(("-", "−")) else amount
 
 
+class AsBrowsersSend(InProcess):
+    """Forms are sent URL-encoded, which takes less time than the parts of Django's client."""
+
+    def post(self, path: str, data: dict[str, str]) -> Answer:
+        return self._answer(self.client.post(path, urlencode(data), content_type=URL_ENCODED))
+
+
+URL_ENCODED = "application/x-www-form-urlencoded"
+
+
 @dataclass
 class Buyer:
     chance: random.Random
-    web: InProcess = field(default_factory=InProcess)
+    web: InProcess = field(default_factory=AsBrowsersSend)
     page: Page | None = None
     form: dict[str, str] = field(default_factory=dict)
     refused: Counter[str] = field(default_factory=Counter)  # why, in the page's words
