@@ -86,7 +86,8 @@ class Program:
         if answer.status == 201:
             assert Order.objects.count() == before + 1
             order = Order.objects.latest("pk")
-            assert (order.number, answer.json["total"]) == (answer.json["number"], self.expected)
+            told = answer.json["number"], answer.json["total"]
+            assert told == (order.number, self.expected), f"{told}, and expected {self.expected}"
             return order
         assert answer.status in {409, 422}, answer.body
         assert Order.objects.count() == before, "refused, and stored all the same"
