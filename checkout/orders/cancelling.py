@@ -8,7 +8,11 @@ from django.db import transaction
 from checkout.catalogue.models import StockMovement
 from checkout.catalogue.stock import OutOfStock, release_stock, reserve_stock
 from checkout.orders.attention.queries import open_reasons
-from checkout.orders.attention.reasons import DISPUTED
+from checkout.orders.attention.reasons import (
+    DISPUTED,
+    PAID_AFTER_CANCELLATION,
+    PAID_WITHOUT_ITS_CODE,
+)
 from checkout.orders.code_uses import CodeRefused, give_code_back, use_code_again
 from checkout.orders.history import note
 from checkout.orders.models import Order, OutboxMessage
@@ -87,17 +91,26 @@ def _cancel(
     return moved
 
 
-def revive(order: Order, *, reason: str, now: datetime) -> bool:
-    """Revive a cancelled order that turns out to be paid. False when its goods are sold by now, or
-    the last use of its discount code went to somebody else."""
+class CannotRevive(Exception):
+    """The order stays cancelled. `reason` says why, as staff read it."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def revive(order: Order, *, reason: str, now: datetime) -> None:
+    """Revive a cancelled order that turns out to be paid. `CannotRevive` where its goods are sold
+    by now, or the last use of its discount code went to somebody else."""
     try:
         with transaction.atomic():
             if not transition(
                 order.pk, OrderStatus.PAID, sources=[OrderStatus.CANCELLED], reason=reason, now=now
             ):
-                return False
+                raise CannotRevive(PAID_AFTER_CANCELLATION)
             reserve_stock(pieces_held(order), order_id=order.pk, kind=StockMovement.Kind.REVIVED)
             use_code_again(order.pk)
-    except (OutOfStock, CodeRefused):
-        return False
-    return True
+    except OutOfStock:
+        raise CannotRevive(PAID_AFTER_CANCELLATION) from None
+    except CodeRefused:
+        raise CannotRevive(PAID_WITHOUT_ITS_CODE) from None

@@ -4,6 +4,7 @@
 row. An act that locks an order and its products as well locks the code last.
 """
 
+import re
 from decimal import Decimal
 
 from django.db.models import F, Q
@@ -13,6 +14,9 @@ from checkout.catalogue.models import DiscountCode
 from checkout.orders.models import CodeUse, Order
 from checkout.quotes import rules
 from checkout.quotes.quote import Refusal
+
+# What a stored code can look like.
+WRITTEN = re.compile(r"[A-Z0-9][A-Z0-9-]{0,39}", re.ASCII)
 
 
 class CodeRefused(Exception):
@@ -31,9 +35,10 @@ def customer_key(email: str) -> str:
 
 def find_code(typed: str, email: str) -> rules.DiscountCode | None:
     """The code as it stands for this customer, or for anybody while the address is not known."""
-    if not typed:
+    spelling = rules.code_spelling(typed)
+    if not WRITTEN.fullmatch(spelling):  # of which the database need not, or even cannot, be asked
         return None
-    row = DiscountCode.objects.filter(code=typed.upper()).first()
+    row = DiscountCode.objects.filter(code=spelling).first()
     if row is None:
         return None
     return rules.DiscountCode(
@@ -62,7 +67,7 @@ def use_code(order: Order) -> None:
     must roll that back."""
     if not order.discount_code:
         return
-    code = _count(order.discount_code, customer_key(order.email))
+    code = _count(Q(code=order.discount_code), customer_key(order.email))
     CodeUse.objects.create(order=order, code=code, customer_key=customer_key(order.email))
 
 
@@ -76,16 +81,16 @@ def give_code_back(order_id: int) -> None:
 
 def use_code_again(order_id: int) -> None:
     """Call it inside the transaction that revives a cancelled order: `CodeRefused` must roll that
-    back, since somebody else may have had the last use meanwhile."""
-    use = CodeUse.objects.filter(order_id=order_id, is_live=False).select_related("code").first()
-    if use:
-        _count(use.code.code, use.customer_key)
+    back, since somebody else may have had the last use meanwhile. Whatever else staff have changed
+    of the code, its order was placed and paid by what held then."""
+    if use := CodeUse.objects.filter(order_id=order_id, is_live=False).first():
+        _count(Q(pk=use.code_id), use.customer_key)
         CodeUse.objects.filter(pk=use.pk).update(is_live=True)
 
 
-def _count(code: str, customer: str) -> DiscountCode:
+def _count(which: Q, customer: str) -> DiscountCode:
     """Take one use under the lock of the code's row, on which all who want the code wait."""
-    row = DiscountCode.objects.select_for_update().filter(code=code).first()
+    row = DiscountCode.objects.select_for_update().filter(which).first()
     if row is None:
         raise CodeRefused(Refusal.CODE_UNKNOWN)
     if row.per_customer is not None:

@@ -30,6 +30,7 @@ from checkout.quotes.rules import (
     Line,
     Rules,
     TaxClass,
+    code_spelling,
 )
 
 
@@ -195,7 +196,7 @@ def _refusal_of_code(typed: str, goods_minor: int, rules: Rules) -> Refusal | No
     if not typed:
         return None
     code = rules.code
-    if code is None or code.code != typed.upper() or not code.is_on:
+    if code is None or code.code != code_spelling(typed) or not code.is_on:
         return Refusal.CODE_UNKNOWN
     if code.starts_on and rules.today < code.starts_on:
         return Refusal.CODE_NOT_YET

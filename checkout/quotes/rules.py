@@ -1,5 +1,6 @@
 """What a quote is worked out from. Somebody has read it beforehand, as it holds on one day."""
 
+import unicodedata
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
@@ -16,6 +17,27 @@ class CodeKind(StrEnum):
     PERCENT = "percent"
     AMOUNT = "amount"
     FREE_DELIVERY = "free_delivery"
+
+
+# Keyboards write these where a code has the plain sign: hyphens that a phone has made dashes of,
+# and the capital of i in Turkish. The other differences are what NFKC and capitals are for.
+TYPED_FOR = str.maketrans(
+    {
+        "\N{HYPHEN}": "-",
+        "\N{NON-BREAKING HYPHEN}": "-",
+        "\N{EN DASH}": "-",
+        "\N{EM DASH}": "-",
+        "\N{MINUS SIGN}": "-",
+        "\N{LATIN CAPITAL LETTER I WITH DOT ABOVE}": "I",
+    }
+)
+
+
+def code_spelling(typed: str) -> str:
+    """The one spelling of a discount code, however it was typed. All who compare codes use this, or
+    a code would be found in one place and unknown in the next."""
+    plain = unicodedata.normalize("NFKC", typed.translate(TYPED_FOR)).translate(TYPED_FOR)
+    return plain.upper().strip()
 
 
 @dataclass(frozen=True, kw_only=True)

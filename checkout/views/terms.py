@@ -5,6 +5,7 @@ from django.conf import settings
 from checkout.forms import CheckoutForm
 from checkout.orders.placing.quoting import Terms
 from checkout.quotes.quote import Quote
+from checkout.quotes.rules import code_spelling
 from checkout.tokens import ShownQuote
 from checkout.user_input.countries import country_codes
 
@@ -16,7 +17,7 @@ def terms_of(form: CheckoutForm) -> Terms:
         country=country if country in country_codes() else settings.SHOP_COUNTRY,
         region=_value(form, "region"),
         delivery_method=_value(form, "delivery_method"),
-        code=_value(form, "code").upper(),
+        code=code_spelling(_value(form, "code")),
         email=_value(form, "email") if form.is_bound else "",
     )
 

@@ -14,13 +14,12 @@ from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import (
     CHARGED_TWICE,
     OVERCHARGED,
-    PAID_AFTER_CANCELLATION,
     REFUSED,
     UNKNOWN_TO_GATEWAY,
     UNKNOWN_TOO_LONG,
     WRONG_AMOUNT,
 )
-from checkout.orders.cancelling import revive
+from checkout.orders.cancelling import CannotRevive, revive
 from checkout.orders.history import note
 from checkout.orders.identity.matching import could_name
 from checkout.orders.limits.limits import count_decline
@@ -67,8 +66,10 @@ def record_success(
         if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
             _record_surplus(payment, CHARGED_TWICE, now=now)
         elif order.status == OrderStatus.CANCELLED:
-            if not revive(order, reason=f"{reason}, after it was cancelled", now=now):
-                _record_surplus(payment, PAID_AFTER_CANCELLATION, now=now)
+            try:
+                revive(order, reason=f"{reason}, after it was cancelled", now=now)
+            except CannotRevive as cannot:
+                _record_surplus(payment, cannot.reason, now=now)
         else:
             move_order(payment, OrderStatus.PAID, reason, now=now)
         _close_other_rounds(payment, others, now=now)

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product, StockMovement
 from checkout.catalogue.stock_changes import StaffEntry, change_stock, count_stock
-from checkout.orders.cancelling import cancel_unpaid, revive
+from checkout.orders.cancelling import CannotRevive, cancel_unpaid, revive
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
@@ -54,7 +54,8 @@ def test_revival_that_finds_too_little_leaves_no_movement(shelf: list[Product]) 
     cancel_unpaid(order, now=timezone.now())
     placed_order(shelf[-1])
 
-    assert not revive(order, reason="Paid after all", now=timezone.now())
+    with pytest.raises(CannotRevive, match="sold out"):
+        revive(order, reason="Paid after all", now=timezone.now())
 
     assert moves_of(order) == [("placed", -1), ("released", 1)]
 

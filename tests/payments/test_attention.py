@@ -26,6 +26,7 @@ from checkout.orders.attention.reasons import (
     ENDED_BY,
     OVERCHARGED,
     PAID_AFTER_CANCELLATION,
+    PAID_WITHOUT_ITS_CODE,
     REFUND_CAME_BACK,
     REFUND_FAILED,
     REFUSED,
@@ -38,6 +39,7 @@ from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import AttentionReason, Order
 from checkout.orders.operations.gauges import measure_shop
 from checkout.orders.paying import pay_again
+from checkout.orders.placing.place import place_order
 from checkout.runtime import metrics
 from payments.books.audit import audit_database
 from payments.gateways.base import (
@@ -57,7 +59,8 @@ from payments.settling.resolve_unknown import resolve_not_charged
 from payments.settling.settle_order import settle_order
 from payments.states import RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising
-from tests.support.factories import placed_order
+from tests.support.codes import new_code
+from tests.support.factories import OpenBasket, line, placed_order, purchase
 from tests.support.shopper import Shopper
 from tests.support.till import Till
 
@@ -155,6 +158,18 @@ def paid_after_cancellation(case: Case) -> Order:
     case.till.settle(order)
     cancel_unpaid(order, now=timezone.now())
     placed_order(case.shelf[-1])  # the last one goes to somebody else
+    case.second_charge(order)
+    return order
+
+
+def paid_without_its_code(case: Case) -> Order:
+    new_code(limit=1)
+    declined = replace(purchase(payment_method="pm_card_chargeDeclined"), code="TENTH")
+    basket = OpenBasket([line(case.shelf[0])])
+    order = place_order(declined, basket, now=timezone.now())
+    case.till.settle(order)
+    cancel_unpaid(order, now=timezone.now())
+    place_order(replace(purchase(), code="TENTH"), basket, now=timezone.now())
     case.second_charge(order)
     return order
 
@@ -299,6 +314,12 @@ WALKS: list[tuple[str, Cause, End]] = [
         lambda case, order: case.agree_to_everything(),
     ),
     (PAID_AFTER_CANCELLATION, paid_after_cancellation, sent_back_there),
+    (
+        PAID_WITHOUT_ITS_CODE,
+        paid_without_its_code,
+        lambda case, order: case.agree_to_everything(),
+    ),
+    (PAID_WITHOUT_ITS_CODE, paid_without_its_code, sent_back_there),
     (OVERCHARGED, overcharged, lambda case, order: case.agree_to_everything()),
     (OVERCHARGED, overcharged, sent_back_there),
     (WRONG_AMOUNT, undercharged, right_amount_told),

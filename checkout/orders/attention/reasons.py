@@ -7,6 +7,9 @@ itself; staff who have solved the problem by other means may end the reason by h
 UNKNOWN_TOO_LONG = "The gateway has not said for 20 hours whether it charged"
 CHARGED_TWICE = "Charged a second time; a refund is prepared"
 PAID_AFTER_CANCELLATION = "Paid after it was cancelled, and sold out; a refund is prepared"
+PAID_WITHOUT_ITS_CODE = (
+    "Paid after it was cancelled, and its discount code is used up; a refund is prepared"
+)
 OVERCHARGED = "Charged more than it cost; a refund of the difference is prepared"
 WRONG_AMOUNT = "The gateway charged less than it cost, or another currency"
 REFUSED = "The gateway refused the payment itself, not the card; its reason is in the order's story"
@@ -16,7 +19,7 @@ REFUND_CAME_BACK = "A refund that had been sent came back; its customer has no m
 DISPUTED = "The customer's bank disputes the charge; answer at the gateway's own site"
 
 # A surplus is what was charged beyond the order's price.
-SURPLUS_REASONS = (CHARGED_TWICE, PAID_AFTER_CANCELLATION, OVERCHARGED)
+SURPLUS_REASONS = (CHARGED_TWICE, PAID_AFTER_CANCELLATION, PAID_WITHOUT_ITS_CODE, OVERCHARGED)
 
 _SURPLUS_GOES_BACK = (
     "All that was charged too much has been sent back: agree to the prepared refund, or refund it "
@@ -35,6 +38,7 @@ ENDED_BY = {
     ),
     CHARGED_TWICE: _SURPLUS_GOES_BACK,
     PAID_AFTER_CANCELLATION: _SURPLUS_GOES_BACK,
+    PAID_WITHOUT_ITS_CODE: _SURPLUS_GOES_BACK,
     OVERCHARGED: _SURPLUS_GOES_BACK,
     WRONG_AMOUNT: (
         "The gateway tells the right amount, the charge has wholly been sent back at the gateway's "

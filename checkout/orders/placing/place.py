@@ -152,6 +152,10 @@ def _new_order(request: PlaceOrder, quote: Quote, *, now: datetime) -> Order:
 
 def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     bought = basket.take()
+    if request.again_of:
+        # Its events refer to this order at COMMIT. Whoever is cancelling it has its row, and wants
+        # the same goods next: each would wait for the other.
+        Order.objects.select_for_update().only("pk").get(pk=request.again_of.pk)
     quote = work_out([each.line for each in bought], request.terms, now=now)
     if refusals := _refusals(quote, request):
         raise QuoteRefused(refusals)
