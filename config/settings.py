@@ -186,6 +186,9 @@ if "shop" in LIMIT_DECLINES and len(LIMIT_DECLINES) == 1:
         "many declines in the shop hold back those who have had one of their own.",
     )
 LIMIT_LOOKUP = rates("LIMIT_LOOKUP", "session 5/10m, address 20/10m, shop 600/10m")
+# Wrong discount codes. A client of the API stands for many customers, and has a share of its own,
+# so that one alone cannot use up the whole shop's.
+LIMIT_CODES = rates("LIMIT_CODES", "session 10/10m, address 60/10m, client 600/10m, shop 2000/10m")
 # All requests to the API, by client, by browser and by address.
 LIMIT_API = rates("LIMIT_API", "client 3000/1m, session 300/1m, address 600/1m")
 

@@ -43,6 +43,7 @@ class Refusal(StrEnum):
     CODE_USED_UP = "code used up"
     CODE_USED_BY_CUSTOMER = "code used by customer"
     CODE_NEEDS_MORE_GOODS = "code needs more goods"
+    CODE_TOO_MANY_TRIES = "code too many tries"  # it was not looked up; `quote` itself cannot know
     METHOD_NOT_OFFERED = "method not offered"
     NOT_DELIVERED_THERE = "not delivered there"
     PHONE_MISSING = "phone missing"  # the carrier asks for a number; `quote` itself cannot know

@@ -1,7 +1,7 @@
 """The checkout page: the form, the cart that it is for, and a token that says what is shown."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -23,6 +23,7 @@ from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
 from checkout.views.notices import Notice, total_not_payable
 from checkout.views.quote_words import QuoteWords, refusal_words
 from checkout.views.terms import shown_quote, terms_of
+from checkout.visitor import visitor_of
 
 
 @dataclass(frozen=True)
@@ -58,7 +59,7 @@ class CheckoutPage:
     @cached_property
     def quote(self) -> Quote:
         lines = [line.product.quoted_line(line.quantity) for line in self.lines]
-        return work_out(lines, self.terms, now=self.now)
+        return work_out(lines, self.terms, now=self.now, visitor=visitor_of(self.request))
 
     @property
     def total(self) -> Money:
@@ -101,7 +102,11 @@ class CheckoutPage:
 
     def show_refused(self, refusals: Iterable[Refusal]) -> HttpResponse:
         """The form with the reasons why the purchase cannot be had, each at its field."""
+        refusals = list(refusals)
         self._add_refusals(refusals)
+        if any(refusal.field == "code" for refusal in refusals):
+            # The press has tried it, and counted it if it was wrong: it is not tried once more.
+            self.terms = replace(self.terms, code="")
         return self.show(status=422)
 
     def show_total(self, template: str) -> HttpResponse:

@@ -64,8 +64,20 @@ class QuoteWords:
 def refusal_words(refusal: Refusal, terms: Terms) -> str:
     """Why the purchase cannot be had as it was asked for, at the field that it is about."""
     match refusal:
-        case Refusal.CODE_UNKNOWN:
-            return _("There is no such code. Please look at it again, or leave it out.")
+        case Refusal.METHOD_NOT_OFFERED:
+            return _("This way of delivery is not offered for your order. Please choose another.")
+        case Refusal.NOT_DELIVERED_THERE:
+            return _("We do not deliver these goods to this country: %(country)s.") % {
+                "country": country_name(terms.country)
+            }
+        case Refusal.PHONE_MISSING:
+            return _("The carrier asks for a telephone number for this way of delivery.")
+        case _:
+            return _code_words(refusal)
+
+
+def _code_words(refusal: Refusal) -> str:
+    match refusal:
         case Refusal.CODE_NOT_YET:
             return _("This code does not hold yet. Leave it out, or order later.")
         case Refusal.CODE_ENDED:
@@ -78,11 +90,9 @@ def refusal_words(refusal: Refusal, terms: Terms) -> str:
             return _(
                 "Your goods cost less than this code asks for. Add something, or leave it out."
             )
-        case Refusal.METHOD_NOT_OFFERED:
-            return _("This way of delivery is not offered for your order. Please choose another.")
-        case Refusal.NOT_DELIVERED_THERE:
-            return _("We do not deliver these goods to this country: %(country)s.") % {
-                "country": country_name(terms.country)
-            }
-        case Refusal.PHONE_MISSING:
-            return _("The carrier asks for a telephone number for this way of delivery.")
+        case Refusal.CODE_TOO_MANY_TRIES:
+            return _(
+                "Too many codes were tried from here. Please leave it out, or try again later."
+            )
+        case _:
+            return _("There is no such code. Please look at it again, or leave it out.")

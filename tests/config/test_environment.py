@@ -77,6 +77,7 @@ REFUSED: dict[str, list[str]] = {
     "LIMIT_PLACING": ["20 in ten minutes", "session 5/10m,", "session -1/10m", "session 50%"],
     "LIMIT_DECLINES": ["shop 500/1h", "session 5/1h, session 6/1h"],
     "LIMIT_LOOKUP": ["session 5"],
+    "LIMIT_CODES": ["session 5", "everybody 5/10m"],
     "LIMIT_API": ["client 0/1m"],
 }
 

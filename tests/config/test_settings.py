@@ -117,7 +117,7 @@ def test_mail_that_would_reach_nobody_is_warned_of_before_deploying(
 
 
 def test_limits_are_on_unless_they_are_switched_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    names = ["LIMIT_PLACING", "LIMIT_DECLINES", "LIMIT_LOOKUP", "LIMIT_API"]
+    names = ["LIMIT_PLACING", "LIMIT_DECLINES", "LIMIT_LOOKUP", "LIMIT_CODES", "LIMIT_API"]
     for name in names:
         monkeypatch.delenv(name)
     told = f"from django.conf import settings; print([len(getattr(settings, n)) for n in {names}])"
@@ -125,8 +125,8 @@ def test_limits_are_on_unless_they_are_switched_off(monkeypatch: pytest.MonkeyPa
     limited = manage("shell", "-v0", "-c", told)
     partly = manage("shell", "-v0", "-c", told, LIMIT_DECLINES="", LIMIT_LOOKUP="session 5/10m")
 
-    assert limited.stdout.strip() == "[4, 3, 3, 3]"
-    assert partly.stdout.strip() == "[4, 0, 1, 3]"
+    assert limited.stdout.strip() == "[4, 3, 3, 4, 3]"
+    assert partly.stdout.strip() == "[4, 0, 1, 4, 3]"
 
 
 def test_proxy_that_is_not_counted_is_warned_of_before_deploying() -> None:

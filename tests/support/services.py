@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "LIMIT_PLACING": "",
     "LIMIT_DECLINES": "",
     "LIMIT_LOOKUP": "",
+    "LIMIT_CODES": "",
     "LIMIT_API": "",
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "tests",

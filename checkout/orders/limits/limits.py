@@ -1,4 +1,5 @@
-"""Slowing down whoever places, fails to pay or asks for links far more often than a customer does.
+"""Slowing down whoever places, fails to pay, asks for links or guesses codes far more often than a
+customer does.
 
 Visitors are counted by a keyed digest: nobody can read a session or an address from it.
 
@@ -112,6 +113,20 @@ def wait_before_looking_up(visitor: Visitor, *, now: datetime) -> timedelta | No
 @_lets_pass_on_error
 def wait_before_api_request(visitor: Visitor, *, now: datetime) -> timedelta | None:
     return _wait(count(_counters("api", settings.LIMIT_API, visitor, now=now)), "api", now=now)
+
+
+@_lets_pass_on_error
+def wait_before_trying_code(visitor: Visitor, *, now: datetime) -> timedelta | None:
+    """How long no discount code of this visitor is looked up. Asking counts nothing."""
+    counters = _counters("codes", settings.LIMIT_CODES, visitor, now=now)
+    full = count([replace(each, is_counted=False) for each in counters])
+    return _wait(full, "codes", now=now)
+
+
+@_lets_pass_on_error
+def count_wrong_code(visitor: Visitor, *, now: datetime) -> None:
+    """Call it outside the placing transaction, with which the count would be rolled back."""
+    count(_counters("codes", settings.LIMIT_CODES, visitor, now=now))
 
 
 @_lets_pass_on_error

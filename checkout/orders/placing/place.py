@@ -31,7 +31,7 @@ from checkout.orders.placing.purchase import (
     TotalChanged,
     basket_digest,
 )
-from checkout.orders.placing.quoting import work_out
+from checkout.orders.placing.quoting import count_if_wrong, is_held_back, work_out
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweep_schedule import next_sweep
 from checkout.orders.transitions import pay_with_nothing, record_transition
@@ -55,11 +55,25 @@ class PlacingUnavailable(Exception):
 
 
 def place_order(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
-    """Store the order of this checkout id, or return the one that is stored already.
-
-    A lost connection is not a failure: COMMIT may have arrived although its reply never came. So
-    the order is looked up over a fresh connection, and placed again if it is not there.
+    """Store the order of this checkout id, or return the one that is stored already. Whoever has
+    guessed too many codes is refused any, before it is looked up; wrong ones are counted here,
+    since what is counted inside the transaction would go with it.
     """
+    if is_held_back(request.code, request.visitor, now=now):
+        if order := find_order(request.checkout_id):
+            absorb_resubmission(order, request.digests, now=now)
+            return order
+        raise QuoteRefused([Refusal.CODE_TOO_MANY_TRIES])
+    try:
+        return _place_with_patience(request, basket, now=now)
+    except QuoteRefused as refused:
+        count_if_wrong(refused.refusals, request.visitor, now=now)
+        raise
+
+
+def _place_with_patience(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
+    """A lost connection is not a failure: COMMIT may have arrived although its reply never came. So
+    the order is looked up over a fresh connection, and placed again if it is not there."""
     waits = pauses(first=0.1, longest=0.5, within=PATIENCE_SECONDS, at_least=ATTEMPTS_AT_LEAST)
     for attempt, pause in enumerate(waits, 1):
         try:

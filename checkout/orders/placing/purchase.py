@@ -8,6 +8,7 @@ from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from checkout.catalogue.models import Product
+from checkout.orders.limits.limits import Visitor
 from checkout.orders.models import Order
 from checkout.orders.placing.quoting import Terms
 from checkout.quotes.quote import Quote, Refusal
@@ -127,6 +128,13 @@ class PlaceOrder:
     # Declined payments are counted by these; see `Visitor` in limits.
     from_session: str = ""
     from_address: str = ""
+    from_client: str = ""  # not stored with the order; wrong codes alone are counted by it
+
+    @property
+    def visitor(self) -> Visitor:
+        return Visitor(
+            session=self.from_session, address=self.from_address, client=self.from_client
+        )
 
     @property
     def terms(self) -> Terms:
