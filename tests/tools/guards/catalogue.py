@@ -34,6 +34,9 @@ TEST_KEY = "tests/api/test_idempotency_key.py"
 TEST_EXPECTED = "tests/api/test_expected_total.py"
 TEST_SEEN = "tests/checkout/test_total_seen.py"
 TEST_PAGE_TOTALS = "tests/totals/test_page_totals.py::test_no_order_has_another_total_than_its_page"
+CODES = "checkout/orders/code_uses.py"
+CANCELLING = "checkout/orders/cancelling.py"
+TEST_CODES = "tests/orders/test_code_uses.py"
 
 
 @dataclass(frozen=True)
@@ -134,8 +137,8 @@ message AS (
         "total in the statement",
         "the shopper pays another price than the one on the page",
         STATEMENT,
-        "        AND sum(quantity * price_minor) = %(total_minor)s\n",
-        "",
+        "            AND b.price_minor = q.unit_price_minor AND b.weight_grams",
+        "            AND b.weight_grams",
         f"{TEST_TWIN}::test_price_that_changes_while_the_press_waits_is_not_charged",
     ),
     _guard(
@@ -569,8 +572,8 @@ message AS (
         "amounts before placing",
         "an order is stored that can never be paid",
         PLACING,
-        "    if refusal := refusal_of(total_minor, request.currency):\n",
-        "    if False and (refusal := refusal_of(total_minor, request.currency)):\n",
+        "    if refusal := refusal_of(quote.total_minor, request.currency):\n",
+        "    if False and (refusal := refusal_of(quote.total_minor, request.currency)):\n",
         "tests/checkout/test_chargeable_amounts.py::"
         "test_program_is_told_the_limits_and_keeps_its_key",
     ),
@@ -734,5 +737,53 @@ message AS (
         "        return (total_minor, settings.SHOP_CURRENCY) == shown\n",
         "        return True\n",
         TEST_PAGE_TOTALS,
+    ),
+    _guard(
+        "code counted under its lock",
+        "a customer with two devices has twice what everybody may have once",
+        CODES,
+        "DiscountCode.objects.select_for_update().filter(which)",
+        "DiscountCode.objects.filter(which)",
+        f"{TEST_CODES}::test_one_customer_at_many_devices_has_the_code_once",
+    ),
+    _guard(
+        "code counted within its limit",
+        "the last use of a code is had by all who press in the same moment, or they get an error",
+        CODES,
+        "DiscountCode.objects.filter(within_limit, pk=row.pk)",
+        "DiscountCode.objects.filter(pk=row.pk)",
+        f"{TEST_CODES}::test_sixty_four_shoppers_at_once_have_ten_uses_between_them",
+    ),
+    _guard(
+        "code given back on cancel",
+        "a code is used up by orders that nobody paid",
+        CANCELLING,
+        "        give_code_back(order.pk)\n",
+        "",
+        f"{TEST_CODES}::test_code_is_given_back_when_its_order_is_cancelled",
+    ),
+    _guard(
+        "code taken again on revival",
+        "an order that was paid late has a use of the code that somebody else has as well",
+        CANCELLING,
+        "            use_code_again(order.pk)\n",
+        "",
+        f"{TEST_CODES}::test_late_payment_of_an_order_whose_code_is_gone_goes_back",
+    ),
+    _guard(
+        "the similar order is locked first",
+        "cancelling an order and ordering the same again wait for each other",
+        PLACING,
+        '        Order.objects.select_for_update().only("pk").get(pk=request.again_of.pk)\n',
+        "        pass\n",
+        f"{TEST_CODES}::test_cancelling_and_ordering_the_same_again_never_wait_in_a_circle",
+    ),
+    _guard(
+        "wrong codes are counted",
+        "codes are guessed as fast as pages are made",
+        "checkout/orders/placing/quoting.py",
+        "    if WRONG_CODE.intersection(refusals):\n",
+        "    if False:\n",
+        "tests/orders/test_code_tries.py::test_after_too_many_wrong_codes_none_is_looked_up",
     ),
 ]
