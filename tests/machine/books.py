@@ -45,6 +45,17 @@ STOCK = """
     ))), '{}') FROM catalogue_product p
 """
 
+# Each code with its limit, its count, its live uses, and the orders that have it and are not
+# cancelled.
+CODES = """
+    SELECT coalesce(json_object_agg(c.code, json_build_array(c."limit", c.used, (
+        SELECT count(*) FROM orders_codeuse u WHERE u.code_id = c.id AND u.is_live
+    ), (
+        SELECT count(*) FROM orders_order o
+        WHERE o.discount_code = c.code AND o.status <> 'cancelled'
+    ))), '{}') FROM catalogue_discountcode c
+"""
+
 # A repeated call is the same call, so it goes out under the same key.
 KEYS = """
     SELECT p.order_id::text, a.step || ' went out under ' || count(DISTINCT a.idempotency_key)
@@ -73,6 +84,7 @@ class Books:
     _prepared_on: object = None
     orders: list[dict[str, Any]] = field(default_factory=list)
     stock: dict[str, list[int]] = field(default_factory=dict)
+    codes: dict[str, list[int]] = field(default_factory=dict)
 
     def read(self, now: datetime) -> None:
         """Raises at once where the database alone shows that a promise is broken."""
@@ -86,7 +98,7 @@ class Books:
                 cursor.execute("EXECUTE machine_books(%s)", [now])
             row = cursor.fetchone()
         assert row
-        self.orders, self.stock, broken = row
+        self.orders, self.stock, self.codes, broken = row
         require(not broken, "; ".join(broken or []))
 
     def _prepare(self, now: datetime) -> None:
@@ -102,7 +114,7 @@ class Books:
         statement = (
             "PREPARE machine_books(timestamptz) AS "
             f"WITH books AS ({BOOKS}), found(words) AS ({found}) "
-            f"SELECT ({ORDERS}), ({STOCK}), (SELECT json_agg(words) FROM found)"
+            f"SELECT ({ORDERS}), ({STOCK}), ({CODES}), (SELECT json_agg(words) FROM found)"
         )
         with connection.cursor() as cursor:
             # An earlier test may have left its own. psycopg learns that its own are gone as well
@@ -172,6 +184,14 @@ class Books:
             require(
                 left + reserved == delivered[sku],
                 f"{sku}: {delivered[sku]} delivered, {reserved} reserved, {left} left",
+            )
+
+    def check_codes(self) -> None:
+        for code, (limit, used, live_uses, live_orders) in self.codes.items():
+            require(
+                used == live_uses == live_orders <= limit,
+                f"{code}: {live_orders} orders have it, {used} are counted, {live_uses} are uses, "
+                f"{limit} may be",
             )
 
 

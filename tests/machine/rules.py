@@ -23,6 +23,7 @@ from payments.gateways.base import OutcomeUnknown
 from payments.sandbox.faults import STEPS
 from tests.machine.queue import Trouble
 from tests.machine.shop import (
+    NO_CODE,
     SHELF,
     Clock,
     Form,
@@ -58,6 +59,7 @@ VISITORS = st.integers(0, 2)
 QUANTITIES = st.integers(0, 3)
 PERCENTS = st.sampled_from([1, 30, 50, 100, 100, 101])
 SKUS = st.sampled_from(sorted(SHELF))
+TYPED_CODES = st.sampled_from(["", "", "ONCE", "twice", NO_CODE])
 FAULTS = st.sampled_from(["reset", "reset", "500", "429", "503", "silent"])
 TROUBLES = st.sampled_from(Trouble)
 MINUTE, HOUR = 60, 60 * 60
@@ -103,7 +105,13 @@ class Machine(RuleBasedStateMachine):
         self._buy(0, "PLENTY", method)
 
     def _buy(
-        self, visitor: int, sku: str, method: str, *, meanwhile: Callable[[], None] | None = None
+        self,
+        visitor: int,
+        sku: str,
+        method: str,
+        *,
+        code: str = "",
+        meanwhile: Callable[[], None] | None = None,
     ) -> None:
         shopper = self.shop.visitors[visitor]
         self.shop.put_in_cart(shopper, sku, 1)
@@ -111,7 +119,11 @@ class Machine(RuleBasedStateMachine):
         if meanwhile:
             meanwhile()
         if form:
+            form.code = code
             self.shop.submit(form, method)
+            again = shopper.forms[-1]
+            if again is not form:  # with the total of the code, or without the code
+                self.shop.submit(again, method)
 
     @invariant()
     def promises_hold(self) -> None:
@@ -134,11 +146,12 @@ class Machine(RuleBasedStateMachine):
         visitor=VISITORS,
         sku=SKUS,
         method=METHODS,
+        code=TYPED_CODES,
     )
-    def buys(self, kind: str, visitor: int, sku: str, method: str) -> None:
+    def buys(self, kind: str, visitor: int, sku: str, method: str, code: str) -> None:
         reprice = partial(self.shop.reprice, sku, 1)
         is_repriced = kind == "price changes"
-        self._buy(visitor, sku, method, meanwhile=reprice if is_repriced else None)
+        self._buy(visitor, sku, method, code=code, meanwhile=reprice if is_repriced else None)
         if kind.startswith("published"):
             self.shop.run(self.shop.publish)
         if kind == "published and lost":
@@ -181,7 +194,7 @@ class Machine(RuleBasedStateMachine):
                 self.shop.send_again(form)
                 self.shop.send_again(form)
             case "other content":
-                self.shop.send_again(form, city="Galway", payment_method=method)
+                self.shop.send_again(form, city="Galway", payment_method=method, code="TWICE")
             case "from another visit":
                 place = self.shop.visitors.index(form.shopper) + 1
                 self.shop.send_forged(form.token, visitor=pick(self.shop.visitors, place))

@@ -21,7 +21,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
 
-from checkout.catalogue.models import Product, StockMovement
+from checkout.catalogue.models import DiscountCode, Product, StockMovement
 from checkout.catalogue.stock_changes import BelowZero, StaffEntry, change_stock
 from checkout.orders.attention.reasons import REFUND_FAILED
 from checkout.orders.models import Order, OutboxMessage
@@ -54,6 +54,10 @@ WEBHOOK_SECRET = "whsec_of_the_machine"
 
 # What is on the shelf at first: plenty, few, and the last one.
 SHELF = {"PLENTY": (1250, 500), "FEW": (4999, 4), "LAST": (12900, 1)}
+
+# Code → how many orders may have it; and one that the shop does not know.
+CODES = {"ONCE": 1, "TWICE": 2}
+NO_CODE = "NEVER"
 
 SHOPPERS = 3
 
@@ -126,6 +130,7 @@ class Form:
 
     shopper: "Visitor"
     token: str
+    code: str = ""  # what is typed into it
     fields: dict[str, str] = field(default_factory=dict)  # as last sent
 
     @property
@@ -195,6 +200,10 @@ class Shop:
             )
             for sku, (price_minor, stock) in SHELF.items()
         )
+        DiscountCode.objects.bulk_create(
+            DiscountCode(code=code, kind="percent", percent=10, limit=limit)
+            for code, limit in CODES.items()
+        )
 
     def _renew_sandbox(self) -> None:
         self.sandbox.clock._base = self.clock
@@ -231,7 +240,11 @@ class Shop:
         return form
 
     def submit(self, form: Form, payment_method: str) -> None:
-        form.fields = TYPED | {"token": form.token, "payment_method": payment_method}
+        form.fields = TYPED | {
+            "token": form.token,
+            "payment_method": payment_method,
+            "code": form.code,
+        }
         self._send(form, form.fields)
 
     def send_again(self, form: Form, **edited: str) -> None:
@@ -240,9 +253,11 @@ class Shop:
 
     def _send(self, form: Form, fields: dict[str, str]) -> None:
         known = self.acknowledged.get(form.checkout_id)
-        answer = self._post(form.shopper, "/checkout/", fields, {303, 409})
-        if answer.status_code == 409:
+        refusals = {409, 422} if fields["code"] else {409}
+        answer = self._post(form.shopper, "/checkout/", fields, {303, *refusals})
+        if answer.status_code in refusals:
             require(known is None, "a form that was sent before does not lead to its order")
+            self._shown_again(form, answer.content.decode(), is_refused=answer.status_code == 422)
             return
         found = re.fullmatch(r"/orders/([\w-]{22})/", answer.headers["Location"])
         require(found is not None, f"a purchase leads to {answer.headers['Location']}")
@@ -254,6 +269,12 @@ class Shop:
             self.acknowledged[form.checkout_id] = (found[1], order.total_minor)
         else:
             require(found[1] == known[0], "one purchase leads to two orders")
+
+    def _shown_again(self, form: Form, token: str, *, is_refused: bool) -> None:
+        """The form comes back with another total; a code that was refused is taken out of it."""
+        if form.code and token != form.token:
+            again = Form(form.shopper, token, code="" if is_refused else form.code)
+            form.shopper.forms.append(again)
 
     def forms(self) -> list[Form]:
         return [form for visitor in self.visitors for form in visitor.forms]
@@ -430,6 +451,7 @@ class Shop:
         books.check_acknowledged(self.acknowledged)
         books.check_forgotten({json.loads(one.body)["order"] for one in self.queue.waiting()})
         books.check_stock(self.delivered)
+        books.check_codes()
 
     def has_due(self) -> bool:
         """Something to publish, as of the last check."""
@@ -447,6 +469,7 @@ class Shop:
                 "= refunds at the gateway": len(refunds),
                 "= rounds after the first": Payment.objects.filter(round__gt=1).count(),
                 "= dead letters": len(self.queue.dead_letters()),
+                "= orders with a code": sum(live for *_, live in self.world.books.codes.values()),
             }
         )
 

@@ -32,6 +32,9 @@ RUNS_AT_MOST = 600
 # All find theirs within these. Which runs come first is chance, and only a matter of time.
 SEED = 3
 
+# As the machine's own books say it, or the audit.
+CODE_MISCOUNTED = r"orders have it, .* are counted|counted . times, live|code, and its use is"
+
 TakeOut = Callable[[pytest.MonkeyPatch], None]
 
 
@@ -144,6 +147,15 @@ def stock_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("checkout.orders.cancelling.release_stock", lambda quantities, **of: None)
 
 
+def code_is_not_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("checkout.orders.placing.place.use_code", lambda order: None)
+
+
+def code_is_not_given_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    everybody_pays_by(monkeypatch, "pm_card_chargeDeclined")
+    monkeypatch.setattr("checkout.orders.cancelling.give_code_back", lambda order_id: None)
+
+
 def refunds_have_no_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("payments.refunds.refundable_minor", lambda payment: 10**9)
 
@@ -194,6 +206,8 @@ def nothing_is_swept(monkeypatch: pytest.MonkeyPatch) -> None:
             stock_is_not_given_back,
             r"delivered, .* reserved, .* left|is missing from its movements",
         ),
+        (code_is_not_counted, CODE_MISCOUNTED),
+        (code_is_not_given_back, CODE_MISCOUNTED),
         (nothing_is_swept, r"never becomes quiet|sweep was due"),
     ],
 )
