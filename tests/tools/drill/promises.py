@@ -8,6 +8,7 @@ from pathlib import Path
 import psycopg
 
 from tests.support.shopper import TYPED
+from tests.tools.drill.codes import Codes
 from tests.tools.drill.deaths import NEVER, WITHIN_SECONDS, Deaths
 from tests.tools.drill.records import Charge, PostLog, charges_in, deletions_in, replaced_in
 from tests.tools.drill.shoppers import GOOD_CARD, AtOurShop, Plan
@@ -20,6 +21,17 @@ WAITING = {"action_required", "payment_failed"}  # for their customers
 # A charge of whose approval at the bank nobody told the shop is found by the sweep, which the drill
 # hastens to 30 s and which runs every 5 s, and by a worker that may have to come up.
 KNOWN_SECONDS = 60.0
+
+WRONG_TOTALS = """
+    SELECT o.number, o.total_minor FROM orders_order o
+    JOIN LATERAL (
+        SELECT sum(quantity * unit_price_minor) AS goods, sum(discount_minor) AS discount
+        FROM orders_orderline WHERE order_id = o.id
+    ) l ON true
+    WHERE l.goods <> o.goods_minor OR l.discount <> o.discount_minor
+       OR o.total_minor <> o.goods_minor - o.discount_minor + o.delivery_minor
+           + CASE WHEN o.prices_include_tax THEN 0 ELSE o.tax_minor END
+"""
 
 # Clocks of two processes on one machine, and the rounding of a journal.
 CLOCK_SECONDS = 0.1
@@ -185,6 +197,7 @@ def promises(
         _paid_if_charged(evidence),
         _none_forgotten(evidence),
         _right_amounts(evidence, buyer),
+        _totals_add_up(evidence, at),
         _stock_is_right(evidence, at, stock),
         _deleted_after_commit(at, journal, logs),
         _nothing_private_in_logs(logs),
@@ -248,11 +261,31 @@ def _none_forgotten(evidence: Evidence) -> Promise:
 
 def _right_amounts(evidence: Evidence, buyer: AtOurShop) -> Promise:
     broken = [
-        f"{order.number}: {order.amount_minor}, {buyer.totals_seen[order.purchase]} on the page"
+        f"{order.number}: {order.amount_minor} {order.code}, {sorted(seen)} on the pages"
         for order in evidence.orders
-        if order.amount_minor != buyer.totals_seen.get(order.purchase)
+        if (order.amount_minor, order.code) not in (seen := buyer.seen[order.purchase])
     ]
-    return Promise("The total is the one on the page", len(evidence.orders), broken)
+    return Promise("The total is that of a page that was sent", len(evidence.orders), broken)
+
+
+def _totals_add_up(evidence: Evidence, at: Addresses) -> Promise:
+    with psycopg.connect(at.database) as connection:
+        rows = connection.execute(WRONG_TOTALS).fetchall()
+    broken = [f"{number}: {total}" for number, total in rows]
+    return Promise("Every total is the sum of its parts", len(evidence.orders), broken)
+
+
+def codes_kept(codes: Codes, at: Addresses) -> list[Promise]:
+    """By looks from outside, each at one moment, and by a last one."""
+    with psycopg.connect(at.database) as connection:
+        codes.look(connection)
+    broken = [
+        f"{code}: {live} orders of {limit}, counted {used}"
+        for code, limit, used, live in codes.seen
+        if not used == live <= limit
+    ]
+    most = ", ".join(f"{live} of {limit} {code}" for code, (live, limit) in codes.most().items())
+    return [Promise(f"No code is had too often (at most {most})", len(codes.seen), broken)]
 
 
 def _stock_is_right(evidence: Evidence, at: Addresses, before: dict[int, int]) -> Promise:

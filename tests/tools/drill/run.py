@@ -19,6 +19,7 @@ import requests
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import Child, free_port, stop, wait_until
 from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet, against_processes
+from tests.tools.drill.codes import Codes
 from tests.tools.drill.deaths import (
     GATEWAY_SECONDS,
     HITS_AT_LEAST,
@@ -32,6 +33,7 @@ from tests.tools.drill.promises import (
     Promise,
     Totals,
     came_to_rest,
+    codes_kept,
     deaths_made_good,
     known_in_time,
     measured,
@@ -130,6 +132,7 @@ class Drill:
         self.log = PostLog(self.folder / "posts.jsonl")
         self.services: list[Child] = []
         self.fleet: Fleet | None = None
+        self.codes: Codes | None = None
         self.crowd = Crowd(CROWD_THREADS)
         self._chance = random.Random(options.seed)
         self._began = time.monotonic()
@@ -165,6 +168,9 @@ class Drill:
         chaos = Chaos(sorted(self._events(self.fleet, seconds)))
         self._set_hostile(True)
         self.crowd.start()
+        if isinstance(self.system, Ours):
+            self.codes = Codes(at.database)
+            self.codes.start()
         began = time.monotonic()
         while (elapsed := time.monotonic() - began) < seconds:
             chaos.tend(elapsed)
@@ -185,6 +191,8 @@ class Drill:
         # not come to rest, which is a verdict by itself.
         self.fleet.end()
         self.crowd.stop()
+        if self.codes:
+            self.codes.stop()
         return self._outcome(at, plans, stock, chaos, rests, faults_end, deaths)
 
     # --- Before -------------------------------------------------------------------------------
@@ -385,6 +393,7 @@ class Drill:
         buyer = self.system.buyer
         if isinstance(buyer, AtOurShop):
             kept = promises(evidence, buyer, at, self.journal, self.logs, stock)
+            kept += codes_kept(self.codes, at) if self.codes else []
             kept.append(came_to_rest(rests, self.options.settle_seconds, len(plans)))
             kept.append(known_in_time(evidence, faults_end))
             kept += deaths_made_good(evidence, deaths) if deaths else []

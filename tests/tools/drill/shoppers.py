@@ -9,7 +9,8 @@ import random
 import re
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
@@ -29,11 +30,26 @@ DECLINED_CARD = "pm_card_chargeDeclined"
 CARD_WITH_QUESTION = "pm_card_authenticationRequired"
 CARDS = {GOOD_CARD: 0.8, DECLINED_CARD: 0.1, CARD_WITH_QUESTION: 0.1}
 
+# Where parcels go. Each country has prices and taxes of its own.
+PLACES = {
+    "IE": {"country": "IE", "city": TYPED["city"], "postcode": TYPED["postcode"]},
+    "DE": {"country": "DE", "city": "Bremen", "postcode": "28195"},
+    "AT": {"country": "AT", "city": "Graz", "postcode": "8010"},
+}
+# One with few uses and one with none to spare, as they are typed, and one that nobody issued.
+FEW, ONE, UNKNOWN = "FEW-USES", "ONE-USE", "NO-SUCH"
+CODES = ("", "", "", FEW, FEW.lower(), FEW, ONE, UNKNOWN)
+
 # How long a shopper waits for an answer before pressing again.
 PATIENCE_SECONDS = (0.3, 1.0, 4.0, 10.0)
 
 # More than any outage of the drill lasts, at one or two seconds each.
 TRIES = 90
+
+# The form comes back: with another total, or with what cannot be had named at its field.
+ASKED_AGAIN = (409, 422)
+METHODS = re.compile(r'name="delivery_method"[^>]*value="(\w+)"')
+CODE_REFUSED = re.compile(r'id="id_code_error"|There is no such code|This code has been used')
 
 TOTAL = re.compile(r'class="total">.*?<strong>\D*([\d,]+)\.(\d\d)\D*</strong>', re.DOTALL)
 BANK = re.compile(r'href="(http://[^"]*/sandbox/bank/[^"]*)"')
@@ -52,6 +68,9 @@ class Plan:
     pays_again: bool
     answer_to_bank: str  # approve, refuse, or nothing at all
     seed: int
+    country: str = "IE"
+    method: int = 0  # the place of a delivery method among those that are offered
+    code: str = ""
 
     @property
     def amount_minor(self) -> int:
@@ -75,6 +94,9 @@ def plan_of(number: int, seed: int) -> Plan:
         pays_again=chance.random() < 0.8,
         answer_to_bank=chance.choice(["approve", "approve", "approve", "refuse", ""]),
         seed=chance.getrandbits(31),
+        country=chance.choice(list(PLACES)),
+        method=chance.randrange(2),
+        code=chance.choice(CODES),
     )
 
 
@@ -128,7 +150,8 @@ class AtOurShop:
     """A shopper at the product's own pages."""
 
     def __init__(self) -> None:
-        self.totals_seen: dict[str, int] = {}  # purchase → minor units on the page that was sent
+        # Purchase → what the pages said that were sent: minor units, and the code that was typed.
+        self.seen: dict[str, set[tuple[int, str]]] = defaultdict(set)
         self.gave_up = 0
         self.refused: list[str] = []  # answers that no shopper should get
 
@@ -136,6 +159,7 @@ class AtOurShop:
         chance = random.Random(plan.seed)
         web = Balanced(urls, chance)
         typed = TYPED | {"email": plan.purchase, "payment_method": plan.card}
+        typed |= PLACES[plan.country] | {"code": plan.code}
         shopper = Shopper(web, typed)
         try:
             yield from self._buy(plan, shopper, web, log, chance)
@@ -150,18 +174,26 @@ class AtOurShop:
         for sku, quantity in plan.basket:
             yield from _add_to_cart(shopper, sku, quantity, chance)
         page = yield from _until(200, lambda: web.get("/checkout/"), chance)
-        form = read_form(page.text, "/checkout/") | shopper.typed
-        if total := TOTAL.search(page.text):
-            self.totals_seen[plan.purchase] = int(total[1].replace(",", "") + total[2])
-        location = yield from self._press(plan, form, web, log, chance)
+        form = self._fill(plan, page, shopper.typed | _method(plan, page))
+        location, form = yield from self._press(plan, form, web, log, chance)
         if plan.sends_again_after_seconds is not None:
             yield plan.sends_again_after_seconds
             yield from self._press(plan, form, web, log, chance)
         yield from self._see_it_through(plan, location, shopper, web, chance)
 
+    def _fill(self, plan: Plan, page: Answer, typed: Mapping[str, str]) -> dict[str, str]:
+        """The page's form, filled in, and what is said above it noted."""
+        form = read_form(page.text, "/checkout/") | dict(typed)
+        if total := TOTAL.search(page.text):
+            minor = int(total[1].replace(",", "") + total[2])
+            self.seen[plan.purchase].add((minor, form["code"].upper()))
+        return form
+
     def _press(
         self, plan: Plan, form: dict[str, str], web: Balanced, log: PostLog, chance: random.Random
-    ) -> Generator[float, None, str]:
+    ) -> Generator[float, None, tuple[str, dict[str, str]]]:
+        """The order's address, and the form that led to it: one that came back with another total,
+        or with a code that cannot be had, is sent as it came back, without that code."""
         location = ""
         presses = list(plan.presses)
         for _ in range(TRIES):
@@ -171,10 +203,13 @@ class AtOurShop:
             for answer in answers:
                 if answer.status == ACKNOWLEDGED:
                     location = answer.location
-                elif answer.status not in (0, 503):
+                elif answer.status not in (0, 503, *ASKED_AGAIN):
                     self.refused.append(f"{answer.status}: {answer.words[:300]}")
+            asked = [answer for answer in answers if answer.status in ASKED_AGAIN]
+            if asked and not location:
+                form = self._fill(plan, asked[-1], _kept(form, asked[-1]))
             if location and not presses:
-                return location
+                return location, form
             yield chance.uniform(0.1, 2.0)
         raise GaveUp
 
@@ -224,6 +259,18 @@ class AtAnotherShop:
                 return
             yield chance.uniform(0.1, 2.0)
         self.gave_up += 1
+
+
+def _method(plan: Plan, page: Answer) -> dict[str, str]:
+    """The way of delivery that this shopper prefers, if the page lets them choose."""
+    offered = METHODS.findall(page.text)
+    return {"delivery_method": offered[plan.method % len(offered)]} if offered else {}
+
+
+def _kept(form: Mapping[str, str], page: Answer) -> dict[str, str]:
+    """What the shopper leaves in a form that comes back. The rest is of the page."""
+    kept = {name: value for name, value in form.items() if name in {*TYPED, "code"}}
+    return kept | {"code": ""} if CODE_REFUSED.search(page.text) else kept
 
 
 def press_at_once(

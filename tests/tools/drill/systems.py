@@ -36,6 +36,7 @@ SHOP_ENVIRONMENT = {
     "LIMIT_PLACING": "",
     "LIMIT_DECLINES": "",
     "LIMIT_LOOKUP": "",
+    "LIMIT_CODES": "",
     "SANDBOX_GATEWAY_ALLOWED": "true",
     "STRIPE_SECRET_KEY": "sk_test_drill",
     "STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET,
@@ -45,9 +46,36 @@ SHOP_ENVIRONMENT = {
     "PAYMENTS_QUEUE_NAME": "payments.fifo",
     "SWEEP_AFTER_SECONDS": "30",
     "SWEEP_EVERY_SECONDS": "5",
+    # So that orders are cancelled while others want what they give back: stock, and uses of codes.
+    "UNPAID_ORDER_EXPIRES_SECONDS": "60",
     "LOG_LEVEL": "INFO",
     "NO_PROXY": "*",
 }
+
+# Parcels by two methods to three countries, each with taxes of its own, and codes with few uses.
+# The demo may have rules already, which then hold beside these.
+RULES = """
+    INSERT INTO catalogue_taxrate (country, region, tax_class, percent, holds_from, source)
+    SELECT country, '', 'standard', percent, '2020-01-01', '' FROM (VALUES
+        ('IE', 23), ('DE', 19), ('AT', 20)) t(country, percent)
+    ON CONFLICT DO NOTHING;
+    WITH method AS (
+        INSERT INTO catalogue_deliverymethod (name, duration, tracking_address, tax_class,
+            is_priced_by_weight, needs_phone, is_on, position)
+        VALUES ('Drill parcel', '2 days', '', 'standard', false, false, true, 0),
+               ('Drill express', '1 day', '', 'standard', false, false, true, 1)
+        RETURNING id, position
+    )
+    INSERT INTO catalogue_deliveryprice (method_id, country, at_least, below, price_minor)
+    SELECT id, country, at_least, below, price_minor + position * 500 FROM method, (VALUES
+        ('', 0, 4000::bigint, 990), ('', 4000, NULL, 0),
+        ('DE', 0, NULL, 490), ('AT', 0, 3000, 795), ('AT', 3000, NULL, 395)
+    ) p(country, at_least, below, price_minor);
+    INSERT INTO catalogue_discountcode (code, kind, percent, "limit", is_on, used, note,
+        least_goods_minor)
+    VALUES ('FEW-USES', 'percent', 15, 5, true, 0, '', 0),
+           ('ONE-USE', 'percent', 33.333, 1, true, 0, '', 0);
+"""
 
 # So many children are there at least to take over from one that is killed.
 WORKER_MACHINES = 2
@@ -73,6 +101,7 @@ class MadeOrder:
     location: str
     paid_at: float | None = None  # when the books said so first, in seconds since 1970
     changed_at: float = 0  # its last change of status
+    code: str = ""
 
 
 @dataclass(frozen=True)
@@ -122,6 +151,7 @@ class Ours:
                 "SELECT id, 1000000 - stock, 'received' FROM catalogue_product"
             )
             connection.execute("UPDATE catalogue_product SET stock = 1000000")
+            connection.execute(RULES)
 
     def parts(self, at: Addresses) -> list[Part]:
         wrapped = [sys.executable, "-m", "tests.tools.drill.without", self.without]
@@ -142,7 +172,7 @@ class Ours:
         query = """SELECT number, email, total_minor, currency, status, reference,
                           (SELECT extract(epoch FROM min(e.created_at)) FROM orders_orderevent e
                            WHERE e.order_id = o.id AND e.to_status = 'paid'),
-                          extract(epoch FROM status_changed_at)
+                          extract(epoch FROM status_changed_at), discount_code
                    FROM orders_order o ORDER BY id"""
         with psycopg.connect(at.database) as connection:
             return [
@@ -155,6 +185,7 @@ class Ours:
                     location=f"/orders/{reference}/",
                     paid_at=None if paid_at is None else float(paid_at),
                     changed_at=float(changed_at),
+                    code=code,
                 )
                 for (
                     number,
@@ -165,6 +196,7 @@ class Ours:
                     reference,
                     paid_at,
                     changed_at,
+                    code,
                 ) in connection.execute(query)
             ]
 

@@ -24,12 +24,13 @@ def _without_token() -> None:
     from checkout.models import Cart
     from checkout.orders.placing import place as placing
     from checkout.orders.placing.find_order import Found
+    from checkout.orders.placing.purchase import PurchaseLine
     from checkout.views import checkout
 
     def take(self: Any) -> Any:
         found = Cart.objects.get(pk=self.token.checkout_id)
         return [
-            placing.PurchaseLine.of(line.product, line.quantity)
+            PurchaseLine.of(line.product, line.quantity)
             for line in found.lines.select_related("product")
         ]
 
@@ -106,11 +107,19 @@ def _without_conditional_stock() -> None:
     _take_out(placing, reserve_stock=reserve_stock, _place_at_once=lambda *_, **now: None)
 
 
+def _without_code_count() -> None:
+    """A code is looked at before the order, and not counted with it."""
+    from checkout.orders.placing import place as placing
+
+    _take_out(placing, use_code=lambda order: None)
+
+
 GUARDS: dict[str, Callable[[], None]] = {
     "token": _without_token,
     "stored-payment": _without_stored_payment,
     "sweep": _without_sweep,
     "unknown-outcome": _without_unknown,
+    "code-count": _without_code_count,
     "conditional-stock": _without_conditional_stock,
 }
 
