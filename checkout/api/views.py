@@ -89,7 +89,8 @@ class QuotePurchase(ApiView):
         """What a purchase would cost, with each method of delivery that is offered. Nothing is
         stored, so this needs no Idempotency-Key."""
         check_length(request.META)
-        return Response(quote_purchase(validated_data(WantedQuote(data=body_of(request)))))
+        wanted = validated_data(WantedQuote(data=body_of(request)))
+        return Response(quote_purchase(wanted, api_visitor(request)))
 
 
 class OrderDetail(ApiView):

@@ -22,6 +22,7 @@ from checkout.orders.limits.limits import wait_before_placing
 from checkout.orders.placing.place import place_order
 from checkout.orders.placing.purchase import Customer, PlaceOrder
 from checkout.orders.states import OrderStatus
+from checkout.quotes.rules import code_spelling
 from checkout.runtime.clock import database_now
 
 
@@ -56,7 +57,7 @@ def _purchase(request: Request, asked: IdempotentRequest, wanted: dict[str, Any]
         customer=Customer.typed(wanted),
         delivery_method=wanted.get("delivery_method", ""),
         takes_cheapest=True,
-        code=wanted.get("code", "").upper(),
+        code=code_spelling(wanted.get("code", "")),
         payment_method=wanted["payment_method"],
         currency=settings.SHOP_CURRENCY,
         content_digest=asked.fingerprint,
@@ -64,4 +65,5 @@ def _purchase(request: Request, asked: IdempotentRequest, wanted: dict[str, Any]
         language=get_language() or "",
         from_session=visitor.session,
         from_address=visitor.address,
+        from_client=visitor.client,
     )

@@ -8,9 +8,11 @@ from rest_framework import serializers
 from checkout.api.purchases.basket import purchase_lines
 from checkout.api.purchases.refusals import told_as_problems
 from checkout.catalogue.money import money, plain
+from checkout.orders.limits.limits import Visitor
 from checkout.orders.placing.purchase import QuoteRefused
 from checkout.orders.placing.quoting import Terms, work_out_each
 from checkout.quotes.quote import Quote
+from checkout.quotes.rules import code_spelling
 from checkout.runtime.clock import database_now
 
 
@@ -49,18 +51,19 @@ class QuoteSerializer(serializers.Serializer[Any]):
     methods = QuotedMethodSerializer(many=True, help_text="One at least.")
 
 
-def quote_purchase(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """The content of the response to a request that was found valid."""
+def quote_purchase(wanted: Mapping[str, Any], visitor: Visitor) -> dict[str, Any]:
+    """The content of the response to a request that was found valid. It writes nothing, but counts
+    the visitor's wrong codes."""
     quantities = {line["sku"]: line["quantity"] for line in wanted["lines"]}
     terms = Terms(
         country=wanted["country"],
         region=wanted.get("region", ""),
-        code=wanted.get("code", "").upper(),
+        code=code_spelling(wanted.get("code", "")),
         email=wanted.get("email", ""),
     )
     with told_as_problems([*quantities], terms):
         lines = [each.line for each in purchase_lines(quantities)]
-        quotes = work_out_each(lines, terms, now=database_now())
+        quotes = work_out_each(lines, terms, now=database_now(), visitor=visitor)
         if refusals := quotes[0].refusals:
             raise QuoteRefused(refusals)
     first = quotes[0]
