@@ -11,6 +11,7 @@ from django.http.request import validate_host
 from moneyed import CurrencyDoesNotExist, get_currency
 
 from checkout.orders.mail.server import mail_backend, tells_its_password
+from checkout.user_input.countries import country_codes
 
 # RFC 6750, 5.2: a bearer token must not be guessed.
 METRICS_TOKEN_AT_LEAST = 16
@@ -28,9 +29,22 @@ def check_currency(**kwargs: Any) -> Iterator[CheckMessage]:
         )
 
 
+@register(Tags.models)
+def check_country(**kwargs: Any) -> Iterator[CheckMessage]:
+    if settings.SHOP_COUNTRY not in country_codes():
+        yield Error(
+            f"SHOP_COUNTRY is {settings.SHOP_COUNTRY!r}, which is no country.",
+            hint="Use an ISO 3166-1 code in capital letters, such as DE.",
+            id="orders.E005",
+        )
+
+
 @register(Tags.security, deploy=True)
 def check_proxies(**kwargs: Any) -> Iterator[CheckMessage]:
-    limits = [settings.LIMIT_PLACING, settings.LIMIT_DECLINES, settings.LIMIT_LOOKUP]
+    limits = [
+        *(settings.LIMIT_PLACING, settings.LIMIT_DECLINES),
+        *(settings.LIMIT_LOOKUP, settings.LIMIT_CODES),
+    ]
     counts_addresses = any("address" in rates for rates in limits)
     is_told_of_tls = settings.SECURE_PROXY_SSL_HEADER is not None
     has_proxy = settings.TRUSTED_PROXY_COUNT > 0

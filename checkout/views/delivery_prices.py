@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -19,6 +18,7 @@ from checkout.catalogue.rules.price_list import (
     price_list,
     rules_there_are,
 )
+from checkout.runtime.clock import database_now
 from checkout.user_input.countries import country_name
 
 
@@ -45,7 +45,7 @@ class MethodWords:
 @never_cache
 @require_safe
 def delivery_prices(request: HttpRequest) -> HttpResponse:
-    there_are = rules_there_are(timezone.now().date())
+    there_are = rules_there_are(database_now().date())
     methods = price_list()
     context = {
         "methods": [_method_words(method) for method in methods],

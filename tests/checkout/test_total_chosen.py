@@ -45,7 +45,7 @@ def again(answer: Answer) -> dict[str, str]:
 def test_first_total_is_for_the_country_of_the_shop(shopper: Shopper) -> None:
     page = shopper.web.get("/checkout/")
 
-    assert "Delivery: Parcel €4.90" in page.words
+    assert "Delivery (Parcel) €4.90" in page.words
     assert "Total €24.92" in page.words
     assert "Includes 19 % VAT €3.98" in page.words
     assert read_form(page.text, "/checkout/")["country"] == "DE"

@@ -72,6 +72,9 @@ REFUSED: dict[str, list[str]] = {
         '"Halfmoon <shop@shop.example>"',
     ],
     "LANGUAGE_CODE": ["fr", "EN"],
+    "SHOP_COUNTRY": ["de", "DEU", "Germany"],
+    "PRICES_INCLUDE_TAX": FLAG,
+    "TAX_BY": ["customer", "Origin"],
     "LOG_LEVEL": ["info", "LOUD"],
     "PAYMENTS_QUEUE_NAME": ["payments", "'payments.fifo'"],
     "LIMIT_PLACING": ["20 in ten minutes", "session 5/10m,", "session -1/10m", "session 50%"],
@@ -85,6 +88,7 @@ REFUSED: dict[str, list[str]] = {
 FREE = {
     "SHOP_NAME": "any name",
     "SHOP_CURRENCY": "orders.E001",
+    "SHOP_REGION": "whatever staff write in the tax rates",
     "PAYMENT_GATEWAY": "payments.E011",
     "GATEWAY_LIMITS": "payments.E011",
     "PAYMENT_METHOD_TEMPLATE": "payments.E012",

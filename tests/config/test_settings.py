@@ -151,6 +151,13 @@ def test_currency_must_exist() -> None:
     assert "orders.E001" in result.stderr
 
 
+def test_country_must_exist() -> None:
+    result = manage("check", SHOP_COUNTRY="ZZ")
+
+    assert result.returncode == 1
+    assert "orders.E005" in result.stderr
+
+
 def test_mail_server_is_told_to_django_as_each_release_has_it() -> None:
     url = Env.email_url_config("smtp+tls://shop:secret@mail.example:587")
 

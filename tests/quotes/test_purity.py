@@ -16,7 +16,10 @@ from tests.config.test_floors import ROOT, imports_of
 MODULES = sorted(Path(checkout.quotes.__path__[0]).glob("*.py"))
 
 # What can be computed with; of `datetime` the type alone.
-PURE = {"collections", "dataclasses", "decimal", "enum", "fractions", "hashlib", "json", "math"}
+PURE = {
+    *("collections", "dataclasses", "decimal", "enum", "fractions", "hashlib", "json", "math"),
+    *("re", "unicodedata"),
+}
 
 # Methods of types that are imported for other reasons, which read the clock.
 CLOCKS = {"today", "now", "utcnow"}

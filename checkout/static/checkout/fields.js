@@ -50,5 +50,6 @@
   });
   // Said when parts of the page were replaced.
   document.addEventListener("shop:shown", start);
+  document.addEventListener("shop:total", start);
   start();
 })();
