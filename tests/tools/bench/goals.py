@@ -75,6 +75,12 @@ GOALS = [
     ),
     Goal("SQL statements per placing", "≤", 8, figures=named("placing: statements")),
     Goal(
+        "SQL statements of the checkout page, any lines, methods and rates",
+        "≤",
+        12,
+        figures=named("placing: checkout page"),
+    ),
+    Goal(
         "order to paid, idle, gateway 0 ms, median",
         "≤",
         150,

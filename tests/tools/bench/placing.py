@@ -56,6 +56,7 @@ def run(stage: Stage, options: Options) -> Figures:
     for other in ("pgbench", "pgbench, prepared", "plain ORM view"):
         figures.add_ratio(f"over HTTP ÷ {other}", turns["over HTTP"], turns[other])
     in_process(stage, options, figures)
+    figures.add("checkout page", "statements", statements_of_the_page())
     stage.drop_database("placing")
     return figures
 
@@ -76,6 +77,34 @@ def _check_same_work(sql: "SameSql", over_http: OverHttp) -> None:
         left.append(rows | {"orders": new.count(), "carts": closed.count()})
     if left[0] != left[1]:
         raise RuntimeError(f"A press leaves {left[0]}, pgbench leaves {left[1]}")
+
+
+# Lines of a cart, and how many delivery methods and tax rates are there beside the first.
+SIZES = [(1, 0), (5, 0), (20, 15)]
+
+
+def statements_of_the_page() -> list[int]:
+    """How many statements the checkout page makes, for carts and rules of each size."""
+    from django.db import connection
+    from django.test import Client
+    from django.test.utils import CaptureQueriesContext
+
+    from tests.support.rules import delivery_method, tax_rate
+
+    made = []
+    for lines, more in SIZES:
+        for n in range(more):
+            delivery_method(f"Method {n}", {"DE": n, "": n})
+            tax_rate("DE", str(n), region=f"R{n}")
+        [purchase] = Basket(lines=lines).filled(1)
+        browser = Client()
+        browser.cookies["sessionid"] = purchase.session_key
+        with CaptureQueriesContext(connection) as said:
+            status = browser.get("/checkout/").status_code
+        if status != 200:
+            raise RuntimeError(f"The checkout page answered {status}")
+        made.append(len(said))
+    return made
 
 
 def prepare(stage: Stage, database: str) -> None:
