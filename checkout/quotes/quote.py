@@ -100,6 +100,7 @@ class Quote:
     taxes: tuple[QuotedTax, ...]
     refusals: tuple[Refusal, ...]
     takes_codes: bool  # whether the shop has any code
+    taxed_in: str  # the country whose rates count
 
     @property
     def goods_minor(self) -> int:
@@ -190,6 +191,7 @@ def _quote(
         taxes=taxes,
         refusals=tuple(refusals),
         takes_codes=rules.has_codes,
+        taxed_in=(rules.origin or destination).country,
     )
 
 

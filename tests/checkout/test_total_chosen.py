@@ -226,6 +226,15 @@ def test_price_of_delivery_that_staff_change_is_asked_about(
     assert "€29.92 when you opened this page and is €30.02 now" in asked.words
 
 
+def test_tax_of_the_united_states_is_no_vat(shopper: Shopper) -> None:
+    tax_rate("US", "7.25", region="CA")
+    delivery_method("Air mail", {"US": 1990}, position=2)
+
+    answer = update(shopper, shopper.open_checkout() | {"country": "US", "region": "CA"})
+
+    assert "Includes 7.25 % sales tax" in answer.words
+
+
 def test_added_tax_is_compared_too(shopper: Shopper, settings: Settings) -> None:
     settings.PRICES_INCLUDE_TAX = False
     form = again(update(shopper, shopper.open_checkout()))

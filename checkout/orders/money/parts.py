@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from django.conf import settings
 from django.utils.formats import localize
 from django.utils.translation import gettext as _
 from django.utils.translation import override
@@ -17,6 +18,10 @@ from checkout.quotes.quote import Quote
 def plain_percent(percent: Decimal) -> str:
     """The percentage as programs read it: `19`, `5.5`."""
     return f"{percent.normalize():f}"
+
+
+# Countries that tax sales, and not the value that is added.
+WITHOUT_VAT = {"US"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +52,7 @@ class Parts:
     delivery_name: str = ""  # empty: nothing is delivered, or there was nothing to choose
     taxes: Sequence[TaxPart] = ()
     prices_include_tax: bool = True
+    taxed_in: str = ""  # the country whose rates counted
     total_minor: int
 
     @classmethod
@@ -68,6 +74,7 @@ class Parts:
                 for tax in order.taxes
             ],
             prices_include_tax=order.prices_include_tax,
+            taxed_in=order.country if settings.TAX_BY == "destination" else settings.SHOP_COUNTRY,
             total_minor=order.total_minor,
         )
 
@@ -85,6 +92,7 @@ class Parts:
                 for tax in quote.taxes
             ],
             prices_include_tax=quote.prices_include_tax,
+            taxed_in=quote.taxed_in,
             total_minor=quote.total_minor,
         )
 
@@ -110,7 +118,15 @@ class Parts:
     @property
     def rows_below(self) -> list[PartRow]:
         """The tax that the total contains."""
-        return self._tax_rows(_("Includes %(percent)s %% VAT")) if self.prices_include_tax else []
+        if not self.prices_include_tax:
+            return []
+        has_no_vat = self.taxed_in in WITHOUT_VAT
+        words = (
+            _("Includes %(percent)s %% sales tax")
+            if has_no_vat
+            else _("Includes %(percent)s %% VAT")
+        )
+        return self._tax_rows(words)
 
     def _rows_above(self) -> Iterator[PartRow]:
         yield self._row("goods", _("Goods"), self.goods_minor)
@@ -120,7 +136,10 @@ class Parts:
         if self.has_delivery:
             yield self._row("delivery", self._delivery_label, self.delivery_minor)
         if not self.prices_include_tax:
-            yield from self._tax_rows(_("%(percent)s %% VAT"))
+            has_no_vat = self.taxed_in in WITHOUT_VAT
+            yield from self._tax_rows(
+                _("%(percent)s %% sales tax") if has_no_vat else _("%(percent)s %% VAT")
+            )
 
     @property
     def _is_free_by_code(self) -> bool:
