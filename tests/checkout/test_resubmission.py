@@ -18,6 +18,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OrderEvent
 from checkout.tokens import SALT
 from tests.support.clock import move_time
+from tests.support.filled import filled as filled
 from tests.support.shopper import TYPED, Answer, InProcess, Shopper, read_form
 from tests.support.till import Till, assert_one_order_one_charge
 

@@ -26,6 +26,10 @@ TYPED = {
 }
 
 
+# What the total depends on, beside the country.
+CHOSEN = {"delivery_method", "code"}
+
+
 def somebody_else() -> dict[str, str]:
     """Another customer: the same one would be asked whether this is the same purchase."""
     return TYPED | {"email": f"{secrets.token_hex(6)}@example.com"}
@@ -164,9 +168,15 @@ class Shopper:
         return self.web.post("/cart/change/", fields | {"sku": sku, "quantity": str(quantity)})
 
     def open_checkout(self) -> dict[str, str]:
-        """The form as it was rendered, filled in."""
+        """The form as it was rendered, filled in. What the total depends on is chosen first, so the
+        form is the one that shows the total of it."""
         page = self.web.get("/checkout/")
         assert page.status == 200, page.status
+        form = read_form(page.text, "/checkout/") | self.typed
+        if CHOSEN.isdisjoint(self.typed):
+            return form
+        page = self.web.post("/checkout/", form | {"update_total": "1"})
+        assert page.status == 200, page.words
         return read_form(page.text, "/checkout/") | self.typed
 
     def submit(self, form: dict[str, str]) -> Answer:
