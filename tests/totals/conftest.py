@@ -7,5 +7,5 @@ from checkout.orders.limits.rates import read_rates
 @pytest.fixture(autouse=True)
 def _no_limits(settings: Settings) -> None:
     """One customer presses as often as thousands do, and may pay a cent."""
-    settings.LIMIT_PLACING = settings.LIMIT_API = read_rates("")
+    settings.LIMIT_PLACING = settings.LIMIT_API = settings.LIMIT_CODES = read_rates("")
     settings.GATEWAY_LIMITS = "checkout.catalogue.amounts.no_limits"

@@ -36,6 +36,7 @@ def happens(seed: int, sequences: int, settings: Settings) -> Counter[str]:
     for number in range(sequences):
         if not program.ask():
             seen["not quoted"] += 1
+            staff.something()  # else a shop that delivers nowhere would stay so
             continue
         changes = [staff.something() for _ in range(chance.choice([0, 0, 1, 1, 2, 4]))]
         if chance.random() < 0.4:
