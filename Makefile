@@ -58,8 +58,9 @@ openapi: .venv/.installed ## Write docs/openapi.yaml from the code
 		$(PYTHON) manage.py spectacular --validate --fail-on-warn --file docs/openapi.yaml
 
 soak: export SOAK ?= 5000
-soak: .venv/.installed ## The state machine test, ten times as long: make soak SOAK=5000
-	@$(PYTHON) -m pytest -n auto --maxprocesses 4 -m long tests/machine/test_state_machine.py $(ARGS)
+soak: export TOTAL_SEQUENCES ?= 20000
+soak: .venv/.installed ## The state machine ten times as long, and 20,000 sequences of totals
+	@$(PYTHON) -m pytest -n auto --maxprocesses 4 -m long tests/machine/test_state_machine.py tests/totals $(ARGS)
 
 lint: .venv/.installed ## Style, format, types and the CloudFormation template
 	@.venv/bin/ruff check .
