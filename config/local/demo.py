@@ -48,6 +48,8 @@ DEFAULTS = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "DEBUG": "false",
     "AWS_REGION": "us-east-1",
+    # The administrator of the demo has no device that could give a code.
+    "STAFF_SECOND_FACTOR": "false",
     "SWEEP_AFTER_SECONDS": "20",
     "SWEEP_EVERY_SECONDS": "5",
 }

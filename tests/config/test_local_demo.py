@@ -19,11 +19,14 @@ from config.local.demo import DEFAULTS, REPLACEABLE, Demo
 from config.local.processes import free_port
 from tests.support.long import long
 from tests.support.processes import eventually
+from tests.support.shopper import read_form
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # What the demo brings when nobody has set it.
 BROUGHT = ["DATABASE_URL", "AWS_ENDPOINT_URL"]
+# The tests set these, and a newcomer has not.
+OF_TESTS = ["STAFF_SECOND_FACTOR"]
 
 DEMO = [sys.executable, "-m", "config.local.demo"]
 # The environment that the tests run in is the installed one.
@@ -31,10 +34,10 @@ MAKE_DEMO = ["make", "--assume-old=.venv/.installed", f"PYTHON={sys.executable}"
 
 # Of the order to Ireland. The VAT is 23 % of what it is added to, 7.70 * 23 / 123 = 1.4398.
 PARTS = """
-  Goods                           €2.80
-  Delivery: Standard parcel       €4.90
-  Total                           €7.70
-  Includes 23 % VAT               €1.44
+  Goods                            €2.80
+  Delivery (Standard parcel)       €4.90
+  Total                            €7.70
+  Includes 23 % VAT                €1.44
 """
 
 # A company's proxy, which does not reach this machine.
@@ -46,7 +49,8 @@ class RunningDemo:
         self.folder = folder
         self.port = port
         self.output = folder / f"output-{port}.txt"
-        environment = {name: value for name, value in os.environ.items() if name not in BROUGHT}
+        unset = {*BROUGHT, *OF_TESTS}
+        environment = {name: value for name, value in os.environ.items() if name not in unset}
         with self.output.open("wb") as output:
             self.process: Popen[bytes] = Popen(
                 command,
@@ -130,6 +134,7 @@ def test_demo_from_its_first_purchase_to_its_end(
     try:
         demo.wait_for("Ctrl-C ends everything.")
         assert_one_order_of_five_submits(demo)
+        assert_its_administrator_gets_in(demo)
         assert_the_queue_is_in("eu-central-1", demo.settings())
         assert_audit_in_another_terminal_finds_nothing(folder)
 
@@ -176,6 +181,18 @@ def assert_one_order_of_five_submits(demo: RunningDemo) -> None:
     [link] = re.findall(r"^Its page.* (http\S+)$", demo.said, re.MULTILINE)
     page = requests.Session().get(link, timeout=10)
     assert "You were charged once" in page.text
+
+
+def assert_its_administrator_gets_in(demo: RunningDemo) -> None:
+    """By the name and password that the demo prints."""
+    [(address, name, password)] = re.findall(
+        r"^Admin +(\S+) +\((\w+), password (\w+)\)$", demo.said, re.MULTILINE
+    )
+    browser = requests.Session()
+    form = read_form(browser.get(f"{address}login/", timeout=10).text, "/admin/login/")
+    form |= {"username": name, "password": password}
+    page = browser.post(f"{address}login/?next=/admin/", form, timeout=10)
+    assert "Log out" in page.text
 
 
 def assert_the_queue_is_in(region: str, told: dict[str, str]) -> None:
