@@ -312,6 +312,8 @@ def test_form_travels_as_if_the_browser_had_sent_it(visit: Visit, till: Till) ->
         visitor = visit()
         if not scripts_can_fetch:
             visitor.context.add_init_script("delete window.fetch")
+        # Or the rows of the address would be those of the country that is chosen in one of the two.
+        visitor.page.route("**/checkout/total/", lambda route: route.abort())
         visitor.open_checkout()
         visitor.page.get_by_label("Full name").fill("Zoë & Ada = 100 %")
         visitor.page.locator("[name=token]").evaluate("field => { field.value = 'same' }")

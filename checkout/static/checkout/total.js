@@ -7,7 +7,7 @@
   var DEPENDS_ON = ["country", "region", "delivery_method", "code"];
 
   // Browsers that have the first have the others that are used here.
-  if (!window.AbortController || !window.DOMParser) return;
+  if (!window.fetch || !window.AbortController || !window.DOMParser) return;
 
   var asking = null; // what ends the question that is under way
   var country = ""; // whose rows of an address are shown
