@@ -1,5 +1,4 @@
-// Shows the new total as soon as what it depends on is chosen. The server works it out; without
-// this script the button "Update total" asks for the same.
+// Asks the server for the new total as soon as what it depends on is chosen.
 (function () {
   "use strict";
 
@@ -67,15 +66,20 @@
       showWholePage(form); // the fields to pay with come or go
       return;
     }
-    var focused = document.activeElement && document.activeElement.id;
+    var active = document.activeElement || {};
+    var from = active.selectionStart;
+    var to = active.selectionEnd;
     var now = form.elements.country.value;
     PARTS.concat(now === country ? [] : "address-rows").forEach(function (id) {
       replace(id, answer);
     });
     country = now;
     form.elements.token.value = answer.getElementById("token").value;
-    var again = focused && document.getElementById(focused);
-    if (again && document.activeElement !== again) again.focus();
+    var again = active.id && document.getElementById(active.id);
+    if (again && again !== active) {
+      again.focus();
+      if (typeof from === "number") again.setSelectionRange(from, to);
+    }
     var shown = document.createEvent("Event");
     shown.initEvent("shop:total", false, false);
     document.dispatchEvent(shown);
@@ -120,7 +124,6 @@
     ask(event.target.form);
   });
 
-  // A press that is under way counts: what it brings replaces the page.
   document.addEventListener("submit", stop);
 
   function begin() {
