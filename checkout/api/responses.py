@@ -16,9 +16,10 @@ from checkout.catalogue.money import money, plain
 from checkout.models import ApiRequest
 from checkout.orders.models import Order, OrderLine
 from checkout.orders.money.facts import MoneyFacts, facts_about, facts_of
-from checkout.orders.money.parts import Parts, plain_percent
+from checkout.orders.money.parts import Parts
 from checkout.orders.placing.place import absorb_resubmission
 from checkout.orders.states import OrderStatus
+from checkout.quotes.rules import plain_percent
 from checkout.runtime.clock import database_now
 
 REPLAYED_HEADER = "Idempotent-Replayed"

@@ -31,6 +31,7 @@ from checkout.quotes.rules import (
     Rules,
     TaxClass,
     code_spelling,
+    plain_percent,
 )
 
 
@@ -135,13 +136,8 @@ class Quote:
             "included": self.prices_include_tax,
             "taxes": [asdict(tax) for tax in self.taxes],
         }
-        written = json.dumps(parts, sort_keys=True, default=_plain)
+        written = json.dumps(parts, sort_keys=True, default=plain_percent)
         return hashlib.sha256(written.encode()).hexdigest()
-
-
-def _plain(percent: Decimal) -> str:
-    """A percentage in one spelling: a rate that was read from the database has three decimals."""
-    return f"{percent.normalize():f}"
 
 
 def quote(

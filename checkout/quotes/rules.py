@@ -7,6 +7,12 @@ from decimal import Decimal
 from enum import StrEnum
 
 
+def plain_percent(percent: Decimal) -> str:
+    """The percentage in one spelling, as programs read it: `19`, `5.5`. A rate that was read from
+    the database has three decimals."""
+    return f"{percent.normalize():f}"
+
+
 class TaxClass(StrEnum):
     STANDARD = "standard"
     REDUCED = "reduced"

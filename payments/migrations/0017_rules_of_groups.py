@@ -5,7 +5,7 @@ from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-# As in the models; Django makes their permissions only after all migrations.
+# The names are those of the models. Django makes their permissions only after all migrations.
 MODELS = {
     "taxrate": "tax rate",
     "deliverymethod": "delivery method",

@@ -12,7 +12,7 @@ from checkout.orders.limits.limits import Visitor
 from checkout.orders.placing.purchase import QuoteRefused
 from checkout.orders.placing.quoting import Terms, work_out_each
 from checkout.quotes.quote import Quote
-from checkout.quotes.rules import code_spelling
+from checkout.quotes.rules import code_spelling, plain_percent
 from checkout.runtime.clock import database_now
 
 
@@ -87,7 +87,7 @@ def _method(quote: Quote) -> dict[str, Any]:
         "total": _amount(quote, quote.total_minor),
         "tax": [
             {
-                "percent": f"{tax.percent.normalize():f}",
+                "percent": plain_percent(tax.percent),
                 "net": _amount(quote, tax.net_minor),
                 "tax": _amount(quote, tax.tax_minor),
             }

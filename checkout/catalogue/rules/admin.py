@@ -25,6 +25,7 @@ from checkout.catalogue.rules.forms import (
 from checkout.catalogue.rules.load_rates import lock_rates, rate_row
 from checkout.catalogue.rules.measures import value_words
 from checkout.catalogue.rules.tables import faults_of_rates
+from checkout.quotes.rules import plain_percent
 from checkout.user_input.countries import country_name
 
 # Empty rows below a price table. More are added on the page, or after saving.
@@ -116,7 +117,7 @@ class DiscountCodeAdmin(admin.ModelAdmin[DiscountCode]):
     @admin.display(description="Gives")
     def gives(self, code: DiscountCode) -> str:
         if code.percent is not None:
-            return f"{code.percent.normalize():f} %"
+            return f"{plain_percent(code.percent)} %"
         return value_words(code.amount_minor) if code.amount_minor else "free delivery"
 
     @admin.display(description="Orders")

@@ -50,7 +50,7 @@ EXPRESS = {
     "needs_phone": True,
     "position": 1,
 }
-# By the value of the goods: free from 100, or from 200 across the Channel and the Atlantic.
+# Express costs by the value of the goods, and nothing from 100 on, or from 200 on to GB and US.
 EXPRESS_NEAR: Sequence[Row] = [(0, 10_000, 1290), (10_000, None, 0)]
 EXPRESS_FAR: Sequence[Row] = [(0, 20_000, 2990), (20_000, None, 0)]
 EXPRESS_PRICES = {

@@ -3,7 +3,7 @@
 from django.core.validators import MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 
-from checkout.quotes.rules import CodeKind, TaxClass
+from checkout.quotes.rules import CodeKind, TaxClass, plain_percent
 
 TAX_CLASSES = [
     (TaxClass.STANDARD.value, "Standard"),
@@ -55,7 +55,7 @@ class TaxRate(models.Model):
 
     def __str__(self) -> str:
         place = f"{self.country}-{self.region}" if self.region else self.country
-        return f"{place} {self.tax_class}: {self.percent.normalize():f} % from {self.holds_from}"
+        return f"{place} {self.tax_class}: {plain_percent(self.percent)} % from {self.holds_from}"
 
 
 class DeliveryMethod(models.Model):

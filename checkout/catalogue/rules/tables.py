@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import groupby, pairwise
 from math import inf
 
-from checkout.quotes.rules import TaxClass
+from checkout.quotes.rules import TaxClass, plain_percent
 
 Words = Callable[[int], str]
 
@@ -86,7 +86,7 @@ class RateRow:
     @property
     def words(self) -> str:
         place = f"{self.country}-{self.region}" if self.region else self.country
-        percent = f"{self.percent.normalize():f}"
+        percent = plain_percent(self.percent)
         return f"“{place} {self.tax_class}: {percent} % from {self.holds_from}”"
 
 

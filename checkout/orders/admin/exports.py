@@ -9,8 +9,9 @@ from django.http import StreamingHttpResponse
 from checkout.catalogue.typed_amounts import decimal_sign, write_amount
 from checkout.orders.admin.lists import in_chunks, streamed_csv
 from checkout.orders.models import Order, OrderLine
-from checkout.orders.money.parts import Parts, plain_percent
+from checkout.orders.money.parts import Parts
 from checkout.orders.postal_address import FIELDS
+from checkout.quotes.rules import plain_percent
 
 # New columns are added at the end: programs may know the others by their position.
 ADDED_TO_ADDRESS = ("address2", "region", "company", "phone", "vat_id")

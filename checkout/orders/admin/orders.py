@@ -30,11 +30,12 @@ from checkout.orders.attention.reasons import ENDED_BY
 from checkout.orders.mail.address import has_address, one_spelling
 from checkout.orders.models import CodeUse, Installation, Order, OrderEvent, OrderLine
 from checkout.orders.models.name_search import NameWords, name_query
-from checkout.orders.money.parts import parts_for_staff, plain_percent
+from checkout.orders.money.parts import parts_for_staff
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.operations.shop_state import waiting_too_long
 from checkout.orders.postal_address import billing_lines, postal_lines
 from checkout.orders.states import LATE, OrderStatus
+from checkout.quotes.rules import plain_percent
 from checkout.runtime.clock import database_now
 
 MAY_EXPORT = "orders.export_orders"

@@ -14,12 +14,6 @@ from checkout.catalogue.money import money, show_money
 from checkout.orders.models import Order
 from checkout.quotes.quote import Quote
 
-
-def plain_percent(percent: Decimal) -> str:
-    """The percentage as programs read it: `19`, `5.5`."""
-    return f"{percent.normalize():f}"
-
-
 # Countries that tax sales, and not the value that is added.
 WITHOUT_VAT = {"US"}
 

@@ -6,6 +6,7 @@ from typing import Any
 from checkout.orders.models import Order, OrderLine
 from checkout.orders.placing.purchase import PurchaseLine
 from checkout.quotes.quote import Quote
+from checkout.quotes.rules import plain_percent
 
 
 def parts_of(quote: Quote) -> dict[str, Any]:
@@ -20,7 +21,7 @@ def parts_of(quote: Quote) -> dict[str, Any]:
         "prices_include_tax": quote.prices_include_tax,
         "taxes": [
             {
-                "percent": f"{tax.percent.normalize():f}",
+                "percent": plain_percent(tax.percent),
                 "net_minor": tax.net_minor,
                 "tax_minor": tax.tax_minor,
             }

@@ -6,6 +6,7 @@ from django.db import transaction
 
 from checkout.catalogue.rules.load_rates import LoadedRate, load_rates
 from checkout.catalogue.rules.published_rates import published_rates
+from checkout.quotes.rules import plain_percent
 from checkout.runtime.terminal import add_json, aligned, as_json
 
 CHECK = (
@@ -51,7 +52,7 @@ HEADING = ("Country", "Class", "Percent", "Holds from", "Became", "Source")
 
 def _for_people(each: LoadedRate) -> tuple[str, ...]:
     rate = each.rate
-    percent, since = f"{rate.percent.normalize():f}", str(rate.holds_from)
+    percent, since = plain_percent(rate.percent), str(rate.holds_from)
     source = f"yours: {each.beside}" if each.beside else rate.source
     return rate.country, rate.tax_class.value, percent, since, each.became.value, source
 
