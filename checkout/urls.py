@@ -1,6 +1,7 @@
 from django.urls import include, path, register_converter
 
-from checkout.views import account, checkout, delivery_prices, find, orders, shop
+from checkout.views import account, checkout, delivery_prices, find, shop
+from checkout.views.order import page as order_page
 
 
 class ReferenceConverter:
@@ -42,7 +43,7 @@ urlpatterns = [
     path("orders/find/", find.find_order, name="order_find"),
     path("orders/find/sent/", find.link_sent, name="order_find_sent"),
     path("orders/link/<str:token>/", find.open_link, name="order_link"),
-    path("orders/<reference:reference>/", orders.order_page, name="order"),
-    path("orders/<reference:reference>/status/", orders.order_status, name="order_status"),
-    path("orders/<reference:reference>/pay/", orders.pay, name="pay"),
+    path("orders/<reference:reference>/", order_page.order_page, name="order"),
+    path("orders/<reference:reference>/status/", order_page.order_status, name="order_status"),
+    path("orders/<reference:reference>/pay/", order_page.pay, name="pay"),
 ]

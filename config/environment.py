@@ -118,6 +118,16 @@ class Environment:
         value = self.text(name)
         return self._origin(name, value) if value else ""
 
+    def email(self, name: str) -> str:
+        """One e-mail address without a name, or an empty text."""
+        value = self.text(name)
+        try:
+            if value:
+                validate_email(value)
+        except ValidationError:
+            refuse(name, "is not one e-mail address, such as orders@shop.example.")
+        return value
+
     def address(self, name: str) -> str:
         value = self.text(name)
         if value:

@@ -151,6 +151,10 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 SHOP_NAME = env.text("SHOP_NAME", "Halfmoon Stationers")
 SHOP_CURRENCY = env.text("SHOP_CURRENCY", "EUR")
+# Where the shop itself is told of each new paid order; empty: nowhere.
+SHOP_ORDERS_EMAIL = env.email("SHOP_ORDERS_EMAIL")
+# Whether customers may cancel an order that is paid and not sent; their money goes back then.
+CUSTOMERS_CANCEL_PAID = env.flag("CUSTOMERS_CANCEL_PAID", default=True)
 # Where the shop is, and the country that the first total of a visitor is worked out for.
 SHOP_COUNTRY = env.text("SHOP_COUNTRY", "DE")
 if not re.fullmatch("[A-Z]{2}", SHOP_COUNTRY):

@@ -6,7 +6,7 @@ from moneyed import Money
 
 from checkout.catalogue.money import money
 from checkout.orders.identity.order_identity import OrderIdentity
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OrderLine
 from checkout.runtime.process_name import LONGEST_NAME
 from payments.states import DisputeStatus, PaymentStatus, RefundStatus
 
@@ -221,6 +221,28 @@ class Refund(models.Model):
     @property
     def amount(self) -> Money:
         return money(self.amount_minor, self.payment.currency)
+
+
+class RefundLine(models.Model):
+    """The pieces of a line whose price a refund sends back."""
+
+    refund = models.ForeignKey(Refund, models.PROTECT, related_name="lines")
+    line = models.ForeignKey(OrderLine, models.PROTECT, related_name="+", db_index=False)
+    quantity = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["refund", "line"], name="payments_refundline_line_uniq"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(quantity__gt=0), name="payments_refundline_quantity_positive"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.quantity} × line {self.line_id}"
 
 
 class Dispute(models.Model):

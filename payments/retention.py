@@ -14,6 +14,7 @@ register(
         why=f"{WITH_ORDER} The gateway is asked ever more slowly, so there are few.",
     ),
     End(table="payments.Refund", why=WITH_ORDER),
+    End(table="payments.RefundLine", why=WITH_ORDER),
     End(table="payments.Dispute", why=WITH_ORDER),
     End(table="payments.LostOrder", why="A charge without its order: books ask for it for years."),
     End(table="payments.GatewayRefusal", why="One row."),

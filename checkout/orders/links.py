@@ -21,6 +21,11 @@ def order_link(order: Order) -> str:
     return f"{settings.SHOP_URL}{link_path(order)}"
 
 
+def staff_link(order: Order) -> str:
+    """The order's page in the admin, which opens for staff alone."""
+    return f"{settings.SHOP_URL}{reverse('admin:orders_order_change', args=[order.pk])}"
+
+
 def read_link(token: str) -> str | None:
     """Return the order's reference; None where this shop has not signed the token."""
     try:

@@ -15,6 +15,22 @@ class OrderStatus(models.TextChoices):
     CANCELLED = "cancelled", "Cancelled"
 
 
+class DispatchStatus(models.TextChoices):
+    """How far an order is sent; it stands beside its payment status."""
+
+    NOT_RECORDED = "", "Not recorded"  # placed by a release that did not write down what was sent
+    UNSENT = "unsent", "Nothing sent yet"
+    PARTLY_SENT = "partly_sent", "Partly sent"
+    SENT = "sent", "Sent"
+    RETURNED = "returned", "All came back"
+    CALLED_OFF = "called_off", "Called off before it was sent"
+    NOTHING_TO_SEND = "nothing_to_send", "Nothing to send"
+
+
+# Of these something may still be sent.
+TO_SEND = [DispatchStatus.UNSENT, DispatchStatus.PARTLY_SENT]
+
+
 class Canceller(models.TextChoices):
     """The one who had an order cancelled."""
 
@@ -63,6 +79,9 @@ MEANINGS = {
 UNSETTLED = frozenset(status for status in OrderStatus if MEANINGS[status].awaits_outcome)
 EXPIRING = frozenset(status for status in OrderStatus if MEANINGS[status].can_be_paid)
 PAID_FOR = frozenset(status for status in OrderStatus if MEANINGS[status].is_paid_for)
+
+# The shop keeps at least a part of the price, so what was ordered is owed to the customer.
+SENDABLE = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED]
 
 # A payment that succeeds after one of these came late.
 LATE = [_S.PAYMENT_FAILED, _S.CANCELLED]

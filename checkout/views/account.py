@@ -29,7 +29,7 @@ from checkout.orders.models import AccountMail, Order
 from checkout.orders.money.facts import facts_of
 from checkout.runtime.clock import database_now
 from checkout.views.error_pages import too_many_requests
-from checkout.views.order_status import status_words
+from checkout.views.order.status_words import status_words
 from checkout.views.see_other import HttpResponseSeeOther
 from checkout.visitor import visitor_of
 

@@ -1,6 +1,6 @@
 """What happened to one order, oldest first, from everything that is written down about it.
 
-This is for support and operators; what the customer reads is in checkout/views/timeline.py.
+This is for support and operators; what the customer reads is in checkout/views/order/timeline.py.
 """
 
 from collections.abc import Callable, Iterator

@@ -11,7 +11,7 @@ from checkout.orders.history import note
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import TRANSITIONS, Canceller, OrderStatus
 from checkout.orders.transitions import transition
-from checkout.views.timeline import CANCELLATIONS, MOVES, NEW, timeline
+from checkout.views.order.timeline import CANCELLATIONS, MOVES, NEW, timeline
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper
 

@@ -33,7 +33,7 @@ def world(
     settings.STRIPE_WEBHOOK_SECRETS = [WEBHOOK_SECRET]
     settings.SESSION_COOKIE_AGE = 100 * 365 * 24 * 60 * 60  # no visit ends during a run
     monkeypatch.setattr("checkout.views.checkout_page.render", token_alone)
-    monkeypatch.setattr("checkout.views.orders.render", round_alone)
+    monkeypatch.setattr("checkout.views.order.page.render", round_alone)
     # Each form copies the list of countries, which takes longer than placing the order.
     countries = [("IE", "Ireland")]
     monkeypatch.setattr(CheckoutForm.base_fields["country"], "choices", countries)

@@ -16,8 +16,8 @@ from checkout.orders.models import Order
 from checkout.orders.money.facts import MoneyFacts, Moved
 from checkout.orders.money.words import money_sentence
 from checkout.orders.states import Canceller, OrderStatus
-from checkout.views.order_status import CANCELLED_BY, status_words
-from checkout.views.timeline import CANCELLATIONS, MAILS, MOVES, REPEATS
+from checkout.views.order.status_words import CANCELLED_BY, status_words
+from checkout.views.order.timeline import CANCELLATIONS, MAILS, MOVES, REPEATS
 
 TOTAL = 1000
 

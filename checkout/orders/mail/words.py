@@ -12,11 +12,13 @@ from email.utils import parseaddr
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
 from django.utils.translation import gettext, override
 from django.utils.translation import gettext_noop as _
 
 from checkout.catalogue.money import money, show_money
-from checkout.orders.links import order_link
+from checkout.orders.links import order_link, staff_link
 from checkout.orders.models import Mail, Order
 from checkout.orders.money.facts import MoneyFacts, facts_about
 from checkout.orders.money.parts import Parts
@@ -128,6 +130,52 @@ WORDS = {
         with_goods=False,
         with_money=False,
     ),
+    Mail.Kind.SHIPPED: MailWords(
+        subject=_("A parcel of your order {number} is on its way"),
+        headline=_("Your parcel is on its way"),
+        happened=_("We have sent you a parcel."),
+        next=_("Next: the parcel arrives. You need not do anything."),
+    ),
+    Mail.Kind.SHIPMENT_UNDONE: MailWords(
+        subject=_("A parcel of your order {number} was not sent yet"),
+        headline=_("Your parcel was not sent yet"),
+        happened=_(
+            "We wrote to you that a parcel was on its way. That was a mistake of ours: it has not "
+            "left yet."
+        ),
+        next=_("Next: we send it, and write to you again. You need not do anything."),
+    ),
+    Mail.Kind.CALLED_OFF: MailWords(
+        subject=_("Your order {number} was cancelled"),
+        headline=_("Your order was cancelled"),
+        happened="",  # see CANCELLED_BY
+        next=_("Next: we send your money back, and write to you again."),
+    ),
+    Mail.Kind.RETURNED: MailWords(
+        subject=_("Your return for order {number} has arrived"),
+        headline=_("Your return has arrived"),
+        happened=_("We have received what you sent back to us."),
+        next=_("Next: we look at it. When money is sent back to you, we write to you again."),
+    ),
+    Mail.Kind.WITHDRAWN: MailWords(
+        subject=_("We have received your withdrawal from order {number}"),
+        headline=_("We have received your withdrawal"),
+        happened=_(
+            "You told us on {moment} that you withdraw from the contract about this order. Keep "
+            "this mail: it confirms that we received your statement, and when."
+        ),
+        next=_(
+            "Next: we look at it and write to you again, with what to send back, if anything, and "
+            "what we refund."
+        ),
+    ),
+    Mail.Kind.SHOP_ORDER: MailWords(
+        subject=_("New paid order {number}"),
+        headline=_("New paid order"),
+        happened=_("An order of {total} was paid."),
+        button=_("See it in the admin"),
+        with_money=False,
+    ),
 }
 
 # Who had it cancelled → what happened. Empty: it was not written down.
@@ -160,12 +208,19 @@ SINCE_THEN = {
 
 def compose(mail: Mail) -> EmailMultiAlternatives:
     """Compose a mail in the language in which the order was placed."""
-    with override(mail.order.language or settings.LANGUAGE_CODE):
+    is_to_the_shop = mail.kind == Mail.Kind.SHOP_ORDER
+    language = "" if is_to_the_shop else mail.order.language
+    with override(language or settings.LANGUAGE_CODE):
         return _compose(mail, facts_about(mail.order))
 
 
 def is_outdated(mail: Mail) -> bool:
-    """Whether what the mail asks for is done, so that the mail must not be sent any more."""
+    """Whether what the mail asks for is done, or what it tells of is not so any more, so that the
+    mail must not be sent."""
+    if mail.kind == Mail.Kind.SHOP_ORDER:
+        return not settings.SHOP_ORDERS_EMAIL
+    if mail.kind == Mail.Kind.SHIPPED:
+        return mail.event.shipment.undone_at is not None
     expected = ASKS_WHILE.get(Mail.Kind(mail.kind))
     return expected is not None and mail.order.status != expected
 
@@ -179,11 +234,14 @@ ASKS_WHILE = {
 def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
     order, kind = mail.order, Mail.Kind(mail.kind)
     words = WORDS[kind]
-    has_moved_on = mail.event.to_status not in ("", order.status)
+    is_to_the_shop = kind is Mail.Kind.SHOP_ORDER
+    shipment = mail.event.shipment if kind is Mail.Kind.SHIPPED else None
+    has_moved_on = not is_to_the_shop and mail.event.to_status not in ("", order.status)
     amounts = {
         "number": order.number,
         "total": show_money(order.total),
         "amount": show_money(money(mail.amount_minor or 0, order.currency)),
+        "moment": date_format(localtime(mail.event.created_at), "j F Y, H:i:s e"),
     }
     context = {
         "order": order,
@@ -199,17 +257,19 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "button": gettext(SEE if has_moved_on else words.button),
         # What somebody typed as name and address is sent only once they have paid: until then the
         # mail may go to anybody, and could be made to say anything.
-        "with_address": facts.is_charged,
+        "with_address": facts.is_charged and not is_to_the_shop,
+        "shipment": shipment,
+        "parcel": shipment.lines.select_related("line") if shipment else [],
         "deliver_to": postal_lines(order),
         "bill_to": billing_lines(order),
         "sent_back": money(facts.moved.sent_back_minor, order.currency),
-        "link": order_link(order),
+        "link": staff_link(order) if is_to_the_shop else order_link(order),
         "shop": settings.SHOP_NAME,
     }
     message = EmailMultiAlternatives(
         subject=gettext(words.subject).format(**amounts),
         body=render_to_string("emails/order.txt", context),
-        to=[order.email],
+        to=[settings.SHOP_ORDERS_EMAIL if is_to_the_shop else order.email],
         headers=headers(mail.message_id),
     )
     message.attach_alternative(render_to_string("emails/order.html", context), "text/html")
@@ -221,7 +281,7 @@ def _headline(kind: Mail.Kind, facts: MoneyFacts) -> str:
 
 
 def _happened(kind: Mail.Kind, order: Order, facts: MoneyFacts) -> str:
-    if kind is Mail.Kind.CANCELLED:
+    if kind in (Mail.Kind.CANCELLED, Mail.Kind.CALLED_OFF):
         return CANCELLED_BY.get(order.cancelled_by, CANCELLED_BY[""])
     return _FREE.get(kind, WORDS[kind].happened) if facts.is_free else WORDS[kind].happened
 

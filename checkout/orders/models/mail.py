@@ -37,6 +37,12 @@ class Mail(SentByMailer):
         REFUNDED = "refunded", "Refund"
         REFUND_FAILED = "refund_failed", "Refund that came back"
         LINK = "link", "Link to the order"
+        SHIPPED = "shipped", "A parcel was sent"
+        SHIPMENT_UNDONE = "shipment_undone", "A parcel was marked as sent by mistake"
+        CALLED_OFF = "called_off", "Cancelled after it was paid, the money goes back"
+        RETURNED = "returned", "A return has arrived"
+        WITHDRAWN = "withdrawn", "A withdrawal was received"
+        SHOP_ORDER = "shop_order", "To the shop: a new paid order"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="mails")
     # The event that the mail tells of. The constraint allows one mail for each event.

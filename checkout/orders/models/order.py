@@ -7,11 +7,18 @@ from django.db.models import Value
 from django.db.models.functions import Now
 from moneyed import Money
 
-from checkout.catalogue.models import DiscountCode, Product
 from checkout.catalogue.money import money
 from checkout.orders.models.name_search import NameWords
 from checkout.orders.numbers import NextOrderNumber
-from checkout.orders.states import LATE, UNSETTLED, Canceller, OrderStatus
+from checkout.orders.states import (
+    LATE,
+    SENDABLE,
+    TO_SEND,
+    UNSETTLED,
+    Canceller,
+    DispatchStatus,
+    OrderStatus,
+)
 from checkout.runtime.claiming import Claimable
 from checkout.runtime.trace import LENGTH, id_in, traceparent
 
@@ -106,6 +113,22 @@ class Order(models.Model):
     # AttentionReason. `attention.flags` keeps it. Empty: nobody need look.
     needs_person = models.CharField(max_length=200, blank=True, default="", db_default="")
 
+    # Worked out from the lines whenever something is sent, called off or taken back.
+    dispatch_status = models.CharField(
+        max_length=20,
+        choices=DispatchStatus,
+        blank=True,
+        default=DispatchStatus.UNSENT,
+        db_default=DispatchStatus.UNSENT,
+        editable=False,
+    )
+    # A bank holds the customer's money or has taken it back, so nothing is sent meanwhile.
+    is_held = models.BooleanField(default=False, db_default=False, editable=False)
+    # Links in e-mails carry this number. Raising it stops the earlier ones.
+    link_version = models.PositiveSmallIntegerField(default=0, db_default=0, editable=False)
+    # When the customer's data was erased. Empty: it was not.
+    erased_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     class Meta:
         ordering = ["-id"]
         constraints = [
@@ -114,6 +137,10 @@ class Order(models.Model):
             models.UniqueConstraint(fields=["reference"], name="orders_order_reference_uniq"),
             models.CheckConstraint(
                 condition=models.Q(status__in=OrderStatus.values), name="orders_order_status_known"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(dispatch_status__in=DispatchStatus.values),
+                name="orders_order_dispatch_known",
             ),
             models.CheckConstraint(
                 condition=~models.Q(status__in=sorted(UNSETTLED))
@@ -170,6 +197,12 @@ class Order(models.Model):
                 condition=~models.Q(discount_code=""),
                 name="orders_order_code_idx",
             ),
+            # What is to be sent, the oldest first. Orders leave this index when they are sent.
+            models.Index(
+                fields=["id"],
+                condition=models.Q(status__in=SENDABLE, dispatch_status__in=TO_SEND, is_held=False),
+                name="orders_order_to_send_idx",
+            ),
             # Rows are stored in the order of their time, so a few pages tell where an hour begins.
             BrinIndex(fields=["placed_at"], autosummarize=True, name="orders_order_placed_at_idx"),
         ]
@@ -180,6 +213,11 @@ class Order(models.Model):
             ("export_orders", "Can export orders with names and addresses"),
             ("correct_email", "Can correct the e-mail address of an order"),
             ("resend_mail", "Can have an e-mail to a customer sent again"),
+            ("ship_order", "Can send parcels, and take back what was marked by mistake"),
+            ("take_return", "Can take in what a customer sends back"),
+            ("cancel_paid_order", "Can cancel a paid order and have its money sent back"),
+            ("correct_address", "Can correct the address of an order that was not sent"),
+            ("add_note", "Can add a note to an order"),
         ]
 
     def __str__(self) -> str:
@@ -204,67 +242,6 @@ class Order(models.Model):
         settling = self.outbox_messages.filter(kind=OutboxMessage.Kind.SETTLE_PAYMENT)
         last = settling.exclude(traceparent="").order_by("-id").first()
         return last.traceparent if last else ""
-
-
-class OrderLine(models.Model):
-    """What was bought, with the name and the price that the product had then."""
-
-    order = models.ForeignKey(Order, models.PROTECT, related_name="lines")
-    product = models.ForeignKey(Product, models.PROTECT, related_name="+")
-    sku = models.CharField(max_length=40)
-    name = models.CharField(max_length=120)
-    quantity = models.PositiveIntegerField()
-    unit_price_minor = models.PositiveBigIntegerField()
-    # The line's share of the order's discount, and of the tax of its rate. Without a percentage the
-    # line is of a release before tax was worked out.
-    discount_minor = models.PositiveBigIntegerField(default=0, db_default=0)
-    tax_percent = models.DecimalField(max_digits=6, decimal_places=3, null=True, blank=True)
-    tax_minor = models.PositiveBigIntegerField(default=0, db_default=0)
-
-    class Meta:
-        ordering = ["id"]
-        constraints = [
-            models.UniqueConstraint(
-                fields=["order", "product"], name="orders_orderline_product_uniq"
-            ),
-            models.CheckConstraint(
-                condition=models.Q(quantity__gt=0), name="orders_orderline_quantity_positive"
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.quantity} × {self.name}"
-
-    @property
-    def total_minor(self) -> int:
-        return self.quantity * self.unit_price_minor
-
-    @property
-    def total(self) -> Money:
-        return money(self.total_minor, self.order.currency)
-
-
-class CodeUse(models.Model):
-    """That an order has a discount code. `DiscountCode.used` counts the rows that are live."""
-
-    order = models.OneToOneField(Order, models.PROTECT, related_name="code_use")
-    code = models.ForeignKey(DiscountCode, models.PROTECT, related_name="+", db_index=False)
-    # A keyed hash of the customer's address, by which one customer's orders are counted.
-    customer_key = models.CharField(max_length=64, editable=False)
-    # False while the order is cancelled.
-    is_live = models.BooleanField(default=True)
-
-    class Meta:
-        indexes = [
-            models.Index(
-                fields=["code", "customer_key"],
-                condition=models.Q(is_live=True),
-                name="orders_codeuse_live_idx",
-            ),
-        ]
-
-    def __str__(self) -> str:
-        return f"Code {self.code_id} of order {self.order_id}"
 
 
 class OrderEvent(models.Model):

@@ -22,11 +22,14 @@ def new_secret() -> str:
 
 
 class WebhookKind(models.TextChoices):
+    PLACED = "order.placed", "order.placed"
     PAID = "order.paid", "order.paid"
     PAYMENT_FAILED = "order.payment_failed", "order.payment_failed"
     CANCELLED = "order.cancelled", "order.cancelled"
     REFUNDED = "order.refunded", "order.refunded"
     REFUND_FAILED = "order.refund_failed", "order.refund_failed"
+    SHIPPED = "order.shipped", "order.shipped"
+    DISPUTED = "order.disputed", "order.disputed"
 
 
 def every_kind() -> list[str]:

@@ -78,9 +78,9 @@ movement AS (
 ),
 lines AS (
     INSERT INTO orders_orderline (order_id, product_id, sku, name, quantity, unit_price_minor,
-        discount_minor, tax_percent, tax_minor)
+        discount_minor, tax_percent, tax_minor, is_delivered)
     SELECT new_order.id, b.id, sku, name, b.quantity, price_minor,
-        discount_minor, tax_percent, tax_minor
+        discount_minor, tax_percent, tax_minor, b.is_delivered
     FROM new_order, bought b JOIN quoted q ON q.product_id = b.id
     ORDER BY position
 ),

@@ -5,6 +5,7 @@ from typing import Any
 
 from checkout.orders.models import Order, OrderLine
 from checkout.orders.placing.purchase import PurchaseLine
+from checkout.orders.states import DispatchStatus
 from checkout.quotes.quote import Quote
 from checkout.quotes.rules import plain_percent
 
@@ -30,6 +31,9 @@ def parts_of(quote: Quote) -> dict[str, Any]:
         "delivery_method": delivery.method.id if delivery else "",
         "delivery_name": delivery.method.name if delivery else "",
         "discount_code": quote.code.code if quote.code else "",
+        "dispatch_status": DispatchStatus.UNSENT
+        if any(quoted.line.is_delivered for quoted in quote.lines)
+        else DispatchStatus.NOTHING_TO_SEND,
     }
 
 
@@ -46,6 +50,7 @@ def order_lines(order: Order, bought: Sequence[PurchaseLine], quote: Quote) -> l
             discount_minor=quoted.discount_minor,
             tax_percent=quoted.tax_percent,
             tax_minor=quoted.tax_minor,
+            is_delivered=each.line.is_delivered,
         )
         for each, quoted in zip(bought, quote.lines, strict=True)
     ]

@@ -24,9 +24,9 @@ from checkout.orders.postal_address import billing_lines, postal_lines
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
 from checkout.views.error_pages import wait_in_words
-from checkout.views.order_status import status_words
+from checkout.views.order.status_words import status_words
+from checkout.views.order.timeline import timeline
 from checkout.views.see_other import HttpResponseSeeOther
-from checkout.views.timeline import timeline
 from checkout.visitor import visitor_of
 
 

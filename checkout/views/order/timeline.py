@@ -81,6 +81,7 @@ REPEATS: dict[str, str] = {
 }
 
 
+# A mail to the shop itself is no step of its customer's.
 MAILS: dict[str, str] = {
     Mail.Kind.RECEIVED: _("We sent you an e-mail that we have your order."),
     Mail.Kind.PAYMENT_FAILED: _("We sent you an e-mail with a link to pay again."),
@@ -93,6 +94,11 @@ MAILS: dict[str, str] = {
     Mail.Kind.REFUNDED: _("We sent you an e-mail about your refund."),
     Mail.Kind.REFUND_FAILED: _("We sent you an e-mail that your refund did not arrive."),
     Mail.Kind.LINK: _("We sent you the link to this page by e-mail."),
+    Mail.Kind.SHIPPED: _("We sent you an e-mail that a parcel is on its way."),
+    Mail.Kind.SHIPMENT_UNDONE: _("We sent you an e-mail that a parcel has not left yet."),
+    Mail.Kind.CALLED_OFF: _("We sent you an e-mail that the order was cancelled."),
+    Mail.Kind.RETURNED: _("We sent you an e-mail that your return has arrived."),
+    Mail.Kind.WITHDRAWN: _("We sent you an e-mail that confirms your withdrawal."),
 }
 
 
@@ -125,7 +131,7 @@ def _repeats(order: Order) -> Iterator[Step]:
 
 
 def _mails(order: Order) -> Iterator[Step]:
-    sent = order.mails.filter(sent_at__isnull=False).order_by("id")
+    sent = order.mails.filter(sent_at__isnull=False, kind__in=MAILS).order_by("id")
     for kind, sent_at in sent.values_list("kind", "sent_at"):
         if sent_at:
             yield Step(sent_at, gettext(MAILS[kind]))
