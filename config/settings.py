@@ -15,6 +15,7 @@ from config.csp import content_security_policy
 from config.environment import Environment, refuse
 from config.local.running_demo import demo_environment
 from config.mail import mail_settings
+from config.seller import seller, series, time_zone
 
 # Lets annotations such as ModelAdmin[Product] exist at run time.
 django_stubs_ext.monkeypatch()
@@ -155,6 +156,8 @@ SHOP_CURRENCY = env.text("SHOP_CURRENCY", "EUR")
 SHOP_ORDERS_EMAIL = env.email("SHOP_ORDERS_EMAIL")
 # Whether customers may cancel an order that is paid and not sent; their money goes back then.
 CUSTOMERS_CANCEL_PAID = env.flag("CUSTOMERS_CANCEL_PAID", default=True)
+# Whose days and years stand on invoices.
+SHOP_TIME_ZONE = time_zone("SHOP_TIME_ZONE", env.text("SHOP_TIME_ZONE", "UTC"))
 # Where the shop is, and the country that the first total of a visitor is worked out for.
 SHOP_COUNTRY = env.text("SHOP_COUNTRY", "DE")
 if not re.fullmatch("[A-Z]{2}", SHOP_COUNTRY):
@@ -173,6 +176,25 @@ CHECKOUT_TOKEN_MAX_AGE_SECONDS = env.whole(
 
 # An order whose payment waits for the customer for so long is cancelled.
 UNPAID_ORDER_EXPIRES_SECONDS = env.whole("UNPAID_ORDER_EXPIRES_SECONDS", 24 * 60 * 60, at_least=60)
+
+# --- Invoices -----------------------------------------------------------------------------------
+
+# Who sells, as the law asks an invoice to say it. Set none of them: then there are no invoices.
+SELLER = seller(
+    {
+        "SELLER_NAME": env.text("SELLER_NAME"),
+        "SELLER_ADDRESS": env.text("SELLER_ADDRESS"),  # its lines, separated by commas
+        "SELLER_TAX_ID": env.text("SELLER_TAX_ID"),
+        "SELLER_REGISTER": env.text("SELLER_REGISTER"),
+        "SELLER_EMAIL": env.email("SELLER_EMAIL"),
+    }
+)
+# What numbers begin with: INV-2026-000017. A new series begins at 1.
+INVOICE_SERIES = series("INVOICE_SERIES", env.text("INVOICE_SERIES", "INV"))
+CREDIT_NOTE_SERIES = series("CREDIT_NOTE_SERIES", env.text("CREDIT_NOTE_SERIES", "CN"))
+# For so many years after that of its number the law may ask for an invoice; then `prune` deletes
+# it. The database itself keeps each for five.
+INVOICE_YEARS = env.whole("INVOICE_YEARS", 10, at_least=5, at_most=100)
 
 # --- Limits -------------------------------------------------------------------------------------
 

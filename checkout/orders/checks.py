@@ -13,6 +13,9 @@ from moneyed import CurrencyDoesNotExist, get_currency
 from checkout.orders.mail.server import mail_backend, tells_its_password
 from checkout.user_input.countries import country_codes
 
+# What marks the seller that `make demo` names.
+DEMO_SELLER = "(demo)"
+
 # RFC 6750, 5.2: a bearer token must not be guessed.
 METRICS_TOKEN_AT_LEAST = 16
 
@@ -153,4 +156,20 @@ def check_mail(**kwargs: Any) -> Iterator[CheckMessage]:
             "SHOP_URL is not set. The mailer does not start, and banks send no customer back.",
             hint="Set it to the shop's address from outside, such as https://shop.example.",
             id="orders.W003",
+        )
+
+
+@register(Tags.compatibility, deploy=True)
+def check_seller(**kwargs: Any) -> Iterator[CheckMessage]:
+    if settings.SELLER is None:
+        yield WarningMessage(
+            "SELLER_NAME is not set. The shop issues no invoices.",
+            hint="Set SELLER_NAME, SELLER_ADDRESS and SELLER_TAX_ID.",
+            id="orders.W011",
+        )
+    elif DEMO_SELLER in settings.SELLER["name"]:
+        yield WarningMessage(
+            "SELLER_NAME is that of the demo, and it is printed on every invoice.",
+            hint="Set it to the seller's own legal name.",
+            id="orders.W012",
         )

@@ -52,6 +52,12 @@ DEFAULTS = {
     "STAFF_SECOND_FACTOR": "false",
     "SWEEP_AFTER_SECONDS": "20",
     "SWEEP_EVERY_SECONDS": "5",
+    # Marked as what it is, since it stands on every invoice of the demo.
+    "SELLER_NAME": "Halfmoon Stationers GmbH (demo)",
+    "SELLER_ADDRESS": "Musterstraße 12, 10115 Berlin, Germany",
+    "SELLER_TAX_ID": "DE000000000",
+    "SELLER_REGISTER": "No register: this is a demo",
+    "SELLER_EMAIL": "books@halfmoon.example",
 }
 # These follow from what is started here, and win over what is set: web processes without TLS, and a
 # sandbox, to which no key of Stripe's is sent.

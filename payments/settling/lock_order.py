@@ -1,5 +1,6 @@
 """The one order in which rows are locked: the order, then its payments, then their refunds, then
-products by SKU. Two processes with one order wait for each other in turn, and never in a circle."""
+products by SKU, and last the counter of invoices, for which the whole shop waits. Two processes
+with one order wait for each other in turn, and never in a circle."""
 
 from checkout.orders.models import Order
 from payments.models import Payment

@@ -22,6 +22,7 @@ from checkout.orders.attention.reasons import (
 from checkout.orders.cancelling import CannotRevive, revive
 from checkout.orders.history import note
 from checkout.orders.identity.matching import could_name
+from checkout.orders.invoices.issue import issue_invoice
 from checkout.orders.limits.limits import count_decline
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.models import Mail, Order, OutboxMessage
@@ -77,6 +78,8 @@ def record_success(
         over = answer.amount_minor - payment.amount_minor
         if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
             prepare_refund(payment, over, OVERCHARGED, now=now)
+        if not payment.is_surplus:
+            issue_invoice(order, now=now)  # last: others wait for its lock
     return True
 
 

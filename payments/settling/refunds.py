@@ -22,6 +22,7 @@ from checkout.orders.attention.reasons import (
     SURPLUS_REASONS,
 )
 from checkout.orders.history import note
+from checkout.orders.invoices.issue import issue_credit_note
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.models import Mail, Order, OutboxMessage, WebhookKind
 from checkout.orders.outbox.enqueue import ask
@@ -159,8 +160,9 @@ def _money_moved(refund: Refund, what: str, *, now: datetime, came_back: bool = 
     event = note(refund.payment.order_id, what, now=now)
     queue_mail(mail, event, now=now, amount_minor=refund.amount_minor)
     _move_order(refund.payment, now=now, reason=reason)
-    # Last: systems are told the order as it is now.
+    # Systems are told the order as it is now.
     queue_webhooks(webhook, event, now=now, amount_minor=refund.amount_minor)
+    issue_credit_note(event, now=now)  # last: others wait for its lock
 
 
 def _move_order(payment: Payment, *, now: datetime, reason: str) -> None:

@@ -75,6 +75,11 @@ REFUSED: dict[str, list[str]] = {
     "SHOP_COUNTRY": ["de", "DEU", "Germany"],
     "PRICES_INCLUDE_TAX": FLAG,
     "TAX_BY": ["customer", "Origin"],
+    "SHOP_TIME_ZONE": ["Berlin", "../etc/passwd", "/etc/passwd", "CET x"],
+    "SELLER_EMAIL": ["CANARY", "Shop <CANARY@shop.example>", "a@shop.example, b@shop.example"],
+    "INVOICE_SERIES": ["inv", "IN-V", "IN/V", "I" * 11, "Ä"],
+    "CREDIT_NOTE_SERIES": ["cn", "C N"],
+    "INVOICE_YEARS": [*NUMBER, "4", "101"],
     "LOG_LEVEL": ["info", "LOUD"],
     "PAYMENTS_QUEUE_NAME": ["payments", "'payments.fifo'"],
     "LIMIT_PLACING": ["20 in ten minutes", "session 5/10m,", "session -1/10m", "session 50%"],
@@ -89,6 +94,10 @@ FREE = {
     "SHOP_NAME": "any name",
     "SHOP_CURRENCY": "orders.E001",
     "SHOP_REGION": "whatever staff write in the tax rates",
+    "SELLER_NAME": "with the other settings of the seller; see below",
+    "SELLER_ADDRESS": "with the other settings of the seller; see below",
+    "SELLER_TAX_ID": "with the other settings of the seller; see below",
+    "SELLER_REGISTER": "any register",
     "PAYMENT_GATEWAY": "payments.E011",
     "GATEWAY_LIMITS": "payments.E011",
     "PAYMENT_METHOD_TEMPLATE": "payments.E012",
@@ -125,6 +134,43 @@ def test_what_means_something_else_is_refused_by_name(
     assert str(refusal.value).startswith(setting)
     assert MARKED not in str(refusal.value)
     assert refusal.value.__suppress_context__
+
+
+SELLER = {
+    "SELLER_NAME": "Halfmoon Stationers GmbH",
+    "SELLER_ADDRESS": "12 Inkwell Lane, 10115 Berlin, Germany",
+    "SELLER_TAX_ID": "DE123456789",
+}
+
+
+@pytest.mark.parametrize("missing", SELLER)
+def test_half_a_seller_is_refused_by_the_name_of_what_is_missing(
+    missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        settings_with(monkeypatch, {**SELLER, missing: ""})
+
+    assert str(refusal.value).startswith(f"{missing} is not set")
+
+
+def test_an_address_with_an_empty_line_is_refused_by_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ImproperlyConfigured) as refusal:
+        settings_with(monkeypatch, {**SELLER, "SELLER_ADDRESS": "12 CANARY Lane,, Berlin"})
+
+    assert str(refusal.value).startswith("SELLER_ADDRESS")
+    assert MARKED not in str(refusal.value)
+
+
+def test_a_register_alone_is_no_seller_and_no_setting_at_all_is_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert settings_with(monkeypatch, {})["SELLER"] is None
+    assert settings_with(monkeypatch, SELLER)["SELLER"]["address"] == [
+        *("12 Inkwell Lane", "10115 Berlin", "Germany")
+    ]
+
+    with pytest.raises(ImproperlyConfigured, match="SELLER_NAME is not set"):
+        settings_with(monkeypatch, dict.fromkeys(SELLER, "") | {"SELLER_REGISTER": "HRB 1234"})
 
 
 def test_spaces_around_values_and_after_commas_are_no_part_of_them(
@@ -232,6 +278,8 @@ TEST_PAGE_KEY, LIVE_PAGE_KEY = "pk_test_CANARY", "pk_live_CANARY"
             "orders.W009",
         ),
         ({"MISTYPED_SETTINGS": [("SHOP_URLS", "SHOP_URL")]}, "orders.W010"),
+        ({"SELLER": None}, "orders.W011"),
+        ({"SELLER": {"name": "Halfmoon Stationers GmbH (demo)"}}, "orders.W012"),
     ],
 )
 def test_settings_that_contradict_each_other_are_found(

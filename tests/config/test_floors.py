@@ -100,7 +100,7 @@ FLOORS = {
             "stock",
         },
         # What an event causes.
-        {"mail", "webhooks", "outbox", "queue"},
+        {"mail", "webhooks", "outbox", "queue", "invoices"},
         {"transitions"},
         # The acts.
         {"placing", "paying", "cancelling"},

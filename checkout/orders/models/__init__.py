@@ -5,6 +5,8 @@ from checkout.orders.models.dispatch import GoodsReturn as GoodsReturn
 from checkout.orders.models.dispatch import GoodsReturnLine as GoodsReturnLine
 from checkout.orders.models.dispatch import Shipment as Shipment
 from checkout.orders.models.dispatch import ShipmentLine as ShipmentLine
+from checkout.orders.models.invoices import Invoice as Invoice
+from checkout.orders.models.invoices import InvoiceCounter as InvoiceCounter
 from checkout.orders.models.limits import LimitCount as LimitCount
 from checkout.orders.models.lines import CodeUse as CodeUse
 from checkout.orders.models.lines import OrderLine as OrderLine

@@ -1,5 +1,10 @@
 """When old rows about orders are deleted, and why others stay; see `checkout.runtime.retention`."""
 
+from datetime import timedelta
+
+from django.conf import settings
+
+from checkout.orders.models import Invoice
 from checkout.runtime.retention import End, register
 
 WITH_ORDER = "Stays with its order: books, support and disputes ask for it years later."
@@ -22,6 +27,18 @@ register(
     End(table="orders.AccountMail", why="The mailer deletes them after a day."),
     End(table="orders.WebhookDelivery", why=WITH_ORDER),
     End(table="orders.WebhookEndpoint", why="One for each system that was ever told of orders."),
+    End(
+        table="orders.Invoice",
+        why=(
+            "The law asks for invoices for some years, INVOICE_YEARS. They end with the year of "
+            "their number, so that what is left has no gap."
+        ),
+        after=timedelta(days=366 * settings.INVOICE_YEARS),
+        ended=lambda before: Invoice.objects.filter(year__lt=before.year).order_by(
+            "year", "series", "sequence"
+        ),
+    ),
+    End(table="orders.InvoiceCounter", why="One row a series and year: it gives no number twice."),
     End(table="orders.OutboxMessage", why="`prune` and `prune_outbox` delete them after 30 days."),
     End(table="orders.LimitCount", why="The publisher deletes them when their time is over."),
     End(table="orders.ProcessAlive", why="The publisher deletes them after a day."),
