@@ -76,6 +76,8 @@ REFUSED: dict[str, list[str]] = {
     "PRICES_INCLUDE_TAX": FLAG,
     "TAX_BY": ["customer", "Origin"],
     "SHOP_TIME_ZONE": ["Berlin", "../etc/passwd", "/etc/passwd", "CET x"],
+    "SHOP_ORDERS_EMAIL": ["CANARY", "Shop <CANARY@shop.example>"],
+    "CUSTOMERS_CANCEL_PAID": FLAG,
     "SELLER_EMAIL": ["CANARY", "Shop <CANARY@shop.example>", "a@shop.example, b@shop.example"],
     "INVOICE_SERIES": ["inv", "IN-V", "IN/V", "I" * 11, "Ä"],
     "CREDIT_NOTE_SERIES": ["cn", "C N"],
