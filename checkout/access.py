@@ -4,12 +4,16 @@ in its e-mail, and staff who may look at orders. To all others it does not exist
 A cart's id is the checkout id of its order, so the session knows the order's id before there is an
 order, and placing writes nothing into the session. So nobody loses access to their order when the
 process dies between COMMIT and its response, or when another request stores the session later.
+
+A session that opened a link keeps the link's version with the order: when staff stop the links from
+before, they stop these sessions too.
 """
 
 from django.contrib.sessions.backends.base import SessionBase
 from django.http import Http404, HttpRequest
 
 from checkout.cart import had_cart
+from checkout.orders.links import Opener
 from checkout.orders.models import Order
 
 OPENED_KEY = "opened_orders"
@@ -49,13 +53,14 @@ def is_own(request: HttpRequest, order: Order) -> bool:
 def give_access(session: SessionBase, order: Order) -> None:
     """Let this session see the order, once the visitor has proved that it is theirs."""
     if not _knows(session, order):
-        opened = [*session.get(OPENED_KEY, []), order.reference]
-        session[OPENED_KEY] = opened[-OPENED_AT_MOST:]
+        opened = session.get(OPENED_KEY, [])
+        others = [each for each in opened if Opener.read(each).reference != order.reference]
+        session[OPENED_KEY] = [*others, str(Opener.of(order))][-OPENED_AT_MOST:]
 
 
 def has_opened(session: SessionBase, order: Order) -> bool:
     """Whether this session has shown that the order is theirs, by a link in a mail for instance."""
-    return order.reference in session.get(OPENED_KEY, [])
+    return str(Opener.of(order)) in session.get(OPENED_KEY, [])
 
 
 def _knows(session: SessionBase, order: Order) -> bool:

@@ -9,7 +9,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from checkout.access import OrderHidden, give_access
 from checkout.forms import FindOrderForm
 from checkout.orders.limits.limits import wait_before_looking_up
-from checkout.orders.links import read_link
+from checkout.orders.links import Opener, read_link
 from checkout.orders.mail.account import queue_account_mail
 from checkout.orders.models import AccountMail, Order
 from checkout.runtime.clock import database_now
@@ -22,9 +22,9 @@ from checkout.visitor import visitor_of
 @require_safe
 def open_link(request: HttpRequest, token: str) -> HttpResponse:
     """Redirects, so that the link does not stay in address bar, history and Referer header."""
-    reference = read_link(token)
-    order = Order.objects.filter(reference=reference).first() if reference else None
-    if order is None:
+    opener = read_link(token)
+    order = Order.objects.filter(reference=opener.reference).first() if opener else None
+    if order is None or opener != Opener.of(order):
         raise OrderHidden
     give_access(request.session, order)
     return HttpResponseSeeOther(reverse("order", args=[order.reference]))

@@ -204,8 +204,10 @@ ACTIONS = {
             permission="orders.correct_email",
             explains=(
                 "All that is written about this order from now on goes to the address that you "
-                "type, and the customer finds the order by it. What was sent stays where it went: "
-                "a link in an e-mail to the other address goes on opening the order's page."
+                "type, and the customer finds the order by it. The order's link is sent to it at "
+                "once. Links in e-mails that went to the other address open nothing any more, nor "
+                "does a browser that had opened one; the browser that placed the order, and the "
+                "account that it was placed with, go on showing it."
             ),
             act=correct_email,
             form=EmailForm,

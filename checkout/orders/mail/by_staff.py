@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from django.db import transaction
+from django.db.models import F
 
 from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.history import note_staff
@@ -16,8 +17,10 @@ ON_ITS_WAY = "That e-mail is on its way already; nothing was added."
 
 
 def correct_email(order: Order, *, email: str, seen: str, by: str, why: str, now: datetime) -> str:
-    """Send the order's e-mails to another address from now on, waiting ones included. `seen` is the
-    address that the page showed: where two people correct it at once, the second reads so."""
+    """Send the order's e-mails to another address from now on, waiting ones included, and its link
+    at once. The links that went to the other address stop, with the sessions that opened them.
+    `seen` is the address that the page showed: of two who correct it at once the second reads so.
+    """
     with transaction.atomic():
         current = Order.objects.select_for_update().get(pk=order.pk)
         if current.email == email:
@@ -27,10 +30,14 @@ def correct_email(order: Order, *, email: str, seen: str, by: str, why: str, now
                 "Somebody else corrected the address while this page was open. Nothing was "
                 "changed. Look at the order again."
             )
-        Order.objects.filter(pk=order.pk).update(email=email)
+        Order.objects.filter(pk=order.pk).update(email=email, link_version=F("link_version") + 1)
         # The event names no address: events are kept for ever and other systems' people see them.
-        note_staff(order.pk, "E-mail address corrected", by=by, why=why, now=now)
-    return "The address was corrected. Have an e-mail sent again if one went to the other address."
+        event = note_staff(order.pk, "E-mail address corrected", by=by, why=why, now=now)
+        queue_mail(LINK, event, now=now)
+    return (
+        "The address was corrected, and the order's link is on its way to it. Links in earlier "
+        "e-mails open nothing any more."
+    )
 
 
 def send_mail_again(

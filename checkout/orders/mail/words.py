@@ -19,7 +19,7 @@ from django.utils.translation import gettext_noop as _
 
 from checkout.catalogue.money import money, show_money
 from checkout.orders.links import order_link, staff_link
-from checkout.orders.models import Mail, Order
+from checkout.orders.models import Mail, OrderEvent
 from checkout.orders.money.facts import MoneyFacts, facts_about
 from checkout.orders.money.parts import Parts
 from checkout.orders.money.words import money_sentence
@@ -178,6 +178,12 @@ WORDS = {
     ),
 }
 
+# Staff had the link sent, by hand or because they corrected the address.
+_LINK_BY_STAFF = _(
+    "Our support has it sent to you at this address. Links in earlier e-mails about the order may "
+    "open nothing any more; this one does."
+)
+
 # Who had it cancelled → what happened. Empty: it was not written down.
 CANCELLED_BY = {
     "": _("Your order was cancelled."),
@@ -248,7 +254,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "lines": order.lines.select_related("order") if words.with_goods else [],
         "parts": Parts.of_order(order),
         "headline": _headline(kind, facts),
-        "happened": gettext(_happened(kind, order, facts)).format(**amounts),
+        "happened": gettext(_happened(mail, facts)).format(**amounts),
         "money": money_sentence(facts, order.currency) if words.with_money else "",
         "next": gettext(SINCE_THEN[facts.status])
         if has_moved_on
@@ -280,9 +286,12 @@ def _headline(kind: Mail.Kind, facts: MoneyFacts) -> str:
     return gettext(_FREE_HEADLINE if facts.is_free and kind in _FREE else WORDS[kind].headline)
 
 
-def _happened(kind: Mail.Kind, order: Order, facts: MoneyFacts) -> str:
+def _happened(mail: Mail, facts: MoneyFacts) -> str:
+    kind = Mail.Kind(mail.kind)
     if kind in (Mail.Kind.CANCELLED, Mail.Kind.CALLED_OFF):
-        return CANCELLED_BY.get(order.cancelled_by, CANCELLED_BY[""])
+        return CANCELLED_BY.get(mail.order.cancelled_by, CANCELLED_BY[""])
+    if kind is Mail.Kind.LINK and mail.event.kind == OrderEvent.Kind.STAFF:
+        return _LINK_BY_STAFF
     return _FREE.get(kind, WORDS[kind].happened) if facts.is_free else WORDS[kind].happened
 
 
