@@ -1,6 +1,7 @@
 from django.urls import include, path, register_converter
 
 from checkout.views import account, checkout, delivery_prices, find, shop
+from checkout.views.order import invoice as invoices
 from checkout.views.order import page as order_page
 
 
@@ -14,7 +15,18 @@ class ReferenceConverter:
         return value
 
 
+class InvoiceNumberConverter:
+    regex = "[A-Z0-9]{1,10}-[0-9]{4}-[0-9]{6,10}"
+
+    def to_python(self, value: str) -> str:
+        return value
+
+    def to_url(self, value: str) -> str:
+        return value
+
+
 register_converter(ReferenceConverter, "reference")
+register_converter(InvoiceNumberConverter, "invoice_number")
 
 urlpatterns = [
     path("api/v1/", include("checkout.api.urls")),
@@ -46,4 +58,14 @@ urlpatterns = [
     path("orders/<reference:reference>/", order_page.order_page, name="order"),
     path("orders/<reference:reference>/status/", order_page.order_status, name="order_status"),
     path("orders/<reference:reference>/pay/", order_page.pay, name="pay"),
+    path(
+        "orders/<reference:reference>/invoices/<invoice_number:number>/",
+        invoices.invoice_page,
+        name="invoice",
+    ),
+    path(
+        "orders/<reference:reference>/invoices/<invoice_number:number>.pdf",
+        invoices.invoice_pdf,
+        name="invoice_pdf",
+    ),
 ]

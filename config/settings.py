@@ -434,6 +434,8 @@ LOGGING = {
         "django.server": {"handlers": [], "propagate": True},
         "stripe": {"level": "WARNING"},
         "botocore": {"level": "WARNING"},
+        "fontTools": {"level": "WARNING"},
+        "fpdf": {"level": "ERROR"},  # its warnings tell of letters in customers' names
         "axes": {"level": "CRITICAL"},  # it logs names and addresses
         # Warnings about refused requests would contain URLs, which hold references of orders.
         "django.request": {"level": "ERROR"},

@@ -15,15 +15,16 @@ FIELDS = (
 
 def postal_lines(order: Order) -> list[str]:
     """Where the parcel goes. The country is named in the reader's language."""
-    return _lines({name: getattr(order, name) for name in FIELDS})
+    return lines_of({name: getattr(order, name) for name in FIELDS})
 
 
 def billing_lines(order: Order) -> list[str]:
     """Where the bill goes. Empty: to the same address as the parcel."""
-    return _lines(order.billing) if order.billing else []
+    return lines_of(order.billing) if order.billing else []
 
 
-def _lines(parts: Mapping[str, str]) -> list[str]:
+def lines_of(parts: Mapping[str, str]) -> list[str]:
+    """The lines of an address by the names of its parts."""
     country = parts.get("country", "")
     lines = in_postal_order(country, parts)
     return [line for line in (*lines, country and country_name(country)) if line]
