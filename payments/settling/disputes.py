@@ -13,12 +13,13 @@ from checkout.catalogue.money import show_money
 from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import DISPUTED
 from checkout.orders.history import note
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OrderEvent, WebhookKind
+from checkout.orders.webhooks.enqueue import queue_webhooks
 from payments.gateways.base import GatewayDispute
 from payments.models import Dispute, Payment
 from payments.settling.gateway_calls import Calls
 from payments.settling.lock_order import lock_order
-from payments.states import OPEN_DISPUTES, DisputeStatus
+from payments.states import BLOCKING_DISPUTES, OPEN_DISPUTES, DisputeStatus
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +49,7 @@ def record_dispute(payment: Payment, theirs: GatewayDispute, *, now: datetime) -
         lock_order(payment)
         dispute = Dispute.objects.filter(gateway_dispute_id=theirs.id).first()
         was_open = dispute is not None and dispute.closed_at is None
+        before = dispute.status if dispute else None
         if dispute is None:
             dispute = Dispute(
                 payment=payment,
@@ -62,7 +64,9 @@ def record_dispute(payment: Payment, theirs: GatewayDispute, *, now: datetime) -
             setattr(dispute, name, value)
         dispute.closed_at = None if is_open else now
         dispute.save()
-        _say(dispute, now=now)
+        event = _say(dispute, now=now)
+        if _is_news(before, status):
+            queue_webhooks(WebhookKind.DISPUTED, event, now=now, more=_told(dispute))
         if is_open and not was_open:
             put_before_a_person(payment.order_id, DISPUTED, now=now)
         elif not Dispute.objects.filter(payment__order=payment.order_id, closed_at=None).exists():
@@ -70,9 +74,26 @@ def record_dispute(payment: Payment, theirs: GatewayDispute, *, now: datetime) -
     return True
 
 
-def _say(dispute: Dispute, *, now: datetime) -> None:
+def _is_news(before: str | None, status: DisputeStatus) -> bool:
+    """Whether the shop's other systems are told: when a dispute opens, when an inquiry becomes one
+    that holds the money, and when either is decided. The shop's own answer is no news to it."""
+    is_held_as_before = before in BLOCKING_DISPUTES and status in BLOCKING_DISPUTES
+    return before != status and not is_held_as_before
+
+
+def _told(dispute: Dispute) -> dict[str, object]:
+    about = {
+        "id": dispute.gateway_dispute_id,
+        "status": dispute.status,
+        "amount_minor": dispute.amount_minor,
+        "reason": dispute.reason,
+    }
+    return {"dispute": about}
+
+
+def _say(dispute: Dispute, *, now: datetime) -> OrderEvent:
     what = f"Dispute of {show_money(dispute.amount)}: {dispute.get_status_display().lower()}"
-    note(dispute.payment.order_id, what, now=now)
+    event = note(dispute.payment.order_id, what, now=now)
     logger.log(
         logging.WARNING if dispute.closed_at is None else logging.INFO,
         "A charge is disputed by its customer's bank",
@@ -82,3 +103,4 @@ def _say(dispute: Dispute, *, now: datetime) -> None:
             "status": dispute.status,
         },
     )
+    return event

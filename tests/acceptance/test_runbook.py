@@ -47,6 +47,7 @@ from tests.support.processes import ShopProcesses, eventually
 from tests.support.runbook import OnDuty, page, pages
 from tests.support.shopper import read_form
 from tests.support.till import Till, all_paid, assert_each_paid_once
+from tests.support.webhook_kinds import AFTER_PLACING
 
 # What each command does has tests of its own; here all of them are gone through as at night.
 pytestmark = [pytest.mark.usefixtures("exact_sqs"), long]
@@ -316,7 +317,7 @@ def test_other_systems_that_are_not_told(
 ) -> None:
     duty = on_duty("Other systems are not told", NUMBER=order.number)
     with webhook_receiver() as receiver:
-        add_endpoint(receiver.url)
+        add_endpoint(receiver.url, AFTER_PLACING)
         transition(order.pk, OrderStatus.PAID, reason="Test", now=timezone.now())
         receiver.stop()
         processes.webhook_sender()

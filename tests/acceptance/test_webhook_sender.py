@@ -18,6 +18,7 @@ from checkout.orders.webhooks.sender import EACH
 from tests.doubles.webhook_receiver import Receiver, webhook_receiver
 from tests.support.factories import placed_order
 from tests.support.processes import ShopProcesses, eventually
+from tests.support.webhook_kinds import AFTER_PLACING
 
 SIGKILLED = -signal.SIGKILL
 
@@ -35,7 +36,7 @@ def all_sent() -> bool:
 def test_killed_between_sending_and_recording_doubles_at_most_what_was_in_hand(
     processes: ShopProcesses, shelf: list[Product], receiver: Receiver, tmp_path: Path
 ) -> None:
-    endpoint = add_endpoint(receiver.url)
+    endpoint = add_endpoint(receiver.url, AFTER_PLACING)
     for _ in range(6):
         order = placed_order(shelf[0])
         transition(order.pk, OrderStatus.PAID, reason="Test", now=timezone.now())

@@ -17,6 +17,7 @@ from checkout.orders.transitions import transition
 from checkout.orders.webhooks.endpoints import add_endpoint
 from tests.admin.conftest import order_page
 from tests.support.factories import placed_order
+from tests.support.webhook_kinds import AFTER_PLACING
 
 LIST = "/admin/orders/webhookdelivery/"
 WHY = {"why": "The warehouse has lost it"}
@@ -24,7 +25,7 @@ WHY = {"why": "The warehouse has lost it"}
 
 @pytest.fixture
 def endpoint(transactional_db: None) -> WebhookEndpoint:
-    return add_endpoint("http://127.0.0.1:9/hooks?key=of-the-address")
+    return add_endpoint("http://127.0.0.1:9/hooks?key=of-the-address", AFTER_PLACING)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ import pytest
 from django.conf import settings
 from django.db import connection, transaction
 from django.db.models import F, Model
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from hypothesis import HealthCheck, example, given
 from hypothesis import settings as hypothesis_settings
@@ -21,7 +22,7 @@ from checkout.catalogue.amounts import AmountRefused
 from checkout.catalogue.models import Product
 from checkout.catalogue.stock import OutOfStock
 from checkout.models import Cart, CartLine
-from checkout.orders.models import Order
+from checkout.orders.models import Order, WebhookEndpoint
 from checkout.orders.placing import place
 from checkout.orders.placing.place import PlacingUnavailable, place_order
 from checkout.orders.placing.purchase import PlaceOrder, TotalChanged, basket_digest
@@ -34,7 +35,7 @@ from tests.support.waiting import until_somebody_waits
 pytestmark = pytest.mark.django_db(transaction=True)
 
 # Different for any two orders, and no part of what a purchase asks for.
-OF_ITS_OWN = {"id", "number", "reference", "checkout_id", "message_id", "created_at"}
+OF_ITS_OWN = {"id", "number", "reference", "checkout_id", "message_id", "created_at", "webhook_id"}
 
 
 class RowByRow(CartBasket):
@@ -152,6 +153,15 @@ def told(row: Model, places: dict[int, int]) -> dict[str, object]:
     return values
 
 
+def told_of_orders() -> None:
+    """One system is told of every kind, one is off, one wants no placing, and one was removed."""
+    if not WebhookEndpoint.objects.exists():
+        WebhookEndpoint.objects.create(url="https://erp.example/all")
+        WebhookEndpoint.objects.create(url="https://erp.example/off", is_active=False)
+        WebhookEndpoint.objects.create(url="https://erp.example/paid", kinds=["order.paid"])
+        WebhookEndpoint.objects.create(url="https://erp.example/gone", removed_at=timezone.now())
+
+
 @hypothesis_settings(
     max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
@@ -161,6 +171,7 @@ def told(row: Model, places: dict[int, int]) -> dict[str, object]:
 @example(Scene([Line(20, 2, 2, is_on_sale=True)], 4, 0, is_closed=False))
 @example(Scene([Line(0, 2, 2, is_on_sale=True)], 4, 0, is_closed=False))
 def test_both_ways_say_and_store_the_same(scene: Scene) -> None:
+    told_of_orders()
     now = timezone.now()
     at_once, row_by_row = stage(scene, now), stage(scene, now)
 
@@ -192,6 +203,7 @@ def test_both_ways_say_and_store_the_same(scene: Scene) -> None:
     if by_statement is None:  # then placing goes row by row, which says why
         assert outcome(lambda: place_order(at_once.wanted, basket, now=now)) == by_rows
     else:
+        assert len(left["WebhookDelivery"]) == 2  # type: ignore[arg-type] # of any kind of row
         stored = Order.objects.get(pk=by_statement.pk)
         assert told(by_statement, {}) == told(stored, {})
         assert by_statement.number == stored.number
@@ -230,6 +242,21 @@ def change_cart(staged: Staged) -> None:
     line = CartLine.objects.filter(cart=staged.cart, product=staged.products[0])
     other = Product.objects.create(sku="OTHER", name="Other", slug="o", price_minor=1000, stock=9)
     line.update(product=other)
+
+
+@pytest.mark.parametrize("endpoints", [0, 3])
+def test_webhooks_of_a_cart_are_written_by_the_statement_that_places_it(
+    staged: Staged, endpoints: int
+) -> None:
+    for number in range(endpoints):
+        WebhookEndpoint.objects.create(url=f"https://erp.example/{number}")
+
+    with CaptureQueriesContext(connection) as ran:
+        order = press(staged)
+
+    assert len([q for q in ran if "webhook" in q["sql"]]) == 1
+    assert len([q for q in ran if "INSERT" in q["sql"]]) == 1
+    assert order.webhook_deliveries.filter(kind="order.placed").count() == endpoints
 
 
 def test_price_that_changes_while_the_press_waits_is_not_charged(

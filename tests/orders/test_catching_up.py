@@ -12,11 +12,13 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
+from checkout.orders.history import note
 from checkout.orders.mail import send
 from checkout.orders.models import (
     Mail,
     Order,
     OrderEvent,
+    Shipment,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookKind,
@@ -27,8 +29,10 @@ from checkout.orders.transitions import transition
 from checkout.orders.webhooks import catch_up
 from checkout.orders.webhooks.content import body_of
 from checkout.orders.webhooks.endpoints import add_endpoint, switch_on
+from checkout.orders.webhooks.enqueue import queue_webhook_about_parcel
 from checkout.orders.webhooks.send import switch_off
 from payments.models import Refund
+from payments.settling.disputes import record_dispute
 from tests.doubles.smtp import MailServer
 from tests.doubles.webhook_receiver import Receiver, webhook_receiver
 from tests.orders.test_mails import send_all as send_all_mails
@@ -37,6 +41,7 @@ from tests.orders.test_webhooks import paid_order, send_all
 from tests.support.factories import CUSTOMER, placed_order
 from tests.support.processes import database_url
 from tests.support.till import Till
+from tests.support.webhook_kinds import AFTER_PLACING
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
@@ -61,6 +66,33 @@ def cancelled_order(product: Product) -> Order:
     return order
 
 
+def parcel_that_is_taken_back(product: Product) -> None:
+    order, now = paid_order(product), timezone.now()
+    line = order.lines.get()
+    shipment = Shipment.objects.create(
+        order=order,
+        key="parcel",
+        tracking_number="RR1",
+        event=note(order.pk, "Sent", now=now),
+        sent_by="clerk",
+        sent_at=now,
+    )
+    shipment.lines.create(line=line, quantity=1)
+    queue_webhook_about_parcel(WebhookKind.SHIPPED, shipment, shipment.event, now=now)
+    undone = note(order.pk, "Taken back", now=now)
+    queue_webhook_about_parcel(WebhookKind.SHIPMENT_UNDONE, shipment, undone, now=now)
+
+
+def disputed_order(product: Product, till: Till) -> None:
+    order = placed_order(product)
+    till.settle(order)
+    payment = order.payments.get()
+    dispute_id = till.dispute(payment)
+    [theirs] = till.gateway.disputes_of(payment.gateway_payment_id)
+    assert theirs.id == dispute_id
+    record_dispute(payment, theirs, now=timezone.now())
+
+
 def bodies_of(endpoint: WebhookEndpoint) -> list[bytes]:
     return [body_of(each) for each in endpoint.deliveries.order_by("event")]
 
@@ -78,7 +110,7 @@ def command(name: str, *words: str) -> str:
 def test_what_happens_while_an_endpoint_is_off_waits_for_it(
     receiver: Receiver, shelf: list[Product]
 ) -> None:
-    endpoint = add_endpoint(receiver.url)
+    endpoint = add_endpoint(receiver.url, AFTER_PLACING)
     receiver.answer = 410
     first = paid_order(shelf[0])
     send_all()
@@ -96,7 +128,7 @@ def test_what_happens_while_an_endpoint_is_off_waits_for_it(
 def test_what_waited_for_days_is_tried_for_a_day_after_the_endpoint_is_on(
     receiver: Receiver, shelf: list[Product]
 ) -> None:
-    endpoint = add_endpoint(receiver.url)
+    endpoint = add_endpoint(receiver.url, AFTER_PLACING)
     paid_order(shelf[0])
     switch_off(endpoint.pk, "Test", now=timezone.now())
     WebhookDelivery.objects.update(wanted_since=timezone.now() - 3 * DAY, tries=20)
@@ -116,6 +148,8 @@ def test_endpoint_that_is_added_later_is_told_the_same_as_one_that_was_there(
     till.return_refund(Refund.objects.latest("id"))
     till.check(order)
     cancelled_order(shelf[0])
+    parcel_that_is_taken_back(shelf[0])
+    disputed_order(shelf[0], till)
 
     later = add_endpoint(f"{receiver.url}?later", since=began)
 
@@ -144,7 +178,7 @@ def test_catching_up_twice_or_after_a_death_tells_nothing_twice(
     monkeypatch.setattr(catch_up, "WINDOW", 2)
     began = timezone.now()
     orders = [paid_order(shelf[0]) for _ in range(5)]
-    endpoint = add_endpoint(receiver.url)
+    endpoint = add_endpoint(receiver.url, AFTER_PLACING)
     orders.append(paid_order(shelf[0]))
 
     def dies(done: int) -> None:
@@ -176,7 +210,7 @@ def test_only_what_happened_since_then_and_is_wanted_is_made_up(
 def test_given_up_is_tried_again_under_the_same_id(
     receiver: Receiver, shelf: list[Product]
 ) -> None:
-    endpoint = add_endpoint(receiver.url)
+    endpoint = add_endpoint(receiver.url, AFTER_PLACING)
     paid_order(shelf[0])
     delivery = WebhookDelivery.objects.get()
     WebhookDelivery.objects.update(gave_up_at=timezone.now(), tries=30)
@@ -190,7 +224,7 @@ def test_given_up_is_tried_again_under_the_same_id(
 def test_events_of_an_order_go_out_in_their_order_when_the_earlier_is_made_up_later(
     receiver: Receiver, shelf: list[Product]
 ) -> None:
-    began, endpoint = timezone.now(), add_endpoint(receiver.url)
+    began, endpoint = timezone.now(), add_endpoint(receiver.url, AFTER_PLACING)
     cancelled_order(shelf[0])
     WebhookDelivery.objects.filter(kind="order.payment_failed").delete()
 
@@ -213,8 +247,9 @@ def test_catching_up_waits_for_a_transaction_that_may_not_see_the_endpoint(
 
 def test_command_catches_up(receiver: Receiver, shelf: list[Product]) -> None:
     order = paid_order(shelf[0])
+    adding = ["webhook_endpoints", "add", receiver.url, "--kinds=order.paid"]
 
-    added = json.loads(command("webhook_endpoints", "add", receiver.url, "--since=1h", "--json"))
+    added = json.loads(command(*adding, "--since=1h", "--json"))
     WebhookDelivery.objects.all().delete()
     enabled = command("webhook_endpoints", "enable", str(added["id"]), "--since=1h")
     send_all()

@@ -42,6 +42,7 @@ from tests.support.order_with_parts import (
     rules_of_ireland,
 )
 from tests.support.shopper import Shopper
+from tests.support.webhook_kinds import AFTER_PLACING
 
 LIST = "/admin/orders/order/"
 
@@ -295,7 +296,7 @@ def test_api_tells_the_parts(order: Order) -> None:
 
 
 def test_webhook_tells_amounts_and_neither_names_nor_the_code(shelf: list[Product]) -> None:
-    add_endpoint("http://127.0.0.1:9/hooks")
+    add_endpoint("http://127.0.0.1:9/hooks", AFTER_PLACING)
     rules_of_ireland()
     order = paid(order_with_parts(shelf))
 
@@ -415,7 +416,7 @@ def test_old_order_is_goods_alone_for_staff(staff: Client, old: Order) -> None:
 
 
 def test_old_order_is_goods_alone_for_programs(shelf: list[Product]) -> None:
-    add_endpoint("http://127.0.0.1:9/hooks")
+    add_endpoint("http://127.0.0.1:9/hooks", AFTER_PLACING)
     old = paid(order_of_the_release_before(shelf[0]))
 
     told = OrderSerializer(old).data

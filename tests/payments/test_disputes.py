@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from html import unescape
 
@@ -22,15 +23,18 @@ from checkout.orders.attention.reasons import (
     WRONG_AMOUNT,
 )
 from checkout.orders.cancelling import give_up
-from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.models import Order, OutboxMessage, WebhookEndpoint
 from checkout.orders.money.facts import facts_about
 from checkout.orders.operations.staff_actions import ask_to_cancel
 from checkout.orders.outbox.sweep import expire_unpaid
 from checkout.orders.states import OrderStatus
+from checkout.orders.webhooks.content import body_of
+from checkout.orders.webhooks.endpoints import add_endpoint
 from payments.books.audit import audit_database
 from payments.books.compare import DISPUTED_THERE, differences
 from payments.books.gateway_audit import audit_gateway
 from payments.books.repair import reconcile
+from payments.gateways.base import DisputeState, GatewayDispute
 from payments.gateways.stripe.webhooks import receive_event
 from payments.models import Dispute, Payment, Refund
 from payments.refunds import (
@@ -40,6 +44,7 @@ from payments.refunds import (
     request_refund,
 )
 from payments.settling.check_order import cancel_order
+from payments.settling.disputes import record_dispute
 from payments.settling.outcomes import prepare_refund
 from payments.settling.refunds import settle_refunds
 from payments.states import RefundStatus
@@ -338,3 +343,48 @@ def test_story_of_the_order_tells_it_on_the_command_line(
 
     said = capsys.readouterr().out
     assert "The customer's bank disputes €10.01 (fraudulent, answer by" in said
+
+
+def disputes_told(endpoint: WebhookEndpoint) -> list[dict[str, object]]:
+    deliveries = endpoint.deliveries.filter(kind="order.disputed").order_by("event")
+    return [json.loads(body_of(each))["data"]["dispute"] for each in deliveries]
+
+
+@pytest.mark.parametrize("won", [True, False], ids=["won", "lost"])
+def test_other_systems_are_told_when_a_dispute_opens_and_when_it_is_decided(
+    payment: Payment, till: Till, won: bool
+) -> None:
+    endpoint = add_endpoint("https://erp.example/hooks")
+    began = timezone.now()
+    dispute_id = disputed(till, payment)
+    hear(till, payment, dispute_id, "updated")  # heard again, and nothing is new
+    till.decide(dispute_id, won=won)
+    hear(till, payment, dispute_id, "closed")
+
+    about = {"id": dispute_id, "amount_minor": TOTAL, "reason": "fraudulent"}
+    told = [about | {"status": "needs_response"}, about | {"status": "won" if won else "lost"}]
+    assert disputes_told(endpoint) == told
+    later = add_endpoint("https://erp.example/later", since=began)
+    assert disputes_told(later) == told
+
+
+def test_shops_own_answer_to_a_dispute_is_no_news_to_its_systems(
+    payment: Payment, till: Till
+) -> None:
+    endpoint = add_endpoint("https://erp.example/hooks")
+    inquiry = GatewayDispute(
+        id="du_1",
+        state=DisputeState.INQUIRY,
+        payment_id=payment.gateway_payment_id,
+        amount_minor=TOTAL,
+        currency="EUR",
+        reason="fraudulent",
+        opened_at=timezone.now(),
+        due_at=None,
+    )
+    for state in ("INQUIRY", "NEEDS_RESPONSE", "UNDER_REVIEW", "NEEDS_RESPONSE", "WON"):
+        changed = replace(inquiry, state=DisputeState[state])
+        record_dispute(payment, changed, now=timezone.now())
+
+    statuses = [each["status"] for each in disputes_told(endpoint)]
+    assert statuses == ["inquiry", "needs_response", "won"]

@@ -31,13 +31,14 @@ from payments.states import RefundStatus
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper
 from tests.support.till import Till
+from tests.support.webhook_kinds import AFTER_PLACING
 
 TOTAL = 1001
 
 
 @pytest.fixture
 def payment(shelf: list[Product], till: Till) -> Payment:
-    add_endpoint("https://erp.example/hooks")
+    add_endpoint("https://erp.example/hooks", AFTER_PLACING)
     till.settle(placed_order(shelf[0]))
     return Payment.objects.get()
 

@@ -29,6 +29,7 @@ class WebhookKind(models.TextChoices):
     REFUNDED = "order.refunded", "order.refunded"
     REFUND_FAILED = "order.refund_failed", "order.refund_failed"
     SHIPPED = "order.shipped", "order.shipped"
+    SHIPMENT_UNDONE = "order.shipment_undone", "order.shipment_undone"
     DISPUTED = "order.disputed", "order.disputed"
 
 

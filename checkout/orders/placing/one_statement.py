@@ -13,8 +13,9 @@ is locked before it is believed, and Postgres reads it anew when it had to wait 
 - The products, locked in SKU order as everywhere, so that two orders cannot wait for each other.
   Price, stock and all else that the quote was made from are compared as they are after the wait.
 
-For the sake of speed this statement alone writes an event, a mail and an outbox message beside the
-modules that otherwise write them (`history`, `mail.enqueue` and `outbox.enqueue`).
+For the sake of speed this statement alone writes an event, a mail, webhooks and an outbox message
+beside the modules that otherwise write them (`history`, `mail.enqueue`, `webhooks.enqueue` and
+`outbox.enqueue`).
 
 What is left to constraints: one order of a checkout id, and no stock below zero.
 """
@@ -32,6 +33,7 @@ from checkout.orders.mail.enqueue import mail_about
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.placing.purchase import StoredBasket
 from checkout.orders.states import OrderStatus
+from checkout.orders.webhooks.enqueue import told_of_placing, webhook_about
 from checkout.quotes.quote import Quote, QuotedLine
 from checkout.runtime.trace import traceparent
 
@@ -85,9 +87,17 @@ lines AS (
     ORDER BY position
 ),
 event AS (
-    INSERT INTO orders_orderevent (order_id, kind, from_status, to_status, reason, created_at)
-    SELECT id, %(event)s, '', %(status)s, 'Order placed', %(placed_at)s FROM new_order
+    INSERT INTO orders_orderevent (order_id, kind, from_status, to_status, reason, created_at, told)
+    SELECT id, %(event)s, '', %(status)s, 'Order placed', %(placed_at)s, %(told)s FROM new_order
     RETURNING id, order_id
+),
+webhooks AS (
+    INSERT INTO orders_webhookdelivery (order_id, event_id, endpoint_id, kind, status,
+        refunded_minor, webhook_id, wanted_since, available_at)
+    SELECT order_id, event.id, e.id, %(webhook)s::varchar, %(status)s,
+        0, gen_random_uuid(), %(placed_at)s, %(placed_at)s
+    FROM event, orders_webhookendpoint e
+    WHERE e.removed_at IS NULL AND %(webhook)s::varchar = ANY (e.kinds)
 ),
 mail AS (
     INSERT INTO orders_mail (order_id, event_id, kind, message_id, available_at, tries)
@@ -110,6 +120,8 @@ def place_stored_basket(order: Order, basket: StoredBasket, quote: Quote) -> boo
         "event": OrderEvent.Kind.TRANSITION.value,
         "movement": StockMovement.Kind.PLACED.value,
         "mail": mail_about(None, OrderStatus.PLACED),
+        "webhook": webhook_about(None, OrderStatus.PLACED),
+        "told": Jsonb(told_of_placing(order)),
         "message": OutboxMessage.Kind.SETTLE_PAYMENT.value,
         "traceparent": traceparent(),
     }

@@ -23,9 +23,11 @@ WINDOW = 1000
 # No transaction of the shop lasts longer: Postgres ends them (DATABASE_LIMITS).
 WAIT_SECONDS = 30.0
 
-# For an event from before the column `told`, the content is read from the order's history. The
-# status is that of the last transition up to then, where a refund and the transition after it have
-# one time; the amount of a refund is that of the mail about it.
+# For an event from before the column `told`, and for a placing from before `order.placed`, the
+# content is read from the order's history. The status of a transition is its own. That of a refund
+# is the one of the last transition up to then, where a refund and the transition after it have one
+# time; the amount of a refund is that of the mail about it. Parcels and disputes of then are not
+# told of.
 MAKE_UP = """
     INSERT INTO orders_webhookdelivery (
         order_id, event_id, endpoint_id, kind, status, refunded_minor, amount_minor, webhook_id,
@@ -35,6 +37,7 @@ MAKE_UP = """
         v.order_id, v.id, e.id, t.kind,
         COALESCE(
             v.told ->> 'status',
+            CASE WHEN v.kind = 'transition' THEN v.to_status END,
             (
                 SELECT s.to_status FROM orders_orderevent s
                 WHERE s.order_id = v.order_id AND s.kind = 'transition'
@@ -60,6 +63,7 @@ MAKE_UP = """
         SELECT COALESCE(
             v.told ->> 'kind',
             CASE
+                WHEN v.kind = 'transition' AND v.from_status = '' THEN %(placed)s::text
                 WHEN v.kind = 'transition' AND NOT v.from_status = ANY (%(untold)s::text[])
                     THEN %(on_arrival)s::jsonb ->> v.to_status
                 WHEN m.id IS NOT NULL THEN %(refunded)s::text
@@ -120,7 +124,8 @@ def _make_up(endpoint_id: int, first: int, last: int, since: datetime) -> int:
                 "last": last,
                 "since": since,
                 "on_arrival": json.dumps(ON_ARRIVAL),
-                "untold": ["", *sorted(PAID_FOR)],  # see `webhook_about`
+                "untold": sorted(PAID_FOR),  # see `webhook_about`
+                "placed": WebhookKind.PLACED.value,
                 "refunded": WebhookKind.REFUNDED.value,
             },
         )

@@ -6,7 +6,7 @@ from typing import Any
 
 from standardwebhooks import Webhook
 
-from checkout.orders.models import WebhookDelivery, WebhookEndpoint
+from checkout.orders.models import Shipment, WebhookDelivery, WebhookEndpoint
 from checkout.orders.money.parts import Parts
 
 # After a change of the secret the new one and the one before it sign for so long.
@@ -32,10 +32,30 @@ def body_of(delivery: WebhookDelivery) -> bytes:
     }
     if delivery.amount_minor is not None:
         data["amount_minor"] = delivery.amount_minor
+    data |= _details_of(delivery)
     happened = delivery.event.created_at.astimezone(UTC)
     return json.dumps(
         {"type": delivery.kind, "timestamp": happened.isoformat(), "data": data}
     ).encode()
+
+
+def _details_of(delivery: WebhookDelivery) -> dict[str, Any]:
+    """What only some kinds tell: the parcel, or the dispute, as it was kept with the event."""
+    told = delivery.event.told or {}
+    if "dispute" in told:
+        return {"dispute": told["dispute"]}
+    if "shipment" not in told:
+        return {}
+    shipment = Shipment.objects.get(pk=told["shipment"])
+    lines = shipment.lines.values_list("line__sku", "quantity")
+    return {
+        "dispatch_status": told["dispatch_status"],
+        "shipment": {
+            "id": shipment.pk,
+            "tracking_number": shipment.tracking_number,
+            "lines": [{"sku": sku, "quantity": quantity} for sku, quantity in lines],
+        },
+    }
 
 
 def headers_of(delivery: WebhookDelivery, body: bytes, *, now: datetime) -> dict[str, str]:

@@ -1,10 +1,12 @@
 """Queue webhooks to other systems, in the transaction of the event that a webhook tells of."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import connection
+from psycopg.types.json import Jsonb
 
-from checkout.orders.models import OrderEvent, WebhookKind
+from checkout.orders.models import Order, OrderEvent, Shipment, WebhookKind
 from checkout.orders.states import PAID_FOR, OrderStatus
 
 # The status that an order has reached → the webhook about it. A refund has a webhook of its own:
@@ -17,14 +19,15 @@ ON_ARRIVAL = {
 
 # One statement serves any number of endpoints, and none. The content is kept with the event, for
 # endpoints that are added later. The constraint allows one delivery for an event and an endpoint; a
-# second is no error. Deliveries to an endpoint that is switched off are written too, and wait.
+# second is no error. Deliveries to an endpoint that is switched off are written too, and wait. The
+# statement that places a cart (`placing/one_statement.py`) does the same within itself.
 QUEUE = """
     WITH kept AS (
         UPDATE orders_orderevent v
         SET told = jsonb_build_object(
             'kind', %(kind)s::text, 'status', o.status, 'refunded_minor', o.refunded_minor,
-            'amount_minor', %(amount)s::bigint
-        )
+            'amount_minor', %(amount)s::bigint, 'dispatch_status', o.dispatch_status
+        ) || %(more)s::jsonb
         FROM orders_order o
         WHERE v.id = %(event)s AND v.told IS NULL AND o.id = %(order)s
     )
@@ -42,13 +45,32 @@ QUEUE = """
 
 
 def webhook_about(source: OrderStatus | None, to: OrderStatus) -> WebhookKind | None:
-    return None if source is None or source in PAID_FOR else ON_ARRIVAL.get(to)
+    if source is None:
+        return WebhookKind.PLACED
+    return None if source in PAID_FOR else ON_ARRIVAL.get(to)
+
+
+def told_of_placing(order: Order) -> dict[str, object]:
+    """What the statement above keeps with the event of an order that has just been placed."""
+    return {
+        "kind": WebhookKind.PLACED.value,
+        "status": OrderStatus.PLACED.value,
+        "refunded_minor": 0,
+        "amount_minor": None,
+        "dispatch_status": order.dispatch_status,
+    }
 
 
 def queue_webhooks(
-    kind: WebhookKind, event: OrderEvent, *, now: datetime, amount_minor: int | None = None
+    kind: WebhookKind,
+    event: OrderEvent,
+    *,
+    now: datetime,
+    amount_minor: int | None = None,
+    more: Mapping[str, object] | None = None,
 ) -> None:
-    """Call it when the order is as the event leaves it: that is the content of the webhook."""
+    """Call it when the order is as the event leaves it: that is the content of the webhook. `more`
+    is kept with the event alone, which every delivery is made from; see `content.body_of`."""
     with connection.cursor() as cursor:
         cursor.execute(
             QUEUE,
@@ -57,6 +79,14 @@ def queue_webhooks(
                 "event": event.pk,
                 "kind": kind,
                 "amount": amount_minor,
+                "more": Jsonb(more or {}),
                 "now": now,
             },
         )
+
+
+def queue_webhook_about_parcel(
+    kind: WebhookKind, shipment: Shipment, event: OrderEvent, *, now: datetime
+) -> None:
+    """What the parcel holds never changes, so its id alone is kept with the event."""
+    queue_webhooks(kind, event, now=now, more={"shipment": shipment.pk})
