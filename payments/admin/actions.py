@@ -11,10 +11,12 @@ from django import forms
 from checkout.orders.admin.reason import ReasonForm, reason_field
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.cancelling import can_be_cancelled_by_staff
+from checkout.orders.dispatch.correct_address import can_correct_address, correct_address
 from checkout.orders.mail.address import one_spelling
 from checkout.orders.mail.by_staff import LINK, correct_email, send_mail_again
 from checkout.orders.models import Mail, Order
 from checkout.orders.operations.staff_actions import (
+    add_note,
     ask_to_cancel,
     put_back_dead_letter,
     retry_now,
@@ -23,6 +25,7 @@ from checkout.orders.operations.staff_actions import (
 from checkout.orders.states import UNSETTLED
 from checkout.orders.stock.restocking import pieces_out, restock
 from checkout.user_input.whole_numbers import WholeNumberField
+from payments.admin.contact_forms import AddressForm, NoteForm
 from payments.models import Payment, new_key
 from payments.states import UNDECIDED
 
@@ -211,6 +214,27 @@ ACTIONS = {
             ),
             act=correct_email,
             form=EmailForm,
+        ),
+        StaffAction(
+            name="correct-address",
+            label="Correct the address",
+            permission="orders.correct_address",
+            explains=(
+                "The parcel goes to the address that you type. Country and region stay as they "
+                "are, because tax and delivery were worked out for them; where another country is "
+                "right, cancel the order and have it placed again. The address on the bill stays."
+            ),
+            is_possible=can_correct_address,
+            act=correct_address,
+            form=AddressForm,
+        ),
+        StaffAction(
+            name="note",
+            label="Add a note",
+            permission="orders.add_note",
+            explains="It is written down for whoever looks at this order next, and stays.",
+            act=add_note,
+            form=NoteForm,
         ),
         StaffAction(
             name="send-mail",

@@ -16,6 +16,7 @@ ATTENTION = importlib.import_module("payments.migrations.0008_attention_of_group
 MAIL = importlib.import_module("payments.migrations.0013_mail_of_groups")
 LOST_ORDERS = importlib.import_module("payments.migrations.0016_lost_orders_of_groups")
 RULES = importlib.import_module("payments.migrations.0017_rules_of_groups")
+DISPATCH = importlib.import_module("payments.migrations.0019_dispatch_of_groups")
 
 
 PERMISSION = "content_type__app_label", "content_type__model", "codename"
@@ -43,7 +44,7 @@ def _allowed_by_group() -> dict[str, list[tuple[str, ...]]]:
     by itself. Nothing stays in the database."""
     with transaction.atomic():
         GROUPS.make_groups(apps, None)
-        for each in (WEBHOOKS, STOCK, ATTENTION, MAIL, LOST_ORDERS, RULES):
+        for each in (WEBHOOKS, STOCK, ATTENTION, MAIL, LOST_ORDERS, RULES, DISPATCH):
             each.let_groups(apps, None)
         allowed = {
             group.name: [tuple(each) for each in group.permissions.values_list(*PERMISSION)]

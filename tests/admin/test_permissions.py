@@ -20,7 +20,7 @@ from tests.support.factories import placed_order
 from tests.support.rules import delivery_method, discount_code, tax_rate
 from tests.support.till import Till
 
-GROUPS = ("read-only", "support", "operations", "Catalogue")
+GROUPS = ("read-only", "support", "operations", "Catalogue", "Warehouse")
 WHO = ["anonymous", "customer", "staff without", *GROUPS, "superuser"]
 LOOKING = {"read-only", "support", "operations", "superuser"}
 
@@ -32,6 +32,8 @@ MAY = {
     "correct-email": {"support", "operations", "superuser"},
     "send-mail": {"support", "operations", "superuser"},
     "seen-to": {"support", "operations", "superuser"},
+    "correct-address": {"support", "operations", "superuser"},
+    "note": {"support", "operations", "Warehouse", "superuser"},
     "refund": {"support", "superuser"},
     "agree": {"support", "superuser"},
     "export": {"support", "operations", "superuser"},
@@ -138,11 +140,12 @@ def may_open(who: str, name: str) -> bool:
         "payments_refund_agree": MAY["agree"],
         "payments_lostorder_seen": MAY["lost"],
         "orders_webhookdelivery_resend": MAY["resend"],
-        "dashboard": LOOKING,
+        "dashboard": LOOKING | {"Warehouse"},
         "catalogue_product_stock": MAY["stock"],
         **dict.fromkeys(MOVEMENT_PAGES, LOOKING | {"Catalogue"}),
     }
-    return who in special.get(name, LOOKING)
+    sees_orders = {"Warehouse"} if name.startswith("orders_order_") else set()
+    return who in special.get(name, LOOKING | sees_orders)
 
 
 MOVEMENT_PAGES = [f"catalogue_stockmovement_{page}" for page in ("changelist", "change", "history")]

@@ -103,6 +103,7 @@ FLOORS = {
         {"mail", "webhooks", "outbox", "queue", "invoices"},
         {"transitions"},
         # The acts.
+        {"dispatch"},
         {"placing", "paying", "cancelling"},
         # What runs, and what operators and cron do.
         {"operations", "mail.mailer", "outbox.publisher", "webhooks.sender"},

@@ -18,11 +18,14 @@ from checkout.orders.cancelling import (
     note_canceller,
 )
 from checkout.orders.history import note_staff
-from checkout.orders.models import Order, OutboxMessage, WebhookDelivery
+from checkout.orders.models import Order, OrderEvent, OutboxMessage, WebhookDelivery
 from checkout.orders.outbox.enqueue import make_due, publish_again
 from checkout.orders.states import UNSETTLED, Canceller
 from checkout.runtime.claiming import ANEW
 from checkout.runtime.clock import database_now
+
+# The words of the event in whose explanation a note stands.
+NOTE = "Note"
 
 
 def retry_now(order: Order, *, by: str, why: str, now: datetime) -> str:
@@ -84,6 +87,18 @@ def seen_to(order: Order, reasons: Iterable[str], *, by: str, why: str, now: dat
     if not ended:
         return "That was resolved meanwhile; nothing was left to see to."
     return "Written down. Nobody need look for that any more."
+
+
+def add_note(order: Order, *, seen: int, by: str, why: str, now: datetime) -> str:
+    """Write something down about an order. `seen` is the last event that the page showed: a page
+    that is submitted twice writes one note."""
+    with transaction.atomic():
+        Order.objects.select_for_update().get(pk=order.pk)
+        same = order.events.filter(kind=OrderEvent.Kind.STAFF, reason=NOTE, actor=by, pk__gt=seen)
+        if same.filter(explanation=why).exists():
+            return "This was written down before; nothing was added."
+        note_staff(order.pk, NOTE, by=by, why=why, now=now)
+    return "Written down."
 
 
 def _cancel_free(order: Order, *, by: str, why: str, now: datetime) -> str:
