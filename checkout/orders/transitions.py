@@ -7,7 +7,7 @@ from django.conf import settings
 from django.db import transaction
 
 from checkout.orders.history import record_event
-from checkout.orders.mail.enqueue import queue_mail_about
+from checkout.orders.mail.enqueue import queue_mail_about, queue_mail_to_the_shop
 from checkout.orders.models import Order, OrderEvent
 from checkout.orders.states import EXPIRING, OrderStatus, sources_of
 from checkout.orders.sweep_schedule import first_sweep
@@ -65,6 +65,7 @@ def record_transition(
     event = record_event(order_id, kind, reason, now=now, from_status=before, to_status=to)
     if is_mailed:
         queue_mail_about(source, to, event, now=now)
+        queue_mail_to_the_shop(order_id, source, to, now=now)
     if webhook := webhook_about(source, to):
         queue_webhooks(webhook, event, now=now)
 

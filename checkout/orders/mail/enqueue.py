@@ -58,6 +58,23 @@ def queue_mail_about(
         queue_mail(kind, event, now=now + waits)
 
 
+def queue_mail_to_the_shop(
+    order_id: int, source: OrderStatus | None, to: OrderStatus, *, now: datetime
+) -> None:
+    """Tell the shop of an order that is newly paid, once, where it has set an address for that.
+
+    Call it in the transaction of the move, whose lock on the order keeps a second from looking
+    before the first has written. A mail is the only one of its event, so this one has its own.
+    """
+    is_news = to == OrderStatus.PAID and source not in PAID_FOR
+    if not settings.SHOP_ORDERS_EMAIL or not is_news:
+        return
+    if Mail.objects.filter(order=order_id, kind=Mail.Kind.SHOP_ORDER).exists():
+        return
+    event = note(order_id, "The shop is told by e-mail that the order is paid", now=now)
+    queue_mail(Mail.Kind.SHOP_ORDER, event, now=now)
+
+
 def mail_who_waits_long(orders: Iterable[Order], *, now: datetime) -> None:
     since = {
         order.pk: order.status_changed_at

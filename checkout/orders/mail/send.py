@@ -104,8 +104,12 @@ def _due(now: datetime) -> models.QuerySet[Mail]:
     open_mails = Mail.objects.filter(sent_at=None, gave_up_at=None)
     # A mail that is decided now and sent later keeps no other mail of its order waiting.
     is_for_later = Q(kind=Mail.Kind.ACTION_REQUIRED, available_at__gt=now)
-    oldest = open_mails.filter(order=OuterRef("order")).exclude(is_for_later).order_by("pk")
-    return open_mails.filter(available_at__lte=now, pk=Subquery(oldest.values("pk")[:1]))
+    # Mails to the shop have another reader: neither do they wait for the customer's, nor these for
+    # them, which an address of the shop that is wrong would hold up for days.
+    is_to_the_shop = Q(kind=Mail.Kind.SHOP_ORDER)
+    others = open_mails.filter(order=OuterRef("order")).exclude(is_for_later | is_to_the_shop)
+    is_oldest = Q(pk=Subquery(others.order_by("pk").values("pk")[:1]))
+    return open_mails.filter(is_oldest | is_to_the_shop, available_at__lte=now)
 
 
 def _account_mails_due(now: datetime) -> models.QuerySet[AccountMail]:

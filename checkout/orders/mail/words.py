@@ -271,6 +271,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "sent_back": money(facts.moved.sent_back_minor, order.currency),
         "link": staff_link(order) if is_to_the_shop else order_link(order),
         "shop": settings.SHOP_NAME,
+        "is_to_the_shop": is_to_the_shop,
     }
     message = EmailMultiAlternatives(
         subject=gettext(words.subject).format(**amounts),
