@@ -1,8 +1,10 @@
 """How customers get back to an order: by the link in its e-mails, or by asking for that link."""
 
+from contextlib import suppress
+
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
+from django.urls import NoReverseMatch, reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -27,7 +29,15 @@ def open_link(request: HttpRequest, token: str) -> HttpResponse:
     if order is None or opener != Opener.of(order):
         raise OrderHidden
     give_access(request.session, order)
-    return HttpResponseSeeOther(reverse("order", args=[order.reference]))
+    return HttpResponseSeeOther(_page_behind_the_link(request, order))
+
+
+def _page_behind_the_link(request: HttpRequest, order: Order) -> str:
+    """The order's page, or that of the invoice that the mail was about."""
+    if number := request.GET.get("invoice"):
+        with suppress(NoReverseMatch):  # it was not written by this shop
+            return reverse("invoice", args=[order.reference, number])
+    return reverse("order", args=[order.reference])
 
 
 @never_cache

@@ -5,6 +5,7 @@ from io import BytesIO
 import pymupdf_fonts
 import pytest
 from django.contrib.auth.models import Permission, User
+from django.core import mail
 from django.test import Client
 from django.utils import timezone
 from fontTools.ttLib import TTFont
@@ -18,6 +19,7 @@ from checkout.orders.models import Invoice, Order
 from payments.models import Payment
 from payments.refunds import request_refund
 from tests.support.factories import placed_order
+from tests.support.mailer import send_mails
 from tests.support.order_with_parts import order_with_parts, rules_of_ireland
 from tests.support.sellers import SELLER
 from tests.support.shopper import Shopper
@@ -207,3 +209,34 @@ def test_an_invoice_of_many_lines_goes_over_pages(order: Order) -> None:
     ]
 
     assert as_pdf(invoice).count(b"/Type /Page\n") > 3
+
+
+def test_receipt_and_refund_mail_lead_to_their_invoice_through_the_orders_own_link(
+    order: Order, till: Till
+) -> None:
+    note = refunded(order, till)
+    send_mails()
+    invoice = Invoice.objects.get(kind="invoice")
+
+    for issued, subject, words in (
+        (invoice, "Your receipt", "Invoice"),
+        (note, "We sent money back", "Credit note"),
+    ):
+        [message] = [each for each in mail.outbox if each.subject.startswith(subject)]
+        [html] = [str(body) for body, _ in message.alternatives]  # type: ignore[attr-defined]
+        link = f"{link_path(order)}?invoice={issued.number}"
+        assert link in message.body
+        assert f'{link}">{words} {issued.number}<' in html
+        answer = Client().get(link)
+        assert (answer.status_code, answer.headers["Location"]) == (303, address(issued))
+    others = [each for each in mail.outbox if each.subject.startswith("We have your order")]
+    assert all("invoice=" not in each.body for each in others)
+
+
+@pytest.mark.parametrize("number", ["", "INV", "//evil.example", "INV-2026-000001/../..", "%00"])
+def test_a_link_with_another_number_opens_the_order_alone(order: Order, number: str) -> None:
+    answer = Client().get(f"{link_path(order)}?invoice={number}")
+
+    assert answer.status_code in (303, 400)
+    if answer.status_code == 303:
+        assert answer.headers["Location"] == f"/orders/{order.reference}/"

@@ -19,7 +19,7 @@ from django.utils.translation import gettext_noop as _
 
 from checkout.catalogue.money import money, show_money
 from checkout.orders.links import order_link, staff_link
-from checkout.orders.models import Mail, OrderEvent
+from checkout.orders.models import Invoice, Mail, OrderEvent
 from checkout.orders.money.facts import MoneyFacts, facts_about
 from checkout.orders.money.parts import Parts
 from checkout.orders.money.words import money_sentence
@@ -270,6 +270,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "bill_to": billing_lines(order),
         "sent_back": money(facts.moved.sent_back_minor, order.currency),
         "link": staff_link(order) if is_to_the_shop else order_link(order),
+        "invoice": None if is_to_the_shop else Invoice.objects.filter(event=mail.event_id).first(),
         "shop": settings.SHOP_NAME,
         "is_to_the_shop": is_to_the_shop,
     }

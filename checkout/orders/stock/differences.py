@@ -24,7 +24,7 @@ OF_ORDERS = """
     SELECT * FROM (
         SELECT order_id, product_id, -coalesce(change, 0) - CASE
             WHEN o.status = 'cancelled' THEN 0
-            ELSE coalesce(quantity, 0) - coalesce(restocked, 0) END AS missing
+            ELSE coalesce(l.quantity, 0) - coalesce(moved.restocked, 0) END AS missing
         FROM orders_orderline l
         FULL JOIN (
             SELECT order_id, product_id, sum(change) AS change,
