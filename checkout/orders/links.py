@@ -11,7 +11,7 @@ from django.conf import settings
 from django.core import signing
 from django.urls import reverse
 
-from checkout.orders.models import Order
+from checkout.orders.models import Invoice, Order
 
 SALT = "orders.link.v1"
 
@@ -46,6 +46,11 @@ def link_path(order: Order) -> str:
 
 def order_link(order: Order) -> str:
     return f"{settings.SHOP_URL}{link_path(order)}"
+
+
+def invoice_link(order: Order, invoice: Invoice) -> str:
+    """The order's link, which leads on to one of its invoices."""
+    return f"{order_link(order)}?invoice={invoice.number}"
 
 
 def staff_link(order: Order) -> str:

@@ -18,7 +18,7 @@ from django.utils.translation import gettext, override
 from django.utils.translation import gettext_noop as _
 
 from checkout.catalogue.money import money, show_money
-from checkout.orders.links import order_link, staff_link
+from checkout.orders.links import invoice_link, order_link, staff_link
 from checkout.orders.models import Invoice, Mail, OrderEvent
 from checkout.orders.money.facts import MoneyFacts, facts_about
 from checkout.orders.money.parts import Parts
@@ -243,6 +243,8 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
     is_to_the_shop = kind is Mail.Kind.SHOP_ORDER
     shipment = mail.event.shipment if kind is Mail.Kind.SHIPPED else None
     has_moved_on = not is_to_the_shop and mail.event.to_status not in ("", order.status)
+    issued = Invoice.objects.none() if is_to_the_shop else Invoice.objects.filter(event=mail.event)
+    invoice = issued.first()
     amounts = {
         "number": order.number,
         "total": show_money(order.total),
@@ -270,7 +272,8 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "bill_to": billing_lines(order),
         "sent_back": money(facts.moved.sent_back_minor, order.currency),
         "link": staff_link(order) if is_to_the_shop else order_link(order),
-        "invoice": None if is_to_the_shop else Invoice.objects.filter(event=mail.event_id).first(),
+        "invoice": invoice,
+        "invoice_link": invoice and invoice_link(order, invoice),
         "shop": settings.SHOP_NAME,
         "is_to_the_shop": is_to_the_shop,
     }
