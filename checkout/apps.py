@@ -6,4 +6,7 @@ class CheckoutConfig(AppConfig):
     verbose_name = "Checkout"
 
     def ready(self) -> None:
-        from checkout import retention  # noqa: F401 - registers what becomes of old rows
+        from checkout import (
+            personal_data,  # noqa: F401 - registers what is stored of a person
+            retention,  # noqa: F401 - registers what becomes of old rows
+        )

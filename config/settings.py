@@ -196,6 +196,13 @@ CREDIT_NOTE_SERIES = series("CREDIT_NOTE_SERIES", env.text("CREDIT_NOTE_SERIES",
 # it. The database itself keeps each for five.
 INVOICE_YEARS = env.whole("INVOICE_YEARS", 10, at_least=5, at_most=100)
 
+# --- Personal data ------------------------------------------------------------------------------
+
+# So many years after it was placed, a finished order is erased by `prune`. None: never. Erasing
+# cannot be undone, and how long addresses must be kept differs by country, so nothing is erased
+# before somebody has decided.
+PERSONAL_DATA_YEARS = env.whole("PERSONAL_DATA_YEARS", 0, at_least=0, at_most=100) or None
+
 # --- Limits -------------------------------------------------------------------------------------
 
 # Per session, per network address, in the whole shop; how they are counted is in orders/limits.

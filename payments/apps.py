@@ -9,6 +9,7 @@ class PaymentsConfig(AppConfig):
         from checkout.orders.money.facts import read_with
         from payments import (
             checks,  # noqa: F401 - registers the system checks
+            personal_data,  # noqa: F401 - registers what is stored of a person
             retention,  # noqa: F401 - registers what becomes of old rows
         )
         from payments.books.money import read_moved

@@ -136,3 +136,10 @@ def open_stock(product_ids: Collection[int], *, by: str = "") -> None:
     """Record the first stock of new products. Call it inside the transaction that stores them."""
     with connection.cursor() as cursor:
         cursor.execute(OPEN, [StockMovement.Kind.OPENING.value, by, list(product_ids)])
+
+
+def forget_explanations(order_id: int) -> None:
+    """Empty what people typed of an order's goods, who may have named its customer. The trigger
+    lets this change alone pass; product, change, kind and time stay as they were recorded."""
+    typed = StockMovement.objects.filter(order=order_id).exclude(explanation="")
+    typed.update(explanation="")

@@ -9,6 +9,7 @@ class OrdersConfig(AppConfig):
     def ready(self) -> None:
         from checkout.orders import checks  # noqa: F401 - registers the system checks
         from checkout.orders.operations import retention  # noqa: F401 - registers what becomes of rows
+        from checkout.orders.privacy import order_data  # noqa: F401 - registers what is stored of a person
         from checkout.runtime import spans
 
         spans.start()

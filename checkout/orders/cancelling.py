@@ -11,6 +11,7 @@ from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import (
     DISPUTED,
     PAID_AFTER_CANCELLATION,
+    PAID_AFTER_ERASURE,
     PAID_WITHOUT_ITS_CODE,
 )
 from checkout.orders.code_uses import CodeRefused, give_code_back, use_code_again
@@ -102,6 +103,8 @@ class CannotRevive(Exception):
 def revive(order: Order, *, reason: str, now: datetime) -> None:
     """Revive a cancelled order that turns out to be paid. `CannotRevive` where its goods are sold
     by now, or the last use of its discount code went to somebody else."""
+    if order.erased_at:  # nobody knows any more where its goods would go
+        raise CannotRevive(PAID_AFTER_ERASURE)
     try:
         with transaction.atomic():
             if not transition(

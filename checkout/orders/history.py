@@ -1,4 +1,5 @@
-"""The history of an order: every event of an order is written here, and changed nowhere.
+"""The history of an order: every event of an order is written here, and changed nowhere. Only the
+words that staff typed are emptied, when their customer is erased.
 
 The statement that places a cart (`placing/one_statement.py`) writes the first event itself, since
 it places everything in one journey to the database.
@@ -30,6 +31,12 @@ def note_staff(order_id: int, what: str, *, by: str, why: str, now: datetime) ->
     return record_event(
         order_id, OrderEvent.Kind.STAFF, what, now=now, actor=by, explanation=why[:1000]
     )
+
+
+def forget_explanations(order_id: int) -> None:
+    """Empty what people typed of the order, who may have named its customer."""
+    typed = OrderEvent.objects.filter(order=order_id).exclude(explanation="")
+    typed.update(explanation="")
 
 
 # Each submission is counted; so many of them are events as well. A form that a broken program

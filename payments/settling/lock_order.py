@@ -9,5 +9,5 @@ from payments.models import Payment
 def lock_order(payment: Payment) -> Order:
     """Lock the payment's order, which comes before any lock of the payment itself."""
     # Only the columns that the callers decide by: Django's work grows with the columns.
-    decides = ("status", "needs_person", "placed_at", "payment_round")
+    decides = ("status", "needs_person", "placed_at", "payment_round", "erased_at")
     return Order.objects.select_for_update().only(*decides).get(pk=payment.order_id)

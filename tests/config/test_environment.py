@@ -81,6 +81,7 @@ REFUSED: dict[str, list[str]] = {
     "SELLER_EMAIL": ["CANARY", "Shop <CANARY@shop.example>", "a@shop.example, b@shop.example"],
     "INVOICE_SERIES": ["inv", "IN-V", "IN/V", "I" * 11, "Ä"],
     "CREDIT_NOTE_SERIES": ["cn", "C N"],
+    "PERSONAL_DATA_YEARS": [*NUMBER, "-1", "101"],
     "INVOICE_YEARS": [*NUMBER, "4", "101"],
     "LOG_LEVEL": ["info", "LOUD"],
     "PAYMENTS_QUEUE_NAME": ["payments", "'payments.fifo'"],

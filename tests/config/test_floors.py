@@ -106,7 +106,7 @@ FLOORS = {
         {"dispatch"},
         {"placing", "paying", "cancelling"},
         # What runs, and what operators and cron do.
-        {"operations", "mail.mailer", "outbox.publisher", "webhooks.sender"},
+        {"operations", "privacy", "mail.mailer", "outbox.publisher", "webhooks.sender"},
         {"admin", "management", "checks", "apps"},
     ),
     "payments": (
@@ -116,7 +116,7 @@ FLOORS = {
         {"gateways"},
         {"refunds", "settling", "books.lost_orders"},
         {"worker", "books"},
-        {"gateways.stripe.webhooks", "views", "urls", "templatetags", "retention"},
+        {"gateways.stripe.webhooks", "views", "urls", "templatetags", "retention", "personal_data"},
         {"admin", "management", "checks", "apps"},
     ),
 }

@@ -26,6 +26,7 @@ from checkout.orders.attention.reasons import (
     ENDED_BY,
     OVERCHARGED,
     PAID_AFTER_CANCELLATION,
+    PAID_AFTER_ERASURE,
     PAID_WITHOUT_ITS_CODE,
     REFUND_CAME_BACK,
     REFUND_FAILED,
@@ -40,6 +41,7 @@ from checkout.orders.models import AttentionReason, Order
 from checkout.orders.operations.gauges import measure_shop
 from checkout.orders.paying import pay_again
 from checkout.orders.placing.place import place_order
+from checkout.orders.privacy.erase import erase_order
 from checkout.runtime import metrics
 from payments.books.audit import audit_database
 from payments.gateways.base import (
@@ -170,6 +172,15 @@ def paid_without_its_code(case: Case) -> Order:
     case.till.settle(order)
     cancel_unpaid(order, now=timezone.now())
     place_order(replace(purchase(), code="TENTH"), basket, now=timezone.now())
+    case.second_charge(order)
+    return order
+
+
+def paid_after_erasure(case: Case) -> Order:
+    order = placed_order(case.shelf[0], payment_method="pm_card_chargeDeclined")
+    case.till.settle(order)
+    cancel_unpaid(order, now=timezone.now())
+    assert erase_order(order.pk, by="grace", why="Asked for", now=timezone.now()) == []
     case.second_charge(order)
     return order
 
@@ -320,6 +331,8 @@ WALKS: list[tuple[str, Cause, End]] = [
         lambda case, order: case.agree_to_everything(),
     ),
     (PAID_WITHOUT_ITS_CODE, paid_without_its_code, sent_back_there),
+    (PAID_AFTER_ERASURE, paid_after_erasure, lambda case, order: case.agree_to_everything()),
+    (PAID_AFTER_ERASURE, paid_after_erasure, sent_back_there),
     (OVERCHARGED, overcharged, lambda case, order: case.agree_to_everything()),
     (OVERCHARGED, overcharged, sent_back_there),
     (WRONG_AMOUNT, undercharged, right_amount_told),

@@ -4,6 +4,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.orders.outbox.prune import prune_outbox
+from checkout.orders.privacy.too_old import erase_too_old
 from checkout.runtime.clock import database_now
 from checkout.runtime.retention import ENDS, prune
 from checkout.runtime.terminal import add_json, aligned, as_json, progress_on
@@ -15,7 +16,8 @@ class Command(BaseCommand):
     help = (
         "Delete what is no longer needed: expired sessions, carts that nobody changed for 90 days, "
         "old messages, records of wrong passwords and the like. Orders and what belongs to them "
-        "stay. Let cron run this once a day. The command works in short transactions beside the "
+        "stay; their customers' names and addresses are erased after PERSONAL_DATA_YEARS, if that "
+        "is set. Let cron run this once a day. The command works in short transactions beside the "
         "running shop; you may kill and repeat it at any moment."
     )
 
@@ -38,9 +40,12 @@ class Command(BaseCommand):
                 ).deleted
             elif end.ended:
                 deleted[name] = prune(end, now=now, dry_run=dry_run, progress=progress)
+        progress = progress_on(self.stderr, "orders erased")
+        erased = erase_too_old(now=now, dry_run=dry_run, progress=progress)
         heading = "would be deleted" if dry_run else "deleted"
         rows = [["table", heading], *([name, str(count)] for name, count in deleted.items())]
-        result = {"dry_run": dry_run, "rows": deleted}
+        rows.append(["orders.Order, only its personal data", str(erased)])
+        result = {"dry_run": dry_run, "rows": deleted, "orders_erased": erased}
         self.stdout.write(as_json(result) if options["json"] else "\n".join(aligned(rows)))
 
     def _list(self, options: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ PAID_AFTER_CANCELLATION = "Paid after it was cancelled, and sold out; a refund i
 PAID_WITHOUT_ITS_CODE = (
     "Paid after it was cancelled, and its discount code is used up; a refund is prepared"
 )
+PAID_AFTER_ERASURE = "Paid after its customer's data was erased; a refund is prepared"
 OVERCHARGED = "Charged more than it cost; a refund of the difference is prepared"
 WRONG_AMOUNT = "The gateway charged less than it cost, or another currency"
 REFUSED = "The gateway refused the payment itself, not the card; its reason is in the order's story"
@@ -19,7 +20,10 @@ REFUND_CAME_BACK = "A refund that had been sent came back; its customer has no m
 DISPUTED = "The customer's bank disputes the charge; answer at the gateway's own site"
 
 # A surplus is what was charged beyond the order's price.
-SURPLUS_REASONS = (CHARGED_TWICE, PAID_AFTER_CANCELLATION, PAID_WITHOUT_ITS_CODE, OVERCHARGED)
+SURPLUS_REASONS = (
+    *(CHARGED_TWICE, PAID_AFTER_CANCELLATION, PAID_WITHOUT_ITS_CODE),
+    *(PAID_AFTER_ERASURE, OVERCHARGED),
+)
 
 _SURPLUS_GOES_BACK = (
     "All that was charged too much has been sent back: agree to the prepared refund, or refund it "
@@ -39,6 +43,7 @@ ENDED_BY = {
     CHARGED_TWICE: _SURPLUS_GOES_BACK,
     PAID_AFTER_CANCELLATION: _SURPLUS_GOES_BACK,
     PAID_WITHOUT_ITS_CODE: _SURPLUS_GOES_BACK,
+    PAID_AFTER_ERASURE: _SURPLUS_GOES_BACK,
     OVERCHARGED: _SURPLUS_GOES_BACK,
     WRONG_AMOUNT: (
         "The gateway tells the right amount, the charge has wholly been sent back at the gateway's "

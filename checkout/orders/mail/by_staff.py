@@ -16,6 +16,14 @@ LINK = Mail.Kind.LINK
 ON_ITS_WAY = "That e-mail is on its way already; nothing was added."
 
 
+def must_name_somebody(order: Order) -> None:
+    if order.erased_at:
+        raise ActionImpossible(
+            "The personal data of this order was erased. It names nobody any more, nobody is "
+            "written to, and nothing new of a person is entered."
+        )
+
+
 def correct_email(order: Order, *, email: str, seen: str, by: str, why: str, now: datetime) -> str:
     """Send the order's e-mails to another address from now on, waiting ones included, and its link
     at once. The links that went to the other address stop, with the sessions that opened them.
@@ -23,6 +31,7 @@ def correct_email(order: Order, *, email: str, seen: str, by: str, why: str, now
     """
     with transaction.atomic():
         current = Order.objects.select_for_update().get(pk=order.pk)
+        must_name_somebody(current)
         if current.email == email:
             return "That is the address already; nothing was changed."
         if current.email != seen:
@@ -46,7 +55,7 @@ def send_mail_again(
     """Have the mailer send a mail again. `which` is the id of the mail, or `link`. `seen` is the
     last event that the page showed: a page that is submitted twice sends one e-mail."""
     with transaction.atomic():
-        Order.objects.select_for_update().get(pk=order.pk)
+        must_name_somebody(Order.objects.select_for_update().get(pk=order.pk))
         mails = order.mails.filter(kind=LINK) if which == LINK else order.mails.filter(pk=which)
         mail = mails.order_by("pk").last()
         kind = Mail.Kind(mail.kind) if mail else LINK

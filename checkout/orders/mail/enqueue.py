@@ -112,7 +112,8 @@ def queue_link(number: str, email: str, *, now: datetime) -> bool:
     """Mail the link to the order of that number, if it was placed with that address."""
     with transaction.atomic():
         # Locked, so that of two requests at once only one finds that none was sent lately.
-        order = Order.objects.select_for_update().filter(has_address(email), number=number).first()
+        known = Order.objects.filter(has_address(email), number=number, erased_at=None)
+        order = known.select_for_update().first()
         if order is None:
             return False
         links = order.mails.filter(kind=Mail.Kind.LINK)

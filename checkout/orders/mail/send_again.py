@@ -30,7 +30,8 @@ def send_again(mail: Mail, *, by: str, why: str, now: datetime) -> bool:
     """
     with transaction.atomic():
         # The WHERE is the guard: of two who ask at once, the second finds it waiting.
-        done = Mail.objects.filter(pk=mail.pk).exclude(sent_at=None, gave_up_at=None)
+        done = Mail.objects.filter(pk=mail.pk, order__erased_at=None)
+        done = done.exclude(sent_at=None, gave_up_at=None)
         message_id = uuid.uuid4() if mail.sent_at else mail.message_id
         again = ANEW | {"wanted_since": Now(), "available_at": Now(), "message_id": message_id}
         if not done.update(**again):

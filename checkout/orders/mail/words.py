@@ -225,6 +225,8 @@ def is_outdated(mail: Mail) -> bool:
     mail must not be sent."""
     if mail.kind == Mail.Kind.SHOP_ORDER:
         return not settings.SHOP_ORDERS_EMAIL
+    if mail.order.erased_at:
+        return True  # there is nobody to write to any more
     if mail.kind == Mail.Kind.SHIPPED:
         return mail.event.shipment.undone_at is not None
     expected = ASKS_WHILE.get(Mail.Kind(mail.kind))

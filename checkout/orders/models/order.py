@@ -203,6 +203,12 @@ class Order(models.Model):
                 condition=models.Q(status__in=SENDABLE, dispatch_status__in=TO_SEND, is_held=False),
                 name="orders_order_to_send_idx",
             ),
+            # Whose customer is erased when personal data has been kept for long enough.
+            models.Index(
+                fields=["placed_at"],
+                condition=models.Q(erased_at__isnull=True),
+                name="orders_order_not_erased_idx",
+            ),
             # Rows are stored in the order of their time, so a few pages tell where an hour begins.
             BrinIndex(fields=["placed_at"], autosummarize=True, name="orders_order_placed_at_idx"),
         ]

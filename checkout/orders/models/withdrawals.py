@@ -52,6 +52,12 @@ class Withdrawal(models.Model):
                 condition=models.Q(status="stated"),
                 name="orders_withdrawal_open_idx",
             ),
+            # These are pruned: decided, and about no order of ours.
+            models.Index(
+                fields=["decided_at"],
+                condition=models.Q(order__isnull=True, decided_at__isnull=False),
+                name="orders_withdrawal_old_idx",
+            ),
         ]
 
     def __str__(self) -> str:

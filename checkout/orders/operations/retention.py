@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from django.conf import settings
 
-from checkout.orders.models import Invoice
+from checkout.orders.models import Invoice, Withdrawal
 from checkout.runtime.retention import End, register
 
 WITH_ORDER = "Stays with its order: books, support and disputes ask for it years later."
@@ -22,7 +22,17 @@ register(
     End(table="orders.ShipmentLine", why=WITH_ORDER),
     End(table="orders.GoodsReturn", why=WITH_ORDER),
     End(table="orders.GoodsReturnLine", why=WITH_ORDER),
-    End(table="orders.Withdrawal", why=WITH_ORDER),
+    End(
+        table="orders.Withdrawal",
+        why=(
+            "One that names no order and that staff have decided proves nothing after a year. All "
+            "others stay with their order."
+        ),
+        after=timedelta(days=365),
+        ended=lambda before: Withdrawal.objects.filter(order=None, decided_at__lt=before).order_by(
+            "decided_at"
+        ),
+    ),
     End(table="orders.Mail", why=WITH_ORDER),
     End(table="orders.AccountMail", why="The mailer deletes them after a day."),
     End(table="orders.WebhookDelivery", why=WITH_ORDER),
