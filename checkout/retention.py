@@ -70,5 +70,6 @@ register(
     ),
     End(table="catalogue.DeliveryPrice", why="Goes with its method."),
     End(table="catalogue.DiscountCode", why="Staff make them, and delete those that nobody used."),
+    End(table="texts.ShopText", why="One for each kind and language; staff write and delete them."),
     End(table="catalogue.StockMovement", why="Their sum is the stock, and audits add them up."),
 )

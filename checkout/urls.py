@@ -1,6 +1,6 @@
 from django.urls import include, path, register_converter
 
-from checkout.views import account, checkout, delivery_prices, find, shop
+from checkout.views import account, checkout, delivery_prices, find, shop, texts
 from checkout.views.order import invoice as invoices
 from checkout.views.order import page as order_page
 
@@ -33,6 +33,7 @@ urlpatterns = [
     path("", shop.product_list, name="product_list"),
     path("products/<slug:slug>/", shop.product_page, name="product"),
     path("delivery/", delivery_prices.delivery_prices, name="delivery_prices"),
+    path("pages/<slug:kind>/", texts.text_page, name="text"),
     path("cart/", shop.cart_page, name="cart"),
     path("cart/add/", shop.cart_add, name="cart_add"),
     path("cart/change/", shop.cart_change, name="cart_change"),

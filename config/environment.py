@@ -169,8 +169,8 @@ class Environment:
         except (ValueError, ValidationError):
             refuse(
                 name,
-                "is no single address. It looks like Halfmoon Stationers <shop@shop.example>; a "
-                'name with a comma stands in quotation marks: "Halfmoon, Ltd" <shop@shop.example>.',
+                "is no single address. It looks like My Shop <shop@shop.example>; a "
+                'name with a comma stands in quotation marks: "Shop, Ltd" <shop@shop.example>.',
             )
         return value
 

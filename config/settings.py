@@ -66,6 +66,7 @@ INSTALLED_APPS = [
     "rest_framework",
     "checkout.catalogue",
     "checkout.orders",
+    "checkout.texts",
     "checkout",
     "payments",
 ]
@@ -150,7 +151,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Shop ---------------------------------------------------------------------------------------
 
-SHOP_NAME = env.text("SHOP_NAME", "Halfmoon Stationers")
+SHOP_NAME = env.text("SHOP_NAME", "Shop")
 SHOP_CURRENCY = env.text("SHOP_CURRENCY", "EUR")
 # Where the shop itself is told of each new paid order; empty: nowhere.
 SHOP_ORDERS_EMAIL = env.email("SHOP_ORDERS_EMAIL")

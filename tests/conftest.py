@@ -14,6 +14,7 @@ from checkout.catalogue.models import Product
 from checkout.orders import pausing
 from checkout.orders.queue.setup import ensure_queues
 from checkout.orders.queue.sqs import PaymentsQueue
+from checkout.texts.read import keep
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.server import SandboxServer
@@ -74,6 +75,13 @@ def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_pause_of_another_test() -> None:
     pausing.forget_what_was_seen()
     refused_shop.forget_what_was_seen()
+
+
+@pytest.fixture(autouse=True)
+def _no_texts_are_asked_for() -> None:
+    """A process asks which texts there are once in ten seconds, which would add a statement to some
+    page of some test. A test of texts lets its pages ask, by `forget`."""
+    keep([], for_seconds=float("inf"))
 
 
 @pytest.fixture(autouse=True)

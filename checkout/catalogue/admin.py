@@ -53,7 +53,7 @@ class ProductForm(WithoutCardNumbers, forms.ModelForm[Product]):
         min_value=0,
         max_value=9_999_999,
         initial=0,
-        help_text="Of one piece, with its wrapping. It counts where delivery is priced by weight.",
+        help_text="Of one piece, with its packaging. It counts where delivery is priced by weight.",
     )
     price_minor = AmountField(
         label=in_shop_currency("Price in {currency}"),

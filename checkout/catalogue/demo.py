@@ -4,7 +4,7 @@ from typing import Any
 
 from django.utils.text import slugify
 
-# With its wrapping, as a parcel would be weighed.
+# With its packaging, as a parcel would be weighed.
 WEIGHTS_IN_GRAMS = {
     "NB-A5-DOT": 340,
     "NB-A6-PLAIN": 75,

@@ -41,7 +41,7 @@ class Product(models.Model):
     )
     is_on_sale = models.BooleanField(default=True)
     weight_grams = models.PositiveIntegerField(
-        "weight in grams", default=0, db_default=0, help_text="Of one piece, with its wrapping."
+        "weight in grams", default=0, db_default=0, help_text="Of one piece, with its packaging."
     )
     is_delivered = models.BooleanField(
         "is delivered",

@@ -148,7 +148,7 @@ def check_mail(**kwargs: Any) -> Iterator[CheckMessage]:
     if settings.DEFAULT_FROM_EMAIL.rstrip(">").endswith("@localhost"):
         yield WarningMessage(
             "DEFAULT_FROM_EMAIL is an address from which mail systems accept no mail.",
-            hint="Set it to the shop's own, such as Halfmoon Stationers <shop@shop.example>.",
+            hint="Set it to the shop's own, such as My Shop <shop@shop.example>.",
             id="orders.W002",
         )
     if not settings.SHOP_URL:

@@ -130,6 +130,7 @@ class CheckoutPage:
             "total": money(0, settings.SHOP_CURRENCY),
             "notice": notice,
             "token": self._sent_token,
+            "without_database": True,
         }
         return self._render([], context, status=503, template="checkout/checkout.html")
 

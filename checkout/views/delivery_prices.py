@@ -19,6 +19,9 @@ from checkout.catalogue.rules.price_list import (
     rules_there_are,
 )
 from checkout.runtime.clock import database_now
+from checkout.texts.markup import html_of
+from checkout.texts.models import TextKind
+from checkout.texts.read import read_text
 from checkout.user_input.countries import country_name
 
 
@@ -47,7 +50,10 @@ class MethodWords:
 def delivery_prices(request: HttpRequest) -> HttpResponse:
     there_are = rules_there_are(database_now().date())
     methods = price_list()
+    text = read_text(TextKind.DELIVERY)
     context = {
+        "text": text,
+        "text_html": html_of(text.body, heading="h3") if text else "",
         "methods": [_method_words(method) for method in methods],
         "has_delivery": there_are.has_delivery,
         "goes_everywhere": any(

@@ -35,6 +35,7 @@ def error_page(
     if is_api(request):
         return problem_page(request, status, kind)
     context = {"headline": headline, "sentence": sentence, "typed": typed}
+    context["without_database"] = True
     return render(request, "error.html", context, status=status)
 
 

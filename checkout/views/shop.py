@@ -15,6 +15,8 @@ from checkout.catalogue.models import Product
 from checkout.forms import QuantityForm
 from checkout.models import lines_total
 from checkout.orders.placing.find_order import find_order
+from checkout.texts.models import TextKind
+from checkout.texts.read import known_text
 from checkout.views.error_pages import error_page
 from checkout.views.see_other import HttpResponseSeeOther
 from checkout.visitor import client_address
@@ -30,9 +32,12 @@ def new_press() -> str:
 @require_safe
 def product_list(request: HttpRequest) -> HttpResponse:
     products = Product.objects.filter(is_on_sale=True)
-    return render(
-        request, "checkout/product_list.html", {"products": products, "press": new_press()}
-    )
+    context = {
+        "products": products,
+        "press": new_press(),
+        "welcome": known_text(TextKind.WELCOME),
+    }
+    return render(request, "checkout/product_list.html", context)
 
 
 @never_cache

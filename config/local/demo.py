@@ -48,6 +48,7 @@ DEFAULTS = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "DEBUG": "false",
     "AWS_REGION": "us-east-1",
+    "SHOP_NAME": "Halfmoon Stationers",
     # The administrator of the demo has no device that could give a code.
     "STAFF_SECOND_FACTOR": "false",
     "SWEEP_AFTER_SECONDS": "20",

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product, StockMovement
 from checkout.orders.models import Installation, Order, WebhookDelivery, WebhookEndpoint
+from checkout.texts.models import ShopText
 from payments.admin.actions import ACTIONS
 from payments.models import LostOrder, Payment, PaymentAttempt, Refund, WebhookEvent
 from tests.admin.conftest import signed_in
@@ -97,6 +98,7 @@ def objects(shelf: list[Product], till: Till) -> dict[str, int]:
         "taxrate": tax_rate("DE", "19").pk,
         "deliverymethod": delivery_method("Parcel", {"DE": 490}).pk,
         "discountcode": discount_code("WELCOME").pk,
+        "shoptext": ShopText.objects.create(kind="terms", language="en", title="x", body="x").pk,
         "group": Group.objects.get(name="support").pk,
         "user": User.objects.create_user("somebody").pk,
     }

@@ -54,6 +54,7 @@ ENVIRONMENT = {
     "DEMO_DIR": str(SHOP),  # no running demo has a say
     "SECRET_KEY": "for-screenshots-only-" * 3,
     "ALLOWED_HOSTS": "127.0.0.1",
+    "SHOP_NAME": "Halfmoon Stationers",
     "DEBUG": "false",
     "HTTPS_ONLY": "false",
     "SANDBOX_GATEWAY_ALLOWED": "true",
@@ -73,6 +74,7 @@ ADDRESS = {
 }
 PASSWORD = "quill and parchment"
 ORDERS_OF_AN_ACCOUNT = 7  # one in each status
+TEXTS = ["imprint", "terms", "privacy", "withdrawal"]
 CART = ["fountain-pen-medium-nib", "dotted-notebook-a5"]
 
 
@@ -328,6 +330,7 @@ def _shelves() -> list[Shot]:
         Shot("product-last", "/products/desk-globe-1958/"),
         Shot("product-sold-out", "/products/sealing-wax-red/"),
         Shot("delivery-prices", "/delivery/"),
+        *(Shot(f"text-{kind}", f"/pages/{kind}/") for kind in TEXTS),
     ]
 
 

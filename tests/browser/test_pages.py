@@ -38,7 +38,7 @@ def check(page: Page, title: str) -> None:
 
 def check_shop(page: Page) -> None:
     for path, title in [
-        ("/", "Paper, ink and what goes with them"),
+        ("/", "Shelves"),
         ("/products/notebook-01/", "Notebook 01"),
         ("/products/globe/", "Globe"),
         ("/nowhere/", "There is nothing at this address"),

@@ -235,7 +235,7 @@ def test_refused_form_comes_back_as_with_a_full_page_load(at_checkout: Visitor) 
     alert = page.get_by_role("alert")
     expect(alert).to_be_focused()
     expect(alert).to_contain_text("Nothing was ordered or charged")
-    expect(page).to_have_title("Please look again: Checkout · Halfmoon Stationers")
+    expect(page).to_have_title("Please look again: Checkout · Shop")
     assert at_checkout.typed(page) == typed  # also what was typed since the press
     page.get_by_label("E-mail").fill("ada@example.com")
     page.get_by_label("Postcode").fill("12")

@@ -5,6 +5,7 @@ from typing import Any
 from playwright.sync_api import expect
 
 from checkout.models import Cart
+from checkout.texts.demo import load_demo_texts
 from tests.browser.conftest import Visit
 from tests.browser.visitor import place_button
 from tests.support.processes import ShopProcesses
@@ -13,6 +14,7 @@ BYTES, REQUESTS = 60_000, 8
 
 
 def test_first_load_of_the_checkout_page(processes: ShopProcesses, visit: Visit) -> None:
+    load_demo_texts()  # the page links them, as that of every shop that may sell
     visitor = visit()
     shop = processes.web().url
     page = visitor.page

@@ -31,6 +31,7 @@ def test_a_dozen_products_of_which_one_is_the_last_and_one_sold_out() -> None:
     assert load() == (
         "Demo catalogue: 12 products added, 0 there already.\n"
         "Its rules: 2 ways of delivery, 11 tax rates and 2 codes added.\n"
+        "Its texts: 12 added, each marked as a demo text.\n"
     )
 
     stocks = list(Product.objects.values_list("stock", flat=True))
@@ -55,6 +56,7 @@ def test_loading_again_leaves_what_the_shop_has_changed() -> None:
     assert load() == (
         "Demo catalogue: 0 products added, 12 there already.\n"
         "Its rules: 0 ways of delivery, 0 tax rates and 0 codes added.\n"
+        "Its texts: 0 added, each marked as a demo text.\n"
     )
 
     changed = Product.objects.get(sku="PEN-GEL-05")

@@ -42,7 +42,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='product',
             name='weight_grams',
-            field=models.PositiveIntegerField(db_default=0, default=0, help_text='Of one piece, with its wrapping.', verbose_name='weight in grams'),
+            field=models.PositiveIntegerField(db_default=0, default=0, help_text='Of one piece, with its packaging.', verbose_name='weight in grams'),
         ),
         migrations.CreateModel(
             name='DiscountCode',

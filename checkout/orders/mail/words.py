@@ -40,7 +40,7 @@ class MailWords:
     with_money: bool = True
 
 
-_NEXT_WRAPPED = _("Next: we wrap it and send it to you.")
+_NEXT_SENT = _("Next: we send it to you.")
 
 WORDS = {
     Mail.Kind.RECEIVED: MailWords(
@@ -82,7 +82,7 @@ WORDS = {
         subject=_("Your receipt for order {number}"),
         headline=_("Thank you, your order is paid"),
         happened=_("This is your receipt."),
-        next=_NEXT_WRAPPED,
+        next=_NEXT_SENT,
     ),
     Mail.Kind.REVIVED: MailWords(
         subject=_("Your payment for order {number} arrived after all"),
@@ -91,7 +91,7 @@ WORDS = {
             "The order was cancelled before your payment reached us. What you ordered is still "
             "there, so we took the order up again. This is your receipt."
         ),
-        next=_NEXT_WRAPPED,
+        next=_NEXT_SENT,
     ),
     Mail.Kind.CANCELLED: MailWords(
         subject=_("Your order {number} was cancelled"),

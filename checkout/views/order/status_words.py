@@ -72,7 +72,7 @@ _PAYMENT_FAILED = _Words(
 _PAID = _Words(
     _("Thank you, your order is paid"),
     after=_("We are getting your order ready."),
-    next=_("Next: we wrap it and send it to the address on this page."),
+    next=_("Next: we send it to you."),
 )
 _FREE = replace(_PAID, headline=_("Thank you, your order is complete"))
 _REFUNDED = _Words(_("Your payment was refunded"), next=_NEXT_AT_THE_BANK)

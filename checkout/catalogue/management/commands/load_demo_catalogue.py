@@ -7,12 +7,13 @@ from checkout.catalogue.demo import DEMO_PRODUCTS
 from checkout.catalogue.models import Product
 from checkout.catalogue.rules.demo import load_demo_rules
 from checkout.catalogue.stock import open_stock
+from checkout.texts.demo import load_demo_texts
 
 
 class Command(BaseCommand):
     help = (
-        "Add the demo catalogue: products, tax rates, ways of delivery and discount codes. What is "
-        "there already is left as it is."
+        "Add the demo catalogue: products, tax rates, ways of delivery, discount codes, and the "
+        "texts that a shop must show, marked as demo texts. What is there already is left as it is."
     )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -25,6 +26,7 @@ class Command(BaseCommand):
             demo = Product.objects.filter(sku__in=[product["sku"] for product in DEMO_PRODUCTS])
             open_stock([product.pk for product in demo.order_by("sku").select_for_update()])
             rules = load_demo_rules()
+            texts = load_demo_texts()
         added = Product.objects.count() - before
         kept = len(DEMO_PRODUCTS) - added
         self.stdout.write(f"Demo catalogue: {added} products added, {kept} there already.")
@@ -32,3 +34,4 @@ class Command(BaseCommand):
             f"Its rules: {rules.methods} ways of delivery, {rules.rates} tax rates and "
             f"{rules.codes} codes added."
         )
+        self.stdout.write(f"Its texts: {texts} added, each marked as a demo text.")
