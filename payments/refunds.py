@@ -2,6 +2,7 @@
 was charged. The worker makes the refund; see `payments.settling.refunds`.
 """
 
+import logging
 from datetime import datetime
 
 from django.contrib.auth.models import User
@@ -11,6 +12,9 @@ from django.db.models import Sum
 from checkout.catalogue.amounts import limits_of
 from checkout.catalogue.money import money, show_money
 from checkout.orders.action_impossible import ActionImpossible
+from checkout.orders.attention.flags import put_before_a_person
+from checkout.orders.attention.reasons import CANCELLED_UNREFUNDED
+from checkout.orders.dispatch.call_off import call_off
 from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
@@ -19,6 +23,8 @@ from payments.models import Payment, Refund, new_key
 from payments.settling.disputed_money import is_disputed, lost_minor
 from payments.settling.lock_order import lock_order
 from payments.states import COUNTED_REFUNDS, PaymentStatus, RefundStatus
+
+logger = logging.getLogger(__name__)
 
 
 class RefundImpossible(ActionImpossible):
@@ -93,8 +99,33 @@ def request_refund(
             created_at=now,
         )
         by = requested_by.get_username() if requested_by else ""
+        if not (payment.is_surplus or refundable_minor(payment)):
+            # What is not paid for any more must not be sent.
+            call_off(payment.order, restock=False, by=by, why=reason, key=refund.key)
         _have_it_sent(refund, by=by, why=reason, now=now)
     return refund
+
+
+def send_all_back(order: Order, *, now: datetime) -> None:
+    """Ask for the refund of all that is left of an order that was cancelled after it was paid. The
+    keys are made of the order, so that this is asked for once, however often it is called."""
+    for payment in order.payments.filter(status=PaymentStatus.PAID, is_surplus=False):
+        if left := refundable_minor(payment):
+            try:
+                request_refund(
+                    payment,
+                    amount_minor=left,
+                    reason="Cancelled after it was paid",
+                    requested_by=None,
+                    key=f"cancel-{payment.pk}-{order.reference}",
+                    now=now,
+                )
+            except RefundImpossible:
+                logger.error(
+                    "The money of a cancelled order could not be sent back; a person must look",
+                    extra={"order": order.number},
+                )
+                put_before_a_person(order.pk, CANCELLED_UNREFUNDED, now=now)
 
 
 def approve_refund(refund: Refund, *, approved_by: User, why: str, now: datetime) -> bool:

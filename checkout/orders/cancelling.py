@@ -1,4 +1,4 @@
-"""Cancelling an unpaid order, and reviving it when its payment arrives after all."""
+"""Cancelling an order, and reviving one when its payment arrives after all."""
 
 from collections.abc import Collection
 from datetime import datetime
@@ -7,6 +7,7 @@ from django.db import transaction
 
 from checkout.catalogue.models import StockMovement
 from checkout.catalogue.stock import OutOfStock, release_stock, reserve_stock
+from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import (
     DISPUTED,
@@ -15,12 +16,23 @@ from checkout.orders.attention.reasons import (
     PAID_WITHOUT_ITS_CODE,
 )
 from checkout.orders.code_uses import CodeRefused, give_code_back, use_code_again
-from checkout.orders.history import note
-from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.dispatch.call_off import call_off
+from checkout.orders.history import note, note_staff
+from checkout.orders.mail.enqueue import queue_mail
+from checkout.orders.models import Mail, Order, OutboxMessage
 from checkout.orders.outbox.enqueue import publish_again
-from checkout.orders.states import EXPIRING, Canceller, OrderStatus
+from checkout.orders.states import (
+    EXPIRING,
+    SENDABLE,
+    Canceller,
+    DispatchStatus,
+    OrderStatus,
+)
 from checkout.orders.stock.holding import pieces_held
 from checkout.orders.transitions import transition
+
+# Something of these has left the shop.
+WAS_SENT = (DispatchStatus.PARTLY_SENT, DispatchStatus.SENT, DispatchStatus.RETURNED)
 
 # The words of the event that cancels the order.
 REASONS = {
@@ -75,10 +87,14 @@ def cancel_unpaid(order: Order, *, now: datetime) -> bool:
 
 
 def cancel_free(order: Order, *, reason: str, now: datetime) -> bool:
-    """Cancel an order that was paid with nothing, for staff. Its goods go back."""
+    """Cancel an order that was paid with nothing, for staff. Its goods go back, so none of them may
+    have been sent."""
     if not order.is_free:
         return False
     with transaction.atomic():
+        current = Order.objects.select_for_update().get(pk=order.pk)
+        if current.dispatch_status in WAS_SENT:
+            return False
         return _cancel(order, Canceller.STAFF, [OrderStatus.PAID], reason=reason, now=now)
 
 
@@ -90,6 +106,69 @@ def _cancel(
         release_stock(pieces_held(order), order_id=order.pk)
         give_code_back(order.pk)
     return moved
+
+
+class CannotCancel(ActionImpossible):
+    """The order was not cancelled. `code` says why to programs: unpaid, sent, held or refunded."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def can_cancel_paid(order: Order) -> bool:
+    """Whether `cancel_paid` would cancel the order, as far as can be told without a lock."""
+    is_unsent = order.dispatch_status == DispatchStatus.UNSENT
+    return order.status in SENDABLE and is_unsent and not (order.is_free or order.is_held)
+
+
+def is_cancelled_and_paid(order: Order) -> bool:
+    """Whether `cancel_paid` has cancelled the order. Its payment status goes on telling what became
+    of the money: paid, until it has been sent back."""
+    return bool(order.cancelled_by) and order.dispatch_status == DispatchStatus.CALLED_OFF
+
+
+def cancel_paid(order: Order, who: Canceller, *, by: str, why: str, now: datetime) -> bool:
+    """Cancel a paid order of which nothing was sent: nothing will be, its goods go on sale again,
+    and the worker sends back all of its money. These are one transaction, and happen once.
+
+    False where that was done before. `by` is empty where the customer asked. Raises `CannotCancel`.
+    """
+    with transaction.atomic():
+        current = Order.objects.select_for_update().get(pk=order.pk)
+        if is_cancelled_and_paid(current):
+            return False
+        _must_be_cancellable(current)
+        Order.objects.filter(pk=current.pk).update(cancelled_by=who)
+        call_off(current, restock=True, by=by, why=why, key=f"cancel-{current.reference}")
+        what = f"{REASONS[who]}, after it was paid"
+        event = (
+            note_staff(current.pk, what, by=by, why=why, now=now)
+            if by
+            else note(current.pk, what, now=now)
+        )
+        queue_mail(Mail.Kind.CALLED_OFF, event, now=now)
+        publish_again(current.pk, OutboxMessage.Kind.CANCEL_ORDER, now=now)
+    return True
+
+
+def _must_be_cancellable(order: Order) -> None:
+    if order.is_held:
+        raise CannotCancel(
+            "held",
+            "The customer's bank disputes the charge or has taken the money back. What becomes of "
+            "the order waits until the bank has decided.",
+        )
+    if order.dispatch_status in WAS_SENT:
+        raise CannotCancel(
+            "sent",
+            "Something of this order has been sent. Take it in when it comes back, and send the "
+            "money back then.",
+        )
+    if order.status == OrderStatus.REFUNDED:
+        raise CannotCancel("refunded", "The money of this order has been sent back already.")
+    if not can_cancel_paid(order):
+        raise CannotCancel("unpaid", "Only a paid order of which something is to be sent can be.")
 
 
 class CannotRevive(Exception):

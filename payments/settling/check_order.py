@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from checkout.orders.attention.flags import end_reason
 from checkout.orders.attention.reasons import REFUSED
-from checkout.orders.cancelling import cancel_unpaid
+from checkout.orders.cancelling import cancel_unpaid, is_cancelled_and_paid
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import EXPIRING, UNSETTLED
@@ -28,6 +28,7 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.models import Payment
+from payments.refunds import send_all_back
 from payments.settling.close_payment import close_payment
 from payments.settling.disputed_money import is_disputed
 from payments.settling.disputes import may_have_news, record_disputes
@@ -98,8 +99,12 @@ def _check_charged_payments(order: Order, calls: Calls) -> None:
 
 
 def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Result:
-    """Cancel an unpaid order: at the gateway first. A payment that wins the race wins."""
+    """Cancel an unpaid order: at the gateway first. A payment that wins the race wins. Of an order
+    that was cancelled after it was paid, the money is sent back."""
     order = order_by_number(order_number)
+    if is_cancelled_and_paid(order):
+        send_all_back(order, now=clock())
+        return settle_refunds(order_number, gateway, clock=clock)
     if order.status not in EXPIRING:  # paid, or being paid again
         return Result.NOTHING_TO_DO
     if is_disputed(order.pk):  # a charge that pays no order, and a bank that decides about it

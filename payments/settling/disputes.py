@@ -17,6 +17,7 @@ from checkout.orders.models import Order, OrderEvent, WebhookKind
 from checkout.orders.webhooks.enqueue import queue_webhooks
 from payments.gateways.base import GatewayDispute
 from payments.models import Dispute, Payment
+from payments.settling.disputed_money import is_money_held
 from payments.settling.gateway_calls import Calls
 from payments.settling.lock_order import lock_order
 from payments.states import BLOCKING_DISPUTES, OPEN_DISPUTES, DisputeStatus
@@ -64,6 +65,8 @@ def record_dispute(payment: Payment, theirs: GatewayDispute, *, now: datetime) -
             setattr(dispute, name, value)
         dispute.closed_at = None if is_open else now
         dispute.save()
+        is_held = is_money_held(payment.order_id)
+        Order.objects.filter(pk=payment.order_id).exclude(is_held=is_held).update(is_held=is_held)
         event = _say(dispute, now=now)
         if _is_news(before, status):
             queue_webhooks(WebhookKind.DISPUTED, event, now=now, more=_told(dispute))

@@ -16,11 +16,13 @@ from checkout.catalogue.money import show_money
 from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import (
+    CANCELLED_UNREFUNDED,
     OVERCHARGED,
     REFUND_CAME_BACK,
     REFUND_FAILED,
     SURPLUS_REASONS,
 )
+from checkout.orders.dispatch.call_off import call_off
 from checkout.orders.history import note
 from checkout.orders.invoices.issue import issue_credit_note
 from checkout.orders.mail.enqueue import queue_mail
@@ -43,7 +45,7 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.models import Payment, Refund
-from payments.refunds import unreplaced
+from payments.refunds import refundable_minor, unreplaced
 from payments.settling.disputed_money import is_disputed, lost_minor
 from payments.settling.disputes import record_disputes
 from payments.settling.gateway_calls import Calls, Clock
@@ -177,6 +179,10 @@ def _move_order(payment: Payment, *, now: datetime, reason: str) -> None:
             to = OrderStatus.REFUNDED
         transition(order_id, to, sources=PAID_FOR, reason=reason, now=now)
         Order.objects.filter(pk=order_id).update(refunded_minor=of_the_price)
+        if to == OrderStatus.REFUNDED:
+            # What is not paid for any more must not be sent, whoever sent the money back.
+            call_off(payment.order, restock=False, by="", why=reason, key=f"refunded-{order_id}")
+            end_reason(order_id, CANCELLED_UNREFUNDED, now=now)
     _give_up_prepared(payment)
     _end_reasons(order_id, now=now)
     _keep_watch(order_id, now=now)
@@ -189,6 +195,8 @@ def disputes_were_recorded(payment: Payment, *, now: datetime) -> None:
     with transaction.atomic():
         lock_order(payment)
         _give_up_prepared(payment)
+        if not refundable_minor(payment):
+            end_reason(payment.order_id, CANCELLED_UNREFUNDED, now=now)
         _end_reasons(payment.order_id, now=now)
 
 

@@ -21,6 +21,7 @@ from checkout.orders.attention.queries import (
     waiting_for_a_person,
 )
 from checkout.orders.attention.reasons import (
+    CANCELLED_UNREFUNDED,
     CHARGED_TWICE,
     DISPUTED,
     ENDED_BY,
@@ -35,13 +36,14 @@ from checkout.orders.attention.reasons import (
     UNKNOWN_TOO_LONG,
     WRONG_AMOUNT,
 )
-from checkout.orders.cancelling import cancel_unpaid, give_up
+from checkout.orders.cancelling import cancel_paid, cancel_unpaid, give_up
 from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import AttentionReason, Order
 from checkout.orders.operations.gauges import measure_shop
 from checkout.orders.paying import pay_again
 from checkout.orders.placing.place import place_order
 from checkout.orders.privacy.erase import erase_order
+from checkout.orders.states import Canceller
 from checkout.runtime import metrics
 from payments.books.audit import audit_database
 from payments.gateways.base import (
@@ -310,6 +312,27 @@ def right_amount_told(case: Case, order: Order) -> None:
     record_success(payment, right, now=timezone.now())
 
 
+def cancelled_and_disputed(case: Case) -> Order:
+    """The bank holds the money before the worker could send it back."""
+    order = paid(case)
+    cancel_paid(order, Canceller.STAFF, by="ada", why="Sold twice", now=timezone.now())
+    case.till.dispute(Payment.objects.get(order=order))
+    hear_of_a_dispute(case, order)
+    case.till.deliver_messages()
+    return order
+
+
+def cancelled_and_won(case: Case) -> Order:
+    order = cancelled_and_disputed(case)
+    dispute_won(case, order)
+    return order
+
+
+def all_sent_back(case: Case, order: Order) -> None:
+    ask_back(Payment.objects.get(order=order), order.total_minor)
+    case.till.deliver_messages()
+
+
 Cause = Callable[[Case], Order]
 End = Callable[[Case, Order], None]
 
@@ -341,6 +364,8 @@ WALKS: list[tuple[str, Cause, End]] = [
     (REFUSED, refused_by_the_gateway, cancelled_by_its_customer),
     (UNKNOWN_TO_GATEWAY, unknown_to_the_gateway, outcome_told),
     (UNKNOWN_TO_GATEWAY, unknown_to_the_gateway, found_uncharged),
+    (CANCELLED_UNREFUNDED, cancelled_and_won, all_sent_back),
+    (CANCELLED_UNREFUNDED, cancelled_and_won, sent_back_there),
     (REFUND_FAILED, refund_refused, sent_again),
     (CHARGED_TWICE, charged_twice, surplus_lost_to_a_dispute),
     (DISPUTED, disputed, dispute_won),
@@ -380,11 +405,19 @@ def test_reason_is_ended_by_its_own_event(
     assert open_reasons(order) == []
     assert order.needs_person == ""
     assert person_rows(order) == ""
-    ended = order.attention.get()
+    ended = order.attention.get(reason=reason)
     assert ended.resolved_at is not None
     assert ended.resolved_by == ""
     assert not Refund.objects.filter(status=RefundStatus.PREPARED).exists()
     assert "closer look" not in shopper.open_link(order).words
+
+
+def test_cancelled_order_whose_bank_has_taken_the_money_needs_nobody(case: Case) -> None:
+    order = cancelled_and_disputed(case)
+
+    dispute_lost(case, order)
+
+    assert open_reasons(Order.objects.get()) == []
 
 
 def person_rows(order: Order) -> str:

@@ -17,6 +17,7 @@ REFUSED = "The gateway refused the payment itself, not the card; its reason is i
 UNKNOWN_TO_GATEWAY = "The gateway does not know a payment that may have been charged"
 REFUND_FAILED = "A refund was not made; the gateway says why"
 REFUND_CAME_BACK = "A refund that had been sent came back; its customer has no money yet"
+CANCELLED_UNREFUNDED = "Cancelled after it was paid, and its money could not be sent back"
 DISPUTED = "The customer's bank disputes the charge; answer at the gateway's own site"
 
 # A surplus is what was charged beyond the order's price.
@@ -59,6 +60,9 @@ ENDED_BY = {
     ),
     REFUND_FAILED: _SENT_AGAIN,
     REFUND_CAME_BACK: _SENT_AGAIN,
+    CANCELLED_UNREFUNDED: (
+        "All of its money is sent back: “Send money back” on this page, or the bank has taken it."
+    ),
     DISPUTED: "The bank decides, and the gateway tells how: won, lost or closed.",
 }
 

@@ -144,7 +144,7 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name='orderline',
-            name='restocked',
+            name='put_back',
             field=models.PositiveIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
@@ -186,7 +186,7 @@ class Migration(migrations.Migration):
         ),
         AddConstraintNotValid(
             model_name='orderline',
-            constraint=models.CheckConstraint(condition=models.Q(('restocked__lte', django.db.models.expressions.CombinedExpression(models.F('called_off'), '+', models.F('returned')))), name='orders_orderline_restocked_at_most'),
+            constraint=models.CheckConstraint(condition=models.Q(('put_back__lte', django.db.models.expressions.CombinedExpression(models.F('called_off'), '+', models.F('returned')))), name='orders_orderline_put_back_at_most'),
         ),
         AddConstraintNotValid(
             model_name='orderline',

@@ -10,13 +10,13 @@ UNPAID = """
 # Staff had put these pieces back on sale, so they had been sent and had come back.
 PUT_BACK = """
     UPDATE orders_orderline l
-    SET shipped = pieces, returned = pieces, restocked = pieces
+    SET shipped = pieces, returned = pieces, put_back = pieces
     FROM (
         SELECT order_id, product_id, sum(change)::int AS pieces
         FROM catalogue_stockmovement WHERE kind = 'restocked' GROUP BY order_id, product_id
     ) back
     WHERE back.order_id = l.order_id AND back.product_id = l.product_id
-        AND l.restocked = 0 AND pieces <= quantity
+        AND l.put_back = 0 AND pieces <= quantity
 """
 
 
@@ -36,6 +36,6 @@ class Migration(migrations.Migration):
         ValidateConstraint(model_name='order', name='orders_order_dispatch_known'),
         ValidateConstraint(model_name='orderline', name='orders_orderline_sent_at_most'),
         ValidateConstraint(model_name='orderline', name='orders_orderline_returned_was_sent'),
-        ValidateConstraint(model_name='orderline', name='orders_orderline_restocked_at_most'),
+        ValidateConstraint(model_name='orderline', name='orders_orderline_put_back_at_most'),
         ValidateConstraint(model_name='orderline', name='orders_orderline_refunded_at_most'),
     ]

@@ -30,7 +30,7 @@ class OrderLine(models.Model):
     shipped = models.PositiveIntegerField(default=0, db_default=0)
     called_off = models.PositiveIntegerField(default=0, db_default=0)
     returned = models.PositiveIntegerField(default=0, db_default=0)
-    restocked = models.PositiveIntegerField(default=0, db_default=0)
+    put_back = models.PositiveIntegerField(default=0, db_default=0)
     refunded = models.PositiveIntegerField(default=0, db_default=0)
 
     class Meta:
@@ -56,9 +56,9 @@ class OrderLine(models.Model):
             # No piece is put back on sale twice, or while it may still be sent.
             models.CheckConstraint(
                 condition=models.Q(
-                    restocked__lte=models.F("called_off") + models.F("returned"),
+                    put_back__lte=models.F("called_off") + models.F("returned"),
                 ),
-                name="orders_orderline_restocked_at_most",
+                name="orders_orderline_put_back_at_most",
             ),
             models.CheckConstraint(
                 condition=models.Q(quantity__gte=models.F("refunded")),
