@@ -12,7 +12,7 @@ HELD = """
 class Migration(migrations.Migration):
     dependencies = [
         ("orders", "0025_orders_to_send"),
-        ("payments", "0019_dispatch_of_groups"),
+        ("payments", "0020_texts_of_groups"),
     ]
 
     operations = [migrations.RunSQL(HELD, migrations.RunSQL.noop)]
