@@ -97,6 +97,40 @@ class FindOrderForm(WithoutCardNumbers, forms.Form):
         return number
 
 
+class WithdrawalForm(WithoutCardNumbers, forms.Form):
+    """What a statement must say by law. A number that is none is taken too: the customer may not
+    have it at hand, and a person can look for the order."""
+
+    number = LineField(
+        label=_("Order number"),
+        max_length=40,  # the column
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+        error_messages={
+            "required": _(
+                "It stands in every e-mail about your order. If you do not have it, write in a few "
+                "words what you ordered."
+            )
+        },
+    )
+    full_name = LineField(
+        label=_("Full name"),
+        max_length=200,
+        widget=forms.TextInput(attrs={"autocomplete": "name", "autocapitalize": "words"}),
+        error_messages={"required": _("Who withdraws?")},
+    )
+    email = AddressField(
+        label=_("E-mail for the confirmation"),
+        max_length=254,
+        error_messages={"required": _("Where should we send the confirmation?")},
+    )
+    about = LineField(
+        label=_("Which goods, if not all of the order"),
+        max_length=300,
+        required=False,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
 class SignInForm(WithoutCardNumbers, AuthenticationForm):
     error_messages = {
         "invalid_login": _(

@@ -14,6 +14,7 @@ SHOWN = {
     "username": gettext_lazy("E-mail"),
     "number": gettext_lazy("Order number"),
     "full_name": gettext_lazy("Full name"),
+    "about": gettext_lazy("Which goods"),
     "address": gettext_lazy("Address"),
     "postcode": gettext_lazy("Postcode"),
     "city": gettext_lazy("Town or city"),

@@ -1,6 +1,6 @@
 from django.urls import include, path, register_converter
 
-from checkout.views import account, checkout, delivery_prices, find, shop, texts
+from checkout.views import account, checkout, delivery_prices, find, shop, texts, withdrawal
 from checkout.views.order import invoice as invoices
 from checkout.views.order import page as order_page
 
@@ -52,6 +52,12 @@ urlpatterns = [
         "account/password/<uidb64>/<token>/",
         account.NewPassword.as_view(),
         name="password_new",
+    ),
+    path("withdrawal/", withdrawal.withdrawal, name="withdrawal"),
+    path(
+        "withdrawal/received/<str:signed>/",
+        withdrawal.withdrawal_received,
+        name="withdrawal_received",
     ),
     path("orders/find/", find.find_order, name="order_find"),
     path("orders/find/sent/", find.link_sent, name="order_find_sent"),

@@ -159,6 +159,8 @@ SHOP_ORDERS_EMAIL = env.email("SHOP_ORDERS_EMAIL")
 CUSTOMERS_CANCEL_PAID = env.flag("CUSTOMERS_CANCEL_PAID", default=True)
 # Whose days and years stand on invoices.
 SHOP_TIME_ZONE = time_zone("SHOP_TIME_ZONE", env.text("SHOP_TIME_ZONE", "UTC"))
+# Whether customers may withdraw from a contract by a form, as EU law asks (2011/83/EU, Article 11a).
+WITHDRAWAL_FORM = env.flag("WITHDRAWAL_FORM", default=True)
 # Where the shop is, and the country that the first total of a visitor is worked out for.
 SHOP_COUNTRY = env.text("SHOP_COUNTRY", "DE")
 if not re.fullmatch("[A-Z]{2}", SHOP_COUNTRY):
@@ -220,6 +222,8 @@ if "shop" in LIMIT_DECLINES and len(LIMIT_DECLINES) == 1:
         "many declines in the shop hold back those who have had one of their own.",
     )
 LIMIT_LOOKUP = rates("LIMIT_LOOKUP", "session 5/10m, address 20/10m, shop 600/10m")
+# Withdrawals from a contract, each of which sends a mail to an address that nobody has proved.
+LIMIT_WITHDRAWALS = rates("LIMIT_WITHDRAWALS", "session 5/10m, address 20/10m, shop 600/10m")
 # Wrong discount codes. A client of the API stands for many customers, and has a share of its own,
 # so that one alone cannot use up the whole shop's.
 LIMIT_CODES = rates("LIMIT_CODES", "session 10/10m, address 60/10m, client 600/10m, shop 2000/10m")

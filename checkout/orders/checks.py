@@ -46,7 +46,7 @@ def check_country(**kwargs: Any) -> Iterator[CheckMessage]:
 def check_proxies(**kwargs: Any) -> Iterator[CheckMessage]:
     limits = [
         *(settings.LIMIT_PLACING, settings.LIMIT_DECLINES),
-        *(settings.LIMIT_LOOKUP, settings.LIMIT_CODES),
+        *(settings.LIMIT_LOOKUP, settings.LIMIT_WITHDRAWALS, settings.LIMIT_CODES),
     ]
     counts_addresses = any("address" in rates for rates in limits)
     is_told_of_tls = settings.SECURE_PROXY_SSL_HEADER is not None

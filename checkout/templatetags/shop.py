@@ -36,6 +36,12 @@ def unindented(content: str) -> SafeString:
 
 
 @register.simple_tag
+def withdrawal_form() -> bool:
+    """Whether pages link the form by which customers withdraw."""
+    return bool(settings.WITHDRAWAL_FORM)
+
+
+@register.simple_tag
 def support_reference() -> str:
     """The beginning of the trace id, by which the log is searched. It asks no database."""
     return trace_id()[:SHORT]

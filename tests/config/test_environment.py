@@ -78,6 +78,7 @@ REFUSED: dict[str, list[str]] = {
     "SHOP_TIME_ZONE": ["Berlin", "../etc/passwd", "/etc/passwd", "CET x"],
     "SHOP_ORDERS_EMAIL": ["CANARY", "Shop <CANARY@shop.example>"],
     "CUSTOMERS_CANCEL_PAID": FLAG,
+    "WITHDRAWAL_FORM": FLAG,
     "SELLER_EMAIL": ["CANARY", "Shop <CANARY@shop.example>", "a@shop.example, b@shop.example"],
     "INVOICE_SERIES": ["inv", "IN-V", "IN/V", "I" * 11, "Ä"],
     "CREDIT_NOTE_SERIES": ["cn", "C N"],
@@ -88,6 +89,7 @@ REFUSED: dict[str, list[str]] = {
     "LIMIT_PLACING": ["20 in ten minutes", "session 5/10m,", "session -1/10m", "session 50%"],
     "LIMIT_DECLINES": ["shop 500/1h", "session 5/1h, session 6/1h"],
     "LIMIT_LOOKUP": ["session 5"],
+    "LIMIT_WITHDRAWALS": ["session 5"],
     "LIMIT_CODES": ["session 5", "everybody 5/10m"],
     "LIMIT_API": ["client 0/1m"],
 }

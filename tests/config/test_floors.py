@@ -105,7 +105,7 @@ FLOORS = {
         {"transitions"},
         # The acts.
         {"dispatch"},
-        {"placing", "paying", "cancelling"},
+        {"placing", "paying", "withdrawals", "cancelling"},
         # What runs, and what operators and cron do.
         {"operations", "privacy", "mail.mailer", "outbox.publisher", "webhooks.sender"},
         {"admin", "management", "checks", "apps"},

@@ -39,6 +39,7 @@ ENVIRONMENT = {
     "LIMIT_PLACING": "",
     "LIMIT_DECLINES": "",
     "LIMIT_LOOKUP": "",
+    "LIMIT_WITHDRAWALS": "",
     "LIMIT_CODES": "",
     "LIMIT_API": "",
     "AWS_REGION": "us-east-1",

@@ -19,6 +19,7 @@ REFUND_FAILED = "A refund was not made; the gateway says why"
 REFUND_CAME_BACK = "A refund that had been sent came back; its customer has no money yet"
 CANCELLED_UNREFUNDED = "Cancelled after it was paid, and its money could not be sent back"
 DISPUTED = "The customer's bank disputes the charge; answer at the gateway's own site"
+WITHDRAWN = "A customer has withdrawn; decide about it"
 
 # A surplus is what was charged beyond the order's price.
 SURPLUS_REASONS = (
@@ -33,8 +34,8 @@ _SURPLUS_GOES_BACK = (
 
 _SENT_AGAIN = "The same amount is sent back after all: “Send money back” on this page."
 
-# The customer knows of these already, from their bank.
-NOT_FOR_CUSTOMERS = {DISPUTED}
+# The customer knows of these already: from their bank, or because they did it.
+NOT_FOR_CUSTOMERS = {DISPUTED, WITHDRAWN}
 
 # Reason → what ends it, as staff read it.
 ENDED_BY = {
@@ -64,6 +65,7 @@ ENDED_BY = {
         "All of its money is sent back: “Send money back” on this page, or the bank has taken it."
     ),
     DISPUTED: "The bank decides, and the gateway tells how: won, lost or closed.",
+    WITHDRAWN: "A person agrees or refuses: “Decide about the withdrawal”.",
 }
 
 BY_HAND = "A person says so: “Seen to it”."

@@ -1,4 +1,4 @@
-"""Slowing down whoever places, fails to pay, asks for links or guesses codes far more often than a
+"""Slowing down whoever places, fails to pay, asks for links, withdraws or guesses codes far more often than a
 customer does.
 
 Visitors are counted by a keyed digest: nobody can read a session or an address from it.
@@ -108,6 +108,12 @@ def wait_before_paying_again(visitor: Visitor, order: Order, *, now: datetime) -
 def wait_before_looking_up(visitor: Visitor, *, now: datetime) -> timedelta | None:
     counters = _counters("lookup", settings.LIMIT_LOOKUP, visitor, now=now)
     return _wait(count(counters), "look-up", now=now)
+
+
+@_lets_pass_on_error
+def wait_before_withdrawing(visitor: Visitor, *, now: datetime) -> timedelta | None:
+    counters = _counters("withdrawals", settings.LIMIT_WITHDRAWALS, visitor, now=now)
+    return _wait(count(counters), "withdrawals", now=now)
 
 
 @_lets_pass_on_error

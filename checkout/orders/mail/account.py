@@ -1,5 +1,5 @@
 """E-mails that a visitor asks for who has proved nothing yet: a new account, a new password, the
-link to an order.
+link to an order; and the one that acknowledges a withdrawal whose order was not found.
 
 A request only stores that a visitor asked. It does so by the same statement and with the same
 answer whether there is such an account or order or not, so that neither words nor time give that
@@ -18,7 +18,9 @@ from django.core.mail import EmailMessage
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.encoding import force_bytes
+from django.utils.formats import date_format
 from django.utils.http import urlsafe_base64_encode
+from django.utils.timezone import localtime
 from django.utils.translation import get_language, override
 
 from checkout.orders.mail.enqueue import queue_link
@@ -39,7 +41,7 @@ Kind = AccountMail.Kind
 def queue_account_mail(
     kind: AccountMail.Kind, email: str, *, now: datetime, then: str = "", number: str = ""
 ) -> None:
-    """`then` is the page to which a new account leads, `number` the order whose link is wanted."""
+    """`then` is the page to which a new account leads, `number` the order that it is about."""
     stretch = int(now.timestamp()) // STRETCH_SECONDS * STRETCH_SECONDS
     mail = AccountMail(
         kind=kind,
@@ -49,6 +51,7 @@ def queue_account_mail(
         then=then[:300],
         stretch=datetime.fromtimestamp(stretch, tz=UTC),
         available_at=now,
+        created_at=now,
     )
     AccountMail.objects.bulk_create([mail], ignore_conflicts=True)
 
@@ -59,18 +62,29 @@ def compose_account_mail(mail: AccountMail, *, now: datetime) -> EmailMessage | 
     if mail.kind == Kind.FIND_ORDER:
         queue_link(mail.number, mail.email, now=now)
         return None
-    user = _account_of(mail.email)
-    if mail.kind == Kind.PASSWORD and user is None:
-        return None
     with override(mail.language or settings.LANGUAGE_CODE):
-        name, link = _page(mail, user)
-        context = {"shop": settings.SHOP_NAME, "link": f"{settings.SHOP_URL}{link}"}
-        return EmailMessage(
-            subject=render_to_string(f"emails/{name}_subject.txt", context).strip(),
-            body=render_to_string(f"emails/{name}.txt", context),
-            to=[user.email if user else mail.email],
-            headers=headers(mail.message_id),
-        )
+        if mail.kind == Kind.WITHDRAWAL:
+            return _message(mail, "withdrawal", mail.email, number=mail.number, moment=_moment(mail))
+        user = _account_of(mail.email)
+        if mail.kind == Kind.PASSWORD and user is None:
+            return None
+        name, page = _page(mail, user)
+        to = user.email if user else mail.email
+        return _message(mail, name, to, link=f"{settings.SHOP_URL}{page}")
+
+
+def _message(mail: AccountMail, name: str, to: str, **context: str) -> EmailMessage:
+    context["shop"] = settings.SHOP_NAME
+    return EmailMessage(
+        subject=render_to_string(f"emails/{name}_subject.txt", context).strip(),
+        body=render_to_string(f"emails/{name}.txt", context),
+        to=[to],
+        headers=headers(mail.message_id),
+    )
+
+
+def _moment(mail: AccountMail) -> str:
+    return date_format(localtime(mail.created_at), "j F Y, H:i:s e")
 
 
 def _page(mail: AccountMail, user: User | None) -> tuple[str, str]:

@@ -6,6 +6,7 @@ import threading
 from checkout.orders.mail.send import is_mail_due, send_next
 from checkout.orders.mail.server import configured_mail_server
 from checkout.orders.operations.liveness import Alive
+from checkout.orders.withdrawals.take_up import take_up_statements
 from checkout.runtime.clock import database_now
 from checkout.runtime.loop import run_loop
 
@@ -23,6 +24,8 @@ def run(stopping: threading.Event, alive: Alive | None = None) -> None:
 
     def run_once() -> int:
         """Send all mails that are due; how many those were."""
+        # Before the server is asked for: an outage of it keeps no withdrawal from its order.
+        take_up_statements(now=database_now())
         if not is_mail_due(now=database_now()):
             return 0
         sent = 0

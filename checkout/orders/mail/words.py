@@ -169,6 +169,18 @@ WORDS = {
             "what we refund."
         ),
     ),
+    Mail.Kind.WITHDRAWAL_AGREED: MailWords(
+        subject=_("We have agreed to your withdrawal from order {number}"),
+        headline=_("We have agreed to your withdrawal"),
+        happened=_("Please send the goods back to us, if you have not done so yet."),
+        next=_("Next: when they have arrived, we send your money back and write to you again."),
+    ),
+    Mail.Kind.WITHDRAWAL_REFUSED: MailWords(
+        subject=_("About your withdrawal from order {number}"),
+        headline=_("We do not accept your withdrawal"),
+        happened=_("We have looked at your withdrawal, and our reason is this: {why}"),
+        next=_("If you see it differently, write to us. Your rights by law stay as they are."),
+    ),
     Mail.Kind.SHOP_ORDER: MailWords(
         subject=_("New paid order {number}"),
         headline=_("New paid order"),
@@ -252,6 +264,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "total": show_money(order.total),
         "amount": show_money(money(mail.amount_minor or 0, order.currency)),
         "moment": date_format(localtime(mail.event.created_at), "j F Y, H:i:s e"),
+        "why": mail.event.explanation,
     }
     context = {
         "order": order,
@@ -265,9 +278,10 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         else words.next and gettext(words.next),
         "happened_at": mail.event.created_at,
         "button": gettext(SEE if has_moved_on else words.button),
-        # What somebody typed as name and address is sent only once they have paid: until then the
-        # mail may go to anybody, and could be made to say anything.
+        # What somebody typed, such as name and address, is sent only once the order was charged:
+        # until then the mail may go to anybody, and could be made to say anything.
         "with_address": facts.is_charged and not is_to_the_shop,
+        "stated": mail.event.withdrawal if kind is Mail.Kind.WITHDRAWN and facts.is_charged else None,
         "shipment": shipment,
         "parcel": shipment.lines.select_related("line") if shipment else [],
         "deliver_to": postal_lines(order),

@@ -42,6 +42,8 @@ class Mail(SentByMailer):
         CALLED_OFF = "called_off", "Cancelled after it was paid, the money goes back"
         RETURNED = "returned", "A return has arrived"
         WITHDRAWN = "withdrawn", "A withdrawal was received"
+        WITHDRAWAL_AGREED = "withdrawal_agreed", "Agreed to a withdrawal, the goods come back first"
+        WITHDRAWAL_REFUSED = "withdrawal_refused", "A withdrawal was refused"
         SHOP_ORDER = "shop_order", "To the shop: a new paid order"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="mails")
@@ -83,11 +85,12 @@ class AccountMail(SentByMailer):
         PASSWORD = "password", "A new password"
         SIGN_UP = "sign_up", "A new account"
         FIND_ORDER = "find_order", "The link to an order"
+        WITHDRAWAL = "withdrawal", "A withdrawal whose order was not found"
 
     kind = models.CharField(max_length=20, choices=Kind)
     email = models.EmailField()
     language = models.CharField(max_length=10, blank=True, default="")
-    # The number of the order whose link is asked for.
+    # The number of the order that it is about.
     number = models.CharField(max_length=24, blank=True, default="")
     # The page that a new account is led to. Empty: the account's own page.
     then = models.CharField(max_length=300, blank=True, default="")

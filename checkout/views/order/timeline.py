@@ -99,6 +99,8 @@ MAILS: dict[str, str] = {
     Mail.Kind.CALLED_OFF: _("We sent you an e-mail that the order was cancelled."),
     Mail.Kind.RETURNED: _("We sent you an e-mail that your return has arrived."),
     Mail.Kind.WITHDRAWN: _("We sent you an e-mail that confirms your withdrawal."),
+    Mail.Kind.WITHDRAWAL_AGREED: _("We sent you an e-mail that we agree to your withdrawal."),
+    Mail.Kind.WITHDRAWAL_REFUSED: _("We sent you an e-mail about your withdrawal."),
 }
 
 

@@ -36,6 +36,7 @@ SHOP_ENVIRONMENT = {
     "LIMIT_PLACING": "",
     "LIMIT_DECLINES": "",
     "LIMIT_LOOKUP": "",
+    "LIMIT_WITHDRAWALS": "",
     "LIMIT_CODES": "",
     "SANDBOX_GATEWAY_ALLOWED": "true",
     "STRIPE_SECRET_KEY": "sk_test_drill",
