@@ -159,7 +159,7 @@ SHOP_ORDERS_EMAIL = env.email("SHOP_ORDERS_EMAIL")
 CUSTOMERS_CANCEL_PAID = env.flag("CUSTOMERS_CANCEL_PAID", default=True)
 # Whose days and years stand on invoices.
 SHOP_TIME_ZONE = time_zone("SHOP_TIME_ZONE", env.text("SHOP_TIME_ZONE", "UTC"))
-# Whether customers may withdraw from a contract by a form, as EU law asks (2011/83/EU, Article 11a).
+# Whether customers may withdraw by a form, as EU law asks (2011/83/EU, Article 11a).
 WITHDRAWAL_FORM = env.flag("WITHDRAWAL_FORM", default=True)
 # Where the shop is, and the country that the first total of a visitor is worked out for.
 SHOP_COUNTRY = env.text("SHOP_COUNTRY", "DE")

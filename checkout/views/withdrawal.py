@@ -1,5 +1,5 @@
-"""Withdrawing from a contract, as EU law asks (2011/83/EU, Article 11a): filled in, shown again with
-a button that confirms it, and recorded once.
+"""Withdrawing from a contract, as EU law asks (2011/83/EU, Article 11a): filled in, shown again
+with a button that confirms it, and recorded once.
 
 The second step's page carries the statement and its key, signed: what is confirmed is what was
 shown, however often the button is pressed. No page tells whether there is such an order.
@@ -111,9 +111,7 @@ def _show_again(
         "statement": signing.dumps([key, *astuple(stated)], salt=STATEMENT_SALT),
         "wait": wait_in_words(seconds) if seconds else "",
     }
-    response = render(
-        request, "withdrawal/confirm.html", context, status=429 if seconds else 200
-    )
+    response = render(request, "withdrawal/confirm.html", context, status=429 if seconds else 200)
     if seconds:
         response.headers["Retry-After"] = str(seconds)
     return response

@@ -34,16 +34,20 @@ from checkout.orders.attention.reasons import (
     REFUSED,
     UNKNOWN_TO_GATEWAY,
     UNKNOWN_TOO_LONG,
+    WITHDRAWN,
     WRONG_AMOUNT,
 )
 from checkout.orders.cancelling import cancel_paid, cancel_unpaid, give_up
 from checkout.orders.identity.matching import identity_of
-from checkout.orders.models import AttentionReason, Order
+from checkout.orders.models import AttentionReason, Order, Withdrawal
 from checkout.orders.operations.gauges import measure_shop
 from checkout.orders.paying import pay_again
 from checkout.orders.placing.place import place_order
 from checkout.orders.privacy.erase import erase_order
 from checkout.orders.states import Canceller
+from checkout.orders.withdrawals.decide import refuse
+from checkout.orders.withdrawals.state import Stated, state_withdrawal
+from checkout.orders.withdrawals.take_up import take_up_statements
 from checkout.runtime import metrics
 from payments.books.audit import audit_database
 from payments.gateways.base import (
@@ -276,6 +280,18 @@ def asked_about(case: Case) -> Order:
     return order
 
 
+def withdrawn(case: Case) -> Order:
+    order = paid(case)
+    stated = Stated(number=order.number, full_name="Ada", email=order.email)
+    state_withdrawal(stated, key="k", language="", now=timezone.now())
+    take_up_statements(now=timezone.now())
+    return order
+
+
+def withdrawal_refused(case: Case, order: Order) -> None:
+    refuse(Withdrawal.objects.get(), by="ada", why="It was made to measure", now=timezone.now())
+
+
 def dispute_won(case: Case, order: Order) -> None:
     case.till.decide(Dispute.objects.get().gateway_dispute_id, won=True)
     hear_of_a_dispute(case, order)
@@ -371,6 +387,7 @@ WALKS: list[tuple[str, Cause, End]] = [
     (DISPUTED, disputed, dispute_won),
     (DISPUTED, disputed, dispute_lost),
     (DISPUTED, asked_about, dispute_won),
+    (WITHDRAWN, withdrawn, withdrawal_refused),
     (REFUND_CAME_BACK, refund_came_back, sent_again),
     (
         REFUND_CAME_BACK,

@@ -1,5 +1,5 @@
-"""Slowing down whoever places, fails to pay, asks for links, withdraws or guesses codes far more often than a
-customer does.
+"""Slowing down whoever places, fails to pay, asks for links, withdraws or guesses codes far more
+often than a customer does.
 
 Visitors are counted by a keyed digest: nobody can read a session or an address from it.
 

@@ -64,7 +64,8 @@ def compose_account_mail(mail: AccountMail, *, now: datetime) -> EmailMessage | 
         return None
     with override(mail.language or settings.LANGUAGE_CODE):
         if mail.kind == Kind.WITHDRAWAL:
-            return _message(mail, "withdrawal", mail.email, number=mail.number, moment=_moment(mail))
+            about = {"number": mail.number, "moment": _moment(mail)}
+            return _message(mail, "withdrawal", mail.email, **about)
         user = _account_of(mail.email)
         if mail.kind == Kind.PASSWORD and user is None:
             return None

@@ -256,6 +256,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
     words = WORDS[kind]
     is_to_the_shop = kind is Mail.Kind.SHOP_ORDER
     shipment = mail.event.shipment if kind is Mail.Kind.SHIPPED else None
+    repeats_statement = kind is Mail.Kind.WITHDRAWN and facts.is_charged
     has_moved_on = not is_to_the_shop and mail.event.to_status not in ("", order.status)
     issued = Invoice.objects.none() if is_to_the_shop else Invoice.objects.filter(event=mail.event)
     invoice = issued.first()
@@ -281,7 +282,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         # What somebody typed, such as name and address, is sent only once the order was charged:
         # until then the mail may go to anybody, and could be made to say anything.
         "with_address": facts.is_charged and not is_to_the_shop,
-        "stated": mail.event.withdrawal if kind is Mail.Kind.WITHDRAWN and facts.is_charged else None,
+        "stated": mail.event.withdrawal if repeats_statement else None,
         "shipment": shipment,
         "parcel": shipment.lines.select_related("line") if shipment else [],
         "deliver_to": postal_lines(order),

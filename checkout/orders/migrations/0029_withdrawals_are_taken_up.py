@@ -1,11 +1,9 @@
 import django.db.models.functions.text
 from django.db import migrations, models
 
-
 class Migration(migrations.Migration):
     """Nothing has written to the table of withdrawals before this release, so its index and its
     constraint are built at once."""
-
 
     dependencies = [
         ('orders', '0028_what_is_erased'),

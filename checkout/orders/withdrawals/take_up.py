@@ -74,6 +74,4 @@ def _acknowledge_without_an_order(row: Withdrawal) -> None:
     """To the typed address, which nobody has shown to be theirs."""
     number = parse_order_number(row.number) or ""
     with override(row.language or None):
-        queue_account_mail(
-            AccountMail.Kind.WITHDRAWAL, row.email, number=number, now=row.stated_at
-        )
+        queue_account_mail(AccountMail.Kind.WITHDRAWAL, row.email, number=number, now=row.stated_at)
