@@ -87,6 +87,12 @@ class Scope(models.TextChoices):
 
     READ = "orders:read", "See its own orders"
     WRITE = "orders:write", "Place, pay and cancel its own orders"
+    # It shows other people's addresses, so a client has it only where it is named.
+    FULFIL = "orders:fulfil", "See what is to be sent to whom in the whole shop, and send it"
+
+
+# What a token is given where nobody says otherwise.
+USUAL_SCOPES = [Scope.READ, Scope.WRITE]
 
 
 class ApiClient(models.Model):
@@ -131,6 +137,7 @@ class ApiRequest(models.Model):
         PLACE = "place_order", "Place an order"
         PAY = "pay_order", "Pay with another method"
         CANCEL = "cancel_order", "Cancel an order"
+        SHIP = "ship_order", "Send a parcel"
 
     client = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
     key = models.CharField(max_length=MAX_KEY_LENGTH)

@@ -41,7 +41,7 @@ KEY_MISSING = Kind(
     "idempotency-key-missing",
     400,
     "There is no Idempotency-Key",
-    "Every POST that places, pays or cancels needs one, so that it can be sent again safely.",
+    "Every POST that places, pays, cancels or sends needs one, so that it can be repeated safely.",
 )
 KEY_MALFORMED = Kind(
     "idempotency-key-malformed",
@@ -110,8 +110,34 @@ NOT_CANCELLABLE = Kind(
     "not-cancellable",
     409,
     "This order cannot be cancelled now",
-    "Only an order that waits for its customer can be. One that is being paid is decided by its "
-    "payment; of a paid one the shop can send the money back.",
+    "Only an order that waits for its customer can be, and in some shops a paid one of which "
+    "nothing was sent. One that is being paid is decided by its payment; of another paid one the "
+    "shop can send the money back.",
+)
+NOT_PAID = Kind("not-paid", 409, "This order is not paid", "Send nothing of it. The key is free.")
+ORDER_HELD = Kind(
+    "order-held",
+    409,
+    "This order must not be sent now",
+    "Send nothing of it until the shop has seen to it. The key is free.",
+)
+ORDER_TAKEN_BACK = Kind(
+    "order-taken-back",
+    409,
+    "The money for this order has gone back",
+    "Send nothing of it: it was cancelled or refunded. The key is free.",
+)
+ALREADY_SENT = Kind(
+    "already-sent",
+    409,
+    "There is nothing left to send",
+    "All of this order has been sent. If this request was sent before, send it with its first key.",
+)
+TOO_MANY_PIECES = Kind(
+    "too-many-pieces",
+    409,
+    "That is more than is left to send",
+    "No parcel was entered. `lines` tells what is left of each line; the key is free.",
 )
 LENGTH_REQUIRED = Kind(
     "length-required", 411, "The length of the body is not known", "Send a Content-Length."

@@ -4,21 +4,24 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
+from django.conf import settings
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 from rest_framework.response import Response
 
+from checkout.api.fulfilment.shipments import ShipmentSerializer, parcels_of
 from checkout.api.idempotency import IdempotentRequest
 from checkout.api.problems import KEY_REUSED, Problem
 from checkout.api.serializers import AMOUNT, TRUE_FALSE_UNKNOWN, MoneyField
 from checkout.catalogue.money import money, plain
 from checkout.models import ApiRequest
-from checkout.orders.models import Order, OrderLine
-from checkout.orders.money.facts import MoneyFacts, facts_about, facts_of
+from checkout.orders.cancelling import can_cancel_paid, is_cancelled_and_paid
+from checkout.orders.models import Order, OrderLine, Shipment
+from checkout.orders.money.facts import MoneyFacts, Moved, facts_about, facts_of
 from checkout.orders.money.parts import Parts
 from checkout.orders.placing.place import absorb_resubmission
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import SENDABLE, DispatchStatus, OrderStatus
 from checkout.quotes.rules import plain_percent
 from checkout.runtime.clock import database_now
 
@@ -53,7 +56,7 @@ class OrderLineSerializer(serializers.ModelSerializer[OrderLine]):
 
     class Meta:
         model = OrderLine
-        fields = ["sku", "name", "quantity", "total", "discount", "tax_percent", "tax"]
+        fields = ["id", "sku", "name", "quantity", "total", "discount", "tax_percent", "tax"]
 
     def get_discount(self, line: OrderLine) -> str:
         return _told_amount(line.discount_minor, line.order.currency)
@@ -76,12 +79,18 @@ def is_charged(facts: MoneyFacts) -> bool | str:
     return "unknown" if facts.is_charge_unknown else False
 
 
+def customer_can_cancel_paid(order: Order) -> bool:
+    """Whether this shop lets its customer cancel the order although it is paid."""
+    return settings.CUSTOMERS_CANCEL_PAID and can_cancel_paid(order)
+
+
 class OrderListSerializer(serializers.ListSerializer[Order]):
     def to_representation(self, data: Any) -> list[Any]:
-        """Read what was charged for all orders of a page at once."""
+        """Read what was charged and what was sent for all orders of a page at once."""
         orders = list(data)
         assert isinstance(self.child, OrderSerializer)  # noqa: S101 - for the type checker
         self.child.known_facts = facts_of(orders)
+        self.child.known_parcels = parcels_of(orders)
         return super().to_representation(orders)
 
 
@@ -94,6 +103,17 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
     can_pay = serializers.SerializerMethodField(
         help_text="Whether it can be paid with another method, or cancelled."
     )
+    can_cancel = serializers.SerializerMethodField(
+        help_text=(
+            "Whether its customer can have it cancelled: while it waits to be paid and, if this "
+            "shop allows it, while it is paid and nothing was sent."
+        )
+    )
+    dispatch_status = serializers.ChoiceField(
+        DispatchStatus.choices,
+        help_text="How far it is sent. Empty: it was placed before that was written down.",
+    )
+    shipments = serializers.SerializerMethodField(help_text="The parcels that were sent.")
     action_url = serializers.SerializerMethodField(
         help_text="Where the customer approves the payment at their bank, while it asks for that."
     )
@@ -117,16 +137,20 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         model = Order
         list_serializer_class = OrderListSerializer
         fields = [
-            *("number", "reference", "status", "charged", "is_final", "can_pay", "action_url"),
+            *("number", "reference", "status", "charged", "is_final", "can_pay", "can_cancel"),
+            *("action_url", "dispatch_status"),
             *("total", "refunded", "currency", "goods", "discount", "delivery", "code", "tax"),
-            *("prices_include_tax", "lines", "placed_at"),
+            *("prices_include_tax", "lines", "shipments", "placed_at"),
         ]
 
     known_facts: Mapping[int, MoneyFacts] = {}
+    known_parcels: Mapping[int, list[Shipment]] | None = None
 
     def to_representation(self, instance: Order) -> dict[str, Any]:
         if instance.pk not in self.known_facts:
             self.known_facts = facts_of([instance])
+        if self.known_parcels is None:
+            self.known_parcels = parcels_of([instance])
         return super().to_representation(instance)
 
     @extend_schema_field(TRUE_FALSE_UNKNOWN)
@@ -134,10 +158,19 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         return is_charged(self.known_facts[order.pk])
 
     def get_is_final(self, order: Order) -> bool:
-        return self.known_facts[order.pk].is_final
+        is_being_sent_back = order.status in SENDABLE and is_cancelled_and_paid(order)
+        return self.known_facts[order.pk].is_final and not is_being_sent_back
 
     def get_can_pay(self, order: Order) -> bool:
         return self.known_facts[order.pk].can_pay
+
+    def get_can_cancel(self, order: Order) -> bool:
+        return self.get_can_pay(order) or customer_can_cancel_paid(order)
+
+    @extend_schema_field(ShipmentSerializer(many=True))
+    def get_shipments(self, order: Order) -> Any:
+        parcels = (self.known_parcels or {}).get(order.pk, [])
+        return ShipmentSerializer(parcels, many=True).data
 
     def get_action_url(self, order: Order) -> str | None:
         return order.action_url or None
@@ -186,13 +219,30 @@ def order_response(order: Order, *, status_code: int, order_status: OrderStatus)
     """The order in the status it had when the request was first done, whatever came since."""
     then = copy.copy(order)
     then.status, then.action_url, then.refunded_minor = order_status, "", 0
+    then.dispatch_status = _dispatch_then(order, order_status)
     serializer = OrderSerializer(then)
-    # A request that leaves an order in any other status than cancelled has charged nothing yet.
+    serializer.known_parcels = {}  # no order is sent before the first answer about it
+    # A request that leaves an order paid has had it cancelled, and its money goes back. One that
+    # leaves it in any other status than cancelled has charged nothing yet.
     if order_status != OrderStatus.CANCELLED:
-        facts = MoneyFacts(status=order_status, total_minor=order.total_minor)
+        total_minor, is_paid = order.total_minor, order_status in SENDABLE
+        moved = Moved(charged_minor=total_minor, charges=1) if is_paid else Moved()
+        facts = MoneyFacts(status=order_status, total_minor=total_minor, moved=moved)
         serializer.known_facts = {order.pk: facts}
     location = reverse("api_order", args=[order.reference])
     return Response(serializer.data, status=status_code, headers={"Location": location})
+
+
+def _dispatch_then(order: Order, order_status: OrderStatus) -> DispatchStatus:
+    """How far the order was sent when the request was first done. One that leaves it paid has had
+    it cancelled: nothing of it was sent, and nothing will be."""
+    if order.dispatch_status == DispatchStatus.NOT_RECORDED:
+        return DispatchStatus.NOT_RECORDED
+    if order_status in SENDABLE:
+        return DispatchStatus.CALLED_OFF
+    if any(line.is_delivered for line in order.lines.all()):
+        return DispatchStatus.UNSENT
+    return DispatchStatus.NOTHING_TO_SEND
 
 
 def replayed_response(earlier: ApiRequest, asked: IdempotentRequest) -> Response:
@@ -201,7 +251,9 @@ def replayed_response(earlier: ApiRequest, asked: IdempotentRequest) -> Response
     if earlier.operation == ApiRequest.Operation.PLACE == asked.operation:
         absorb_resubmission(earlier.order, [asked.fingerprint], now=database_now())
     if not asked.is_repeat_of(earlier):
-        raise Problem(KEY_REUSED, charged=charged(earlier.order))
+        # The order of a parcel is somebody else's, and no purchase of this client.
+        is_about_parcel = earlier.operation == ApiRequest.Operation.SHIP
+        raise Problem(KEY_REUSED, charged=False if is_about_parcel else charged(earlier.order))
     response = order_response(
         earlier.order,
         status_code=earlier.status_code,

@@ -99,7 +99,7 @@ class BearerToken(OpenApiAuthenticationExtension):  # type: ignore[no-untyped-ca
         }
 
 
-def _refusals(*kinds: p.Kind, money: bool = False) -> dict[Any, OpenApiResponse]:
+def refusals(*kinds: p.Kind, money: bool = False) -> dict[Any, OpenApiResponse]:
     by_status: dict[int, list[str]] = defaultdict(list)
     for kind in (*kinds, p.NOT_ACCEPTABLE, p.TOO_MANY, p.UNAVAILABLE):
         by_status[kind.status].append(kind.slug)
@@ -121,7 +121,7 @@ list_products = extend_schema(
     operation_id="list_products",
     tags=["products"],
     auth=[],
-    responses={200: ProductSerializer(many=True), **_refusals(p.MALFORMED)},
+    responses={200: ProductSerializer(many=True), **refusals(p.MALFORMED)},
 )
 quote_purchase = extend_schema(
     operation_id="quote_purchase",
@@ -130,13 +130,13 @@ quote_purchase = extend_schema(
     examples=[OpenApiExample("Two notebooks", QUOTE_EXAMPLE, request_only=True)],
     responses={
         200: OpenApiResponse(QuoteSerializer, description="What it costs, stored nowhere."),
-        **_refusals(*WITH_BODY),
+        **refusals(*WITH_BODY),
     },
 )
 list_orders = extend_schema(
     operation_id="list_orders",
     tags=["orders"],
-    responses={200: OrderSerializer(many=True), **_refusals(*ENTRANCE, p.MALFORMED)},
+    responses={200: OrderSerializer(many=True), **refusals(*ENTRANCE, p.MALFORMED)},
 )
 read_order = extend_schema(
     operation_id="read_order",
@@ -145,7 +145,7 @@ read_order = extend_schema(
     responses={
         200: OrderSerializer,
         304: OpenApiResponse(description="The order is as it was."),
-        **_refusals(*ENTRANCE, p.NOT_FOUND),
+        **refusals(*ENTRANCE, p.NOT_FOUND),
     },
 )
 place_order = extend_schema(
@@ -156,7 +156,7 @@ place_order = extend_schema(
     examples=[OpenApiExample("Two notebooks", EXAMPLE, request_only=True)],
     responses={
         201: OpenApiResponse(OrderSerializer, description="Placed; the payment is under way."),
-        **_refusals(*POSTING, p.OUT_OF_STOCK, p.TOTAL_NOT_PAYABLE, p.TOTAL_CHANGED, money=True),
+        **refusals(*POSTING, p.OUT_OF_STOCK, p.TOTAL_NOT_PAYABLE, p.TOTAL_CHANGED, money=True),
     },
 )
 pay_order = extend_schema(
@@ -169,7 +169,7 @@ pay_order = extend_schema(
     ],
     responses={
         202: OpenApiResponse(OrderSerializer, description="The payment is under way."),
-        **_refusals(*POSTING, p.NOT_FOUND, p.NOT_PAYABLE, money=True),
+        **refusals(*POSTING, p.NOT_FOUND, p.NOT_PAYABLE, money=True),
     },
 )
 cancel_order = extend_schema(
@@ -181,9 +181,12 @@ cancel_order = extend_schema(
         200: OpenApiResponse(OrderSerializer, description="The order is cancelled already."),
         202: OpenApiResponse(
             OrderSerializer,
-            description="It will be cancelled, unless it is paid first.",
+            description=(
+                "It will be cancelled, unless it is paid first. Of a paid one nothing is sent any "
+                "more, and the money goes back; it is `refunded` when the gateway has sent it."
+            ),
         ),
-        **_refusals(*POSTING, p.NOT_FOUND, p.NOT_CANCELLABLE, money=True),
+        **refusals(*POSTING, p.NOT_FOUND, p.NOT_CANCELLABLE, money=True),
     },
 )
 
@@ -191,7 +194,10 @@ ORDER_PATH = "/api/v1/orders/{reference}/"
 OF_THE_ORDER = {"reference": "$response.body#/reference"}
 
 # These request bodies have no other fields; see `serializers.StrictSerializer`.
-STRICT = ["WantedOrder", "WantedQuote", "WantedLine", "BillingAddress", "WantedPayment"]
+STRICT = [
+    *("WantedOrder", "WantedQuote", "WantedLine", "BillingAddress", "WantedPayment"),
+    *("WantedShipment", "WantedShipmentLine"),
+]
 
 # Links from a response to the requests that can follow it, for readers and for schemathesis.
 LINKS: dict[str, Any] = {
@@ -210,7 +216,7 @@ LINKS: dict[str, Any] = {
         "operationId": "cancel_order",
         "parameters": OF_THE_ORDER,
         "requestBody": {},
-        "description": "Cancel the order while it waits for its customer.",
+        "description": "Cancel the order while nothing is being paid or was sent.",
     },
 }
 ONE_OF_THEM = {"lines": [{"sku": "$response.body#/results/0/sku", "quantity": 1}]}
@@ -227,6 +233,14 @@ AFTER_PRODUCTS: dict[str, Any] = {
         | {"expected_total": "$response.body#/results/0/price"},
         "description": "Order one of these products, where neither delivery nor tax is added.",
     },
+}
+AFTER_TO_SEND: dict[str, Any] = {
+    "ship": {
+        "operationId": "ship_order",
+        "parameters": {"reference": "$response.body#/results/0/reference"},
+        "requestBody": {"tracking_number": "RR123456785IE"},
+        "description": "Enter one parcel with all that is left of this order.",
+    }
 }
 AFTER_QUOTE: dict[str, Any] = {
     "buy": {
@@ -254,6 +268,8 @@ def postprocess(result: dict[str, Any], **_: Any) -> dict[str, Any]:
         schemas[name]["properties"]["lines"] |= {"minItems": 1, "maxItems": LINES_AT_MOST}
     paths["/api/v1/products/"]["get"]["responses"]["200"]["links"] = AFTER_PRODUCTS
     paths["/api/v1/quotes/"]["post"]["responses"]["200"]["links"] = AFTER_QUOTE
+    schemas["WantedShipment"]["properties"]["lines"] |= {"minItems": 1}
+    paths["/api/v1/to-send/"]["get"]["responses"]["200"]["links"] = AFTER_TO_SEND
     paths["/api/v1/orders/"]["post"]["responses"]["201"]["links"] = LINKS
     for action, status in [("pay", "202"), ("cancel", "202"), ("cancel", "200")]:
         response = paths[f"{ORDER_PATH}{action}/"]["post"]["responses"][status]

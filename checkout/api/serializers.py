@@ -78,6 +78,13 @@ class PayableSerializer(serializers.Serializer[Any]):
     step = serializers.CharField()
 
 
+class LeftSerializer(serializers.Serializer[Any]):
+    """A line of an order and how many pieces of it are left to send."""
+
+    id = serializers.IntegerField()
+    to_send = serializers.IntegerField()
+
+
 class ProblemSerializer(serializers.Serializer[Any]):
     """A problem document (RFC 9457)."""
 
@@ -87,6 +94,9 @@ class ProblemSerializer(serializers.Serializer[Any]):
     detail = serializers.CharField()
     errors = InvalidField(many=True, required=False)  # type: ignore[assignment] # DRF takes fields away
     products = ShortProduct(many=True, required=False)
+    lines = LeftSerializer(
+        many=True, required=False, help_text="In too-many-pieces: what is left of each line."
+    )
     payable = PayableSerializer(required=False, allow_null=True)
     total = serializers.CharField(required=False, help_text="In total-changed: the total now.")
     currency = serializers.CharField(required=False)

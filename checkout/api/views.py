@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from django.conf import settings
@@ -29,7 +29,13 @@ from checkout.api.purchases.place import place
 from checkout.api.purchases.quote import quote_purchase
 from checkout.api.purchases.wanted import WantedQuote
 from checkout.api.request_fields import validated_data
-from checkout.api.responses import OrderSerializer, charged, order_response, replayed_response
+from checkout.api.responses import (
+    OrderSerializer,
+    charged,
+    customer_can_cancel_paid,
+    order_response,
+    replayed_response,
+)
 from checkout.api.serializers import (
     EmptySerializer,
     ProductSerializer,
@@ -37,11 +43,16 @@ from checkout.api.serializers import (
 )
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest, Scope
-from checkout.orders.cancelling import give_up
+from checkout.orders.cancelling import (
+    CannotCancel,
+    cancel_paid,
+    give_up,
+    is_cancelled_and_paid,
+)
 from checkout.orders.limits.limits import wait_before_paying_again
 from checkout.orders.models import Order
 from checkout.orders.paying import can_pay_again, pay_again
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import SENDABLE, Canceller, OrderStatus
 from checkout.runtime.clock import database_now
 
 Operation = ApiRequest.Operation
@@ -140,8 +151,10 @@ class CancelOrder(ApiView):
 
     @schema.cancel_order
     def post(self, request: Request, reference: str) -> Response:
-        """Have an unpaid order cancelled. Its payment is cancelled at the gateway first, so this
-        takes a moment; if the payment succeeds before that, the order is paid."""
+        """Have an order cancelled that is not paid, or that is paid and of which nothing was sent.
+        An open payment is cancelled at the gateway first, which takes a moment; if it succeeds
+        before that, the order is paid. The money of a paid order goes back, if the shop lets its
+        customers cancel those."""
         asked = idempotent_request(request, Operation.CANCEL, reference)
         order = self.own_order(request, reference)
         return once(asked, lambda: _cancel(request, asked, order))
@@ -172,16 +185,20 @@ class UnknownAddress(ApiView):
         raise NotFound
 
 
-def once(asked: IdempotentRequest, work: Callable[[], Response]) -> Response:
+def once(
+    asked: IdempotentRequest,
+    work: Callable[[], Response],
+    replayed: Callable[[ApiRequest, IdempotentRequest], Response] = replayed_response,
+) -> Response:
     """Do the work, or repeat the response to another request with this key that came before."""
     # This comes before any check that could refuse: a used key leads to its order, for ever.
     if earlier := find_earlier(asked):
-        return replayed_response(earlier, asked)
+        return replayed(earlier, asked)
     try:
         return work()
     except KeyTaken:
         if earlier := find_earlier(asked):
-            return replayed_response(earlier, asked)
+            return replayed(earlier, asked)
         raise Problem(problems.KEY_IN_USE, wait=timedelta(seconds=1)) from None
 
 
@@ -209,10 +226,23 @@ def _cancel(request: Request, asked: IdempotentRequest, order: Order) -> Respons
         claim_key(
             asked, order.checkout_id, status_code=status_code, order_status=order_status, now=now
         )
-        if not is_done and not give_up(order, now=now):
+        if not is_done and not _have_cancelled(order, now=now):
             order.refresh_from_db()
             raise _refused(problems.NOT_CANCELLABLE, order)
     return order_response(order, status_code=status_code, order_status=order_status)
+
+
+def _have_cancelled(order: Order, *, now: datetime) -> bool:
+    if order.status not in SENDABLE:
+        return give_up(order, now=now)
+    if not (customer_can_cancel_paid(order) or is_cancelled_and_paid(order)):
+        return False
+    try:
+        cancel_paid(order, Canceller.CUSTOMER, by="", why="", now=now)
+    except CannotCancel:
+        return False
+    order.refresh_from_db()
+    return True
 
 
 def _refused(kind: problems.Kind, order: Order) -> Problem:

@@ -1,7 +1,8 @@
 """Loaded by schemathesis: gets its requests past the door, where the document cannot say how.
 
 Of the keys that are good, most become new ones, or nearly every request would be refused for a key
-that was used; and some requests about an order are led to one that waits for another card.
+that was used; and some requests about an order are led to one that waits for another card, or where
+a parcel is to be entered, for its parcel.
 """
 
 import itertools
@@ -17,6 +18,7 @@ REFERENCE = re.compile(r"[A-Za-z0-9_-]{22}")
 
 _turn = itertools.count()
 _declined = iter(os.environ["DECLINED_ORDERS"].split())
+_to_send = iter(os.environ["ORDERS_TO_SEND"].split())
 
 
 @schemathesis.hook
@@ -40,4 +42,5 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
         case.headers["Idempotency-Key"] = secrets.token_hex(16)
     reference = (case.path_parameters or {}).get("reference")
     if turn % 3 == 0 and isinstance(reference, str) and REFERENCE.fullmatch(reference):
-        case.path_parameters["reference"] = next(_declined, reference)
+        waiting = _to_send if case.operation.path.endswith("/shipments/") else _declined
+        case.path_parameters["reference"] = next(waiting, reference)

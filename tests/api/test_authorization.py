@@ -13,12 +13,15 @@ from checkout.api.authentication import create_client
 from checkout.catalogue.models import Product
 from checkout.models import ApiToken, Scope
 from checkout.orders.models import Order
+from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import transition
 from tests.support.api_caller import ORDERS, PURCHASE, Answer, Caller, new_caller
 from tests.support.factories import placed_order
 
 PAYMENT = {"payment_method": "pm_card_visa"}
 
-ENDPOINTS = ["products", "place", "list", "read", "pay", "cancel"]
+ENDPOINTS = ["products", "place", "list", "read", "pay", "cancel", "to send", "ship"]
+ABOUT_OWN = {"read", "pay", "cancel"}
 
 # Whom → which endpoints let them in. To all others they say 401 or 403.
 MAY: dict[str, set[str]] = {
@@ -26,13 +29,20 @@ MAY: dict[str, set[str]] = {
     "a token of no scope": {"products"},
     "a reader": {"products", "list", "read"},
     "a writer": {"products", "place", "pay", "cancel"},
-    "both": set(ENDPOINTS),
+    "both": {"products", "place", "list", "read", "pay", "cancel"},
+    "a warehouse": {"products", "to send", "ship"},
 }
 
 
 def caller_named(who: str) -> Caller:
-    scopes = {"a reader": [Scope.READ], "a writer": [Scope.WRITE], "a token of no scope": []}
-    return Caller() if who == "nobody" else new_caller(scopes=scopes.get(who, Scope.values))
+    scopes = {
+        "a reader": [Scope.READ],
+        "a writer": [Scope.WRITE],
+        "both": [Scope.READ, Scope.WRITE],
+        "a warehouse": [Scope.FULFIL],
+        "a token of no scope": [],
+    }
+    return Caller() if who == "nobody" else new_caller(scopes=scopes[who])
 
 
 def ask(caller: Caller, endpoint: str, reference: str) -> Answer:
@@ -48,6 +58,10 @@ def ask(caller: Caller, endpoint: str, reference: str) -> Answer:
             return caller.get(order)
         case "pay":
             return caller.post(f"{order}pay/", PAYMENT)
+        case "to send":
+            return caller.get("/api/v1/to-send/")
+        case "ship":
+            return caller.post(f"{order}shipments/", {})
     return caller.post(f"{order}cancel/", {})
 
 
@@ -67,12 +81,26 @@ def test_caller_is_let_in_where_they_may_and_nowhere_else(
         if endpoint not in MAY[who]:
             assert statuses == {401 if who == "nobody" else 403}, endpoint
             assert len(told) == 1, endpoint
-        elif endpoint in {"read", "pay", "cancel"}:
+        elif endpoint in ABOUT_OWN:
             assert statuses == {404}, endpoint
             assert len(told) == 1, endpoint
+        elif endpoint == "ship":  # everybody's orders are theirs, and this one is not paid
+            assert statuses == {404, 409}, endpoint
         else:
             assert statuses <= {200, 201}, endpoint
     assert foreign not in ask(caller, "list", "").body.decode()
+
+
+@pytest.mark.parametrize("who", ["a warehouse", "both"])
+def test_addresses_of_others_are_seen_with_the_scope_that_is_about_them_alone(
+    shelf: list[Product], who: str
+) -> None:
+    order = placed_order(shelf[0])
+    transition(order.pk, OrderStatus.PAID, reason="Test", now=timezone.now())
+
+    body = ask(caller_named(who), "to send", "").body.decode()
+
+    assert (order.address in body) is (who == "a warehouse")
 
 
 @pytest.mark.parametrize("endpoint", ["read", "pay", "cancel"])

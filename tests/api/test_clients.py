@@ -50,6 +50,17 @@ def test_second_token_says_that_there_is_another(shelf: list[Product]) -> None:
     assert ApiToken.objects.first().expiry is not None
 
 
+def test_client_sees_addresses_of_others_only_where_that_is_named(shelf: list[Product]) -> None:
+    usual = json.loads(create("kiosk", "--json")[0])
+    warehouse = json.loads(create("depot", "--json", "--scopes", "orders:fulfil")[0])
+
+    assert usual["scopes"] == ["orders:read", "orders:write"]
+    assert warehouse["scopes"] == ["orders:fulfil"]
+    assert Caller(usual["token"]).get("/api/v1/to-send/").status == 403
+    assert Caller(warehouse["token"]).get("/api/v1/to-send/").status == 200
+    assert Caller(warehouse["token"]).get(ORDERS).status == 403
+
+
 @pytest.mark.parametrize(
     "arguments",
     [["Kiosk"], ["a b"], [""], ["k" * 61], ["kiosk", "--scopes", "all"], ["kiosk", "--expires=0"]],

@@ -7,11 +7,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.utils import timezone
 
 from checkout.api.schema import EXAMPLE, GOOD_KEY, LINKS
 from checkout.catalogue.models import Product
+from checkout.models import Scope
 from checkout.orders.models import Order
-from tests.support.api_caller import Caller
+from checkout.orders.states import OrderStatus
+from checkout.orders.transitions import transition
+from tests.support.api_caller import Caller, new_caller
+from tests.support.factories import placed_order
 from tests.support.long import at_length
 from tests.support.processes import ROOT, ShopProcesses, WebProcess
 
@@ -22,6 +27,7 @@ EXAMPLES = 20
 FEW_PHASES, PHASES = "stateful", "examples,coverage,fuzzing,stateful"
 
 DECLINED = 30
+TO_SEND = 30
 
 
 def test_document_in_the_repository_is_up_to_date(tmp_path: Path) -> None:
@@ -32,11 +38,22 @@ def test_document_in_the_repository_is_up_to_date(tmp_path: Path) -> None:
     assert fresh.read_text() == DOCUMENT.read_text(), "make openapi writes it anew"
 
 
+@pytest.fixture
+def caller(shelf: list[Product]) -> Caller:
+    """One who may ask everything that the document has."""
+    return new_caller(scopes=Scope.values)
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.timeout(240)
 @pytest.mark.parametrize(("phases", "examples"), [(FEW_PHASES, 8), *at_length((PHASES, EXAMPLES))])
 def test_server_does_what_the_document_says(
-    processes: ShopProcesses, caller: Caller, tmp_path: Path, phases: str, examples: int
+    processes: ShopProcesses,
+    caller: Caller,
+    shelf: list[Product],
+    tmp_path: Path,
+    phases: str,
+    examples: int,
 ) -> None:
     """schemathesis asks everything that the document allows and much that it does not, and follows
     the links from one answer to the next request."""
@@ -44,6 +61,9 @@ def test_server_does_what_the_document_says(
     Product.objects.filter(sku="SKU-01").update(sku=EXAMPLE["lines"][0]["sku"], price_minor=1450)
     declined = [caller.place(None, EXAMPLE).json["reference"] for _ in range(DECLINED)]
     Order.objects.update(status="payment_failed", sweep_at=None)
+    to_send = [placed_order(shelf[0]) for _ in range(TO_SEND)]
+    for order in to_send:
+        transition(order.pk, OrderStatus.PAID, reason="A test", now=timezone.now())
 
     ran = run_schemathesis(
         web,
@@ -51,15 +71,16 @@ def test_server_does_what_the_document_says(
         tmp_path,
         [f"--phases={phases}", f"--max-examples={examples}"],
         DECLINED_ORDERS=" ".join(declined),
+        ORDERS_TO_SEND=" ".join(order.reference for order in to_send),
     )
 
     print(ran.stdout)
     assert ran.returncode == 0, ran.stderr
-    assert "7 selected / 7 total" in ran.stdout
+    assert "9 selected / 9 total" in ran.stdout
     links = re.search(r"(\d+) covered / \d+ selected", ran.stdout)
     assert links
     assert int(links[1]) >= len(LINKS)
-    assert Order.objects.count() > DECLINED
+    assert Order.objects.count() > DECLINED + TO_SEND
     assert '"levelname": "ERROR"' not in processes.said()
 
 

@@ -6,6 +6,7 @@ import time
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from checkout.api import prefer_wait
 from checkout.catalogue.models import Product
@@ -67,7 +68,9 @@ def test_order_is_read_as_it_is(caller: Caller) -> None:
         "charged": True,
         "is_final": True,
         "can_pay": False,
+        "can_cancel": True,
         "action_url": None,
+        "dispatch_status": "unsent",
         "total": "20.02",
         "refunded": "0.00",
         "currency": "EUR",
@@ -79,6 +82,7 @@ def test_order_is_read_as_it_is(caller: Caller) -> None:
         "prices_include_tax": True,
         "lines": [
             {
+                "id": order.lines.get().pk,
                 "sku": "SKU-01",
                 "name": "Notebook 01",
                 "quantity": 2,
@@ -88,6 +92,7 @@ def test_order_is_read_as_it_is(caller: Caller) -> None:
                 "tax": "0.00",
             }
         ],
+        "shipments": [],
         "placed_at": told["placed_at"],
     }
 
@@ -210,8 +215,10 @@ def test_declined_order_is_cancelled_by_the_worker(
 
 @pytest.mark.parametrize(("steps", "charged"), [([], "unknown"), (["paid"], True)])
 def test_order_that_is_being_paid_is_not_cancelled(
-    caller: Caller, steps: list[str], charged: object
+    caller: Caller, settings: Settings, steps: list[str], charged: object
 ) -> None:
+    """Nor is a paid one, where the shop does not let its customers do that."""
+    settings.CUSTOMERS_CANCEL_PAID = False
     address = placed_address(caller)
     for step in steps:
         become(OrderStatus(step))

@@ -11,7 +11,7 @@ import requests
 from django.test import Client
 
 from checkout.api.authentication import create_client
-from checkout.models import Scope
+from checkout.models import USUAL_SCOPES
 from tests.support.shopper import TYPED
 
 ORDERS = "/api/v1/orders/"
@@ -88,5 +88,5 @@ class Caller:
         return self.post(ORDERS, content, key)
 
 
-def new_caller(*, scopes: Iterable[str] = Scope.values) -> Caller:
+def new_caller(*, scopes: Iterable[str] = USUAL_SCOPES) -> Caller:
     return Caller(create_client(next(_names), scopes, expires_in=None).token)

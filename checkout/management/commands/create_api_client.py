@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.api.authentication import NAME, create_client
-from checkout.models import Scope
+from checkout.models import USUAL_SCOPES, Scope
 from checkout.runtime.terminal import add_json, as_json
 from checkout.user_input.whole_numbers import whole_argument
 
@@ -25,8 +25,12 @@ class Command(BaseCommand):
             "--scopes",
             nargs="+",
             choices=Scope.values,
-            default=Scope.values,
-            help="What the token allows (default: everything).",
+            default=[scope.value for scope in USUAL_SCOPES],
+            help=(
+                "What the token allows (default: orders:read orders:write, which are about its own "
+                "orders alone). orders:fulfil shows the names and addresses of everybody whose "
+                "order is to be sent."
+            ),
         )
         parser.add_argument(
             "--expires",

@@ -1,0 +1,1 @@
+"""What a warehouse does over the API: sees what is to be sent, and says what was."""
