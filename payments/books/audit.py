@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from checkout.orders.states import TRANSITIONS, UNSETTLED
 from checkout.orders.stock.differences import OF_ORDERS, OF_PRODUCTS
 from checkout.runtime.database import lift_time_limit
+from payments.books.invoices import NOT_INVOICED, WRONG_CONTENT, WRONG_CREDITS, WRONG_NUMBERS
 from payments.books.totals import WRONG_CODES, WRONG_PARTS, WRONG_TAXES
 from payments.gateways.base import GatewayState, OutcomeUnknown
 from payments.settling.settle_order import UNKNOWN_AT_MOST
@@ -273,6 +274,12 @@ def database_checks(now: datetime) -> list[Check]:
                   OR strpos(lower(t.words), lower(o.full_name)) > 0
                   OR strpos(lower(t.words), lower(o.address)) > 0""",
         ),
+        Check(
+            "I11", "No number of an invoice is missing or double", "orders_invoice", WRONG_NUMBERS
+        ),
+        Check("I11", "Each paid order has its invoice", "orders_order", NOT_INVOICED),
+        Check("I11", "What was sent back is credited, and once", "orders_invoice", WRONG_CREDITS),
+        Check("I11", "Each invoice says what its order costs", "orders_invoice", WRONG_CONTENT),
     ]
 
 
