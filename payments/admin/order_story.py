@@ -10,8 +10,15 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from checkout.catalogue.money import show_money
-from checkout.orders.models import Mail, Order, OrderEvent, OutboxMessage, WebhookDelivery
+from checkout.catalogue.money import money, show_money
+from checkout.orders.models import (
+    Invoice,
+    Mail,
+    Order,
+    OrderEvent,
+    OutboxMessage,
+    WebhookDelivery,
+)
 from checkout.orders.money.parts import parts_for_staff
 from checkout.orders.states import OrderStatus
 from payments.models import Dispute, Payment, PaymentAttempt, Refund, WebhookEvent
@@ -23,7 +30,7 @@ AT_MOST = 300
 @dataclass(frozen=True, kw_only=True)
 class Entry:
     at: datetime
-    source: str  # shop, staff, queue, worker, gateway, webhook, mail, refund, system
+    source: str  # shop, staff, queue, worker, gateway, webhook, mail, refund, invoice, system
     what: str
     detail: str = ""
     by: str = ""
@@ -161,6 +168,12 @@ def _joined(*details: str) -> str:
     return ", ".join(filter(None, details))
 
 
+def _invoice(invoice: Invoice) -> Iterator[Entry]:
+    amount = show_money(money(invoice.total_minor, invoice.currency))
+    what = f"{invoice.get_kind_display()} {invoice.number} of {amount}"
+    yield Entry(at=invoice.issued_at, source="invoice", what=what)
+
+
 # The kinds of records of an order, and what is shown of each.
 PARTS: list[tuple[Callable[[Order], QuerySet[Any]], Callable[[Any], Iterator[Entry]]]] = [
     (lambda order: order.events.exclude(kind=OrderEvent.Kind.MAILED), _event),
@@ -179,5 +192,6 @@ PARTS: list[tuple[Callable[[Order], QuerySet[Any]], Callable[[Any], Iterator[Ent
     (lambda order: order.webhook_events.all(), _webhook),
     (lambda order: order.mails.all(), _mail),
     (lambda order: Dispute.objects.filter(payment__order=order), _dispute),
+    (lambda order: order.invoices.all(), _invoice),
     (lambda order: order.webhook_deliveries.select_related("endpoint"), _delivery),
 ]

@@ -274,9 +274,7 @@ def database_checks(now: datetime) -> list[Check]:
                   OR strpos(lower(t.words), lower(o.full_name)) > 0
                   OR strpos(lower(t.words), lower(o.address)) > 0""",
         ),
-        Check(
-            "I11", "No number of an invoice is missing or double", "orders_invoice", WRONG_NUMBERS
-        ),
+        Check("I11", "No invoice number is missing or double", "orders_invoice", WRONG_NUMBERS),
         Check("I11", "Each paid order has its invoice", "orders_order", NOT_INVOICED),
         Check("I11", "What was sent back is credited, and once", "orders_invoice", WRONG_CREDITS),
         Check("I11", "Each invoice says what its order costs", "orders_invoice", WRONG_CONTENT),

@@ -18,6 +18,7 @@ LOST_ORDERS = importlib.import_module("payments.migrations.0016_lost_orders_of_g
 RULES = importlib.import_module("payments.migrations.0017_rules_of_groups")
 DISPATCH = importlib.import_module("payments.migrations.0019_dispatch_of_groups")
 TEXTS = importlib.import_module("payments.migrations.0020_texts_of_groups")
+INVOICES = importlib.import_module("payments.migrations.0022_invoices_of_groups")
 
 
 PERMISSION = "content_type__app_label", "content_type__model", "codename"
@@ -45,7 +46,10 @@ def _allowed_by_group() -> dict[str, list[tuple[str, ...]]]:
     by itself. Nothing stays in the database."""
     with transaction.atomic():
         GROUPS.make_groups(apps, None)
-        for each in (WEBHOOKS, STOCK, ATTENTION, MAIL, LOST_ORDERS, RULES, DISPATCH, TEXTS):
+        for each in (
+            *(WEBHOOKS, STOCK, ATTENTION, MAIL, LOST_ORDERS, RULES, DISPATCH, TEXTS),
+            INVOICES,
+        ):
             each.let_groups(apps, None)
         allowed = {
             group.name: [tuple(each) for each in group.permissions.values_list(*PERMISSION)]

@@ -10,15 +10,17 @@ from django.db import connection
 from django.test import Client
 from django.urls import URLPattern
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product, StockMovement
-from checkout.orders.models import Installation, Order, WebhookDelivery, WebhookEndpoint
+from checkout.orders.models import Installation, Invoice, Order, WebhookDelivery, WebhookEndpoint
 from checkout.texts.models import ShopText
 from payments.admin.actions import ACTIONS
 from payments.models import LostOrder, Payment, PaymentAttempt, Refund, WebhookEvent
 from tests.admin.conftest import signed_in
 from tests.support.factories import placed_order
 from tests.support.rules import delivery_method, discount_code, tax_rate
+from tests.support.sellers import SELLER
 from tests.support.till import Till
 
 GROUPS = ("read-only", "support", "operations", "Catalogue", "Warehouse")
@@ -63,8 +65,9 @@ def everybody(staff_groups: None) -> dict[str, Client]:
 
 
 @pytest.fixture
-def objects(shelf: list[Product], till: Till) -> dict[str, int]:
+def objects(shelf: list[Product], till: Till, settings: Settings) -> dict[str, int]:
     """One of each, by the name of its model."""
+    settings.SELLER = SELLER
     order = placed_order(shelf[0])
     till.settle(order)
     payment = Payment.objects.get()
@@ -92,6 +95,7 @@ def objects(shelf: list[Product], till: Till) -> dict[str, int]:
         "refund": refund.pk,
         "webhookevent": event.pk,
         "lostorder": LostOrder.objects.create(reference="r", found_at=timezone.now()).pk,
+        "invoice": Invoice.objects.get().pk,
         "installation": Installation.objects.get().pk,
         "product": shelf[0].pk,
         "stockmovement": order.stock_movements.get().pk,
@@ -138,6 +142,7 @@ def may_open(who: str, name: str) -> bool:
     special = {
         "orders_order_export": MAY["export"],
         "orders_order_export_lines": MAY["export"],
+        "orders_invoice_export": MAY["export"],
         "payments_payment_refund": MAY["refund"],
         "payments_refund_agree": MAY["agree"],
         "payments_lostorder_seen": MAY["lost"],
@@ -156,7 +161,7 @@ OURS = (
     *("catalogue_stockmovement", "catalogue_product_stock"),
     *("orders_order", "orders_webhookendpoint", "orders_webhookdelivery", "dashboard"),
     *("payments_payment", "payments_refund", "payments_webhookevent"),
-    *("payments_lostorder", "orders_installation"),
+    *("payments_lostorder", "orders_installation", "orders_invoice"),
 )
 WRITING = ("_add", "_delete")
 

@@ -1,3 +1,3 @@
 """What staff see of orders, of what other systems were told, and of this installation."""
 
-from checkout.orders.admin import orders, webhooks  # noqa: F401 - registers the pages
+from checkout.orders.admin import invoices, orders, webhooks  # noqa: F401 - registers the pages

@@ -9,7 +9,7 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.core.exceptions import PermissionDenied
 from django.db.models import F, Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponseBase
-from django.urls import URLPattern, path
+from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
@@ -110,7 +110,7 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     fieldsets = [
         (None, {"fields": ["number", "status", "age", "shown_total", "placed_at", "repeats"]}),
         ("Total", {"fields": ["shown_parts", "discount_code", "delivery_name"]}),
-        ("Payment", {"fields": ["why_look", "shown_refunded", "expires_at"]}),
+        ("Payment", {"fields": ["why_look", "shown_refunded", "expires_at", "invoices"]}),
         ("Customer", {"fields": ["email", "phone", "deliver_to", "bill_to", "vat_id"]}),
         ("References", {"fields": ["reference", "checkout_id", "payment_round", "sweep_at"]}),
     ]
@@ -149,6 +149,14 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
     @admin.display(description="Sent back")
     def shown_refunded(self, order: Order) -> str:
         return show_money(order.refunded)
+
+    @admin.display(description="Invoices")
+    def invoices(self, order: Order) -> SafeString:
+        links = [
+            (reverse("admin:orders_invoice_change", args=[pk]), number)
+            for pk, number in order.invoices.values_list("pk", "number")
+        ]
+        return format_html_join(" · ", '<a href="{}">{}</a>', links)
 
     @admin.display(description="Sent again")
     def repeats(self, order: Order) -> str:
