@@ -169,6 +169,8 @@ class Refund(models.Model):
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refunds")
     status = models.CharField(max_length=20, choices=RefundStatus, editable=False)
     amount_minor = models.PositiveBigIntegerField()
+    # How much of it is for delivery, where it was asked for by lines.
+    delivery_minor = models.PositiveBigIntegerField(default=0, db_default=0)
     reason = models.CharField(max_length=200)
     # Empty where the shop itself asked, or where it was made at the gateway's own site.
     requested_by = models.ForeignKey(

@@ -38,7 +38,7 @@ def refundable_minor(payment: Payment) -> int:
     return max(0, payment.taken_minor - taken - lost_minor(payment))
 
 
-def _must_not_be_disputed(order_id: int) -> None:
+def must_not_be_disputed(order_id: int) -> None:
     if is_disputed(order_id):
         raise RefundImpossible(
             "The customer's bank disputes a charge of this order and holds the money, so nothing "
@@ -47,7 +47,7 @@ def _must_not_be_disputed(order_id: int) -> None:
         )
 
 
-def _must_be_refundable(payment: Payment, amount_minor: int) -> None:
+def must_be_refundable(payment: Payment, amount_minor: int) -> None:
     if payment.status != PaymentStatus.PAID:
         raise RefundImpossible("This payment was not charged, so nothing can be sent back.")
     left = refundable_minor(payment)
@@ -86,24 +86,44 @@ def request_refund(
         payment = Payment.objects.select_for_update().get(pk=payment.pk)
         if asked_before := payment.refunds.filter(key=key).first():
             return asked_before
-        _must_not_be_disputed(payment.order_id)
-        _must_be_refundable(payment, amount_minor)
-        refund = Refund.objects.create(
-            payment=payment,
-            status=RefundStatus.REQUESTED,
+        must_not_be_disputed(payment.order_id)
+        must_be_refundable(payment, amount_minor)
+        refund = reserve(
+            payment,
             amount_minor=amount_minor,
             reason=reason,
             requested_by=requested_by,
-            replaces=unreplaced(payment, amount_minor),
             key=key,
-            created_at=now,
+            now=now,
         )
         by = requested_by.get_username() if requested_by else ""
-        if not (payment.is_surplus or refundable_minor(payment)):
-            # What is not paid for any more must not be sent.
-            call_off(payment.order, restock=False, by=by, why=reason, key=refund.key)
-        _have_it_sent(refund, by=by, why=reason, now=now)
+        have_it_sent(refund, by=by, why=reason, now=now)
     return refund
+
+
+def reserve(
+    payment: Payment,
+    *,
+    amount_minor: int,
+    delivery_minor: int = 0,
+    reason: str,
+    requested_by: User | None,
+    key: str,
+    now: datetime,
+) -> Refund:
+    """Write a refund down, whose amount no other refund can have from then on. The order and the
+    payment are locked by the caller, who has judged the amount."""
+    return Refund.objects.create(
+        payment=payment,
+        status=RefundStatus.REQUESTED,
+        amount_minor=amount_minor,
+        delivery_minor=delivery_minor,
+        reason=reason,
+        requested_by=requested_by,
+        replaces=unreplaced(payment, amount_minor),
+        key=key,
+        created_at=now,
+    )
 
 
 def send_all_back(order: Order, *, now: datetime) -> None:
@@ -133,19 +153,23 @@ def approve_refund(refund: Refund, *, approved_by: User, why: str, now: datetime
     while the customer's bank disputes a charge of the order."""
     with transaction.atomic():
         lock_order(refund.payment)
-        _must_not_be_disputed(refund.payment.order_id)
+        must_not_be_disputed(refund.payment.order_id)
         agreed = Refund.objects.filter(pk=refund.pk, status=RefundStatus.PREPARED).update(
             status=RefundStatus.REQUESTED, requested_by=approved_by
         )
         if agreed:
-            _have_it_sent(refund, by=approved_by.get_username(), why=why, now=now)
+            have_it_sent(refund, by=approved_by.get_username(), why=why, now=now)
     return bool(agreed)
 
 
-def _have_it_sent(refund: Refund, *, by: str, why: str, now: datetime) -> None:
-    order_id = refund.payment.order_id
-    note_staff(
-        order_id, f"Refund of {show_money(refund.amount)} asked for", by=by, why=why, now=now
-    )
+def have_it_sent(refund: Refund, *, by: str, why: str, now: datetime, what: str = "") -> None:
+    """Tell the worker of a refund. What is not paid for any more must not be sent either. `what` is
+    added to the words of the order's history."""
+    payment = refund.payment
+    if not (payment.is_surplus or refundable_minor(payment)):
+        call_off(payment.order, restock=False, by=by, why=why, key=refund.key)
+    order_id = payment.order_id
+    words = f"Refund of {show_money(refund.amount)} asked for{what}"
+    note_staff(order_id, words, by=by, why=why, now=now)
     Order.objects.filter(pk=order_id).update(sweep_at=next_sweep(now))
     ask(order_id, OutboxMessage.Kind.REFUND, at=now)

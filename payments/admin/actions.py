@@ -1,17 +1,20 @@
 """What staff may do to an order. Each action has its own permission, a page that says what will
 happen, and a reason that is kept with the order."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from django import forms
 
+from checkout.catalogue.money import money, show_money
 from checkout.orders.admin.reason import ReasonForm, reason_field
 from checkout.orders.attention.queries import open_reasons
-from checkout.orders.cancelling import can_be_cancelled_by_staff
+from checkout.orders.cancelling import can_be_cancelled_by_staff, can_cancel_paid, cancel_paid
 from checkout.orders.dispatch.correct_address import can_correct_address, correct_address
+from checkout.orders.dispatch.put_back import has_pieces_in_hand, restock
+from checkout.orders.dispatch.returns import ReturnedPieces, may_come_back, take_return
 from checkout.orders.mail.address import one_spelling
 from checkout.orders.mail.by_staff import LINK, correct_email, send_mail_again
 from checkout.orders.models import Mail, Order
@@ -22,41 +25,13 @@ from checkout.orders.operations.staff_actions import (
     retry_now,
     seen_to,
 )
-from checkout.orders.states import UNSETTLED
-from checkout.orders.stock.restocking import pieces_out, restock
+from checkout.orders.states import PAID_FOR, UNSETTLED, Canceller
 from checkout.user_input.whole_numbers import WholeNumberField
 from payments.admin.contact_forms import AddressForm, NoteForm
-from payments.models import Payment, new_key
-from payments.states import UNDECIDED
-
-# More than any order has of one product.
-MOST_PIECES = 9_999_999
-
-
-class RestockForm(ReasonForm):
-    # The key is made with the page: the same page sent twice puts the goods back once.
-    key = forms.RegexField(r"^[\w-]{32}$", widget=forms.HiddenInput, initial=new_key)
-
-    def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
-        super().__init__(*args, order=order, **kwargs)
-        out = pieces_out(order)
-        # `restock` judges how many may come back: a page that is sent twice finds them all back.
-        self.lines = [line for line in order.lines.all() if self.is_bound or line.product_id in out]
-        for line in self.lines:
-            self.fields[f"pieces_{line.product_id}"] = WholeNumberField(
-                label=f"{line.name} ({line.sku})",
-                min_value=0,
-                max_value=MOST_PIECES,
-                initial=0,
-                required=False,
-                help_text=f"How many came back, of {out.get(line.product_id, 0)}.",
-            )
-        self.order_fields([name for name in self.fields if name != "why"])
-
-    def clean(self) -> dict[str, Any]:
-        typed = super().clean() or {}
-        pieces = {line.product_id: typed.pop(f"pieces_{line.product_id}", 0) for line in self.lines}
-        return typed | {"quantities": {key: each for key, each in pieces.items() if each}}
+from payments.admin.goods_forms import RestockForm, ReturnForm
+from payments.models import Payment
+from payments.refunds import refundable_minor
+from payments.states import UNDECIDED, PaymentStatus
 
 
 class EmailForm(ReasonForm):
@@ -139,9 +114,46 @@ class StaffAction:
     label: str
     permission: str
     explains: str
+    # What the page says of this order besides.
+    tells: Callable[[Order], str] = lambda order: ""
     act: Callable[..., str]
     is_possible: Callable[[Order], bool] = lambda order: True
     form: type[ReasonForm] = ReasonForm
+
+
+def money_that_goes_back(order: Order) -> str:
+    paid = order.payments.filter(status=PaymentStatus.PAID, is_surplus=False)
+    left = money(sum(map(refundable_minor, paid)), order.currency)
+    return f"{show_money(left)} goes back to its customer."
+
+
+def cancel_and_refund(order: Order, *, by: str, why: str, now: datetime) -> str:
+    what = money_that_goes_back(order)
+    if not cancel_paid(order, Canceller.STAFF, by=by, why=why, now=now):
+        return "This order was cancelled before; nothing was added."
+    return f"The order is cancelled, and its goods are on sale again. {what}"
+
+
+def something_may_come_back(order: Order) -> bool:
+    return order.status in PAID_FOR and any(
+        may_come_back(order, line) for line in order.lines.all()
+    )
+
+
+def take_in(
+    order: Order,
+    *,
+    quantities: Mapping[int, ReturnedPieces],
+    key: str,
+    by: str,
+    why: str,
+    now: datetime,
+) -> str:
+    is_known = order.returns.filter(key=key).exists()
+    take_return(order, quantities, key=key, by=by, why=why, now=now)
+    if is_known:
+        return "This return was taken in before; nothing was added."
+    return "The return is taken in. No money was sent back by this."
 
 
 def _undecided(order: Order) -> Payment | None:
@@ -188,6 +200,19 @@ ACTIONS = {
             ),
             is_possible=can_be_cancelled_by_staff,
             act=ask_to_cancel,
+        ),
+        StaffAction(
+            name="cancel-paid",
+            label="Cancel the order and send its money back",
+            permission="orders.cancel_paid_order",
+            explains=(
+                "For a paid order of which nothing was sent. Nothing will be sent any more, its "
+                "goods go on sale again, its customer is told, and a worker sends back all that "
+                "is left of the money. That cannot be undone."
+            ),
+            tells=money_that_goes_back,
+            is_possible=can_cancel_paid,
+            act=cancel_and_refund,
         ),
         StaffAction(
             name="put-back",
@@ -248,14 +273,28 @@ ACTIONS = {
             form=MailAgainForm,
         ),
         StaffAction(
+            name="return",
+            label="Take a return in",
+            permission="orders.take_return",
+            explains=(
+                "For goods that came back and that you have in hand. The customer is told that "
+                "they have arrived. No money is sent back by this: do that afterwards, by lines, "
+                "on the payment's page."
+            ),
+            is_possible=something_may_come_back,
+            act=take_in,
+            form=ReturnForm,
+        ),
+        StaffAction(
             name="restock",
-            label="Put returned goods back in stock",
+            label="Put goods back on sale",
             permission="catalogue.restock_order",
             explains=(
-                "For goods that came back and can be sold again. They are on sale at once. No "
-                "money is sent back by this: that is a refund, on the payment's page."
+                "For goods that the shop has in hand: they came back and were taken in, or were "
+                "called off before they were sent, and can be sold after all. They are on sale at "
+                "once. No money is sent back by this."
             ),
-            is_possible=lambda order: bool(pieces_out(order)),
+            is_possible=has_pieces_in_hand,
             act=restock,
             form=RestockForm,
         ),

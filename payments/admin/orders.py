@@ -69,7 +69,16 @@ class OrderWithPayments(OrderAdmin):
             if request.user.has_perm(action.permission) and action.is_possible(order)
         ]
         if request.user.has_perm(MAY_REFUND):
-            charged = order.payments.filter(status=PaymentStatus.PAID).order_by("id")
+            charged = list(order.payments.filter(status=PaymentStatus.PAID).order_by("id"))
+            pages += [
+                (
+                    f"Send the price of pieces back (payment {each.round})",
+                    "payments_payment_refund_lines",
+                    [each.pk],
+                )
+                for each in charged
+                if not each.is_surplus
+            ]
             pages += [
                 (f"Send money back (payment {each.round})", "payments_payment_refund", [each.pk])
                 for each in charged
@@ -98,7 +107,7 @@ class OrderWithPayments(OrderAdmin):
         order = get_object_or_404(Order, pk=order_id)
         page = ReasonPage(
             title=f"{action.label}: order {order.number}",
-            explains=action.explains,
+            explains=f"{action.explains} {action.tells(order)}".strip(),
             label=action.label,
             back=reverse("admin:orders_order_change", args=[order.pk]),
             act=partial(action.act, order),

@@ -19,6 +19,7 @@ from checkout.orders.admin.reason import ReasonForm, ReasonPage, StaffForm, pers
 from checkout.orders.models import Order
 from checkout.orders.money.parts import parts_for_staff
 from checkout.user_input.whole_numbers import WholeNumberField
+from payments.admin.refund_lines import LinesForm, LinesPage
 from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent, new_key
 from payments.refunds import approve_refund, refundable_minor, request_refund
 from payments.states import RefundStatus
@@ -125,7 +126,11 @@ class PaymentAdmin(ShowsAmount, ReadOnlyAdmin[Payment]):
 
     def get_urls(self) -> list[URLPattern]:
         refund = self.admin_site.admin_view(self.refund_view)
-        own = [path("<int:payment_id>/refund/", refund, name="payments_payment_refund")]
+        lines = self.admin_site.admin_view(self.refund_lines_view)
+        own = [
+            path("<int:payment_id>/refund/", refund, name="payments_payment_refund"),
+            path("<int:payment_id>/refund-lines/", lines, name="payments_payment_refund_lines"),
+        ]
         return [*own, *super().get_urls()]
 
     def render_change_form(
@@ -167,6 +172,12 @@ class PaymentAdmin(ShowsAmount, ReadOnlyAdmin[Payment]):
                 self, request, form
             )
         return page.answer(self, request, form)
+
+    def refund_lines_view(self, request: HttpRequest, payment_id: int) -> HttpResponse:
+        person = person_who_may(self, request, MAY_REFUND)
+        payment = get_object_or_404(Payment.objects.select_related("order"), pk=payment_id)
+        form = LinesForm(request.POST or None, payment=payment)
+        return LinesPage(payment, person).answer(self, request, form)
 
 
 NOTHING_SENT_YET = (

@@ -35,6 +35,9 @@ MAY = {
     "correct-email": {"support", "operations", "superuser"},
     "send-mail": {"support", "operations", "superuser"},
     "seen-to": {"support", "operations", "superuser"},
+    "cancel-paid": {"support", "operations", "superuser"},
+    "return": {"support", "Warehouse", "superuser"},
+    "refund-lines": {"support", "superuser"},
     "correct-address": {"support", "operations", "superuser"},
     "note": {"support", "operations", "Warehouse", "superuser"},
     "refund": {"support", "superuser"},
@@ -91,6 +94,7 @@ def objects(shelf: list[Product], till: Till, settings: Settings) -> dict[str, i
         "webhookendpoint": endpoint.pk,
         "webhookdelivery": delivery.pk,
         "order": order.pk,
+        "line": order.lines.get().pk,
         "payment": payment.pk,
         "refund": refund.pk,
         "webhookevent": event.pk,
@@ -144,6 +148,7 @@ def may_open(who: str, name: str) -> bool:
         "orders_order_export_lines": MAY["export"],
         "orders_invoice_export": MAY["export"],
         "payments_payment_refund": MAY["refund"],
+        "payments_payment_refund_lines": MAY["refund-lines"],
         "payments_refund_agree": MAY["agree"],
         "payments_lostorder_seen": MAY["lost"],
         "orders_webhookdelivery_resend": MAY["resend"],
@@ -206,12 +211,15 @@ def test_every_page_is_open_to_whom_it_is_for_and_writes_nothing(
     assert wrong == []
 
 
-@pytest.mark.parametrize("name", [*ACTIONS, "refund", "agree", "resend", "stock", "lost"])
+@pytest.mark.parametrize(
+    "name", [*ACTIONS, "refund", "refund-lines", "agree", "resend", "stock", "lost"]
+)
 def test_action_is_done_for_those_who_may_and_for_nobody_else(
     everybody: dict[str, Client], objects: dict[str, int], name: str
 ) -> None:
     pages = {
         "refund": f"/admin/payments/payment/{objects['payment']}/refund/",
+        "refund-lines": f"/admin/payments/payment/{objects['payment']}/refund-lines/",
         "agree": f"/admin/payments/refund/{objects['refund']}/agree/",
         "lost": f"/admin/payments/lostorder/{objects['lostorder']}/seen/",
         "stock": f"/admin/catalogue/product/{objects['product']}/stock/",
@@ -219,7 +227,7 @@ def test_action_is_done_for_those_who_may_and_for_nobody_else(
     }
     address = pages.get(name, f"/admin/orders/order/{objects['order']}/{name}/")
     typed = {"why": "They asked for it", "amount": "1.00", "reason": "Torn", "key": "k" * 32}
-    typed |= {"became": "not_charged", f"pieces_{objects['product']}": "1"}
+    typed |= {"became": "not_charged", f"pieces_{objects['line']}": "1", "of_delivery": "0"}
     typed |= {"kind": "received", "number": "1", "seen": "1"}
 
     for who, client in everybody.items():

@@ -15,14 +15,15 @@ from checkout.catalogue.models import Product, StockMovement
 from checkout.catalogue.stock import reserve_stock
 from checkout.orders.admin.lists import ReadOnly, ReadOnlyInline
 from checkout.orders.cancelling import cancel_free
+from checkout.orders.dispatch.returns import ReturnedPieces, take_return
+from checkout.orders.models import Order
 from checkout.orders.placing.place import place_order
-from checkout.orders.stock.restocking import restock
+from checkout.orders.states import DispatchStatus
 from config.admin.changed_fields import FieldByFieldAdmin, FieldByFieldForm
 from payments.books.audit import audit_database
-from tests.admin.conftest import order_page, signed_in
+from tests.admin.conftest import signed_in
 from tests.support.factories import OpenBasket, line, placed_order, purchase
 from tests.support.shopper import read_form
-from tests.support.till import Till
 from tests.support.waiting import until_somebody_waits
 
 LIST = "/admin/catalogue/product/"
@@ -321,45 +322,19 @@ def test_page_shows_its_movements_in_a_constant_number_of_statements(
     assert order.number in grocer.get(page_of(product)).content.decode()
 
 
-# Returned goods
-
-
-def restock_page(client: Client, order_id: int) -> str:
-    return f"/admin/orders/order/{order_id}/restock/"
-
-
-def test_returned_goods_are_put_back_once_and_no_more_than_were_bought(
-    support: Client, product: Product, till: Till
-) -> None:
-    order = placed_order(product)
-    assert "Put returned goods back" not in order_page(support, order)
-    till.settle(order)
-    assert "Put returned goods back" in order_page(support, order)
-    address = restock_page(support, order.pk)
-    form = opened(support, address) | {f"pieces_{product.pk}": "1", "why": "Wrong colour"}
-
-    for _ in range(2):
-        assert support.post(address, form).status_code == 302
-
-    assert refreshed(product).stock == 100_000
-    movement = order.stock_movements.get(kind="restocked")
-    assert (movement.actor, movement.explanation) == ("support", "Wrong colour")
-    assert "Put back in stock: 1 × SKU-01" in order_page(support, order)
-
-    more = opened(support, address) | {f"pieces_{product.pk}": "1", "why": "Again"}
-    refused = support.post(address, more | {"key": "n" * 32})
-    assert "holds fewer pieces than that" in words(refused.content)
-    assert refreshed(product).stock == 100_000
-    assert [f.rows for f in audit_database(timezone.now()) if f.count] == []
+# Goods that come back (tests/admin/test_goods.py has the pages)
 
 
 def test_order_for_nothing_of_which_a_part_came_back_gives_back_the_rest(
     product: Product,
 ) -> None:
+    """A release that did not write down what it sent had sent it."""
     Product.objects.filter(pk=product.pk).update(price_minor=0)
     basket = OpenBasket([line(refreshed(product), 3)])
     order = place_order(purchase(), basket, now=timezone.now())
-    restock(order, {product.pk: 1}, by="ada", why="", key="k" * 32, now=timezone.now())
+    Order.objects.update(dispatch_status=DispatchStatus.NOT_RECORDED)
+    wanted = {order.lines.get().pk: ReturnedPieces(1, 1)}
+    take_return(order, wanted, by="ada", why="", key="k" * 32, now=timezone.now())
 
     assert cancel_free(order, reason="Cancelled by hand", now=timezone.now())
 

@@ -2,9 +2,10 @@
 which is never below zero, and nobody's count or correction undoes a sale."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 import pytest
@@ -18,12 +19,20 @@ from hypothesis import strategies as st
 from checkout.catalogue.models import Product, StockMovement
 from checkout.catalogue.stock import OutOfStock
 from checkout.orders.action_impossible import ActionImpossible
-from checkout.orders.cancelling import CannotRevive, cancel_unpaid, revive
+from checkout.orders.cancelling import (
+    CannotCancel,
+    CannotRevive,
+    cancel_paid,
+    cancel_unpaid,
+    revive,
+)
+from checkout.orders.dispatch.put_back import restock
+from checkout.orders.dispatch.returns import ReturnedPieces, take_return
+from checkout.orders.dispatch.ship import CannotShip, ship
 from checkout.orders.models import Order
 from checkout.orders.placing.place import place_order
-from checkout.orders.states import PAID_FOR, OrderStatus
+from checkout.orders.states import PAID_FOR, Canceller, OrderStatus
 from checkout.orders.stock.differences import count_differences
-from checkout.orders.stock.restocking import restock
 from checkout.orders.transitions import transition
 from payments.books.audit import audit_database
 from tests.support.factories import OpenBasket, line, purchase
@@ -38,14 +47,19 @@ Step = tuple[Any, ...]
 PEOPLE, NUMBERS, PIECES = st.integers(0, 1), st.integers(0, 9), st.integers(1, 4)
 CHANGES = st.integers(-6, 6).filter(bool)
 
+RETURNING = ("comes back", "goes on sale")
+
 
 def steps() -> st.SearchStrategy[list[Step]]:
-    of_orders = ("pays", "fails", "is cancelled", "is revived", "is refunded")
+    of_orders = [
+        *("pays", "fails", "is cancelled", "is revived", "is refunded"),
+        *("is sent", "is called off"),
+    ]
     return st.lists(
         st.one_of(
             st.tuples(st.just("buys"), PIECES),
             st.tuples(st.sampled_from(of_orders), NUMBERS),
-            st.tuples(st.just("comes back"), NUMBERS, PIECES, st.booleans()),
+            st.tuples(st.sampled_from(RETURNING), NUMBERS, PIECES, st.booleans()),
             st.tuples(st.just("looks"), PEOPLE),
             st.tuples(st.just("counts"), PEOPLE, st.integers(0, 12), st.booleans()),
             st.tuples(st.just("changes"), PEOPLE, CHANGES, st.booleans()),
@@ -59,6 +73,8 @@ def steps() -> st.SearchStrategy[list[Step]]:
 class Held:
     order: Order
     pieces: int
+    sent: int = 0
+    returned: int = 0
     restocked: int = 0
     is_cancelled: bool = False
 
@@ -129,17 +145,51 @@ class World:
                 assert each.pieces <= self.stock
                 each.is_cancelled = False
 
-    def comes_back(self, number: int, pieces: int, is_double_click: bool) -> None:
-        key = secrets.token_urlsafe(24)
+    def is_sent(self, number: int) -> None:
         for each in self._picked(number):
-            is_fine = each.order.status in PAID_FOR and pieces <= each.pieces - each.restocked
-            for _ in range(1 + is_double_click):
-                quantities = {self.product.pk: pieces}
-                try:
-                    restock(each.order, quantities, by="a", why="", key=key, now=timezone.now())
-                except ActionImpossible:
-                    assert not is_fine
-            each.restocked += pieces * is_fine
+            with suppress(CannotShip):
+                ship(each.order, None, key=secrets.token_hex(8), by="a", now=timezone.now())
+                each.sent = each.pieces
+
+    def is_called_off(self, number: int) -> None:
+        for each in self._picked(number):
+            with suppress(CannotCancel):
+                if cancel_paid(each.order, Canceller.STAFF, by="a", why="", now=timezone.now()):
+                    each.restocked = each.pieces
+
+    def comes_back(self, number: int, pieces: int, is_double_click: bool) -> None:
+        on_sale = pieces // 2
+        for each in self._picked(number):
+            is_paid = each.order.status in PAID_FOR
+            wanted = {each.order.lines.get().pk: ReturnedPieces(pieces, on_sale)}
+            if self._does(
+                partial(take_return, each.order, wanted),
+                is_fine=is_paid and pieces <= each.sent - each.returned,
+                is_double_click=is_double_click,
+            ):
+                each.returned += pieces
+                each.restocked += on_sale
+
+    def goes_on_sale(self, number: int, pieces: int, is_double_click: bool) -> None:
+        for each in self._picked(number):
+            wanted = {each.order.lines.get().pk: pieces}
+            if self._does(
+                partial(restock, each.order, wanted),
+                is_fine=pieces <= each.returned - each.restocked,
+                is_double_click=is_double_click,
+            ):
+                each.restocked += pieces
+
+    def _does(self, act: Callable[..., object], *, is_fine: bool, is_double_click: bool) -> bool:
+        key = secrets.token_urlsafe(24)
+        for _ in range(1 + is_double_click):
+            try:
+                act(key=key, by="a", why="", now=timezone.now())
+            except ActionImpossible:
+                assert not is_fine
+            else:
+                assert is_fine
+        return is_fine
 
     def _move(self, number: int, to: OrderStatus, **how: Any) -> None:
         for each in self._picked(number):
@@ -223,10 +273,12 @@ TRIES = settings(deadline=None, suppress_health_check=[HealthCheck.function_scop
 @example([("buys", 2), ("fails", 0), ("is cancelled", 0), ("is revived", 0), ("buys", 3)])
 @example(
     [
-        *[("buys", 3), ("pays", 0), ("is refunded", 0), ("comes back", 0, 2, True)],
-        *[("comes back", 0, 2, False), ("comes back", 0, 1, False)],
+        *[("buys", 3), ("pays", 0), ("is sent", 0), ("is refunded", 0)],
+        *[("comes back", 0, 2, True), ("comes back", 0, 2, False), ("comes back", 0, 1, False)],
+        *[("goes on sale", 0, 2, True), ("goes on sale", 0, 1, False)],
     ]
 )
+@example([("buys", 3), ("pays", 0), ("is called off", 0), ("is sent", 0), ("is refunded", 0)])
 def test_movements_are_the_stock_and_no_sale_is_undone(
     people: list[Client], steps: list[Step]
 ) -> None:

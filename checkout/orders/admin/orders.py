@@ -19,6 +19,7 @@ from checkout.catalogue.models import DiscountCode, StockMovement
 from checkout.catalogue.money import money, show_money
 from checkout.orders.admin.exports import export_lines, export_orders
 from checkout.orders.admin.lists import COUNT_AT_MOST, ChoiceFilter, ReadOnlyAdmin, ReadOnlyInline
+from checkout.orders.admin.returns import ReturnInline
 from checkout.orders.attention.queries import (
     IsOneOf,
     open_reasons,
@@ -44,6 +45,7 @@ MAY_EXPORT = "orders.export_orders"
 class OrderLineInline(ReadOnlyInline):
     model = OrderLine
     fields = ["sku", "name", "quantity", "line_total", "discount", "tax"]
+    fields += ["shipped", "called_off", "returned", "put_back", "refunded"]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         return super().get_queryset(request).select_related("order")  # which has the currency
@@ -106,7 +108,7 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
         "Order number, e-mail address, name, discount code, reference or the gateway's id"
     )
     list_per_page = 50
-    inlines = [OrderLineInline]
+    inlines = [OrderLineInline, ReturnInline]
     fieldsets = [
         (None, {"fields": ["number", "status", "age", "shown_total", "placed_at", "repeats"]}),
         ("Total", {"fields": ["shown_parts", "discount_code", "delivery_name"]}),

@@ -36,6 +36,8 @@ TEST_SEEN = "tests/checkout/test_total_seen.py"
 TEST_PAGE_TOTALS = "tests/totals/test_page_totals.py::test_no_order_has_another_total_than_its_page"
 CODES = "checkout/orders/code_uses.py"
 CANCELLING = "checkout/orders/cancelling.py"
+TEST_GOODS = "tests/admin/test_goods.py"
+TEST_REFUND_LINES = "tests/payments/test_refund_lines.py"
 TEST_CODES = "tests/orders/test_code_uses.py"
 
 
@@ -341,12 +343,12 @@ message AS (
         f"{TEST_PRODUCTS}::test_double_click_counts_once",
     ),
     _guard(
-        "returns no more than was bought",
-        "pieces that never existed are sold",
-        "checkout/orders/stock/restocking.py",
-        "if any(pieces > out.get(product_id, 0) for product_id, pieces in quantities.items()):",
+        "on sale again no more than is in hand",
+        "staff who put too much back meet an error page instead of a sentence",
+        "checkout/orders/dispatch/put_back.py",
+        "if any(count > in_hand(lines[line_id]) for line_id, count in wanted.items()):",
         "if False:",
-        f"{TEST_PRODUCTS}::test_returned_goods_are_put_back_once_and_no_more_than_were_bought",
+        f"{TEST_GOODS}::test_returned_goods_go_on_sale_later_and_once",
     ),
     _guard(
         "movements are only added",
