@@ -1,6 +1,7 @@
 from django.urls import include, path, register_converter
 
 from checkout.views import account, checkout, delivery_prices, find, shop, texts, withdrawal
+from checkout.views.order import cancel as cancel_page
 from checkout.views.order import invoice as invoices
 from checkout.views.order import page as order_page
 
@@ -65,6 +66,7 @@ urlpatterns = [
     path("orders/<reference:reference>/", order_page.order_page, name="order"),
     path("orders/<reference:reference>/status/", order_page.order_status, name="order_status"),
     path("orders/<reference:reference>/pay/", order_page.pay, name="pay"),
+    path("orders/<reference:reference>/cancel/", cancel_page.cancel, name="order_cancel"),
     path(
         "orders/<reference:reference>/invoices/<invoice_number:number>/",
         invoices.invoice_page,

@@ -40,6 +40,7 @@ REASONS = {
     Canceller.STAFF: "Staff had it cancelled",
     Canceller.TIME: "Not paid in time",
 }
+REASONS_AFTER_IT_WAS_PAID = {who: f"{reason}, after it was paid" for who, reason in REASONS.items()}
 
 
 def can_be_cancelled(order: Order) -> bool:
@@ -141,7 +142,7 @@ def cancel_paid(order: Order, who: Canceller, *, by: str, why: str, now: datetim
         _must_be_cancellable(current)
         Order.objects.filter(pk=current.pk).update(cancelled_by=who)
         call_off(current, restock=True, by=by, why=why, key=f"cancel-{current.reference}")
-        what = f"{REASONS[who]}, after it was paid"
+        what = REASONS_AFTER_IT_WAS_PAID[who]
         event = (
             note_staff(current.pk, what, by=by, why=why, now=now)
             if by

@@ -130,7 +130,7 @@ def account(request: HttpRequest) -> HttpResponse:
     shown = found[:ORDERS_ON_A_PAGE]
     facts = facts_of(shown)
     context = {
-        "orders": [(order, status_words(order, facts[order.pk]).headline) for order in shown],
+        "orders": [(order, status_words(order, facts[order.pk])) for order in shown],
         "older_than": shown[-1].reference if len(found) > len(shown) else None,
         "is_first_page": not before,
     }

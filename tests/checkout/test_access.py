@@ -73,8 +73,8 @@ WHO = {
 }
 
 # Every address with a reference in it, and who gets an answer: each has its row here.
-LOOKS, PAYS = "looks", "pays"
-ADDRESSES = {"order": LOOKS, "order_status": LOOKS, "pay": PAYS}
+LOOKS, PAYS, CANCELS = "looks", "pays", "cancels"
+ADDRESSES = {"order": LOOKS, "order_status": LOOKS, "pay": PAYS, "order_cancel": CANCELS}
 
 
 @pytest.fixture
@@ -147,6 +147,25 @@ def test_paying(visitor: Shopper, order: Order, who: str) -> None:
     else:
         assert same_but(real, order.reference) == same_but(unreal, NOBODY_HAS)
         assert order.status == OrderStatus.PAYMENT_FAILED
+
+
+@pytest.mark.parametrize("who", WHO)
+def test_cancelling(visitor: Shopper, order: Order, who: str) -> None:
+    """Whoever may pay may cancel."""
+    WHO[who].comes(visitor, order)
+    token = read_form(visitor.web.get("/orders/find/").text, "/orders/find/")
+    page = visitor.web.get(f"/orders/{order.reference}/cancel/")
+
+    unreal = visitor.web.post(f"/orders/{NOBODY_HAS}/cancel/", token | {"way": "unpaid"})
+    real = visitor.web.post(f"/orders/{order.reference}/cancel/", token | {"way": "unpaid"})
+
+    assert unreal.status == 404
+    order.refresh_from_db()
+    if WHO[who].may_pay:
+        assert (page.status, real.status, order.cancelled_by) == (200, 303, "customer")
+    else:
+        assert same_but(real, order.reference) == same_but(unreal, NOBODY_HAS)
+        assert (page.status, order.cancelled_by) == (404, "")
 
 
 def test_look_up_says_the_same_of_any_order(shopper: Shopper, order: Order) -> None:

@@ -56,7 +56,7 @@
       // The form for paying comes or goes with the whole page, and with the scripts it needs.
       window.location.replace(shown.getAttribute("data-order-url"));
       return;
-    } else if (now.getAttribute("data-status") !== shown.getAttribute("data-status")) {
+    } else if (now.getAttribute("data-shown") !== shown.getAttribute("data-shown")) {
       show(answer);
       wait = FIRST_WAIT_MS;
     } else {

@@ -24,6 +24,8 @@ from checkout.orders.postal_address import billing_lines, postal_lines
 from checkout.orders.states import OrderStatus
 from checkout.runtime.clock import database_now
 from checkout.views.error_pages import wait_in_words
+from checkout.views.order.cancel import way_to_cancel
+from checkout.views.order.parcels import lines_in_words, parcels_of
 from checkout.views.order.status_words import status_words
 from checkout.views.order.timeline import timeline
 from checkout.views.see_other import HttpResponseSeeOther
@@ -68,6 +70,8 @@ def pay(request: HttpRequest, reference: str) -> HttpResponse:
     if request.method != "POST":  # this address was opened again after a mistake in the form
         return redirect("order", reference)
     order = own_order(request, reference)
+    if order.erased_at:  # the order's customer is not known any more
+        return HttpResponseSeeOther(reverse("order", args=[reference]))
     form = PayAgainForm(request.POST)
     if not form.is_valid():
         return _show_order(request, order, form, status=422)
@@ -100,7 +104,7 @@ def _show_order(
 ) -> HttpResponse:
     changed_repeat = order.events.filter(kind=OrderEvent.Kind.RESUBMITTED_CHANGED)
     context = _what_is_going_on(request, order) | {
-        "lines": order.lines.select_related("order"),
+        "lines": lines_in_words(order.lines.select_related("order")),
         "deliver_to": postal_lines(order),
         "bill_to": billing_lines(order),
         "form": form,
@@ -116,11 +120,17 @@ def _show_order(
 def _what_is_going_on(request: HttpRequest, order: Order) -> dict[str, object]:
     facts = facts_about(order)
     words = status_words(order, facts, now=database_now())
-    if not is_own(request, order):
+    is_customer = is_own(request, order)
+    if not is_customer:
         words = replace(words, can_pay=False)  # staff look on
+    parcels = parcels_of(order)
     return {
         "order": order,
         "words": words,
+        # The page is shown anew when any of these has changed.
+        "shown": f"{order.status}-{order.dispatch_status}-{len(parcels)}-{words.is_final}",
+        "can_cancel": is_customer and way_to_cancel(order) is not None,
+        "parcels": parcels,
         "steps": timeline(order),
         "parts": Parts.of_order(order),
         "sent_back": money(facts.moved.sent_back_minor, order.currency),

@@ -9,10 +9,12 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
+from checkout.orders.cancelling import is_cancelled_and_paid
 from checkout.orders.models import Order
 from checkout.orders.money.facts import MoneyFacts
 from checkout.orders.money.words import money_sentence
-from checkout.orders.states import Canceller, OrderStatus
+from checkout.orders.states import EXPIRING, PAID_FOR, TO_SEND, Canceller, OrderStatus
+from checkout.orders.states import DispatchStatus as Dispatch
 
 # After this time the customer is told that the payment takes longer than usual.
 USUALLY_WITHIN = timedelta(minutes=2)
@@ -25,6 +27,7 @@ class StatusWords:
     next: str
     is_final: bool  # nothing more will change by itself, so the page stops asking
     can_pay: bool = False
+    how_far: str = ""  # how far it is sent, where the headline does not tell
 
 
 @dataclass(frozen=True)
@@ -69,12 +72,46 @@ _PAYMENT_FAILED = _Words(
     after=_("Your order is kept as it is: choose another way to pay below."),
     next=_("Next: choose another way to pay. What you ordered stays set aside for you meanwhile."),
 )
-_PAID = _Words(
-    _("Thank you, your order is paid"),
-    after=_("We are getting your order ready."),
-    next=_("Next: we send it to you."),
-)
-_FREE = replace(_PAID, headline=_("Thank you, your order is complete"))
+_THANKS = _("Thank you, your order is paid")
+
+# What is told of an order that is paid follows how far it is sent. That a bank holds its money is
+# told to nobody: until that is decided it waits to be sent like others.
+_PAID = {
+    Dispatch.NOT_RECORDED: _Words(
+        _THANKS, next=_("Next: your order is sent to you, unless it has reached you already.")
+    ),
+    Dispatch.UNSENT: _Words(
+        _THANKS,
+        after=_("We are getting your order ready."),
+        next=_("Next: we send it to the address on this page, and write to you when it leaves."),
+    ),
+    Dispatch.PARTLY_SENT: _Words(
+        _("Part of your order was sent"),
+        next=_("Next: the parcel arrives, and we send you the rest."),
+    ),
+    Dispatch.SENT: _Words(
+        _("Your order was sent"), next=_("Next: the parcel arrives, unless you have it already.")
+    ),
+    Dispatch.RETURNED: _Words(
+        _("Your return has arrived"),
+        next=_("Next: we look at what came back. When money is sent back, we write to you."),
+    ),
+    Dispatch.CALLED_OFF: _Words(_("Your order will not be sent"), next=_("Next: nothing.")),
+    Dispatch.NOTHING_TO_SEND: _Words(
+        _THANKS, next=_("Next: nothing. There is no parcel to wait for.")
+    ),
+}
+_FREE = _("Thank you, your order is complete")
+_REST_IS_SENT = _("What is left of your order is sent to you.")
+
+_HOW_FAR = {
+    Dispatch.UNSENT: _("Not sent yet"),
+    Dispatch.PARTLY_SENT: _("Partly sent"),
+    Dispatch.SENT: _("Sent"),
+    Dispatch.RETURNED: _("Came back"),
+    Dispatch.CALLED_OFF: _("Not sent"),
+}
+
 _REFUNDED = _Words(_("Your payment was refunded"), next=_NEXT_AT_THE_BANK)
 _PARTLY_REFUNDED = _Words(_("Part of your payment was refunded"), next=_NEXT_AT_THE_BANK)
 _REFUND_UNDER_WAY = _Words(_("Your refund is under way"), next=_NEXT_SENT_BACK)
@@ -84,6 +121,16 @@ _CANCELLED = _Words(
     _("This order was cancelled"),
     next=_("Next: nothing. If you still want these things, they are on the shelves."),
 )
+
+_BEING_CANCELLED = _Words(
+    _("Your order is being cancelled"),
+    before=_(
+        "You asked for it. Its payment is closed at your bank first, so that nothing can be "
+        "taken for it any more. Should the payment go through before that, the order is paid."
+    ),
+    next=_("Next: this page says when it is done. You need not do anything."),
+)
+_ERASED = _("The personal data of this order was erased.")
 
 # Who had the order cancelled → what the customer reads. The empty key: it was not stored.
 CANCELLED_BY = {
@@ -102,17 +149,53 @@ def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None
         *(words.before and gettext(words.before), *_about_cancelling(order, facts)),
         money_sentence(facts, order.currency),
         words.after and gettext(words.after),
+        order.erased_at and gettext(_ERASED),
     ]
+    is_awaited = is_being_cancelled(order) or _is_money_awaited(order, facts)
     return StatusWords(
         headline=gettext(words.headline),
         sentence=" ".join(filter(None, parts)),
-        next=gettext(words.next),
-        is_final=facts.is_final,
-        can_pay=facts.can_pay,
+        next=_next(words, order, facts),
+        is_final=facts.is_final and not is_awaited,
+        can_pay=facts.can_pay and not is_being_cancelled(order) and not order.erased_at,
+        how_far=_how_far(words, order, facts),
     )
 
 
+def is_being_cancelled(order: Order) -> bool:
+    """Its customer has asked for it, and the worker has not closed its payment yet."""
+    return order.status in EXPIRING and order.cancelled_by == Canceller.CUSTOMER
+
+
+def _is_money_awaited(order: Order, facts: MoneyFacts) -> bool:
+    """The order was cancelled after it was paid, and its money is not back yet."""
+    owes = facts.moved.sent_back_minor < facts.moved.charged_minor
+    return owes and is_cancelled_and_paid(order)
+
+
+def _next(words: _Words, order: Order, facts: MoneyFacts) -> str:
+    if order.erased_at and facts.is_final:
+        return ""  # there is nobody any more to whom anything could be sent
+    said = [words.next and gettext(words.next)]
+    if facts.status == OrderStatus.PARTLY_REFUNDED and order.dispatch_status in TO_SEND:
+        said.append(gettext(_REST_IS_SENT))
+    return " ".join(filter(None, said))
+
+
+def _how_far(words: _Words, order: Order, facts: MoneyFacts) -> str:
+    """Only what is paid for is sent, and some headlines tell already how far."""
+    dispatch = Dispatch(order.dispatch_status)
+    is_told = words.headline == _PAID[dispatch].headline != _THANKS
+    if facts.status not in PAID_FOR or is_told or dispatch not in _HOW_FAR:
+        return ""
+    return gettext(_HOW_FAR[dispatch])
+
+
 def _words(order: Order, facts: MoneyFacts, now: datetime | None) -> _Words:
+    if is_being_cancelled(order):
+        return _BEING_CANCELLED
+    if is_cancelled_and_paid(order):
+        return _cancelled_after_it_was_paid(facts)
     match facts.status:
         case OrderStatus.PLACED:
             is_slow = now is not None and now - order.status_changed_at > USUALLY_WITHIN
@@ -122,11 +205,22 @@ def _words(order: Order, facts: MoneyFacts, now: datetime | None) -> _Words:
         case OrderStatus.PAYMENT_FAILED:
             return _PAYMENT_FAILED
         case OrderStatus.PAID:
-            return _FREE if facts.is_free else _PAID
+            return _paid(order, facts)
         case OrderStatus.CANCELLED:
             return _with_next(_CANCELLED, facts) if facts.is_charged else _CANCELLED
         case OrderStatus.PARTLY_REFUNDED | OrderStatus.REFUNDED:
             return _refunded(facts)
+
+
+def _paid(order: Order, facts: MoneyFacts) -> _Words:
+    dispatch = Dispatch(order.dispatch_status)
+    words = _PAID[dispatch]
+    if dispatch == Dispatch.CALLED_OFF and facts.is_charged:
+        return _refunded(facts)
+    if dispatch == Dispatch.RETURNED and facts.moved.going_back_minor:
+        return replace(words, next=_NEXT_SENT_BACK)
+    is_free = facts.is_free and words.headline == _THANKS
+    return replace(words, headline=_FREE) if is_free else words
 
 
 def _refunded(facts: MoneyFacts) -> _Words:
@@ -139,6 +233,12 @@ def _refunded(facts: MoneyFacts) -> _Words:
     return _REFUND_UNDER_WAY if moved.going_back_minor else _REFUND_LOOKED_INTO
 
 
+def _cancelled_after_it_was_paid(facts: MoneyFacts) -> _Words:
+    """Until the worker has asked for the refund, none is on its way, and it comes all the same."""
+    is_all_back = facts.moved.sent_back_minor >= facts.moved.charged_minor
+    return _Words(_CANCELLED.headline, next=_NEXT_AT_THE_BANK if is_all_back else _NEXT_SENT_BACK)
+
+
 def _with_next(words: _Words, facts: MoneyFacts) -> _Words:
     """After a cancelled order was charged, the next thing is that the money goes back."""
     if facts.moved.going_back_minor:
@@ -148,6 +248,8 @@ def _with_next(words: _Words, facts: MoneyFacts) -> _Words:
 
 
 def _about_cancelling(order: Order, facts: MoneyFacts) -> list[str]:
+    if is_cancelled_and_paid(order):
+        return [gettext(CANCELLED_BY[order.cancelled_by])]
     if facts.status != OrderStatus.CANCELLED:
         return []
     said = [CANCELLED_BY.get(order.cancelled_by, ""), PAID_TOO_LATE if facts.is_charged else ""]

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Min
+from django.db.models import Min, Q
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
+from checkout.orders.cancelling import REASONS, REASONS_AFTER_IT_WAS_PAID
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import Canceller, OrderStatus
+from checkout.views.order.parcels import NEVER_SENT
 
 NEW = ""  # the status before an order is placed
 
@@ -63,6 +65,14 @@ CANCELLATIONS: dict[str, str] = {
     Canceller.TIME: _("The order was not paid in time, so it was cancelled."),
 }
 
+# What the event of a cancelling says → who had it cancelled. An order may be cancelled twice: not
+# paid in time, revived by its late payment, and cancelled at its customer's wish after that.
+CANCELLERS = {reason: who for who, reason in [*REASONS.items(), *REASONS_AFTER_IT_WAS_PAID.items()]}
+
+PARCEL_SENT = _("We sent you a parcel.")
+PARCEL_UNDONE = _("We had marked a parcel as sent by mistake: it has not left yet.")
+RETURN_TAKEN = _("What you sent back arrived with us.")
+
 # Events that may come a thousand times are shown once, with the time of the first.
 REPEATS: dict[str, str] = {
     OrderEvent.Kind.RESUBMITTED: _("Your order reached us again. It is still this one order."),
@@ -111,19 +121,34 @@ class Step:
 
 
 def timeline(order: Order) -> list[Step]:
-    """The steps, the oldest first, read by three statements however much happened."""
-    return sorted(
-        [*_moves(order), *_repeats(order), *_mails(order)], key=lambda step: step.happened_at
-    )
+    """The steps, the oldest first, read by at most five statements however much happened."""
+    steps = [*_moves(order), *_repeats(order), *_mails(order)]
+    if order.status not in NEVER_SENT:
+        steps += [*_parcels(order), *_returns(order)]
+    return sorted(steps, key=lambda step: step.happened_at)
 
 
 def _moves(order: Order) -> Iterator[Step]:
     moves = MOVES | FREE_MOVES if order.is_free else MOVES
-    for event in order.events.filter(kind=OrderEvent.Kind.TRANSITION).order_by("id"):
-        if event.to_status == OrderStatus.CANCELLED:
-            yield Step(event.created_at, gettext(CANCELLATIONS[order.cancelled_by]))
+    is_told = Q(kind=OrderEvent.Kind.TRANSITION) | Q(reason__in=REASONS_AFTER_IT_WAS_PAID.values())
+    for event in order.events.filter(is_told).order_by("id"):
+        if event.to_status in ("", OrderStatus.CANCELLED):
+            who = CANCELLERS.get(event.reason, order.cancelled_by)
+            yield Step(event.created_at, gettext(CANCELLATIONS[who]))
         elif words := moves.get((event.from_status, event.to_status)):
             yield Step(event.created_at, gettext(words))
+
+
+def _parcels(order: Order) -> Iterator[Step]:
+    for sent_at, undone_at in order.shipments.order_by("id").values_list("sent_at", "undone_at"):
+        yield Step(sent_at, gettext(PARCEL_SENT))
+        if undone_at:
+            yield Step(undone_at, gettext(PARCEL_UNDONE))
+
+
+def _returns(order: Order) -> Iterator[Step]:
+    for taken_at in order.returns.order_by("id").values_list("taken_at", flat=True):
+        yield Step(taken_at, gettext(RETURN_TAKEN))
 
 
 def _repeats(order: Order) -> Iterator[Step]:

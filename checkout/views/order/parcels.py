@@ -1,0 +1,67 @@
+"""An order's parcels, and what became of the pieces of each line, in words for its customer."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.utils.translation import gettext as _
+
+from checkout.orders.models import Order, OrderLine, ShipmentLine
+from checkout.orders.states import UNSETTLED, OrderStatus
+
+# Of these nothing was ever sent: an order that is paid does not become one of them.
+NEVER_SENT = {*UNSETTLED, OrderStatus.PAYMENT_FAILED}
+
+# Staff type the address of the carrier's page; a link of another kind is shown to nobody.
+WEB = ("https://", "http://")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parcel:
+    sent_at: datetime
+    method: str
+    tracking_number: str
+    tracking_link: str
+    pieces: list[tuple[int, str]] = field(default_factory=list)  # how many of what
+
+
+def parcels_of(order: Order) -> list[Parcel]:
+    """What was sent, the oldest parcel first, by one statement. A parcel that was marked as sent by
+    mistake is none."""
+    if order.status in NEVER_SENT:
+        return []
+    sent = ShipmentLine.objects.filter(shipment__order=order, shipment__undone_at=None)
+    parcels: dict[int, Parcel] = {}
+    for each in sent.select_related("shipment", "line").order_by("shipment", "id"):
+        shipment = each.shipment
+        link = shipment.tracking_link
+        parcel = parcels.setdefault(
+            shipment.pk,
+            Parcel(
+                sent_at=shipment.sent_at,
+                method=shipment.method,
+                tracking_number=shipment.tracking_number,
+                tracking_link=link if link.startswith(WEB) else "",
+            ),
+        )
+        parcel.pieces.append((each.quantity, each.line.name))
+    return list(parcels.values())
+
+
+def lines_in_words(lines: Iterable[OrderLine]) -> list[tuple[OrderLine, str]]:
+    """Each line, and what became of its pieces; nothing of a line that waits as a whole."""
+    return [(line, ", ".join(_became_of(line))) for line in lines]
+
+
+def _became_of(line: OrderLine) -> Iterator[str]:
+    ways = [
+        (line.shipped, _("sent"), _("%(pieces)d of %(quantity)d sent")),
+        (line.called_off, _("not sent"), _("%(pieces)d of %(quantity)d not sent")),
+        (line.returned, _("came back"), _("%(pieces)d of %(quantity)d came back")),
+    ]
+    for pieces, all_of_it, some_of_it in ways:
+        if pieces:
+            words = all_of_it if pieces == line.quantity else some_of_it
+            yield words % {"pieces": pieces, "quantity": line.quantity}
+    if line.shipped + line.called_off and line.to_send:
+        yield _("%(pieces)d still to be sent") % {"pieces": line.to_send}
