@@ -74,7 +74,15 @@ WHO = {
 
 # Every address with a reference in it, and who gets an answer: each has its row here.
 LOOKS, PAYS, CANCELS = "looks", "pays", "cancels"
-ADDRESSES = {"order": LOOKS, "order_status": LOOKS, "pay": PAYS, "order_cancel": CANCELS}
+ADDRESSES = {
+    "order": LOOKS,
+    "order_status": LOOKS,
+    "pay": PAYS,
+    "order_cancel": CANCELS,
+    # test_invoice_pages.py goes through these.
+    "invoice": LOOKS,
+    "invoice_pdf": LOOKS,
+}
 
 
 @pytest.fixture
