@@ -158,6 +158,10 @@ def undo_shipment(shipment: Shipment, *, by: str, why: str, now: datetime) -> No
         shipment = Shipment.objects.select_related("event").get(pk=shipment.pk)
         if shipment.undone_at:
             return
+        if order.erased_at:
+            raise ActionImpossible(
+                "The customer's data was erased, so nobody knows where the goods would go now."
+            )
         if now - shipment.sent_at > UNDO_WITHIN:
             raise ActionImpossible(
                 "This parcel was marked as sent more than an hour ago, so its customer relies on "

@@ -31,7 +31,9 @@ def export_order(order: Order) -> dict[str, Any]:
         "lines": [columns(line, "order") for line in order.lines.all()],
         "parcels": [_with_lines(each) for each in order.shipments.prefetch_related("lines")],
         "returns": [_with_lines(each) for each in order.returns.prefetch_related("lines")],
-        "withdrawals": [columns(each, "order", "key") for each in order.withdrawals.all()],
+        "withdrawals": [
+            columns(each, "order", "key", "decided_by") for each in order.withdrawals.all()
+        ],
         "mails": [mail | {"written_at": mail.pop("event__created_at")} for mail in mails],
         # Without the names of staff, which are the data of other people.
         "events": [columns(event, "order", "actor") for event in order.events.all()],
@@ -68,7 +70,7 @@ def erase_order(order: Order) -> None:
 
 
 def _empty(withdrawals: Any) -> None:
-    withdrawals.update(number="", full_name="", email="", about="")
+    withdrawals.update(number="", full_name="", email="", about="", decided_why="")
 
 
 def _export_withdrawals(email: str) -> list[dict[str, Any]]:

@@ -2,6 +2,9 @@
 
 from datetime import timedelta
 
+from django.db.models import Q
+
+from checkout.orders.mail.address import has_address
 from checkout.orders.models import Order, Withdrawal
 from checkout.orders.states import EXPIRING, SENDABLE, TO_SEND, UNSETTLED, DispatchStatus
 from checkout.runtime.clock import database_now
@@ -15,9 +18,16 @@ def why_unfinished(order: Order) -> list[str]:
     reasons = [_of_payment(order), _of_dispatch(order), _of_money(order)]
     if order.needs_person or order.attention.filter(resolved_at=None).exists():
         reasons.append("a person must look at it")
-    if order.withdrawals.filter(status=Withdrawal.Status.STATED).exists():
+    if _has_open_withdrawal(order):
         reasons.append("its customer has withdrawn, and nobody has decided")
     return [reason for reason in reasons if reason]
+
+
+def _has_open_withdrawal(order: Order) -> bool:
+    """One that was stated a moment ago is not known to belong to the order yet."""
+    not_taken_up = Q(has_address(order.email), order=None, number=order.number)
+    stated = Withdrawal.objects.filter(Q(order=order) | not_taken_up)
+    return stated.filter(status=Withdrawal.Status.STATED).exists()
 
 
 def _of_payment(order: Order) -> str:

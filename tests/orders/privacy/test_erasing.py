@@ -22,6 +22,7 @@ from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import PAID_AFTER_ERASURE
 from checkout.orders.cancelling import CannotRevive, cancel_unpaid, revive
+from checkout.orders.dispatch.ship import ship, undo_shipment
 from checkout.orders.history import note, note_staff
 from checkout.orders.mail.by_staff import correct_email, send_mail_again
 from checkout.orders.mail.enqueue import queue_link, queue_mail
@@ -29,6 +30,7 @@ from checkout.orders.mail.send_again import send_again
 from checkout.orders.models import AccountMail, Mail, Order, OrderEvent, Withdrawal
 from checkout.orders.placing.find_order import find_order_and_similar
 from checkout.orders.states import DispatchStatus, OrderStatus
+from payments.books.audit import audit_database
 from payments.models import Dispute, Payment, Refund
 from payments.states import DisputeStatus, PaymentStatus, RefundStatus
 from tests.support.factories import placed_order
@@ -130,6 +132,8 @@ def make_unfinished(order: Order, what: str) -> None:
         Payment.objects.filter(pk=payment.pk).update(status=what)
     elif what == "withdrawn":
         Withdrawal.objects.create(order=order, key="w", number=order.number, email=ADA)
+    elif what == "about to withdraw":
+        Withdrawal.objects.create(key="w", number=order.number, email=ADA.upper())
     elif what == "a person":
         put_before_a_person(order.pk, "Something", now=timezone.now())
     else:
@@ -139,7 +143,7 @@ def make_unfinished(order: Order, what: str) -> None:
 UNFINISHED = [
     *("placed", "action_required", "payment_failed", "unsent", "partly_sent", ""),
     *("prepared", "requested", "pending", "inquiry", "needs_response", "under_review"),
-    *("unknown", "processing", "withdrawn", "a person", "its money goes back"),
+    *("unknown", "processing", "withdrawn", "about to withdraw", "a person", "its money goes back"),
 ]
 
 
@@ -199,6 +203,26 @@ def test_nothing_is_written_to_nobody(paid: Order) -> None:
 
     assert mail.outbox == []
     assert not paid.mails.filter(sent_at=None).exists()
+
+
+def test_parcel_of_an_erased_order_is_not_taken_back(shopper: Shopper, till: Till) -> None:
+    shopper.buy("SKU-01")
+    order = Order.objects.get()
+    till.settle(order)
+    parcel = ship(order, None, key="k", by="grace", now=timezone.now(), tracking_number="QX1")
+    erase()
+    parcel.refresh_from_db()
+
+    with pytest.raises(ActionImpossible, match="was erased"):
+        undo_shipment(parcel, by="grace", why="A mistake", now=timezone.now())
+
+    assert (parcel.tracking_number, parcel.tracking_link) == ("", "")
+
+
+def test_audit_of_an_erased_order_is_clean(paid: Order) -> None:
+    erase()
+
+    assert [each for each in audit_database(now=timezone.now()) if each.count] == []
 
 
 def test_same_goods_from_elsewhere_do_not_lead_to_an_erased_order(
