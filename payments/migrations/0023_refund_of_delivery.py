@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("payments", "0021_held_orders"),
+        ("payments", "0022_invoices_of_groups"),
     ]
 
     operations = [
