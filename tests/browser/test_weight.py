@@ -20,7 +20,7 @@ def test_first_load_of_the_checkout_page(processes: ShopProcesses, visit: Visit)
     page = visitor.page
     page.goto(f"{shop}/products/notebook-01/")
     page.get_by_role("button", name="Add to cart").click()
-    page.wait_for_url("**/cart/")
+    page.wait_for_url("**/cart/", wait_until="networkidle")  # nothing of it is counted below
     assert Cart.objects.count() == 1
     network = visitor.context.new_cdp_session(page)
     weights: dict[str, float] = {}
