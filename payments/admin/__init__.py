@@ -1,3 +1,3 @@
 """What staff see of payments, and what they may do, by page."""
 
-from payments.admin import lost_orders, orders, payments  # noqa: F401 - registers the pages
+from payments.admin import lost_orders, orders, payments, withdrawals  # noqa: F401 - registers the pages

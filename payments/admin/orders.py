@@ -20,6 +20,7 @@ from checkout.orders.money.words import money_sentence
 from payments.admin.actions import ACTIONS
 from payments.admin.order_story import story
 from payments.admin.payments import MAY_REFUND, PaymentInline
+from payments.admin.withdrawals import MAY_DECIDE, OPEN
 from payments.models import Payment, Refund
 from payments.states import PaymentStatus, RefundStatus
 
@@ -68,6 +69,12 @@ class OrderWithPayments(OrderAdmin):
             for action in ACTIONS.values()
             if request.user.has_perm(action.permission) and action.is_possible(order)
         ]
+        if request.user.has_perm(MAY_DECIDE):
+            stated = order.withdrawals.filter(status=OPEN)
+            pages += [
+                ("Decide about the withdrawal", "orders_withdrawal_decide", [each.pk])
+                for each in stated
+            ]
         if request.user.has_perm(MAY_REFUND):
             charged = list(order.payments.filter(status=PaymentStatus.PAID).order_by("id"))
             pages += [

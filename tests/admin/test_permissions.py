@@ -13,7 +13,14 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product, StockMovement
-from checkout.orders.models import Installation, Invoice, Order, WebhookDelivery, WebhookEndpoint
+from checkout.orders.models import (
+    Installation,
+    Invoice,
+    Order,
+    WebhookDelivery,
+    WebhookEndpoint,
+    Withdrawal,
+)
 from checkout.texts.models import ShopText
 from payments.admin.actions import ACTIONS
 from payments.models import LostOrder, Payment, PaymentAttempt, Refund, WebhookEvent
@@ -47,6 +54,7 @@ MAY = {
     "restock": {"support", "operations", "superuser"},
     "stock": {"Catalogue", "superuser"},
     "lost": {"support", "operations", "superuser"},
+    "decide": {"support", "superuser"},
 }
 
 # Ours to everybody who looks; Django's own pages to those whom Django lets.
@@ -91,6 +99,9 @@ def objects(shelf: list[Product], till: Till, settings: Settings) -> dict[str, i
         sent_at=timezone.now(),
     )
     return {
+        "withdrawal": Withdrawal.objects.create(
+            order=order, key="k", number=order.number, email=order.email, taken_up_at=timezone.now()
+        ).pk,
         "webhookendpoint": endpoint.pk,
         "webhookdelivery": delivery.pk,
         "order": order.pk,
@@ -114,7 +125,7 @@ def objects(shelf: list[Product], till: Till, settings: Settings) -> dict[str, i
 
 OBJECTS = (
     *("object_id", "order_id", "payment_id", "refund_id"),
-    *("delivery_id", "product_id", "lost_id"),
+    *("delivery_id", "product_id", "lost_id", "withdrawal_id"),
 )
 
 
@@ -151,12 +162,14 @@ def may_open(who: str, name: str) -> bool:
         "payments_payment_refund_lines": MAY["refund-lines"],
         "payments_refund_agree": MAY["agree"],
         "payments_lostorder_seen": MAY["lost"],
+        "orders_withdrawal_decide": MAY["decide"],
         "orders_webhookdelivery_resend": MAY["resend"],
         "dashboard": LOOKING | {"Warehouse"},
         "catalogue_product_stock": MAY["stock"],
         **dict.fromkeys(MOVEMENT_PAGES, LOOKING | {"Catalogue"}),
     }
-    sees_orders = {"Warehouse"} if name.startswith("orders_order_") else set()
+    shown_to_it = ("orders_order_", "orders_withdrawal_")
+    sees_orders = {"Warehouse"} if name.startswith(shown_to_it) else set()
     return who in special.get(name, LOOKING | sees_orders)
 
 
@@ -165,6 +178,7 @@ MOVEMENT_PAGES = [f"catalogue_stockmovement_{page}" for page in ("changelist", "
 OURS = (
     *("catalogue_stockmovement", "catalogue_product_stock"),
     *("orders_order", "orders_webhookendpoint", "orders_webhookdelivery", "dashboard"),
+    "orders_withdrawal",
     *("payments_payment", "payments_refund", "payments_webhookevent"),
     *("payments_lostorder", "orders_installation", "orders_invoice"),
 )
@@ -212,7 +226,7 @@ def test_every_page_is_open_to_whom_it_is_for_and_writes_nothing(
 
 
 @pytest.mark.parametrize(
-    "name", [*ACTIONS, "refund", "refund-lines", "agree", "resend", "stock", "lost"]
+    "name", [*ACTIONS, "refund", "refund-lines", "agree", "resend", "stock", "lost", "decide"]
 )
 def test_action_is_done_for_those_who_may_and_for_nobody_else(
     everybody: dict[str, Client], objects: dict[str, int], name: str
@@ -221,6 +235,7 @@ def test_action_is_done_for_those_who_may_and_for_nobody_else(
         "refund": f"/admin/payments/payment/{objects['payment']}/refund/",
         "refund-lines": f"/admin/payments/payment/{objects['payment']}/refund-lines/",
         "agree": f"/admin/payments/refund/{objects['refund']}/agree/",
+        "decide": f"/admin/orders/withdrawal/{objects['withdrawal']}/decide/",
         "lost": f"/admin/payments/lostorder/{objects['lostorder']}/seen/",
         "stock": f"/admin/catalogue/product/{objects['product']}/stock/",
         "resend": f"/admin/orders/webhookdelivery/{objects['webhookdelivery']}/resend/",
@@ -228,7 +243,7 @@ def test_action_is_done_for_those_who_may_and_for_nobody_else(
     address = pages.get(name, f"/admin/orders/order/{objects['order']}/{name}/")
     typed = {"why": "They asked for it", "amount": "1.00", "reason": "Torn", "key": "k" * 32}
     typed |= {"became": "not_charged", f"pieces_{objects['line']}": "1", "of_delivery": "0"}
-    typed |= {"kind": "received", "number": "1", "seen": "1"}
+    typed |= {"decision": "refuse", "kind": "received", "number": "1", "seen": "1"}
 
     for who, client in everybody.items():
         before = counted()
@@ -251,12 +266,13 @@ def counted() -> tuple[Any, ...]:
         order.status,
         StockMovement.objects.count(),
         list(LostOrder.objects.values_list("seen_to_at")),
+        list(Withdrawal.objects.values_list("status")),
     )
 
 
 def test_no_action_can_be_done_from_a_list(everybody: dict[str, Client]) -> None:
     """Django's own list action, deleting, is offered to nobody for what is ours."""
-    ours = ["orders/order", "orders/webhookendpoint", "orders/webhookdelivery"]
+    ours = ["orders/withdrawal", "orders/order", "orders/webhookendpoint", "orders/webhookdelivery"]
     ours += [
         "payments/payment",
         "payments/refund",

@@ -115,7 +115,7 @@ FLOORS = {
         {"states", "models"},
         # The side of a gateway that calls; what listens to it stands among the pages.
         {"gateways"},
-        {"refunds", "refund_lines", "settling", "books.lost_orders"},
+        {"refunds", "refund_lines", "withdrawals", "settling", "books.lost_orders"},
         {"worker", "books"},
         {"gateways.stripe.webhooks", "views", "urls", "templatetags", "retention", "personal_data"},
         {"admin", "management", "checks", "apps"},

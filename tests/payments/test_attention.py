@@ -66,6 +66,7 @@ from payments.settling.refunds import settle_refunds
 from payments.settling.resolve_unknown import resolve_not_charged
 from payments.settling.settle_order import settle_order
 from payments.states import RefundStatus
+from payments.withdrawals import CANCEL, agree
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.codes import new_code
 from tests.support.factories import OpenBasket, line, placed_order, purchase
@@ -292,6 +293,12 @@ def withdrawal_refused(case: Case, order: Order) -> None:
     refuse(Withdrawal.objects.get(), by="ada", why="It was made to measure", now=timezone.now())
 
 
+def withdrawal_agreed(case: Case, order: Order) -> None:
+    person = User.objects.create_user("ada")
+    agree(Withdrawal.objects.get(), CANCEL, person=person, why="By law", now=timezone.now())
+    case.till.deliver_messages()
+
+
 def dispute_won(case: Case, order: Order) -> None:
     case.till.decide(Dispute.objects.get().gateway_dispute_id, won=True)
     hear_of_a_dispute(case, order)
@@ -388,6 +395,7 @@ WALKS: list[tuple[str, Cause, End]] = [
     (DISPUTED, disputed, dispute_lost),
     (DISPUTED, asked_about, dispute_won),
     (WITHDRAWN, withdrawn, withdrawal_refused),
+    (WITHDRAWN, withdrawn, withdrawal_agreed),
     (REFUND_CAME_BACK, refund_came_back, sent_again),
     (
         REFUND_CAME_BACK,
