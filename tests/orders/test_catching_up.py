@@ -12,13 +12,12 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
-from checkout.orders.history import note
+from checkout.orders.dispatch.ship import ship, undo_shipment
 from checkout.orders.mail import send
 from checkout.orders.models import (
     Mail,
     Order,
     OrderEvent,
-    Shipment,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookKind,
@@ -29,7 +28,6 @@ from checkout.orders.transitions import transition
 from checkout.orders.webhooks import catch_up
 from checkout.orders.webhooks.content import body_of
 from checkout.orders.webhooks.endpoints import add_endpoint, switch_on
-from checkout.orders.webhooks.enqueue import queue_webhook_about_parcel
 from checkout.orders.webhooks.send import switch_off
 from payments.models import Refund
 from payments.settling.disputes import record_dispute
@@ -68,19 +66,8 @@ def cancelled_order(product: Product) -> Order:
 
 def parcel_that_is_taken_back(product: Product) -> None:
     order, now = paid_order(product), timezone.now()
-    line = order.lines.get()
-    shipment = Shipment.objects.create(
-        order=order,
-        key="parcel",
-        tracking_number="RR1",
-        event=note(order.pk, "Sent", now=now),
-        sent_by="clerk",
-        sent_at=now,
-    )
-    shipment.lines.create(line=line, quantity=1)
-    queue_webhook_about_parcel(WebhookKind.SHIPPED, shipment, shipment.event, now=now)
-    undone = note(order.pk, "Taken back", now=now)
-    queue_webhook_about_parcel(WebhookKind.SHIPMENT_UNDONE, shipment, undone, now=now)
+    shipment = ship(order, None, key="parcel", tracking_number="RR1", by="clerk", now=now)
+    undo_shipment(shipment, by="clerk", why="Mistake", now=now)
 
 
 def disputed_order(product: Product, till: Till) -> None:

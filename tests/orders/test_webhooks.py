@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from pytest_django.fixtures import Settings
@@ -21,9 +21,11 @@ from standardwebhooks import Webhook, WebhookVerificationError
 
 from checkout.catalogue.models import Product
 from checkout.orders.action_impossible import ActionImpossible
+from checkout.orders.dispatch.ship import ship, undo_shipment
 from checkout.orders.models import (
     Order,
     OrderEvent,
+    Shipment,
     WebhookDelivery,
     WebhookEndpoint,
     WebhookKind,
@@ -74,8 +76,8 @@ def send_all(now: datetime | None = None) -> None:
                 sender.wait(5, stopping)
 
 
-def paid_order(product: Product, *, now: datetime | None = None) -> Order:
-    order = placed_order(product)
+def paid_order(*products: Product, now: datetime | None = None) -> Order:
+    order = placed_order(*products)
     assert transition(order.pk, OrderStatus.PAID, reason="Test", now=now or timezone.now())
     return order
 
@@ -158,6 +160,49 @@ def test_says_what_happened_signed_and_nothing_personal(
     assert endpoint.secret not in caplog.text
     delivery = WebhookDelivery.objects.get()
     assert (delivery.last_status, delivery.tries) == (204, 1)
+
+
+def test_parcel_is_told_with_what_is_in_it_and_whom_it_goes_to_is_not(
+    receiver: Receiver, transactional_db: None, shelf: list[Product]
+) -> None:
+    add_endpoint(receiver.url, ["order.shipped", "order.shipment_undone"])
+    order, now = paid_order(shelf[0], shelf[1]), timezone.now()
+    first, second = order.lines.all()
+    one = ship(order, {second.pk: 1}, key="a", tracking_number="RR1", by="clerk", now=now)
+    rest = ship(order, None, key="b", by="clerk", now=now)
+    ship(order, None, key="b", by="clerk", now=now)  # pressed twice
+    undo_shipment(one, by="clerk", why="Left behind", now=now)
+
+    send_all()
+
+    def parcel(shipment: Shipment, sku: str) -> dict[str, object]:
+        number, lines = shipment.tracking_number, [{"sku": sku, "quantity": 1}]
+        return {"id": shipment.pk, "tracking_number": number, "lines": lines}
+
+    data = [each.json["data"] for each in receiver.received]
+    assert [
+        (each.json["type"], of["dispatch_status"], of["shipment"])
+        for each, of in zip(receiver.received, data, strict=True)
+    ] == [
+        ("order.shipped", "partly_sent", parcel(one, second.sku)),
+        ("order.shipped", "sent", parcel(rest, first.sku)),
+        ("order.shipment_undone", "partly_sent", parcel(one, second.sku)),
+    ]
+    assert {of["status"] for of in data} == {"paid"}
+    told = b"".join(each.body for each in receiver.received).decode()
+    for private in (CUSTOMER.email, CUSTOMER.full_name, CUSTOMER.address, CUSTOMER.postcode):
+        assert private not in told
+
+
+def test_parcel_that_is_rolled_back_tells_nobody(
+    endpoint: WebhookEndpoint, shelf: list[Product]
+) -> None:
+    order = paid_order(shelf[0])
+    with transaction.atomic():
+        ship(order, None, key="a", by="clerk", now=timezone.now())
+        transaction.set_rollback(True)
+
+    assert not WebhookDelivery.objects.filter(kind="order.shipped").exists()
 
 
 def test_endpoint_is_told_of_the_kinds_it_wants_and_of_none_when_it_is_off(

@@ -31,6 +31,8 @@ TEST_STOCK_PROPERTY = (
     "tests/admin/test_stock_property.py::test_movements_are_the_stock_and_no_sale_is_undone"
 )
 TEST_KEY = "tests/api/test_idempotency_key.py"
+FULFILMENT = "checkout/api/fulfilment/views.py"
+TEST_FULFILMENT = "tests/api/test_fulfilment.py"
 TEST_EXPECTED = "tests/api/test_expected_total.py"
 TEST_SEEN = "tests/checkout/test_total_seen.py"
 TEST_PAGE_TOTALS = "tests/totals/test_page_totals.py::test_no_order_has_another_total_than_its_page"
@@ -529,6 +531,46 @@ message AS (
         "Order.objects.filter(customer_id=request.user.pk)",
         "Order.objects.all()",
         "tests/api/test_authorization.py::test_order_of_the_pages_is_seen_by_no_client",
+    ),
+    _guard(
+        "parcel's key claimed with it",
+        "a parcel that a program sends again is answered as another one, or refused",
+        FULFILMENT,
+        "claim_key(asked, order.checkout_id,",
+        "dict(asked=asked, order=order.checkout_id,",
+        f"{TEST_FULFILMENT}::test_eight_requests_with_one_key_at_once_send_one_parcel",
+    ),
+    _guard(
+        "scope of the warehouse",
+        "every client reads the names and addresses of all customers",
+        FULFILMENT,
+        '    scopes: ClassVar = {"GET": Scope.FULFIL, "HEAD": Scope.FULFIL}\n',
+        '    scopes: ClassVar = {"GET": Scope.READ, "HEAD": Scope.READ}\n',
+        "tests/api/test_authorization.py::test_addresses_of_others_are_seen_with_the_scope_that_is_about_them_alone",
+    ),
+    _guard(
+        "permission of people",
+        "every customer who is signed in reads the names and addresses of all others",
+        "checkout/api/permissions.py",
+        "return permission is None or request.user.has_perm(permission)",
+        "return True",
+        f"{TEST_FULFILMENT}::test_person_sees_other_peoples_addresses_with_a_permission_alone",
+    ),
+    _guard(
+        "warehouse's scope is named",
+        "a client that is made as before reads the names and addresses of all customers",
+        "checkout/models.py",
+        "USUAL_SCOPES = [Scope.READ, Scope.WRITE]",
+        "USUAL_SCOPES = list(Scope)",
+        "tests/api/test_clients.py::test_client_sees_addresses_of_others_only_where_that_is_named",
+    ),
+    _guard(
+        "webhooks in the statement",
+        "other systems are not told of an order whose placing went as usual",
+        STATEMENT,
+        "    WHERE e.removed_at IS NULL AND %(webhook)s::varchar = ANY (e.kinds)\n",
+        "    WHERE FALSE\n",
+        f"{TEST_TWIN}::test_webhooks_of_a_cart_are_written_by_the_statement_that_places_it",
     ),
     _guard(
         "expected total",
