@@ -40,6 +40,13 @@ class ShopAdminSite(Site):
             *super().get_urls(),
         ]
 
+    def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        from checkout.orders.admin.warehouse.to_send import MAY_SHIP, to_send_in_words
+
+        if request.user.has_perm(MAY_SHIP):
+            extra_context = {"to_send": to_send_in_words(), **(extra_context or {})}
+        return super().index(request, extra_context)
+
     def catch_all_view(self, request: HttpRequest, url: str) -> HttpResponse:
         """Refuse forms: Django would redirect them to the address with a slash, as a GET."""
         if request.method not in SAFE:

@@ -13,6 +13,8 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from checkout.catalogue.money import money, show_money
+from checkout.orders.admin.warehouse.to_send import to_send_in_words
+from checkout.orders.dispatch.to_send import orders_to_send
 from checkout.orders.models import Order, ProcessAlive, QueueSeen
 from checkout.orders.operations.liveness import STALE_AFTER_SECONDS
 from checkout.orders.operations.shop_state import ShopState
@@ -112,6 +114,8 @@ def figures(*, now: datetime) -> dict[str, Any]:
         "pause": state.pause,
         "refusal": current_refusal(),
         "lost_orders": unseen_count(),
+        "to_send": to_send_in_words(),
+        "oldest_to_send": orders_to_send().first(),
     }
 
 

@@ -62,6 +62,8 @@ def story(order: Order, at_most: int | None = AT_MOST) -> Story:
 
 def _event(event: OrderEvent) -> Iterator[Entry]:
     what, detail = event.reason, event.explanation
+    if shipment := getattr(event, "shipment", None):
+        detail = _joined(shipment.method, shipment.tracking_number, detail)
     if event.kind == OrderEvent.Kind.TRANSITION:
         what = f"{OrderStatus(event.to_status).label}: {event.reason}"
         if not event.from_status:
@@ -176,7 +178,10 @@ def _invoice(invoice: Invoice) -> Iterator[Entry]:
 
 # The kinds of records of an order, and what is shown of each.
 PARTS: list[tuple[Callable[[Order], QuerySet[Any]], Callable[[Any], Iterator[Entry]]]] = [
-    (lambda order: order.events.exclude(kind=OrderEvent.Kind.MAILED), _event),
+    (
+        lambda order: order.events.exclude(kind=OrderEvent.Kind.MAILED).select_related("shipment"),
+        _event,
+    ),
     (lambda order: order.outbox_messages.all(), _message),
     (lambda order: order.payments.all(), _payment),
     (

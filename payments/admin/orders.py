@@ -13,6 +13,7 @@ from django.utils.translation import override
 from checkout.catalogue.money import show_money
 from checkout.orders.admin.orders import OrderAdmin
 from checkout.orders.admin.reason import ReasonPage, person_who_may
+from checkout.orders.admin.warehouse.parcels import pages_of_the_warehouse
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.models import Order
 from checkout.orders.money.facts import facts_about
@@ -75,6 +76,7 @@ class OrderWithPayments(OrderAdmin):
                 ("Decide about the withdrawal", "orders_withdrawal_decide", [each.pk])
                 for each in stated
             ]
+        pages += pages_of_the_warehouse(request, order)
         if request.user.has_perm(MAY_REFUND):
             charged = list(order.payments.filter(status=PaymentStatus.PAID).order_by("id"))
             pages += [

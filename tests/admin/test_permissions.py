@@ -17,6 +17,7 @@ from checkout.orders.models import (
     Installation,
     Invoice,
     Order,
+    Shipment,
     WebhookDelivery,
     WebhookEndpoint,
     Withdrawal,
@@ -55,6 +56,8 @@ MAY = {
     "stock": {"Catalogue", "superuser"},
     "lost": {"support", "operations", "superuser"},
     "decide": {"support", "superuser"},
+    "ship": {"operations", "Warehouse", "superuser"},
+    "undo": {"operations", "Warehouse", "superuser"},
 }
 
 # Ours to everybody who looks; Django's own pages to those whom Django lets.
@@ -98,10 +101,19 @@ def objects(shelf: list[Product], till: Till, settings: Settings) -> dict[str, i
         available_at=timezone.now(),
         sent_at=timezone.now(),
     )
+    parcel = Shipment.objects.create(
+        order=order,
+        key="parcel",
+        event=order.events.latest("id"),
+        sent_by="clerk",
+        sent_at=timezone.now(),
+    )
     return {
         "withdrawal": Withdrawal.objects.create(
             order=order, key="k", number=order.number, email=order.email, taken_up_at=timezone.now()
         ).pk,
+        "shipment": parcel.pk,
+        "ordertosend": order.pk,
         "webhookendpoint": endpoint.pk,
         "webhookdelivery": delivery.pk,
         "order": order.pk,
@@ -125,7 +137,7 @@ def objects(shelf: list[Product], till: Till, settings: Settings) -> dict[str, i
 
 OBJECTS = (
     *("object_id", "order_id", "payment_id", "refund_id"),
-    *("delivery_id", "product_id", "lost_id", "withdrawal_id"),
+    *("delivery_id", "product_id", "lost_id", "withdrawal_id", "shipment_id"),
 )
 
 
@@ -166,13 +178,19 @@ def may_open(who: str, name: str) -> bool:
         "orders_webhookdelivery_resend": MAY["resend"],
         "dashboard": LOOKING | {"Warehouse"},
         "catalogue_product_stock": MAY["stock"],
+        "orders_shipment_undo": MAY["undo"],
+        **dict.fromkeys(WAREHOUSE_PAGES, MAY["ship"]),
         **dict.fromkeys(MOVEMENT_PAGES, LOOKING | {"Catalogue"}),
     }
-    shown_to_it = ("orders_order_", "orders_withdrawal_")
+    shown_to_it = ("orders_order_", "orders_withdrawal_", "orders_shipment_")
     sees_orders = {"Warehouse"} if name.startswith(shown_to_it) else set()
     return who in special.get(name, LOOKING | sees_orders)
 
 
+WAREHOUSE_PAGES = [
+    f"orders_ordertosend_{page}"
+    for page in ("changelist", "pick_list", "packing_slips", "import", "ship")
+]
 MOVEMENT_PAGES = [f"catalogue_stockmovement_{page}" for page in ("changelist", "change", "history")]
 
 OURS = (
@@ -180,7 +198,7 @@ OURS = (
     *("orders_order", "orders_webhookendpoint", "orders_webhookdelivery", "dashboard"),
     "orders_withdrawal",
     *("payments_payment", "payments_refund", "payments_webhookevent"),
-    *("payments_lostorder", "orders_installation", "orders_invoice"),
+    *("payments_lostorder", "orders_installation", "orders_invoice", "orders_shipment"),
 )
 WRITING = ("_add", "_delete")
 
@@ -226,7 +244,11 @@ def test_every_page_is_open_to_whom_it_is_for_and_writes_nothing(
 
 
 @pytest.mark.parametrize(
-    "name", [*ACTIONS, "refund", "refund-lines", "agree", "resend", "stock", "lost", "decide"]
+    "name",
+    [
+        *(*ACTIONS, "refund", "refund-lines", "agree", "resend", "stock", "lost", "decide"),
+        *("ship", "undo"),
+    ],
 )
 def test_action_is_done_for_those_who_may_and_for_nobody_else(
     everybody: dict[str, Client], objects: dict[str, int], name: str
@@ -234,6 +256,8 @@ def test_action_is_done_for_those_who_may_and_for_nobody_else(
     pages = {
         "refund": f"/admin/payments/payment/{objects['payment']}/refund/",
         "refund-lines": f"/admin/payments/payment/{objects['payment']}/refund-lines/",
+        "ship": f"/admin/orders/ordertosend/{objects['order']}/ship/",
+        "undo": f"/admin/orders/shipment/{objects['shipment']}/undo/",
         "agree": f"/admin/payments/refund/{objects['refund']}/agree/",
         "decide": f"/admin/orders/withdrawal/{objects['withdrawal']}/decide/",
         "lost": f"/admin/payments/lostorder/{objects['lostorder']}/seen/",
@@ -267,6 +291,7 @@ def counted() -> tuple[Any, ...]:
         StockMovement.objects.count(),
         list(LostOrder.objects.values_list("seen_to_at")),
         list(Withdrawal.objects.values_list("status")),
+        list(Shipment.objects.values_list("pk", "undone_at")),
     )
 
 
@@ -280,6 +305,8 @@ def test_no_action_can_be_done_from_a_list(everybody: dict[str, Client]) -> None
         "payments/lostorder",
         "orders/installation",
         "catalogue/stockmovement",
+        "orders/ordertosend",
+        "orders/shipment",
     ]
     for path in ours:
         page = everybody["superuser"].get(f"/admin/{path}/").content.decode()

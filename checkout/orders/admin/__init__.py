@@ -1,3 +1,8 @@
 """What staff see of orders, of what other systems were told, and of this installation."""
 
-from checkout.orders.admin import invoices, orders, webhooks  # noqa: F401 - registers the pages
+from checkout.orders.admin import (  # noqa: F401 - registers the pages
+    invoices,
+    orders,
+    warehouse,
+    webhooks,
+)

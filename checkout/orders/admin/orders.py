@@ -20,6 +20,7 @@ from checkout.catalogue.money import money, show_money
 from checkout.orders.admin.exports import export_lines, export_orders
 from checkout.orders.admin.lists import COUNT_AT_MOST, ChoiceFilter, ReadOnlyAdmin, ReadOnlyInline
 from checkout.orders.admin.returns import ReturnInline
+from checkout.orders.admin.warehouse.parcels import ShipmentInline
 from checkout.orders.attention.queries import (
     IsOneOf,
     open_reasons,
@@ -108,9 +109,10 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
         "Order number, e-mail address, name, discount code, reference or the gateway's id"
     )
     list_per_page = 50
-    inlines = [OrderLineInline, ReturnInline]
+    inlines = [OrderLineInline, ShipmentInline, ReturnInline]
     fieldsets = [
         (None, {"fields": ["number", "status", "age", "shown_total", "placed_at", "repeats"]}),
+        ("Dispatch", {"fields": ["dispatch_status", "is_held"]}),
         ("Total", {"fields": ["shown_parts", "discount_code", "delivery_name"]}),
         ("Payment", {"fields": ["why_look", "shown_refunded", "expires_at", "invoices"]}),
         ("Customer", {"fields": ["email", "phone", "deliver_to", "bill_to", "vat_id"]}),

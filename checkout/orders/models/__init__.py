@@ -3,6 +3,7 @@
 from checkout.orders.models.attention import AttentionReason as AttentionReason
 from checkout.orders.models.dispatch import GoodsReturn as GoodsReturn
 from checkout.orders.models.dispatch import GoodsReturnLine as GoodsReturnLine
+from checkout.orders.models.dispatch import OrderToSend as OrderToSend
 from checkout.orders.models.dispatch import Shipment as Shipment
 from checkout.orders.models.dispatch import ShipmentLine as ShipmentLine
 from checkout.orders.models.invoices import Invoice as Invoice

@@ -30,6 +30,14 @@ class Shipment(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["key"], name="orders_shipment_key_uniq"),
         ]
+        indexes = [
+            # Staff look for the order of a parcel that came back.
+            models.Index(
+                fields=["tracking_number"],
+                condition=~models.Q(tracking_number=""),
+                name="orders_shipment_tracking_idx",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"Parcel {self.pk}"
@@ -96,3 +104,14 @@ class GoodsReturnLine(models.Model):
 
     def __str__(self) -> str:
         return f"{self.quantity} × line {self.line_id}"
+
+
+class OrderToSend(Order):
+    """The same orders, as the warehouse's list has them. The permission to send shows the list."""
+
+    class Meta:
+        proxy = True
+        ordering = ["id"]
+        default_permissions = ()
+        verbose_name = "order to send"
+        verbose_name_plural = "orders to send"

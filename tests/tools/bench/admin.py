@@ -109,12 +109,14 @@ def _open(client: "django.test.Client", address: str) -> None:
 
 
 def _pages() -> dict[str, str]:
-    from checkout.orders.models import Order
+    from checkout.orders.models import Order, OrderToSend, Shipment
     from payments.models import Payment
 
     order = Order.objects.filter(status="paid").order_by("id")[100]
     payment = Payment.objects.get(order=order)
-    orders = "/admin/orders/order/"
+    parcel = Shipment.objects.get(order=order)
+    unsent = OrderToSend.objects.filter(dispatch_status="unsent", status="paid").latest("id")
+    orders, to_send = "/admin/orders/order/", "/admin/orders/ordertosend/"
     return {
         "list": orders,
         "last page of the list": f"{orders}?p=40",
@@ -130,6 +132,21 @@ def _pages() -> dict[str, str]:
         "story": f"{orders}{order.pk}/change/",
         "payments": "/admin/payments/payment/",
         "dashboard": "/admin/dashboard/",
+        "admin's first page": "/admin/",
+        "to send": to_send,
+        "to send: last page": f"{to_send}?p=4",
+        "to send: by delivery": f"{to_send}?delivery_name=Letter",
+        "to send: by country": f"{to_send}?country=IE",
+        "to send: number": f"{to_send}?q={unsent.number}",
+        "pick list of 200": f"{to_send}pick-list/?first=200",
+        "packing slips of 200": f"{to_send}packing-slips/?first=200",
+        "ship page": f"{to_send}{unsent.pk}/ship/",
+        "parcels": "/admin/orders/shipment/",
+        "parcels: tracking number": f"/admin/orders/shipment/?q={parcel.tracking_number}",
+        "parcels: order number": f"/admin/orders/shipment/?q={order.number}",
+        "withdrawals": "/admin/orders/withdrawal/",
+        "invoices": "/admin/orders/invoice/",
+        "returns": "/admin/orders/goodsreturn/",
     }
 
 

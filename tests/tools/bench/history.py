@@ -15,9 +15,13 @@ CHUNK = 50_000
 # Of a hundred orders so many were never paid.
 CANCELLED = 2
 
+# The newest so many are still to be sent, as in a shop that packs all day.
+TO_SEND = 200
+
 TABLES = [
     *("orders_order", "orders_orderline", "orders_orderevent", "orders_outboxmessage"),
     *("orders_mail", "payments_payment", "payments_paymentattempt"),
+    *("orders_shipment", "orders_shipmentline"),
     "catalogue_stockmovement",
 ]
 
@@ -26,7 +30,7 @@ ORDERS = """
     INSERT INTO orders_order (
         reference, checkout_id, content_digest, resubmission_count, status, total_minor, currency,
         email, full_name, address, city, postcode, country, payment_method, payment_round,
-        placed_at, status_changed_at
+        placed_at, status_changed_at, dispatch_status, delivery_name
     )
     SELECT
         translate(encode(decode(md5('r' || n), 'hex'), 'base64'), '+/=', '-_'),
@@ -34,7 +38,10 @@ ORDERS = """
         CASE WHEN n %% 100 < {cancelled} THEN 'cancelled' ELSE 'paid' END,
         2000 + n %% 250 * 2, 'EUR', 'customer' || n %% 200000 || '@example.com', 'A Customer',
         '12 Inkwell Lane', 'Cork', 'T12 ABC1', 'IE', 'pm_card_visa', 1,
-        moment, moment + interval '1 s'
+        moment, moment + interval '1 s',
+        CASE WHEN n %% 100 < {cancelled} OR n > %(last)s::bigint - {to_send}
+            THEN 'unsent' ELSE 'sent' END,
+        CASE n %% 3 WHEN 0 THEN 'Letter' ELSE 'Parcel' END
     FROM (
         SELECT n, now() - (%(last)s::bigint - n) * interval '1 day' / {a_day} AS moment
         FROM generate_series(%(first)s::bigint, %(until)s::bigint) AS n
@@ -44,8 +51,10 @@ ORDERS = """
 
 PARTS = [
     """
-    INSERT INTO orders_orderline (order_id, product_id, sku, name, quantity, unit_price_minor)
-    SELECT o.id, p.id, p.sku, p.name, 1, o.total_minor / 2
+    INSERT INTO orders_orderline (
+        order_id, product_id, sku, name, quantity, unit_price_minor, shipped
+    )
+    SELECT o.id, p.id, p.sku, p.name, 1, o.total_minor / 2, (o.dispatch_status = 'sent')::int
     FROM new_orders AS o CROSS JOIN (SELECT * FROM catalogue_product ORDER BY id LIMIT 2) AS p
     """,
     """
@@ -76,6 +85,27 @@ PARTS = [
             ('cancelled', 'payment_failed', 'cancelled', 'Not paid in time', 3)
     ) AS step (ends, source, target, why, nth) ON step.ends = o.status
     ORDER BY o.id, nth
+    """,
+    """
+    INSERT INTO orders_orderevent (
+        order_id, kind, from_status, to_status, reason, actor, created_at
+    )
+    SELECT id, 'staff', '', '', 'Parcel sent', 'clerk', placed_at + interval '1 h'
+    FROM new_orders WHERE dispatch_status = 'sent' ORDER BY id
+    """,
+    """
+    INSERT INTO orders_shipment (
+        order_id, key, method, tracking_number, tracking_link, event_id, sent_by, sent_at
+    )
+    SELECT order_id, 'parcel-' || id, 'Parcel', 'T' || id, '', id, 'clerk', created_at
+    FROM orders_orderevent
+    WHERE kind = 'staff' AND order_id IN (SELECT id FROM new_orders) ORDER BY id
+    """,
+    """
+    INSERT INTO orders_shipmentline (shipment_id, line_id, quantity)
+    SELECT s.id, l.id, l.quantity
+    FROM orders_shipment AS s JOIN orders_orderline AS l ON l.order_id = s.order_id
+    WHERE s.order_id IN (SELECT id FROM new_orders)
     """,
     """
     INSERT INTO orders_outboxmessage (order_id, kind, generation, available_at, published_at)
@@ -120,7 +150,7 @@ def load(orders: int, *, progress: Callable[[int], None] = lambda done: None) ->
             until = min(first + CHUNK - 1, orders)
             cursor.execute("SELECT coalesce(max(id), 0) FROM orders_order")
             (before,) = cursor.fetchone()
-            add = ORDERS.format(cancelled=CANCELLED, a_day=ORDERS_A_DAY)
+            add = ORDERS.format(cancelled=CANCELLED, a_day=ORDERS_A_DAY, to_send=TO_SEND)
             cursor.execute(add, {"first": first, "until": until, "last": orders})
             cursor.execute(
                 "CREATE TEMPORARY TABLE new_orders AS SELECT * FROM orders_order WHERE id > %s",

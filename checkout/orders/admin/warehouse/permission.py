@@ -1,0 +1,3 @@
+"""Who may send parcels, and take back what was marked by mistake."""
+
+MAY_SHIP = "orders.ship_order"
