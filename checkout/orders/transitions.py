@@ -9,7 +9,7 @@ from django.db import transaction
 from checkout.orders.history import record_event
 from checkout.orders.mail.enqueue import queue_mail_about, queue_mail_to_the_shop
 from checkout.orders.models import Order, OrderEvent
-from checkout.orders.states import EXPIRING, OrderStatus, sources_of
+from checkout.orders.states import EXPIRING, PAID_FOR, OrderStatus, sources_of
 from checkout.orders.sweep_schedule import first_sweep
 from checkout.orders.webhooks.enqueue import queue_webhooks, webhook_about
 
@@ -35,7 +35,9 @@ def transition(
                 continue
             # The WHERE is the guard: of two processes only one finds the row in this status.
             moved = Order.objects.filter(pk=order_id, status=source).update(
-                status=to, status_changed_at=now, **(_follow_ups(to, now) | changes)
+                status=to,
+                status_changed_at=now,
+                **(_follow_ups(to, now) | _wish_is_over(source, to) | changes),
             )
             if moved:
                 record_transition(order_id, source, to, reason=reason, now=now)
@@ -50,6 +52,13 @@ def _follow_ups(to: OrderStatus, now: datetime) -> dict[str, datetime | str | in
         "expires_at": now + expiry if to in EXPIRING else None,
         "action_url": "",
     }
+
+
+def _wish_is_over(source: OrderStatus, to: OrderStatus) -> dict[str, datetime | str | int | None]:
+    """Whoever wanted the order cancelled did not get it where its payment was faster. A refund that
+    comes back changes nothing of who had it cancelled."""
+    is_newly_paid = to in PAID_FOR and source not in PAID_FOR
+    return {"cancelled_by": ""} if is_newly_paid else {}
 
 
 def record_transition(

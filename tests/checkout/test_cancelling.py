@@ -293,3 +293,32 @@ def test_link_opens_the_page_and_a_stranger_sees_none(
     shopper.open_link(order)
 
     assert shopper.web.get(cancel_url(order)).status == 200
+
+
+def test_wish_that_a_payment_was_faster_than_is_no_wish_any_more(
+    shopper: Shopper, till: Till
+) -> None:
+    """Otherwise an order that the shop refunds later would read as cancelled by its customer."""
+    shopper.typed["payment_method"] = DECLINED
+    shopper.buy("SKU-01", 2)
+    order = Order.objects.get()
+    till.settle(order)
+    shopper.web.post(cancel_url(order), form_of(shopper, order))
+
+    move(order, OrderStatus.PAID)
+
+    assert order.cancelled_by == ""
+    Order.objects.update(dispatch_status=DispatchStatus.CALLED_OFF)
+    assert "at your wish" not in shopper.web.get(page_of(order)).words
+
+
+def test_refund_that_comes_back_leaves_a_cancelled_order_cancelled(
+    shopper: Shopper, paid: Order, till: Till
+) -> None:
+    shopper.web.post(cancel_url(paid), form_of(shopper, paid))
+    till.deliver_messages()
+    till.return_refund(Refund.objects.get())
+    move(paid, OrderStatus.PAID)  # as the worker does that hears of it
+
+    assert paid.cancelled_by == "customer"
+    assert "It was cancelled at your wish." in shopper.web.get(page_of(paid)).words

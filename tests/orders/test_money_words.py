@@ -15,7 +15,8 @@ from checkout.orders.mail.words import SINCE_THEN, WORDS
 from checkout.orders.models import Order
 from checkout.orders.money.facts import MoneyFacts, Moved
 from checkout.orders.money.words import money_sentence
-from checkout.orders.states import Canceller, OrderStatus
+from checkout.orders.states import EXPIRING, SENDABLE, TO_SEND, Canceller, OrderStatus
+from checkout.orders.states import DispatchStatus as Dispatch
 from checkout.views.order.status_words import CANCELLED_BY, status_words
 from checkout.views.order.timeline import CANCELLATIONS, MAILS, MOVES, REPEATS
 
@@ -53,8 +54,9 @@ ALL = [
 ]
 
 
-def order_of(facts: MoneyFacts, who: str = "") -> Order:
+def order_of(facts: MoneyFacts, who: str = "", dispatch: Dispatch = Dispatch.UNSENT) -> Order:
     return Order(
+        dispatch_status=dispatch,
         status=facts.status,
         total_minor=facts.total_minor,
         currency="EUR",
@@ -138,6 +140,94 @@ def test_page_adds_no_sentence_about_money_of_its_own(language: str, who: str) -
             rest = words.sentence.replace(money_sentence(facts, "EUR"), "")
             for pattern in (NOT_CHARGED, ONCE, SENT, GOING):
                 assert not re.search(pattern[language], f"{words.headline} {rest}"), said
+
+
+# Who asked, and how far the order is sent: the rest of what the page's words depend on.
+SENT_OR_NOT = [
+    pytest.param(who, dispatch, id=f"{who or 'nobody'}-{dispatch or 'not_recorded'}")
+    for who, dispatch in product(["", Canceller.CUSTOMER], Dispatch)
+]
+# An order that costs nothing has no more to do with its parcels than any other.
+COSTLY = [facts for facts in ALL if facts.total_minor]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(("who", "dispatch"), SENT_OR_NOT)
+def test_words_of_dispatch_say_nothing_of_money(
+    language: str, who: str, dispatch: Dispatch
+) -> None:
+    with override(language):
+        for facts in COSTLY:
+            words = status_words(order_of(facts, who, dispatch), facts, now=timezone.now())
+            assert money_sentence(facts, "EUR") in words.sentence
+            rest = words.sentence.replace(money_sentence(facts, "EUR"), "")
+            assert words.headline
+            assert words.next
+            for pattern in (NOT_CHARGED, ONCE, SENT, GOING):
+                assert not re.search(pattern[language], f"{words.headline} {rest}"), words
+
+
+def test_nothing_is_promised_that_is_not_sent_any_more() -> None:
+    """`We send it` is said while it is paid for, wanted and not sent; never of anything else."""
+    for facts, dispatch, who in product(COSTLY, Dispatch, ["", Canceller.CUSTOMER]):
+        words = status_words(order_of(facts, who, dispatch), facts)
+        promises = [
+            "we send it to the address" in words.next,
+            "we send you the rest" in words.next,
+            "What is left of your order is sent" in words.next,
+        ]
+        if any(promises):
+            assert facts.status in SENDABLE
+            assert dispatch in TO_SEND
+        if facts.status == OrderStatus.PAID and dispatch in TO_SEND:
+            assert any(promises)
+        assert ("getting your order ready" in words.sentence) is (
+            facts.status == OrderStatus.PAID and dispatch == Dispatch.UNSENT
+        )
+
+
+def test_order_that_was_cancelled_after_it_was_paid_says_so_until_and_after_its_refund() -> None:
+    for facts in ALL:
+        if facts.status not in SENDABLE:
+            continue
+        for who in (Canceller.CUSTOMER, Canceller.STAFF):
+            words = status_words(order_of(facts, who, Dispatch.CALLED_OFF), facts)
+            assert words.headline == "This order was cancelled"
+            assert CANCELLED_BY[who] in words.sentence
+            owes = facts.moved.charged_minor > facts.moved.sent_back_minor
+            assert words.is_final is not owes
+            assert ("we send your money back" in words.next) is owes
+
+
+def test_order_that_is_being_cancelled_waits_and_offers_no_payment() -> None:
+    for facts in ALL:
+        words = status_words(order_of(facts, Canceller.CUSTOMER), facts)
+        is_under_way = facts.status in EXPIRING
+        assert (words.headline == "Your order is being cancelled") is is_under_way
+        if is_under_way:
+            assert not words.is_final
+            assert not words.can_pay
+
+
+def test_how_far_an_order_is_sent_is_told_once() -> None:
+    """In the list of orders: by the headline, or beside it."""
+    told = {
+        Dispatch.PARTLY_SENT: "Partly sent",
+        Dispatch.SENT: "Sent",
+        Dispatch.RETURNED: "Came back",
+        Dispatch.UNSENT: "Not sent yet",
+    }
+    for facts, dispatch in product(ALL, Dispatch):
+        words = status_words(order_of(facts, dispatch=dispatch), facts)
+        if facts.status in {OrderStatus.PARTLY_REFUNDED, OrderStatus.REFUNDED}:
+            assert words.how_far == told.get(dispatch, words.how_far)
+        elif facts.status != OrderStatus.PAID or words.headline in {
+            "Part of your order was sent",
+            "Your order was sent",
+            "Your return has arrived",
+            "Your order will not be sent",
+        }:
+            assert words.how_far == ""
 
 
 @pytest.mark.parametrize("who", Canceller)
