@@ -18,11 +18,12 @@ from checkout.orders.dispatch.call_off import call_off
 from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
+from checkout.orders.states import PAID_FOR
 from checkout.orders.sweep_schedule import next_sweep
 from payments.models import Payment, Refund, new_key
 from payments.settling.disputed_money import is_disputed, lost_minor
 from payments.settling.lock_order import lock_order
-from payments.states import COUNTED_REFUNDS, PaymentStatus, RefundStatus
+from payments.states import COUNTED_REFUNDS, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
 logger = logging.getLogger(__name__)
 
@@ -146,6 +147,9 @@ def send_all_back(order: Order, *, now: datetime) -> None:
                     extra={"order": order.number},
                 )
                 put_before_a_person(order.pk, CANCELLED_UNREFUNDED, now=now)
+    pending = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
+    if not pending.exists():  # so there is no outcome that the sweep could wait for
+        Order.objects.filter(pk=order.pk, status__in=PAID_FOR).update(sweep_at=None)
 
 
 def approve_refund(refund: Refund, *, approved_by: User, why: str, now: datetime) -> bool:

@@ -29,6 +29,7 @@ from checkout.orders.states import (
     OrderStatus,
 )
 from checkout.orders.stock.holding import pieces_held
+from checkout.orders.sweep_schedule import next_sweep
 from checkout.orders.transitions import transition
 
 # Something of these has left the shop.
@@ -140,7 +141,8 @@ def cancel_paid(order: Order, who: Canceller, *, by: str, why: str, now: datetim
         if is_cancelled_and_paid(current):
             return False
         _must_be_cancellable(current)
-        Order.objects.filter(pk=current.pk).update(cancelled_by=who)
+        # The sweep asks again should the message be lost.
+        Order.objects.filter(pk=current.pk).update(cancelled_by=who, sweep_at=next_sweep(now))
         call_off(current, restock=True, by=by, why=why, key=f"cancel-{current.reference}")
         what = REASONS_AFTER_IT_WAS_PAID[who]
         event = (

@@ -28,7 +28,6 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.models import Payment
-from payments.refunds import send_all_back
 from payments.settling.close_payment import close_payment
 from payments.settling.disputed_money import is_disputed
 from payments.settling.disputes import may_have_news, record_disputes
@@ -103,7 +102,6 @@ def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Result
     that was cancelled after it was paid, the money is sent back."""
     order = order_by_number(order_number)
     if is_cancelled_and_paid(order):
-        send_all_back(order, now=clock())
         return settle_refunds(order_number, gateway, clock=clock)
     if order.status not in EXPIRING:  # paid, or being paid again
         return Result.NOTHING_TO_DO

@@ -22,6 +22,7 @@ from checkout.orders.attention.reasons import (
     REFUND_FAILED,
     SURPLUS_REASONS,
 )
+from checkout.orders.cancelling import is_cancelled_and_paid
 from checkout.orders.dispatch.call_off import call_off
 from checkout.orders.history import note
 from checkout.orders.invoices.issue import issue_credit_note
@@ -45,7 +46,7 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.models import Payment, Refund
-from payments.refunds import refundable_minor, unreplaced
+from payments.refunds import refundable_minor, send_all_back, unreplaced
 from payments.settling.disputed_money import is_disputed, lost_minor
 from payments.settling.disputes import record_disputes
 from payments.settling.gateway_calls import Calls, Clock
@@ -69,6 +70,8 @@ CAME_BACK = "came_back"
 def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Result:
     """Send back what was asked for on this order, and find out what became of it."""
     order = order_by_number(order_number)
+    if is_cancelled_and_paid(order) and not _is_before_a_person(order):
+        send_all_back(order, now=clock())
     calls = Calls.begin(gateway, clock)
     refunds = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
     pauses = [_settle_refund(refund, calls) for refund in refunds.select_related("payment__order")]
@@ -76,6 +79,10 @@ def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Resu
         ask(order.pk, OutboxMessage.Kind.REFUND, at=clock() + min(unfinished))
         return Result.LATER
     return Result.REFUNDED if pauses else Result.NOTHING_TO_DO
+
+
+def _is_before_a_person(order: Order) -> bool:
+    return any(one.reason == CANCELLED_UNREFUNDED for one in open_reasons(order))
 
 
 def _settle_refund(refund: Refund, calls: Calls) -> timedelta | None:

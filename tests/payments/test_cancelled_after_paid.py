@@ -1,5 +1,7 @@
 """A cancelled order has its money sent back once, and a refunded one is not sent."""
 
+from datetime import timedelta
+
 import pytest
 from django.utils import timezone
 
@@ -7,6 +9,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.cancelling import cancel_paid
 from checkout.orders.dispatch.ship import CannotShip, ship
 from checkout.orders.models import Mail, Order
+from checkout.orders.outbox.sweep import sweep
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from payments.books.audit import audit_database
 from payments.models import Payment, Refund
@@ -102,3 +105,31 @@ def test_dispute_holds_the_parcel_and_its_end_lets_it_go(order: Order, till: Til
     hear_of_a_dispute(case, order)
 
     assert ship(order, None, key="k", by="clerk", now=timezone.now())
+
+
+def test_lost_message_of_a_cancelled_order_is_swept(order: Order, till: Till) -> None:
+    cancel_paid(order, Canceller.STAFF, by="ada", why="Sold out", now=timezone.now())
+    order.outbox_messages.update(published_at=timezone.now())  # and SQS lost it
+    order.refresh_from_db()
+    assert order.sweep_at is not None
+
+    assert sweep(now=order.sweep_at) == 1
+    till.deliver_messages()
+
+    order.refresh_from_db()
+    assert (order.status, order.sweep_at) == (OrderStatus.REFUNDED, None)
+    assert Refund.objects.get().amount_minor == order.total_minor
+
+
+def test_cancelled_order_whose_money_a_bank_holds_is_not_swept_for_ever(
+    order: Order, till: Till
+) -> None:
+    cancel_paid(order, Canceller.STAFF, by="ada", why="Sold out", now=timezone.now())
+    till.dispute(Payment.objects.get())
+    till.check(order)
+    till.deliver_messages()
+
+    order.refresh_from_db()
+    assert order.needs_person
+    assert order.sweep_at is None
+    assert sweep(now=timezone.now() + timedelta(days=1)) == 0

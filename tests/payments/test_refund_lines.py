@@ -9,10 +9,11 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.cancelling import CannotCancel, cancel_paid
 from checkout.orders.dispatch.pieces import move_pieces
 from checkout.orders.dispatch.returns import ReturnedPieces, take_return
-from checkout.orders.dispatch.ship import CannotShip, ship
+from checkout.orders.dispatch.ship import CannotShip, ship, undo_shipment
 from checkout.orders.models import Order, OrderLine, Shipment
 from checkout.orders.placing.place import place_order
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
@@ -419,4 +420,54 @@ def test_refund_and_cancelling_at_once_send_the_money_back_once(order: Order, ti
     refused = [each for each in answers if isinstance(each, Exception)]
     assert all(isinstance(each, RefundImpossible | CannotCancel) for each in refused)
     assert not count_differences()
+    assert audit() == []
+
+
+# A parcel that never left
+
+
+def test_parcel_taken_back_after_its_pieces_were_refunded_is_not_sent_again(order: Order) -> None:
+    parcel = send(order)
+    back(order, RefundedPieces(2))
+    Order.objects.update(sweep_at=None)  # the money is there
+    Refund.objects.update(status="succeeded")
+
+    undo_shipment(parcel, by="clerk", why="Wrong shelf", now=timezone.now())
+
+    assert numbers(order) == (0, 2, 0, 0, 2)
+    with pytest.raises(CannotShip):
+        send(order, 2)
+    send(order)
+    assert numbers(order) == (1, 2, 0, 0, 2)
+
+
+def test_parcel_is_not_taken_back_while_money_is_on_its_way_back(order: Order) -> None:
+    parcel = send(order)
+    request_refund(
+        Payment.objects.get(),
+        amount_minor=order.total_minor,
+        reason="Late",
+        requested_by=None,
+        now=timezone.now(),
+    )
+
+    with pytest.raises(ActionImpossible, match="on its way back"):
+        undo_shipment(parcel, by="clerk", why="Wrong shelf", now=timezone.now())
+
+
+def test_parcel_of_a_refunded_order_that_never_left_never_will(order: Order, till: Till) -> None:
+    parcel = send(order)
+    request_refund(
+        Payment.objects.get(),
+        amount_minor=order.total_minor,
+        reason="Late",
+        requested_by=None,
+        now=timezone.now(),
+    )
+    till.deliver_messages()
+
+    undo_shipment(parcel, by="clerk", why="Wrong shelf", now=timezone.now())
+
+    order.refresh_from_db()
+    assert order.dispatch_status == DispatchStatus.CALLED_OFF
     assert audit() == []

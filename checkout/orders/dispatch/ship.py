@@ -9,12 +9,13 @@ from django.db.models.functions import Now
 
 from checkout.catalogue.models import DeliveryMethod
 from checkout.orders.action_impossible import ActionImpossible
+from checkout.orders.dispatch.call_off import call_off
 from checkout.orders.dispatch.pieces import Pieces, in_words, move_pieces, record_dispatch_status
 from checkout.orders.dispatch.to_send import lines_to_send
 from checkout.orders.history import note_staff
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.models import Mail, Order, Shipment, ShipmentLine, WebhookKind
-from checkout.orders.states import SENDABLE, OrderStatus
+from checkout.orders.states import PAID_FOR, SENDABLE, OrderStatus
 from checkout.orders.webhooks.enqueue import queue_webhook_about_parcel
 
 # A parcel that was marked as sent by mistake can be taken back for so long.
@@ -168,6 +169,10 @@ def undo_shipment(shipment: Shipment, *, by: str, why: str, now: datetime) -> No
                 "it. If it never left, take it in as a return, and send the money or the goods "
                 "again."
             )
+        if order.status in PAID_FOR and order.sweep_at:  # so long as a refund has no outcome
+            raise ActionImpossible(
+                "Money of this order is on its way back. Take the parcel back once that is done."
+            )
         pieces = dict(shipment.lines.values_list("line_id", "quantity"))
         returned = order.lines.filter(returned__gt=0, pk__in=pieces)
         if any(line.shipped - pieces[line.pk] < line.returned for line in returned):
@@ -179,7 +184,21 @@ def undo_shipment(shipment: Shipment, *, by: str, why: str, now: datetime) -> No
         if not _withdraw_mail(shipment):
             queue_mail(Mail.Kind.SHIPMENT_UNDONE, event, now=now)
         record_dispatch_status(order)
+        _call_off_refunded(order, by=by, why=why, key=f"undone-{shipment.pk}")
         queue_webhook_about_parcel(WebhookKind.SHIPMENT_UNDONE, shipment, event, now=now)
+
+
+def _call_off_refunded(order: Order, *, by: str, why: str, key: str) -> None:
+    """Pieces whose price was sent back while they were thought to be with the customer are here
+    after all, and must not be sent."""
+    all_of_it = order.status == OrderStatus.REFUNDED
+    pieces = {
+        line.pk: (line.quantity if all_of_it else line.refunded) - line.shipped - line.called_off
+        for line in order.lines.all()
+    }
+    refunded = {line_id: count for line_id, count in pieces.items() if count > 0}
+    if refunded:
+        call_off(order, refunded, restock=False, by=by, why=why, key=key)
 
 
 def _withdraw_mail(shipment: Shipment) -> bool:
