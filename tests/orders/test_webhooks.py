@@ -622,6 +622,22 @@ def test_secret_is_shown_when_it_is_made_and_never_again(db: None) -> None:
     assert added["kinds"] == ["order.paid"]
 
 
+def test_kinds_of_an_endpoint_are_chosen_anew(shelf: list[Product]) -> None:
+    endpoint = add_endpoint("https://erp.example/a", ["order.paid"])
+    placed_order(shelf[0])
+
+    said = command("choose", str(endpoint.pk), "--kinds=order.shipped,order.placed")
+    placed_order(shelf[0])
+
+    assert said == f"Endpoint {endpoint.pk} is told of order.placed, order.shipped.\n"
+    assert [each.kind for each in endpoint.deliveries.all()] == ["order.placed"]
+    assert json.loads(command("choose", str(endpoint.pk), "--json"))["kinds"] == [*WebhookKind]
+    with pytest.raises(CommandError, match="There is no wrapped"):
+        command("choose", str(endpoint.pk), "--kinds=wrapped")
+    with pytest.raises(CommandError, match="no such endpoint"):
+        command("choose", "999")
+
+
 def test_removed_endpoint_keeps_its_log_and_no_secret(
     endpoint: WebhookEndpoint, shelf: list[Product]
 ) -> None:

@@ -41,12 +41,7 @@ def add_endpoint(
     url = _one_spelling(url)
     if there := _kept().filter(url=url).first():
         raise EndpointRefused(f"Endpoint {there.pk} has this address already.")
-    unknown = set(kinds) - set(WebhookKind.values)
-    if unknown:
-        raise EndpointRefused(
-            f"There is no {', '.join(sorted(unknown))}. There are {', '.join(WebhookKind.values)}."
-        )
-    wanted = [kind for kind in WebhookKind.values if not kinds or kind in kinds]
+    wanted = _kinds_named(kinds)
     if since is None:
         return WebhookEndpoint.objects.create(url=url, kinds=wanted)
     # Off until all is written, so that the events of an order go out in their order.
@@ -54,6 +49,22 @@ def add_endpoint(
         url=url, kinds=wanted, is_active=False, off_reason="Being added"
     )
     return switch_on(endpoint.pk, since=since, progress=progress)
+
+
+def choose_kinds(endpoint_id: int, kinds: Collection[str] = ()) -> WebhookEndpoint:
+    """Have the endpoint told of these kinds from now on; without any, of every kind there is. What
+    waits for it already is sent."""
+    changed = _kept().filter(pk=endpoint_id)
+    _must_be(changed.update(kinds=_kinds_named(kinds)))
+    return changed.get()
+
+
+def _kinds_named(kinds: Collection[str]) -> list[str]:
+    if unknown := set(kinds) - set(WebhookKind.values):
+        raise EndpointRefused(
+            f"There is no {', '.join(sorted(unknown))}. There are {', '.join(WebhookKind.values)}."
+        )
+    return [kind for kind in WebhookKind.values if not kinds or kind in kinds]
 
 
 def rotate_secret(endpoint_id: int, *, now: datetime) -> WebhookEndpoint:

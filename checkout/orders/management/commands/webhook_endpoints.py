@@ -20,28 +20,33 @@ from checkout.user_input.whole_numbers import whole_argument
 class Command(BaseCommand):
     help = (
         "Manage the endpoints that receive webhooks about orders. `add` and `rotate` print a "
-        "secret, which is never shown again. After `rotate` both secrets sign for a week. "
-        "`enable` switches on an endpoint that answered 410 Gone; what happened meanwhile has "
-        "waited for it. With `--since`, `add` and `enable` also send what happened before and "
-        "never reached the endpoint. `remove` gives up what waits for an endpoint, and asks "
-        "first. The shop calls the addresses that are added here, inside its own network too."
+        "secret, which is never shown again. `choose` changes what an endpoint is told of. After "
+        "`rotate` both secrets sign for a week. `enable` switches on an endpoint that answered 410 "
+        "Gone; what happened meanwhile has waited for it. With `--since`, `add` and `enable` also "
+        "send what happened before and never reached the endpoint. `remove` gives up what waits "
+        "for an endpoint, and asks first. The shop calls the addresses that are added here, inside "
+        "its own network too."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
         acts = parser.add_subparsers(
-            dest="act", required=True, metavar="list|add|rotate|enable|remove"
+            dest="act", required=True, metavar="list|add|choose|rotate|enable|remove"
         )
         listing = acts.add_parser("list", help="List all endpoints, without their secrets.")
         adding = acts.add_parser(
             "add", help="Add an endpoint that receives what happens from now on."
         )
         adding.add_argument("url", help="An https:// address (http:// only for this machine).")
-        adding.add_argument(
-            "--kinds",
-            type=lambda written: written.split(","),
-            default=[],
-            help=f"Kinds, separated by commas: {', '.join(WebhookKind.values)} (default: all).",
+        choosing = acts.add_parser(
+            "choose", help="Choose of which kinds an endpoint is told from now on."
         )
+        for act in (adding, choosing):
+            act.add_argument(
+                "--kinds",
+                type=lambda written: written.split(","),
+                default=[],
+                help=f"Kinds, separated by commas: {', '.join(WebhookKind.values)} (default: all).",
+            )
         rotating = acts.add_parser("rotate", help="Make a new secret.")
         enabling = acts.add_parser(
             "enable", help="Switch an endpoint on again, and send what has waited."
@@ -55,9 +60,9 @@ class Command(BaseCommand):
             )
         removing = acts.add_parser("remove", help="Send nothing to an endpoint any more.")
         add_yes(removing)
-        for act in (rotating, enabling, removing):
+        for act in (choosing, rotating, enabling, removing):
             act.add_argument("id", type=whole_argument(), help="The id that `list` shows.")
-        for act in (listing, adding, rotating, enabling, removing):
+        for act in (listing, adding, choosing, rotating, enabling, removing):
             add_json(act)
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -81,6 +86,11 @@ class Command(BaseCommand):
         return _with_secret(
             endpoints.add_endpoint(options["url"], options["kinds"], **self._catching_up(options))
         )
+
+    def _choose(self, options: dict[str, Any]) -> tuple[Any, str]:
+        endpoint = endpoints.choose_kinds(options["id"], options["kinds"])
+        words = f"Endpoint {endpoint.pk} is told of {', '.join(endpoint.kinds)}."
+        return _as_json(endpoint), words
 
     def _rotate(self, options: dict[str, Any]) -> tuple[Any, str]:
         return _with_secret(endpoints.rotate_secret(options["id"], now=database_now()))
