@@ -76,6 +76,7 @@ def test_parcels_are_shown_with_their_lines_and_their_link(
     assert "RR 1/2&3" in page.words
     assert f"2 × {shelf[0].name}" in page.words
     assert "2 of 3 sent, 1 still to be sent" in page.words
+    assert f"1 × {shelf[1].name} still to be sent" in page.words
     assert "(Post)" in page.words
 
     send(order, "b")
@@ -141,6 +142,7 @@ def test_order_that_was_cancelled_after_it_was_paid_is_told_as_that(
     assert "This order was cancelled" in page.words
     assert ("at your wish" in page.words) is (who is Canceller.CUSTOMER)
     assert "Next: we send your money back. You need not do anything." in page.words
+    assert "status-cancelled" in page.text
     assert 'data-final="false"' in page.text  # the page goes on looking until the money is back
     assert "getting your order ready" not in page.words
     assert "Her wish 77" not in page.text

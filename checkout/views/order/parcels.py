@@ -7,7 +7,7 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from checkout.orders.models import Order, OrderLine, ShipmentLine
-from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.states import UNSETTLED, DispatchStatus, OrderStatus
 
 # Of these nothing was ever sent: an order that is paid does not become one of them.
 NEVER_SENT = {*UNSETTLED, OrderStatus.PAYMENT_FAILED}
@@ -49,7 +49,7 @@ def parcels_of(order: Order) -> list[Parcel]:
 
 
 def lines_in_words(lines: Iterable[OrderLine]) -> list[tuple[OrderLine, str]]:
-    """Each line, and what became of its pieces; nothing of a line that waits as a whole."""
+    """Each line with its order, and what became of its pieces; nothing of an order that waits."""
     return [(line, ", ".join(_became_of(line))) for line in lines]
 
 
@@ -63,5 +63,9 @@ def _became_of(line: OrderLine) -> Iterator[str]:
         if pieces:
             words = all_of_it if pieces == line.quantity else some_of_it
             yield words % {"pieces": pieces, "quantity": line.quantity}
-    if line.shipped + line.called_off and line.to_send:
+    if not line.to_send:
+        return
+    if line.to_send < line.quantity:
         yield _("%(pieces)d still to be sent") % {"pieces": line.to_send}
+    elif line.order.dispatch_status == DispatchStatus.PARTLY_SENT:
+        yield _("still to be sent")

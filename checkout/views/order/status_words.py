@@ -28,6 +28,7 @@ class StatusWords:
     is_final: bool  # nothing more will change by itself, so the page stops asking
     can_pay: bool = False
     how_far: str = ""  # how far it is sent, where the headline does not tell
+    tone: str = ""  # the status whose colour the page has
 
 
 @dataclass(frozen=True)
@@ -159,7 +160,14 @@ def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None
         is_final=facts.is_final and not is_awaited,
         can_pay=facts.can_pay and not is_being_cancelled(order) and not order.erased_at,
         how_far=_how_far(words, order, facts),
+        tone=_tone(order, facts),
     )
+
+
+def _tone(order: Order, facts: MoneyFacts) -> str:
+    if is_being_cancelled(order):
+        return OrderStatus.PLACED
+    return OrderStatus.CANCELLED if is_cancelled_and_paid(order) else facts.status
 
 
 def is_being_cancelled(order: Order) -> bool:
