@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 
 from django.conf import settings
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from checkout.orders.models import Order
 from checkout.orders.privacy.erase import erase_order
@@ -25,9 +25,8 @@ def erase_too_old(
     if settings.PERSONAL_DATA_YEARS is None:
         return 0
     before = years_before(now, settings.PERSONAL_DATA_YEARS)
-    old = Order.objects.filter(erased_at=None, placed_at__lt=before)
     if dry_run:
-        return old.count()
+        return not_erased(before, None).count()
     why = f"Placed more than {settings.PERSONAL_DATA_YEARS} years ago (PERSONAL_DATA_YEARS)"
     erased = 0
     for order_id in _in_batches(before):
@@ -44,18 +43,21 @@ def years_before(now: datetime, years: int) -> datetime:
 
 
 def _in_batches(before: datetime) -> Iterator[int]:
-    """The ids, the oldest first. The index holds no erased order, so that a run does not walk what
-    earlier runs have done; it goes on after the last one, past those that are not finished."""
-    old = Order.objects.filter(erased_at=None, placed_at__lt=before).order_by("placed_at", "pk")
+    """The ids, the oldest first, a batch after the other, past those that are not finished."""
     after: tuple[datetime, int] | None = None
     while True:
-        rest = old if after is None else old.filter(_is_after(*after))
-        found = list(rest.values_list("placed_at", "pk")[:BATCH])
+        found = list(not_erased(before, after).values_list("placed_at", "pk")[:BATCH])
         yield from (pk for _, pk in found)
         if len(found) < BATCH:
             return
         after = found[-1]
 
 
-def _is_after(placed_at: datetime, pk: int) -> Q:
-    return Q(placed_at__gte=placed_at) & (Q(placed_at__gt=placed_at) | Q(pk__gt=pk))
+def not_erased(before: datetime, after: tuple[datetime, int] | None) -> QuerySet[Order]:
+    """Found by an index that holds no erased order: a run walks nothing that earlier runs did."""
+    old = Order.objects.filter(erased_at=None, placed_at__lt=before).order_by("placed_at", "pk")
+    if after is None:
+        return old
+    placed_at, pk = after
+    later = Q(placed_at__gt=placed_at) | Q(pk__gt=pk)
+    return old.filter(later, placed_at__gte=placed_at)

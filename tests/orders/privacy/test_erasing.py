@@ -2,6 +2,7 @@
 
 import io
 import json
+import threading
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -12,7 +13,7 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core import mail
 from django.core.management import CommandError, call_command
-from django.db import IntegrityError
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -29,6 +30,8 @@ from checkout.orders.mail.enqueue import queue_link, queue_mail
 from checkout.orders.mail.send_again import send_again
 from checkout.orders.models import AccountMail, Mail, Order, OrderEvent, Withdrawal
 from checkout.orders.placing.find_order import find_order_and_similar
+from checkout.orders.privacy import too_old
+from checkout.orders.privacy.erase import erase_order
 from checkout.orders.states import DispatchStatus, OrderStatus
 from payments.books.audit import audit_database
 from payments.models import Dispute, Payment, Refund
@@ -38,6 +41,7 @@ from tests.support.finished import marked_as_sent
 from tests.support.mailer import send_mails
 from tests.support.shopper import Shopper
 from tests.support.till import Till
+from tests.support.waiting import until_somebody_waits
 
 ADA = "ada@example.com"
 
@@ -378,8 +382,6 @@ def test_old_orders_are_erased_by_prune_where_a_time_is_set(
 def test_prune_goes_past_what_is_not_finished_in_batches(
     shelf: list[Product], settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from checkout.orders.privacy import too_old
-
     monkeypatch.setattr(too_old, "BATCH", 2)
     settings.PERSONAL_DATA_YEARS = 3
     orders = [placed_order(shelf[0]) for _ in range(7)]
@@ -388,3 +390,35 @@ def test_prune_goes_past_what_is_not_finished_in_batches(
         Order.objects.filter(pk=order.pk).update(status=OrderStatus.CANCELLED, sweep_at=None)
 
     assert prune()["orders_erased"] == 2
+
+
+def test_refund_that_is_asked_for_at_that_moment_is_waited_for(paid: Order) -> None:
+    again: list[str] = []
+
+    def erase_beside() -> None:
+        again.extend(erase_order(paid.pk, by="grace", why="x", now=timezone.now()))
+        connection.close()
+
+    eraser = threading.Thread(target=erase_beside)
+    with transaction.atomic():
+        Order.objects.select_for_update().get(pk=paid.pk)
+        eraser.start()
+        until_somebody_waits()
+        make_unfinished(paid, "requested")
+    eraser.join()
+
+    assert again == ["a refund is on its way, or waits for a person to agree"]
+    paid.refresh_from_db()
+    assert (paid.email, paid.erased_at) == (ADA, None)
+
+
+def test_old_orders_are_found_by_an_index(shelf: list[Product]) -> None:
+    order = placed_order(shelf[0])
+    pages = [too_old.not_erased(timezone.now(), after) for after in (None, (order.placed_at, 1))]
+
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        plans = [page.explain() for page in pages]
+        cursor.execute("RESET enable_seqscan")
+
+    assert all("orders_order_not_erased_idx" in plan for plan in plans), plans

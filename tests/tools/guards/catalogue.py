@@ -830,4 +830,39 @@ message AS (
         "    if False:\n",
         "tests/orders/test_code_tries.py::test_after_too_many_wrong_codes_none_is_looked_up",
     ),
+    _guard(
+        "only finished orders are erased",
+        "an order that is paid and not sent loses the address that it is sent to",
+        "checkout/orders/privacy/erase.py",
+        "        if reasons := [reason for part in parts for reason in part.unfinished(order)]:\n"
+        "            return reasons\n",
+        "",
+        "tests/orders/privacy/test_erasing.py"
+        "::test_order_that_is_not_finished_is_left_and_named_and_others_are_erased",
+    ),
+    _guard(
+        "erasing waits for the order's lock",
+        "a refund is asked for beside it, and the customer of an unfinished order is erased",
+        "checkout/orders/privacy/erase.py",
+        "Order.objects.select_for_update().get(pk=order_id)",
+        "Order.objects.get(pk=order_id)",
+        "tests/orders/privacy/test_erasing.py"
+        "::test_refund_that_is_asked_for_at_that_moment_is_waited_for",
+    ),
+    _guard(
+        "nobody is written to after erasing",
+        "the mailer tries to send to an empty address",
+        "checkout/orders/mail/words.py",
+        "    if mail.order.erased_at:\n        return True",
+        "    if False:\n        return True",
+        "tests/orders/privacy/test_erasing.py::test_nothing_is_written_to_nobody",
+    ),
+    _guard(
+        "an erased order is not revived",
+        "a payment that arrives late has goods sent to nobody",
+        "checkout/orders/cancelling.py",
+        "    if order.erased_at:",
+        "    if False:",
+        "tests/orders/privacy/test_erasing.py::test_late_payment_of_an_erased_order_is_sent_back",
+    ),
 ]
