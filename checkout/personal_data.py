@@ -80,8 +80,9 @@ def _erase_attempts(email: str) -> Sequence[str]:
 
 
 def _export_requests(order: Order) -> list[dict[str, Any]]:
-    asked = ApiRequest.objects.filter(order=order.checkout_id)
-    return list(asked.values("operation", "key", "fingerprint", "status_code", "created_at"))
+    asked = ApiRequest.objects.filter(order=order)
+    told = asked.values("operation", "key", "fingerprint", "status_code", "created_at")
+    return [dict(request) for request in told]
 
 
 register(

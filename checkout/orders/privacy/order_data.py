@@ -26,7 +26,7 @@ EMPTIED: dict[str, Any] = {
 
 
 def export_order(order: Order) -> dict[str, Any]:
-    mails = order.mails.values("kind", "event__created_at", "sent_at", "gave_up_at")
+    mails = order.mails.values("kind", "sent_at", "gave_up_at", written_at=F("event__created_at"))
     return {
         "lines": [columns(line, "order") for line in order.lines.all()],
         "parcels": [_with_lines(each) for each in order.shipments.prefetch_related("lines")],
@@ -34,7 +34,7 @@ def export_order(order: Order) -> dict[str, Any]:
         "withdrawals": [
             columns(each, "order", "key", "decided_by") for each in order.withdrawals.all()
         ],
-        "mails": [mail | {"written_at": mail.pop("event__created_at")} for mail in mails],
+        "mails": [dict(mail) for mail in mails],
         # Without the names of staff, which are the data of other people.
         "events": [columns(event, "order", "actor") for event in order.events.all()],
         "needed_a_person": [
@@ -90,7 +90,8 @@ def _erase_withdrawals(email: str) -> Sequence[str]:
 
 def _export_account_mails(email: str) -> list[dict[str, Any]]:
     found = AccountMail.objects.filter(has_address(email))
-    return list(found.values("kind", "number", "language", "created_at", "sent_at"))
+    told = found.values("kind", "number", "language", "created_at", "sent_at")
+    return [dict(mail) for mail in told]
 
 
 def _erase_account_mails(email: str) -> Sequence[str]:

@@ -6,7 +6,7 @@ from typing import Any
 from checkout.runtime.terminal import printable
 
 INDENT = "  "
-NOTHING = (None, "", [], {})
+NOTHING: tuple[Any, ...] = (None, "", [], {})
 
 
 def as_text(document: dict[str, Any]) -> str:

@@ -75,8 +75,10 @@ def test_finished_order_names_nobody_afterwards_and_keeps_what_the_books_need(pa
     assert (after.customer, after.billing) == (None, None)
     assert after.erased_at
     assert after.link_version == before.link_version + 1
-    kept = ("number", "reference", "checkout_id", "content_digest", "total_minor", "country")
-    kept += ("payment_method", "status", "placed_at")
+    kept = (
+        *("number", "reference", "checkout_id", "content_digest", "total_minor", "country"),
+        *("payment_method", "status", "placed_at"),
+    )
     assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
     [event] = after.events.filter(kind=OrderEvent.Kind.STAFF)
     told = (event.reason, event.actor, event.explanation)
@@ -196,7 +198,7 @@ def test_nothing_is_written_to_nobody(paid: Order) -> None:
     for email in (ADA, ""):
         assert not queue_link(paid.number, email, now=timezone.now())
     assert not send_again(sent, by="grace", why="x", now=timezone.now())
-    staff = {"by": "grace", "why": "x", "now": timezone.now()}
+    staff: dict[str, Any] = {"by": "grace", "why": "x", "now": timezone.now()}
     with pytest.raises(ActionImpossible, match="was erased"):
         send_mail_again(paid, which="link", seen=0, **staff)
     with pytest.raises(ActionImpossible, match="was erased"):
