@@ -26,7 +26,7 @@ from checkout.orders.admin.warehouse.ship_page import answer_ship_page
 from checkout.orders.dispatch.to_send import orders_to_send
 from checkout.orders.models import Order, OrderEvent, OrderToSend
 from checkout.orders.numbers import parse_order_number
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import DispatchStatus, OrderStatus
 from checkout.user_input.countries import country_name
 
 
@@ -72,10 +72,8 @@ def to_send_in_words() -> str:
 
 @admin.register(OrderToSend)
 class ToSendAdmin(ReadOnlyAdmin[Order]):
-    list_display = [
-        *("shown_number", "paid_for", "full_name", "country", "delivery", "pieces"),
-        *("dispatch_status", "slip"),
-    ]
+    list_display = ["shown_number", "paid_for", "full_name", "country", "delivery"]
+    list_display += ["pieces", "sent_before"]
     list_display_links = None
     list_filter = [DeliveryFilter, CountryFilter]
     search_fields = ["number"]
@@ -120,10 +118,9 @@ class ToSendAdmin(ReadOnlyAdmin[Order]):
     def pieces(self, order: Order) -> int:
         return sum(line.to_send for line in order.lines.all())
 
-    @admin.display(description="On paper")
-    def slip(self, order: Order) -> SafeString:
-        address = reverse("admin:orders_ordertosend_packing_slips")
-        return format_html('<a href="{}?ids={}">Packing slip</a>', address, order.pk)
+    @admin.display(description="Sent before")
+    def sent_before(self, order: Order) -> str:
+        return "A part" if order.dispatch_status == DispatchStatus.PARTLY_SENT else ""
 
     @admin.action(description="Pick list of the chosen orders")
     def pick_list(self, request: HttpRequest, chosen: QuerySet[Order]) -> HttpResponse | None:
@@ -156,7 +153,7 @@ class ToSendAdmin(ReadOnlyAdmin[Order]):
         ]
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        words = {"title": "Orders to send, the oldest first", "first": FIRST}
+        words = {"title": "Orders to send", "first": FIRST}
         return super().changelist_view(request, words | (extra_context or {}))
 
     def pick_list_view(self, request: HttpRequest) -> HttpResponse:
