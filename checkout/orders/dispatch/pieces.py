@@ -46,11 +46,11 @@ def move_pieces(
         "refunded": refunded or {},
     }
     lines = sorted({line_id for pieces in added.values() for line_id in pieces})
-    params: dict[str, object] = {
+    params: dict[str, list[int] | int] = {
         name: [pieces.get(line_id, 0) for line_id in lines] for name, pieces in added.items()
     }
     with connection.cursor() as cursor:
-        cursor.execute(MOVE, params | {"lines": lines, "order": order_id})
+        cursor.execute(MOVE, {**params, "lines": lines, "order": order_id})
 
 
 def record_dispatch_status(order: Order) -> DispatchStatus:

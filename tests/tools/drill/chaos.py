@@ -6,7 +6,7 @@ import random
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -126,6 +126,14 @@ class Fleet:
                 _signal(member, signal.SIGCONT)
         for child in list(self._stopped_children):
             self._let_go_on(child)
+
+    def retire(self, roles: Collection[str]) -> None:
+        """End the processes of these roles for good."""
+        retired = [member for member in self.members if member.part.role in roles]
+        self.members = [member for member in self.members if member not in retired]
+        for member in retired:
+            if member.child.is_running:
+                self.kill(member)
 
     def end(self) -> None:
         for member in self.members:

@@ -14,8 +14,8 @@ from tests.tools.drill.records import Charge, PostLog, charges_in, deletions_in,
 from tests.tools.drill.shoppers import GOOD_CARD, AtOurShop, Plan
 from tests.tools.drill.systems import Addresses, MadeOrder, System, audit_of
 
-CHARGED = {"paid", "partly_refunded"}
-SETTLED = CHARGED | {"refunded", "cancelled", "payment_failed"}
+CHARGED = {"paid", "partly_refunded", "refunded"}
+SETTLED = CHARGED | {"cancelled", "payment_failed"}
 WAITING = {"action_required", "payment_failed"}  # for their customers
 
 # A charge of whose approval at the bank nobody told the shop is found by the sweep, which the drill
@@ -289,7 +289,7 @@ def codes_kept(codes: Codes, at: Addresses) -> list[Promise]:
 
 
 def _stock_is_right(evidence: Evidence, at: Addresses, before: dict[int, int]) -> Promise:
-    query = """SELECT p.id, p.stock, coalesce(sum(l.quantity)
+    query = """SELECT p.id, p.stock, coalesce(sum(l.quantity - l.put_back)
                       FILTER (WHERE o.status <> 'cancelled'), 0)
                FROM catalogue_product p
                LEFT JOIN orders_orderline l ON l.product_id = p.id

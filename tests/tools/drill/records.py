@@ -84,14 +84,14 @@ def charges_in(ledger: Path) -> list[Charge]:
             entry["currency"].upper(),
             at=datetime.fromisoformat(entry["at"]).timestamp(),
         )
-        for entry in _lines(ledger)
+        for entry in lines_of(ledger)
         if entry["kind"] == "charged"
     ]
 
 
 def journal_of(path: Path) -> Counter[str]:
     """How often the queue did what."""
-    return Counter(entry["did"] for entry in _lines(path))
+    return Counter(entry["did"] for entry in lines_of(path))
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ class Deletion:
 
 def deletions_in(journal: Path) -> Iterator[Deletion]:
     bodies: dict[str, dict[str, Any]] = {}
-    for entry in _lines(journal):
+    for entry in lines_of(journal):
         if entry["did"] == "sent":
             bodies[entry["message"]] = json.loads(entry["body"])
         elif entry["did"] == "deleted":
@@ -125,7 +125,7 @@ def replaced_in(logs: Path) -> set[tuple[str, int]]:
     return found
 
 
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
+def lines_of(path: Path) -> Iterator[dict[str, Any]]:
     with path.open() as lines:
         for line in lines:
             if line.endswith("\n"):  # the last may just be being written

@@ -31,6 +31,9 @@ def as_text(outcome: Outcome) -> str:
     lines += [f"{kind:<62} {hits:>8}" for kind, hits in outcome.faults.items()]
     done = ", ".join(f"{count} {did}" for did, count in sorted(outcome.queue.items()))
     lines += ["", f"The queue's journal: {done}."]
+    if outcome.acts:
+        acts = ", ".join(f"{count} × {act}" for act, count in outcome.acts.items())
+        lines.append(f"Done by clerks and support: {acts}.")
     lines += _measured(outcome.measured)
     if outcome.settled_seconds is not None:
         lines.append(f"Quiet {outcome.settled_seconds:.0f} s after the faults stopped.")

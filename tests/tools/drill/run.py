@@ -18,6 +18,8 @@ import requests
 
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import Child, free_port, stop, wait_until
+from tests.doubles.smtp import MailServer
+from tests.tools.drill.after_sale import acts_told, after_sale
 from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet, against_processes
 from tests.tools.drill.codes import Codes
 from tests.tools.drill.deaths import (
@@ -43,6 +45,7 @@ from tests.tools.drill.promises import (
 from tests.tools.drill.records import PostLog, charges_in, journal_of
 from tests.tools.drill.shoppers import GOOD_CARD, AtOurShop, Crowd, Plan, plan_of
 from tests.tools.drill.systems import (
+    DESKS,
     MANAGE,
     ROOT,
     SHOP_ENVIRONMENT,
@@ -95,6 +98,7 @@ class Outcome:
     settled_seconds: float | None  # after the faults stopped; None: not within the time
     seconds: float
     queue: dict[str, int] = field(default_factory=dict)
+    acts: dict[str, int] = field(default_factory=dict)  # of clerks and support, as they were told
     measured: Measured = field(default_factory=Measured)
 
     @property
@@ -131,6 +135,8 @@ class Drill:
         self.sandbox_url = f"http://127.0.0.1:{free_port()}"
         self.log = PostLog(self.folder / "posts.jsonl")
         self.services: list[Child] = []
+        self.journals = self.folder / "desks"
+        self.mails = MailServer()
         self.fleet: Fleet | None = None
         self.codes: Codes | None = None
         self.crowd = Crowd(CROWD_THREADS)
@@ -146,6 +152,7 @@ class Drill:
             if self.fleet:
                 self.fleet.end()
             stop(self.services, seconds=10)
+            self.mails.stop()
             self.postgres.stop()
             self.log.close()
             if "DRILL_KEEP" in os.environ:
@@ -178,6 +185,7 @@ class Drill:
             self._progress(f"faults, {elapsed:.0f} of {seconds:.0f} s", at)
             time.sleep(0.05)
         self._stop_faults()
+        self.fleet.retire(DESKS)
         faults_end = time.time()
         rests = {"the faults": self._settle(at)}
         deaths = None
@@ -199,11 +207,15 @@ class Drill:
 
     def _start(self) -> Addresses:
         self.logs.mkdir()
+        self.journals.mkdir()
+        self.mails.start()
         web = [free_port(), free_port()]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment = kept | SHOP_ENVIRONMENT
         environment["DATABASE_URL"] = self.postgres.start()
         environment["AWS_ENDPOINT_URL"] = self.queue_url
+        environment["EMAIL_URL"] = self.mails.url
+        environment["DRILL_JOURNALS"] = str(self.journals)
         environment["STRIPE_API_BASE"] = self.sandbox_url
         environment["SHOP_URL"] = f"http://127.0.0.1:{web[0]}"
         environment["TOPIC_URL"] = f"http://127.0.0.1:{free_port()}/"
@@ -394,6 +406,7 @@ class Drill:
         if isinstance(buyer, AtOurShop):
             kept = promises(evidence, buyer, at, self.journal, self.logs, stock)
             kept += codes_kept(self.codes, at) if self.codes else []
+            kept += after_sale(at.database, self.journals, self.ledger, self.mails.accepted)
             kept.append(came_to_rest(rests, self.options.settle_seconds, len(plans)))
             kept.append(known_in_time(evidence, faults_end))
             kept += deaths_made_good(evidence, deaths) if deaths else []
@@ -411,6 +424,7 @@ class Drill:
             settled_seconds=rests["the faults"],
             seconds=time.monotonic() - self._began,
             queue=dict(journal_of(self.journal)),
+            acts=dict(sorted(acts_told(self.journals).items())),
         )
 
     def _faults(self, chaos: Chaos, met: Counter[str]) -> dict[str, int]:

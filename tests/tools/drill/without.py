@@ -114,6 +114,39 @@ def _without_code_count() -> None:
     _take_out(placing, use_code=lambda order: None)
 
 
+def _without_sent_at_most() -> None:
+    """Nobody looks how many pieces are left. The drill drops the constraint as well."""
+    from checkout.orders.dispatch import ship as dispatch
+
+    def pieces(order: Any, quantities: Any) -> dict[int, int]:
+        return dict(quantities or dict(order.lines.values_list("pk", "quantity")))
+
+    _take_out(dispatch, _pieces=pieces)
+
+
+def _without_return_key() -> None:
+    """Each press of a return's form is a return of its own, while the customer has the pieces."""
+    from checkout.orders.dispatch import returns
+
+    def take_return(order: Any, quantities: Any, *, key: str, **more: Any) -> Any:
+        return honest(order, quantities, key=f"{key}-{uuid.uuid4().hex[:8]}", **more)
+
+    honest = returns.take_return
+    _take_out(returns, take_return=take_return)
+
+
+def _without_refund_key() -> None:
+    """Each press of a refund's form is a refund of its own."""
+    from payments import refunds
+
+    honest = refunds.request_refund
+
+    def request_refund(payment: Any, *, key: Any = None, **more: Any) -> Any:
+        return honest(payment, key=None, **more)
+
+    _take_out(refunds, request_refund=request_refund)
+
+
 GUARDS: dict[str, Callable[[], None]] = {
     "token": _without_token,
     "stored-payment": _without_stored_payment,
@@ -121,6 +154,9 @@ GUARDS: dict[str, Callable[[], None]] = {
     "unknown-outcome": _without_unknown,
     "code-count": _without_code_count,
     "conditional-stock": _without_conditional_stock,
+    "sent-at-most": _without_sent_at_most,
+    "return-key": _without_return_key,
+    "refund-key": _without_refund_key,
 }
 
 

@@ -1,0 +1,100 @@
+"""The desks of the drill act, and what they break without a guard is found."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from django.db import connection
+from django.utils import timezone
+
+from checkout.catalogue.models import Product
+from checkout.orders.models import GoodsReturn, Shipment
+from checkout.orders.placing.place import place_order
+from payments.models import Refund
+from tests.support.factories import OpenBasket, line, purchase
+from tests.support.long import all_or
+from tests.support.processes import database_url
+from tests.support.till import Till
+from tests.tools.drill import without
+from tests.tools.drill.after_sale import acts_told, after_sale
+from tests.tools.drill.desk_acts import CLERK, SUPPORT
+from tests.tools.drill.desks import Desk
+from tests.tools.drill.promises import Promise
+from tests.tools.drill.systems import WITHOUT_CONSTRAINTS
+from tests.tools.drill.without import GUARDS
+
+ORDERS, ACTS = 8, 50
+
+# Guard → the promise that is broken without it.
+NOTICED = {
+    "sent-at-most": "Nothing is sent beyond what was ordered",
+    "return-key": "An act that is pressed twice is one act",
+    "refund-key": "Every refund is made once, here as at the gateway",
+}
+
+
+@pytest.fixture
+def desks(shelf: list[Product], till: Till, tmp_path: Path) -> list[Desk]:
+    for number in range(ORDERS):
+        basket = OpenBasket([line(shelf[number % 5], 3), line(shelf[5 + number % 5], 1)])
+        place_order(purchase(), basket, now=timezone.now())
+    till.deliver_messages()
+    return [Desk(role, tmp_path, "7", name=role) for role in ("clerk", "support")]
+
+
+def broken_after_work(desks: list[Desk], till: Till, folder: Path) -> dict[str, list[str]]:
+    """The broken promises, but for those about invoices and mails, which nobody wrote here."""
+    for _ in range(ACTS):
+        for desk in desks:
+            desk.act_once()
+    till.deliver_messages()
+    ledger = folder.parent / "ledger"
+    ledger.write_text("")
+    kept: list[Promise] = after_sale(database_url(), folder, ledger, [])
+    return {promise.words: promise.broken for promise in kept[:6] if promise.broken}
+
+
+def test_desks_act_and_nothing_is_broken(desks: list[Desk], till: Till, tmp_path: Path) -> None:
+    broken = broken_after_work(desks, till, tmp_path)
+
+    refunds = broken.pop("Every refund is made once, here as at the gateway", [])
+    assert all(" here, 0 there" in each for each in refunds)  # the ledger of this test is empty
+    assert broken == {}
+    told = acts_told(tmp_path)
+    assert len({name.partition(": ")[2] for name in told}) >= len({*CLERK, *SUPPORT}) - 2
+    assert min(Shipment.objects.count(), GoodsReturn.objects.count(), Refund.objects.count()) > 0
+
+
+@contextmanager
+def without_constraints(guard: str) -> Iterator[None]:
+    """The other tests of this database find the constraints again."""
+    names = WITHOUT_CONSTRAINTS.get(guard, [])
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT conname, pg_get_constraintdef(oid) FROM pg_constraint WHERE conname = ANY(%s)",
+            [names],
+        )
+        definitions = cursor.fetchall()
+        for name in names:
+            cursor.execute(f"ALTER TABLE orders_orderline DROP CONSTRAINT {name}")
+    yield
+    with connection.cursor() as cursor:
+        for name, definition in definitions:
+            cursor.execute(
+                f"ALTER TABLE orders_orderline ADD CONSTRAINT {name} {definition} NOT VALID"
+            )
+
+
+@pytest.mark.parametrize("guard", all_or(["refund-key"], list(NOTICED)))
+def test_what_breaks_without_a_guard_is_found(
+    desks: list[Desk], till: Till, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, guard: str
+) -> None:
+    monkeypatch.setattr(without, "_take_out", lambda of, **put_in: [
+        monkeypatch.setattr(of, name, value) for name, value in put_in.items()
+    ])  # fmt: skip
+    GUARDS[guard]()
+    with without_constraints(guard):
+        broken = broken_after_work(desks, till, tmp_path)
+
+    assert any(" here, 0 there" not in each for each in broken[NOTICED[guard]])
