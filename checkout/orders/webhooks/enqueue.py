@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
+from typing import Any
 
 from django.db import connection
 from psycopg.types.json import Jsonb
@@ -71,18 +72,16 @@ def queue_webhooks(
 ) -> None:
     """Call it when the order is as the event leaves it: that is the content of the webhook. `more`
     is kept with the event alone, which every delivery is made from; see `content.body_of`."""
+    params: dict[str, Any] = {
+        "order": event.order_id,
+        "event": event.pk,
+        "kind": kind,
+        "amount": amount_minor,
+        "more": Jsonb(more or {}),
+        "now": now,
+    }
     with connection.cursor() as cursor:
-        cursor.execute(
-            QUEUE,
-            {
-                "order": event.order_id,
-                "event": event.pk,
-                "kind": kind,
-                "amount": amount_minor,
-                "more": Jsonb(more or {}),
-                "now": now,
-            },
-        )
+        cursor.execute(QUEUE, params)
 
 
 def queue_webhook_about_parcel(
