@@ -24,6 +24,7 @@ from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.states import (
     EXPIRING,
     SENDABLE,
+    WAS_SENT,
     Canceller,
     DispatchStatus,
     OrderStatus,
@@ -31,9 +32,6 @@ from checkout.orders.states import (
 from checkout.orders.stock.holding import pieces_held
 from checkout.orders.sweep_schedule import next_sweep
 from checkout.orders.transitions import transition
-
-# Something of these has left the shop.
-WAS_SENT = (DispatchStatus.PARTLY_SENT, DispatchStatus.SENT, DispatchStatus.RETURNED)
 
 # The words of the event that cancels the order.
 REASONS = {
@@ -127,7 +125,7 @@ def can_cancel_paid(order: Order) -> bool:
 def is_cancelled_and_paid(order: Order) -> bool:
     """Whether `cancel_paid` has cancelled the order. Its payment status goes on telling what became
     of the money: paid, until it has been sent back."""
-    return bool(order.cancelled_by) and order.dispatch_status == DispatchStatus.CALLED_OFF
+    return order.is_cancelled_and_paid
 
 
 def cancel_paid(order: Order, who: Canceller, *, by: str, why: str, now: datetime) -> bool:

@@ -30,6 +30,9 @@ class DispatchStatus(models.TextChoices):
 # Of these something may still be sent.
 TO_SEND = [DispatchStatus.UNSENT, DispatchStatus.PARTLY_SENT]
 
+# Something of these has left the shop.
+WAS_SENT = (DispatchStatus.PARTLY_SENT, DispatchStatus.SENT, DispatchStatus.RETURNED)
+
 
 class Canceller(models.TextChoices):
     """The one who had an order cancelled."""

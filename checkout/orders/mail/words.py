@@ -24,7 +24,7 @@ from checkout.orders.money.facts import MoneyFacts, facts_about
 from checkout.orders.money.parts import Parts
 from checkout.orders.money.words import money_sentence
 from checkout.orders.postal_address import billing_lines, postal_lines
-from checkout.orders.states import Canceller, OrderStatus
+from checkout.orders.states import SENDABLE, WAS_SENT, Canceller, OrderStatus
 
 SEE = _("See your order")
 
@@ -223,6 +223,15 @@ SINCE_THEN = {
     OrderStatus.CANCELLED: _("Since then: the order was cancelled."),
 }
 
+_SENT_SINCE = _("Since then: we have sent you a parcel.")
+
+# Each says that something will be sent.
+PROMISES = {
+    _NEXT_SENT,
+    SINCE_THEN[OrderStatus.PAID],
+    WORDS[Mail.Kind.SHIPMENT_UNDONE].next,
+}
+
 
 def compose(mail: Mail) -> EmailMultiAlternatives:
     """Compose a mail in the language in which the order was placed."""
@@ -257,7 +266,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
     is_to_the_shop = kind is Mail.Kind.SHOP_ORDER
     shipment = mail.event.shipment if kind is Mail.Kind.SHIPPED else None
     repeats_statement = kind is Mail.Kind.WITHDRAWN and facts.is_charged
-    has_moved_on = not is_to_the_shop and mail.event.to_status not in ("", order.status)
+    has_moved_on = _has_moved_on(mail)
     issued = Invoice.objects.none() if is_to_the_shop else Invoice.objects.filter(event=mail.event)
     invoice = issued.first()
     amounts = {
@@ -274,9 +283,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "headline": _headline(kind, facts),
         "happened": gettext(_happened(mail, facts)).format(**amounts),
         "money": money_sentence(facts, order.currency) if words.with_money else "",
-        "next": gettext(SINCE_THEN[facts.status])
-        if has_moved_on
-        else words.next and gettext(words.next),
+        "next": _next(mail, facts),
         "happened_at": mail.event.created_at,
         "button": gettext(SEE if has_moved_on else words.button),
         # What somebody typed, such as name and address, is sent only once the order was charged:
@@ -302,6 +309,25 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
     )
     message.attach_alternative(render_to_string("emails/order.html", context), "text/html")
     return message
+
+
+def _has_moved_on(mail: Mail) -> bool:
+    is_to_the_shop = mail.kind == Mail.Kind.SHOP_ORDER
+    return not is_to_the_shop and mail.event.to_status not in ("", mail.order.status)
+
+
+def _next(mail: Mail, facts: MoneyFacts) -> str:
+    """What comes next, or what has come since: the mail may be sent long after its event."""
+    order, kind = mail.order, Mail.Kind(mail.kind)
+    words = SINCE_THEN[facts.status] if _has_moved_on(mail) else WORDS[kind].next
+    is_sent = order.dispatch_status in WAS_SENT
+    if kind is Mail.Kind.CALLED_OFF and facts.moved.sent_back_minor >= facts.moved.charged_minor:
+        words = SINCE_THEN[OrderStatus.REFUNDED]
+    elif words in PROMISES and facts.status in SENDABLE and order.is_cancelled_and_paid:
+        words = SINCE_THEN[OrderStatus.CANCELLED]
+    elif words in PROMISES and is_sent and kind is not Mail.Kind.SHIPMENT_UNDONE:
+        words = _SENT_SINCE
+    return words and gettext(words)
 
 
 def _headline(kind: Mail.Kind, facts: MoneyFacts) -> str:

@@ -42,6 +42,12 @@ class Shipment(models.Model):
     def __str__(self) -> str:
         return f"Parcel {self.pk}"
 
+    @property
+    def web_link(self) -> str:
+        """The tracking link, if it is one of the web: staff type where carriers show parcels."""
+        is_web = self.tracking_link.startswith(("https://", "http://"))
+        return self.tracking_link if is_web else ""
+
 
 class ShipmentLine(models.Model):
     shipment = models.ForeignKey(Shipment, models.PROTECT, related_name="lines")

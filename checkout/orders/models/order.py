@@ -243,6 +243,11 @@ class Order(models.Model):
         return self.total_minor == 0
 
     @property
+    def is_cancelled_and_paid(self) -> bool:
+        """Whether it was cancelled after it was paid and before anything of it was sent."""
+        return bool(self.cancelled_by) and self.dispatch_status == DispatchStatus.CALLED_OFF
+
+    @property
     def traceparent(self) -> str:
         """The trace of the request that last caused a payment attempt. Empty: there was none."""
         settling = self.outbox_messages.filter(kind=OutboxMessage.Kind.SETTLE_PAYMENT)

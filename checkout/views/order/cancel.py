@@ -13,7 +13,6 @@ from django.views.decorators.http import require_http_methods
 from checkout.access import own_order
 from checkout.catalogue.money import money
 from checkout.orders.cancelling import (
-    WAS_SENT,
     CannotCancel,
     can_be_cancelled,
     can_cancel_paid,
@@ -23,7 +22,7 @@ from checkout.orders.cancelling import (
 )
 from checkout.orders.models import Order
 from checkout.orders.money.facts import facts_about
-from checkout.orders.states import Canceller, OrderStatus
+from checkout.orders.states import WAS_SENT, Canceller, OrderStatus
 from checkout.runtime.clock import database_now
 from checkout.views.order.status_words import is_being_cancelled
 from checkout.views.see_other import HttpResponseSeeOther

@@ -12,9 +12,6 @@ from checkout.orders.states import UNSETTLED, DispatchStatus, OrderStatus
 # Of these nothing was ever sent: an order that is paid does not become one of them.
 NEVER_SENT = {*UNSETTLED, OrderStatus.PAYMENT_FAILED}
 
-# Staff type the address of the carrier's page; a link of another kind is shown to nobody.
-WEB = ("https://", "http://")
-
 
 @dataclass(frozen=True, kw_only=True)
 class Parcel:
@@ -34,14 +31,13 @@ def parcels_of(order: Order) -> list[Parcel]:
     parcels: dict[int, Parcel] = {}
     for each in sent.select_related("shipment", "line").order_by("shipment", "id"):
         shipment = each.shipment
-        link = shipment.tracking_link
         parcel = parcels.setdefault(
             shipment.pk,
             Parcel(
                 sent_at=shipment.sent_at,
                 method=shipment.method,
                 tracking_number=shipment.tracking_number,
-                tracking_link=link if link.startswith(WEB) else "",
+                tracking_link=shipment.web_link,
             ),
         )
         parcel.pieces.append((each.quantity, each.line.name))
