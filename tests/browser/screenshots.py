@@ -28,6 +28,7 @@ from config.local.processes import Child, free_port, stop, wait_until
 if TYPE_CHECKING:
     from django.http import HttpResponse
 
+    from checkout.catalogue.models import Product
     from checkout.orders.models import Order
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -73,7 +74,7 @@ ADDRESS = {
     "city": "Cork",
 }
 PASSWORD = "quill and parchment"
-ORDERS_OF_AN_ACCOUNT = 7  # one in each status
+ORDERS_OF_AN_ACCOUNT = 9  # one in each status, and two that were sent or cancelled
 TEXTS = ["imprint", "terms", "privacy", "withdrawal"]
 CART = ["fountain-pen-medium-nib", "dotted-notebook-a5"]
 
@@ -373,6 +374,36 @@ def _orders(browser: Browser, url: str) -> Iterator[Shot]:
         for status, changes in steps:
             transition(order.pk, status, reason="Screenshot", now=timezone.now(), **changes)
         yield Shot(f"order-{name}", link_path(order))
+        if name == "paid":
+            yield Shot("order-cancel", link_path(order), _ask_to_cancel)
+    yield from _sent_orders(goods)
+
+
+def _sent_orders(goods: list["Product"]) -> Iterator[Shot]:
+    from django.utils import timezone
+
+    from checkout.orders.cancelling import cancel_paid
+    from checkout.orders.dispatch.ship import ship
+    from checkout.orders.links import link_path
+    from checkout.orders.states import Canceller, OrderStatus
+    from checkout.orders.transitions import transition
+    from tests.support.factories import placed_order
+
+    now = timezone.now
+    partly, cancelled = placed_order(*goods), placed_order(*goods)
+    for order in (partly, cancelled):
+        transition(order.pk, OrderStatus.PAID, reason="Screenshot", now=now())
+    first = partly.lines.all()[0]
+    number = "RR123456785IE"
+    ship(partly, {first.pk: 1}, key="picture", tracking_number=number, by="clerk", now=now())
+    cancel_paid(cancelled, Canceller.CUSTOMER, by="", why="", now=now())
+    yield Shot("order-partly-sent", link_path(partly))
+    yield Shot("order-cancelled-paid", link_path(cancelled))
+
+
+def _ask_to_cancel(page: Page) -> None:
+    page.get_by_role("link", name="Cancel this order").click()
+    page.get_by_role("heading", name="Cancel this order?").wait_for()
 
 
 def _place(browser: Browser, url: str, email: str) -> "Order":

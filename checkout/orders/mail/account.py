@@ -24,7 +24,7 @@ from django.utils.timezone import localtime
 from django.utils.translation import get_language, override
 
 from checkout.orders.mail.enqueue import queue_link
-from checkout.orders.mail.words import headers
+from checkout.orders.mail.headers import headers
 from checkout.orders.models import AccountMail
 
 SALT = "account.sign-up.v1"

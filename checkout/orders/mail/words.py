@@ -5,9 +5,7 @@ Sentences about money come from `money_sentence`; none here says whether anythin
 docs/mails.md lists which event writes which mail.
 """
 
-import uuid
 from dataclasses import dataclass
-from email.utils import parseaddr
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -19,6 +17,7 @@ from django.utils.translation import gettext_noop as _
 
 from checkout.catalogue.money import money, show_money
 from checkout.orders.links import invoice_link, order_link, staff_link
+from checkout.orders.mail.headers import headers
 from checkout.orders.models import Invoice, Mail, OrderEvent
 from checkout.orders.money.facts import MoneyFacts, facts_about
 from checkout.orders.money.parts import Parts
@@ -341,14 +340,3 @@ def _happened(mail: Mail, facts: MoneyFacts) -> str:
     if kind is Mail.Kind.LINK and mail.event.kind == OrderEvent.Kind.STAFF:
         return _LINK_BY_STAFF
     return _FREE.get(kind, WORDS[kind].happened) if facts.is_free else WORDS[kind].happened
-
-
-def headers(message_id: uuid.UUID) -> dict[str, str]:
-    return {
-        "Message-ID": f"<{message_id.hex}@{_domain()}>",
-        "Auto-Submitted": "auto-generated",  # RFC 3834: no out-of-office answers, please
-    }
-
-
-def _domain() -> str:
-    return parseaddr(settings.DEFAULT_FROM_EMAIL)[1].rpartition("@")[2] or "localhost"
