@@ -24,6 +24,8 @@ from tests.tools.bench.history import load
 
 ORDERS = 240
 
+TO_SEND = "/admin/orders/ordertosend/"
+
 # So that everybody still lives when the last one is taken.
 PICTURES_TAKE = timedelta(minutes=10)
 
@@ -47,6 +49,12 @@ def a_day_at_the_desk(shop: str, folder: Path) -> dict[str, str]:
         "admin-retry": f"/admin/orders/order/{order.pk}/retry/",
         "admin-refund": f"/admin/payments/payment/{payment.pk}/refund/",
         "admin-dashboard": "/admin/dashboard/",
+        "admin-to-send": TO_SEND,
+        "admin-pick-list": f"{TO_SEND}pick-list/",
+        "admin-packing-slips": f"{TO_SEND}packing-slips/?first=3",
+        "admin-ship": f"{TO_SEND}{order.pk}/ship/",
+        "admin-import": f"{TO_SEND}import/",
+        "admin-parcels": "/admin/orders/shipment/",
     }
 
 

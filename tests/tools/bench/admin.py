@@ -39,6 +39,31 @@ ENVIRONMENT = {
 }
 
 
+# What the lists show beside the orders themselves: one invoice for each that was paid, and a
+# withdrawal for one in fifty.
+BESIDE = [
+    """
+    INSERT INTO orders_invoice (
+        order_id, kind, series, year, sequence, number, issued_at, content, total_minor, currency,
+        event_id
+    )
+    SELECT o.id, 'invoice', 'R', 2026, e.id, 'R-2026-' || lpad(e.id::text, 6, '0'), e.created_at,
+        '{}', o.total_minor, o.currency, e.id
+    FROM orders_order AS o JOIN orders_orderevent AS e ON e.order_id = o.id
+    WHERE e.to_status = 'paid' ORDER BY e.id
+    """,
+    """
+    INSERT INTO orders_withdrawal (
+        order_id, key, number, full_name, email, about, language, stated_at, taken_up_at, status,
+        decided_at, decided_by
+    )
+    SELECT id, 'w' || id, number, full_name, email, '', '', placed_at, placed_at,
+        CASE WHEN id % 5000 = 0 THEN 'stated' ELSE 'agreed' END, placed_at, 'grace'
+    FROM orders_order WHERE id % 50 = 0 AND status = 'paid' ORDER BY id
+    """,
+]
+
+
 @dataclass(frozen=True)
 class Measured:
     page: str
@@ -86,6 +111,10 @@ def _measure(orders: int, rounds: int) -> list[Measured]:
     call_command("flush", verbosity=0, interactive=False)
     call_command("load_demo_catalogue", verbosity=0)
     load(orders, progress=shown(orders))
+    with connection.cursor() as cursor:
+        for each in BESIDE:
+            cursor.execute(each)
+        cursor.execute("ANALYZE orders_invoice, orders_withdrawal")
     client = Client()
     client.force_login(User.objects.create_superuser("bench"))
     results = []
@@ -145,8 +174,10 @@ def _pages() -> dict[str, str]:
         "parcels: tracking number": f"/admin/orders/shipment/?q={parcel.tracking_number}",
         "parcels: order number": f"/admin/orders/shipment/?q={order.number}",
         "withdrawals": "/admin/orders/withdrawal/",
+        "withdrawals: all": "/admin/orders/withdrawal/?state=all",
         "invoices": "/admin/orders/invoice/",
-        "returns": "/admin/orders/goodsreturn/",
+        "invoices: last page": "/admin/orders/invoice/?p=40",
+        "invoices: order number": f"/admin/orders/invoice/?q={order.number}",
     }
 
 
