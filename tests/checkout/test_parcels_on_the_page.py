@@ -12,11 +12,12 @@ from checkout.orders.dispatch.call_off import call_off
 from checkout.orders.dispatch.returns import ReturnedPieces, take_return
 from checkout.orders.dispatch.ship import ship, undo_shipment
 from checkout.orders.models import Order, OrderLine, Shipment
+from checkout.orders.placing.place import place_order
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from checkout.orders.transitions import transition
 from checkout.views.order.parcels import parcels_of
 from checkout.views.order.timeline import timeline
-from tests.support.factories import OpenBasket, line, place_order, purchase
+from tests.support.factories import OpenBasket, line, purchase
 from tests.support.shopper import InProcess, Shopper, read_form
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
@@ -113,6 +114,7 @@ def test_tracking_link_is_in_both_parts_and_only_one_of_the_web(
     send_mails()
 
     [told] = [each for each in mail.outbox if "parcel" in each.subject]
+    assert isinstance(told, EmailMultiAlternatives)
     for text in (str(told.body), str(told.alternatives[0][0])):
         assert "RR 1" in text
         assert (link in text) is is_shown

@@ -5,7 +5,7 @@ from smtplib import SMTPRecipientsRefused
 
 import pytest
 from django.core import mail
-from django.core.mail import EmailMessage
+from django.core.mail import EmailMessage, EmailMultiAlternatives
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -60,6 +60,7 @@ def test_mail_has_number_total_and_lines_and_leads_to_the_admin(
 
     [told] = [each for each in mail.outbox if each.to == [SHOP]]
     assert told.subject == f"New paid order {order.number}"
+    assert isinstance(told, EmailMultiAlternatives)
     html = str(told.alternatives[0][0])
     for text in (str(told.body), html):
         for part in (order.number, "€20.03", shelf[0].name, shelf[1].name):

@@ -150,7 +150,7 @@ def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None
         *(words.before and gettext(words.before), *_about_cancelling(order, facts)),
         money_sentence(facts, order.currency),
         words.after and gettext(words.after),
-        order.erased_at and gettext(_ERASED),
+        gettext(_ERASED) if order.erased_at else "",
     ]
     is_awaited = is_being_cancelled(order) or _is_money_awaited(order, facts)
     return StatusWords(
