@@ -251,6 +251,7 @@ TEST_KEY, LIVE_KEY = "sk_test_CANARY", "sk_live_CANARY"
 TEST_PAGE_KEY, LIVE_PAGE_KEY = "pk_test_CANARY", "pk_live_CANARY"
 
 
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("given", "check_id"),
     [
@@ -293,6 +294,7 @@ def test_settings_that_contradict_each_other_are_found(
     assert check_id in found_by_checks(settings, **given)
 
 
+@pytest.mark.django_db
 def test_password_in_the_clear_is_warned_of(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
