@@ -767,6 +767,23 @@ message AS (
         "::test_what_could_mean_two_amounts_is_refused_with_both",
     ),
     _guard(
+        "a link of an earlier version opens nothing",
+        "whoever got the mail by mistake goes on reading the order after its address was corrected",
+        "checkout/views/find.py",
+        "    if order is None or opener != Opener.of(order):\n",
+        "    if order is None:\n",
+        "tests/checkout/test_stopped_links.py::test_old_link_opens_nothing_after_a_correction",
+    ),
+    _guard(
+        "an order is cancelled as the page said",
+        "money that the page did not tell of goes back, since the order was paid meanwhile",
+        "checkout/views/order/cancel.py",
+        '    is_as_shown = way_to_cancel(order) == request.POST.get("way")\n',
+        "    is_as_shown = True\n",
+        "tests/checkout/test_cancelling.py"
+        "::test_order_that_was_paid_meanwhile_is_shown_anew_with_what_goes_back",
+    ),
+    _guard(
         "an e-mail is sent again once for a page",
         "a double click mails the customer twice",
         "checkout/orders/mail/by_staff.py",
