@@ -34,8 +34,12 @@ def error_page(
     logger.info("An error page was shown", extra={"status": status, "view": _view_name(request)})
     if is_api(request):
         return problem_page(request, status, kind)
-    context = {"headline": headline, "sentence": sentence, "typed": typed}
-    context["without_database"] = True
+    context = {
+        "headline": headline,
+        "sentence": sentence,
+        "typed": typed,
+        "without_database": True,
+    }
     return render(request, "error.html", context, status=status)
 
 

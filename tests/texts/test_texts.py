@@ -192,7 +192,7 @@ def test_links_cost_one_statement_in_ten_seconds(
     for kind in TextKind:
         write(kind)
     now = 1000.0
-    monkeypatch.setattr(read.time, "monotonic", lambda: now)
+    monkeypatch.setattr("checkout.texts.read.time.monotonic", lambda: now)
     read.forget()
 
     assert asked(client, "/checkout/") == 1
