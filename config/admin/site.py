@@ -41,7 +41,8 @@ class ShopAdminSite(Site):
         ]
 
     def index(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
-        from checkout.orders.admin.warehouse.to_send import MAY_SHIP, to_send_in_words
+        from checkout.orders.admin.warehouse.permission import MAY_SHIP  # needs the models
+        from checkout.orders.admin.warehouse.to_send import to_send_in_words
 
         if request.user.has_perm(MAY_SHIP):
             extra_context = {"to_send": to_send_in_words(), **(extra_context or {})}
