@@ -23,7 +23,14 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.identity.matching import identity_of
-from checkout.orders.models import Mail, Order, OutboxMessage, WebhookDelivery, open_deliveries
+from checkout.orders.models import (
+    Mail,
+    Order,
+    OutboxMessage,
+    WebhookDelivery,
+    Withdrawal,
+    open_deliveries,
+)
 from checkout.orders.operations.dead_letters import list_dead_letters
 from checkout.orders.outbox.messages import encode
 from checkout.orders.outbox.publish import publish_outbox
@@ -31,10 +38,12 @@ from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
 from checkout.orders.webhooks.endpoints import add_endpoint
+from checkout.orders.withdrawals.state import Stated, state_withdrawal
 from config.local.processes import free_port
 from payments.books.lost_orders import seen_to
 from payments.models import LostOrder, Payment, PaymentAttempt
 from payments.sandbox.server import SandboxServer
+from payments.withdrawals import CANCEL, agree
 from tests.acceptance.test_liveness import is_alive
 from tests.acceptance.test_metrics import scraped
 from tests.doubles.smtp import mail_server
@@ -354,6 +363,29 @@ def test_outcome_that_nobody_knows(
     duty.does("Fix", block=1)
 
     assert_each_paid_once(till)
+    assert not person.exists()
+    duty.does("Fixed when")
+
+
+def test_customer_who_withdraws(
+    processes: ShopProcesses, order: Order, on_duty: Open, till: Till
+) -> None:
+    duty = on_duty("A customer withdraws", NUMBER=order.number)
+    processes.publisher()
+    processes.worker()
+    assert_each_paid_once(till)
+    stated = Stated(number=order.number, full_name="Ada", email=order.email)
+    state_withdrawal(stated, key="k", language="", now=timezone.now())
+    processes.mailer(SHOP_URL="https://shop.example")
+    person = Order.objects.exclude(needs_person="")
+    eventually(person.exists, seconds=60, what="taking it up")
+
+    assert "A customer has withdrawn" in duty.does("Look")
+    grace = User.objects.create_superuser("grace")
+    agree(Withdrawal.objects.get(), CANCEL, person=grace, why="By law", now=timezone.now())
+
+    sent_back = Order.objects.filter(status=OrderStatus.REFUNDED)
+    eventually(sent_back.exists, seconds=60, what="sending the money back")
     assert not person.exists()
     duty.does("Fixed when")
 

@@ -882,4 +882,29 @@ message AS (
         "    if False:",
         "tests/orders/privacy/test_erasing.py::test_late_payment_of_an_erased_order_is_sent_back",
     ),
+    _guard(
+        "one open withdrawal",
+        "a customer who confirms on two pages has two statements, and staff decide about both",
+        "checkout/orders/migrations/0029_withdrawals_are_taken_up.py",
+        "condition=models.Q(('status', 'stated')), name='orders_withdrawal_stated_uniq'",
+        "condition=models.Q(('status', 'nothing')), name='orders_withdrawal_stated_uniq'",
+        "tests/orders/test_withdrawals.py::test_eight_at_once_are_one_statement_and_one_mail",
+    ),
+    _guard(
+        "a withdrawal is decided once",
+        "two of staff who agree in the same moment send the money back twice, or refuse it as well",
+        "checkout/orders/withdrawals/decide.py",
+        "Withdrawal.objects.filter(pk=statement.pk, status=Status.STATED).update(**decision)",
+        "Withdrawal.objects.filter(pk=statement.pk).update(**decision)",
+        "tests/payments/test_withdrawals.py::"
+        "test_decided_by_many_at_once_is_decided_once_with_one_refund",
+    ),
+    _guard(
+        "a withdrawal is taken up once",
+        "the customer is written to twice",
+        "checkout/orders/withdrawals/take_up.py",
+        "        if row.taken_up_at is not None:\n            return False\n",
+        "",
+        "tests/orders/test_withdrawals.py::test_eight_at_once_are_one_statement_and_one_mail",
+    ),
 ]
