@@ -4,7 +4,6 @@ import copy
 from collections.abc import Mapping
 from typing import Any
 
-from django.conf import settings
 from django.urls import reverse
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
@@ -16,7 +15,7 @@ from checkout.api.problems import KEY_REUSED, Problem
 from checkout.api.serializers import AMOUNT, TRUE_FALSE_UNKNOWN, MoneyField
 from checkout.catalogue.money import money, plain
 from checkout.models import ApiRequest
-from checkout.orders.cancelling import can_cancel_paid, is_cancelled_and_paid
+from checkout.orders.cancelling import customer_can_cancel_paid, is_cancelled_and_paid
 from checkout.orders.models import Order, OrderLine, Shipment
 from checkout.orders.money.facts import MoneyFacts, Moved, facts_about, facts_of
 from checkout.orders.money.parts import Parts
@@ -77,11 +76,6 @@ def is_charged(facts: MoneyFacts) -> bool | str:
     if facts.is_charged:
         return True
     return "unknown" if facts.is_charge_unknown else False
-
-
-def customer_can_cancel_paid(order: Order) -> bool:
-    """Whether this shop lets its customer cancel the order although it is paid."""
-    return settings.CUSTOMERS_CANCEL_PAID and can_cancel_paid(order)
 
 
 class OrderListSerializer(serializers.ListSerializer[Order]):

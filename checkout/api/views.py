@@ -32,7 +32,6 @@ from checkout.api.request_fields import validated_data
 from checkout.api.responses import (
     OrderSerializer,
     charged,
-    customer_can_cancel_paid,
     order_response,
     replayed_response,
 )
@@ -46,6 +45,7 @@ from checkout.models import ApiRequest, Scope
 from checkout.orders.cancelling import (
     CannotCancel,
     cancel_paid,
+    customer_can_cancel_paid,
     give_up,
     is_cancelled_and_paid,
 )

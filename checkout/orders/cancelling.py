@@ -3,6 +3,7 @@
 from collections.abc import Collection
 from datetime import datetime
 
+from django.conf import settings
 from django.db import transaction
 
 from checkout.catalogue.models import StockMovement
@@ -120,6 +121,11 @@ def can_cancel_paid(order: Order) -> bool:
     """Whether `cancel_paid` would cancel the order, as far as can be told without a lock."""
     is_unsent = order.dispatch_status == DispatchStatus.UNSENT
     return order.status in SENDABLE and is_unsent and not (order.is_free or order.is_held)
+
+
+def customer_can_cancel_paid(order: Order) -> bool:
+    """The same, asked for by the order's customer: a shop may keep that to its staff."""
+    return settings.CUSTOMERS_CANCEL_PAID and can_cancel_paid(order)
 
 
 def is_cancelled_and_paid(order: Order) -> bool:

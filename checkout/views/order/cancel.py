@@ -2,7 +2,6 @@
 
 from enum import StrEnum
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -15,8 +14,8 @@ from checkout.catalogue.money import money
 from checkout.orders.cancelling import (
     CannotCancel,
     can_be_cancelled,
-    can_cancel_paid,
     cancel_paid,
+    customer_can_cancel_paid,
     give_up,
     is_cancelled_and_paid,
 )
@@ -39,7 +38,7 @@ def way_to_cancel(order: Order) -> Way | None:
         return None
     if can_be_cancelled(order):
         return Way.UNPAID
-    return Way.PAID if settings.CUSTOMERS_CANCEL_PAID and can_cancel_paid(order) else None
+    return Way.PAID if customer_can_cancel_paid(order) else None
 
 
 @never_cache
