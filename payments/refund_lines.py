@@ -182,10 +182,10 @@ def _must_be_there(order: Order, line: OrderLine, each: RefundedPieces) -> None:
             f"{line.quantity}. Nothing was sent back."
         )
     unsent = to_call_off(order, line, each.pieces)
-    in_hand = line.called_off + unsent + line.returned - line.put_back
-    if not 0 <= each.restock <= min(each.pieces, in_hand):
+    here = line.called_off + unsent + line.returned - line.put_back
+    if not 0 <= each.restock <= min(each.pieces, here):
         raise RefundImpossible(
-            f"Of {line.sku} {min(each.pieces, in_hand)} of these pieces can be put back on sale: "
+            f"Of {line.sku} {min(each.pieces, here)} of these pieces can be put back on sale: "
             "the others are with the customer, or on sale again already. Where they came back, "
             "take the return in first. Nothing was sent back."
         )

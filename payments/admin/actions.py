@@ -13,10 +13,11 @@ from checkout.orders.admin.reason import ReasonForm, reason_field
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.cancelling import can_be_cancelled_by_staff, can_cancel_paid, cancel_paid
 from checkout.orders.dispatch.correct_address import can_correct_address, correct_address
-from checkout.orders.dispatch.put_back import has_pieces_in_hand, restock
+from checkout.orders.dispatch.put_back import restock, something_can_go_on_sale
 from checkout.orders.dispatch.returns import ReturnedPieces, may_come_back, take_return
 from checkout.orders.mail.address import one_spelling
 from checkout.orders.mail.by_staff import LINK, correct_email, send_mail_again
+from checkout.orders.mail.send_again import still_true
 from checkout.orders.models import Mail, Order
 from checkout.orders.operations.staff_actions import (
     add_note,
@@ -55,10 +56,11 @@ class MailAgainForm(ReasonForm):
 
     def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
         super().__init__(*args, order=order, **kwargs)
+        to_the_customer = still_true(order.mails.exclude(kind__in=[LINK, Mail.Kind.SHOP_ORDER]))
         which = self.fields["which"]
         assert isinstance(which, forms.ChoiceField)  # noqa: S101 - for the type checker
         which.choices = [
-            *((str(mail.pk), _described(mail)) for mail in order.mails.exclude(kind=LINK)),
+            *((str(mail.pk), _described(mail)) for mail in to_the_customer),
             (str(LINK), LINK.label),
         ]
         which.help_text = f"It goes to {order.email}"
@@ -294,7 +296,7 @@ ACTIONS = {
                 "called off before they were sent, and can be sold after all. They are on sale at "
                 "once. No money is sent back by this."
             ),
-            is_possible=has_pieces_in_hand,
+            is_possible=something_can_go_on_sale,
             act=restock,
             form=RestockForm,
         ),

@@ -6,7 +6,7 @@ from typing import Any
 from django import forms
 
 from checkout.orders.admin.reason import ReasonForm
-from checkout.orders.dispatch.put_back import in_hand
+from checkout.orders.dispatch.put_back import can_go_on_sale
 from checkout.orders.dispatch.returns import ReturnedPieces, may_come_back
 from checkout.orders.models import Order, OrderLine
 from checkout.user_input.whole_numbers import WholeNumberField
@@ -44,12 +44,12 @@ class KeyedForm(ReasonForm):
 class RestockForm(KeyedForm):
     def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:
         super().__init__(*args, order=order, **kwargs)
-        self.lines = self.lines_with(order, in_hand)
+        self.lines = self.lines_with(order, can_go_on_sale)
         for line in self.lines:
             self.fields[f"pieces_{line.pk}"] = PiecesField(
                 line,
                 label="",
-                help_text=f"How many go on sale again, of {in_hand(line)} that the shop has.",
+                help_text=f"How many go on sale again, of {can_go_on_sale(line)} that are here.",
             )
         self.reason_last()
 

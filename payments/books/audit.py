@@ -16,6 +16,7 @@ from django.db import connection, transaction
 from checkout.orders.states import TRANSITIONS, UNSETTLED
 from checkout.orders.stock.differences import OF_ORDERS, OF_PRODUCTS
 from checkout.runtime.database import lift_time_limit
+from payments.books.goods import GOODS
 from payments.books.invoices import NOT_INVOICED, WRONG_CONTENT, WRONG_CREDITS, WRONG_NUMBERS
 from payments.books.totals import WRONG_CODES, WRONG_PARTS, WRONG_TAXES
 from payments.gateways.base import GatewayState, OutcomeUnknown
@@ -275,6 +276,7 @@ def database_checks(now: datetime) -> list[Check]:
                   OR strpos(lower(t.words), lower(o.full_name)) > 0
                   OR strpos(lower(t.words), lower(o.address)) > 0)""",
         ),
+        *(Check("I12", promise, table, sql) for promise, table, sql in GOODS),
         Check("I11", "No invoice number is missing or double", "orders_invoice", WRONG_NUMBERS),
         Check("I11", "Each paid order has its invoice", "orders_order", NOT_INVOICED),
         Check("I11", "What was sent back is credited, and once", "orders_invoice", WRONG_CREDITS),

@@ -7,7 +7,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from checkout.catalogue.models import Product
+from checkout.orders.dispatch.ship import ship, undo_shipment
 from checkout.orders.mail.send import send_next
+from checkout.orders.mail.send_again import mails_of
 from checkout.orders.mail.server import configured_mail_server
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.runtime.clock import database_now
@@ -216,3 +218,39 @@ def test_order_page_runs_the_same_statements_for_any_number_of_lines_and_events(
     statements(small)
     assert len(shelf) > 3
     assert statements(large) == statements(small)
+
+
+def offered(client: Client, order: Order) -> list[str]:
+    """What the page offers to send again."""
+    form = client.get(url(order, "send-mail")).context["form"]
+    return [label for _, label in form.fields["which"].choices]
+
+
+def test_mails_about_parcels_are_offered_and_one_that_is_not_true_any_more_is_not(
+    support: Client, paid: Order
+) -> None:
+    parcel = ship(paid, None, key="k", by="clerk", now=database_now())
+    send_all()
+    assert any("A parcel was sent" in label for label in offered(support, paid))
+
+    undo_shipment(parcel, by="clerk", why="Wrong shelf", now=database_now())
+
+    labels = offered(support, paid)
+    assert not any(label.startswith("A parcel was sent") for label in labels)
+    assert any("marked as sent by mistake" in label for label in labels)
+    told = Mail.objects.get(kind=Mail.Kind.SHIPPED)
+    typed = form_of(support, paid, "send-mail") | {"which": str(told.pk), "why": "Again"}
+    assert "Select a valid choice" in support.post(url(paid, "send-mail"), typed).content.decode()
+    assert told not in mails_of(paid.number)
+
+
+def test_mail_to_the_shop_is_not_offered_as_one_to_the_customer(
+    support: Client, paid: Order
+) -> None:
+    event = paid.events.exclude(pk__in=paid.mails.values("event")).order_by("pk").last()
+    event = event or paid.events.create(kind="note", reason="x", created_at=database_now())
+    paid.mails.create(
+        event=event, kind=Mail.Kind.SHOP_ORDER, available_at=database_now(), sent_at=database_now()
+    )
+
+    assert not any("To the shop" in label for label in offered(support, paid))

@@ -1,4 +1,4 @@
-"""Putting pieces back on sale that the shop has in hand: they were called off, or came back.
+"""Putting pieces back on sale that the shop has: they were called off, or came back.
 
 A refund or a return alone puts nothing back, unless a person says so: goods may be broken.
 """
@@ -14,13 +14,13 @@ from checkout.orders.history import note_staff
 from checkout.orders.models import Order, OrderLine
 
 
-def in_hand(line: OrderLine) -> int:
+def can_go_on_sale(line: OrderLine) -> int:
     """The pieces of a line that the shop has and that are not on sale again."""
     return line.called_off + line.returned - line.put_back
 
 
-def has_pieces_in_hand(order: Order) -> bool:
-    return any(in_hand(line) for line in order.lines.all())
+def something_can_go_on_sale(order: Order) -> bool:
+    return any(can_go_on_sale(line) for line in order.lines.all())
 
 
 def restock(order: Order, quantities: Pieces, *, by: str, why: str, key: str, now: datetime) -> str:
@@ -51,9 +51,9 @@ def restock(order: Order, quantities: Pieces, *, by: str, why: str, key: str, no
                     "the page again to put back more."
                 )
             return "This was recorded before; nothing was added."
-        if any(count > in_hand(lines[line_id]) for line_id, count in wanted.items()):
+        if any(count > can_go_on_sale(lines[line_id]) for line_id, count in wanted.items()):
             raise ActionImpossible(
-                "Nothing was put back. The shop has fewer pieces of this order in hand than that: "
+                "Nothing was put back. The shop has fewer pieces of this order than that: "
                 "take the return in first."
             )
         move_pieces(current.pk, put_back=wanted)

@@ -13,13 +13,19 @@ from checkout.runtime.claiming import ANEW
 
 
 def given_up_since(since: datetime) -> QuerySet[Mail]:
-    return Mail.objects.filter(sent_at=None, gave_up_at__gte=since).order_by("pk")
+    given_up = Mail.objects.filter(sent_at=None, gave_up_at__gte=since)
+    return still_true(given_up).order_by("pk")
 
 
 def mails_of(number: str) -> QuerySet[Mail]:
     """The order's mails that do not wait to be sent: they were sent or given up."""
     done = Mail.objects.filter(order__number=number).exclude(sent_at=None, gave_up_at=None)
-    return done.order_by("pk")
+    return still_true(done).order_by("pk")
+
+
+def still_true(mails: QuerySet[Mail]) -> QuerySet[Mail]:
+    """Without those that tell of a parcel that was marked as sent by mistake."""
+    return mails.exclude(kind=Mail.Kind.SHIPPED, event__shipment__undone_at__isnull=False)
 
 
 def send_again(mail: Mail, *, by: str, why: str, now: datetime) -> bool:

@@ -38,6 +38,9 @@ TEST_SEEN = "tests/checkout/test_total_seen.py"
 TEST_PAGE_TOTALS = "tests/totals/test_page_totals.py::test_no_order_has_another_total_than_its_page"
 CODES = "checkout/orders/code_uses.py"
 CANCELLING = "checkout/orders/cancelling.py"
+DISPATCH_TABLES = "checkout/orders/migrations/0023_dispatch.py"
+REFUND_LINES = "payments/refund_lines.py"
+TEST_DISPATCH = "tests/orders/test_dispatch.py"
 TEST_GOODS = "tests/admin/test_goods.py"
 TEST_REFUND_LINES = "tests/payments/test_refund_lines.py"
 TEST_CODES = "tests/orders/test_code_uses.py"
@@ -345,10 +348,10 @@ message AS (
         f"{TEST_PRODUCTS}::test_double_click_counts_once",
     ),
     _guard(
-        "on sale again no more than is in hand",
+        "no more on sale again than is with the shop",
         "staff who put too much back meet an error page instead of a sentence",
         "checkout/orders/dispatch/put_back.py",
-        "if any(count > in_hand(lines[line_id]) for line_id, count in wanted.items()):",
+        "if any(count > can_go_on_sale(lines[line_id]) for line_id, count in wanted.items()):",
         "if False:",
         f"{TEST_GOODS}::test_returned_goods_go_on_sale_later_and_once",
     ),
@@ -906,5 +909,64 @@ message AS (
         "        if row.taken_up_at is not None:\n            return False\n",
         "",
         "tests/orders/test_withdrawals.py::test_eight_at_once_are_one_statement_and_one_mail",
+    ),
+    _guard(
+        "check of refunded pieces",
+        "the price of one piece is sent back twice",
+        DISPATCH_TABLES,
+        "models.Q(('quantity__gte', models.F('refunded')))",
+        "models.Q(('quantity__gte', 0))",
+        f"{TEST_REFUND_LINES}::test_database_refuses_a_piece_that_is_refunded_twice",
+    ),
+    _guard(
+        "check of pieces on sale again",
+        "one piece is put back on sale twice, or while it is with the customer",
+        DISPATCH_TABLES,
+        "models.Q(('put_back__lte', django.db.models.expressions.CombinedExpression("
+        "models.F('called_off'), '+', models.F('returned'))))",
+        "models.Q(('put_back__gte', 0))",
+        f"{TEST_DISPATCH}::test_database_refuses_numbers_that_cannot_be",
+    ),
+    _guard(
+        "key of a return",
+        "a page that is sent twice takes the goods in twice, or ends on an error page",
+        "checkout/orders/dispatch/returns.py",
+        "if earlier := GoodsReturn.objects.filter(key=key).first():",
+        "if earlier := GoodsReturn.objects.none().first():",
+        f"{TEST_DISPATCH}::test_return_is_taken_in_once_however_often_it_is_pressed",
+    ),
+    _guard(
+        "key of a refund by lines",
+        "a double click sends the price of two pieces back, or ends on an error page",
+        REFUND_LINES,
+        "if earlier := payment.refunds.filter(key=key).first():",
+        "if earlier := payment.refunds.none().first():",
+        f"{TEST_REFUND_LINES}::test_one_key_is_one_refund",
+    ),
+    _guard(
+        "what is refunded is called off",
+        "a piece is sent whose price was sent back",
+        REFUND_LINES,
+        "    call_off(order, unsent, restock=False, by=by, why=why, key=key)\n",
+        "",
+        f"{TEST_REFUND_LINES}::test_what_is_refunded_before_it_was_sent_is_never_sent",
+    ),
+    _guard(
+        "a cancelled order is swept",
+        "the money of a cancelled order is kept when its message is lost",
+        CANCELLING,
+        "cancelled_by=who, sweep_at=next_sweep(now)",
+        "cancelled_by=who",
+        "tests/payments/test_cancelled_after_paid.py::"
+        "test_lost_message_of_a_cancelled_order_is_swept",
+    ),
+    _guard(
+        "a parcel that never left is not refunded and sent",
+        "a piece whose price was sent back is sent after its parcel was taken back as a mistake",
+        "checkout/orders/dispatch/ship.py",
+        '        _call_off_refunded(order, by=by, why=why, key=f"undone-{shipment.pk}")\n',
+        "",
+        f"{TEST_REFUND_LINES}::"
+        "test_parcel_taken_back_after_its_pieces_were_refunded_is_not_sent_again",
     ),
 ]
