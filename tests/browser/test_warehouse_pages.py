@@ -45,6 +45,9 @@ def test_clerk_prints_slips_and_sends_with_a_double_click(
     german = page.get_by_role("heading", name=f"Lieferschein zur Bestellung {orders[1].number}")
     expect(german).to_be_visible()
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 2  # a sheet for each order
+    page.emulate_media(media="print")
+    expect(page.get_by_role("navigation", name="Warehouse")).to_be_hidden()
+    page.emulate_media(media="screen")
 
     page.get_by_role("link", name="All orders to send").click()
     page.get_by_role("link", name=orders[0].number).click()
