@@ -86,6 +86,9 @@ WAITING_TOO_LONG = _looked_up(
     "shop_orders_waiting_too_long",
     "Orders whose payment should be decided, and is not after 20 minutes.",
 )
+TO_SEND_AGE = _looked_up(
+    "shop_to_send_age_seconds", "For how long the oldest order that is to be sent has been paid."
+)
 PAUSED = _looked_up("shop_payments_paused", "1 while payments are paused by hand.")
 LOST_ORDERS = _looked_up(
     "shop_lost_orders",

@@ -390,6 +390,38 @@ def test_customer_who_withdraws(
     duty.does("Fixed when")
 
 
+def test_parcels_that_wait(
+    processes: ShopProcesses, order: Order, on_duty: Open, till: Till, tmp_path: Path
+) -> None:
+    file = tmp_path / "carrier.csv"
+    duty = on_duty("Parcels wait", **{"NUMBER": order.number, "FILE.csv": str(file)})
+    till.deliver_messages()
+    Order.objects.update(status_changed_at=timezone.now() - timedelta(days=4))
+    port = free_port()
+    processes.publisher(f"--metrics-port={port}")
+    eventually(partial(is_above, port, "shop_to_send_age_seconds", 3 * 86400), what="the alert")
+
+    assert "Paid" in duty.does("Look")
+    file.write_text(f"number,tracking\n{order.number},JJ1234\n")
+    duty.does("Fix")
+    duty.does("Fix")
+
+    assert order.shipments.get().tracking_number == "JJ1234"
+    eventually(partial(is_above, port, "shop_outbox_age_seconds", -1), what="a look")
+    eventually(
+        lambda: not is_above(port, "shop_to_send_age_seconds", 0), seconds=30, what="its end"
+    )
+    duty.does("Fixed when")
+
+
+def is_above(port: int, name: str, least: float) -> bool:
+    try:
+        figures = scraped(f"http://127.0.0.1:{port}/metrics")
+    except requests.RequestException:
+        return False
+    return figures.get(name, -1) > least
+
+
 def resolve(shop: str, payment: Payment) -> None:
     """By the admin's own page, with what the gateway's site shows as evidence."""
     User.objects.create_superuser("grace", password="a long one for the desk")

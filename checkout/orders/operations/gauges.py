@@ -32,6 +32,7 @@ def measure_shop(*, now: datetime) -> None:
     metrics.WEBHOOKS_AGE.set(_age(_oldest(webhooks), now))
     metrics.NEEDS_PERSON.set(state.for_a_person)
     metrics.WAITING_TOO_LONG.set(state.waiting_too_long)
+    metrics.TO_SEND_AGE.set(_age(state.oldest_to_send_at, now))
     metrics.PAUSED.set(state.pause is not None)
 
 

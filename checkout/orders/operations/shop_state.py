@@ -8,6 +8,7 @@ from functools import cached_property
 from django.db.models import Count, Min, Q, QuerySet
 
 from checkout.orders.attention.queries import waiting_for_a_person
+from checkout.orders.dispatch.to_send import orders_to_send
 from checkout.orders.models import Order, OutboxMessage, PaymentsPause
 from checkout.orders.pausing import current_pause
 from checkout.orders.states import UNSETTLED
@@ -59,6 +60,11 @@ class ShopState:
     @cached_property
     def waiting_too_long(self) -> int:
         return waiting_too_long(now=self.now).count()
+
+    @cached_property
+    def oldest_to_send_at(self) -> datetime | None:
+        """Since when the oldest order of which something is to be sent has had its status."""
+        return orders_to_send().values_list("status_changed_at", flat=True).first()
 
     @cached_property
     def pause(self) -> PaymentsPause | None:
