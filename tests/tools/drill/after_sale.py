@@ -34,7 +34,7 @@ SENT_AFTERWARDS = """
         WHERE NOT p.is_surplus WINDOW w AS (PARTITION BY p.order_id ORDER BY r.id)
     ), said AS (
         SELECT order_id, id, row_number() OVER (PARTITION BY order_id ORDER BY id) AS place
-        FROM orders_orderevent WHERE reason LIKE 'Refund of % asked for'
+        FROM orders_orderevent WHERE reason LIKE 'Refund of % asked for%'
     ), ends AS (
         SELECT said.order_id, said.id FROM asked JOIN said USING (order_id, place)
         JOIN orders_order o ON o.id = asked.order_id WHERE so_far >= o.total_minor
@@ -55,7 +55,11 @@ PUT_BACK_TOO_OFTEN = """
     LEFT JOIN (
         SELECT line_id, sum(quantity) AS taken FROM orders_goodsreturnline GROUP BY line_id
     ) r ON r.line_id = l.id
-    WHERE l.put_back > l.called_off + l.returned OR coalesce(moved, 0) <> l.put_back
+    LEFT JOIN (
+        SELECT line_id, sum(quantity) AS paid_back FROM payments_refundline GROUP BY line_id
+    ) p ON p.line_id = l.id
+    WHERE coalesce(paid_back, 0) <> l.refunded OR l.refunded > l.quantity
+        OR l.put_back > l.called_off + l.returned OR coalesce(moved, 0) <> l.put_back
         OR l.returned > l.shipped OR coalesce(taken, 0) <> l.returned
 """
 

@@ -17,6 +17,7 @@ from checkout.orders.states import Canceller
 from checkout.runtime.clock import database_now
 from payments import refunds
 from payments.models import Payment
+from payments.refund_lines import RefundedPieces, refund_lines
 from payments.states import PaymentStatus
 
 Act = Callable[[str], int]
@@ -125,6 +126,21 @@ def _refund_all(order: Order, chance: random.Random) -> Act | None:
     return _refund(order, lambda left: left)
 
 
+def _refund_pieces(order: Order, chance: random.Random) -> Act | None:
+    payment = order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).first()
+    lines = _some(order, lambda line: line.quantity - line.refunded)
+    if payment is None or not lines or not refunds.refundable_minor(payment):
+        return None
+    wanted = {chance.choice(lines).pk: RefundedPieces(1, chance.choice([0, 0, 1]))}
+
+    def act(key: str) -> int:
+        why, now = f"Drill {key}", database_now()
+        made = refund_lines(payment, wanted, reason=why, requested_by=None, key=key, now=now)
+        return made.pk
+
+    return act
+
+
 def _correct(order: Order, chance: random.Random) -> Act | None:
     address = address_of(order) | {"address": f"{chance.randrange(200)} Inkwell Lane"}
     seen = digest_of_address(order)
@@ -152,7 +168,8 @@ CLERK: dict[str, tuple[int, Offer]] = {
 }
 SUPPORT: dict[str, tuple[int, Offer]] = {
     "cancel": (2, _cancel),
-    "refund a part": (4, _refund_part),
+    "refund a part": (2, _refund_part),
+    "refund pieces": (4, _refund_pieces),
     "refund all": (1, _refund_all),
     "correct the address": (2, _correct),
     "take a return in": (1, _take_in),
