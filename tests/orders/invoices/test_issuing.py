@@ -1,5 +1,6 @@
 """One invoice for what was paid, one credit note for what was sent back, and no number missing."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -35,6 +36,7 @@ from tests.support.order_with_parts import (
 )
 from tests.support.sellers import SELLER
 from tests.support.till import Till
+from tests.support.waiting import until_somebody_waits
 
 YEAR = timezone.now().year
 
@@ -138,6 +140,35 @@ def test_a_number_that_is_rolled_back_is_given_out_again(
 
     assert numbers() == [number(1), number(2)]
     assert last_of("INV") == 2
+
+
+@pytest.mark.parametrize("is_rolled_back", [False, True])
+def test_two_payments_at_once_take_numbers_in_turn(
+    shelf: list[Product], is_rolled_back: bool
+) -> None:
+    """The second waits until the first has its number for good, or has given it back."""
+    first, second = placed_order(shelf[0]), placed_order(shelf[0])
+    for order in (first, second):
+        Order.objects.filter(pk=order.pk).update(status="paid")
+        order.events.update(to_status="paid")
+
+    def invoice_the_second() -> None:
+        try:
+            with transaction.atomic():
+                issue_invoice(second, now=timezone.now())
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as other:
+        with transaction.atomic():
+            issue_invoice(first, now=timezone.now())
+            waiting = other.submit(invoice_the_second)
+            until_somebody_waits()
+            transaction.set_rollback(is_rolled_back)
+        waiting.result(timeout=20)
+
+    assert numbers() == ([number(1)] if is_rolled_back else [number(1), number(2)])
+    assert last_of("INV") == len(numbers())
 
 
 class SaysPaid(FaultyGateway):

@@ -44,6 +44,8 @@ TEST_DISPATCH = "tests/orders/test_dispatch.py"
 TEST_GOODS = "tests/admin/test_goods.py"
 TEST_REFUND_LINES = "tests/payments/test_refund_lines.py"
 TEST_CODES = "tests/orders/test_code_uses.py"
+ISSUE = "checkout/orders/invoices/issue.py"
+TEST_INVOICES = "tests/orders/invoices/test_issuing.py"
 
 
 @dataclass(frozen=True)
@@ -968,5 +970,38 @@ message AS (
         "",
         f"{TEST_REFUND_LINES}::"
         "test_parcel_taken_back_after_its_pieces_were_refunded_is_not_sent_again",
+    ),
+    _guard(
+        "one after the other takes an invoice's number",
+        "two payments at once take the same number",
+        ISSUE,
+        """        INSERT INTO orders_invoicecounter (series, year, last)
+        SELECT %(series)s::varchar, %(year)s::int, 1 FROM wanted
+        ON CONFLICT ON CONSTRAINT orders_invoicecounter_year_uniq
+        DO UPDATE SET last = orders_invoicecounter.last + 1
+        RETURNING last
+""",
+        """        SELECT 1 + coalesce(max(sequence), 0) AS last FROM orders_invoice
+        WHERE series = %(series)s::varchar AND year = %(year)s::int
+""",
+        f"{TEST_INVOICES}::test_two_payments_at_once_take_numbers_in_turn",
+    ),
+    _guard(
+        "one invoice of an order",
+        "a repetition asks for a second number",
+        ISSUE,
+        """
+      AND NOT EXISTS (SELECT FROM orders_invoice i
+                      WHERE i.order_id = o.id AND i.kind = %(kind)s::varchar)""",
+        "",
+        f"{TEST_INVOICES}::test_a_repetition_takes_no_number",
+    ),
+    _guard(
+        "less what was credited",
+        "a refund that came back and is sent again is credited twice",
+        "checkout/orders/invoices/credit.py",
+        "refunded_minor - sum(note.total_minor for note in notes)",
+        "refunded_minor",
+        f"{TEST_INVOICES}::test_a_refund_that_came_back_and_is_sent_again_has_no_second_credit_note",
     ),
 ]
