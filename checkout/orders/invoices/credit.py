@@ -15,8 +15,10 @@ from checkout.quotes.rounding import half_up, spread
 Taxes = Sequence[Mapping[str, Any]]
 
 # What a credit note takes over from its invoice as it stands there.
-KEPT = ("version", "buyer", "order", "placed_on", "language", "taxed_in")
-KEPT += ("prices_include_tax", "currency")
+KEPT = (
+    *("version", "buyer", "order", "placed_on", "language", "taxed_in"),
+    *("prices_include_tax", "currency"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)

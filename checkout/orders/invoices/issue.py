@@ -69,12 +69,13 @@ def issue_invoice(order: Order, *, now: datetime) -> None:
     """Invoice an order that was paid, once. The caller holds its lock and takes no other after."""
     if settings.SELLER is None:
         return
+    today = shop_day(now)
     content = {
         "version": 1,
         "seller": settings.SELLER,
-        "issued_on": shop_day(now).isoformat(),
+        "issued_on": today.isoformat(),
         "placed_on": shop_day(order.placed_at).isoformat(),
-        "paid_on": shop_day(now).isoformat(),
+        "paid_on": today.isoformat(),
     }
     values = {
         "order": order.pk,
@@ -84,7 +85,8 @@ def issue_invoice(order: Order, *, now: datetime) -> None:
         # Empty: taxed by the rates of the place that the parcel goes to.
         "taxed_in": "" if settings.TAX_BY == "destination" else settings.SHOP_COUNTRY,
     }
-    _take(INVOICE, Invoice.Kind.INVOICE, settings.INVOICE_SERIES, values, now=now)
+    values |= {"year": today.year, "now": now}
+    _take(INVOICE, Invoice.Kind.INVOICE, settings.INVOICE_SERIES, values)
 
 
 def issue_credit_note(event: OrderEvent, *, now: datetime) -> None:
@@ -92,7 +94,8 @@ def issue_credit_note(event: OrderEvent, *, now: datetime) -> None:
     the order and takes no other after."""
     if settings.SELLER is None:
         return
-    left = left_to_credit(event.order_id, issued_on=shop_day(now))
+    today = shop_day(now)
+    left = left_to_credit(event.order_id, issued_on=today)
     if left is None:
         return
     values = {
@@ -100,16 +103,15 @@ def issue_credit_note(event: OrderEvent, *, now: datetime) -> None:
         "invoice": left.invoice_id,
         "amount": left.amount_minor,
         "content": Jsonb(left.content),
+        "year": today.year,
+        "now": now,
     }
-    _take(CREDIT_NOTE, Invoice.Kind.CREDIT_NOTE, settings.CREDIT_NOTE_SERIES, values, now=now)
+    _take(CREDIT_NOTE, Invoice.Kind.CREDIT_NOTE, settings.CREDIT_NOTE_SERIES, values)
 
 
-def _take(
-    statement: str, kind: Invoice.Kind, series: str, values: Mapping[str, Any], *, now: datetime
-) -> None:
-    common = {"kind": kind.value, "series": series, "year": shop_day(now).year, "now": now}
+def _take(statement: str, kind: Invoice.Kind, series: str, values: Mapping[str, Any]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(statement, {**common, **values})
+        cursor.execute(statement, {**values, "kind": kind.value, "series": series})
 
 
 def shop_day(moment: datetime) -> date:

@@ -190,7 +190,7 @@ def test_whatever_makes_an_order_paid_invoices_it(shelf: list[Product], till: Ti
     Order.objects.filter(pk=resolved.pk).update(status="placed", sweep_at=timezone.now())
     assert not Invoice.objects.exists()
 
-    lying = Till(till.sandbox_url, SaysPaid(till.gateway))  # type: ignore[arg-type]
+    lying = Till(till.sandbox_url, SaysPaid(till.gateway))
     lying.check(late)
     lying.check(revived)
     for_one.refresh_from_db()
