@@ -106,18 +106,32 @@ def _without_an_order() -> QuerySet[Withdrawal]:
 class WithdrawalAdmin(ReadOnlyAdmin[Withdrawal]):
     change_form_template = "payments/admin_withdrawal.html"
     ordering = ["-id"]
-    list_display = ["stated_at", "number", "order", "status", "full_name", "email"]
-    list_display += ["decided_at", "decided_by"]
+    list_display = ["stated_at", "number", "order", "full_name", "email"]
     list_filter = [StateFilter]
     list_select_related = ["order"]
     list_per_page = 50
     search_fields = ["order__number"]
     search_help_text = "Order number, whole"
-    fields = ["stated_at", "number", "order", "full_name", "email", "about", "language"]
-    fields += ["status", "decided_at", "decided_by", "decided_why"]
+    fields = ["stated_at", "number", "order", "full_name", "email", "which_goods", "language"]
+    fields += ["status", "decided_at", "decided_by", "reason"]
 
     def search(self, queryset: QuerySet[Withdrawal], term: str) -> QuerySet[Withdrawal]:
         return queryset.filter(order__number=parse_order_number(term))
+
+    def get_list_display(self, request: HttpRequest) -> list[str]:
+        """About the open ones nobody has decided, so that their list needs fewer columns."""
+        shown, decision = request.GET.get(StateFilter.parameter_name), []
+        if shown == "all":
+            decision = ["status", "decided_at", "decided_by"]
+        return [*self.list_display, *decision]
+
+    @admin.display(description="Which goods")
+    def which_goods(self, statement: Withdrawal) -> str:
+        return statement.about or "All of the order"
+
+    @admin.display(description="Reason of the decision")
+    def reason(self, statement: Withdrawal) -> str:
+        return statement.decided_why or "-"
 
     def get_urls(self) -> list[URLPattern]:
         decide = self.admin_site.admin_view(self.decide_view)
@@ -167,6 +181,6 @@ def _explains(statement: Withdrawal) -> str:
     who = f"{statement.full_name} ({statement.email}) withdraws from: {about}."
     if statement.order is None:
         return f"{who} Number and address name no order of ours together."
-    sent = statement.order.get_dispatch_status_display().lower()
-    paid = statement.order.get_status_display().lower()
-    return f"{who} The order is {paid}; {sent}."
+    paid = statement.order.get_status_display()
+    sent = statement.order.get_dispatch_status_display()
+    return f"{who} The order's payment: {paid}. Its parcels: {sent}."

@@ -3,7 +3,7 @@
 import csv
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.conf import settings
 from django.contrib import admin
@@ -65,6 +65,9 @@ class ReadOnlyAdmin(ReadOnly, admin.ModelAdmin[Row]):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER  # each would be counted over all rows
     paginator = ShortPaginator
+
+    class Media:
+        css: ClassVar = {"all": ["orders/admin.css"]}
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
