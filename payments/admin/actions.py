@@ -280,8 +280,8 @@ ACTIONS = {
             permission="orders.take_return",
             explains=(
                 "For goods that came back and that you have in hand. The customer is told that "
-                "they have arrived. No money is sent back by this: do that afterwards, by lines, "
-                "on the payment's page."
+                "they have arrived. No money is sent back by this: do that afterwards, by "
+                "“Send the price of pieces back” on the order's page."
             ),
             is_possible=something_may_come_back,
             act=take_in,

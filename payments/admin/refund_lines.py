@@ -93,7 +93,8 @@ def _how_it_stands(order: Order, line: OrderLine) -> str:
     """What helps to decide how many pieces to type."""
     cost = show_money(money(cost_minor(order, line), order.currency))
     left = line.quantity - line.refunded
-    words = f"How many, of {left}. All {line.quantity} cost {cost} with discount and tax"
+    all_of_it = "It" if line.quantity == 1 else f"All {line.quantity} together"
+    words = f"How many, of {left}. {all_of_it} cost {cost} with discount and tax"
     if order.dispatch_status == DispatchStatus.NOT_RECORDED:
         return f"{words}; what was sent of them was not written down."
     states = (

@@ -49,7 +49,10 @@ class ParcelForm(StaffForm):
     key = forms.RegexField(r"^[\w-]{32}$", widget=forms.HiddenInput, initial=new_key)
     tracking_number = TrackingField(required=False, help_text="As the carrier's label has it.")
     method = forms.CharField(
-        label="Delivery", max_length=80, required=False, help_text="By whom, as its customer reads."
+        label="Delivery",
+        max_length=80,
+        required=False,
+        help_text="Its customer reads this beside the tracking number.",
     )
 
     def __init__(self, *args: Any, order: Order, **kwargs: Any) -> None:

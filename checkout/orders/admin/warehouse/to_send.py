@@ -1,6 +1,6 @@
 """The list of what is to be sent, the oldest first."""
 
-from typing import Any, ClassVar
+from typing import Any
 
 from django.contrib import admin, messages
 from django.db.models import Prefetch, QuerySet
@@ -72,7 +72,7 @@ def to_send_in_words() -> str:
 
 @admin.register(OrderToSend)
 class ToSendAdmin(ReadOnlyAdmin[Order]):
-    list_display = ["shown_number", "paid_for", "full_name", "country", "delivery"]
+    list_display = ["shown_number", "was_paid", "full_name", "country", "delivery"]
     list_display += ["pieces", "sent_before"]
     list_display_links = None
     list_filter = [DeliveryFilter, CountryFilter]
@@ -82,9 +82,6 @@ class ToSendAdmin(ReadOnlyAdmin[Order]):
     ordering = ["id"]
     list_per_page = 50
     actions = ["pick_list", "packing_slips"]
-
-    class Media:
-        css: ClassVar = {"all": ["orders/admin.css"]}
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return request.user.has_perm(MAY_SHIP)
@@ -104,11 +101,12 @@ class ToSendAdmin(ReadOnlyAdmin[Order]):
         address = reverse("admin:orders_ordertosend_ship", args=[order.pk])
         return format_html('<a href="{}">{}</a>', address, order.number)
 
-    @admin.display(description="Paid for")
-    def paid_for(self, order: Order) -> str:
+    @admin.display(description="Paid")
+    def was_paid(self, order: Order) -> str:
         """How long ago it was paid."""
         paid: list[OrderEvent] = order.times_paid  # type: ignore[attr-defined] # prefetched
-        return timesince(paid[0].created_at if paid else order.status_changed_at, depth=1)
+        since = timesince(paid[0].created_at if paid else order.status_changed_at, depth=1)
+        return f"{since} ago"
 
     @admin.display(description="Delivery")
     def delivery(self, order: Order) -> str:
