@@ -6,7 +6,7 @@ locked for one journey to the database, and no lock is taken after it that could
 Placing an order never waits for it: an order that costs nothing is not invoiced.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,7 +18,7 @@ from psycopg.types.json import Jsonb
 from checkout.orders.invoices.content import INVOICED
 from checkout.orders.invoices.credit import left_to_credit
 from checkout.orders.models import Invoice, Order, OrderEvent
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import PAID_FOR, OrderStatus
 
 # `wanted` is worked out before the counter's row is locked, and has no row where nothing is to be
 # issued; then no number is taken either. The sequence has six digits or more.
@@ -51,7 +51,7 @@ TO_INVOICE = """
          WHERE e.order_id = o.id AND e.to_status = %(paid)s::varchar) AS event_id,
         NULL::bigint AS corrects_id
     FROM orders_order o
-    WHERE o.id = %(order)s AND o.status = %(paid)s::varchar AND o.total_minor > 0
+    WHERE o.id = %(order)s AND o.status = ANY(%(statuses)s::varchar[]) AND o.total_minor > 0
       AND NOT EXISTS (SELECT FROM orders_invoice i
                       WHERE i.order_id = o.id AND i.kind = %(kind)s::varchar)
 """
@@ -67,6 +67,26 @@ CREDIT_NOTE = ISSUE.format(wanted=TO_CREDIT)
 
 def issue_invoice(order: Order, *, now: datetime) -> None:
     """Invoice an order that was paid, once. The caller holds its lock and takes no other after."""
+    _issue_invoice(order, paid_at=now, statuses=[OrderStatus.PAID], now=now)
+
+
+def issue_missing_invoice(order: Order, *, now: datetime) -> None:
+    """Invoice an order that was paid without one, whatever was sent back since, and credit that. A
+    release that knew no invoices may have recorded the payment. The caller holds the order's lock.
+    """
+    paid = order.events.filter(kind=OrderEvent.Kind.TRANSITION, to_status=OrderStatus.PAID)
+    event = paid.order_by("id").last()
+    if event is None:
+        return
+    _issue_invoice(order, paid_at=event.created_at, statuses=sorted(PAID_FOR), now=now)
+    last = order.events.order_by("id").last()
+    if last is not None:
+        issue_credit_note(last, now=now)
+
+
+def _issue_invoice(
+    order: Order, *, paid_at: datetime, statuses: Sequence[OrderStatus], now: datetime
+) -> None:
     if settings.SELLER is None:
         return
     today = shop_day(now)
@@ -75,11 +95,12 @@ def issue_invoice(order: Order, *, now: datetime) -> None:
         "seller": settings.SELLER,
         "issued_on": today.isoformat(),
         "placed_on": shop_day(order.placed_at).isoformat(),
-        "paid_on": today.isoformat(),
+        "paid_on": shop_day(paid_at).isoformat(),
     }
     values = {
         "order": order.pk,
         "paid": OrderStatus.PAID.value,
+        "statuses": [status.value for status in statuses],
         "frozen": Jsonb(content),
         "language": settings.LANGUAGE_CODE,
         # Empty: taxed by the rates of the place that the parcel goes to.

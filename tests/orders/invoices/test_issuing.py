@@ -470,3 +470,28 @@ def test_the_end_of_invoices_is_found_by_an_index(shelf: list[Product]) -> None:
         cursor.execute("SET enable_seqscan = on")
 
     assert "orders_invoice_sequence_uniq" in plan
+
+
+def test_order_that_was_paid_without_an_invoice_gets_its_own_once(
+    paid: Order, shelf: list[Product], till: Till, settings: Settings
+) -> None:
+    seller, settings.SELLER = settings.SELLER, None  # as a worker of the release before
+    missed = placed_order(shelf[2])
+    till.settle(missed)
+    request_refund(
+        Payment.objects.get(order=missed),
+        amount_minor=missed.total_minor,
+        reason="Late",
+        requested_by=None,
+        now=timezone.now(),
+    )
+    till.deliver_messages()
+    settings.SELLER = seller
+
+    for _ in range(2):
+        call_command("issue_invoices")
+
+    invoice, note = Invoice.objects.filter(order=missed).order_by("id")
+    assert (invoice.number, invoice.total_minor) == (number(2), missed.total_minor)
+    assert (note.kind, note.total_minor) == (Invoice.Kind.CREDIT_NOTE, missed.total_minor)
+    assert Invoice.objects.filter(kind=Invoice.Kind.INVOICE).count() == 2
