@@ -1,4 +1,4 @@
-"""From paid to sent to returned in a real browser: by a customer, and by a clerk of the warehouse and
+"""From paid to sent to returned in a real browser: a customer, a clerk of the warehouse, and
 somebody of support, who have the rights of their group alone."""
 
 import re

@@ -154,14 +154,31 @@ def test_an_order_without_an_invoice_links_none(shelf: list[Product], shopper: S
 
 def test_an_invoice_speaks_the_language_of_its_order(order: Order, shelf: list[Product]) -> None:
     invoice = Invoice.objects.get()
-    invoice.content["language"] = "de"
+    invoice.content |= {"language": "de", "placed_on": "2026-03-02"}
     document = document_of(invoice)
 
     assert document.title == "Rechnung"
     assert dict(document.sums)["Waren"] == "30,04\xa0€"
     assert document.total == "31,94\xa0€"
     assert "Irland" in document.buyer
+    assert ("Bestellt am", "2. März 2026") in document.facts
     assert b"%PDF" in as_pdf(invoice)
+
+
+@pytest.mark.parametrize(
+    ("tax_id", "said"),
+    [
+        ("DE123456789", "VAT ID: DE123456789"),
+        ("IE 6388047V", "VAT ID: IE 6388047V"),
+        ("30/123/45678", "Tax ID: 30/123/45678"),
+        ("12-3456789", "Tax ID: 12-3456789"),
+    ],
+)
+def test_a_number_of_a_country_is_called_a_vat_id(order: Order, tax_id: str, said: str) -> None:
+    invoice = Invoice.objects.get()
+    invoice.content["seller"]["tax_id"] = tax_id
+
+    assert document_of(invoice).legal[0] == said
 
 
 # The letters of the three scripts as people type them: Latin of every European language and of

@@ -172,7 +172,7 @@ def test_what_is_no_number_is_not_repeated_to_an_unproved_address(order: Order) 
 
     [told] = [each for each in mail.outbox if "Widerruf" in each.subject]
     assert "PILLS" not in f"{told.subject} {told.body}"
-    assert "2 März 2026, 12:00:07" in told.body
+    assert "2. März 2026, 12:00:07" in told.body
 
 
 def test_matched_is_acknowledged_once_at_the_orders_address(order: Order) -> None:

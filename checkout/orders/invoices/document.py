@@ -1,6 +1,7 @@
 """An invoice or credit note as it is read: the same for the page and for the PDF, in the language
 of its order, and made from what was frozen alone."""
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +16,9 @@ from checkout.catalogue.money import money, show_money
 from checkout.orders.models import Invoice
 from checkout.orders.money.parts import WITHOUT_VAT, Parts, TaxPart
 from checkout.orders.postal_address import lines_of
+
+# As countries of the EU and Great Britain write them; other numbers begin with no country.
+VAT_ID = re.compile(r"[A-Z]{2} ?\w")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +88,11 @@ def _document(invoice: Invoice, content: dict[str, Any]) -> Document:
 
 
 def _legal(seller: dict[str, str]) -> Iterator[str]:
-    yield _("Tax ID: %(tax_id)s") % {"tax_id": seller["tax_id"]}
+    tax_id = seller["tax_id"]
+    if VAT_ID.match(tax_id):
+        yield _("VAT ID: %(vat_id)s") % {"vat_id": tax_id}
+    else:
+        yield _("Tax ID: %(tax_id)s") % {"tax_id": tax_id}
     if seller["register"]:
         yield seller["register"]
     if seller["email"]:
@@ -168,4 +176,4 @@ def _shown(amount_minor: int, currency: str) -> str:
 
 
 def _day(day: str) -> str:
-    return date_format(date.fromisoformat(day), "j F Y")
+    return date_format(date.fromisoformat(day), _("j F Y"))

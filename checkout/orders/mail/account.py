@@ -21,7 +21,7 @@ from django.utils.encoding import force_bytes
 from django.utils.formats import date_format
 from django.utils.http import urlsafe_base64_encode
 from django.utils.timezone import localtime
-from django.utils.translation import get_language, override
+from django.utils.translation import get_language, gettext, override
 
 from checkout.orders.mail.enqueue import queue_link
 from checkout.orders.mail.headers import headers
@@ -85,7 +85,7 @@ def _message(mail: AccountMail, name: str, to: str, **context: str) -> EmailMess
 
 
 def _moment(mail: AccountMail) -> str:
-    return date_format(localtime(mail.created_at), "j F Y, H:i:s e")
+    return date_format(localtime(mail.created_at), gettext("j F Y, H:i:s e"))
 
 
 def _page(mail: AccountMail, user: User | None) -> tuple[str, str]:

@@ -272,7 +272,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "number": order.number,
         "total": show_money(order.total),
         "amount": show_money(money(mail.amount_minor or 0, order.currency)),
-        "moment": date_format(localtime(mail.event.created_at), "j F Y, H:i:s e"),
+        "moment": date_format(localtime(mail.event.created_at), gettext("j F Y, H:i:s e")),
         "why": mail.event.explanation,
     }
     context = {
