@@ -83,7 +83,7 @@ how long it takes.
 You have the rights that the law gives you.""",
     ),
     "de": (
-        "Allgemeine Geschäftsbedingungen",
+        "Allgemeine Geschäfts\N{SOFT HYPHEN}bedingungen",
         """\
 # Wer verkauft
 

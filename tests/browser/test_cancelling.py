@@ -43,7 +43,7 @@ def test_paid_order_is_cancelled_by_one_confirmation_pressed_twice(
     page.get_by_role("button", name="Cancel the order").dblclick()
 
     expect(heading(page)).to_have_text("This order was cancelled")
-    expect(page.get_by_text("It was cancelled at your wish.")).to_be_visible()
+    expect(page.get_by_text("It was cancelled at your request.")).to_be_visible()
     expect(page.get_by_role("link", name="Cancel this order")).to_have_count(0)
     assert order.mails.filter(kind=Mail.Kind.CALLED_OFF).count() == 1
     page.goto(f"/orders/{order.reference}/cancel/")  # as it stands in the browser's history

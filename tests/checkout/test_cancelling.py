@@ -87,7 +87,7 @@ def test_paid_order_is_cancelled_and_its_money_goes_back_once(
     assert paid.status == OrderStatus.REFUNDED
     words = shopper.web.get(page_of(paid)).words
     assert "This order was cancelled" in words
-    assert "It was cancelled at your wish. You were charged once, €20.02." in words
+    assert "It was cancelled at your request. You were charged once, €20.02." in words
     assert "All of it was sent back to you." in words
     assert "Next: your bank shows the refund" in words
     opened_again = shopper.web.get(cancel_url(paid))
@@ -177,7 +177,7 @@ def test_unpaid_order_is_cancelled_at_the_gateway_first(
     assert read_form(waiting.text, f"{page_of(order)}pay/") == {}
     till.deliver_messages()
     words = shopper.web.get(page_of(order)).words
-    assert "It was cancelled at your wish. You have not been charged for it." in words
+    assert "It was cancelled at your request. You have not been charged for it." in words
     assert stock(shelf[0]) == STOCK
     assert shopper.web.post(cancel_url(order), form).location == page_of(order)
     assert till.charges() == []
@@ -309,7 +309,7 @@ def test_wish_that_a_payment_was_faster_than_is_no_wish_any_more(
 
     assert order.cancelled_by == ""
     Order.objects.update(dispatch_status=DispatchStatus.CALLED_OFF)
-    assert "at your wish" not in shopper.web.get(page_of(order)).words
+    assert "at your request" not in shopper.web.get(page_of(order)).words
 
 
 def test_refund_that_comes_back_leaves_a_cancelled_order_cancelled(
@@ -321,4 +321,4 @@ def test_refund_that_comes_back_leaves_a_cancelled_order_cancelled(
     move(paid, OrderStatus.PAID)  # as the worker does that hears of it
 
     assert paid.cancelled_by == "customer"
-    assert "It was cancelled at your wish." in shopper.web.get(page_of(paid)).words
+    assert "It was cancelled at your request." in shopper.web.get(page_of(paid)).words

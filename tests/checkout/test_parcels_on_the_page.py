@@ -141,14 +141,14 @@ def test_order_that_was_cancelled_after_it_was_paid_is_told_as_that(
     page = shopper.open_link(order)
 
     assert "This order was cancelled" in page.words
-    assert ("at your wish" in page.words) is (who is Canceller.CUSTOMER)
+    assert ("at your request" in page.words) is (who is Canceller.CUSTOMER)
     assert "Next: we send your money back. You need not do anything." in page.words
     assert "status-cancelled" in page.text
     assert 'data-final="false"' in page.text  # the page goes on looking until the money is back
     assert "getting your order ready" not in page.words
     assert "Her wish 77" not in page.text
     expected = {
-        Canceller.CUSTOMER: "The order was cancelled at your wish.",
+        Canceller.CUSTOMER: "The order was cancelled at your request.",
         Canceller.STAFF: "The shop cancelled the order.",
     }
     assert told(order)[-1] == expected[who]
@@ -198,7 +198,7 @@ def test_cancelled_twice_is_told_with_who_it_was_each_time(order: Order) -> None
 
     assert [each for each in told(order) if "cancelled" in each] == [
         "The order was not paid in time, so it was cancelled.",
-        "The order was cancelled at your wish.",
+        "The order was cancelled at your request.",
     ]
 
 

@@ -119,7 +119,7 @@ def by_time(order: Order) -> None:
 @pytest.mark.parametrize(
     ("ask", "who", "says"),
     [
-        (by_customer, Canceller.CUSTOMER, "Your order was cancelled at your wish."),
+        (by_customer, Canceller.CUSTOMER, "Your order was cancelled at your request."),
         (by_staff, Canceller.STAFF, "The shop cancelled your order."),
         (by_time, Canceller.TIME, "Your order was not paid in time, so it was cancelled."),
     ],

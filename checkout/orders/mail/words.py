@@ -198,7 +198,7 @@ _LINK_BY_STAFF = _(
 # Who had it cancelled → what happened. Empty: it was not written down.
 CANCELLED_BY = {
     "": _("Your order was cancelled."),
-    Canceller.CUSTOMER: _("Your order was cancelled at your wish."),
+    Canceller.CUSTOMER: _("Your order was cancelled at your request."),
     Canceller.STAFF: _("The shop cancelled your order."),
     Canceller.TIME: _("Your order was not paid in time, so it was cancelled."),
 }

@@ -136,7 +136,7 @@ _ERASED = _("The personal data of this order was erased.")
 # Who had the order cancelled → what the customer reads. The empty key: it was not stored.
 CANCELLED_BY = {
     "": "",
-    Canceller.CUSTOMER: _("It was cancelled at your wish."),
+    Canceller.CUSTOMER: _("It was cancelled at your request."),
     Canceller.STAFF: _("It was cancelled by the shop."),
     Canceller.TIME: _("It was not paid in time."),
 }

@@ -60,7 +60,7 @@ FREE_MOVES: dict[tuple[str, str], str] = {
 # Who had the order cancelled → what the shopper reads. The empty key: it was not stored.
 CANCELLATIONS: dict[str, str] = {
     "": _("The order was cancelled."),
-    Canceller.CUSTOMER: _("The order was cancelled at your wish."),
+    Canceller.CUSTOMER: _("The order was cancelled at your request."),
     Canceller.STAFF: _("The shop cancelled the order."),
     Canceller.TIME: _("The order was not paid in time, so it was cancelled."),
 }
