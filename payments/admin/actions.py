@@ -29,7 +29,7 @@ from checkout.orders.operations.staff_actions import (
 from checkout.orders.states import PAID_FOR, UNSETTLED, Canceller
 from checkout.user_input.whole_numbers import WholeNumberField
 from payments.admin.contact_forms import AddressForm, NoteForm
-from payments.admin.goods_forms import RestockForm, ReturnForm
+from payments.admin.goods_forms import SENT_TWICE, RestockForm, ReturnForm
 from payments.models import Payment
 from payments.refunds import refundable_minor
 from payments.states import UNDECIDED, PaymentStatus
@@ -154,7 +154,7 @@ def take_in(
     is_known = order.returns.filter(key=key).exists()
     take_return(order, quantities, key=key, by=by, why=why, now=now)
     if is_known:
-        return "This return was taken in before; nothing was added."
+        return f"The return is taken in. {SENT_TWICE}"
     return "The return is taken in. No money was sent back by this."
 
 

@@ -15,6 +15,9 @@ from payments.models import new_key
 # More than any order has of one product.
 MOST_PIECES = 9_999_999
 
+# What somebody reads who pressed twice: of the first answer their browser shows nothing.
+SENT_TWICE = "This page was sent more than once; nothing was added by that."
+
 
 class PiecesField(WholeNumberField):
     def __init__(self, line: OrderLine, *, label: str, help_text: str) -> None:

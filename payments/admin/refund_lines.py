@@ -17,7 +17,7 @@ from checkout.orders.models import Order, OrderLine
 from checkout.orders.money.parts import parts_for_staff
 from checkout.orders.states import DispatchStatus
 from checkout.user_input.whole_numbers import WholeNumberField
-from payments.admin.goods_forms import PiecesField
+from payments.admin.goods_forms import SENT_TWICE, PiecesField
 from payments.models import Payment, Refund, new_key
 from payments.refund_lines import (
     RefundedPieces,
@@ -184,6 +184,7 @@ class LinesPage:
             key=key,
             now=now,
         )
+        amount = show_money(refund.amount)
         if before:
-            return "This was asked for before; nothing was added."
-        return f"{show_money(refund.amount)} will be sent back; the worker is on it."
+            return f"A refund of {amount} was asked for. {SENT_TWICE}"
+        return f"{amount} will be sent back; the worker is on it."

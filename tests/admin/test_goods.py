@@ -153,7 +153,7 @@ def test_return_is_taken_in_once_and_shown_with_the_order(
     assert GoodsReturn.objects.count() == 1
     assert len(staff_events(order)) == 2  # the parcel, and the return
     again = support.post(url(order, "return"), typed, follow=True).content.decode()
-    assert "taken in before; nothing was added" in again
+    assert "The return is taken in. This page was sent more than once; nothing was added" in again
     page = order_page(support, order)
     assert "2 × SKU-01, 1 of them on sale again" in page
     assert "She called" in page
@@ -285,7 +285,8 @@ def test_price_of_pieces_is_shown_back_and_sent_once(
     assert what == "Refund of €20.02 asked for: 2 × SKU-01; on sale again: 2 × SKU-01"
     assert (who, why) == ("support", "Torn")
     again = support.post(url(order, "refund-lines"), form, follow=True).content.decode()
-    assert "asked for before; nothing was added" in again
+    assert "A refund of €20.02 was asked for. " in again
+    assert "sent more than once; nothing was added" in again
     assert not count_differences()
     assert audit() == []
 
