@@ -118,11 +118,10 @@ class WithdrawalAdmin(ReadOnlyAdmin[Withdrawal]):
     def search(self, queryset: QuerySet[Withdrawal], term: str) -> QuerySet[Withdrawal]:
         return queryset.filter(order__number=parse_order_number(term))
 
-    def get_list_display(self, request: HttpRequest) -> list[str]:
+    def get_list_display(self, request: HttpRequest) -> Any:
         """About the open ones nobody has decided, so that their list needs fewer columns."""
-        shown, decision = request.GET.get(StateFilter.parameter_name), []
-        if shown == "all":
-            decision = ["status", "decided_at", "decided_by"]
+        is_of_all = request.GET.get(StateFilter.parameter_name) == "all"
+        decision = ["status", "decided_at", "decided_by"] if is_of_all else []
         return [*self.list_display, *decision]
 
     @admin.display(description="Which goods")
