@@ -5,9 +5,10 @@ from django.conf import settings
 from django.contrib import admin
 
 from checkout.texts.models import ShopText
+from checkout.user_input.form_fields import WithoutCardNumbers
 
 
-class ShopTextForm(forms.ModelForm[ShopText]):
+class ShopTextForm(WithoutCardNumbers, forms.ModelForm[ShopText]):
     language = forms.ChoiceField(choices=lambda: settings.LANGUAGES)
 
     class Meta:

@@ -262,10 +262,9 @@ class Account:
         wanted = params.get("payment_intent")
         if wanted is not None:
             _found(self._intents, wanted, "payment_intent", param="payment_intent")
-        # A copy: another request may add one meanwhile.
-        return _page(
-            [k for k in list(kept.values()) if wanted in {None, k.payment_intent}], params, kind
-        )
+        # A copy, because another request may add one meanwhile.
+        there: list[Refund | Dispute] = [*kept.values()]
+        return _page([k for k in there if wanted in {None, k.payment_intent}], params, kind)
 
     def _find_dispute(self, dispute_id: str) -> Dispute:
         return _found(self._disputes, dispute_id, "dispute", param="dispute")

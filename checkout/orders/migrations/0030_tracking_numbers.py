@@ -12,20 +12,6 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.CreateModel(
-            name="OrderToSend",
-            fields=[],
-            options={
-                "verbose_name": "order to send",
-                "verbose_name_plural": "orders to send",
-                "ordering": ["id"],
-                "proxy": True,
-                "default_permissions": (),
-                "indexes": [],
-                "constraints": [],
-            },
-            bases=("orders.order",),
-        ),
         AddIndexConcurrently(
             model_name="shipment",
             index=models.Index(
