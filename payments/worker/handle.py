@@ -3,6 +3,7 @@
 import logging
 import math
 from collections.abc import Callable
+from datetime import timedelta
 from enum import Enum
 from functools import partial
 from threading import Event
@@ -14,7 +15,9 @@ from django.db import connection
 from checkout.orders.identity.matching import names_another, orders_meant
 from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import OutboxMessage
+from checkout.orders.outbox.enqueue import ask
 from checkout.orders.outbox.messages import FutureVersion, OrderMessage, PoisonMessage, decode
+from checkout.orders.queue.setup import MAX_RECEIVE_COUNT
 from checkout.orders.queue.sqs import Incoming
 from checkout.runtime import metrics, spans, trace
 from checkout.runtime.clock import database_now
@@ -123,8 +126,18 @@ def _handle(
     spans.set_attributes(order=content.order.number, kind=content.kind, outcome=result.value)
     logger.info("Message handled", extra=extra)
     if result is Result.BUSY:
+        if message.receive_count >= MAX_RECEIVE_COUNT:
+            _ask_instead(content, busy_seconds(message.receive_count))
+            return Verdict.DELETE, 0
         return Verdict.PUT_BACK, busy_seconds(message.receive_count)
     return Verdict.DELETE, 0
+
+
+def _ask_instead(content: OrderMessage, seconds: int) -> None:
+    """Have another message ask in so many seconds. SQS would take this one for a dead letter at its
+    next receive, although nothing is wrong with it: it has only met another worker each time."""
+    order_id = orders_meant(content.order).values_list("pk", flat=True).get()
+    ask(order_id, content.kind, at=database_now() + timedelta(seconds=seconds))
 
 
 def _put_back(error: Exception, message: Incoming, extra: dict[str, object]) -> tuple[Verdict, int]:

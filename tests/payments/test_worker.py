@@ -106,6 +106,27 @@ def test_message_whose_payment_is_elsewhere_is_put_back(
     assert len(till.charges()) == 1
 
 
+def test_message_that_met_another_worker_at_its_last_receive_is_no_dead_letter(
+    shelf: list[Product], gateway: StripeGateway, till: Till
+) -> None:
+    """Two deaths may use up its receives, and SQS would put it away although its order is paid."""
+    order = placed_order(shelf[0])
+    order.outbox_messages.update(published_at=timezone.now())
+    inner: list[tuple[Verdict, int]] = []
+    last = about(order, receive_count=5)
+    faulty = FaultyGateway(gateway)
+    faulty.before["confirm"] = lambda: inner.append(handle(last, gateway))
+
+    handle(about(order), faulty)
+
+    assert inner == [(Verdict.DELETE, 0)]
+    [again] = order.outbox_messages.filter(published_at=None)
+    assert again.kind == "settle_payment"
+    assert again.available_at > timezone.now()
+    till.deliver_messages()
+    assert len(till.charges()) == 1
+
+
 def test_put_back_messages_outlive_any_lease_before_the_dead_letter_queue(
     settings: Settings,
 ) -> None:
