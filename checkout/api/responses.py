@@ -15,7 +15,7 @@ from checkout.api.problems import KEY_REUSED, Problem
 from checkout.api.serializers import AMOUNT, TRUE_FALSE_UNKNOWN, MoneyField
 from checkout.catalogue.money import money, plain
 from checkout.models import ApiRequest
-from checkout.orders.cancelling import customer_can_cancel_paid, is_cancelled_and_paid
+from checkout.orders.cancelling import customer_can_cancel_paid
 from checkout.orders.models import Order, OrderLine, Shipment
 from checkout.orders.money.facts import MoneyFacts, Moved, facts_about, facts_of
 from checkout.orders.money.parts import Parts
@@ -152,7 +152,7 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         return is_charged(self.known_facts[order.pk])
 
     def get_is_final(self, order: Order) -> bool:
-        is_being_sent_back = order.status in SENDABLE and is_cancelled_and_paid(order)
+        is_being_sent_back = order.status in SENDABLE and order.is_cancelled_and_paid
         return self.known_facts[order.pk].is_final and not is_being_sent_back
 
     def get_can_pay(self, order: Order) -> bool:

@@ -45,19 +45,25 @@ KEY = OpenApiParameter(
         "another request, with 422."
     ),
 )
-REFERENCE = OpenApiParameter(
-    "reference",
-    {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"},
-    OpenApiParameter.PATH,
-    description="The reference of one of your own orders.",
-)
-REPLAYED = OpenApiParameter(
-    "Idempotent-Replayed",
-    {"type": "string", "const": "true"},
-    OpenApiParameter.HEADER,
-    description="This answer was given before: the request came again.",
-    response=[200, 201, 202],
-)
+
+
+def reference(description: str) -> OpenApiParameter:
+    schema = {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"}
+    return OpenApiParameter("reference", schema, OpenApiParameter.PATH, description=description)
+
+
+def replayed(*status_codes: int) -> OpenApiParameter:
+    return OpenApiParameter(
+        "Idempotent-Replayed",
+        {"type": "string", "const": "true"},
+        OpenApiParameter.HEADER,
+        description="This answer was given before: the request came again.",
+        response=[*status_codes],
+    )
+
+
+REFERENCE = reference("The reference of one of your own orders.")
+REPLAYED = replayed(200, 201, 202)
 LOCATION = OpenApiParameter(
     "Location",
     {"type": "string", "format": "uri-reference"},

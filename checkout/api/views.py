@@ -47,7 +47,6 @@ from checkout.orders.cancelling import (
     cancel_paid,
     customer_can_cancel_paid,
     give_up,
-    is_cancelled_and_paid,
 )
 from checkout.orders.limits.limits import wait_before_paying_again
 from checkout.orders.models import Order
@@ -235,7 +234,7 @@ def _cancel(request: Request, asked: IdempotentRequest, order: Order) -> Respons
 def _have_cancelled(order: Order, *, now: datetime) -> bool:
     if order.status not in SENDABLE:
         return give_up(order, now=now)
-    if not (customer_can_cancel_paid(order) or is_cancelled_and_paid(order)):
+    if not (customer_can_cancel_paid(order) or order.is_cancelled_and_paid):
         return False
     try:
         cancel_paid(order, Canceller.CUSTOMER, by="", why="", now=now)

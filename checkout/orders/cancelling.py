@@ -128,12 +128,6 @@ def customer_can_cancel_paid(order: Order) -> bool:
     return settings.CUSTOMERS_CANCEL_PAID and can_cancel_paid(order)
 
 
-def is_cancelled_and_paid(order: Order) -> bool:
-    """Whether `cancel_paid` has cancelled the order. Its payment status goes on telling what became
-    of the money: paid, until it has been sent back."""
-    return order.is_cancelled_and_paid
-
-
 def cancel_paid(order: Order, who: Canceller, *, by: str, why: str, now: datetime) -> bool:
     """Cancel a paid order of which nothing was sent: nothing will be, its goods go on sale again,
     and the worker sends back all of its money. These are one transaction, and happen once.
@@ -142,7 +136,7 @@ def cancel_paid(order: Order, who: Canceller, *, by: str, why: str, now: datetim
     """
     with transaction.atomic():
         current = Order.objects.select_for_update().get(pk=order.pk)
-        if is_cancelled_and_paid(current):
+        if current.is_cancelled_and_paid:
             return False
         _must_be_cancellable(current)
         # The sweep asks again should the message be lost.

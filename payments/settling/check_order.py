@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from checkout.orders.attention.flags import end_reason
 from checkout.orders.attention.reasons import REFUSED
-from checkout.orders.cancelling import cancel_unpaid, is_cancelled_and_paid
+from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import EXPIRING, UNSETTLED
@@ -101,7 +101,7 @@ def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Result
     """Cancel an unpaid order: at the gateway first. A payment that wins the race wins. Of an order
     that was cancelled after it was paid, the money is sent back."""
     order = order_by_number(order_number)
-    if is_cancelled_and_paid(order):
+    if order.is_cancelled_and_paid:
         return settle_refunds(order_number, gateway, clock=clock)
     if order.status not in EXPIRING:  # paid, or being paid again
         return Result.NOTHING_TO_DO

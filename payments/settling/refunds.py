@@ -22,7 +22,6 @@ from checkout.orders.attention.reasons import (
     REFUND_FAILED,
     SURPLUS_REASONS,
 )
-from checkout.orders.cancelling import is_cancelled_and_paid
 from checkout.orders.dispatch.call_off import call_off
 from checkout.orders.history import note
 from checkout.orders.invoices.issue import issue_credit_note
@@ -70,7 +69,7 @@ CAME_BACK = "came_back"
 def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Result:
     """Send back what was asked for on this order, and find out what became of it."""
     order = order_by_number(order_number)
-    if is_cancelled_and_paid(order) and not _is_before_a_person(order):
+    if order.is_cancelled_and_paid and not _is_before_a_person(order):
         send_all_back(order, now=clock())
     calls = Calls.begin(gateway, clock)
     refunds = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)

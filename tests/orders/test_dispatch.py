@@ -1,13 +1,10 @@
 """A piece is sent once, called off once, taken back once and put on sale again once."""
 
-import threading
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from itertools import count
 
 import pytest
-from django.db import IntegrityError, connection, connections, transaction
+from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
 from checkout.catalogue.models import DeliveryMethod, Product
@@ -25,6 +22,7 @@ from checkout.orders.placing.place import place_order
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from checkout.orders.stock.differences import count_differences
 from checkout.orders.transitions import transition
+from tests.support.at_once import at_once
 from tests.support.factories import OpenBasket, line, purchase
 
 KEYS = (f"key-{number}" for number in count())
@@ -55,23 +53,6 @@ def send(order: Order, quantities: dict[int, int] | None = None, *, key: str = "
 def status_of(order: Order) -> DispatchStatus:
     order.refresh_from_db()
     return DispatchStatus(order.dispatch_status)
-
-
-def at_once(*acts: Callable[[], object]) -> list[object]:
-    """What each act answered; the acts begin in the same moment, each over its own connection."""
-    together = threading.Barrier(len(acts))
-
-    def run(act: Callable[[], object]) -> object:
-        together.wait()
-        try:
-            return act()
-        except ActionImpossible as error:
-            return error
-        finally:
-            connections.close_all()
-
-    with ThreadPoolExecutor(len(acts)) as pool:
-        return list(pool.map(run, acts))
 
 
 def test_form_that_is_pressed_twice_is_one_parcel(order: Order) -> None:

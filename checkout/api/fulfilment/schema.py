@@ -1,26 +1,15 @@
 """What the OpenAPI document says of the requests of a warehouse, beyond the code."""
 
-from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
+from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
 from checkout.api import problems as p
 from checkout.api.fulfilment.shipments import SentSerializer
 from checkout.api.fulfilment.to_send import ToSendSerializer
 from checkout.api.fulfilment.wanted import WantedShipment
-from checkout.api.schema import ENTRANCE, KEY, POSTING, refusals
+from checkout.api.schema import ENTRANCE, KEY, POSTING, reference, refusals, replayed
 
-OTHERS_REFERENCE = OpenApiParameter(
-    "reference",
-    {"type": "string", "pattern": "^[A-Za-z0-9_-]{22}$"},
-    OpenApiParameter.PATH,
-    description="The reference of any order, as `to-send/` tells it.",
-)
-REPLAYED = OpenApiParameter(
-    "Idempotent-Replayed",
-    {"type": "string", "const": "true"},
-    OpenApiParameter.HEADER,
-    description="This answer was given before: the request came again.",
-    response=[201],
-)
+OTHERS_REFERENCE = reference("The reference of any order, as `to-send/` tells it.")
+REPLAYED = replayed(201)
 EXAMPLE = {"lines": [{"id": 1, "quantity": 1}], "tracking_number": "RR123456785IE"}
 NOT_SENT = (p.NOT_PAID, p.ORDER_HELD, p.ORDER_TAKEN_BACK, p.ALREADY_SENT, p.TOO_MANY_PIECES)
 

@@ -244,7 +244,8 @@ class Order(models.Model):
 
     @property
     def is_cancelled_and_paid(self) -> bool:
-        """Whether it was cancelled after it was paid and before anything of it was sent."""
+        """Whether it was cancelled after it was paid and before anything of it was sent. Its
+        payment status goes on telling of the money: paid, until that has been sent back."""
         return bool(self.cancelled_by) and self.dispatch_status == DispatchStatus.CALLED_OFF
 
     @property

@@ -17,7 +17,6 @@ from checkout.orders.cancelling import (
     cancel_paid,
     customer_can_cancel_paid,
     give_up,
-    is_cancelled_and_paid,
 )
 from checkout.orders.models import Order
 from checkout.orders.money.facts import facts_about
@@ -51,14 +50,14 @@ def cancel(request: HttpRequest, reference: str) -> HttpResponse:
     if _is_done(order) or (is_as_shown and _cancel(order)):
         return HttpResponseSeeOther(reverse("order", args=[reference]))
     order.refresh_from_db()
-    # Of two presses at once, the first has done it.
+    # Another press in the same moment may have done it.
     if _is_done(order):
         return HttpResponseSeeOther(reverse("order", args=[reference]))
     return _show(request, order, was_refused=True)
 
 
 def _is_done(order: Order) -> bool:
-    is_cancelled = order.status == OrderStatus.CANCELLED or is_cancelled_and_paid(order)
+    is_cancelled = order.status == OrderStatus.CANCELLED or order.is_cancelled_and_paid
     return is_cancelled or is_being_cancelled(order)
 
 

@@ -9,7 +9,6 @@ from datetime import datetime, timedelta
 from django.utils.translation import gettext
 from django.utils.translation import gettext_noop as _
 
-from checkout.orders.cancelling import is_cancelled_and_paid
 from checkout.orders.models import Order
 from checkout.orders.money.facts import MoneyFacts
 from checkout.orders.money.words import money_sentence
@@ -167,7 +166,7 @@ def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None
 def _tone(order: Order, facts: MoneyFacts) -> str:
     if is_being_cancelled(order):
         return OrderStatus.PLACED
-    return OrderStatus.CANCELLED if is_cancelled_and_paid(order) else facts.status
+    return OrderStatus.CANCELLED if order.is_cancelled_and_paid else facts.status
 
 
 def is_being_cancelled(order: Order) -> bool:
@@ -178,7 +177,7 @@ def is_being_cancelled(order: Order) -> bool:
 def _is_money_awaited(order: Order, facts: MoneyFacts) -> bool:
     """The order was cancelled after it was paid, and its money is not back yet."""
     owes = facts.moved.sent_back_minor < facts.moved.charged_minor
-    return owes and is_cancelled_and_paid(order)
+    return owes and order.is_cancelled_and_paid
 
 
 def _next(words: _Words, order: Order, facts: MoneyFacts) -> str:
@@ -202,7 +201,7 @@ def _how_far(words: _Words, order: Order, facts: MoneyFacts) -> str:
 def _words(order: Order, facts: MoneyFacts, now: datetime | None) -> _Words:
     if is_being_cancelled(order):
         return _BEING_CANCELLED
-    if is_cancelled_and_paid(order):
+    if order.is_cancelled_and_paid:
         return _cancelled_after_it_was_paid(facts)
     match facts.status:
         case OrderStatus.PLACED:
@@ -256,7 +255,7 @@ def _with_next(words: _Words, facts: MoneyFacts) -> _Words:
 
 
 def _about_cancelling(order: Order, facts: MoneyFacts) -> list[str]:
-    if is_cancelled_and_paid(order):
+    if order.is_cancelled_and_paid:
         return [gettext(CANCELLED_BY[order.cancelled_by])]
     if facts.status != OrderStatus.CANCELLED:
         return []
