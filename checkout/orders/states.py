@@ -27,10 +27,10 @@ class DispatchStatus(models.TextChoices):
     NOTHING_TO_SEND = "nothing_to_send", "Nothing to send"
 
 
-# Of these something may still be sent.
+# Something may still be sent of an order in one of these states.
 TO_SEND = [DispatchStatus.UNSENT, DispatchStatus.PARTLY_SENT]
 
-# Something of these has left the shop.
+# Something has left the shop of an order in one of these states.
 WAS_SENT = (DispatchStatus.PARTLY_SENT, DispatchStatus.SENT, DispatchStatus.RETURNED)
 
 

@@ -240,7 +240,7 @@ def test_receipt_and_refund_mail_lead_to_their_invoice_through_the_orders_own_li
         (note, "We sent money back", "Credit note"),
     ):
         [message] = [each for each in mail.outbox if each.subject.startswith(subject)]
-        [html] = [str(body) for body, _ in message.alternatives]  # type: ignore[attr-defined]
+        [html] = [str(body) for body, _ in message.alternatives]  # type: ignore[attr-defined] # it has an HTML part
         link = f"{link_path(order)}?invoice={issued.number}"
         assert link in message.body
         assert f'{link}">{words} {issued.number}<' in html

@@ -112,7 +112,7 @@ def test_no_statement_is_made_for_it_where_the_shop_has_no_address(
 
 
 class ShopIsAway(BaseEmailBackend):
-    def send_messages(self, messages: list[EmailMessage]) -> int:  # type: ignore[override]
+    def send_messages(self, messages: list[EmailMessage]) -> int:  # type: ignore[override] # the stubs want any sequence
         for message in messages:
             if message.to == [SHOP]:
                 raise SMTPRecipientsRefused({SHOP: (550, b"no such user")})

@@ -18,7 +18,7 @@ CORRECTABLE = (
     *("postcode", "city", "phone"),
 )
 
-# Of an order whose dispatch was not recorded, a person knows whether it was sent.
+# Where dispatch was not recorded, only a person knows whether the order was sent.
 MAY_BE_UNSENT = (DispatchStatus.UNSENT, DispatchStatus.NOT_RECORDED)
 
 

@@ -17,7 +17,7 @@ from checkout.orders.models import Invoice
 from checkout.orders.money.parts import WITHOUT_VAT, Parts, TaxPart
 from checkout.orders.postal_address import lines_of
 
-# As countries of the EU and Great Britain write them; other numbers begin with no country.
+# VAT ids of the EU and Great Britain begin with a country; other tax numbers do not.
 VAT_ID = re.compile(r"[A-Z]{2} ?\w")
 
 

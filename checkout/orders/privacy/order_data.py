@@ -19,7 +19,7 @@ EMPTIED: dict[str, Any] = {
     **dict.fromkeys(("address", "address2", "city", "postcode", "region"), ""),
     "billing": None,
     "customer": None,
-    # By these an order is known to be of the same session, address or basket as another.
+    # These tell that two orders are of the same session, address or basket.
     **dict.fromkeys(("from_session", "from_address", "basket_digest"), ""),
     "action_url": "",
 }
