@@ -43,6 +43,9 @@ FAILED_SECONDS = (10, 30, 120, 600)  # so the database may be away for 12 minute
 # A message waits so long for a database that restarts or fails over; longer outages cost a receive.
 DATABASE_PATIENCE_SECONDS = 30.0
 
+# At its last receive it has no other left, and SQS would take it for a dead letter.
+LAST_PATIENCE_SECONDS = 900.0
+
 # Alerts ask how much these have grown, and to Prometheus a series that begins with 1 has not grown.
 for _outcome in ("poison", "unknown_order", "of_another_installation", "lost_order", "failed"):
     metrics.HANDLED.labels(_outcome)
@@ -89,13 +92,15 @@ def handle(
 
     DELETE only when the outcome is committed, or when there was nothing left to do. A connection
     that broke costs the message nothing: it goes on here, under its own lease, as soon as the
-    database answers again.
+    database answers again. At its last receive it is held for as long as that takes.
     """
+    is_last = message.receive_count >= MAX_RECEIVE_COUNT
+    patience = LAST_PATIENCE_SECONDS if is_last else DATABASE_PATIENCE_SECONDS
     lease_token = lease_token or uuid4()
     stopping = stopping or Event()
     extra: dict[str, object] = {"message_id": message.id, "receive_count": message.receive_count}
     with trace.span("handle", message.traceparent, receive_count=message.receive_count):
-        for pause in pauses(first=0.1, longest=1.0, within=DATABASE_PATIENCE_SECONDS):
+        for pause in pauses(first=0.1, longest=1.0, within=patience):
             try:
                 return _handle(message, gateway, lease_token, extra)
             except CONNECTION_ERRORS as error:

@@ -25,6 +25,7 @@ from checkout.orders.states import OrderStatus
 from payments.gateways.base import GatewayPayment
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
+from payments.settling.result import Result
 from payments.worker import handle as handling
 from payments.worker import worker
 from payments.worker.handle import Verdict, handle
@@ -194,6 +195,7 @@ def test_fault_of_the_database_puts_the_message_back_for_longer_each_time(
     order = placed_order(shelf[0])
     monkeypatch.setitem(handling.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail)
     monkeypatch.setattr(handling, "DATABASE_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(handling, "LAST_PATIENCE_SECONDS", 0.01)
 
     answers = [handle(about(order, receive_count), gateway) for receive_count in range(1, 6)]
 
@@ -202,6 +204,25 @@ def test_fault_of_the_database_puts_the_message_back_for_longer_each_time(
     assert pauses == sorted(pauses)
     assert pauses[0] <= 10  # a dropped connection delays nobody for long
     assert sum(pauses[:4]) >= 12 * 60  # until the fifth receive, the last
+
+
+def test_message_at_its_last_receive_is_held_until_the_database_is_back(
+    shelf: list[Product], gateway: StripeGateway, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Put back once more, it would be a dead letter, and hide its order's other messages."""
+    honest, failures = handling.settle_order, iter(range(3))
+
+    def fail_at_first(*args: Any, **fields: Any) -> Result:
+        if next(failures, None) is not None:
+            raise OperationalError("gone")
+        return honest(*args, **fields)
+
+    order = placed_order(shelf[0])
+    monkeypatch.setitem(handling.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail_at_first)
+    monkeypatch.setattr(handling, "DATABASE_PATIENCE_SECONDS", 0.01)
+
+    assert handle(about(order, receive_count=5), gateway) == (Verdict.DELETE, 0)
+    assert len(till.charges()) == 1
 
 
 def test_worker_settles_and_empties_the_queue(

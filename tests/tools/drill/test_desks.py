@@ -26,6 +26,9 @@ from tests.tools.drill.without import GUARDS
 
 ORDERS, ACTS = 8, 50
 
+# Without a guard the desks go on until something broke: it takes two presses at one moment.
+ROUNDS_AT_MOST = 8
+
 # Guard → the promise that is broken without it.
 NOTICED = {
     "sent-at-most": "Nothing is sent beyond what was ordered",
@@ -95,6 +98,9 @@ def test_what_breaks_without_a_guard_is_found(
     ])  # fmt: skip
     GUARDS[guard]()
     with without_constraints(guard):
-        broken = broken_after_work(desks, till, tmp_path)
+        for _ in range(ROUNDS_AT_MOST):
+            broken = broken_after_work(desks, till, tmp_path).get(NOTICED[guard], [])
+            if seen := [each for each in broken if " here, 0 there" not in each]:
+                break
 
-    assert any(" here, 0 there" not in each for each in broken[NOTICED[guard]])
+    assert seen
