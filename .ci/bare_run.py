@@ -17,6 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,9 @@ SKIPPED = {
     "tests/acceptance/test_pgbouncer.py": "No pgbouncer is installed here",
     "tests/api/test_api_page.py": "There is no curl here",
 }
+# The first one fetches the packages. The others mostly wait for what they install and start.
+AT_ONCE = 2
+
 READY = "Ctrl-C ends everything."
 READY_SECONDS, END_SECONDS, STEP_SECONDS = 180, 40, 600
 
@@ -198,7 +202,7 @@ def _installed_by_uv(machine: BareMachine, told: dict[str, str]) -> bool:
 
 
 def demo_sells(machine: BareMachine) -> None:
-    output = machine.home / "demo.txt"
+    output = machine.home / f"demo-{machine.python.version}.txt"
     demo = machine.start("sh", "-c", f'exec make demo PORT={_free_port()} > "{output}" 2>&1')
     deadline = time.monotonic() + READY_SECONDS
     said = ""
@@ -265,8 +269,15 @@ def main() -> int:
     home = Path(tempfile.mkdtemp(prefix="shop-home-"))
     try:
         hidden = hide_fixed_places(home / "nothing")
-        for python in found:
-            bare_run(python, home, hidden=hidden, quickly=python is not found[0])
+        for python in found[:1]:
+            bare_run(python, home, hidden=hidden, quickly=False)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            runs = [
+                pool.submit(bare_run, python, home, hidden=hidden, quickly=True)
+                for python in found[1:]
+            ]
+            for run in runs:
+                run.result()
     except (Failed, OSError, subprocess.SubprocessError) as error:
         print(error)
         return 1

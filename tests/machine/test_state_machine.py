@@ -10,8 +10,8 @@ import pytest
 from tests.machine.rules import Machine, run
 from tests.support.long import at_length
 
-RUNS = int(os.environ.get("SOAK") or 100)
-RUNS_IN_A_PART = 50
+RUNS = int(os.environ.get("SOAK") or 60)
+RUNS_IN_A_PART = 30
 FEW_RUNS = 4
 
 # Each change meets the same runs, so that it is judged by what it did. `make soak` draws new ones.

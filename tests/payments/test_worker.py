@@ -28,7 +28,7 @@ from payments.models import Payment
 from payments.settling.result import Result
 from payments.worker import handle as handling
 from payments.worker import worker
-from payments.worker.handle import Verdict, handle
+from payments.worker.handle import HANDLERS, Verdict, handle
 from payments.worker.worker import Worker
 from tests.doubles.gateway import FaultyGateway
 from tests.doubles.sqs.server import QueueServer
@@ -210,7 +210,7 @@ def test_message_at_its_last_receive_is_held_until_the_database_is_back(
     shelf: list[Product], gateway: StripeGateway, till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Put back once more, it would be a dead letter, and hide its order's other messages."""
-    honest, failures = handling.settle_order, iter(range(3))
+    honest, failures = HANDLERS[OutboxMessage.Kind.SETTLE_PAYMENT], iter(range(3))
 
     def fail_at_first(*args: Any, **fields: Any) -> Result:
         if next(failures, None) is not None:

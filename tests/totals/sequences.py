@@ -6,7 +6,7 @@ from collections import Counter
 from checkout.orders.models import Order
 
 # Of all parts together.
-SEQUENCES = int(os.environ.get("TOTAL_SEQUENCES", "2000"))
+SEQUENCES = int(os.environ.get("TOTAL_SEQUENCES", "800"))
 PARTS = 4
 
 
