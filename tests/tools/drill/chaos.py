@@ -5,10 +5,11 @@ import os
 import random
 import signal
 import time
+from bisect import insort
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from config.local.processes import Child
@@ -22,6 +23,10 @@ ENOUGH = 20
 # dead or stopped.
 PLANNED = 30
 PLANNED_PER_MINUTE = 3
+
+# How long until a strike that found nothing to hit comes again, and how often.
+AGAIN_SECONDS = 1.0
+TRIES = 10
 
 RESTART_SECONDS = 0.5
 STOPPED_SECONDS = (0.5, 8.0)
@@ -159,11 +164,13 @@ class Event:
     at_seconds: float
     kind: str = field(compare=False)
     act: Callable[[], bool] = field(compare=False)  # False: there was nothing to hit
+    tries_left: int = field(default=TRIES, compare=False)
 
 
 @dataclass
 class Chaos:
-    """The events of a run in the order of their time."""
+    """The events of a run in the order of their time. One that finds nothing to hit, since the
+    process is just being started again, comes again a moment later."""
 
     events: list[Event]
     hits: Counter[str] = field(default_factory=Counter)
@@ -171,7 +178,11 @@ class Chaos:
     def tend(self, elapsed_seconds: float) -> None:
         while self.events and self.events[0].at_seconds <= elapsed_seconds:
             event = self.events.pop(0)
-            self.hits[event.kind] += event.act()
+            has_hit = event.act()
+            self.hits[event.kind] += has_hit
+            if not has_hit and event.tries_left:
+                at = elapsed_seconds + AGAIN_SECONDS
+                insort(self.events, replace(event, at_seconds=at, tries_left=event.tries_left - 1))
 
 
 def against_processes(fleet: Fleet, seconds: float, chance: random.Random) -> list[Event]:

@@ -26,7 +26,7 @@ from tests.support.factories import placed_order
 from tests.support.long import all_or
 from tests.support.processes import children_of, database_url, eventually, is_alive
 from tests.tools.drill.__main__ import exit_code
-from tests.tools.drill.chaos import ENOUGH, Fleet
+from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet
 from tests.tools.drill.deaths import CHILD, MACHINE, Death, Deaths
 from tests.tools.drill.promises import (
     KNOWN_SECONDS,
@@ -101,6 +101,26 @@ def test_verdict(broken: list[str], hits: int, code: int, word: str) -> None:
     assert exit_code(found, compared=False) == code
     assert word in as_text(found)
     assert as_table([found]).count("\n") == 2
+
+
+def test_strike_that_finds_nobody_comes_again_a_moment_later() -> None:
+    answers = iter([False, False, True])
+    chaos = Chaos([Event(1.0, "web killed", lambda: next(answers))])
+
+    for elapsed in (1.0, 1.5, 2.0, 2.5, 3.0, 3.5):
+        chaos.tend(elapsed)
+
+    assert chaos.hits["web killed"] == 1
+    assert chaos.events == []
+
+
+def test_strike_is_given_up_where_nobody_is_ever_there() -> None:
+    chaos = Chaos([Event(1.0, "web killed", lambda: False)])
+
+    for second in range(100):
+        chaos.tend(float(second))
+
+    assert (chaos.hits["web killed"], chaos.events) == (0, [])
 
 
 def made(number: str, *, status: str = "paid", paid_at: float | None = None) -> MadeOrder:
