@@ -6,23 +6,22 @@ from django import forms
 from django.contrib.auth import authenticate, password_validation
 from django.contrib.auth.forms import AuthenticationForm, PasswordResetForm, SetPasswordForm
 from django.contrib.auth.models import User
-from django.core.validators import RegexValidator
 from django.db import IntegrityError, transaction
 from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext_lazy as _
 
+from checkout.catalogue.gateways import gateway_names
 from checkout.models import MAX_QUANTITY
 from checkout.orders.mail.address import one_spelling
 from checkout.orders.numbers import parse_order_number
+from checkout.orders.ways_to_pay.offers import chosen_or_first
+from checkout.orders.ways_to_pay.web_side import web_side
 from checkout.user_input.address_form import BILLING, PostalAddressForm
 from checkout.user_input.form_fields import WithoutCardNumbers
 from checkout.user_input.text import LineField
 from checkout.user_input.whole_numbers import WholeNumberField
 
-# A payment method is an id of the gateway, never a card number: those may not reach this server.
-payment_method_id = RegexValidator(
-    r"^pm_[A-Za-z0-9_]{1,100}$", _("Choose how you want to pay."), "payment_method"
-)
+CHOOSE = _("Choose how you want to pay.")
 
 
 class AddressField(forms.EmailField):
@@ -45,11 +44,36 @@ class AddressField(forms.EmailField):
 
 
 class PaymentMethodForm(WithoutCardNumbers, forms.Form):
-    payment_method = forms.CharField(
-        max_length=120,
-        validators=[payment_method_id],
-        error_messages={"required": _("Choose how you want to pay.")},
-    )
+    """Which gateway, and what it needs to know beside that. The field of a gateway that is not the
+    shop's first has the gateway's name before its own, so that several stand in one form."""
+
+    gateway = forms.CharField(max_length=30, required=False)
+    payment_method = forms.CharField(max_length=120, required=False)
+
+    # False where nothing is to be paid: then it is not looked at.
+    needs_method = True
+
+    def clean_gateway(self) -> str:
+        name = chosen_or_first(self.cleaned_data["gateway"])
+        if name not in gateway_names():
+            raise forms.ValidationError(CHOOSE, "gateway")
+        return name
+
+    def clean_payment_method(self) -> str:
+        """It is an id of the gateway's, never a card number: those may not reach this server."""
+        value: str = self.cleaned_data["payment_method"]
+        gateway = self.cleaned_data.get("gateway")
+        if gateway is None or not self.needs_method:
+            return value
+        own: str = self.data.get(f"{gateway}-payment_method", "").strip()
+        value, web = own or value, web_side(gateway)
+        if not value and web.method_if_none is not None:
+            return web.method_if_none
+        if not value:
+            raise forms.ValidationError(CHOOSE, "required")
+        if len(value) > 120 or not web.method.fullmatch(value):
+            raise forms.ValidationError(CHOOSE, "payment_method")
+        return value
 
 
 class CheckoutForm(PostalAddressForm, PaymentMethodForm):
@@ -71,7 +95,7 @@ class CheckoutForm(PostalAddressForm, PaymentMethodForm):
         *("postcode", "city", "region", "phone"),
         *(f"{BILLING}{part}" for part in ("full_name", "company", "country", "address")),
         *(f"{BILLING}{part}" for part in ("address2", "postcode", "city", "region")),
-        *("code", "delivery_method", "payment_method"),
+        *("code", "delivery_method", "gateway", "payment_method"),
     )
 
 

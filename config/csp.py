@@ -1,21 +1,15 @@
 """The Content-Security-Policy: a page loads nothing from elsewhere and has no inline scripts."""
 
-from csp.constants import NONE, SELF
+from collections.abc import Mapping
 
-STRIPE_ELEMENT_TEMPLATE = "payments/payment_method_stripe.html"
+from csp.constants import NONE, SELF
 
 Directives = dict[str, list[str]]
 
-# Stripe docs, "Integration security guide", Content Security Policy.
-STRIPE: Directives = {
-    "script-src": ["https://js.stripe.com", "https://*.js.stripe.com"],
-    "frame-src": ["https://js.stripe.com", "https://*.js.stripe.com", "https://hooks.stripe.com"],
-    "connect-src": ["https://api.stripe.com"],
-}
 
-
-def content_security_policy(payment_method_template: str) -> dict[str, Directives]:
-    """The setting of django-csp. Stripe's addresses are allowed only where its fields are shown."""
+def content_security_policy(*of_gateways: Mapping[str, list[str]]) -> dict[str, Directives]:
+    """The setting of django-csp. A gateway's addresses are allowed only where its fields are
+    shown."""
     directives: Directives = {
         "default-src": [NONE],
         "script-src": [SELF],
@@ -26,7 +20,7 @@ def content_security_policy(payment_method_template: str) -> dict[str, Directive
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
     }
-    if payment_method_template == STRIPE_ELEMENT_TEMPLATE:
-        for directive, sources in STRIPE.items():
+    for of_gateway in of_gateways:
+        for directive, sources in of_gateway.items():
             directives[directive] = [*directives.get(directive, []), *sources]
     return {"DIRECTIVES": directives}

@@ -11,11 +11,14 @@ import django_stubs_ext
 import environ
 
 from checkout.orders.limits.rates import Rates, read_rates
+from checkout.orders.ways_to_pay.offers import Offer, read_offers
 from config.csp import content_security_policy
 from config.environment import Environment, refuse
+from config.gateways import gateway_packages, read_settings, static_folders
 from config.local.running_demo import demo_environment
 from config.mail import mail_settings
 from config.seller import seller, series, time_zone
+from payments.gateways import DEFAULT_GATEWAY
 
 # Lets annotations such as ModelAdmin[Product] exist at run time.
 django_stubs_ext.monkeypatch()
@@ -38,6 +41,17 @@ def rates(name: str, default: str) -> Rates:
             name,
             "cannot be read. It looks like session 20/10m, address 120/10m, shop 5000/1h; "
             "leave out what is not to be limited.",
+        )
+
+
+def offers(name: str) -> list[Offer]:
+    try:
+        return read_offers(env.text(name), PAYMENT_GATEWAYS)
+    except ValueError:
+        refuse(
+            name,
+            "cannot be read. It looks like card, transfer DE AT >=20 <=500.00, with names of "
+            "PAYMENT_GATEWAYS, countries, and the least and the highest total.",
         )
 
 
@@ -253,32 +267,17 @@ SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", 60)
 
 # --- Payments -----------------------------------------------------------------------------------
 
-PAYMENT_GATEWAY = env.text("PAYMENT_GATEWAY", "payments.gateways.stripe.StripeGateway")
-# Dotted path of the function that web processes ask what the gateway can take of a currency.
-GATEWAY_LIMITS = env.text(
-    "GATEWAY_LIMITS",
-    "payments.gateways.stripe.amounts.limits"
-    if PAYMENT_GATEWAY == "payments.gateways.stripe.StripeGateway"
-    else "checkout.catalogue.amounts.no_limits",
-)
-STRIPE_API_BASE = env.address("STRIPE_API_BASE")  # Stripe's own if unset
-# Restricted keys begin with rk_ (Stripe docs, "API keys").
-STRIPE_SECRET_KEY = env.secret(
-    "STRIPE_SECRET_KEY", begins=["sk_", "rk_"], hint="Publishable keys cannot charge anybody."
-)
+# Name → package. The first takes a payment where nobody chose another.
+PAYMENT_GATEWAYS = gateway_packages(env, DEFAULT_GATEWAY)
+gateway_settings = [read_settings(env, package) for package in PAYMENT_GATEWAYS.values()]
+for of_gateway in gateway_settings:
+    vars().update(of_gateway.values)
+
+# Who is offered which of them: all of them to everybody if unset.
+PAYMENT_OFFERS = offers("PAYMENT_OFFERS")
 
 # One call to the gateway. Settling an order makes three at most, and has 60 s in all.
 GATEWAY_TIMEOUT_SECONDS = env.seconds("GATEWAY_TIMEOUT_SECONDS", 8)
-
-# For the Payment Element, which takes the card in the browser.
-STRIPE_PUBLISHABLE_KEY = env.secret(
-    "STRIPE_PUBLISHABLE_KEY",
-    begins=["pk_"],
-    hint="It is printed in every checkout page, so no other key may stand there.",
-)
-
-# Signing secrets of Stripe's webhooks; two while one replaces the other.
-STRIPE_WEBHOOK_SECRETS = env.secrets("STRIPE_WEBHOOK_SECRETS", begins=["whsec_"])
 
 # The shop's address from outside. A bank sends the customer back there after 3-D Secure.
 SHOP_URL = env.origin("SHOP_URL")
@@ -288,11 +287,6 @@ PAYMENT_LEASE_SECONDS = env.seconds("PAYMENT_LEASE_SECONDS", 20)
 
 # The sandbox moves no money: a shop that used it by mistake would give its products away.
 SANDBOX_GATEWAY_ALLOWED = env.flag("SANDBOX_GATEWAY_ALLOWED", default=False)
-
-# Where the checkout page gets its `payment_method` field from.
-PAYMENT_METHOD_TEMPLATE = env.text(
-    "PAYMENT_METHOD_TEMPLATE", "payments/payment_method_sandbox.html"
-)
 
 # Tests name a place in the flow here at which the process kills itself; see runtime/faultpoints.
 FAULT_POINT = env.text("FAULT_POINT")
@@ -310,6 +304,7 @@ vars().update(mail_settings(email_url, timeout=email_timeout))
 # --- Web ----------------------------------------------------------------------------------------
 
 STATIC_URL = "static/"
+STATICFILES_DIRS = static_folders(PAYMENT_GATEWAYS.values())
 # If unset, files are served straight from the apps. Set it for `collectstatic`, as in an image.
 STATIC_ROOT = env.text("STATIC_ROOT") or None
 WHITENOISE_USE_FINDERS = STATIC_ROOT is None
@@ -322,7 +317,9 @@ LOCALE_PATHS = [BASE_DIR / "checkout" / "locale"]
 TIME_ZONE = "UTC"
 USE_TZ = True
 
-CONTENT_SECURITY_POLICY = content_security_policy(PAYMENT_METHOD_TEMPLATE)
+CONTENT_SECURITY_POLICY = content_security_policy(
+    *(of_gateway.policy_sources for of_gateway in gateway_settings)
+)
 
 # --- API ----------------------------------------------------------------------------------------
 
@@ -444,7 +441,11 @@ LOGGING = {
     "loggers": {
         "django": {"handlers": [], "propagate": True},
         "django.server": {"handlers": [], "propagate": True},
-        "stripe": {"level": "WARNING"},
+        **{
+            name: {"level": level}
+            for of_gateway in gateway_settings
+            for name, level in of_gateway.log_levels.items()
+        },
         "botocore": {"level": "WARNING"},
         "fontTools": {"level": "WARNING"},
         "fpdf": {"level": "ERROR"},  # its warnings tell of letters in customers' names

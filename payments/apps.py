@@ -1,4 +1,8 @@
+from importlib import import_module
+from importlib.util import find_spec
+
 from django.apps import AppConfig
+from django.conf import settings
 
 
 class PaymentsConfig(AppConfig):
@@ -15,3 +19,6 @@ class PaymentsConfig(AppConfig):
         from payments.books.money import read_moved
 
         read_with(read_moved)
+        for package in settings.PAYMENT_GATEWAYS.values():
+            if find_spec(f"{package}.checks"):
+                import_module(f"{package}.checks")

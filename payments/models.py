@@ -23,6 +23,9 @@ class Payment(models.Model):
     """
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="payments")
+    # The gateway's name, which never changes: only there is anything known of this payment. What
+    # the release before this one stores has the name of the gateway that the shop had then.
+    gateway = models.CharField(max_length=30, db_default="", editable=False)
     round = models.PositiveIntegerField()
     status = models.CharField(
         max_length=20, choices=PaymentStatus, default=PaymentStatus.PENDING, editable=False
@@ -291,11 +294,10 @@ class Dispute(models.Model):
 
 
 class GatewayRefusal(models.Model):
-    """Says since when the gateway refuses the shop itself. There is one row at most."""
+    """Says since when a gateway refuses the shop itself. There is one row at most for each."""
 
-    ONLY = 1
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=ONLY, editable=False)
+    id = models.PositiveSmallIntegerField(primary_key=True, editable=False)
+    gateway = models.CharField(max_length=30, db_default="")
     code = models.CharField(max_length=80)  # the gateway's word for why
     began_at = models.DateTimeField()
     # Empty while it lasts.
@@ -303,9 +305,7 @@ class GatewayRefusal(models.Model):
 
     class Meta:
         constraints = [
-            models.CheckConstraint(
-                condition=models.Q(pk=1), name="payments_gatewayrefusal_one_row"
-            ),
+            models.UniqueConstraint(fields=["gateway"], name="payments_gatewayrefusal_uniq"),
         ]
 
     def __str__(self) -> str:
@@ -318,7 +318,8 @@ class LostOrder(models.Model):
 
     reference = models.CharField(max_length=32)
     number = models.CharField(max_length=24, blank=True)  # may belong to another order by now
-    # Empty where only a message names the order.
+    # Both are empty where only a message names the order.
+    gateway = models.CharField(max_length=30, blank=True, default="", db_default="")
     gateway_payment_id = models.CharField(max_length=120, blank=True, default="")
     # The state that the gateway told last; empty where nobody has asked.
     state = models.CharField(max_length=20, blank=True, default="")
@@ -348,10 +349,11 @@ class LostOrder(models.Model):
 
 
 class WebhookEvent(models.Model):
-    """One event that the gateway sent. It is only a hint: the worker asks the gateway itself."""
+    """One event that a gateway sent. It is only a hint: the worker asks the gateway itself."""
 
     event_id = models.CharField(max_length=120)
     kind = models.CharField(max_length=120)
+    is_about_dispute = models.BooleanField(default=False, db_default=False)
     order = models.ForeignKey(
         Order, models.PROTECT, null=True, blank=True, related_name="webhook_events"
     )

@@ -51,7 +51,7 @@ def cost_minor(order: Order, line: OrderLine) -> int:
 def price_minor(order: Order, line: OrderLine, pieces: int) -> int:
     """What the next pieces of a line give back. The units that cannot be divided go with its last
     piece, so all of its pieces together give back what the line cost."""
-    whole, step = cost_minor(order, line), _step_minor(order.currency)
+    whole, step = cost_minor(order, line), _step_minor(order.currency, order.gateway)
     each = whole // line.quantity // step * step
 
     def cost_of(count: int) -> int:
@@ -77,7 +77,7 @@ def worth_minor(payment: Payment, wanted: Wanted, *, delivery_minor: int) -> int
     _must_be_possible(payment, order, lines, wanted, delivery_minor)
     priced = (price_minor(order, lines[line_id], each.pieces) for line_id, each in wanted.items())
     worth = min(sum(priced) + delivery_minor, refundable_minor(payment))
-    return worth - worth % _step_minor(payment.currency)
+    return worth - worth % _step_minor(payment.currency, payment.gateway)
 
 
 def refund_lines(
@@ -210,6 +210,6 @@ def _must_be_as_shown(payment: Payment, amount_minor: int, shown_minor: int | No
         )
 
 
-def _step_minor(currency: str) -> int:
-    limits = limits_of(currency)
+def _step_minor(currency: str, gateway: str) -> int:
+    limits = limits_of(currency, gateway)
     return limits.step_minor if limits else 1

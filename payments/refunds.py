@@ -10,6 +10,7 @@ from django.db import transaction
 from django.db.models import Sum
 
 from checkout.catalogue.amounts import limits_of
+from checkout.catalogue.gateways import gateway_names
 from checkout.catalogue.money import money, show_money
 from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.attention.flags import put_before_a_person
@@ -55,7 +56,12 @@ def must_be_refundable(payment: Payment, amount_minor: int) -> None:
     if not 0 < amount_minor <= left:
         most = show_money(money(left, payment.currency))
         raise RefundImpossible(f"Of this payment {most} is left to be sent back.")
-    limits = limits_of(payment.currency)
+    if payment.gateway not in gateway_names():
+        raise RefundImpossible(
+            f"This payment was made by {payment.gateway}, which PAYMENT_GATEWAYS does not name any "
+            "more. Send the money back at the gateway's own site, or name it there again."
+        )
+    limits = limits_of(payment.currency, payment.gateway)
     if limits and amount_minor % limits.step_minor:
         step = show_money(money(limits.step_minor, payment.currency))
         raise RefundImpossible(f"The gateway sends money back only in steps of {step}.")

@@ -17,7 +17,7 @@ register(
     End(table="payments.RefundLine", why=WITH_ORDER),
     End(table="payments.Dispute", why=WITH_ORDER),
     End(table="payments.LostOrder", why="A charge without its order: books ask for it for years."),
-    End(table="payments.GatewayRefusal", why="One row."),
+    End(table="payments.GatewayRefusal", why="One row for each gateway."),
     End(
         table="payments.WebhookEvent",
         why=(

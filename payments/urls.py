@@ -2,4 +2,4 @@ from django.urls import path
 
 from payments import views
 
-urlpatterns = [path("webhooks/stripe/", views.stripe_webhook, name="stripe_webhook")]
+urlpatterns = [path("webhooks/<slug:gateway>/", views.webhook, name="payment_webhook")]

@@ -2,15 +2,15 @@
 
 import re
 
-from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_POST
 
+from checkout.orders.ways_to_pay.web_side import BadEvent, BadSignature, NoEvents, web_sides
 from checkout.runtime import metrics
 from checkout.runtime.clock import database_now
 from checkout.runtime.faultpoints import fault_points
-from payments.gateways.stripe.webhooks import BadEvent, BadSignature, check_signature, receive_event
+from payments.receive_hint import receive_hint
 
 MAX_BODY_BYTES = 64 * 1024
 LENGTH = re.compile(r"[0-9]{1,9}")
@@ -18,22 +18,22 @@ LENGTH = re.compile(r"[0-9]{1,9}")
 
 @csrf_exempt
 @require_POST
-def stripe_webhook(request: HttpRequest) -> HttpResponse:
-    """Answers 200 for a repetition too: Stripe sends again what is answered otherwise."""
+def webhook(request: HttpRequest, gateway: str) -> HttpResponse:
+    """Answers 200 for a repetition too: gateways send again what is answered otherwise."""
+    web = web_sides().get(gateway)
+    if web is None:
+        raise Http404
     length = str(request.META.get("CONTENT_LENGTH") or "0")
     if not LENGTH.fullmatch(length) or int(length) > MAX_BODY_BYTES:
         return HttpResponse("Too large.\n", status=413, content_type="text/plain")
     body = request.body
     now = database_now()
     try:
-        check_signature(
-            body,
-            request.headers.get("Stripe-Signature", ""),
-            secrets=settings.STRIPE_WEBHOOK_SECRETS,
-            now=now,
-        )
+        hint = web.read_event(body, request.headers, now=now)
         with fault_points("webhook stored"):
-            is_new = receive_event(body, now=now)
+            is_new = receive_hint(hint, gateway=gateway, now=now)
+    except NoEvents:
+        raise Http404 from None
     except BadSignature:
         metrics.WEBHOOKS.labels("bad_signature").inc()
         return HttpResponse("Bad signature.\n", status=400, content_type="text/plain")

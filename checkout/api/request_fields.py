@@ -18,7 +18,10 @@ from checkout.user_input.address_form import BILLING
 # Fifteen digits are more than any total has, and few enough for the column.
 TOTAL = re.compile(r"[0-9]{1,15}(?:\.[0-9]{1,4})?")
 
-PAYMENT_METHOD = "The gateway's id of it, never a card number."
+PAYMENT_METHOD = (
+    "The gateway's id of it, never a card number. May be left out for a gateway that needs none."
+)
+GATEWAY = "The name of the payment gateway. Left out: the shop's first."
 
 
 class StrictCharField(serializers.CharField):

@@ -17,6 +17,7 @@ from checkout.api.serializers import (
     ProductSerializer,
     WantedPayment,
 )
+from checkout.orders.ways_to_pay.web_side import web_side
 
 EXAMPLE: dict[str, Any] = {
     "lines": [{"sku": "NB-A5-DOT", "quantity": 2}],
@@ -26,7 +27,7 @@ EXAMPLE: dict[str, Any] = {
     "city": "Cork",
     "postcode": "T12 ABC1",
     "country": "IE",
-    "payment_method": "pm_card_visa",
+    "payment_method": web_side().example_method,
     "expected_total": "29.00",
 }
 
@@ -171,7 +172,9 @@ pay_order = extend_schema(
     parameters=[REFERENCE, KEY, REPLAYED, LOCATION],
     request=WantedPayment,
     examples=[
-        OpenApiExample("Another card", {"payment_method": "pm_card_visa"}, request_only=True)
+        OpenApiExample(
+            "Another card", {"payment_method": web_side().example_method}, request_only=True
+        )
     ],
     responses={
         202: OpenApiResponse(OrderSerializer, description="The payment is under way."),
@@ -215,7 +218,7 @@ LINKS: dict[str, Any] = {
     "pay": {
         "operationId": "pay_order",
         "parameters": OF_THE_ORDER,
-        "requestBody": {"payment_method": "pm_card_visa"},
+        "requestBody": {"payment_method": web_side().example_method},
         "description": "Pay with another method, should this payment be declined.",
     },
     "cancel": {

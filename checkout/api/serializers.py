@@ -5,7 +5,13 @@ from typing import Any
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from checkout.api.request_fields import PAYMENT_METHOD, StrictSerializer, cleaned, form_field
+from checkout.api.request_fields import (
+    GATEWAY,
+    PAYMENT_METHOD,
+    StrictSerializer,
+    cleaned,
+    form_field,
+)
 from checkout.catalogue.models import Product
 from checkout.catalogue.money import plain
 from checkout.forms import PayAgainForm
@@ -21,10 +27,12 @@ AMOUNT = (
 class WantedPayment(StrictSerializer):
     """Another method to pay with."""
 
+    gateway = form_field("gateway", help_text=GATEWAY)
     payment_method = form_field("payment_method", help_text=PAYMENT_METHOD)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        return {"payment_method": cleaned(PayAgainForm, attrs)["payment_method"]}
+        chosen = cleaned(PayAgainForm, attrs)
+        return {name: chosen[name] for name in ("gateway", "payment_method")}
 
 
 class EmptySerializer(StrictSerializer):

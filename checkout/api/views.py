@@ -203,14 +203,14 @@ def once(
 
 def _pay(request: Request, asked: IdempotentRequest, order: Order) -> Response:
     now, placed = database_now(), OrderStatus.PLACED
-    payment_method = validated_data(WantedPayment(data=body_of(request)))["payment_method"]
+    way = validated_data(WantedPayment(data=body_of(request)))
     if not can_pay_again(order, failed_round=None):
         raise _refused(problems.NOT_PAYABLE, order)
     if wait := wait_before_paying_again(api_visitor(request), order, now=now):
         raise Problem(problems.TOO_MANY, wait=wait, charged=charged(order))
     with transaction.atomic():
         claim_key(asked, order.checkout_id, status_code=202, order_status=placed, now=now)
-        if not pay_again(order, payment_method=payment_method, failed_round=None, now=now):
+        if not pay_again(order, **way, failed_round=None, now=now):
             order.refresh_from_db()
             raise _refused(problems.NOT_PAYABLE, order)
     return order_response(order, status_code=202, order_status=placed)

@@ -1,14 +1,13 @@
 """Which amounts a payment gateway can take, asked before an order is placed.
 
-The function that the setting `GATEWAY_LIMITS` names answers from a table, without a call, so that a
-web process need not load the gateway. The gateway's own adapter gives the same answer.
+The gateway's web side answers from a table, without a call, so that a web process need not load the
+gateway. The side that calls gives the same answer.
 """
 
 from dataclasses import dataclass
 from enum import Enum
 
-from django.conf import settings
-from django.utils.module_loading import import_string
+from checkout.catalogue.gateways import gateway_names, part_of
 
 # The largest number that a PositiveBigIntegerField holds.
 LARGEST_STORED = 2**63 - 1
@@ -57,22 +56,20 @@ class AmountRefused(Exception):
         self.refusal = refusal
 
 
-def no_limits(currency: str) -> AmountLimits | None:
-    """The limits of a gateway that takes every amount of every currency."""
-    return AmountLimits()
-
-
-def limits_of(currency: str) -> AmountLimits | None:
-    """The limits of a currency, or None where the gateway cannot take that currency at all."""
-    limits: AmountLimits | None = import_string(settings.GATEWAY_LIMITS)(currency)
+def limits_of(currency: str, gateway: str = "") -> AmountLimits | None:
+    """The limits of a currency, or None where the gateway cannot take that currency at all. An
+    empty name is the shop's first gateway. No limits are known of one that was taken out."""
+    if gateway and gateway not in gateway_names():
+        return AmountLimits()
+    limits: AmountLimits | None = part_of(gateway, "web.WEB").limits(currency)
     return limits
 
 
-def refusal_of(amount_minor: int, currency: str) -> AmountRefusal | None:
+def refusal_of(amount_minor: int, currency: str, gateway: str = "") -> AmountRefusal | None:
     """Why the gateway could never take this amount, or None. It is never asked to take 0."""
     if amount_minor == 0:
         return None
-    limits = limits_of(currency)
+    limits = limits_of(currency, gateway)
     objection = limits.objection_to(amount_minor) if limits else Objection.CURRENCY
     if objection is None:
         return None

@@ -15,7 +15,7 @@ RETURN_PAUSE = timedelta(seconds=10)
 
 
 def pay_again(
-    order: Order, *, payment_method: str, failed_round: int | None, now: datetime
+    order: Order, *, gateway: str, payment_method: str, failed_round: int | None, now: datetime
 ) -> bool:
     """Open a new payment round on the same order.
 
@@ -34,6 +34,7 @@ def pay_again(
             reason="The customer pays with another method",
             now=now,
             payment_round=current.payment_round + 1,
+            gateway=gateway,
             payment_method=payment_method,
             cancelled_by="",
         )

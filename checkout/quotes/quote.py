@@ -47,6 +47,7 @@ class Refusal(StrEnum):
     CODE_TOO_MANY_TRIES = "code too many tries"  # it was not looked up; `quote` itself cannot know
     METHOD_NOT_OFFERED = "method not offered"
     NOT_DELIVERED_THERE = "not delivered there"
+    WAY_TO_PAY_NOT_OFFERED = "way to pay not offered"  # `quote` itself cannot know
     PHONE_MISSING = "phone missing"  # the carrier asks for a number; `quote` itself cannot know
 
     @property
@@ -56,6 +57,7 @@ class Refusal(StrEnum):
             Refusal.METHOD_NOT_OFFERED: "delivery_method",
             Refusal.NOT_DELIVERED_THERE: "country",
             Refusal.PHONE_MISSING: "phone",
+            Refusal.WAY_TO_PAY_NOT_OFFERED: "gateway",
         }.get(self, "code")
 
 

@@ -133,7 +133,7 @@ def _submit(page: CheckoutPage) -> HttpResponse:
     except TokenRefused:
         return page.show(notices.token_refused(), status=400)
     if token.total_minor == 0:
-        form.fields["payment_method"].required = False  # the form asked for none
+        form.needs_method = False  # the page asked for none
     digests = _content_digests(request, token)
     is_valid = form.is_valid()
 
@@ -180,7 +180,12 @@ def _content_digests(request: HttpRequest, token: CheckoutToken) -> tuple[str, s
     def content(names: Iterable[str]) -> dict[str, object]:
         return {name: request.POST.get(name, "").strip() for name in names}
 
-    now = digest(content(CheckoutForm.base_fields) | seen | {"version": 2})
+    typed = content(CheckoutForm.base_fields)
+    if typed["gateway"]:
+        typed |= content([f"{typed['gateway']}-payment_method"])
+    else:
+        del typed["gateway"]  # as the release before made it, which knew no such field
+    now = digest(typed | seen | {"version": 2})
     return now, digest(content(FIELDS_OF_VERSION_1) | seen)
 
 
@@ -196,6 +201,7 @@ def _purchase(
     return PlaceOrder(
         checkout_id=token.checkout_id,
         customer=Customer.typed(typed),
+        gateway=typed["gateway"],
         payment_method=typed["payment_method"],
         currency=token.currency,
         content_digest=content_digest,

@@ -23,6 +23,7 @@ from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
 from checkout.views.notices import Notice, total_not_payable
 from checkout.views.quote_words import QuoteWords, refusal_words
 from checkout.views.terms import shown_quote, terms_of
+from checkout.views.ways_to_pay import Way, ways_to_pay
 from checkout.visitor import visitor_of
 
 
@@ -92,6 +93,7 @@ class CheckoutPage:
             notice = total_not_payable(refusal)  # said before anything is typed
         context = {
             "total": self.total,
+            "ways": self._ways(self.quote.total_minor),
             "quote": QuoteWords(self.quote, self.terms, was_asked=is_total_asked),
             "notice": notice,
             "question": question,
@@ -129,6 +131,7 @@ class CheckoutPage:
         context = {
             "total": money(0, settings.SHOP_CURRENCY),
             "notice": notice,
+            "ways": self._ways(None),
             "token": self._sent_token,
             "without_database": True,
         }
@@ -147,9 +150,12 @@ class CheckoutPage:
             "lines": lines,
             "can_place": bool(lines) and all(line.is_available for line in lines),
             "has_reference": status in {429, 503},
-            "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
         }
         return render(self.request, template, everywhere | dict(context), status=status)
+
+    def _ways(self, total_minor: int | None) -> list[Way]:
+        country, currency = self.terms.country, settings.SHOP_CURRENCY
+        return ways_to_pay(self.form, country=country, total_minor=total_minor, currency=currency)
 
     def _token(self, *, keeps_sent: bool) -> str:
         sent = self._sent_token if keeps_sent else ""

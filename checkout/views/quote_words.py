@@ -70,6 +70,8 @@ def refusal_words(refusal: Refusal, terms: Terms) -> str:
             return _("We do not deliver these goods to this country: %(country)s.") % {
                 "country": country_name(terms.country)
             }
+        case Refusal.WAY_TO_PAY_NOT_OFFERED:
+            return _("This way to pay is not offered for your order. Please choose another.")
         case Refusal.PHONE_MISSING:
             return _("The carrier asks for a telephone number for this way of delivery.")
         case _:

@@ -33,6 +33,7 @@ from config.local.processes import (
     wait_until,
 )
 from config.local.sqs import LocalSQS
+from payments.sandbox import for_demo
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -61,12 +62,8 @@ DEFAULTS = {
     "SELLER_EMAIL": "books@halfmoon.example",
 }
 # These follow from what is started here, and win over what is set: web processes without TLS, and a
-# sandbox, to which no key of Stripe's is sent.
-OWN = {
-    "HTTPS_ONLY": "false",
-    "STRIPE_SECRET_KEY": "sk_test_sandbox",
-    "SANDBOX_GATEWAY_ALLOWED": "true",
-}
+# sandbox in the gateway's place.
+OWN = {"HTTPS_ONLY": "false", "SANDBOX_GATEWAY_ALLOWED": "true", **for_demo.SETTINGS}
 OWN_HOSTS = ["localhost", "127.0.0.1"]
 
 # The demo makes or starts these only where they are not set.
@@ -90,6 +87,7 @@ class Demo:
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
         self.sandbox_url = ""
+        self.webhook_secret = for_demo.new_webhook_secret()
         given = _given()
         self.environment = DEFAULTS | given | OWN | _hosts(given) | _no_proxy()
         self.postgres: EmbeddedPostgres | None = None
@@ -115,7 +113,6 @@ class Demo:
         self._start_services()
         if "SECRET_KEY" not in self.environment:
             self.environment["SECRET_KEY"] = _kept_secret(self.folder / "secret_key")
-        self.environment["STRIPE_WEBHOOK_SECRETS"] = f"whsec_{secrets.token_hex(16)}"
         for name in ["FAULT_POINT", *(f"{name}_FILE" for name in self.environment)]:
             os.environ.pop(name, None)  # a file would win over the value
         os.environ.update(self.environment)
@@ -148,7 +145,9 @@ class Demo:
             self._say("SQS")
         port = free_port()
         self.sandbox_url = f"http://127.0.0.1:{port}"
-        self.environment["STRIPE_API_BASE"] = self.sandbox_url
+        self.environment |= for_demo.settings_for(
+            url=self.sandbox_url, webhook_secret=self.webhook_secret
+        )
         self.environment["PORT"] = str(self.port)
         self.environment.setdefault("SHOP_URL", self.url)
 
@@ -156,8 +155,8 @@ class Demo:
         manage = [sys.executable, str(ROOT / "manage.py")]
         sandbox = [*manage, "run_sandbox_gateway", "--port", self.sandbox_url.rpartition(":")[2]]
         sandbox += ["--ledger", str(self.folder / "sandbox-ledger.jsonl")]
-        sandbox += ["--webhook-url", f"{self.url}/payments/webhooks/stripe/"]
-        sandbox += ["--webhook-secret", self.environment["STRIPE_WEBHOOK_SECRETS"]]
+        sandbox += ["--webhook-url", f"{self.url}{for_demo.WEBHOOK_PATH}"]
+        sandbox += ["--webhook-secret", self.webhook_secret]
         web = [sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{self.port}"]
         web += [f"--workers={WEB_PROCESSES}", "--worker-class=gthread", "--threads=4"]
         web += ["--no-control-socket", "--graceful-timeout=5"]

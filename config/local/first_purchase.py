@@ -17,6 +17,7 @@ from checkout.orders.links import link_path
 from checkout.orders.models import Order
 from checkout.orders.money.parts import Parts
 from checkout.orders.states import UNSETTLED
+from checkout.orders.ways_to_pay.web_side import web_side
 
 SUBMITS = 5
 
@@ -31,7 +32,6 @@ TYPED = {
     "city": "Cork",
     "postcode": "T12 ABC1",
     "country": "IE",
-    "payment_method": "pm_card_visa",
 }
 
 
@@ -99,7 +99,8 @@ def _open_checkout(shop: str, product: Product) -> tuple[requests.Session, dict[
     csrf = {"csrfmiddlewaretoken": browser.cookies["csrftoken"]}
     cart = csrf | {"sku": product.sku, "quantity": "1"}
     browser.post(f"{shop}/cart/add/", data=cart, timeout=30).raise_for_status()
-    form = csrf | TYPED | {"token": _token(browser.get(f"{shop}/checkout/", timeout=30))}
+    token = _token(browser.get(f"{shop}/checkout/", timeout=30))
+    form = csrf | TYPED | {"payment_method": web_side().example_method, "token": token}
     # The page's first total is for the shop's country, and this parcel goes to another one.
     update = form | {"update_total": "1"}
     return browser, form | {"token": _token(browser.post(f"{shop}/checkout/", update, timeout=30))}

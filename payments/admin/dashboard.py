@@ -22,7 +22,7 @@ from checkout.orders.states import EXPIRING, PAID_FOR, UNSETTLED, OrderStatus
 from checkout.runtime.clock import database_now
 from payments.books.lost_orders import unseen_count
 from payments.models import Dispute
-from payments.settling.refused_shop import current_refusal
+from payments.settling.refused_shop import current_refusals
 
 HOURS = 24
 
@@ -112,7 +112,7 @@ def figures(*, now: datetime) -> dict[str, Any]:
         "queue": QueueSeen.objects.first(),
         "processes": _processes(now=now),
         "pause": state.pause,
-        "refusal": current_refusal(),
+        "refusals": current_refusals(),
         "lost_orders": unseen_count(),
         "to_send": to_send_in_words(),
         "oldest_to_send": orders_to_send().first(),

@@ -28,7 +28,7 @@ class SeenToFilter(ChoiceFilter):
 @admin.register(LostOrder)
 class LostOrderAdmin(ReadOnlyAdmin[LostOrder]):
     change_form_template = "payments/admin_lost_order.html"
-    list_display = ["number", "reference", "gateway_payment_id", "state", "shown_amount"]
+    list_display = ["number", "reference", "gateway", "gateway_payment_id", "state", "shown_amount"]
     list_display += ["found_at", "seen_to_at", "seen_to_by"]
     list_filter = [SeenToFilter]
 

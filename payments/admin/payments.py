@@ -35,7 +35,7 @@ class ShowsAmount:
 
 class PaymentInline(ReadOnlyInline):
     model = Payment
-    fields = ["round", "status", "shown_amount", "payment_method"]
+    fields = ["round", "gateway", "status", "shown_amount", "payment_method"]
     fields += ["gateway_payment_id", "settled_at", "calls", "sent_back", "disputed"]
     show_change_link = True
 

@@ -10,7 +10,7 @@ may be at it by the clock, not for as long as its row says so: what never ends i
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
@@ -34,6 +34,7 @@ from payments.gateways.base import (
     NoSuchPayment,
     RefundState,
 )
+from payments.gateways.load import Gateways
 from payments.models import Dispute, Payment, Refund
 from payments.states import LIVE, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
@@ -51,14 +52,8 @@ DISPUTED_THERE = "disputed there, not so here"
 # What is younger may be on its way through the worker, or on its way to us as a gateway's event.
 UNDER_WAY = timedelta(hours=1)
 
-# Stripe remembers a key for so long: a repeated call to open finds what the first one opened.
-KEY_LIFE = timedelta(hours=24)
-
 # Clocks differ, and a payment is opened there before its outcome is stored here.
 MARGIN = timedelta(hours=1)
-
-# A bank may return a refund after up to 30 days (Stripe docs, "Refund failures"), and some more.
-REFUND_MAY_FAIL = timedelta(days=45)
 
 # The size of a page of the gateway's list; see the adapter.
 CHUNK = 100
@@ -92,6 +87,7 @@ class Difference:
     here: Side | None = None  # None: unknown here
     there: Side | None = None
     reference: str = ""  # of a lost order: its number may be another order's by now
+    gateway: str = ""  # the name of the gateway that it is about
 
     @property
     def key(self) -> tuple[str, str, str]:
@@ -99,17 +95,18 @@ class Difference:
 
 
 def differences(
-    gateway: Gateway, *, since: datetime, now: datetime, progress: Progress = lambda count: None
+    gateways: Gateways, *, since: datetime, now: datetime, progress: Progress = lambda count: None
 ) -> Iterator[Difference]:
-    return Comparison(gateway, since=since, now=now, progress=progress).differences()
+    return Comparison(gateways, since=since, now=now, progress=progress).differences()
 
 
 class Comparison:
-    """One pass over both books. The figures and lists are complete when `differences` is read."""
+    """One pass over our books and those of all gateways. The figures and lists are complete when
+    `differences` is read."""
 
     def __init__(
         self,
-        gateway: Gateway,
+        gateways: Gateways,
         *,
         since: datetime,
         now: datetime,
@@ -118,11 +115,11 @@ class Comparison:
     ) -> None:
         self.compared = 0  # the gateway's payments, without those of strangers
         self.charges = 0  # those of them that were charged for orders which are here
-        self.lost: list[GatewayPayment] = []
+        self.lost: list[tuple[str, GatewayPayment]] = []  # each with the gateway's name
         # Payments of another installation or program on the account: nothing is done about them.
         self.stranger_count = 0
         self.strangers: list[GatewayPayment] | None = [] if lists_strangers else None
-        self._gateway = gateway
+        self._gateways = gateways
         self._since = since
         self._now = now
         self._progress = progress
@@ -131,21 +128,29 @@ class Comparison:
         self._charged_orders: set[str] = set()
 
     def differences(self) -> Iterator[Difference]:
-        yield from self._payments()
-        yield from self._paid_and_never_seen()
+        for name, gateway in self._gateways.items():
+            for difference in self._at(_Asked(name, gateway, self._now)):
+                yield replace(difference, gateway=name)
         yield from self._paid_without_payment()
-        yield from self._refunds()
-        yield from self._sent_back_and_never_seen()
-        yield from self._disputes()
 
-    def _payments(self) -> Iterator[Difference]:
-        for chunk in self._chunks(self._gateway.list_since(self._since - MARGIN)):
+    def _at(self, asked: "_Asked") -> Iterator[Difference]:
+        lists = asked.gateway.abilities.lists  # else each one that is stored here is asked about
+        if lists:
+            yield from self._payments(asked)
+        yield from self._paid_and_never_seen(asked)
+        if lists:
+            yield from self._refunds(asked)
+        yield from self._sent_back_and_never_seen(asked)
+        yield from self._disputes(asked)
+
+    def _payments(self, asked: "_Asked") -> Iterator[Difference]:
+        for chunk in self._chunks(asked.gateway.list_since(self._since - MARGIN)):
             ownership = Ownership.of(chunk)
             self._count(chunk, ownership)
-            for suspected in _compare_payments(chunk, ownership, self._now):
-                yield from self._confirmed(suspected)
+            for suspected in _compare_payments(asked.gateway, chunk, ownership, self._now):
+                yield from self._confirmed(asked, suspected)
             for theirs in not_seen_to(ownership.lost):
-                self.lost.append(theirs)
+                self.lost.append((asked.name, theirs))
                 yield Difference(
                     kind=LOST_ORDER,
                     order=theirs.order.number,
@@ -172,28 +177,25 @@ class Comparison:
             yield chunk
             self._progress(self.compared)
 
-    def _confirmed(self, suspected: Difference) -> Iterable[Difference]:
+    def _confirmed(self, asked: "_Asked", suspected: Difference) -> Iterable[Difference]:
         """The list is older than our rows: what it showed as unpaid may have moved since."""
         if suspected.kind == CHARGED_NOT_PAID:
             self._charged_orders.add(suspected.order)
-        if suspected.kind == ORPHAN and suspected.gateway_id in self._young:
+        if suspected.kind == ORPHAN and suspected.gateway_id in asked.young:
             return []
         if suspected.kind in {ORPHAN, PAID_NOT_CHARGED}:
-            return compare_one(self._gateway, suspected.gateway_id, self._now)
+            return compare_one(asked.gateway, suspected.gateway_id, self._now)
         return [suspected]
 
-    @cached_property
-    def _young(self) -> set[str]:
-        """Read at the first suspicion: after the page that raised it, so nothing newer is amiss."""
-        return {theirs.id for theirs in self._gateway.list_since(self._now - UNDER_WAY)}
-
-    def _paid_and_never_seen(self) -> Iterator[Difference]:
-        paid = Payment.objects.filter(status=PaymentStatus.PAID, created_at__gte=self._since)
+    def _paid_and_never_seen(self, asked: "_Asked") -> Iterator[Difference]:
+        paid = Payment.objects.filter(
+            gateway=asked.name, status=PaymentStatus.PAID, created_at__gte=self._since
+        )
         for payment in paid.select_related("order").iterator(chunk_size=CHUNK):
             if payment.pk in self._seen_payments:
                 continue
             try:  # it may be older there than here, or newer than the list
-                yield from compare_one(self._gateway, payment.gateway_payment_id, self._now)
+                yield from compare_one(asked.gateway, payment.gateway_payment_id, self._now)
             except NoSuchPayment:
                 yield Difference(
                     kind=PAID_NOT_CHARGED,
@@ -217,9 +219,9 @@ class Comparison:
                     kind=PAID_NOT_CHARGED, order=order.number, gateway_id="", here=here
                 )
 
-    def _refunds(self) -> Iterator[Difference]:
-        made_since = min(self._since, self._now - REFUND_MAY_FAIL) - MARGIN
-        for chunk in self._chunks(self._gateway.list_refunds_since(made_since)):
+    def _refunds(self, asked: "_Asked") -> Iterator[Difference]:
+        made_since = min(self._since, asked.refunds_return_since) - MARGIN
+        for chunk in self._chunks(asked.gateway.list_refunds_since(made_since)):
             sent = [refund for refund in chunk if refund.state is not RefundState.FAILED]
             payments = _payments_of(sent, "refunds")
             for theirs in sent:
@@ -238,15 +240,16 @@ class Comparison:
                         there=side_there(theirs),
                     )
 
-    def _sent_back_and_never_seen(self) -> Iterator[Difference]:
+    def _sent_back_and_never_seen(self, asked: "_Asked") -> Iterator[Difference]:
         settled = Refund.objects.filter(
+            payment__gateway=asked.name,
             status=RefundStatus.SUCCEEDED,
-            settled_at__gte=min(self._since, self._now - REFUND_MAY_FAIL),
+            settled_at__gte=min(self._since, asked.refunds_return_since),
         ).select_related("payment__order")
         for refund in settled.iterator(chunk_size=CHUNK):
             if refund.pk in self._seen_refunds:
                 continue
-            states = self._states_there(refund)
+            states = _states_there(asked.gateway, refund)
             if states - {RefundState.FAILED}:
                 continue
             yield Difference(
@@ -256,25 +259,47 @@ class Comparison:
                 here=_side_here(refund, refund.payment.currency),
             )
 
-    def _states_there(self, refund: Refund) -> set[RefundState]:
-        """A refund may be older there than here: taken over, or long on its way."""
-        try:
-            theirs = self._gateway.refunds_of(refund.payment.gateway_payment_id)
-        except NoSuchPayment:
-            return set()  # not even its payment is there
-        return {r.state for r in theirs if _is_same(refund, r)}
-
-    def _disputes(self) -> Iterator[Difference]:
+    def _disputes(self, asked: "_Asked") -> Iterator[Difference]:
         """Disputes that were opened since, and those that are open here: a bank takes months."""
         seen: set[str] = set()
-        for chunk in self._chunks(self._gateway.list_disputes_since(self._since - MARGIN)):
+        lists = asked.gateway.abilities.lists
+        listed = asked.gateway.list_disputes_since(self._since - MARGIN) if lists else ()
+        for chunk in self._chunks(listed):
             seen.update(dispute.id for dispute in chunk)
             yield from _compare_disputes(chunk, self._now)
-        still_open = Dispute.objects.filter(closed_at=None).exclude(gateway_dispute_id__in=seen)
+        still_open = Dispute.objects.filter(closed_at=None, payment__gateway=asked.name)
+        still_open = still_open.exclude(gateway_dispute_id__in=seen)
         for dispute in still_open.select_related("payment"):
             with suppress(NoSuchPayment):
-                of_payment = self._gateway.disputes_of(dispute.payment.gateway_payment_id)
+                of_payment = asked.gateway.disputes_of(dispute.payment.gateway_payment_id)
                 yield from _compare_disputes(of_payment, self._now)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """The gateway whose books are read just now."""
+
+    name: str
+    gateway: Gateway
+    now: datetime
+
+    @property
+    def refunds_return_since(self) -> datetime:
+        return self.now - self.gateway.abilities.refunds_return_within
+
+    @cached_property
+    def young(self) -> set[str]:
+        """Read at the first suspicion: after the page that raised it, so nothing newer is amiss."""
+        return {theirs.id for theirs in self.gateway.list_since(self.now - UNDER_WAY)}
+
+
+def _states_there(gateway: Gateway, refund: Refund) -> set[RefundState]:
+    """A refund may be older there than here: taken over, or long on its way."""
+    try:
+        theirs = gateway.refunds_of(refund.payment.gateway_payment_id)
+    except NoSuchPayment:
+        return set()  # not even its payment is there
+    return {r.state for r in theirs if _is_same(refund, r)}
 
 
 class _Seen:
@@ -295,17 +320,17 @@ class _Seen:
 
 def compare_one(gateway: Gateway, gateway_id: str, now: datetime) -> Iterator[Difference]:
     chunk = [gateway.retrieve(gateway_id)]
-    return _compare_payments(chunk, Ownership.of(chunk), now)
+    return _compare_payments(gateway, chunk, Ownership.of(chunk), now)
 
 
 def _compare_payments(
-    chunk: list[GatewayPayment], ownership: Ownership, now: datetime
+    gateway: Gateway, chunk: list[GatewayPayment], ownership: Ownership, now: datetime
 ) -> Iterator[Difference]:
     for theirs in chunk:
         if payment := ownership.payments.get(theirs.id):
             order, kind = payment.order, _kind_of_known(payment, theirs, now)
         elif named := ownership.orders.get(theirs.id):
-            order, kind = named, _kind_of_unstored(named, theirs, now)
+            order, kind = named, _kind_of_unstored(gateway, named, theirs, now)
         else:
             continue
         if kind:
@@ -335,14 +360,16 @@ def _kind_of_known(payment: Payment, theirs: GatewayPayment, now: datetime) -> s
     return ORPHAN if theirs.state in CHARGEABLE and not is_awaited else ""
 
 
-def _kind_of_unstored(order: Order, theirs: GatewayPayment, now: datetime) -> str:
+def _kind_of_unstored(gateway: Gateway, order: Order, theirs: GatewayPayment, now: datetime) -> str:
     """The payment is for one of our orders, under an id that we never stored."""
     if theirs.state is GatewayState.PAID:
         return CHARGED_NOT_PAID if pays(order, theirs) else WRONG_AMOUNT
     if theirs.state not in CHARGEABLE:
         return ""
+    # A repeated call to open finds what the first one opened for as long as its key is known there.
+    known_since = now - gateway.abilities.remembers_keys_for
     being_opened = order.payments.filter(
-        status__in=LIVE, gateway_payment_id="", created_at__gt=now - KEY_LIFE
+        status__in=LIVE, gateway_payment_id="", created_at__gt=known_since
     )
     is_awaited = order.status in UNSETTLED and being_opened.exists()
     return "" if is_awaited else ORPHAN

@@ -20,6 +20,7 @@ from payments.books.compare import (
 )
 from payments.books.lost_orders import note_lost_payments
 from payments.gateways.base import DisputeState, Gateway, NoSuchPayment, RefundState
+from payments.gateways.load import Gateways
 from payments.models import Payment
 from payments.states import PaymentStatus
 
@@ -35,24 +36,24 @@ WORDS = {
 
 
 def audit_gateway(
-    gateway: Gateway, *, now: datetime, progress: Progress = lambda count: None
+    gateways: Gateways, *, now: datetime, progress: Progress = lambda count: None
 ) -> Iterator[Finding]:
-    """Compare our books with everything that the gateway opened since our first order.
+    """Compare our books with everything that the gateways opened since our first order.
 
     If an order was charged several times, all charges but one must have been wholly sent back
     there, and be known as surplus here.
     """
     first = Order.objects.order_by("id").values_list("placed_at", flat=True).first()
-    comparison = Comparison(gateway, since=first or now, now=now, progress=progress)
+    comparison = Comparison(gateways, since=first or now, now=now, progress=progress)
     lost, charged_twice, wrong = [], [], []
     for difference in comparison.differences():
         if difference.kind == LOST_ORDER:
             lost.append(f"{difference.order} ({difference.reference}): {difference.gateway_id}")
         elif _is_second_charge(difference):
             charged_twice.append(f"{difference.order}: {difference.gateway_id}")
-        elif _breaks_a_promise(gateway, difference):
+        elif _breaks_a_promise(gateways, difference):
             wrong.append(_row(difference))
-    charged_twice += _surplus_not_sent_back(gateway)
+    charged_twice += _surplus_not_sent_back(gateways)
     note_lost_payments(comparison.lost, now=now)
     found = Finding.of("I2", NONE_LOST, lost, checked=comparison.compared)
     yield replace(found, strangers=comparison.stranger_count)
@@ -64,14 +65,14 @@ def _is_second_charge(difference: Difference) -> bool:
     return _is_unrecorded_charge(difference) and _is_charged_here(difference, is_surplus=False)
 
 
-def _breaks_a_promise(gateway: Gateway, difference: Difference) -> bool:
+def _breaks_a_promise(gateways: Gateways, difference: Difference) -> bool:
     """A payment that is open there was not charged. A paid order without a payment is found in the
     database. Nothing is left to do about a charge that was wholly sent back, and a refund of a
     charge that is not recorded here is told by that charge."""
     if difference.kind == ORPHAN or not difference.gateway_id:
         return False
     if _is_unrecorded_charge(difference):
-        return not _is_sent_back(gateway, difference.gateway_id)
+        return not _is_sent_back(gateways.of(difference), difference.gateway_id)
     return difference.kind != REFUND_THERE_ONLY or _is_charged_here(difference)
 
 
@@ -93,11 +94,11 @@ def _row(difference: Difference) -> str:
     return f"{difference.order}: {words}"
 
 
-def _surplus_not_sent_back(gateway: Gateway) -> Iterator[str]:
+def _surplus_not_sent_back(gateways: Gateways) -> Iterator[str]:
     surplus = Payment.objects.filter(status=PaymentStatus.PAID, is_surplus=True)
     for payment in surplus.select_related("order").iterator():
         with suppress(NoSuchPayment):  # which is a difference of its own
-            if not _is_sent_back(gateway, payment.gateway_payment_id):
+            if not _is_sent_back(gateways.of(payment), payment.gateway_payment_id):
                 yield f"{payment.order.number}: {payment.gateway_payment_id}"
 
 

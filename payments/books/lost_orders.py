@@ -23,6 +23,7 @@ logger = logging.getLogger(__name__)
 def note_lost(
     order: OrderIdentity,
     *,
+    gateway: str = "",
     gateway_payment_id: str = "",
     state: str = "",
     amount_minor: int | None = None,
@@ -39,11 +40,13 @@ def note_lost(
             return
     elif not of_order.filter(gateway_payment_id=gateway_payment_id).exists():
         # A message may have named the order before.
-        of_order.filter(gateway_payment_id="").update(gateway_payment_id=gateway_payment_id)
+        of_order.filter(gateway_payment_id="").update(
+            gateway=gateway, gateway_payment_id=gateway_payment_id
+        )
     row, is_new = LostOrder.objects.get_or_create(
         reference=order.reference,
         gateway_payment_id=gateway_payment_id,
-        defaults={"number": order.number[:24], "found_at": now, **known},
+        defaults={"gateway": gateway, "number": order.number[:24], "found_at": now, **known},
     )
     if not is_new and state and state != row.state:
         LostOrder.objects.filter(pk=row.pk).update(
@@ -56,10 +59,12 @@ def note_lost(
         )
 
 
-def note_lost_payments(payments: "Iterable[GatewayPayment]", *, now: datetime) -> None:
-    for theirs in payments:
+def note_lost_payments(payments: "Iterable[tuple[str, GatewayPayment]]", *, now: datetime) -> None:
+    """Each payment comes with the name of its gateway."""
+    for gateway, theirs in payments:
         note_lost(
             theirs.order,
+            gateway=gateway,
             gateway_payment_id=theirs.id,
             state=theirs.state.value,
             amount_minor=theirs.amount_minor,

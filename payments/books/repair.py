@@ -26,7 +26,8 @@ from payments.books.compare import (
     pays,
 )
 from payments.books.lost_orders import note_lost_payments
-from payments.gateways.base import Gateway, GatewayError, GatewayPayment, GatewayState
+from payments.gateways.base import GatewayError, GatewayPayment, GatewayState
+from payments.gateways.load import Gateways
 from payments.models import Payment, Refund
 from payments.settling.close_payment import close_payment
 from payments.settling.disputes import record_disputes
@@ -51,7 +52,7 @@ class Report:
 
 
 def reconcile(
-    gateway: Gateway,
+    gateways: Gateways,
     *,
     since: datetime,
     clock: Clock,
@@ -61,7 +62,7 @@ def reconcile(
 ) -> Report:
     """Compare, and note the lost orders; then do what is safe, if that is wanted."""
     comparison = Comparison(
-        gateway, since=since, now=clock(), progress=progress, lists_strangers=lists_strangers
+        gateways, since=since, now=clock(), progress=progress, lists_strangers=lists_strangers
     )
     found = list(comparison.differences())
     note_lost_payments(comparison.lost, now=clock())
@@ -72,7 +73,7 @@ def reconcile(
         strangers=comparison.strangers,
     )
     if any(map(is_repairable, found)) and may_repair(report):
-        return _repair(gateway, report, since=since, clock=clock, progress=progress)
+        return _repair(gateways, report, since=since, clock=clock, progress=progress)
     return report
 
 
@@ -81,7 +82,7 @@ def is_repairable(difference: Difference) -> bool:
 
 
 def _repair(
-    gateway: Gateway, report: Report, *, since: datetime, clock: Clock, progress: Progress
+    gateways: Gateways, report: Report, *, since: datetime, clock: Clock, progress: Progress
 ) -> Report:
     """Do what is safe about each difference, and compare again. What remains is for a person."""
     found = {difference.key: difference for difference in report.found}
@@ -92,16 +93,16 @@ def _repair(
         if not untried:
             break
         for difference in sorted(untried, key=lambda d: list(_REPAIRS).index(d.kind)):
-            repairs[difference.key] = _repaired(gateway, difference, clock)
-        remaining = list(differences(gateway, since=since, now=clock(), progress=progress))
+            repairs[difference.key] = _repaired(gateways, difference, clock)
+        remaining = list(differences(gateways, since=since, now=clock(), progress=progress))
         found |= {difference.key: difference for difference in remaining}
     return replace(report, found=list(found.values()), remaining=remaining, repairs=repairs)
 
 
-def _repaired(gateway: Gateway, difference: Difference, clock: Clock) -> str:
+def _repaired(gateways: Gateways, difference: Difference, clock: Clock) -> str:
     """What was done about the difference; an empty text leaves it to a person."""
     try:
-        done = _REPAIRS[difference.kind](gateway, difference, clock)
+        done = _REPAIRS[difference.kind](gateways, difference, clock)
     except GatewayError as error:
         return f"not now: {type(error).__name__}"
     if done:
@@ -112,8 +113,9 @@ def _repaired(gateway: Gateway, difference: Difference, clock: Clock) -> str:
     return done
 
 
-def _record(gateway: Gateway, difference: Difference, clock: Clock) -> str:
+def _record(gateways: Gateways, difference: Difference, clock: Clock) -> str:
     """Record a charge for its own order, by the function that records every other one."""
+    gateway = gateways.of(difference)
     theirs = gateway.retrieve(difference.gateway_id)
     order = _order_of(theirs)
     if theirs.state is not GatewayState.PAID or order is None or not pays(order, theirs):
@@ -122,12 +124,12 @@ def _record(gateway: Gateway, difference: Difference, clock: Clock) -> str:
         return ""  # it would revive the order, and somebody has seen to it there
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=order.pk)
-        payment = _payment_for(order, theirs, now=clock())
+        payment = _payment_for(order, difference.gateway, theirs, now=clock())
         if payment is None or not record_success(
             payment, theirs, now=clock(), reason="Found by reconciliation"
         ):
             return ""
-    _take_over_all(payment, gateway, clock)
+    _take_over_all(payment, gateways, clock)
     return "recorded"
 
 
@@ -139,12 +141,15 @@ def _order_of(theirs: GatewayPayment) -> Order | None:
     return known.order if could_name(theirs.order, known.order) else None
 
 
-def _payment_for(order: Order, theirs: GatewayPayment, *, now: datetime) -> Payment | None:
+def _payment_for(
+    order: Order, gateway: str, theirs: GatewayPayment, *, now: datetime
+) -> Payment | None:
     """The row of this charge: its own, the order's current one if that has no id, or a new one."""
     known = Payment.objects.filter(gateway_payment_id=theirs.id).first()
     if known is not None:
         return known if known.order_id == order.pk else None
     new = {
+        "gateway": gateway,
         "amount_minor": order.total_minor,
         "currency": order.currency,
         "payment_method": order.payment_method,
@@ -154,9 +159,9 @@ def _payment_for(order: Order, theirs: GatewayPayment, *, now: datetime) -> Paym
     }
     # The worker looks for this round's payment too, and must not begin another one beside it.
     current, _ = Payment.objects.get_or_create(order=order, round=order.payment_round, defaults=new)
-    attached = Payment.objects.filter(pk=current.pk, gateway_payment_id="", status__in=LIVE).update(
-        gateway_payment_id=theirs.id
-    )
+    attached = Payment.objects.filter(
+        pk=current.pk, gateway=gateway, gateway_payment_id="", status__in=LIVE
+    ).update(gateway_payment_id=theirs.id)
     if attached:
         current.refresh_from_db()
         return current
@@ -166,39 +171,39 @@ def _payment_for(order: Order, theirs: GatewayPayment, *, now: datetime) -> Paym
     )
 
 
-def _cancel(gateway: Gateway, difference: Difference, clock: Clock) -> str:
-    gateway_id = difference.gateway_id
+def _cancel(gateways: Gateways, difference: Difference, clock: Clock) -> str:
+    gateway, gateway_id = gateways.of(difference), difference.gateway_id
     # Somebody may have thought about the question for long.
     if not any(d.kind == ORPHAN for d in compare_one(gateway, gateway_id, clock())):
         return ""
     payment = Payment.objects.filter(gateway_payment_id=gateway_id).first()
     if payment is not None:
-        answer = close_payment(Calls.begin(gateway, clock), payment)
+        answer = close_payment(Calls.begin(gateways, clock), payment)
     else:
         answer = gateway.cancel(gateway_id, idempotency_key=f"reconcile-{gateway_id}")
     if answer.state is GatewayState.PAID:  # at the last moment
-        return _record(gateway, difference, clock)
+        return _record(gateways, difference, clock)
     return "cancelled there" if answer.state is GatewayState.CANCELLED else ""
 
 
-def _take_over(gateway: Gateway, difference: Difference, clock: Clock) -> str:
+def _take_over(gateways: Gateways, difference: Difference, clock: Clock) -> str:
     for payment in Payment.objects.filter(
         order__number=difference.order, status=PaymentStatus.PAID
     ):
-        _take_over_all(payment, gateway, clock)
+        _take_over_all(payment, gateways, clock)
     if found := Refund.objects.filter(gateway_refund_id=difference.gateway_id).first():
         return "noted" if found.status == RefundStatus.FAILED else "taken over"
     return _hand_to_the_worker(difference, now=clock())
 
 
-def _take_over_all(payment: Payment, gateway: Gateway, clock: Clock) -> None:
+def _take_over_all(payment: Payment, gateways: Gateways, clock: Clock) -> None:
     payment.refresh_from_db()
-    take_over_refunds(payment, Calls.begin(gateway, clock))
+    take_over_refunds(payment, Calls.begin(gateways, clock))
 
 
-def _note_disputes(gateway: Gateway, difference: Difference, clock: Clock) -> str:
+def _note_disputes(gateways: Gateways, difference: Difference, clock: Clock) -> str:
     payment = Payment.objects.select_related("order").get(gateway_payment_id=difference.gateway_id)
-    record_disputes(payment, Calls.begin(gateway, clock))
+    record_disputes(payment, Calls.begin(gateways, clock))
     disputes_were_recorded(payment, now=clock())
     return "noted"
 
@@ -218,7 +223,7 @@ def _hand_to_the_worker(difference: Difference, *, now: datetime) -> str:
 
 
 # The repairs that are safe, in the order in which they are made.
-_REPAIRS: dict[str, Callable[[Gateway, Difference, Clock], str]] = {
+_REPAIRS: dict[str, Callable[[Gateways, Difference, Clock], str]] = {
     CHARGED_NOT_PAID: _record,
     ORPHAN: _cancel,
     REFUND_THERE_ONLY: _take_over,

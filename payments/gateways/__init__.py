@@ -1,10 +1,12 @@
-from django.conf import settings
-from django.utils.module_loading import import_string
+"""The payment gateways that come with the shop: one package each, found by its name.
 
-from payments.gateways.base import Gateway
+A gateway's package has four modules, of which `checks` may be left out:
 
+    settings   `read`: its settings; see `payments.gateways.settings`
+    web        `WEB`: what pages and webhooks need; see `checkout.orders.ways_to_pay.web_side`
+    client     `make`: the side that calls, for workers and commands; see `payments.gateways.base`
+    checks     its system checks, which register themselves
+"""
 
-def load_gateway() -> Gateway:
-    """The gateway named by `PAYMENT_GATEWAY`. Make it once for a process: threads may share it."""
-    gateway: Gateway = import_string(settings.PAYMENT_GATEWAY).from_settings()
-    return gateway
+# The gateway of a shop that names none.
+DEFAULT_GATEWAY = "stripe"

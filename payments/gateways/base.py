@@ -1,12 +1,12 @@
 """What the worker asks of a payment gateway, and the answers it understands.
 
-A shop with another provider writes one module with a class that has these methods, and names its
-dotted path in `PAYMENT_GATEWAY`. Nothing else of the product knows which gateway it talks to.
+A shop with another provider writes one package with a class that has these methods, and names it in
+`PAYMENT_GATEWAYS`. Nothing else of the product knows which gateway it talks to.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 from typing import Protocol
 
@@ -29,7 +29,7 @@ class GatewayState(Enum):
 class GatewayPayment:
     """One payment as the gateway tells it, in the shop's minor unit and not in the gateway's."""
 
-    id: str
+    id: str  # no other gateway has a payment of this id; one that counts puts its name before it
     state: GatewayState
     amount_minor: int
     currency: str  # ISO 4217, upper case
@@ -123,12 +123,34 @@ class NoSuchPayment(PaymentRefused):
 
 
 class RefundRefused(GatewayError):
-    """The gateway will not send this money back (more than is left, for one). Definitive."""
+    """The gateway will not send this money back (more than is left, for one). Definitive.
+    `is_disputed` where it is because the customer's bank has the money meanwhile."""
+
+    def __init__(self, code: str = "", *, is_disputed: bool = False) -> None:
+        super().__init__(code)
+        self.is_disputed = is_disputed
 
 
 class GatewayMisconfigured(GatewayError):
     """The gateway refuses the shop, whatever is asked (wrong key, closed account). A person must
     act; until then nobody can pay."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Abilities:
+    """What a gateway can; docs/architecture.md has a table of what follows from each."""
+
+    # For so long after a call a repetition under its key is the same call.
+    remembers_keys_for: timedelta
+    # For so long after it succeeded a refund may still come back from the customer's bank.
+    refunds_return_within: timedelta = timedelta(days=45)
+    # Whether `list_since` and its like tell everything. Otherwise they are not asked, and only what
+    # is stored here is compared.
+    lists: bool = True
+    # Whether what `cancel` has answered with CANCELLED can be relied on, and an open payment is
+    # always cancelled. Otherwise the customer may pay again although the first payment could still
+    # succeed: a second charge is a surplus, which is sent back.
+    cancels: bool = True
 
 
 class Gateway(Protocol):
@@ -139,10 +161,13 @@ class Gateway(Protocol):
     unit on both sides of every method: the adapter converts them exactly, or refuses.
     """
 
+    @property
+    def abilities(self) -> Abilities: ...
+
     @staticmethod
     def limits(currency: str) -> AmountLimits | None:
         """What can be charged in this currency; None when nothing can. It needs no call: web
-        processes ask the function that `GATEWAY_LIMITS` names, which gives the same answer."""
+        processes ask the gateway's web side, which gives the same answer."""
 
     def open(
         self,

@@ -17,7 +17,6 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import EXPIRING, UNSETTLED
 from payments.gateways.base import (
-    Gateway,
     GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
@@ -27,6 +26,7 @@ from payments.gateways.base import (
     OutcomeUnknown,
     RefundState,
 )
+from payments.gateways.load import Gateways
 from payments.models import Payment
 from payments.settling.close_payment import close_payment
 from payments.settling.disputed_money import is_disputed
@@ -46,24 +46,24 @@ FIRST_TRIES = 6
 
 
 def check_order(
-    order_number: str, gateway: Gateway, *, clock: Clock, lease_token: UUID | None = None
+    order_number: str, gateways: Gateways, *, clock: Clock, lease_token: UUID | None = None
 ) -> Result:
     """Settle what is under way, and believe the gateway about what was thought to be final."""
     order = order_by_number(order_number)
     outcome = Result.NOTHING_TO_DO
     if order.status in UNSETTLED:
-        outcome = settle_order(order_number, gateway, clock=clock, lease_token=lease_token)
+        outcome = settle_order(order_number, gateways, clock=clock, lease_token=lease_token)
         if outcome is Result.BUSY:
             return outcome
         order = order_by_number(order_number)
-    calls = Calls.begin(gateway, clock)
+    calls = Calls.begin(gateways, clock)
     try:
         if _check_closed_payments(order, calls):
             outcome = Result.PAID
         _check_charged_payments(order, calls)
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
         return _try_again(order, OutboxMessage.Kind.CHECK_PAYMENT, error, now=clock())
-    refunded = settle_refunds(order_number, gateway, clock=clock)
+    refunded = settle_refunds(order_number, gateways, clock=clock)
     return outcome if refunded is Result.NOTHING_TO_DO else refunded
 
 
@@ -97,17 +97,17 @@ def _check_charged_payments(order: Order, calls: Calls) -> None:
                 take_over_refunds(payment, calls)
 
 
-def cancel_order(order_number: str, gateway: Gateway, *, clock: Clock) -> Result:
+def cancel_order(order_number: str, gateways: Gateways, *, clock: Clock) -> Result:
     """Cancel an unpaid order: at the gateway first. A payment that wins the race wins. Of an order
     that was cancelled after it was paid, the money is sent back."""
     order = order_by_number(order_number)
     if order.is_cancelled_and_paid:
-        return settle_refunds(order_number, gateway, clock=clock)
+        return settle_refunds(order_number, gateways, clock=clock)
     if order.status not in EXPIRING:  # paid, or being paid again
         return Result.NOTHING_TO_DO
     if is_disputed(order.pk):  # a charge that pays no order, and a bank that decides about it
         return Result.NOTHING_TO_DO
-    calls = Calls.begin(gateway, clock)
+    calls = Calls.begin(gateways, clock)
     try:
         for payment in _not_closed(order):
             answer = close_payment(calls, payment)
@@ -160,6 +160,12 @@ def _try_again(
     order: Order, kind: OutboxMessage.Kind, error: GatewayError, *, now: datetime
 ) -> Result:
     """The gateway is asked again until it has answered."""
-    pause = pause_after(error, max(FIRST_TRIES, asked_in_vain(order)), now=now)
+    tries = max(FIRST_TRIES, asked_in_vain(order))
+    pause = pause_after(error, tries, gateway=_latest_gateway(order), now=now)
     ask(order.pk, kind, at=now + pause)
     return Result.LATER
+
+
+def _latest_gateway(order: Order) -> str:
+    latest = order.payments.order_by("-round").values_list("gateway", flat=True)
+    return latest.first() or ""

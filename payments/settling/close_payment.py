@@ -8,7 +8,8 @@ from payments.settling.unknown_outcome import must_be_uncharged
 
 
 def close_payment(calls: Calls, payment: Payment) -> GatewayPayment:
-    """Cancel the payment at the gateway. The answer is PAID if it was charged before."""
+    """Cancel the payment at the gateway. The answer is PAID if it was charged before. One that does
+    not always cancel may answer otherwise; its payment may still succeed, as a surplus."""
     try:
         answer = calls.cancel(payment)
     except NoSuchPayment as error:
@@ -17,7 +18,7 @@ def close_payment(calls: Calls, payment: Payment) -> GatewayPayment:
         return told_as(payment, GatewayState.CANCELLED)
     if answer.state is GatewayState.CANCELLED:
         record_closed(payment, now=calls.clock())
-    elif answer.state is not GatewayState.PAID:
+    elif answer.state is not GatewayState.PAID and calls.gateways.of(payment).abilities.cancels:
         raise OutcomeUnknown(f"cancel_answered_{answer.state.value}")
     return answer
 

@@ -24,14 +24,11 @@ from payments.states import BLOCKING_DISPUTES, OPEN_DISPUTES, DisputeStatus
 
 logger = logging.getLogger(__name__)
 
-# Stripe API reference, "Types of events".
-HINT = "charge.dispute."
-
 
 def may_have_news(order: Order) -> bool:
     """The gateway has told of a dispute, or one is open. The daily commands see the rest."""
     return (
-        order.webhook_events.filter(kind__startswith=HINT).exists()
+        order.webhook_events.filter(is_about_dispute=True).exists()
         or Dispute.objects.filter(payment__order=order, closed_at=None).exists()
     )
 

@@ -18,7 +18,6 @@ from checkout.orders.pausing import is_paused
 from checkout.runtime import metrics, spans, trace
 from checkout.runtime.faultpoints import fault_points
 from payments.gateways.base import (
-    Gateway,
     GatewayDispute,
     GatewayError,
     GatewayMisconfigured,
@@ -28,6 +27,7 @@ from payments.gateways.base import (
     PaymentRefused,
     RefundRefused,
 )
+from payments.gateways.load import Gateways
 from payments.models import Payment, PaymentAttempt, Refund
 from payments.settling.refused_shop import begin_refusal, end_refusal
 
@@ -47,15 +47,15 @@ MILLISECOND = timedelta(milliseconds=1)
 
 @dataclass(frozen=True, kw_only=True)
 class Calls:
-    """What one message may ask of the gateway, within one deadline."""
+    """What one message may ask of the gateways, within one deadline."""
 
-    gateway: Gateway
+    gateways: Gateways
     clock: Clock
     deadline: datetime
 
     @classmethod
-    def begin(cls, gateway: Gateway, clock: Clock) -> Self:
-        return cls(gateway=gateway, clock=clock, deadline=clock() + DEADLINE)
+    def begin(cls, gateways: Gateways, clock: Clock) -> Self:
+        return cls(gateways=gateways, clock=clock, deadline=clock() + DEADLINE)
 
     def open(self, payment: Payment) -> GatewayPayment:
         return _once_more(lambda: self._open(payment))
@@ -65,7 +65,7 @@ class Calls:
 
     def _open(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.OPEN, payment.open_key) as attempt:
-            answer = self.gateway.open(
+            answer = self.gateways.of(payment).open(
                 order=payment.identity,
                 amount_minor=payment.amount_minor,
                 currency=payment.currency,
@@ -76,7 +76,7 @@ class Calls:
 
     def _confirm(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.CONFIRM, payment.confirm_key) as attempt:
-            answer = self.gateway.confirm(
+            answer = self.gateways.of(payment).confirm(
                 payment.gateway_payment_id,
                 return_url=payment.return_url,
                 idempotency_key=payment.confirm_key,
@@ -85,18 +85,19 @@ class Calls:
 
     def retrieve(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.RETRIEVE) as attempt:
-            return attempt.answered(self.gateway.retrieve(payment.gateway_payment_id))
+            gateway = self.gateways.of(payment)
+            return attempt.answered(gateway.retrieve(payment.gateway_payment_id))
 
     def cancel(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.CANCEL, payment.cancel_key) as attempt:
-            answer = self.gateway.cancel(
+            answer = self.gateways.of(payment).cancel(
                 payment.gateway_payment_id, idempotency_key=payment.cancel_key
             )
             return attempt.answered(answer)
 
     def refund(self, refund: Refund) -> GatewayRefund:
         with _Attempt(self, refund.payment, Step.REFUND, refund.key) as attempt:
-            answer = self.gateway.refund(
+            answer = self.gateways.of(refund.payment).refund(
                 refund.payment.gateway_payment_id,
                 amount_minor=refund.amount_minor,
                 currency=refund.payment.currency,
@@ -108,13 +109,13 @@ class Calls:
 
     def refunds_of(self, payment: Payment) -> list[GatewayRefund]:
         with _Attempt(self, payment, Step.REFUNDS) as attempt:
-            refunds = self.gateway.refunds_of(payment.gateway_payment_id)
+            refunds = self.gateways.of(payment).refunds_of(payment.gateway_payment_id)
             attempt.outcome = f"{len(refunds)} found"
             return refunds
 
     def disputes_of(self, payment: Payment) -> list[GatewayDispute]:
         with _Attempt(self, payment, Step.DISPUTES) as attempt:
-            disputes = self.gateway.disputes_of(payment.gateway_payment_id)
+            disputes = self.gateways.of(payment).disputes_of(payment.gateway_payment_id)
             attempt.outcome = f"{len(disputes)} found"
             return disputes
 
@@ -186,9 +187,9 @@ class _Attempt:
             finished_at=finished_at, outcome=self.outcome, code=self.code[:80]
         )
         if isinstance(error, GatewayMisconfigured):
-            begin_refusal(error.code, now=finished_at)
+            begin_refusal(self._payment.gateway, error.code, now=finished_at)
         elif error is None or isinstance(error, (PaymentRefused, RefundRefused)):
-            end_refusal(now=finished_at)
+            end_refusal(self._payment.gateway, now=finished_at)
 
     def _log(self, finished_at: datetime) -> None:
         spans.set_attributes(outcome=self.outcome)

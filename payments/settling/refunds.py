@@ -34,7 +34,6 @@ from checkout.orders.transitions import transition
 from checkout.orders.webhooks.enqueue import queue_webhooks
 from checkout.runtime.faultpoints import fault_points
 from payments.gateways.base import (
-    Gateway,
     GatewayError,
     GatewayMisconfigured,
     GatewayRefund,
@@ -44,6 +43,7 @@ from payments.gateways.base import (
     RefundRefused,
     RefundState,
 )
+from payments.gateways.load import Gateways
 from payments.models import Payment, Refund
 from payments.refunds import refundable_minor, send_all_back, unreplaced
 from payments.settling.disputed_money import is_disputed, lost_minor
@@ -59,19 +59,16 @@ logger = logging.getLogger(__name__)
 
 FAILURE_REASONS = (REFUND_FAILED, REFUND_CAME_BACK)
 
-# Stripe docs, "Error codes": why a refund is refused while the customer's bank has the money.
-DISPUTED_THERE = ("charge_disputed", "refund_disputed_payment")
-
 # The failure of a refund that had succeeded before.
 CAME_BACK = "came_back"
 
 
-def settle_refunds(order_number: str, gateway: Gateway, *, clock: Clock) -> Result:
+def settle_refunds(order_number: str, gateways: Gateways, *, clock: Clock) -> Result:
     """Send back what was asked for on this order, and find out what became of it."""
     order = order_by_number(order_number)
     if order.is_cancelled_and_paid and not _is_before_a_person(order):
         send_all_back(order, now=clock())
-    calls = Calls.begin(gateway, clock)
+    calls = Calls.begin(gateways, clock)
     refunds = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
     pauses = [_settle_refund(refund, calls) for refund in refunds.select_related("payment__order")]
     if unfinished := [pause for pause in pauses if pause is not None]:
@@ -92,7 +89,7 @@ def _settle_refund(refund: Refund, calls: Calls) -> timedelta | None:
         if isinstance(error, NoSuchPayment) and may_have_been_sent(refund):
             return _pause_before_next_try(refund, OutcomeUnknown(error.code), now=calls.clock())
         _record_failure(refund, error.code, now=calls.clock())
-        if error.code in DISPUTED_THERE:
+        if isinstance(error, RefundRefused) and error.is_disputed:
             _look_for_disputes(refund.payment, calls)
         return None
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
@@ -122,7 +119,7 @@ def _send_or_find(refund: Refund, calls: Calls) -> GatewayRefund:
             if known.refund_key == refund.key:
                 return known
     if is_disputed(refund.payment.order_id):  # since it was asked for
-        raise RefundRefused(DISPUTED_THERE[0])
+        raise RefundRefused("charge_disputed", is_disputed=True)
     with fault_points("refund sent"):
         return calls.refund(refund)
 
@@ -261,7 +258,9 @@ def _pause_before_next_try(refund: Refund, error: GatewayError, *, now: datetime
         "No outcome of a refund yet, will ask the gateway again",
         extra={"order": refund.payment.order.number, "reason": error.code},
     )
-    return pause_after(error, refund.tries, now=now, longest=LONGEST_PAUSE_OF_A_REFUND)
+    gateway = refund.payment.gateway
+    longest = LONGEST_PAUSE_OF_A_REFUND
+    return pause_after(error, refund.tries, gateway=gateway, now=now, longest=longest)
 
 
 def _believe(refund: Refund, made: GatewayRefund, *, now: datetime) -> None:

@@ -1,4 +1,4 @@
-"""Whether the gateway refuses the shop itself, as for a withdrawn key or a closed account.
+"""Whether a gateway refuses the shop itself, as for a withdrawn key or a closed account.
 
 However many orders meet the refusal, and in however many processes, a person is told once. The
 refusal ends with the first call that is answered again, and what waited is then asked at once.
@@ -6,7 +6,13 @@ refusal ends with the first call that is answered again, and what waited is then
 
 import logging
 import time
+from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
 
 from checkout.orders.outbox.enqueue import make_all_due
 from checkout.runtime import metrics
@@ -29,58 +35,69 @@ JITTER = 0.5
 # What waited is spread over so long when the gateway takes the shop again.
 SPREAD = timedelta(minutes=1)
 
-_looked: tuple[float, bool] = (time.monotonic(), False)
+_looked: tuple[float, frozenset[str]] = (time.monotonic(), frozenset())
 
 
-def begin_refusal(code: str, *, now: datetime) -> None:
+def begin_refusal(gateway: str, code: str, *, now: datetime) -> None:
     """Write the refusal down. Whoever is first also tells a person."""
     begin = {"code": code[:80], "began_at": now, "ended_at": None}
-    only = GatewayRefusal.objects.filter(pk=GatewayRefusal.ONLY)
+    row = GatewayRefusal.objects.filter(gateway=gateway)
     begun = False
-    if not only.filter(ended_at__gt=now - SAME_REFUSAL).update(ended_at=None):
-        begun = bool(only.filter(ended_at__isnull=False).update(**begin))
-        if not begun:
-            _, begun = GatewayRefusal.objects.get_or_create(pk=GatewayRefusal.ONLY, defaults=begin)
-    _saw(is_refused=True)
+    if not row.filter(ended_at__gt=now - SAME_REFUSAL).update(ended_at=None):
+        begun = bool(row.filter(ended_at__isnull=False).update(**begin))
+        begun = begun or _is_first(gateway, begin)
+    _saw(_looked[1] | {gateway})
     if begun:
         logger.error(
             "The gateway refuses this shop, not a customer; a person must act",
-            extra={"reason": code},
+            extra={"gateway": gateway, "reason": code},
         )
 
 
-def end_refusal(*, now: datetime) -> None:
-    """End the refusal that is on record, if there is one."""
+def _is_first(gateway: str, begin: dict[str, Any]) -> bool:
+    """Make the gateway's row. False where there is one."""
+    if GatewayRefusal.objects.filter(gateway=gateway).exists():
+        return False
+    highest: int = GatewayRefusal.objects.aggregate(highest=Max("pk"))["highest"] or 0
+    with suppress(IntegrityError), transaction.atomic():  # another worker was first
+        GatewayRefusal.objects.create(pk=highest + 1, gateway=gateway, **begin)
+        return True
+    return False
+
+
+def end_refusal(gateway: str, *, now: datetime) -> None:
+    """End the gateway's refusal that is on record, if there is one."""
     if time.monotonic() - _looked[0] >= LOOK_SECONDS:
-        _saw(is_refused=current_refusal() is not None)
-    if not _looked[1]:
+        _saw(refusal.gateway for refusal in current_refusals())
+    if gateway not in _looked[1]:
         return
-    ended = GatewayRefusal.objects.filter(ended_at=None).update(ended_at=now)
-    _saw(is_refused=False)
+    ended = GatewayRefusal.objects.filter(gateway=gateway, ended_at=None).update(ended_at=now)
+    _saw(_looked[1] - {gateway})
     if ended:
         hastened = make_all_due(now=now, within=LONGEST_PAUSE, spread=SPREAD)
-        logger.warning("The gateway takes this shop again", extra={"hastened": hastened})
+        extra = {"gateway": gateway, "hastened": hastened}
+        logger.warning("The gateway takes this shop again", extra=extra)
 
 
-def current_refusal() -> GatewayRefusal | None:
-    return GatewayRefusal.objects.filter(pk=GatewayRefusal.ONLY, ended_at=None).first()
+def current_refusals() -> list[GatewayRefusal]:
+    return list(GatewayRefusal.objects.filter(ended_at=None).order_by("began_at"))
 
 
-def pause_while_refused(*, now: datetime) -> timedelta:
-    refusal = current_refusal()
+def pause_while_refused(gateway: str, *, now: datetime) -> timedelta:
+    refusal = GatewayRefusal.objects.filter(gateway=gateway, ended_at=None).first()
     lasted = now - refusal.began_at if refusal else timedelta(0)
     return shortened(min(max(FIRST_PAUSE, lasted / 2), LONGEST_PAUSE), JITTER)
 
 
 def sample_refusal() -> None:
-    metrics.GATEWAY_REFUSES.set(current_refusal() is not None)
+    metrics.GATEWAY_REFUSES.set(bool(current_refusals()))
 
 
 def forget_what_was_seen() -> None:
     """For tests: go on as a process that has just found no refusal."""
-    _saw(is_refused=False)
+    _saw([])
 
 
-def _saw(*, is_refused: bool) -> None:
+def _saw(refusing: Iterable[str]) -> None:
     global _looked
-    _looked = (time.monotonic(), is_refused)
+    _looked = (time.monotonic(), frozenset(refusing))

@@ -24,11 +24,16 @@ IN_VAIN = {"", NotExecuted.__name__, OutcomeUnknown.__name__, GatewayMisconfigur
 
 
 def pause_after(
-    error: GatewayError, tries: int, *, now: datetime, longest: timedelta = LONGEST_PAUSE
+    error: GatewayError,
+    tries: int,
+    *,
+    gateway: str,
+    now: datetime,
+    longest: timedelta = LONGEST_PAUSE,
 ) -> timedelta:
     """How long to wait after so many tries that came to nothing."""
     if isinstance(error, GatewayMisconfigured):
-        return pause_while_refused(now=now)
+        return pause_while_refused(gateway, now=now)
     first = FIRST_PAUSE
     limit = longest
     if isinstance(error, NotExecuted) and error.is_under_way and tries < TRIES_FOR_A_CALL:

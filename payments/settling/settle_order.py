@@ -32,7 +32,6 @@ from checkout.orders.transitions import pay_with_nothing
 from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.process_name import process_name
 from payments.gateways.base import (
-    Gateway,
     GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
@@ -43,6 +42,7 @@ from payments.gateways.base import (
     PaymentMethodRefused,
     PaymentRefused,
 )
+from payments.gateways.load import Gateways
 from payments.models import Payment
 from payments.settling.close_payment import close_payment
 from payments.settling.gateway_calls import Calls, Clock
@@ -61,7 +61,8 @@ from payments.states import LIVE, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
-# Stripe may forget an idempotency key after 24 hours; a person should know before that.
+# A person should know of an unknown outcome after so long, and before the gateway forgets the keys
+# under which a repetition is the same call.
 UNKNOWN_AT_MOST = timedelta(hours=20)
 
 
@@ -79,7 +80,7 @@ class _Round:
 
 
 def settle_order(
-    order_number: str, gateway: Gateway, *, clock: Clock, lease_token: uuid.UUID | None = None
+    order_number: str, gateways: Gateways, *, clock: Clock, lease_token: uuid.UUID | None = None
 ) -> Result:
     """Take the order's current payment round as far as the gateway lets it. A worker that comes
     again with the same lease token, after a lost connection, goes on where it was."""
@@ -89,13 +90,14 @@ def settle_order(
     if order.is_free:
         return _settle_free(order, now=clock())
     lease_token = lease_token or uuid.uuid4()
-    payment, is_ours = _begin_round(order, lease_token, now=clock())
+    gateway = order.gateway or gateways.first
+    payment, is_ours = _begin_round(order, gateway, lease_token, now=clock())
     if not is_ours and not take_lease(payment, lease_token):
         live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
         return Result.BUSY if live else Result.NOTHING_TO_DO
     payment.order = order  # every call and log line tells its number
     return _settle(
-        _Round(payment=payment, calls=Calls.begin(gateway, clock), lease_token=lease_token)
+        _Round(payment=payment, calls=Calls.begin(gateways, clock), lease_token=lease_token)
     )
 
 
@@ -111,7 +113,9 @@ def _settle_free(order: Order, *, now: datetime) -> Result:
     return Result.PAID if paid else Result.NOTHING_TO_DO
 
 
-def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Payment, bool]:
+def _begin_round(
+    order: Order, gateway: str, token: uuid.UUID, *, now: datetime
+) -> tuple[Payment, bool]:
     """The payment of the order's current round, and whether this call began it. Whoever begins it
     has its lease. Of two workers that begin it at once, one row remains."""
     of_this_round = Payment.objects.filter(order=order, round=order.payment_round)
@@ -120,6 +124,7 @@ def _begin_round(order: Order, token: uuid.UUID, *, now: datetime) -> tuple[Paym
     try:
         begun = Payment.objects.create(
             order=order,
+            gateway=gateway,
             round=order.payment_round,
             status=PaymentStatus.PROCESSING,
             amount_minor=order.total_minor,
@@ -258,7 +263,7 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Re
     """There is no outcome yet. An outbox message asks again, after a longer pause each time and
     under the same keys. Where the gateway refuses the shop itself, the order spends no try."""
     payment, tries = round_.payment, round_.payment.tries
-    pause = pause_after(error, tries, now=round_.now)
+    pause = pause_after(error, tries, gateway=payment.gateway, now=round_.now)
     if not isinstance(error, GatewayMisconfigured):
         tries += 1
         logger.log(
@@ -281,10 +286,15 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Re
             kinds = OutboxMessage.Kind
             kind = kinds.SETTLE_PAYMENT if is_open else kinds.CHECK_PAYMENT
             ask(payment.order_id, kind, at=round_.now + pause)
-            is_too_long = round_.now - payment.created_at >= UNKNOWN_AT_MOST
+            is_too_long = round_.now - payment.created_at >= _unknown_at_most(round_)
             if status is PaymentStatus.UNKNOWN and is_too_long and is_open:
                 put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
     return Result.LATER
+
+
+def _unknown_at_most(round_: _Round) -> timedelta:
+    gateway = round_.calls.gateways.of(round_.payment)
+    return min(UNKNOWN_AT_MOST, gateway.abilities.remembers_keys_for * 5 / 6)
 
 
 def _level(tries: int) -> int:

@@ -24,7 +24,8 @@ from checkout.runtime.clock import database_now
 from checkout.runtime.database import CONNECTION_ERRORS
 from checkout.runtime.retry import pauses
 from payments.books.lost_orders import note_lost
-from payments.gateways.base import Gateway, GatewayMisconfigured
+from payments.gateways.base import GatewayMisconfigured
+from payments.gateways.load import Gateways
 from payments.models import PaymentAttempt
 from payments.settling.check_order import cancel_order, check_order
 from payments.settling.refunds import settle_refunds
@@ -83,7 +84,7 @@ class Verdict(Enum):
 
 def handle(
     message: Incoming,
-    gateway: Gateway,
+    gateways: Gateways,
     *,
     lease_token: UUID | None = None,
     stopping: Event | None = None,
@@ -102,7 +103,7 @@ def handle(
     with trace.span("handle", message.traceparent, receive_count=message.receive_count):
         for pause in pauses(first=0.1, longest=1.0, within=patience):
             try:
-                return _handle(message, gateway, lease_token, extra)
+                return _handle(message, gateways, lease_token, extra)
             except CONNECTION_ERRORS as error:
                 connection.close()
                 again = {**extra, "error": type(error).__name__, "pause_seconds": pause}
@@ -115,13 +116,13 @@ def handle(
 
 
 def _handle(
-    message: Incoming, gateway: Gateway, lease_token: UUID, extra: dict[str, object]
+    message: Incoming, gateways: Gateways, lease_token: UUID, extra: dict[str, object]
 ) -> tuple[Verdict, int]:
     try:
         content = decode(message.body)
         extra["order"] = content.order.number
         with metrics.HANDLE_SECONDS.labels(_known(content.kind)).time():
-            result = _dispatch(content, gateway, lease_token)
+            result = _dispatch(content, gateways, lease_token)
     except CONNECTION_ERRORS:
         raise
     except Exception as error:
@@ -202,7 +203,7 @@ def failed_seconds(receive_count: int) -> int:
     return FAILED_SECONDS[min(max(1, receive_count), len(FAILED_SECONDS)) - 1]
 
 
-def _dispatch(content: OrderMessage, gateway: Gateway, lease_token: UUID) -> Result:
+def _dispatch(content: OrderMessage, gateways: Gateways, lease_token: UUID) -> Result:
     number = _number_of(content.order)
     act = HANDLERS.get(content.kind)
     if act is None:
@@ -212,7 +213,7 @@ def _dispatch(content: OrderMessage, gateway: Gateway, lease_token: UUID) -> Res
         raise FutureVersion
     if content.kind in TAKE_LEASES:
         act = partial(act, lease_token=lease_token)
-    return act(number, gateway, clock=database_now)
+    return act(number, gateways, clock=database_now)
 
 
 def _number_of(order: OrderIdentity) -> str:

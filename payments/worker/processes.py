@@ -20,7 +20,7 @@ from checkout.orders.queue.sqs import (
 )
 from checkout.runtime import faultpoints, metrics, spans
 from checkout.runtime.supervisor import Seat, Supervisor
-from payments.gateways import load_gateway
+from payments.gateways.load import Gateways
 from payments.worker.give_back import give_back
 from payments.worker.in_flight import InFlight, records_for
 from payments.worker.worker import FINISH_SECONDS, Worker
@@ -48,7 +48,7 @@ class WorkerProcesses:
 
     def run(self, stopping: Event) -> None:
         """Run until `stopping` is set and everything in flight is finished or left to others."""
-        load_gateway()  # a mistake in its settings ends the command here, and not each child
+        Gateways.load()  # a mistake in their settings ends the command here, and not each child
         server = None
         if self.metrics_port:
             server = metrics_server(lambda: supervisor.is_fresh(), self.metrics_port)
@@ -86,7 +86,7 @@ class WorkerProcesses:
             faultpoints.forget()  # whoever died of one has shown what was to be seen
         worker = Worker(
             self._queue(),
-            load_gateway(),
+            Gateways.load(),
             threads=self.threads,
             wait_seconds=self.wait_seconds,
             alive=Alive("worker", on_beat=seat.records.beat),

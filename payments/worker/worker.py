@@ -38,7 +38,7 @@ from checkout.runtime.database import DATABASE_ERRORS
 from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.loop import Every, run_loop
 from payments.books.lost_orders import sample_lost
-from payments.gateways.base import Gateway
+from payments.gateways.load import Gateways
 from payments.settling.leases import renew_leases
 from payments.settling.refused_shop import sample_refusal
 from payments.worker.handle import Verdict, handle
@@ -66,7 +66,7 @@ class Worker:
     def __init__(
         self,
         queue: PaymentsQueue,
-        gateway: Gateway,
+        gateways: Gateways,
         *,
         threads: int,
         wait_seconds: int,
@@ -76,7 +76,7 @@ class Worker:
     ) -> None:
         self._alive = alive or Alive("worker")
         self._queue = queue
-        self._gateway = gateway
+        self._gateways = gateways
         self._wait_seconds = wait_seconds
         self._in_flight = in_flight or InFlight(threads)
         self._samples_queue = samples_queue
@@ -171,7 +171,7 @@ class Worker:
         try:
             close_old_connections()
             verdict, seconds = handle(
-                message, self._gateway, lease_token=held.lease_token, stopping=self._stopping
+                message, self._gateways, lease_token=held.lease_token, stopping=self._stopping
             )
             delete = verdict is Verdict.DELETE
             if not delete:

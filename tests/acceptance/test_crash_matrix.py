@@ -30,7 +30,7 @@ from tests.support.factories import placed_order
 from tests.support.long import all_or
 from tests.support.processes import ShopProcesses, WebProcess, eventually
 from tests.support.shopper import OverHttp, Shopper
-from tests.support.till import Charge, Till
+from tests.support.till import Charge, Till, only
 
 if TYPE_CHECKING:
     from _pytest.mark import ParameterSet
@@ -103,7 +103,7 @@ class Afterwards:
     def work(self) -> None:
         while messages := self.queue.receive(at_most=10, wait_seconds=0):
             for message in messages:
-                verdict, _ = handle(message, self.till.gateway)
+                verdict, _ = handle(message, only(self.till.gateway))
                 if verdict is Verdict.DELETE:
                     self.queue.delete([message.receipt_handle])
 
@@ -117,7 +117,7 @@ class Afterwards:
         assert self.till.charges() == [Charge(order.number, order.total_minor, order.currency)]
         assert order.events.filter(to_status="paid").count() == 1
         now = timezone.now()
-        findings = [*audit_database(now), *audit_gateway(self.till.gateway, now=now)]
+        findings = [*audit_database(now), *audit_gateway(only(self.till.gateway), now=now)]
         assert [row for finding in findings for row in finding.rows] == []
         moved = [entry for entry in self.sqs.journal if entry["did"] == "moved"]
         assert moved == []  # nothing went to the dead-letter queue

@@ -19,7 +19,7 @@ from payments.gateways.stripe.client import StripeGateway
 from payments.worker.handle import Verdict, handle
 from tests.support.factories import OpenBasket, line, purchase
 from tests.support.long import at_length
-from tests.support.till import Charge, Till
+from tests.support.till import Charge, Till, only
 
 OUTAGE = timedelta(days=1)
 
@@ -60,7 +60,7 @@ class Day:
             while publish_outbox(_as_queue(self.queue), now=self.now):
                 for sent in self.queue.sent:
                     message = Incoming(id="1", body=sent.body, receipt_handle="1", receive_count=1)
-                    self.verdicts[handle(message, self.gateway)[0]] += 1
+                    self.verdicts[handle(message, only(self.gateway))[0]] += 1
                 self.queue.sent.clear()
 
 

@@ -21,7 +21,7 @@ from payments.states import PaymentStatus
 from tests.admin.conftest import order_page
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import placed_order
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 WHY = {"why": "The customer is on the telephone"}
 
@@ -52,7 +52,7 @@ def unknown(shelf: list[Product], gateway: StripeGateway) -> Payment:
     order = placed_order(shelf[0])
     silent = FaultyGateway(gateway, after={"confirm": raising(OutcomeUnknown("timeout"))})
     silent.before["retrieve"] = raising(OutcomeUnknown("timeout"))
-    settle_order(order.number, silent, clock=timezone.now)
+    settle_order(order.number, only(silent), clock=timezone.now)
     OutboxMessage.objects.update(published_at=timezone.now())
     return Payment.objects.get()
 

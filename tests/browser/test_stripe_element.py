@@ -5,7 +5,8 @@ from playwright.sync_api import Page, Route, expect
 from pytest_django.fixtures import Settings
 
 from checkout.orders.models import Order
-from config.csp import STRIPE_ELEMENT_TEMPLATE, content_security_policy
+from config.csp import content_security_policy
+from payments.gateways.stripe.settings import POLICY_SOURCES
 from tests.browser.conftest import Visit
 from tests.browser.visitor import TEXT_FIELDS, Visitor, place_button
 from tests.support.shopper import TYPED
@@ -56,9 +57,8 @@ STRIPE = """
 
 @pytest.fixture
 def at_checkout(visit: Visit, settings: Settings) -> Visitor:
-    settings.PAYMENT_METHOD_TEMPLATE = STRIPE_ELEMENT_TEMPLATE
-    settings.CONTENT_SECURITY_POLICY = content_security_policy(STRIPE_ELEMENT_TEMPLATE)
     settings.STRIPE_PUBLISHABLE_KEY = "pk_test_of_the_tests"
+    settings.CONTENT_SECURITY_POLICY = content_security_policy(POLICY_SOURCES)
     visitor = visit()
     visitor.context.route("https://js.stripe.com/**", played)
     visitor.fill_cart()
@@ -131,8 +131,8 @@ def test_mistake_elsewhere_keeps_the_card(at_checkout: Visitor) -> None:
 
 
 def test_script_that_is_blocked_is_said(visit: Visit, settings: Settings) -> None:
-    settings.PAYMENT_METHOD_TEMPLATE = STRIPE_ELEMENT_TEMPLATE
-    settings.CONTENT_SECURITY_POLICY = content_security_policy(STRIPE_ELEMENT_TEMPLATE)
+    settings.STRIPE_PUBLISHABLE_KEY = "pk_test_of_the_tests"
+    settings.CONTENT_SECURITY_POLICY = content_security_policy(POLICY_SOURCES)
     visitor = visit()
     visitor.context.route("https://js.stripe.com/**", lambda route: route.abort())
     visitor.fill_cart()

@@ -22,7 +22,7 @@ from tests.doubles.gateway import FaultyGateway
 from tests.support.api_caller import PURCHASE, new_caller
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper, read_form
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 
 def give_away(sku: str = "SKU-01") -> None:
@@ -147,7 +147,7 @@ def test_books_agree_that_it_is_paid_without_a_payment(free: Order, till: Till) 
 
     assert [finding.rows for finding in audit_database(now) if finding.count] == []
     since = now - timedelta(days=1)
-    assert list(compare.differences(till.gateway, since=since, now=now)) == []
+    assert list(compare.differences(only(till.gateway), since=since, now=now)) == []
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import Gateway, GatewayDispute, GatewayPayment, GatewayRefund
+from payments.gateways.base import Abilities, Gateway, GatewayDispute, GatewayPayment, GatewayRefund
 
 Act = Callable[[], object]
 Answer = TypeVar("Answer")
@@ -21,6 +21,10 @@ class FaultyGateway:
     before: dict[str, Act] = field(default_factory=dict)
     after: dict[str, Act] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)  # (step, idempotency key)
+
+    @property
+    def abilities(self) -> Abilities:
+        return self.inner.abilities
 
     @staticmethod
     def limits(currency: str) -> AmountLimits | None:

@@ -49,6 +49,7 @@ from tests.support.clock import move_time
 from tests.support.shelves import on_the_shelf
 from tests.support.shopper import TYPED
 from tests.support.shortcuts import deleting_from
+from tests.support.till import only
 
 WEBHOOK_SECRET = "whsec_of_the_machine"
 
@@ -395,7 +396,7 @@ class Shop:
         return received[0] if received else None
 
     def work_on(self, message: Incoming) -> None:
-        verdict, seconds = handle(message, self.gateway)
+        verdict, seconds = handle(message, only(self.gateway))
         stop_here("before delete")
         if verdict is Verdict.DELETE:
             self.queue.delete([message.receipt_handle])
@@ -510,7 +511,7 @@ class Shop:
     def _check_end(self) -> None:
         require(self._is_quiet(), "it never becomes quiet")
         findings = [*audit_database(self.clock())]
-        findings += audit_gateway(self.gateway.inner, now=self.clock())
+        findings += audit_gateway(only(self.gateway.inner), now=self.clock())
         for finding in findings:
             rows = finding.rows
             if self.refunded_at_the_site:  # what has gone back there already cannot be sent here

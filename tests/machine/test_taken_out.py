@@ -79,7 +79,8 @@ def each_repetition_is_a_payment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
 
     def charge(round_: _Round) -> GatewayPayment:
         """Without a row for each call, whose keys would give it away before the charges do."""
-        payment, gateway = round_.payment, round_.calls.gateway
+        payment = round_.payment
+        gateway = round_.calls.gateways.of(payment)
         opened = gateway.open(
             order=payment.identity,
             amount_minor=payment.amount_minor,
@@ -166,7 +167,7 @@ def refund_is_neither_looked_for_nor_keyed(monkeypatch: pytest.MonkeyPatch) -> N
     heard: set[str] = set()
 
     def send(refund: Refund, calls: Calls) -> GatewayRefund:
-        answer = calls.gateway.refund(
+        answer = calls.gateways.of(refund.payment).refund(
             refund.payment.gateway_payment_id,
             amount_minor=refund.amount_minor,
             currency="EUR",

@@ -148,7 +148,13 @@ def test_wish_to_cancel_ends_when_its_customer_pays_again(order: Order) -> None:
     become(order, OrderStatus.PAYMENT_FAILED)
     by_customer(order)
 
-    pay_again(order, payment_method="pm_card_visa", failed_round=None, now=timezone.now())
+    pay_again(
+        order,
+        gateway="stripe",
+        payment_method="pm_card_visa",
+        failed_round=None,
+        now=timezone.now(),
+    )
     become(order, OrderStatus.PAYMENT_FAILED)
     cancel_unpaid(order, now=timezone.now())
 

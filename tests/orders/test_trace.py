@@ -26,7 +26,7 @@ from payments.worker.handle import Verdict, handle
 from tests.config.test_settings import manage
 from tests.support.factories import placed_order
 from tests.support.shopper import TYPED, Shopper
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 ROOT = Path(__file__).resolve().parents[2]
 GIVEN = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -79,7 +79,7 @@ def test_message_of_a_release_without_traces_is_settled(
     [message] = received(queue)
 
     assert message.traceparent == ""
-    assert handle(message, gateway) == (Verdict.DELETE, 0)
+    assert handle(message, only(gateway)) == (Verdict.DELETE, 0)
     assert len(till.charges()) == 1
 
 
@@ -98,7 +98,7 @@ def test_what_a_worker_asks_for_later_stays_in_the_trace(
             receive_count=1,
             traceparent=GIVEN,
         ),
-        gateway,
+        only(gateway),
     )
 
     assert OutboxMessage.objects.latest("id").trace_id == trace.id_in(GIVEN)
@@ -143,7 +143,7 @@ def test_spans_are_one_tree_from_the_request_to_the_gateway_call(
     shopper.submit(form)
     publish_outbox(queue, now=timezone.now())
     [message] = received(queue)
-    handle(message, gateway)
+    handle(message, only(gateway))
 
     found = collected.get_finished_spans()
     names = ["request", "publish", "gateway call", "gateway call", "handle"]

@@ -96,7 +96,11 @@ def test_paying_again_opens_one_round_however_often_it_is_pressed(shelf: list[Pr
         try:
             barrier.wait()
             return pay_again(
-                order, payment_method="pm_card_visa", failed_round=1, now=timezone.now()
+                order,
+                gateway="stripe",
+                payment_method="pm_card_visa",
+                failed_round=1,
+                now=timezone.now(),
             )
         finally:
             connection.close()
@@ -114,7 +118,9 @@ def test_late_press_for_an_earlier_decline_changes_nothing(shelf: list[Product])
     order = order_in(OrderStatus.PAYMENT_FAILED, shelf)
     Order.objects.filter(pk=order.pk).update(payment_round=2)  # declined a second time
 
-    assert not pay_again(order, payment_method="pm_x", failed_round=1, now=timezone.now())
+    assert not pay_again(
+        order, gateway="stripe", payment_method="pm_x", failed_round=1, now=timezone.now()
+    )
 
     order.refresh_from_db()
     assert (order.status, order.payment_round) == (OrderStatus.PAYMENT_FAILED, 2)
@@ -126,7 +132,9 @@ def test_only_an_order_that_waits_for_its_customer_is_paid_again(
 ) -> None:
     order = order_in(status, shelf)
 
-    assert not pay_again(order, payment_method="pm_x", failed_round=None, now=timezone.now())
+    assert not pay_again(
+        order, gateway="stripe", payment_method="pm_x", failed_round=None, now=timezone.now()
+    )
 
     order.refresh_from_db()
     assert (order.status, order.payment_round) == (status, 1)

@@ -71,7 +71,7 @@ from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.codes import new_code
 from tests.support.factories import OpenBasket, line, placed_order, purchase
 from tests.support.shopper import Shopper
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -149,10 +149,10 @@ def ask_back(payment: Payment, amount_minor: int) -> None:
 def unknown_for_long(case: Case) -> Order:
     order = placed_order(case.shelf[0])
     silent = FaultyGateway(case.gateway, after={"confirm": raising(OutcomeUnknown("timeout"))})
-    settle_order(order.number, silent, clock=timezone.now)
+    settle_order(order.number, only(silent), clock=timezone.now)
     silent.before["retrieve"] = raising(OutcomeUnknown("timeout"))
     later = timezone.now() + timedelta(hours=21)
-    settle_order(order.number, silent, clock=lambda: later)
+    settle_order(order.number, only(silent), clock=lambda: later)
     return order
 
 
@@ -210,29 +210,31 @@ def refund_refused(case: Case) -> Order:
     order = paid(case)
     ask_back(Payment.objects.get(order=order), 400)
     no = FaultyGateway(case.gateway, before={"refund": raising(RefundRefused("expired_card"))})
-    settle_refunds(order.number, no, clock=timezone.now)
+    settle_refunds(order.number, only(no), clock=timezone.now)
     return order
 
 
 def refused_by_the_gateway(case: Case) -> Order:
     order = placed_order(case.shelf[0])
     no = FaultyGateway(case.gateway, before={"open": raising(PaymentRefused("amount_too_small"))})
-    settle_order(order.number, no, clock=timezone.now)
+    settle_order(order.number, only(no), clock=timezone.now)
     return order
 
 
 def unknown_to_the_gateway(case: Case) -> Order:
     order = placed_order(case.shelf[0])
     lost = FaultyGateway(case.gateway, before={"confirm": raising(OutcomeUnknown("timeout"))})
-    settle_order(order.number, lost, clock=timezone.now)
+    settle_order(order.number, only(lost), clock=timezone.now)
     lost.before["retrieve"] = raising(NoSuchPayment("resource_missing"))
-    settle_order(order.number, lost, clock=timezone.now)
+    settle_order(order.number, only(lost), clock=timezone.now)
     return order
 
 
 def another_card(case: Case, order: Order) -> None:
     order.refresh_from_db()
-    assert pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    assert pay_again(
+        order, gateway="stripe", payment_method="pm_card_visa", failed_round=1, now=timezone.now()
+    )
     case.till.deliver_messages()
 
 
@@ -262,7 +264,11 @@ def refund_came_back(case: Case) -> Order:
 def hear_of_a_dispute(case: Case, order: Order) -> None:
     number = WebhookEvent.objects.count()
     WebhookEvent.objects.create(
-        event_id=f"evt_{number}", kind="charge.dispute.x", order=order, received_at=timezone.now()
+        event_id=f"evt_{number}",
+        kind="x",
+        is_about_dispute=True,
+        order=order,
+        received_at=timezone.now(),
     )
     case.till.check(order)
 
@@ -503,7 +509,7 @@ def test_refund_that_failed_twice_is_made_good_by_one_of_its_amount_alone(case: 
     no = FaultyGateway(case.gateway, before={"refund": raising(RefundRefused("expired_card"))})
     payment = Payment.objects.get(order=order)
     ask_back(payment, 400)
-    settle_refunds(order.number, no, clock=timezone.now)
+    settle_refunds(order.number, only(no), clock=timezone.now)
 
     ask_back(payment, 100)  # for something else
     case.till.deliver_messages()
@@ -669,11 +675,11 @@ def test_unknown_round_of_an_order_that_is_paid_goes_on_being_asked_about(case: 
         raise OutcomeUnknown("timeout")
 
     silent.after["confirm"] = paid_by_an_earlier_card
-    settle_order(order.number, silent, clock=timezone.now)
+    settle_order(order.number, only(silent), clock=timezone.now)
     case.till.deliver_messages()
 
     order.refresh_from_db()
     assert [one.reason for one in open_reasons(order)] == [CHARGED_TWICE]
     assert Refund.objects.get().status == RefundStatus.PREPARED
-    check_order(order.number, case.gateway, clock=timezone.now)
+    check_order(order.number, only(case.gateway), clock=timezone.now)
     assert Refund.objects.count() == 1

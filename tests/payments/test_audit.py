@@ -28,7 +28,7 @@ from payments.models import Payment, PaymentAttempt, Refund
 from payments.sandbox.server import SandboxServer
 from payments.states import RefundStatus
 from tests.support.factories import placed_order
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 
 def broken() -> dict[str, list[str]]:
@@ -50,7 +50,7 @@ def test_shop_in_order_has_no_findings(shelf: list[Product], till: Till) -> None
     placed_order(shelf[0])
 
     assert broken() == {}
-    assert all(not f.count for f in audit_gateway(till.gateway, now=timezone.now()))
+    assert all(not f.count for f in audit_gateway(only(till.gateway), now=timezone.now()))
 
 
 def charge_without_us(
@@ -216,7 +216,9 @@ def send_back(till: Till, payment_id: str, amount_minor: int) -> str:
 
 
 def broken_at_the_gateway(gateway: Gateway) -> dict[str, list[str]]:
-    return {f.invariant: f.rows for f in audit_gateway(gateway, now=timezone.now()) if f.count}
+    return {
+        f.invariant: f.rows for f in audit_gateway(only(gateway), now=timezone.now()) if f.count
+    }
 
 
 def test_second_charge_that_was_sent_back_must_be_known_here(paid: Order, till: Till) -> None:
@@ -282,7 +284,7 @@ def test_what_is_paid_after_the_list_was_read_is_left_out(
 def test_second_charge_at_the_gateway_is_found(paid: Order, till: Till) -> None:
     charge_without_us(till, paid, "second")
 
-    found = [f for f in audit_gateway(till.gateway, now=timezone.now()) if f.count]
+    found = [f for f in audit_gateway(only(till.gateway), now=timezone.now()) if f.count]
 
     assert [f.invariant for f in found] == ["I3"]
     assert paid.number in found[0].rows[0]
@@ -293,7 +295,7 @@ def test_charge_we_do_not_know_is_found(shelf: list[Product], till: Till) -> Non
     till.settle(order)
     charge_without_us(till, order, "unknown")
 
-    found = [f for f in audit_gateway(till.gateway, now=timezone.now()) if f.count]
+    found = [f for f in audit_gateway(only(till.gateway), now=timezone.now()) if f.count]
 
     assert [f.rows for f in found] == [[f"{order.number}: charged there, not paid here"]]
 
@@ -301,7 +303,7 @@ def test_charge_we_do_not_know_is_found(shelf: list[Product], till: Till) -> Non
 def test_payment_the_gateway_does_not_know_is_found(
     paid: Order, sandbox_of_nobody: Gateway
 ) -> None:
-    found = [f for f in audit_gateway(sandbox_of_nobody, now=timezone.now()) if f.count]
+    found = [f for f in audit_gateway(only(sandbox_of_nobody), now=timezone.now()) if f.count]
 
     assert [f.rows for f in found] == [[f"{paid.number}: paid here, not charged there"]]
 
@@ -456,7 +458,7 @@ def test_gateway_is_compared_in_chunks(
     charge_without_us(till, orders[0], "second")
     Payment.objects.filter(order=orders[4]).update(gateway_payment_id="pi_unheard_of")
 
-    found = {f.invariant: f.rows for f in audit_gateway(till.gateway, now=timezone.now())}
+    found = {f.invariant: f.rows for f in audit_gateway(only(till.gateway), now=timezone.now())}
 
     assert sorted(found["I3"]) == sorted(
         f"{order.number}: {second_id(till, order)}" for order in (orders[0], orders[4])

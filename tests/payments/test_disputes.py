@@ -28,6 +28,7 @@ from checkout.orders.money.facts import facts_about
 from checkout.orders.operations.staff_actions import ask_to_cancel
 from checkout.orders.outbox.sweep import expire_unpaid
 from checkout.orders.states import OrderStatus
+from checkout.orders.ways_to_pay.web_side import Hint
 from checkout.orders.webhooks.content import body_of
 from checkout.orders.webhooks.endpoints import add_endpoint
 from payments.books.audit import audit_database
@@ -35,8 +36,8 @@ from payments.books.compare import DISPUTED_THERE, differences
 from payments.books.gateway_audit import audit_gateway
 from payments.books.repair import reconcile
 from payments.gateways.base import DisputeState, GatewayDispute
-from payments.gateways.stripe.webhooks import receive_event
 from payments.models import Dispute, Payment, Refund
+from payments.receive_hint import receive_hint
 from payments.refunds import (
     RefundImpossible,
     approve_refund,
@@ -52,7 +53,7 @@ from tests.admin.conftest import order_page
 from tests.doubles.gateway import FaultyGateway
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 TOTAL = 1001
 
@@ -64,13 +65,13 @@ def payment(shelf: list[Product], till: Till) -> Payment:
 
 
 def hear(till: Till, payment: Payment, dispute_id: str, kind: str = "created") -> None:
-    about = {"id": dispute_id, "payment_intent": payment.gateway_payment_id}
-    event = {
-        "id": f"evt_{dispute_id}_{kind}",
-        "type": f"charge.dispute.{kind}",
-        "data": {"object": about},
-    }
-    receive_event(json.dumps(event).encode(), now=timezone.now())
+    hint = Hint(
+        event_id=f"evt_{dispute_id}_{kind}",
+        kind=f"charge.dispute.{kind}",
+        payment_ids=(payment.gateway_payment_id, dispute_id),
+        is_about_dispute=True,
+    )
+    receive_hint(hint, gateway="stripe", now=timezone.now())
     till.deliver_messages()
 
 
@@ -97,7 +98,7 @@ def wrong(*, but_for: str = "No order waits for a person") -> list[str]:
 
 def wrong_outside(till: Till, *, ahead: timedelta = timedelta(hours=2)) -> list[str]:
     now = timezone.now() + ahead
-    return [row for finding in audit_gateway(till.gateway, now=now) for row in finding.rows]
+    return [row for finding in audit_gateway(only(till.gateway), now=now) for row in finding.rows]
 
 
 def test_dispute_is_written_down_with_its_deadline_and_shown_to_staff(
@@ -177,7 +178,7 @@ def test_refund_asked_for_before_the_dispute_is_not_sent_by_the_worker(
     )
     watched = FaultyGateway(till.gateway)
 
-    settle_refunds(payment.order.number, watched, clock=timezone.now)
+    settle_refunds(payment.order.number, only(watched), clock=timezone.now)
 
     assert [step for step, _ in watched.calls if step == "refund"] == []
     refund = Refund.objects.get()
@@ -258,7 +259,7 @@ def by_time(order: Order, till: Till) -> None:
 
 
 def by_the_worker(order: Order, till: Till) -> None:
-    cancel_order(order.number, till.gateway, clock=timezone.now)
+    cancel_order(order.number, only(till.gateway), clock=timezone.now)
 
 
 @pytest.mark.parametrize("cancel", [by_its_customer, by_staff, by_time, by_the_worker])
@@ -316,7 +317,7 @@ def test_daily_commands_notice_disputes_without_a_hint(payment: Payment, till: T
         f"{payment.order.number}: dispute is needs_response there, unknown here"
     ]
     report = reconcile(
-        till.gateway,
+        only(till.gateway),
         since=since,
         clock=lambda: timezone.now() + timedelta(hours=2),
         may_repair=lambda _: True,
@@ -330,7 +331,7 @@ def test_daily_commands_notice_disputes_without_a_hint(payment: Payment, till: T
     Dispute.objects.update(opened_at=timezone.now() - timedelta(days=70))
     later = timezone.now() + timedelta(days=70)
     since = later - timedelta(hours=36)
-    kinds = [d.kind for d in differences(till.gateway, since=since, now=later)]
+    kinds = [d.kind for d in differences(only(till.gateway), since=since, now=later)]
     assert kinds == [DISPUTED_THERE]
 
 

@@ -4,7 +4,7 @@ import pytest
 import requests
 
 from payments.gateways.base import Gateway, GatewayDispute, GatewayRefund
-from payments.gateways.example import ExampleGateway
+from payments.gateways.example.client import ExampleGateway
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.server import SandboxServer
 from tests.payments.gateway_contract import GatewayContract

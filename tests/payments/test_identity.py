@@ -13,6 +13,7 @@ from payments.settling.result import Result
 from payments.settling.settle_order import settle_order
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import placed_order
+from tests.support.till import only
 
 
 def test_gateway_is_told_reference_and_installation(
@@ -20,7 +21,7 @@ def test_gateway_is_told_reference_and_installation(
 ) -> None:
     order = placed_order(shelf[0])
 
-    settle_order(order.number, gateway, clock=timezone.now)
+    settle_order(order.number, only(gateway), clock=timezone.now)
 
     told = gateway.retrieve(Payment.objects.get().gateway_payment_id).order
     assert told == identity_of(order)
@@ -33,7 +34,7 @@ def test_round_begun_by_the_previous_release_is_opened_as_the_same_call(
     """It told the number alone, and its answer was lost: another call under its key is refused."""
     order = placed_order(shelf[0])
     lost = FaultyGateway(gateway, before={"open": raising(NotExecuted("connection_lost"))})
-    settle_order(order.number, lost, clock=timezone.now)
+    settle_order(order.number, only(lost), clock=timezone.now)
     payment = Payment.objects.get()
     Payment.objects.update(installation="")
     opened = gateway.open(
@@ -44,6 +45,6 @@ def test_round_begun_by_the_previous_release_is_opened_as_the_same_call(
         idempotency_key=payment.open_key,
     )
 
-    assert settle_order(order.number, gateway, clock=timezone.now) is Result.PAID
+    assert settle_order(order.number, only(gateway), clock=timezone.now) is Result.PAID
 
     assert Payment.objects.get().gateway_payment_id == opened.id

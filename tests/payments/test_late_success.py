@@ -35,7 +35,7 @@ from payments.states import PaymentStatus, RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 
 class SaysPaid(FaultyGateway):
@@ -60,7 +60,7 @@ def late(gateway: StripeGateway) -> SaysPaid:
 
 
 def check(order: Order, gateway: FaultyGateway) -> Result:
-    outcome = check_order(order.number, gateway, clock=timezone.now)
+    outcome = check_order(order.number, only(gateway), clock=timezone.now)
     order.refresh_from_db()
     return outcome
 
@@ -114,7 +114,9 @@ def test_cancelled_order_whose_goods_are_sold_is_put_before_a_person(
 
 def paid_twice(order: Order, till: Till, late: SaysPaid) -> None:
     """The second card has paid, and then the first one turns out to be charged as well."""
-    pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    pay_again(
+        order, gateway="stripe", payment_method="pm_card_visa", failed_round=1, now=timezone.now()
+    )
     till.settle(order)
     check(order, late)
 
@@ -201,11 +203,11 @@ def test_outcome_unknown_for_20_hours_is_put_before_a_person_until_it_is_known(
 ) -> None:
     order = placed_order(shelf[0])
     silent = FaultyGateway(gateway, after={"confirm": raising(OutcomeUnknown("timeout"))})
-    settle_order(order.number, silent, clock=timezone.now)
+    settle_order(order.number, only(silent), clock=timezone.now)
     silent.before["retrieve"] = raising(OutcomeUnknown("timeout"))
     for hours in (19, 21, 23):
         later = timezone.now() + timedelta(hours=hours)
-        settle_order(order.number, silent, clock=lambda later=later: later)  # type: ignore[misc] # mypy sees no default
+        settle_order(order.number, only(silent), clock=lambda later=later: later)  # type: ignore[misc] # mypy sees no default
         order.refresh_from_db()
         assert (order.needs_person == UNKNOWN_TOO_LONG) is (hours > 20)
     assert order.status == OrderStatus.PLACED
@@ -228,7 +230,7 @@ def test_overtaken_worker_does_not_put_a_settled_order_before_a_person(
     order = placed_order(shelf[0])
     a_day_ago = timezone.now() - timedelta(hours=24)
     begun = FaultyGateway(gateway, before={"open": raising(OutcomeUnknown("timeout"))})
-    settle_order(order.number, begun, clock=lambda: a_day_ago)
+    settle_order(order.number, only(begun), clock=lambda: a_day_ago)
 
     def overtaken() -> None:
         if by == "another worker":
@@ -239,7 +241,7 @@ def test_overtaken_worker_does_not_put_a_settled_order_before_a_person(
         raise OutcomeUnknown("timeout")
 
     slow = FaultyGateway(gateway, after={"confirm": overtaken})
-    settle_order(order.number, slow, clock=timezone.now)
+    settle_order(order.number, only(slow), clock=timezone.now)
 
     order.refresh_from_db()
     assert (order.status, order.needs_person) == (OrderStatus.PAID, "")
@@ -253,11 +255,11 @@ def test_unknown_outcome_is_nobodys_any_more_when_its_payment_is_closed(
     till.settle(order)
     silent = FaultyGateway(gateway, before={"retrieve": raising(OutcomeUnknown("timeout"))})
     later = timezone.now() + timedelta(hours=21)
-    settle_order(order.number, silent, clock=lambda: later)
+    settle_order(order.number, only(silent), clock=lambda: later)
     order.refresh_from_db()
     assert order.needs_person == UNKNOWN_TOO_LONG
 
-    cancel_order(order.number, gateway, clock=lambda: later + timedelta(hours=4))
+    cancel_order(order.number, only(gateway), clock=lambda: later + timedelta(hours=4))
 
     order.refresh_from_db()
     assert (order.status, order.needs_person) == (OrderStatus.CANCELLED, "")

@@ -29,7 +29,7 @@ from payments.settling.outcomes import (
 from payments.settling.refunds import _record_failure, settle_refunds, take_over_refunds
 from payments.states import PaymentStatus
 from tests.support.factories import placed_order
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 ORDERS = re.compile(
     r'UPDATE "orders_order" |SELECT .* FROM "orders_order" .* FOR UPDATE', re.DOTALL
@@ -103,7 +103,7 @@ WRITERS: dict[str, tuple[Act, Act]] = {
     "a refund sent": (
         ask_for_refund,
         lambda case: settle_refunds(
-            case.payment.order.number, case.till.gateway, clock=timezone.now
+            case.payment.order.number, only(case.till.gateway), clock=timezone.now
         ),
     ),
     "a refund refused": (
@@ -112,11 +112,13 @@ WRITERS: dict[str, tuple[Act, Act]] = {
     ),
     "refunds taken over": (
         nothing,
-        lambda case: take_over_refunds(case.payment, Calls.begin(case.till.gateway, timezone.now)),
+        lambda case: take_over_refunds(
+            case.payment, Calls.begin(only(case.till.gateway), timezone.now)
+        ),
     ),
     "refunds reconciled": (
         prepare,
-        lambda case: _take_over_all(case.payment, case.till.gateway, timezone.now),
+        lambda case: _take_over_all(case.payment, only(case.till.gateway), timezone.now),
     ),
 }
 

@@ -24,7 +24,7 @@ from payments.worker.worker import Worker
 from tests.doubles.gateway import Act, FaultyGateway
 from tests.payments.test_worker import running, waiting_in
 from tests.support.shopper import Shopper
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 VISA, DECLINED = "pm_card_visa", "pm_card_chargeDeclined"
 ASKED = "pm_card_authenticationRequired"
@@ -128,7 +128,7 @@ def test_outcome(
     faulty = FaultyGateway(gateway)
     arrange(faulty)
 
-    with running(Worker(queue, faulty, threads=2, wait_seconds=0)):
+    with running(Worker(queue, only(faulty), threads=2, wait_seconds=0)):
         deadline = time.monotonic() + 20
         while Order.objects.get().status != ends or waiting_in(queue.url):
             assert time.monotonic() < deadline, Order.objects.get().status

@@ -25,7 +25,7 @@ from payments.worker.worker import Worker
 from tests.doubles.gateway import FaultyGateway
 from tests.payments.test_worker import about, eventually, running, waiting_in
 from tests.support.factories import placed_order
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
 
@@ -78,7 +78,7 @@ def test_message_in_hand_is_put_off_without_a_call_and_without_a_receive(
     OutboxMessage.objects.update(published_at=timezone.now())
     pause()
 
-    verdict = handle(about(order), gateway)
+    verdict = handle(about(order), only(gateway))
 
     assert verdict == (Verdict.DELETE, 0)
     assert not PaymentAttempt.objects.exists()
@@ -96,7 +96,7 @@ def test_settlement_under_way_stops_before_its_next_call(
     order = placed_order(shelf[0])
     faulty = FaultyGateway(gateway, before={"open": pause})
 
-    assert handle(about(order), faulty) == (Verdict.DELETE, 0)
+    assert handle(about(order), only(faulty)) == (Verdict.DELETE, 0)
 
     assert [step for step, _ in faulty.calls] == ["open"]
     assert Payment.objects.get().status == "processing"
@@ -113,7 +113,7 @@ def test_worker_receives_nothing_while_paused(
     publish_outbox(queue, now=timezone.now())
     pause()
 
-    with running(Worker(queue, gateway, threads=2, wait_seconds=0)):
+    with running(Worker(queue, only(gateway), threads=2, wait_seconds=0)):
         threading.Event().wait(1.5)
         reply = sqs_client().get_queue_attributes(
             QueueUrl=queue.url, AttributeNames=["ApproximateNumberOfMessages"]

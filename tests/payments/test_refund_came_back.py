@@ -15,6 +15,7 @@ from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import REFUND_CAME_BACK
 from checkout.orders.models import Mail, Order, OutboxMessage, WebhookDelivery
 from checkout.orders.states import OrderStatus
+from checkout.orders.ways_to_pay.web_side import Hint
 from checkout.orders.webhooks.content import body_of
 from checkout.orders.webhooks.endpoints import add_endpoint
 from payments.books.audit import audit_database
@@ -24,13 +25,13 @@ from payments.books.gateway_audit import audit_gateway
 from payments.books.repair import reconcile
 from payments.gateways.base import RefundState
 from payments.gateways.stripe.client import StripeGateway
-from payments.gateways.stripe.webhooks import receive_event
 from payments.models import Payment, Refund
+from payments.receive_hint import receive_hint
 from payments.refunds import refundable_minor, request_refund
 from payments.states import RefundStatus
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper
-from tests.support.till import Till
+from tests.support.till import Till, only
 from tests.support.webhook_kinds import AFTER_PLACING
 
 TOTAL = 1001
@@ -62,9 +63,9 @@ def violations(*, but_for: str = "No order waits for a person") -> list[str]:
     ]
 
 
-def hint(kind: str, refund: Refund) -> bytes:
-    about = {"id": refund.gateway_refund_id, "payment_intent": refund.payment.gateway_payment_id}
-    return json.dumps({"id": f"evt_{kind}", "type": kind, "data": {"object": about}}).encode()
+def hint(kind: str, refund: Refund) -> Hint:
+    ids = (refund.payment.gateway_payment_id, refund.gateway_refund_id)
+    return Hint(event_id=f"evt_{kind}", kind=kind, payment_ids=ids)
 
 
 @pytest.mark.parametrize("kind", ["refund.failed", "refund.updated", "charge.refund.updated"])
@@ -75,7 +76,7 @@ def test_hint_has_the_order_say_that_the_money_came_back(
     assert Order.objects.get().status == OrderStatus.REFUNDED
     till.return_refund(refund)
 
-    receive_event(hint(kind, refund), now=timezone.now())
+    receive_hint(hint(kind, refund), gateway="stripe", now=timezone.now())
     till.deliver_messages()
 
     order = Order.objects.get()
@@ -193,12 +194,14 @@ def test_daily_commands_notice_it_without_a_hint(payment: Payment, till: Till) -
     now = timezone.now()
     since = now - timedelta(hours=36)
 
-    rows = [row for finding in audit_gateway(till.gateway, now=now) for row in finding.rows]
+    rows = [row for finding in audit_gateway(only(till.gateway), now=now) for row in finding.rows]
     assert rows == [f"{payment.order.number}: sent back here, came back there"]
-    assert [d.kind for d in differences(till.gateway, since=since, now=now)] == [CAME_BACK_THERE]
+    assert [d.kind for d in differences(only(till.gateway), since=since, now=now)] == [
+        CAME_BACK_THERE
+    ]
 
     report = reconcile(
-        till.gateway, since=since, clock=timezone.now, may_repair=lambda report: True
+        only(till.gateway), since=since, clock=timezone.now, may_repair=lambda report: True
     )
 
     assert report.remaining == []
@@ -206,7 +209,9 @@ def test_daily_commands_notice_it_without_a_hint(payment: Payment, till: Till) -
     order = Order.objects.get()
     assert (order.status, order.needs_person) == (OrderStatus.PAID, REFUND_CAME_BACK)
     assert [
-        row for finding in audit_gateway(till.gateway, now=timezone.now()) for row in finding.rows
+        row
+        for finding in audit_gateway(only(till.gateway), now=timezone.now())
+        for row in finding.rows
     ] == []
 
 

@@ -37,7 +37,7 @@ from payments.worker.handle import HANDLERS
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper, read_form
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 TOTAL = 1001
 
@@ -59,7 +59,7 @@ def ask(payment: Payment, amount_minor: int) -> Refund:
 
 
 def settle(payment: Payment, gateway: FaultyGateway | StripeGateway) -> Result:
-    return settle_refunds(payment.order.number, gateway, clock=timezone.now)
+    return settle_refunds(payment.order.number, only(gateway), clock=timezone.now)
 
 
 def sent_back(sandbox: SandboxServer) -> list[int]:
@@ -447,7 +447,7 @@ def test_refund_pending_for_two_days_is_one_question_and_keeps_no_other_back(
         due = OutboxMessage.objects.filter(published_at=None, available_at__lte=now)
         while message := due.order_by("id").first():
             OutboxMessage.objects.filter(pk=message.pk).update(published_at=now)
-            HANDLERS[message.kind](message.order.number, bank, clock=lambda at=now: at)
+            HANDLERS[message.kind](message.order.number, only(bank), clock=lambda at=now: at)
         waiting_at_most = max(
             waiting_at_most, OutboxMessage.objects.filter(published_at=None).count()
         )
@@ -473,7 +473,7 @@ def test_refund_that_a_worker_sends_while_the_gateway_lists_refunds_is_entered_o
         settle(payment, lost)
 
     beside = FaultyGateway(gateway, before={"refunds": worker})
-    take_over_refunds(payment, Calls.begin(beside, timezone.now))
+    take_over_refunds(payment, Calls.begin(only(beside), timezone.now))
     till.deliver_messages()
 
     assert Refund.objects.get().status == RefundStatus.SUCCEEDED

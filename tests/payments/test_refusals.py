@@ -34,7 +34,7 @@ from payments.states import PaymentStatus, RefundStatus
 from payments.worker.handle import HANDLERS
 from tests.doubles.gateway import Act, FaultyGateway, raising
 from tests.support.factories import placed_order
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 ASKED = "pm_card_authenticationRequired"
 
@@ -51,7 +51,7 @@ def order(shelf: list[Product]) -> Order:
 
 def settle(order: Order, gateway: Gateway) -> Result:
     OutboxMessage.objects.filter(published_at=None).update(published_at=timezone.now())
-    outcome = settle_order(order.number, gateway, clock=timezone.now)
+    outcome = settle_order(order.number, only(gateway), clock=timezone.now)
     order.refresh_from_db()
     return outcome
 
@@ -60,12 +60,16 @@ def deliver(gateway: Gateway) -> None:
     """Each message that waits, once."""
     for message in list(OutboxMessage.objects.filter(published_at=None).order_by("id")):
         OutboxMessage.objects.filter(pk=message.pk).update(published_at=timezone.now())
-        HANDLERS[message.kind](message.order.number, gateway, clock=timezone.now)
+        HANDLERS[message.kind](message.order.number, only(gateway), clock=timezone.now)
 
 
 def pay_with_another_card(order: Order, method: str = "pm_card_visa") -> None:
     assert pay_again(
-        order, payment_method=method, failed_round=order.payment_round, now=timezone.now()
+        order,
+        gateway="stripe",
+        payment_method=method,
+        failed_round=order.payment_round,
+        now=timezone.now(),
     )
     order.refresh_from_db()
 
@@ -279,7 +283,7 @@ def test_refused_refund_ends_and_the_others_go_on(paid: Payment, faulty: FaultyG
     refused, other = ask(paid, 100), ask(paid, 200)
     faulty.before["refund"] = once(RefundRefused("parameter_invalid_integer"))
 
-    settle_refunds(paid.order.number, faulty, clock=timezone.now)
+    settle_refunds(paid.order.number, only(faulty), clock=timezone.now)
 
     refused.refresh_from_db()
     other.refresh_from_db()
@@ -296,10 +300,10 @@ def test_refund_of_a_charge_in_another_account_ends_unless_it_may_have_been_sent
 ) -> None:
     refund = ask(paid, 100)
     faulty.before["refund"] = raising(first)
-    settle_refunds(paid.order.number, faulty, clock=timezone.now)
+    settle_refunds(paid.order.number, only(faulty), clock=timezone.now)
     another_account(faulty)
 
-    settle_refunds(paid.order.number, faulty, clock=timezone.now)
+    settle_refunds(paid.order.number, only(faulty), clock=timezone.now)
 
     refund.refresh_from_db()
     assert refund.status == then

@@ -23,7 +23,7 @@ from payments.worker.handle import HANDLERS
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import placed_order
 from tests.support.long import at_length
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 NOON = datetime(2026, 11, 2, 12, 0, tzinfo=timezone.get_default_timezone())
 A_DAY = timedelta(days=1)
@@ -55,7 +55,7 @@ def deliver_due(clock: Clock, gateway: FaultyGateway) -> None:
     due = OutboxMessage.objects.filter(published_at=None, available_at__lte=clock.now)
     for message in list(due.select_related("order")):
         OutboxMessage.objects.filter(pk=message.pk).update(published_at=clock.now)
-        HANDLERS[message.kind](message.order.number, gateway, clock=clock)
+        HANDLERS[message.kind](message.order.number, only(gateway), clock=clock)
 
 
 def live_until(end: datetime, clock: Clock, gateway: FaultyGateway) -> None:
@@ -115,7 +115,7 @@ def test_first_answer_has_all_that_waited_tried_within_a_minute(
 
     newest = placed_order(shelf[1])
     OutboxMessage.objects.filter(order=newest).update(published_at=clock.now)
-    HANDLERS["settle_payment"](newest.number, faulty, clock=clock)
+    HANDLERS["settle_payment"](newest.number, only(faulty), clock=clock)
 
     waiting = OutboxMessage.objects.filter(published_at=None)
     assert waiting.count() == 3
@@ -148,13 +148,13 @@ def test_refusal_is_on_the_dashboard_and_a_metric_until_it_ends(
 def test_refusal_that_another_process_met_is_ended_by_the_first_answer_here(
     shelf: list[Product], faulty: FaultyGateway, till: Till, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    refused_shop.begin_refusal("api_key_expired", now=timezone.now())
+    refused_shop.begin_refusal("stripe", "api_key_expired", now=timezone.now())
     refused_shop.forget_what_was_seen()  # a process that has seen no refusal
     monkeypatch.setattr(refused_shop, "LOOK_SECONDS", 0.0)
 
     till.settle(placed_order(shelf[0]))
 
-    assert refused_shop.current_refusal() is None
+    assert refused_shop.current_refusals() == []
 
 
 def test_refusal_that_comes_back_soon_is_the_same_and_later_another(
@@ -163,12 +163,12 @@ def test_refusal_that_comes_back_soon_is_the_same_and_later_another(
     """During a change of keys some workers have the old one."""
     now = NOON
     for _ in range(3):
-        refused_shop.begin_refusal("api_key_expired", now=now)
-        refused_shop.end_refusal(now=now + timedelta(minutes=5))
+        refused_shop.begin_refusal("stripe", "api_key_expired", now=now)
+        refused_shop.end_refusal("stripe", now=now + timedelta(minutes=5))
         now += timedelta(minutes=20)
     assert len(pages(caplog)) == 1
 
-    refused_shop.begin_refusal("api_key_expired", now=now + timedelta(hours=2))
+    refused_shop.begin_refusal("stripe", "api_key_expired", now=now + timedelta(hours=2))
 
     assert len(pages(caplog)) == 2
 
@@ -190,7 +190,7 @@ def test_wishes_and_refunds_of_a_refused_shop_page_nobody_again(
         ("check_payment", order.number),
         ("cancel_order", declined.number),
     ):
-        HANDLERS[kind](number, faulty, clock=timezone.now)
+        HANDLERS[kind](number, only(faulty), clock=timezone.now)
 
     assert len(pages(caplog)) == 1
 
@@ -202,9 +202,9 @@ def test_refusal_of_one_refund_shows_that_the_shop_is_not_refused(
     till.deliver_messages()
     payment = Payment.objects.get(order=order)
     request_refund(payment, amount_minor=100, reason="Torn", requested_by=None, now=timezone.now())
-    refused_shop.begin_refusal("api_key_expired", now=timezone.now())
+    refused_shop.begin_refusal("stripe", "api_key_expired", now=timezone.now())
     faulty.before["refund"] = raising(RefundRefused("charge_disputed"))
 
-    HANDLERS["refund"](order.number, faulty, clock=timezone.now)
+    HANDLERS["refund"](order.number, only(faulty), clock=timezone.now)
 
-    assert refused_shop.current_refusal() is None
+    assert refused_shop.current_refusals() == []

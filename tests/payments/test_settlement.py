@@ -42,7 +42,7 @@ from payments.states import PaymentStatus, RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.clock import move_time
 from tests.support.factories import placed_order
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 
 class ProcessDied(BaseException):
@@ -62,7 +62,7 @@ def order(shelf: list[Product]) -> Order:
 def settle(order: Order, gateway: Gateway) -> Result:
     """Handle the order's message, which the publisher has sent by then."""
     OutboxMessage.objects.filter(published_at=None).update(published_at=timezone.now())
-    return settle_order(order.number, gateway, clock=timezone.now)
+    return settle_order(order.number, only(gateway), clock=timezone.now)
 
 
 def lease_runs_out() -> None:
@@ -254,11 +254,13 @@ def test_call_that_is_under_way_for_longer_comes_back_by_the_queue(
 def test_call_that_is_under_way_for_a_dead_process_is_waited_for_more_shortly() -> None:
     is_under_way, now = NotExecuted("idempotency_key_in_use", is_under_way=True), timezone.now()
 
-    assert pause_after(is_under_way, 0, now=now) <= timedelta(seconds=0.25)
-    assert pause_after(is_under_way, 5, now=now) <= timedelta(seconds=0.5)
+    assert pause_after(is_under_way, 0, gateway="stripe", now=now) <= timedelta(seconds=0.25)
+    assert pause_after(is_under_way, 5, gateway="stripe", now=now) <= timedelta(seconds=0.5)
     # For so long something else holds it.
-    assert pause_after(is_under_way, 500, now=now) >= timedelta(minutes=30)
-    assert pause_after(NotExecuted("rate_limit"), 0, now=now) >= timedelta(seconds=0.5)
+    assert pause_after(is_under_way, 500, gateway="stripe", now=now) >= timedelta(minutes=30)
+    assert pause_after(NotExecuted("rate_limit"), 0, gateway="stripe", now=now) >= timedelta(
+        seconds=0.5
+    )
 
 
 def test_pause_is_never_longer_than_an_hour(order: Order, faulty: FaultyGateway) -> None:
@@ -304,7 +306,9 @@ def test_declined_card_is_paid_again_on_the_same_order(shelf: list[Product], til
     assert order.status == OrderStatus.PAYMENT_FAILED
     assert till.charges() == []
 
-    pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    pay_again(
+        order, gateway="stripe", payment_method="pm_card_visa", failed_round=1, now=timezone.now()
+    )
     assert till.settle(order) is Result.PAID
 
     assert_paid_once(order, till)
@@ -318,7 +322,9 @@ def test_earlier_card_that_succeeds_late_pays_and_the_new_one_is_never_opened(
 ) -> None:
     order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
     till.settle(order)
-    pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    pay_again(
+        order, gateway="stripe", payment_method="pm_card_visa", failed_round=1, now=timezone.now()
+    )
     first = Payment.objects.get(round=1)
     charged = GatewayPayment(
         id=first.gateway_payment_id,
@@ -349,7 +355,9 @@ def test_new_round_waits_until_the_earlier_one_is_certainly_closed(
 ) -> None:
     order = placed_order(shelf[0], payment_method="pm_card_chargeDeclined")
     till.settle(order)
-    pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    pay_again(
+        order, gateway="stripe", payment_method="pm_card_visa", failed_round=1, now=timezone.now()
+    )
     faulty.before["cancel"] = raising(OutcomeUnknown("timeout"))
 
     assert settle(order, faulty) is Result.LATER
@@ -366,7 +374,9 @@ def test_unknown_outcome_never_opens_a_round_for_a_new_card(
     order = placed_order(shelf[0], payment_method="pm_sandbox_timeout_after_charge")
     till.settle(order)
 
-    assert not pay_again(order, payment_method="pm_card_visa", failed_round=1, now=timezone.now())
+    assert not pay_again(
+        order, gateway="stripe", payment_method="pm_card_visa", failed_round=1, now=timezone.now()
+    )
 
     till.settle(order)
     assert_paid_once(order, till)
@@ -545,7 +555,7 @@ def test_no_call_is_begun_after_the_deadline(
         spent = timedelta(seconds=61)
 
     faulty.after["open"] = a_slow_minute
-    outcome = settle_order(order.number, faulty, clock=lambda: timezone.now() + spent)
+    outcome = settle_order(order.number, only(faulty), clock=lambda: timezone.now() + spent)
 
     assert outcome is Result.LATER
     assert [step for step, _ in faulty.calls] == ["open"]
@@ -593,7 +603,7 @@ def test_charge_of_too_much_pays_and_prepares_the_refund_of_the_difference(
 
 def test_number_of_no_order_settles_nothing(shelf: list[Product], gateway: StripeGateway) -> None:
     with pytest.raises(UnknownOrder):
-        settle_order("999999-99", gateway, clock=timezone.now)
+        settle_order("999999-99", only(gateway), clock=timezone.now)
 
 
 def test_outcome_event_and_payment_are_one_transaction(

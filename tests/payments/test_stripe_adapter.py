@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways import base, load_gateway
+from payments.gateways import base
 from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,
@@ -27,6 +27,7 @@ from payments.gateways.base import (
     PaymentRefused,
     RefundRefused,
 )
+from payments.gateways.load import Gateways
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock
 from payments.sandbox.server import SandboxServer
@@ -636,11 +637,12 @@ def test_the_log_names_the_request_but_quotes_nothing(caplog: pytest.LogCaptureF
 
 
 def test_the_settings_make_the_gateway(settings: Any, sandbox: SandboxServer) -> None:
-    settings.PAYMENT_GATEWAY = "payments.gateways.stripe.StripeGateway"
+    settings.PAYMENT_GATEWAYS = {"stripe": "payments.gateways.stripe"}
     settings.STRIPE_SECRET_KEY = "sk_test_shop"
     settings.STRIPE_API_BASE = sandbox.url + "/"
     settings.GATEWAY_TIMEOUT_SECONDS = 2.0
 
-    gateway = load_gateway()
+    [(name, gateway)] = Gateways.load().items()
 
+    assert name == "stripe"
     assert list(gateway.list_since(NOON)) == []

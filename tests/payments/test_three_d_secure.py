@@ -27,7 +27,7 @@ from payments.states import PaymentStatus
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.payments.test_webhooks import SECRET, event, send
 from tests.support.shopper import Answer, Shopper
-from tests.support.till import Charge, Till
+from tests.support.till import Charge, Till, only
 
 A_DAY_LATER = timedelta(hours=24, seconds=1)
 
@@ -193,7 +193,7 @@ def test_refusal_of_a_card_that_was_given_up_meanwhile_leaves_the_order_to_the_n
         after={"retrieve": lambda: shopper.pay_again(asked.location, "pm_card_visa")},
     )
 
-    check_order(the_order().number, slow, clock=timezone.now)
+    check_order(the_order().number, only(slow), clock=timezone.now)
 
     order = the_order()
     assert (order.status, order.payment_round) == (OrderStatus.PLACED, 2)
@@ -284,7 +284,7 @@ def test_order_paid_again_during_the_cancellation_is_not_cancelled(
     faulty = FaultyGateway(till.gateway)
     faulty.after["cancel"] = lambda: shopper.pay_again(asked.location, "pm_card_visa")
 
-    cancel_order(the_order().number, faulty, clock=timezone.now)
+    cancel_order(the_order().number, only(faulty), clock=timezone.now)
 
     assert the_order().status == OrderStatus.PLACED
     till.deliver_messages()
@@ -296,10 +296,12 @@ def test_late_cancellation_leaves_a_payment_under_way_alone(
 ) -> None:
     shopper.pay_again(asked.location, "pm_card_visa")
     busy = FaultyGateway(till.gateway, before={"confirm": raising(NotExecuted("rate_limit"))})
-    settle_order(the_order().number, busy, clock=timezone.now)
+    settle_order(the_order().number, only(busy), clock=timezone.now)
     faulty = FaultyGateway(till.gateway)
 
-    assert cancel_order(the_order().number, faulty, clock=timezone.now) is Result.NOTHING_TO_DO
+    assert (
+        cancel_order(the_order().number, only(faulty), clock=timezone.now) is Result.NOTHING_TO_DO
+    )
 
     assert faulty.calls == []
     till.deliver_messages()
@@ -317,7 +319,7 @@ def test_cancellation_that_the_gateway_did_not_grant_is_asked_for_until_it_does(
     OutboxMessage.objects.update(published_at=timezone.now())
 
     for _ in range(3):
-        assert cancel_order(the_order().number, busy, clock=timezone.now) is Result.LATER
+        assert cancel_order(the_order().number, only(busy), clock=timezone.now) is Result.LATER
     [wish] = OutboxMessage.objects.filter(published_at=None)
     assert wish.kind == OutboxMessage.Kind.CANCEL_ORDER
     assert wish.available_at < timezone.now() + timedelta(minutes=2)

@@ -25,7 +25,7 @@ from payments.worker.handle import HANDLERS, Verdict, handle
 from tests.doubles.sqs.server import QueueServer
 from tests.orders.test_dead_letters import put_away
 from tests.support.factories import placed_order
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 
 @pytest.fixture
@@ -58,7 +58,9 @@ def test_message_of_another_installation_is_put_back_for_it(
 ) -> None:
     pauses = []
     for receive_count in range(1, 5):
-        verdict, seconds = handle(incoming(anothers(order, kind=kind), receive_count), gateway)
+        verdict, seconds = handle(
+            incoming(anothers(order, kind=kind), receive_count), only(gateway)
+        )
         assert verdict is Verdict.PUT_BACK
         pauses.append(seconds)
 
@@ -73,7 +75,7 @@ def test_message_of_a_copy_that_runs_beside_us_is_not_ours(
 ) -> None:
     copys = anothers(order, reference=order.reference)
 
-    assert handle(incoming(copys), gateway)[0] is Verdict.PUT_BACK
+    assert handle(incoming(copys), only(gateway))[0] is Verdict.PUT_BACK
 
     assert not Payment.objects.exists()
 
@@ -82,7 +84,7 @@ def test_message_of_a_lost_order_settles_no_other_and_is_put_before_a_person(
     order: Order, gateway: StripeGateway, till: Till, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(2):
-        assert handle(incoming(lost(order)), gateway) == (
+        assert handle(incoming(lost(order)), only(gateway)) == (
             Verdict.PUT_BACK,
             handling.POISON_SECONDS,
         )
@@ -106,7 +108,7 @@ def test_message_of_the_previous_release_is_about_the_order_of_its_number(
 ) -> None:
     before = {"v": 1, "order": order.number, "kind": "settle_payment", "generation": 1}
 
-    assert handle(incoming(json.dumps(before)), gateway) == (Verdict.DELETE, 0)
+    assert handle(incoming(json.dumps(before)), only(gateway)) == (Verdict.DELETE, 0)
 
     order.refresh_from_db()
     assert order.status == "paid"

@@ -21,12 +21,13 @@ from payments.books.compare import LOST_ORDER
 from payments.books.gateway_audit import audit_gateway
 from payments.books.lost_orders import seen_to
 from payments.gateways.base import GatewayPayment, GatewayState
-from payments.gateways.example import ExampleGateway
+from payments.gateways.example.client import ExampleGateway
 from payments.models import LostOrder, Payment, WebhookEvent
 from payments.settling.settle_order import settle_order
 from tests.payments.test_webhooks import SECRET, event, send
 from tests.support.books_that_differ import OLD, failed_order, kinds, paid_order, repaired
 from tests.support.factories import placed_order
+from tests.support.till import only
 
 Names = Callable[[Order], OrderIdentity]
 
@@ -36,7 +37,9 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> ExampleGateway:
     """Opens everything two hours ago, so that nothing of it is on its way any more."""
     gateway = ExampleGateway(clock=lambda: timezone.now() - OLD)
     for command in ("reconcile_payments", "audit_orders"):
-        monkeypatch.setattr(f"payments.management.commands.{command}.load_gateway", lambda: gateway)
+        monkeypatch.setattr(
+            f"payments.management.commands.{command}.Gateways.load", lambda: only(gateway)
+        )
     return gateway
 
 
@@ -92,7 +95,9 @@ def charged(gateway: ExampleGateway, order: OrderIdentity) -> GatewayPayment:
 def audited(gateway: ExampleGateway) -> list[str]:
     """The audit asks for what was opened since the first order was placed."""
     Order.objects.update(placed_at=timezone.now() - 2 * OLD)
-    return [row for finding in audit_gateway(gateway, now=timezone.now()) for row in finding.rows]
+    return [
+        row for finding in audit_gateway(only(gateway), now=timezone.now()) for row in finding.rows
+    ]
 
 
 @pytest.mark.parametrize("names", NOT_OURS)
@@ -335,7 +340,7 @@ def test_answer_that_names_another_order_pays_nothing(
         created_at=timezone.now(),
     )
 
-    settle_order(order.number, gateway, clock=timezone.now)
+    settle_order(order.number, only(gateway), clock=timezone.now)
 
     order.refresh_from_db()
     assert order.status == "placed"

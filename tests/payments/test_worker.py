@@ -34,7 +34,7 @@ from tests.doubles.gateway import FaultyGateway
 from tests.doubles.sqs.server import QueueServer
 from tests.support.factories import placed_order
 from tests.support.processes import database_url
-from tests.support.till import Till
+from tests.support.till import Till, only
 
 pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
 
@@ -87,7 +87,7 @@ def running(worker: Worker) -> Iterator[Callable[[], int]]:
 def test_settled_message_is_deleted(shelf: list[Product], gateway: StripeGateway) -> None:
     order = placed_order(shelf[0])
 
-    assert handle(about(order), gateway) == (Verdict.DELETE, 0)
+    assert handle(about(order), only(gateway)) == (Verdict.DELETE, 0)
 
     order.refresh_from_db()
     assert order.status == OrderStatus.PAID
@@ -99,9 +99,9 @@ def test_message_whose_payment_is_elsewhere_is_put_back(
     order = placed_order(shelf[0])
     inner: list[tuple[Verdict, int]] = []
     faulty = FaultyGateway(gateway)
-    faulty.before["confirm"] = lambda: inner.append(handle(about(order), gateway))
+    faulty.before["confirm"] = lambda: inner.append(handle(about(order), only(gateway)))
 
-    handle(about(order), faulty)
+    handle(about(order), only(faulty))
 
     assert inner == [(Verdict.PUT_BACK, 2)]
     assert len(till.charges()) == 1
@@ -116,9 +116,9 @@ def test_message_that_met_another_worker_at_its_last_receive_is_no_dead_letter(
     inner: list[tuple[Verdict, int]] = []
     last = about(order, receive_count=5)
     faulty = FaultyGateway(gateway)
-    faulty.before["confirm"] = lambda: inner.append(handle(last, gateway))
+    faulty.before["confirm"] = lambda: inner.append(handle(last, only(gateway)))
 
-    handle(about(order), faulty)
+    handle(about(order), only(faulty))
 
     assert inner == [(Verdict.DELETE, 0)]
     [again] = order.outbox_messages.filter(published_at=None)
@@ -157,7 +157,7 @@ def test_poison_settles_nothing_and_is_left_for_the_dead_letter_queue(
 ) -> None:
     placed_order(shelf[0])
 
-    verdict, seconds = handle(message(body), gateway)
+    verdict, seconds = handle(message(body), only(gateway))
 
     assert verdict is Verdict.PUT_BACK
     assert seconds == handling.POISON_SECONDS
@@ -178,7 +178,7 @@ def test_poison_settles_nothing_and_is_left_for_the_dead_letter_queue(
 def test_message_of_a_newer_release_is_put_back_for_its_worker(
     gateway: StripeGateway, body: object, caplog: pytest.LogCaptureFixture
 ) -> None:
-    verdict, seconds = handle(message(body), gateway)
+    verdict, seconds = handle(message(body), only(gateway))
 
     assert (verdict, seconds) == (Verdict.PUT_BACK, handling.FUTURE_VERSION_SECONDS)
     assert [r.levelname for r in caplog.records if r.name == "payments.worker.handle"] == [
@@ -197,7 +197,7 @@ def test_fault_of_the_database_puts_the_message_back_for_longer_each_time(
     monkeypatch.setattr(handling, "DATABASE_PATIENCE_SECONDS", 0.01)
     monkeypatch.setattr(handling, "LAST_PATIENCE_SECONDS", 0.01)
 
-    answers = [handle(about(order, receive_count), gateway) for receive_count in range(1, 6)]
+    answers = [handle(about(order, receive_count), only(gateway)) for receive_count in range(1, 6)]
 
     assert {verdict for verdict, _ in answers} == {Verdict.PUT_BACK}
     pauses = [seconds for _, seconds in answers]
@@ -221,7 +221,7 @@ def test_message_at_its_last_receive_is_held_until_the_database_is_back(
     monkeypatch.setitem(handling.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail_at_first)
     monkeypatch.setattr(handling, "DATABASE_PATIENCE_SECONDS", 0.01)
 
-    assert handle(about(order, receive_count=5), gateway) == (Verdict.DELETE, 0)
+    assert handle(about(order, receive_count=5), only(gateway)) == (Verdict.DELETE, 0)
     assert len(till.charges()) == 1
 
 
@@ -231,7 +231,7 @@ def test_worker_settles_and_empties_the_queue(
     orders = [placed_order(shelf[0]) for _ in range(5)]
     publish_outbox(queue, now=timezone.now())
 
-    with running(Worker(queue, gateway, threads=3, wait_seconds=0)) as stop:
+    with running(Worker(queue, only(gateway), threads=3, wait_seconds=0)) as stop:
         eventually(lambda: Order.objects.filter(status="paid").count() == 5)
         eventually(lambda: waiting_in(queue.url) == 0)
         asked_at = time.monotonic()
@@ -260,7 +260,7 @@ def test_nothing_is_deleted_before_its_outcome_is_committed(
 
     watching = Watching(sqs_client(), queue.url)
     slow = FaultyGateway(gateway, before={"confirm": lambda: has_deleted.wait(1)})
-    with running(Worker(watching, slow, threads=1, wait_seconds=0)):
+    with running(Worker(watching, only(slow), threads=1, wait_seconds=0)):
         eventually(lambda: waiting_in(queue.url) == 0)
 
     assert watching.seen == ["paid"]
@@ -278,7 +278,7 @@ def test_poison_ends_in_the_dead_letter_queue_and_the_next_message_is_settled(
     publish_outbox(queue, now=timezone.now())
     dead = sqs_client().get_queue_url(QueueName=dead_letter_queue_name())["QueueUrl"]
 
-    with running(Worker(queue, gateway, threads=1, wait_seconds=0)):
+    with running(Worker(queue, only(gateway), threads=1, wait_seconds=0)):
         eventually(lambda: Order.objects.filter(pk=order.pk, status="paid").exists())
         eventually(lambda: waiting_in(dead) == 1)
         eventually(lambda: waiting_in(queue.url) == 0)
@@ -302,7 +302,7 @@ def test_worker_receives_no_more_than_it_has_free_threads(
             in_hand[0] -= 1
 
     faulty = FaultyGateway(gateway, before={"open": hold})
-    with running(Worker(queue, faulty, threads=2, wait_seconds=0)):
+    with running(Worker(queue, only(faulty), threads=2, wait_seconds=0)):
         eventually(lambda: in_hand[0] == 2)
         time.sleep(0.3)
         reply = sqs_client().get_queue_attributes(
@@ -330,7 +330,7 @@ def test_heartbeat_hides_a_message_for_longer_than_the_visibility_timeout(
     publish_outbox(queue, now=timezone.now())
     faulty = FaultyGateway(gateway, before={"confirm": lambda: time.sleep(4.5)})
 
-    with running(Worker(queue, faulty, threads=2, wait_seconds=0)):
+    with running(Worker(queue, only(faulty), threads=2, wait_seconds=0)):
         eventually(lambda: Order.objects.filter(status="paid").exists())
         eventually(lambda: waiting_in(queue.url) == 0)
 
@@ -353,11 +353,11 @@ def test_lease_is_renewed_while_its_worker_waits_for_the_gateway(
 
     def longer_than_the_lease() -> None:
         time.sleep(2.5)
-        meanwhile.append(handle(about(order), gateway))
+        meanwhile.append(handle(about(order), only(gateway)))
 
     faulty = FaultyGateway(gateway, before={"confirm": longer_than_the_lease})
 
-    with running(Worker(queue, faulty, threads=1, wait_seconds=0)):
+    with running(Worker(queue, only(faulty), threads=1, wait_seconds=0)):
         eventually(lambda: Order.objects.filter(status="paid").exists())
 
     assert meanwhile == [(Verdict.PUT_BACK, handling.BUSY_SECONDS[0])]
@@ -389,7 +389,7 @@ def test_broken_connection_costs_no_receive_and_the_lease_goes_on(
     faulty = FaultyGateway(gateway)
     getattr(faulty, moment)[call] = cut
 
-    assert handle(about(order), faulty) == (Verdict.DELETE, 0)
+    assert handle(about(order), only(faulty)) == (Verdict.DELETE, 0)
 
     order.refresh_from_db()
     assert order.status == OrderStatus.PAID
@@ -409,7 +409,7 @@ def test_what_a_worker_that_is_told_to_stop_cannot_store_is_shown_at_once(
     stopping = threading.Event()
     stopping.set()
 
-    answer = handle(about(placed_order(shelf[0])), gateway, stopping=stopping)
+    answer = handle(about(placed_order(shelf[0])), only(gateway), stopping=stopping)
 
     assert answer == (Verdict.PUT_BACK, 0)
 
@@ -431,7 +431,7 @@ def test_receive_whose_reply_was_lost_is_repeated_as_the_same(
     publish_outbox(queue, now=timezone.now())
     deaf = Deaf(sqs_client(), queue.url)
 
-    with running(Worker(deaf, gateway, threads=1, wait_seconds=0)):
+    with running(Worker(deaf, only(gateway), threads=1, wait_seconds=0)):
         eventually(lambda: Order.objects.filter(status="paid").exists())
 
     received = [entry for entry in exact_sqs.journal if entry["did"] == "received"]
@@ -450,7 +450,9 @@ def test_stop_finishes_what_is_in_hand(
         time.sleep(1)
 
     with running(
-        Worker(queue, FaultyGateway(gateway, before={"confirm": slow}), threads=1, wait_seconds=0)
+        Worker(
+            queue, only(FaultyGateway(gateway, before={"confirm": slow})), threads=1, wait_seconds=0
+        )
     ) as stop:
         assert begun.wait(10)
         assert stop() == 0
@@ -477,7 +479,9 @@ def test_stop_makes_what_is_unfinished_visible_at_once(
         release.wait(20)
 
     with running(
-        Worker(queue, FaultyGateway(gateway, before={"confirm": hold}), threads=1, wait_seconds=0)
+        Worker(
+            queue, only(FaultyGateway(gateway, before={"confirm": hold})), threads=1, wait_seconds=0
+        )
     ) as stop:
         assert begun.wait(10)
         assert stop() == 1
@@ -504,7 +508,9 @@ def test_failed_delete_is_harmless(
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
 
-    with running(Worker(Forgetful(sqs_client(), queue.url), gateway, threads=1, wait_seconds=0)):
+    with running(
+        Worker(Forgetful(sqs_client(), queue.url), only(gateway), threads=1, wait_seconds=0)
+    ):
         eventually(lambda: waiting_in(queue.url) == 0)
 
     assert len(till.charges()) == 1
@@ -531,7 +537,7 @@ def test_worker_outlives_an_outage_of_sqs(
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
 
-    with running(Worker(Down(sqs_client(), queue.url), gateway, threads=1, wait_seconds=0)):
+    with running(Worker(Down(sqs_client(), queue.url), only(gateway), threads=1, wait_seconds=0)):
         eventually(lambda: Order.objects.filter(status="paid").exists())
 
 
@@ -541,7 +547,7 @@ def test_logs_of_a_settlement_hold_nothing_personal(
     caplog.set_level("DEBUG", logger="payments")
     order = placed_order(shelf[0], payment_method="pm_sandbox_unavailable")
 
-    handle(about(order), gateway)
+    handle(about(order), only(gateway))
 
     logged = " ".join(str(record.__dict__) for record in caplog.records)
     assert order.number in logged
@@ -551,7 +557,7 @@ def test_logs_of_a_settlement_hold_nothing_personal(
 
 def test_answer_is_a_gateway_payment(gateway: StripeGateway, shelf: list[Product]) -> None:
     order = placed_order(shelf[0])
-    handle(about(order), gateway)
+    handle(about(order), only(gateway))
 
     answer = gateway.retrieve(Payment.objects.get().gateway_payment_id)
 

@@ -32,12 +32,13 @@ from payments.gateways.base import (
     GatewayState,
     RefundState,
 )
-from payments.gateways.example import ExampleGateway
+from payments.gateways.example.client import ExampleGateway
 from payments.models import Payment, Refund
 from payments.refunds import request_refund
 from payments.settling.refunds import settle_refunds
 from payments.settling.settle_order import settle_order
 from tests.support.factories import placed_order
+from tests.support.till import only
 
 SINCE = timedelta(hours=72)
 OLD = timedelta(hours=2)
@@ -47,25 +48,25 @@ SERIAL = itertools.count()
 
 def paid_order(product: Product, gateway: ExampleGateway) -> Payment:
     order = placed_order(product)
-    settle_order(order.number, gateway, clock=timezone.now)
+    settle_order(order.number, only(gateway), clock=timezone.now)
     return Payment.objects.get(order=order)
 
 
 def failed_order(product: Product, gateway: ExampleGateway) -> Order:
     order = placed_order(product, payment_method="pm_card_chargeDeclined")
-    settle_order(order.number, gateway, clock=timezone.now)
+    settle_order(order.number, only(gateway), clock=timezone.now)
     order.refresh_from_db()
     return order
 
 
 def found(gateway: ExampleGateway, now: datetime | None = None) -> list[Difference]:
     now = now or timezone.now()
-    return list(differences(gateway, since=now - SINCE, now=now))
+    return list(differences(only(gateway), since=now - SINCE, now=now))
 
 
 def repaired(gateway: ExampleGateway) -> Report:
     since = timezone.now() - SINCE
-    return reconcile(gateway, since=since, clock=timezone.now, may_repair=lambda report: True)
+    return reconcile(only(gateway), since=since, clock=timezone.now, may_repair=lambda report: True)
 
 
 def told(differences: list[Difference]) -> Counter[tuple[str, str]]:
@@ -250,7 +251,7 @@ def number_of_nobody(serial: int) -> str:
 
 def sent_back(payment: Payment, gateway: ExampleGateway) -> None:
     ask_for_refund(payment)
-    settle_refunds(payment.order.number, gateway, clock=timezone.now)
+    settle_refunds(payment.order.number, only(gateway), clock=timezone.now)
 
 
 def ask_for_refund(payment: Payment, *, age: timedelta = timedelta(0)) -> Refund:

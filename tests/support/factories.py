@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from django.utils import timezone
 
+from checkout.catalogue.gateways import gateway_names
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from checkout.orders.placing.place import place_order
@@ -47,6 +48,7 @@ def purchase(
     return PlaceOrder(
         checkout_id=checkout_id or uuid.UUID(bytes=secrets.token_bytes(16)),
         customer=CUSTOMER,
+        gateway=gateway_names()[0],
         payment_method=payment_method,
         currency="EUR",
         content_digest=digest({"payment_method": payment_method}),

@@ -25,6 +25,7 @@ from payments.gateways.stripe.client import StripeGateway
 from payments.refunds import RefundImpossible, request_refund
 from payments.settling.refunds import settle_refunds
 from payments.settling.settle_order import settle_order
+from tests.support.till import only
 
 # What is imported above is loaded once, before there are any workers: they die young.
 START = [
@@ -67,7 +68,7 @@ def work() -> None:
 
 def _do(order: Order, gateway: Gateway) -> None:
     if order.status == "placed":
-        settle_order(order.number, gateway, clock=timezone.now)
+        settle_order(order.number, only(gateway), clock=timezone.now)
         return
     payment = order.payments.get(status="paid")
     amounts = (order.total_minor, order.total_minor // 2, 1)
@@ -80,7 +81,7 @@ def _do(order: Order, gateway: Gateway) -> None:
             now=timezone.now(),
             key=f"back-{payment.pk}",
         )
-    settle_refunds(order.number, gateway, clock=timezone.now)
+    settle_refunds(order.number, only(gateway), clock=timezone.now)
 
 
 def start() -> int:

@@ -10,6 +10,7 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
 from payments.gateways.base import Gateway
+from payments.gateways.load import Gateways
 from payments.models import Payment, Refund
 from payments.refunds import request_refund
 from payments.settling.check_order import check_order
@@ -17,6 +18,11 @@ from payments.settling.result import Result
 from payments.settling.settle_order import settle_order
 from payments.worker.handle import HANDLERS
 from tests.support.processes import eventually
+
+
+def only(gateway: Gateway) -> Gateways:
+    """The gateways of a shop that has this one alone, under the name that tests' payments have."""
+    return Gateways({"stripe": gateway})
 
 
 @dataclass(frozen=True)
@@ -43,10 +49,10 @@ class Till:
         return charges_at(self.sandbox_url)
 
     def settle(self, order: Order) -> Result:
-        return settle_order(order.number, self.gateway, clock=timezone.now)
+        return settle_order(order.number, only(self.gateway), clock=timezone.now)
 
     def check(self, order: Order) -> Result:
-        return check_order(order.number, self.gateway, clock=timezone.now)
+        return check_order(order.number, only(self.gateway), clock=timezone.now)
 
     def return_refund(self, refund: Refund) -> None:
         """The customer's bank returns what was sent back, and a webhook tells of it."""
@@ -76,7 +82,7 @@ class Till:
         """What publisher and worker do with everything in the outbox, whenever it is due."""
         while message := OutboxMessage.objects.filter(published_at=None).order_by("id").first():
             OutboxMessage.objects.filter(pk=message.pk).update(published_at=timezone.now())
-            HANDLERS[message.kind](message.order.number, self.gateway, clock=timezone.now)
+            HANDLERS[message.kind](message.order.number, only(self.gateway), clock=timezone.now)
 
     def pay_at_the_second_card_and_refund(self, order: Order, *amounts_minor: int) -> None:
         """Whatever an order's other parts are told of: a decline, another card, refunds."""

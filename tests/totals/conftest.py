@@ -8,4 +8,4 @@ from checkout.orders.limits.rates import read_rates
 def _no_limits(settings: Settings) -> None:
     """One customer presses as often as thousands do, and may pay a cent."""
     settings.LIMIT_PLACING = settings.LIMIT_API = settings.LIMIT_CODES = read_rates("")
-    settings.GATEWAY_LIMITS = "checkout.catalogue.amounts.no_limits"
+    settings.PAYMENT_GATEWAYS = {"unlimited": "tests.support.unlimited"}

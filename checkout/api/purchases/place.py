@@ -58,6 +58,7 @@ def _purchase(request: Request, asked: IdempotentRequest, wanted: dict[str, Any]
         delivery_method=wanted.get("delivery_method", ""),
         takes_cheapest=True,
         code=code_spelling(wanted.get("code", "")),
+        gateway=wanted["gateway"],
         payment_method=wanted["payment_method"],
         currency=settings.SHOP_CURRENCY,
         content_digest=asked.fingerprint,

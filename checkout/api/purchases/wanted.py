@@ -5,6 +5,7 @@ from typing import Any
 from rest_framework import serializers
 
 from checkout.api.request_fields import (
+    GATEWAY,
     PAYMENT_METHOD,
     ExpectedTotalField,
     StrictCharField,
@@ -113,6 +114,7 @@ class WantedOrder(WantedLines):
         help_text="The `id` of a method that a quote offered. Left out: the cheapest one.",
     )
     code = form_field("code", help_text=CODE)
+    gateway = form_field("gateway", help_text=GATEWAY)
     payment_method = form_field(
         "payment_method", help_text=f"{PAYMENT_METHOD} Not used when nothing is to be paid."
     )

@@ -91,6 +91,8 @@ class Order(models.Model):
         max_length=32, editable=False, blank=True, default="", db_default=""
     )
 
+    # The gateway that takes the payment; empty: the shop's first.
+    gateway = models.CharField(max_length=30, blank=True, default="", db_default="")
     # The gateway's id of the card to charge, and how many cards were tried before it.
     payment_method = models.CharField(max_length=120)
     payment_round = models.PositiveIntegerField(default=1)

@@ -35,6 +35,7 @@ from checkout.orders.placing.quoting import count_if_wrong, is_held_back, work_o
 from checkout.orders.states import OrderStatus
 from checkout.orders.sweep_schedule import next_sweep
 from checkout.orders.transitions import pay_with_nothing, record_transition
+from checkout.orders.ways_to_pay.offers import offered
 from checkout.quotes.quote import Quote, Refusal
 from checkout.runtime import metrics
 from checkout.runtime.database import CONNECTION_ERRORS
@@ -122,7 +123,9 @@ def _place_at_once(request: PlaceOrder, basket: Basket, *, now: datetime) -> Ord
     quote = work_out([each.line for each in stored.bought], request.terms, now=now)
     if not quote.total_minor or not basket.is_as_shown(quote.total_minor):
         return None
-    if _refusals(quote, request) or refusal_of(quote.total_minor, request.currency):
+    if _refusals(quote, request) or refusal_of(
+        quote.total_minor, request.currency, request.gateway
+    ):
         return None
     order = _new_order(request, quote, now=now)
     try:
@@ -140,6 +143,9 @@ def _refusals(quote: Quote, request: PlaceOrder) -> list[Refusal]:
     refusals = list(quote.refusals)
     if quote.delivery and quote.delivery.method.needs_phone and not request.customer.phone:
         refusals.append(Refusal.PHONE_MISSING)
+    ways = offered(request.customer.country, quote.total_minor, request.currency)
+    if quote.total_minor and request.gateway not in ways:
+        refusals.append(Refusal.WAY_TO_PAY_NOT_OFFERED)
     return refusals
 
 
@@ -153,6 +159,7 @@ def _new_order(request: PlaceOrder, quote: Quote, *, now: datetime) -> Order:
         customer_id=request.customer_id,
         language=request.language,
         currency=request.currency,
+        gateway=request.gateway if quote.total_minor else "",
         payment_method=request.payment_method if quote.total_minor else "",
         from_session=request.from_session,
         from_address=request.from_address,
@@ -176,7 +183,7 @@ def _place(request: PlaceOrder, basket: Basket, *, now: datetime) -> Order:
     # The total is that of the very lines that are stored, so no price can change in between.
     if not basket.is_as_shown(quote.total_minor):
         raise TotalChanged(quote)
-    if refusal := refusal_of(quote.total_minor, request.currency):
+    if refusal := refusal_of(quote.total_minor, request.currency, request.gateway):
         raise AmountRefused(refusal)
     order = _new_order(request, quote, now=now)
     with fault_points("order inserted"):

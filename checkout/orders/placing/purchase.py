@@ -114,6 +114,7 @@ class QuoteRefused(Exception):
 class PlaceOrder:
     checkout_id: UUID
     customer: Customer
+    gateway: str  # its name; see `ways_to_pay`
     payment_method: str
     currency: str
     content_digest: str  # see `digest`

@@ -4,7 +4,6 @@ import math
 from dataclasses import replace
 from datetime import timedelta
 
-from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -22,6 +21,7 @@ from checkout.orders.money.parts import Parts
 from checkout.orders.paying import can_pay_again, check_on_return, pay_again
 from checkout.orders.postal_address import billing_lines, postal_lines
 from checkout.orders.states import OrderStatus
+from checkout.orders.ways_to_pay.web_side import web_sides
 from checkout.runtime.clock import database_now
 from checkout.views.error_pages import wait_in_words
 from checkout.views.order.cancel import way_to_cancel
@@ -29,13 +29,14 @@ from checkout.views.order.parcels import lines_in_words, parcels_of
 from checkout.views.order.status_words import status_words
 from checkout.views.order.timeline import timeline
 from checkout.views.see_other import HttpResponseSeeOther
+from checkout.views.ways_to_pay import ways_to_pay
 from checkout.visitor import visitor_of
 
 
 @never_cache
 @require_safe
 def order_page(request: HttpRequest, reference: str) -> HttpResponse:
-    if "redirect_status" in request.GET:  # the bank has sent the customer back
+    if any(web.is_return(request.GET) for web in web_sides().values()):
         return _back_from_the_bank(request, reference)
     order = visible_order(request, reference)
     return _show_order(request, order, PayAgainForm())
@@ -83,6 +84,7 @@ def pay(request: HttpRequest, reference: str) -> HttpResponse:
         return _put_off(request, order, form, wait)
     pay_again(
         order,
+        gateway=form.cleaned_data["gateway"],
         payment_method=form.cleaned_data["payment_method"],
         failed_round=failed_round,
         now=now,
@@ -110,7 +112,12 @@ def _show_order(
         "form": form,
         "wait": wait,
         "changed_repeat": changed_repeat.order_by("id").first(),
-        "payment_method_template": settings.PAYMENT_METHOD_TEMPLATE,
+        "ways": ways_to_pay(
+            form,
+            country=order.country,
+            total_minor=order.total_minor,
+            currency=order.currency,
+        ),
     }
     response = render(request, "orders/order.html", context, status=status)
     response.headers["X-Robots-Tag"] = "noindex"

@@ -6,7 +6,7 @@ No exception of the SDK leaves this module, as its text may quote what Stripe an
 
 import logging
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar
 
 import requests
@@ -18,6 +18,7 @@ from urllib3.exceptions import NewConnectionError
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import (
+    Abilities,
     DisputeState,
     GatewayDispute,
     GatewayError,
@@ -36,6 +37,7 @@ from payments.gateways.base import (
 from payments.gateways.stripe import amounts
 from payments.gateways.stripe.amounts import InexactAmount, from_stripe, to_stripe
 from payments.gateways.stripe.metadata import metadata_of, order_in
+from payments.gateways.stripe.settings import given
 
 logger = logging.getLogger(__name__)
 
@@ -105,9 +107,19 @@ SHOP_REFUSED_CODES = frozenset(
 # state says what became of the object.
 SAYS_NOTHING_CODES = frozenset({"intent_invalid_state", "payment_intent_unexpected_state"})
 
+# Stripe docs, "Error codes": why a refund is refused while the customer's bank has the money.
+DISPUTED_CODES = frozenset({"charge_disputed", "refund_disputed_payment"})
+
 
 class StripeGateway:
     """Threads may share one: the SDK keeps an HTTP session for each thread, and no other state."""
+
+    abilities = Abilities(
+        # Stripe API reference, "Idempotent requests": keys may be removed after 24 hours.
+        remembers_keys_for=timedelta(hours=24),
+        # Stripe docs, "Refund failures": a bank may return a refund after up to 30 days.
+        refunds_return_within=timedelta(days=45),
+    )
 
     def __init__(
         self, *, secret_key: str, api_base: str = "", timeout_seconds: float = 20.0
@@ -128,8 +140,8 @@ class StripeGateway:
     @classmethod
     def from_settings(cls) -> Self:
         return cls(
-            secret_key=settings.STRIPE_SECRET_KEY,
-            api_base=settings.STRIPE_API_BASE,
+            secret_key=given("STRIPE_SECRET_KEY"),
+            api_base=given("STRIPE_API_BASE"),
             timeout_seconds=settings.GATEWAY_TIMEOUT_SECONDS,
         )
 
@@ -222,6 +234,9 @@ class StripeGateway:
 
     def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
         return _each(self._intents.list, _made_since(since), _payment)
+
+
+make = StripeGateway.from_settings
 
 
 def _each(
@@ -374,7 +389,9 @@ def _concluded(error: stripe.StripeError, refusal: type[GatewayError]) -> Gatewa
     # The SDK takes every 402 for a card error. A decline was read from its payment before.
     is_of_the_card = error.error is not None and error.error.type == "card_error"
     is_definite = status in DEFINITE_STATUSES and not is_of_the_card
-    if is_definite and (code not in SAYS_NOTHING_CODES or refusal is RefundRefused):
+    if is_definite and refusal is RefundRefused:
+        return RefundRefused(code, is_disputed=code in DISPUTED_CODES)
+    if is_definite and code not in SAYS_NOTHING_CODES:
         return refusal(code)
     return OutcomeUnknown(code)
 

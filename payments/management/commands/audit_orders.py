@@ -10,14 +10,14 @@ from payments.books.audit import Finding, as_json, as_text, audit_database
 from payments.books.card_numbers import audit_card_numbers
 from payments.books.gateway_audit import audit_gateway
 from payments.books.queue_audit import audit_queue
-from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
+from payments.gateways.load import Gateways
 
 
 class Command(BaseCommand):
     help = (
         "Check the promises (I1 to I12 in docs/architecture.md) against the database, the "
-        "gateway's list and the queue. Exits with 1 when a promise is broken, or the gateway or "
+        "gateways' lists and the queue. Exits with 1 when a promise is broken, or the gateway or "
         "the queue could not be asked. An order that names this installation at the gateway and is "
         "not here is a lost order, which breaks I2 until a person has seen to it; payments of "
         "others on the account are counted and left alone. Takes nearly the same memory for a "
@@ -40,7 +40,7 @@ class Command(BaseCommand):
         if not options["no_gateway"]:
             compared = progress_on(self.stderr, "payments at the gateway compared")
             try:
-                findings += audit_gateway(load_gateway(), now=database_now(), progress=compared)
+                findings += audit_gateway(Gateways.load(), now=database_now(), progress=compared)
             except GatewayError as error:
                 not_asked["gateway"] = f"{type(error).__name__}: {error.code}"
         if not options["no_queue"]:

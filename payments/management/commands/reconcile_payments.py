@@ -10,8 +10,8 @@ from checkout.runtime.clock import database_now
 from checkout.runtime.terminal import moment, progress_on
 from payments.books.repair import Report, is_repairable, reconcile
 from payments.books.report import as_json, as_table, table
-from payments.gateways import load_gateway
 from payments.gateways.base import GatewayError
+from payments.gateways.load import Gateways
 
 # No gateway is asked about times before there were any.
 EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
@@ -19,12 +19,12 @@ EARLIEST = datetime(2000, 1, 1, tzinfo=UTC)
 
 class Command(BaseCommand):
     help = (
-        "Compare the gateway's list of payments and refunds with our books. Exits with 1 and names "
-        "what still differs. `--repair` records charges, cancels what nobody waits for and takes "
-        "over refunds; all else is for a person. A payment is ours if its id is stored here, or if "
-        "it names this installation. If it names this installation and an order that is not here, "
-        "that is a lost order (a restored backup): a difference that no repair touches, noted in "
-        "the admin for a person. All others are strangers': counted and left alone."
+        "Compare each gateway's list of payments and refunds with our books. Exits with 1 and "
+        "names what still differs. `--repair` records charges, cancels what nobody waits for and "
+        "takes over refunds; all else is for a person. A payment is ours if its id is stored here, "
+        "or if it names this installation. If it names this installation and an order that is not "
+        "here, that is a lost order (a restored backup): a difference that no repair touches, "
+        "noted in the admin for a person. All others are strangers': counted and left alone."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         since = _since(options["since"])
         try:
             report = reconcile(
-                load_gateway(),
+                Gateways.load(),
                 since=since,
                 clock=database_now,
                 may_repair=self._consent(repair=options["repair"], yes=options["yes"]),

@@ -8,11 +8,11 @@ from checkout.runtime.loop import stop_signals
 from checkout.user_input.whole_numbers import whole_argument
 from payments.sandbox.faults import BadSpecification, Faults, parse
 from payments.sandbox.ledger import LedgerError
-from payments.sandbox.server import SandboxServer
+from payments.sandbox.server import SERVES, SandboxServer
 
 
 class Command(BaseCommand):
-    help = "Serve a part of Stripe's API without moving money, for demo and tests."
+    help = f"{SERVES} without moving money, for demo and tests."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -25,9 +25,7 @@ class Command(BaseCommand):
             default="",
             help="Where events are sent; those on their way are lost when the sandbox stops.",
         )
-        parser.add_argument(
-            "--webhook-secret", default="", help="The secret that signs events: whsec_…."
-        )
+        parser.add_argument("--webhook-secret", default="", help="The secret that signs events.")
         parser.add_argument(
             "--faults",
             default="",

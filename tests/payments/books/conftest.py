@@ -1,7 +1,7 @@
 import pytest
 from django.utils import timezone
 
-from payments.gateways.example import ExampleGateway
+from payments.gateways.example.client import ExampleGateway
 from tests.support.books_that_differ import OLD
 
 

@@ -12,11 +12,11 @@ from checkout.catalogue.models import Product
 from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order
 from checkout.orders.numbers import check_digits
-from payments.books.compare import CHARGED_NOT_PAID, KEY_LIFE, ORPHAN, REFUND_THERE_ONLY, Side
+from payments.books.compare import CHARGED_NOT_PAID, ORPHAN, REFUND_THERE_ONLY, Side
 from payments.gateways.base import (
     GatewayPayment,
 )
-from payments.gateways.example import ExampleGateway
+from payments.gateways.example.client import ExampleGateway
 from payments.models import Payment
 from payments.settling.settle_order import settle_order
 from tests.support.books_that_differ import (
@@ -45,6 +45,7 @@ from tests.support.books_that_differ import (
 )
 from tests.support.factories import placed_order
 from tests.support.long import at_length
+from tests.support.till import only
 
 # So few have each kind among them.
 FEW = (60, 40)
@@ -115,7 +116,7 @@ def test_books_that_agree_have_no_differences_and_cost_no_call_but_the_lists(
 ) -> None:
     for method in ("pm_card_visa", "pm_card_chargeDeclined", "pm_card_authenticationRequired"):
         order = placed_order(shelf[0], payment_method=method)
-        settle_order(order.number, gateway, clock=timezone.now)
+        settle_order(order.number, only(gateway), clock=timezone.now)
     placed_order(shelf[0])
     sent_back(Payment.objects.get(status="paid"), gateway)
     monkeypatch.setattr(gateway, "retrieve", pytest.fail)
@@ -216,7 +217,8 @@ def test_what_the_worker_will_find_by_its_key_is_no_orphan(
 
     assert found(gateway) == []
 
-    Payment.objects.filter(pk=payment.pk).update(created_at=timezone.now() - KEY_LIFE)
+    forgotten = timezone.now() - gateway.abilities.remembers_keys_for
+    Payment.objects.filter(pk=payment.pk).update(created_at=forgotten)
     assert kinds(found(gateway)) == [ORPHAN]
 
 
@@ -241,7 +243,7 @@ def test_what_was_paid_while_the_list_was_read_is_no_difference(shelf: list[Prod
 
     def both_are_paid() -> None:  # one is in the list as open, the other is not in it
         for order in orders:
-            settle_order(order.number, gateway, clock=timezone.now)
+            settle_order(order.number, only(gateway), clock=timezone.now)
 
     gateway.happens = both_are_paid
 

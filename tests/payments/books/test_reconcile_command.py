@@ -19,13 +19,14 @@ from payments.gateways.base import (
     GatewayPayment,
     OutcomeUnknown,
 )
-from payments.gateways.example import ExampleGateway
+from payments.gateways.example.client import ExampleGateway
 from tests.support.books_that_differ import (
     charge_another_amount,
     charge_unheard,
     forget,
     paid_order,
 )
+from tests.support.till import only
 
 
 class Terminal(StringIO):
@@ -42,7 +43,7 @@ def run(*arguments: str, err: StringIO | None = None) -> str:
 @pytest.fixture
 def command_gateway(gateway: ExampleGateway, monkeypatch: pytest.MonkeyPatch) -> ExampleGateway:
     monkeypatch.setattr(
-        "payments.management.commands.reconcile_payments.load_gateway", lambda: gateway
+        "payments.management.commands.reconcile_payments.Gateways.load", lambda: only(gateway)
     )
     return gateway
 
@@ -92,6 +93,7 @@ def test_json_tells_each_side_in_minor_units(
             "here": {"state": "paid", "amount_minor": 1001, "currency": "EUR"},
             "there": None,
             "reference": "",
+            "gateway": "stripe",
             "repair": "",
             "remains": True,
         }

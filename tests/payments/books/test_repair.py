@@ -18,7 +18,7 @@ from payments.gateways.base import (
     GatewayState,
     OutcomeUnknown,
 )
-from payments.gateways.example import ExampleGateway
+from payments.gateways.example.client import ExampleGateway
 from payments.models import Payment, PaymentAttempt, Refund
 from payments.settling.refunds import settle_refunds
 from payments.settling.settle_order import settle_order
@@ -43,6 +43,7 @@ from tests.support.books_that_differ import (
     repaired,
 )
 from tests.support.factories import placed_order
+from tests.support.till import only
 
 
 def test_recorded_charge_pays_its_order(shelf: list[Product], gateway: ExampleGateway) -> None:
@@ -106,7 +107,7 @@ def test_worker_that_comes_after_the_repair_does_not_charge_again(
 
     assert repaired(gateway).remaining == []
     Order.objects.update(status="placed", sweep_at=timezone.now())  # as an earlier read saw it
-    settle_order(order.number, gateway, clock=timezone.now)
+    settle_order(order.number, only(gateway), clock=timezone.now)
 
     assert Payment.objects.get().status == PaymentStatus.PAID
     assert len(gateway.payments) == 1
@@ -207,7 +208,7 @@ def test_refund_that_the_worker_owes_an_outcome_is_handed_to_it(
     assert message.kind == OutboxMessage.Kind.REFUND
     assert kinds(repaired(gateway).remaining) == [REFUND_THERE_ONLY]
     assert OutboxMessage.objects.filter(published_at=None).count() == 1
-    settle_refunds(payment.order.number, gateway, clock=timezone.now)
+    settle_refunds(payment.order.number, only(gateway), clock=timezone.now)
     assert found(gateway) == []
 
 
@@ -256,7 +257,7 @@ def test_card_that_was_charged_before_it_was_cancelled_is_recorded(
 ) -> None:
     leave_open(paid_order(shelf[0], gateway), gateway)
     report = reconcile(
-        gateway,
+        only(gateway),
         since=timezone.now() - SINCE,
         clock=timezone.now,
         may_repair=lambda report: bool(confirm_all(gateway)),
@@ -296,7 +297,7 @@ def test_orphan_that_the_order_waits_for_by_now_is_not_cancelled(
         return True
 
     report = reconcile(
-        gateway,
+        only(gateway),
         since=timezone.now() - SINCE,
         clock=timezone.now,
         may_repair=pays_again_while_the_question_stands,

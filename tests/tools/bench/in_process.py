@@ -41,6 +41,7 @@ def _place(purchase: Purchase) -> float:
     from django.utils import timezone
 
     from checkout.cart import CartBasket
+    from checkout.catalogue.gateways import gateway_names
     from checkout.orders.placing.place import place_order
     from checkout.orders.placing.purchase import Customer, PlaceOrder
     from tests.support.shopper import TYPED
@@ -52,6 +53,7 @@ def _place(purchase: Purchase) -> float:
     wanted = PlaceOrder(
         checkout_id=purchase.cart,
         customer=Customer.typed(typed),
+        gateway=gateway_names()[0],
         payment_method=payment_method,
         currency=token.currency,
         content_digest="0" * 64,

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from config.local.processes import Child
 from tests.tools.bench import orders
-from tests.tools.bench.contenders import gateway
+from tests.tools.bench.contenders import patient
 from tests.tools.bench.figures import Contender, Figures, Round, take_turns
 from tests.tools.bench.options import Options
 from tests.tools.bench.placing import prepare
@@ -155,8 +155,8 @@ def worker(
     stage: Stage, *, threads: int = THREADS, gateway_seconds: float = 0.0
 ) -> Iterator[Child]:
     environment = {
-        "PAYMENT_GATEWAY": gateway.PATH,
-        gateway.SECONDS: str(gateway_seconds),
+        "PAYMENT_GATEWAYS": patient.GATEWAY,
+        patient.SECONDS: str(gateway_seconds),
     }
     # One process that settles, whatever the machine has cores: the lines are of one.
     arguments = ["run_payment_worker", "--skip-checks", "--processes=1", f"--threads={threads}"]

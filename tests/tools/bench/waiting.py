@@ -13,7 +13,7 @@ from urllib.parse import urlencode
 
 from config.local.processes import Child, free_port, wait_until
 from tests.tools.bench import orders
-from tests.tools.bench.contenders import gateway
+from tests.tools.bench.contenders import patient
 from tests.tools.bench.figures import Contender, Figures, Round, take_turns
 from tests.tools.bench.options import Options
 from tests.tools.bench.over_http import Basket, OverHttp
@@ -83,8 +83,8 @@ def run(stage: Stage, options: Options) -> Figures:
 @contextmanager
 def _beside(stage: Stage, gateway_seconds: float, sqs: str) -> Iterator[None]:
     environment = {
-        "PAYMENT_GATEWAY": gateway.PATH,
-        gateway.SECONDS: str(gateway_seconds),
+        "PAYMENT_GATEWAYS": patient.GATEWAY,
+        patient.SECONDS: str(gateway_seconds),
         "AWS_ENDPOINT_URL": sqs,
     }
     with (

@@ -302,9 +302,9 @@ message AS (
     _guard(
         "webhook re-fetch",
         "whoever can make a webhook can make an order paid",
-        "payments/gateways/stripe/webhooks.py",
-        "            if kind in DONE_BY_US:\n                return True\n",
-        "            if kind == 'payment_intent.succeeded':\n"
+        "payments/receive_hint.py",
+        "            if hint.is_our_own:\n                return True\n",
+        "            if hint.kind == 'payment_intent.succeeded':\n"
         "                Payment.objects.filter(order=order).update(status='paid')\n"
         "                Order.objects.filter(pk=order.pk).update(status='paid')\n",
         "tests/payments/test_webhooks.py::test_claim_of_a_charge_that_never_was_pays_nothing",

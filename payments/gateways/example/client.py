@@ -1,4 +1,4 @@
-"""A gateway in memory: what a shop with another provider has to write, in one page.
+"""A gateway in memory: what a shop with another provider has to write on the side that calls.
 
 It moves no money and forgets everything with its process, so it is good for tests and for reading.
 The contract suite in tests/payments/gateway_contract.py runs over it as over the real one.
@@ -7,12 +7,13 @@ The contract suite in tests/payments/gateway_contract.py runs over it as over th
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Self, TypeVar
 
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import (
+    Abilities,
     GatewayDispute,
     GatewayPayment,
     GatewayRefund,
@@ -23,6 +24,7 @@ from payments.gateways.base import (
     RefundRefused,
     RefundState,
 )
+from payments.gateways.example.amounts import LIMITS
 
 Answer = TypeVar("Answer", GatewayPayment, GatewayRefund)
 
@@ -30,17 +32,12 @@ DECLINES = {"pm_card_chargeDeclined": "generic_decline"}
 ASKS_CUSTOMER = "pm_card_authenticationRequired"
 KNOWN = {"pm_card_visa", ASKS_CUSTOMER, *DECLINES}
 
-# What this gateway would take; `GATEWAY_LIMITS` would name a function with the same answer.
-LIMITS = {
-    "EUR": AmountLimits(smallest_minor=50, largest_minor=99_999_999),
-    "JPY": AmountLimits(smallest_minor=50, largest_minor=9_999_999_999),
-    "KWD": AmountLimits(smallest_minor=10, largest_minor=99_999_990, step_minor=10),
-}
-
 
 @dataclass
 class ExampleGateway:
     """Threads may share one: there is one lock around everything."""
+
+    abilities = Abilities(remembers_keys_for=timedelta(days=10_000))  # as long as its process lives
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     payments: dict[str, GatewayPayment] = field(default_factory=dict)
@@ -193,3 +190,6 @@ class ExampleGateway:
         new_id = f"{kind}_{len(self._made_at) + 1}"
         self._made_at[new_id] = self.clock()
         return new_id
+
+
+make = ExampleGateway.from_settings

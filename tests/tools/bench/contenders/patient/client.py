@@ -6,7 +6,7 @@ import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
@@ -14,6 +14,7 @@ from django.conf import settings
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import (
+    Abilities,
     GatewayDispute,
     GatewayMisconfigured,
     GatewayPayment,
@@ -21,15 +22,13 @@ from payments.gateways.base import (
     GatewayState,
     OutcomeUnknown,
 )
-
-PATH = "tests.tools.bench.contenders.gateway.PatientGateway"
-
-# How long it takes for one order, in all: half of it to open the payment, half to confirm it.
-SECONDS = "BENCH_GATEWAY_SECONDS"
+from tests.tools.bench.contenders.patient import SECONDS
 
 
 @dataclass
 class PatientGateway:
+    abilities = Abilities(remembers_keys_for=timedelta(days=10_000))
+
     seconds: float
     opened: dict[str, GatewayPayment] = field(default_factory=dict)
 
@@ -103,3 +102,6 @@ class PatientGateway:
 
     def list_disputes_since(self, since: datetime) -> Iterator[GatewayDispute]:
         return iter(())
+
+
+make = PatientGateway.from_settings

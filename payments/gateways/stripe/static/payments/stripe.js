@@ -4,7 +4,9 @@
 
   function start(box) {
     var form = box.closest("form");
-    var field = form.querySelector("[name=payment_method]");
+    var field = box.querySelector("[data-stripe-field]");
+    var way = box.closest("[data-way]");
+    var choice = way && way.querySelector("[name=gateway]");
     var words = box.querySelector("[data-stripe-words]");
     var kept = box.querySelector("[data-stripe-kept]");
     var isTyping = false; // something was entered since the kept card
@@ -46,6 +48,7 @@
     form.addEventListener(
       "submit",
       function (event) {
+        if (choice && !choice.checked) return; // another way to pay was chosen
         if (field.value && !isTyping) return;
         event.preventDefault();
         event.stopImmediatePropagation();

@@ -1,0 +1,1 @@
+"""What pages, forms and webhooks know of the payment gateways, without loading one."""

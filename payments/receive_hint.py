@@ -1,0 +1,59 @@
+"""What a gateway's event leads to: it is stored together with a message to the worker, who asks the
+gateway itself. So events may come twice, in any order, and from anybody who knows no more than an
+id."""
+
+import logging
+from datetime import datetime
+
+from django.db import transaction
+
+from checkout.orders.identity.matching import names_us, orders_named
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.enqueue import ask
+from checkout.orders.ways_to_pay.web_side import Hint
+from checkout.runtime import trace
+from payments.books.lost_orders import note_lost
+from payments.models import Payment, WebhookEvent
+
+logger = logging.getLogger(__name__)
+
+
+def receive_hint(hint: Hint, *, gateway: str, now: datetime) -> bool:
+    """Store the event and have the worker ask. False when the event was received before."""
+    with transaction.atomic():
+        event, is_new = WebhookEvent.objects.get_or_create(
+            event_id=hint.event_id,
+            defaults={
+                "kind": hint.kind,
+                "is_about_dispute": hint.is_about_dispute,
+                "received_at": now,
+            },
+        )
+        if not is_new:
+            return False
+        order = _find_order(hint)
+        if order is None:
+            if names_us(hint.order):
+                payment_id = next(iter(hint.payment_ids), "")
+                note_lost(hint.order, gateway=gateway, gateway_payment_id=payment_id, now=now)
+            extra = {"event": hint.event_id}
+            logger.info("An event about no order of this shop", extra=extra)
+            return True
+        WebhookEvent.objects.filter(pk=event.pk).update(order=order)
+        with trace.span("webhook", order.traceparent or None, order=order.number, kind=hint.kind):
+            extra = {"event": hint.event_id, "kind": hint.kind, "order": order.number}
+            logger.info("An event about an order was received", extra=extra)
+            if hint.is_our_own:
+                return True
+            ask(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, at=now)
+    return True
+
+
+def _find_order(hint: Hint) -> Order | None:
+    """The order of the payment's id, or else of reference and installation; never of the number,
+    which another shop on the account may have as well."""
+    for payment_id in hint.payment_ids:
+        known = Payment.objects.filter(gateway_payment_id=payment_id).select_related("order")
+        if payment := known.first():
+            return payment.order
+    return orders_named([hint.order]).first() if names_us(hint.order) else None

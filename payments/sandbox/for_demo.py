@@ -1,0 +1,20 @@
+"""How `make demo` has the shop call this sandbox, and the sandbox call the shop."""
+
+import secrets
+
+WEBHOOK_PATH = "/payments/webhooks/stripe/"
+
+# No key of the shop's own is sent to the sandbox, and its test cards take the place of a card.
+SETTINGS = {
+    "PAYMENT_GATEWAYS": "stripe",
+    "STRIPE_SECRET_KEY": "sk_test_sandbox",
+    "STRIPE_PUBLISHABLE_KEY": "",
+}
+
+
+def new_webhook_secret() -> str:
+    return f"whsec_{secrets.token_hex(16)}"
+
+
+def settings_for(*, url: str, webhook_secret: str) -> dict[str, str]:
+    return {"STRIPE_API_BASE": url, "STRIPE_WEBHOOK_SECRETS": webhook_secret}

@@ -1,0 +1,1 @@
+"""A gateway that takes every amount of every currency, by any method."""

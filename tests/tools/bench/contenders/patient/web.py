@@ -1,0 +1,3 @@
+from checkout.orders.ways_to_pay.web_side import WebSide
+
+WEB = WebSide()
