@@ -11,6 +11,8 @@ GERMAN := checkout/locale/de/LC_MESSAGES/django
 AXE := tests/browser/axe/node_modules/.installed
 # mypy reads the settings; it connects to nothing.
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
+# With the tables of every gateway that has some.
+LINT_SETTINGS += PAYMENT_GATEWAYS=stripe,bank_transfer
 
 .PHONY: help demo test test-long newest-django soak drill guards bench screenshots words openapi lint watch lock clean
 

@@ -65,8 +65,9 @@ class PaymentMethodForm(WithoutCardNumbers, forms.Form):
         gateway = self.cleaned_data.get("gateway")
         if gateway is None or not self.needs_method:
             return value
-        own: str = self.data.get(f"{gateway}-payment_method", "").strip()
-        value, web = own or value, web_side(gateway)
+        web = web_side(gateway)
+        if gateway != gateway_names()[0]:
+            value = self.data.get(f"{gateway}-payment_method", "").strip()
         if not value and web.method_if_none is not None:
             return web.method_if_none
         if not value:

@@ -46,6 +46,11 @@ def _is_there(package: str) -> bool:
         return False
 
 
+def django_apps(packages: Iterable[str]) -> list[str]:
+    """The gateways that have tables, pages of the admin or commands of their own."""
+    return [package for package in packages if find_spec(f"{package}.apps")]
+
+
 def static_folders(packages: Iterable[str]) -> list[Path]:
     """Where the gateways' scripts and pictures lie, which only their own fields load."""
     folders = [Path(str(import_module(package).__file__)).parent / "static" for package in packages]

@@ -14,7 +14,7 @@ from checkout.orders.limits.rates import Rates, read_rates
 from checkout.orders.ways_to_pay.offers import Offer, read_offers
 from config.csp import content_security_policy
 from config.environment import Environment, refuse
-from config.gateways import gateway_packages, read_settings, static_folders
+from config.gateways import django_apps, gateway_packages, read_settings, static_folders
 from config.local.running_demo import demo_environment
 from config.mail import mail_settings
 from config.seller import seller, series, time_zone
@@ -62,6 +62,12 @@ SECRET_KEY_FALLBACKS = env.secrets("SECRET_KEY_FALLBACKS")
 ALLOWED_HOSTS = env.hosts("ALLOWED_HOSTS")
 CSRF_TRUSTED_ORIGINS = env.origins("CSRF_TRUSTED_ORIGINS")
 
+# Name → package. The first takes a payment where nobody chose another.
+PAYMENT_GATEWAYS = gateway_packages(env, DEFAULT_GATEWAY)
+gateway_settings = [read_settings(env, package) for package in PAYMENT_GATEWAYS.values()]
+for of_gateway in gateway_settings:
+    vars().update(of_gateway.values)
+
 INSTALLED_APPS = [
     "config.apps.ShopAdminConfig",
     "django.contrib.auth",
@@ -83,6 +89,7 @@ INSTALLED_APPS = [
     "checkout.texts",
     "checkout",
     "payments",
+    *django_apps(PAYMENT_GATEWAYS.values()),
 ]
 
 MIDDLEWARE = [
@@ -266,12 +273,6 @@ SWEEP_AFTER_SECONDS = env.seconds("SWEEP_AFTER_SECONDS", 15 * 60)
 SWEEP_EVERY_SECONDS = env.seconds("SWEEP_EVERY_SECONDS", 60)
 
 # --- Payments -----------------------------------------------------------------------------------
-
-# Name → package. The first takes a payment where nobody chose another.
-PAYMENT_GATEWAYS = gateway_packages(env, DEFAULT_GATEWAY)
-gateway_settings = [read_settings(env, package) for package in PAYMENT_GATEWAYS.values()]
-for of_gateway in gateway_settings:
-    vars().update(of_gateway.values)
 
 # Who is offered which of them: all of them to everybody if unset.
 PAYMENT_OFFERS = offers("PAYMENT_OFFERS")

@@ -12,6 +12,7 @@ from moneyed import CurrencyDoesNotExist
 
 from checkout.catalogue.amounts import limits_of
 from checkout.catalogue.gateways import gateway_names
+from checkout.orders.ways_to_pay.offers import offered_names
 from checkout.orders.ways_to_pay.web_side import web_side
 
 # The most calls to the gateway that settling an order makes.
@@ -87,7 +88,7 @@ def check_currency(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     one may have its limits. None at all is a mistake."""
     currency = settings.SHOP_CURRENCY
     try:
-        limits = [limits_of(currency, name) for name in gateway_names()]
+        limits = [limits_of(currency, name) for name in offered_names()]
     except (ImportError, CurrencyDoesNotExist):
         return  # other checks find these mistakes
     if not any(limits):

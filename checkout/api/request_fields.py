@@ -108,6 +108,8 @@ def cleaned_in_part(typed: Mapping[str, str]) -> dict[str, Any]:
 def _filled(form_class: type[PaymentMethodForm], typed: Mapping[str, str]) -> PaymentMethodForm:
     data = QueryDict(mutable=True)
     data.update(typed)
+    # A page has a field for each gateway, and a request has one alone.
+    data[f"{typed.get('gateway', '')}-payment_method"] = typed.get("payment_method", "")
     return form_class(data)
 
 

@@ -15,12 +15,15 @@ def next_sweep(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.SWEEP_AFTER_SECONDS)
 
 
-def next_look_at_bank(asked_at: datetime, now: datetime) -> datetime:
+def next_look_at_bank(
+    asked_at: datetime, now: datetime, asks_every: timedelta | None = None
+) -> datetime:
     """When to ask the gateway about an order that waits for its customer at the bank: after a
-    minute, and each time after twice as long, up to the pace of the sweep."""
+    minute, and each time after twice as long, up to the pace of the sweep; or at the pace that the
+    gateway names."""
     waited = (now - asked_at).total_seconds()
     pause = min(max(waited, FIRST_LOOK_AT_BANK_SECONDS), settings.SWEEP_AFTER_SECONDS)
-    return now + timedelta(seconds=pause)
+    return now + (asks_every or timedelta(seconds=pause))
 
 
 def first_sweep(to: OrderStatus, now: datetime) -> datetime | None:

@@ -21,7 +21,7 @@ def transition(
     reason: str,
     now: datetime,
     sources: Collection[OrderStatus] | None = None,
-    **changes: str | int,
+    **changes: str | int | datetime,
 ) -> bool:
     """Move the order, and write down why, in one transaction.
 

@@ -35,7 +35,9 @@ class GatewayPayment:
     currency: str  # ISO 4217, upper case
     order: OrderIdentity  # as it was given to `open`; what it was not given is empty
     decline_code: str = ""  # the gateway's word for why; set when DECLINED
-    action_url: str = ""  # where the customer must go; set when NEEDS_ACTION
+    action_url: str = ""  # where the customer must go, if anywhere; set when NEEDS_ACTION
+    # Until when the gateway waits for the customer. None: for as long as the shop does.
+    waits_until: datetime | None = None
 
 
 class RefundState(Enum):

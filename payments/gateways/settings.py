@@ -6,7 +6,9 @@ is not set up by then.
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
+
+from django.conf import settings
 
 
 class Environment(Protocol):
@@ -14,6 +16,8 @@ class Environment(Protocol):
     else with the setting's name."""
 
     def text(self, name: str, default: str = "") -> str: ...
+
+    def whole(self, name: str, default: int, *, at_least: int, at_most: int = ...) -> int: ...
 
     def address(self, name: str) -> str: ...
 
@@ -30,3 +34,8 @@ class GatewaySettings:
     # From where its scripts and frames come: directives of the Content-Security-Policy.
     policy_sources: Mapping[str, list[str]] = field(default_factory=dict)
     log_levels: Mapping[str, str] = field(default_factory=dict)  # of its library's loggers
+
+
+def given(name: str) -> Any:
+    """A setting that a gateway's `read` has read, for the other modules of its package."""
+    return getattr(settings, name)

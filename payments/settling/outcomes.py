@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterable
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.db import transaction
 
@@ -14,6 +15,7 @@ from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import (
     CHARGED_TWICE,
     OVERCHARGED,
+    PART_CAME,
     REFUSED,
     UNKNOWN_TO_GATEWAY,
     UNKNOWN_TOO_LONG,
@@ -29,6 +31,7 @@ from checkout.orders.models import Mail, Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
 from checkout.orders.transitions import transition
+from checkout.orders.ways_to_pay.web_side import web_side_of
 from checkout.runtime import metrics
 from payments.gateways.base import GatewayPayment
 from payments.models import Payment, Refund
@@ -63,6 +66,8 @@ def record_success(
         if not move_payment(payment, PaymentStatus.PAID, now, charged_minor=answer.amount_minor):
             return False  # recorded before, by another worker or a webhook
         _resolve_doubts(order, refusal_too=True, now=now)
+        if order.needs_person:
+            end_reason(order.pk, PART_CAME, now=now)
         others = list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
         if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
             _record_surplus(payment, CHARGED_TWICE, now=now)
@@ -127,7 +132,13 @@ def record_decline(
                 transaction.on_commit(partial(count_decline, payment.order_id, now=now))
 
 
-def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> None:
+def record_needs_action(payment: Payment, answer: GatewayPayment, *, now: datetime) -> None:
+    web = web_side_of(payment.order)
+    changes: dict[str, Any] = {"action_url": answer.action_url}
+    if answer.waits_until:
+        changes["expires_at"] = answer.waits_until
+    if web.asks_every:
+        changes["sweep_at"] = now + web.asks_every
     with transaction.atomic():
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
@@ -136,9 +147,11 @@ def record_needs_action(payment: Payment, action_url: str, *, now: datetime) -> 
                 transition(
                     payment.order_id,
                     OrderStatus.ACTION_REQUIRED,
-                    reason="The bank asks the customer to approve the payment",
+                    reason="The shop waits for the customer's money"
+                    if web.customer_sends
+                    else "The bank asks the customer to approve the payment",
                     now=now,
-                    action_url=action_url,
+                    **changes,
                 )
             transaction.on_commit(partial(_count, payment, "needs_action"))
 
@@ -150,6 +163,8 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
         move_payment(payment, PaymentStatus.CANCELLED, now)
         Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
         _resolve_doubts(order, now=now)
+        if order.needs_person:  # closed only when none of its money is here any more
+            end_reason(order.pk, PART_CAME, now=now)
 
 
 def record_sent_back(payment: Payment, *, now: datetime) -> None:

@@ -247,7 +247,7 @@ def _record(round_: _Round, answer: GatewayPayment) -> Result:
             record_decline(payment, "cancelled", now=now, status=PaymentStatus.CANCELLED)
             return Result.DECLINED
         case GatewayState.NEEDS_ACTION:
-            record_needs_action(payment, answer.action_url, now=now)
+            record_needs_action(payment, answer, now=now)
             return Result.NEEDS_ACTION
         case GatewayState.PROCESSING | GatewayState.OPEN:
             return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown(answer.state.value))

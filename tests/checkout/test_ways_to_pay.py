@@ -22,6 +22,7 @@ NAMES = ["stripe", "example"]
 
 @pytest.fixture
 def _two(settings: Settings) -> None:
+    settings.PAYMENT_OFFERS = []
     settings.PAYMENT_GATEWAYS = {name: f"payments.gateways.{name}" for name in NAMES}
 
 

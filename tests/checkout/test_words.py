@@ -23,7 +23,11 @@ from tests.support.shopper import Answer, InProcess, Shopper
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = ROOT / "checkout" / "locale" / "de" / "LC_MESSAGES" / "django.po"
 TEMPLATES = [path for path in sorted((ROOT / "templates").rglob("*.*")) if "admin" not in path.name]
-CODE = sorted((ROOT / "checkout").rglob("*.py"))
+CODE = [
+    path
+    for room in ("checkout", "payments/gateways")
+    for path in sorted((ROOT / room).rglob("*.py"))
+]
 
 MARK = re.compile(r"\{% translate (?:\"([^\"]+)\"|'([^']+)')")
 BLOCK = re.compile(r"\{% blocktranslate[^%]*%\}.*?\{% endblocktranslate %\}", re.DOTALL)

@@ -93,6 +93,10 @@ REFUSED: dict[str, list[str]] = {
     "LIMIT_WITHDRAWALS": ["session 5"],
     "LIMIT_CODES": ["session 5", "everybody 5/10m"],
     "LIMIT_API": ["client 0/1m"],
+    "PAYMENT_OFFERS": ["cash", "stripe,", "stripe de", "stripe <5"],
+    "BANK_TRANSFER_IBAN": ["DE89370400440532013001", "DE8937", "DE89 3704-0044"],
+    "BANK_TRANSFER_BIC": ["COBADEFF1", "COBADE-FXXX"],
+    "BANK_TRANSFER_DAYS": [*NUMBER, "0", "91"],
     "PAYMENT_GATEWAY": ["payments.gateways.stripe.StripeGateway"],
     "PAYMENT_GATEWAYS": [*LIST, "Stripe", "stripe:x", "strype", "mine=no.such.package", "=stripe"],
 }
@@ -108,6 +112,7 @@ FREE = {
     "SHOP_NAME": "any name",
     "SHOP_CURRENCY": "orders.E001",
     "SHOP_REGION": "whatever staff write in the tax rates",
+    "BANK_TRANSFER_HOLDER": "any name",
     "SELLER_NAME": "with the other settings of the seller; see below",
     "SELLER_ADDRESS": "with the other settings of the seller; see below",
     "SELLER_TAX_ID": "with the other settings of the seller; see below",
@@ -132,7 +137,7 @@ def test_every_setting_is_walked() -> None:
     names = {
         name
         for source in sources
-        for name in re.findall(r'(?:env\.\w+|rates)\(\s*"([A-Z_]+)"', source.read_text())
+        for name in re.findall(r'(?:env\.\w+|rates|offers)\(\s*"([A-Z_]+)"', source.read_text())
     }
 
     assert names == REFUSED.keys() | FREE.keys()

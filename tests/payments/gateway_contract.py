@@ -44,6 +44,10 @@ class GatewayContract:
     approved = "pm_card_visa"
     declined = "pm_card_chargeDeclined"
     asks_customer = "pm_card_authenticationRequired"
+    # What an opened payment is: one that is opened and confirmed at once waits for its customer.
+    opens_as = GatewayState.OPEN
+    knows_methods = True
+    takes_every_currency = False
     # Empty: the gateway knows no such thing.
     disputed_by_its_bank = ""
     asked_about_by_its_bank = ""
@@ -83,8 +87,8 @@ class GatewayContract:
     def test_opening_moves_no_money(self, gateway: Gateway) -> None:
         opened = self.open(gateway)
 
-        assert (opened.state, opened.order.number) == (GatewayState.OPEN, "100001-19")
-        assert gateway.retrieve(opened.id).state is GatewayState.OPEN
+        assert (opened.state, opened.order.number) == (self.opens_as, "100001-19")
+        assert gateway.retrieve(opened.id).state is self.opens_as
 
     def test_names_of_the_order_are_kept_and_told(self, gateway: Gateway) -> None:
         since = datetime.now(UTC) - timedelta(seconds=2)
@@ -121,9 +125,11 @@ class GatewayContract:
         self.open(gateway, self.approved, one_key)
 
         with pytest.raises(PaymentRefused):
-            self.open(gateway, self.declined, one_key)
+            self.open(gateway, self.approved, one_key, amount_minor=1251)
 
     def test_method_that_does_not_exist_is_refused(self, gateway: Gateway) -> None:
+        if not self.knows_methods:
+            pytest.skip("It knows no methods.")
         with pytest.raises(PaymentMethodRefused):
             self.open(gateway, "pm_that_does_not_exist")
 
@@ -142,6 +148,8 @@ class GatewayContract:
         assert {answer.state for answer in answers} == {GatewayState.PAID}
 
     def test_decline_is_an_answer_and_final(self, gateway: Gateway) -> None:
+        if not self.declined:
+            pytest.skip("It declines nobody.")
         opened = self.open(gateway, self.declined)
 
         declined = self.confirm(gateway, opened)
@@ -151,6 +159,8 @@ class GatewayContract:
         assert self.confirm(gateway, opened).state is GatewayState.DECLINED
 
     def test_customer_who_must_act_is_told_where(self, gateway: Gateway) -> None:
+        if not self.asks_customer:
+            pytest.skip("It sends its customer nowhere.")
         opened = self.open(gateway, self.asks_customer)
 
         asking = self.confirm(gateway, opened)
@@ -162,6 +172,8 @@ class GatewayContract:
     @pytest.mark.parametrize("stage", ["opened", "declined", "asked"])
     def test_cancelled_payment_can_never_be_charged(self, gateway: Gateway, stage: str) -> None:
         methods = {"declined": self.declined, "asked": self.asks_customer}
+        if not methods.get(stage, "opened"):
+            pytest.skip("It knows no such stage.")
         payment = self.open(gateway, methods.get(stage, self.approved))
         if stage != "opened":
             self.confirm(gateway, payment)
@@ -205,9 +217,11 @@ class GatewayContract:
 
         for amount_minor in (known.smallest_minor, known.largest_minor):
             opened = self.open(gateway, amount_minor=amount_minor, currency=self.settled_in)
-            assert (opened.state, opened.amount_minor) == (GatewayState.OPEN, amount_minor)
+            assert (opened.state, opened.amount_minor) == (self.opens_as, amount_minor)
 
     def test_amount_beyond_the_limits_is_refused(self, gateway: Gateway) -> None:
+        if self.takes_every_currency:
+            pytest.skip("It takes every amount.")
         known = limits(gateway, self.settled_in)
 
         for amount_minor in (known.smallest_minor - 1, known.largest_minor + 1):
@@ -235,6 +249,8 @@ class GatewayContract:
                 )
 
     def test_currency_that_nobody_pays_with_has_no_limits(self, gateway: Gateway) -> None:
+        if self.takes_every_currency:
+            pytest.skip("It takes every currency.")
         assert gateway.limits("XXX") is None
 
     def test_list_tells_every_payment_newest_first(self, gateway: Gateway) -> None:

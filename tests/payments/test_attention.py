@@ -29,6 +29,7 @@ from checkout.orders.attention.reasons import (
     PAID_AFTER_CANCELLATION,
     PAID_AFTER_ERASURE,
     PAID_WITHOUT_ITS_CODE,
+    PART_CAME,
     REFUND_CAME_BACK,
     REFUND_FAILED,
     REFUSED,
@@ -204,6 +205,24 @@ def undercharged(case: Case) -> Order:
     case.till.settle(order)
     case.second_charge(order, order.total_minor - 7)
     return order
+
+
+def part_came(case: Case) -> Order:
+    """As of a bank transfer, which is paid otherwise in the end."""
+    order = placed_order(case.shelf[0])
+    put_before_a_person(order.pk, PART_CAME, now=timezone.now())
+    return order
+
+
+def paid_by_card(case: Case, order: Order) -> None:
+    case.till.settle(order)
+
+
+def another_card_than_the_closed_one(case: Case, order: Order) -> None:
+    Order.objects.filter(pk=order.pk).update(payment_method="pm_card_authenticationRequired")
+    order.refresh_from_db()
+    case.till.settle(order)
+    another_card(case, order)
 
 
 def refund_refused(case: Case) -> Order:
@@ -389,6 +408,8 @@ WALKS: list[tuple[str, Cause, End]] = [
     (OVERCHARGED, overcharged, sent_back_there),
     (WRONG_AMOUNT, undercharged, right_amount_told),
     (WRONG_AMOUNT, undercharged, sent_back_there),
+    (PART_CAME, part_came, paid_by_card),
+    (PART_CAME, part_came, another_card_than_the_closed_one),
     (REFUSED, refused_by_the_gateway, another_card),
     (REFUSED, refused_by_the_gateway, cancelled_by_its_customer),
     (UNKNOWN_TO_GATEWAY, unknown_to_the_gateway, outcome_told),

@@ -50,6 +50,7 @@ A_YEAR = timedelta(days=366)
 
 @pytest.fixture(autouse=True)
 def _shop_with_both(settings: Settings) -> None:
+    settings.PAYMENT_OFFERS = []
     settings.PAYMENT_GATEWAYS = {
         "example": "payments.gateways.example",
         "stripe": "payments.gateways.stripe",

@@ -19,6 +19,7 @@ from payments.books.repair import _take_over_all
 from payments.gateways.base import GatewayPayment, GatewayState
 from payments.models import Payment, Refund
 from payments.refunds import approve_refund, request_refund
+from payments.settling.close_payment import told_as
 from payments.settling.gateway_calls import Calls
 from payments.settling.outcomes import (
     prepare_refund,
@@ -96,7 +97,9 @@ WRITERS: dict[str, tuple[Act, Act]] = {
     ),
     "a bank that asks": (
         be_undecided,
-        lambda case: record_needs_action(case.payment, "http://bank", now=timezone.now()),
+        lambda case: record_needs_action(
+            case.payment, told_as(case.payment, GatewayState.NEEDS_ACTION), now=timezone.now()
+        ),
     ),
     "a refund asked for": (nothing, ask_for_refund),
     "a refund agreed to": (prepare, agree),

@@ -48,6 +48,12 @@ ENVIRONMENT = {
     "STRIPE_SECRET_KEY": "sk_test_tests",
     "STRIPE_API_BASE": "http://127.0.0.1:9",  # nobody listens there; tests name their own
     "SANDBOX_GATEWAY_ALLOWED": "true",
+    # Both have tables in the tests' database. Tests of several ways to pay offer more than one.
+    "PAYMENT_GATEWAYS": "stripe,bank_transfer",
+    "PAYMENT_OFFERS": "stripe",
+    "BANK_TRANSFER_HOLDER": "Halfmoon Stationers",
+    "BANK_TRANSFER_IBAN": "DE89370400440532013000",
+    "BANK_TRANSFER_BIC": "COBADEFFXXX",
     # Their own tests switch them on.
     "SIGN_IN_LOCKOUT": "false",
     "STAFF_SECOND_FACTOR": "false",
@@ -71,7 +77,6 @@ UNSET = [
     "OTEL_EXPORTER_OTLP_ENDPOINT",
     "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
     "PAYMENTS_QUEUE_NAME",
-    "PAYMENT_GATEWAYS",
     "PAYMENT_LEASE_SECONDS",
     "PORT",
     "PYTHONDONTWRITEBYTECODE",  # hundreds of processes start, and each would compile the shop

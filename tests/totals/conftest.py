@@ -8,4 +8,5 @@ from checkout.orders.limits.rates import read_rates
 def _no_limits(settings: Settings) -> None:
     """One customer presses as often as thousands do, and may pay a cent."""
     settings.LIMIT_PLACING = settings.LIMIT_API = settings.LIMIT_CODES = read_rates("")
+    settings.PAYMENT_OFFERS = []
     settings.PAYMENT_GATEWAYS = {"unlimited": "tests.support.unlimited"}

@@ -13,6 +13,7 @@ PAID_WITHOUT_ITS_CODE = (
 PAID_AFTER_ERASURE = "Paid after its customer's data was erased; a refund is prepared"
 OVERCHARGED = "Charged more than it cost; a refund of the difference is prepared"
 WRONG_AMOUNT = "The gateway charged less than it cost, or another currency"
+PART_CAME = "Less money came than the order costs; the rest is awaited"
 REFUSED = "The gateway refused the payment itself, not the card; its reason is in the order's story"
 UNKNOWN_TO_GATEWAY = "The gateway does not know a payment that may have been charged"
 REFUND_FAILED = "A refund was not made; the gateway says why"
@@ -50,6 +51,10 @@ ENDED_BY = {
     WRONG_AMOUNT: (
         "The gateway tells the right amount, the charge has wholly been sent back at the gateway's "
         "own site, or a person resolves it: “Resolve an unknown outcome”."
+    ),
+    PART_CAME: (
+        "The rest comes, or the order is paid otherwise. Or it is cancelled, after what came has "
+        "been sent back."
     ),
     REFUSED: (
         "Another card pays, or a bank answers about one, or the order is cancelled: until then the "

@@ -10,6 +10,7 @@ from checkout.orders.history import note
 from checkout.orders.mail.address import has_address
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import PAID_FOR, OrderStatus
+from checkout.orders.ways_to_pay.web_side import web_side_of
 
 # The status that an order has reached → the mail about it. Placing and paying again both reach
 # PLACED: placing has no status before it, and paying again is no news to the customer who pays. A
@@ -27,6 +28,9 @@ BANK_WAITS = timedelta(minutes=15)
 
 # A payment may be under way for so long before a mail says that it takes longer than usual.
 STILL_PAYING_AFTER = timedelta(hours=1)
+
+# They tell a customer for what their order waits.
+ASK_THE_CUSTOMER = [Mail.Kind.ACTION_REQUIRED, Mail.Kind.MONEY_AWAITED]
 
 # However often the link is asked for, an address gets no more mail than this.
 LINK_PAUSE = timedelta(minutes=10)
@@ -48,10 +52,12 @@ def queue_mail_about(
     """Queue the mail about a move of the order's status. A mail about the status before, which has
     not been sent, is not true any more and is withdrawn."""
     if source == OrderStatus.ACTION_REQUIRED:
-        asked = Mail.objects.filter(order=event.order_id, kind=Mail.Kind.ACTION_REQUIRED)
+        asked = Mail.objects.filter(order=event.order_id, kind__in=ASK_THE_CUSTOMER)
         asked.filter(sent_at=None).delete()
     if kind := mail_about(source, to):
         waits = timedelta()
+        if kind is Mail.Kind.ACTION_REQUIRED and web_side_of(event.order).customer_sends:
+            kind = Mail.Kind.MONEY_AWAITED
         if kind is Mail.Kind.ACTION_REQUIRED:
             expires = timedelta(seconds=settings.UNPAID_ORDER_EXPIRES_SECONDS)
             waits = min(BANK_WAITS, expires / 2)

@@ -24,6 +24,7 @@ from checkout.orders.money.parts import Parts
 from checkout.orders.money.words import money_sentence
 from checkout.orders.postal_address import billing_lines, postal_lines
 from checkout.orders.states import SENDABLE, WAS_SENT, Canceller, OrderStatus
+from checkout.orders.ways_to_pay.web_side import web_side_of
 
 SEE = _("See your order")
 
@@ -69,6 +70,12 @@ WORDS = {
             "Otherwise the order is cancelled when its time is over."
         ),
         button=_("Approve, or pay otherwise"),
+    ),
+    Mail.Kind.MONEY_AWAITED: MailWords(
+        subject=_("Please send {total} for order {number}"),
+        headline=_("Your order waits for your money"),
+        happened=_("You pay by sending {total} yourself. This is where to:"),
+        next=_("Next: you send the money, and we write to you when it has arrived."),
     ),
     Mail.Kind.PAYMENT_FAILED: MailWords(
         subject=_("Your payment for order {number} was declined"),
@@ -222,6 +229,8 @@ SINCE_THEN = {
     OrderStatus.CANCELLED: _("Since then: the order was cancelled."),
 }
 
+_SINCE_THEN_AWAITED = _("Since then: your order waits for the money that you send.")
+
 _SENT_SINCE = _("Since then: we have sent you a parcel.")
 
 # Each says that something will be sent.
@@ -255,8 +264,15 @@ def is_outdated(mail: Mail) -> bool:
 
 ASKS_WHILE = {
     Mail.Kind.ACTION_REQUIRED: OrderStatus.ACTION_REQUIRED,
+    Mail.Kind.MONEY_AWAITED: OrderStatus.ACTION_REQUIRED,
     Mail.Kind.STILL_PAYING: OrderStatus.PLACED,
 }
+
+_RECEIVED_AND_SENT_BY_CUSTOMER = _(
+    "Thank you. You send {total} yourself, and we write to you where to in a moment. Sending the "
+    "form again cannot order anything twice."
+)
+_NEXT_WHERE_TO = _("Next: we write to you where to send the money.")
 
 
 def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
@@ -266,6 +282,8 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
     shipment = mail.event.shipment if kind is Mail.Kind.SHIPPED else None
     repeats_statement = kind is Mail.Kind.WITHDRAWN and facts.is_charged
     has_moved_on = _has_moved_on(mail)
+    is_awaited = kind is Mail.Kind.MONEY_AWAITED
+    waiting = web_side_of(order).waiting(order) if is_awaited else None
     issued = Invoice.objects.none() if is_to_the_shop else Invoice.objects.filter(event=mail.event)
     invoice = issued.first()
     amounts = {
@@ -283,6 +301,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "happened": gettext(_happened(mail, facts)).format(**amounts),
         "money": money_sentence(facts, order.currency) if words.with_money else "",
         "next": _next(mail, facts),
+        "waiting_for": waiting.facts if waiting else [],
         "happened_at": mail.event.created_at,
         "button": gettext(SEE if has_moved_on else words.button),
         # What somebody typed, such as name and address, is sent only once the order was charged:
@@ -322,6 +341,10 @@ def _next(mail: Mail, facts: MoneyFacts) -> str:
     is_sent = order.dispatch_status in WAS_SENT
     if kind is Mail.Kind.CALLED_OFF and facts.moved.sent_back_minor >= facts.moved.charged_minor:
         words = SINCE_THEN[OrderStatus.REFUNDED]
+    elif kind is Mail.Kind.RECEIVED and facts.customer_sends and not _has_moved_on(mail):
+        words = _NEXT_WHERE_TO
+    elif facts.customer_sends and words == SINCE_THEN[OrderStatus.ACTION_REQUIRED]:
+        words = _SINCE_THEN_AWAITED
     elif words in PROMISES and facts.status in SENDABLE and order.is_cancelled_and_paid:
         words = SINCE_THEN[OrderStatus.CANCELLED]
     elif words in PROMISES and is_sent and kind is not Mail.Kind.SHIPMENT_UNDONE:
@@ -337,6 +360,8 @@ def _happened(mail: Mail, facts: MoneyFacts) -> str:
     kind = Mail.Kind(mail.kind)
     if kind in (Mail.Kind.CANCELLED, Mail.Kind.CALLED_OFF):
         return CANCELLED_BY.get(mail.order.cancelled_by, CANCELLED_BY[""])
+    if kind is Mail.Kind.RECEIVED and facts.customer_sends and not facts.is_free:
+        return _RECEIVED_AND_SENT_BY_CUSTOMER
     if kind is Mail.Kind.LINK and mail.event.kind == OrderEvent.Kind.STAFF:
         return _LINK_BY_STAFF
     return _FREE.get(kind, WORDS[kind].happened) if facts.is_free else WORDS[kind].happened

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from checkout.orders.models import Order
 from checkout.orders.states import EXPIRING, PAID_FOR, UNSETTLED, OrderStatus
+from checkout.orders.ways_to_pay.web_side import web_side_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class MoneyFacts:
     status: OrderStatus
     total_minor: int
     moved: Moved = Moved()
+    customer_sends: bool = False  # the money, and nothing is taken from them
 
     @property
     def is_free(self) -> bool:
@@ -85,6 +87,7 @@ def facts_of(orders: Sequence[Order]) -> dict[int, MoneyFacts]:
             status=OrderStatus(order.status),
             total_minor=order.total_minor,
             moved=moved.get(order.pk) or _as_its_status_says(order),
+            customer_sends=web_side_of(order).customer_sends,
         )
         for order in orders
     }

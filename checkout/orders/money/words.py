@@ -37,6 +37,8 @@ def _sentences(facts: MoneyFacts, currency: str) -> Iterator[str]:
             "We do not know yet whether you were charged, and are finding out. You need not do "
             "anything; you are not charged twice."
         )
+    elif status == OrderStatus.ACTION_REQUIRED and facts.customer_sends:
+        yield gettext("Nothing is taken from your account: you send the money yourself.")
     elif status == OrderStatus.ACTION_REQUIRED:
         yield gettext("You are charged only if you approve it.")
     else:

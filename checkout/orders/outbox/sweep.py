@@ -18,6 +18,7 @@ from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.pausing import is_paused
 from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.orders.sweep_schedule import next_look_at_bank, next_sweep
+from checkout.orders.ways_to_pay.web_side import web_side_of
 
 EXPIRE_AGAIN = timedelta(hours=1)
 
@@ -36,12 +37,13 @@ def sweep(*, now: datetime) -> int:
             Order.objects.select_for_update(skip_locked=True)
             .filter(sweep_at__lte=now)
             .order_by("sweep_at")
-            .only("pk", "status", "status_changed_at")[:AT_MOST]
+            .only("pk", "status", "status_changed_at", "gateway")[:AT_MOST]
         )
         at_bank = [order for order in due if order.status == OrderStatus.ACTION_REQUIRED]
         forgotten = [order for order in due if order.status != OrderStatus.ACTION_REQUIRED]
         for order in at_bank:
-            order.sweep_at = next_look_at_bank(order.status_changed_at, now)
+            asks_every = web_side_of(order).asks_every
+            order.sweep_at = next_look_at_bank(order.status_changed_at, now, asks_every)
         Order.objects.bulk_update(at_bank, ["sweep_at"])
         Order.objects.filter(pk__in=[order.pk for order in forgotten]).update(
             sweep_at=next_sweep(now)

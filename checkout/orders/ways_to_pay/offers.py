@@ -66,11 +66,19 @@ def _read_offer(words: list[str]) -> Offer:
     )
 
 
+def _offers() -> list[Offer]:
+    offers: list[Offer] = settings.PAYMENT_OFFERS
+    return offers or [Offer(gateway=name) for name in gateway_names()]
+
+
+def offered_names() -> list[str]:
+    """The gateways that are offered to anybody."""
+    return [offer.gateway for offer in _offers()]
+
+
 def offered(country: str, total_minor: int | None, currency: str) -> list[str]:
     """The names of the gateways that are offered, in the order in which the shop names them."""
-    offers: list[Offer] = settings.PAYMENT_OFFERS
-    offers = offers or [Offer(gateway=name) for name in gateway_names()]
-    return [offer.gateway for offer in offers if offer.is_for(country, total_minor, currency)]
+    return [offer.gateway for offer in _offers() if offer.is_for(country, total_minor, currency)]
 
 
 def chosen_or_first(gateway: str) -> str:

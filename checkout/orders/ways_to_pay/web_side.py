@@ -5,9 +5,9 @@ loads no library that calls the gateway, and no secret key.
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.utils.functional import Promise
@@ -15,6 +15,7 @@ from django.utils.functional import Promise
 from checkout.catalogue.amounts import AmountLimits
 from checkout.catalogue.gateways import gateway_names, part_of
 from checkout.orders.identity.order_identity import OrderIdentity
+from checkout.orders.models import Order
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +43,16 @@ class NoEvents(Exception):
     """This gateway sends no events."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """What a customer reads whose order waits for the money that they send themselves."""
+
+    headline: str
+    before: str  # what is going on, before the sentence about money
+    next: str
+    facts: Sequence[tuple[str, str]]  # such as the account: what it is called, and what it is
+
+
 class WebSide:
     """The defaults are those of a gateway that needs no field, script, return or event."""
 
@@ -54,6 +65,11 @@ class WebSide:
     method: re.Pattern[str] = re.compile(r"[A-Za-z0-9_]{0,120}")
     # The value where the customer chooses nothing more. None: they have to.
     method_if_none: str | None = ""
+    # Whether the customer sends the money themselves, and nothing is taken from them.
+    customer_sends: bool = False
+    # How often an order that waits for its customer is asked about, at the longest. None: as often
+    # as any order that waits for an outcome.
+    asks_every: timedelta | None = None
     # For the API's documentation, and for the purchase that `make demo` makes.
     example_method: str = ""
 
@@ -61,6 +77,11 @@ class WebSide:
         """What can be charged in this currency, from a table; None when nothing can. The side that
         calls gives the same answer."""
         return AmountLimits()
+
+    def waiting(self, order: Order) -> Waiting | None:
+        """What the page and the mail say while the order waits for its customer. None: the bank
+        asks them to approve the payment."""
+        return None
 
     def is_return(self, params: Mapping[str, Any]) -> bool:
         """Whether these parameters of an order's address are those of a customer who comes back
@@ -77,6 +98,13 @@ def web_side(gateway: str = "") -> WebSide:
     where the shop has none of this name."""
     web: WebSide = part_of(gateway, "web.WEB")
     return web
+
+
+def web_side_of(order: Order) -> WebSide:
+    """The web side of the gateway that takes the order's payment; the defaults where the shop has
+    that gateway no more."""
+    is_there = not order.gateway or order.gateway in gateway_names()
+    return web_side(order.gateway) if is_there else WebSide()
 
 
 def web_sides() -> dict[str, WebSide]:

@@ -21,7 +21,7 @@ from checkout.orders.money.parts import Parts
 from checkout.orders.paying import can_pay_again, check_on_return, pay_again
 from checkout.orders.postal_address import billing_lines, postal_lines
 from checkout.orders.states import OrderStatus
-from checkout.orders.ways_to_pay.web_side import web_sides
+from checkout.orders.ways_to_pay.web_side import web_side_of, web_sides
 from checkout.runtime.clock import database_now
 from checkout.views.error_pages import wait_in_words
 from checkout.views.order.cancel import way_to_cancel
@@ -131,7 +131,10 @@ def _what_is_going_on(request: HttpRequest, order: Order) -> dict[str, object]:
     if not is_customer:
         words = replace(words, can_pay=False)  # staff look on
     parcels = parcels_of(order)
+    is_waiting = words.can_pay and order.status == OrderStatus.ACTION_REQUIRED
+    waiting = web_side_of(order).waiting(order) if is_waiting else None
     return {
+        "waiting_for": waiting.facts if waiting else [],
         "order": order,
         "words": words,
         # The page is shown anew when any of these has changed.

@@ -14,6 +14,7 @@ from checkout.orders.money.facts import MoneyFacts
 from checkout.orders.money.words import money_sentence
 from checkout.orders.states import EXPIRING, PAID_FOR, TO_SEND, Canceller, OrderStatus
 from checkout.orders.states import DispatchStatus as Dispatch
+from checkout.orders.ways_to_pay.web_side import web_side_of
 
 # After this time the customer is told that the payment takes longer than usual.
 USUALLY_WITHIN = timedelta(minutes=2)
@@ -208,7 +209,10 @@ def _words(order: Order, facts: MoneyFacts, now: datetime | None) -> _Words:
             is_slow = now is not None and now - order.status_changed_at > USUALLY_WITHIN
             return _PLACED_LONG_AGO if is_slow else _PLACED
         case OrderStatus.ACTION_REQUIRED:
-            return _ACTION_REQUIRED
+            waiting = web_side_of(order).waiting(order)
+            if waiting is None:
+                return _ACTION_REQUIRED
+            return _Words(waiting.headline, before=waiting.before, next=waiting.next)
         case OrderStatus.PAYMENT_FAILED:
             return _PAYMENT_FAILED
         case OrderStatus.PAID:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext_noop as _
 from checkout.orders.cancelling import REASONS, REASONS_AFTER_IT_WAS_PAID
 from checkout.orders.models import Mail, Order, OrderEvent
 from checkout.orders.states import Canceller, OrderStatus
+from checkout.orders.ways_to_pay.web_side import web_side_of
 from checkout.views.order.parcels import NEVER_SENT
 
 NEW = ""  # the status before an order is placed
@@ -50,6 +51,13 @@ MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.PARTLY_REFUNDED, OrderStatus.PAID): _(
         "Your bank could not take your refund; the money is with us again."
     ),
+}
+
+# What the shopper reads instead where they send the money themselves.
+SENT_MOVES: dict[tuple[str, str], str] = {
+    (OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED): _("We wait for your money."),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAID): _("Your money has arrived."),
+    (OrderStatus.PLACED, OrderStatus.PAID): _("Your money has arrived."),
 }
 
 # What the shopper reads instead where the order cost nothing.
@@ -97,6 +105,7 @@ MAILS: dict[str, str] = {
     Mail.Kind.PAYMENT_FAILED: _("We sent you an e-mail with a link to pay again."),
     Mail.Kind.PAID: _("We sent you the receipt by e-mail."),
     Mail.Kind.ACTION_REQUIRED: _("We sent you an e-mail that your bank waits for your approval."),
+    Mail.Kind.MONEY_AWAITED: _("We sent you an e-mail with our account."),
     Mail.Kind.STILL_PAYING: _("We sent you an e-mail that your payment takes longer than usual."),
     Mail.Kind.CANCELLED: _("We sent you an e-mail that the order was cancelled."),
     Mail.Kind.REVIVED: _("We sent you an e-mail that your payment arrived after all."),
@@ -129,7 +138,8 @@ def timeline(order: Order) -> list[Step]:
 
 
 def _moves(order: Order) -> Iterator[Step]:
-    moves = MOVES | FREE_MOVES if order.is_free else MOVES
+    moves = MOVES | SENT_MOVES if web_side_of(order).customer_sends else MOVES
+    moves = moves | FREE_MOVES if order.is_free else moves
     is_told = Q(kind=OrderEvent.Kind.TRANSITION) | Q(reason__in=REASONS_AFTER_IT_WAS_PAID.values())
     for event in order.events.filter(is_told).order_by("id"):
         if event.to_status in ("", OrderStatus.CANCELLED):

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, register
 from django.core.checks import Warning as WarningMessage
 
-from payments.gateways.stripe.settings import given
+from payments.gateways.settings import given
 
 
 @register(Tags.security)

@@ -34,10 +34,10 @@ from payments.gateways.base import (
     RefundRefused,
     RefundState,
 )
+from payments.gateways.settings import given
 from payments.gateways.stripe import amounts
 from payments.gateways.stripe.amounts import InexactAmount, from_stripe, to_stripe
 from payments.gateways.stripe.metadata import metadata_of, order_in
-from payments.gateways.stripe.settings import given
 
 logger = logging.getLogger(__name__)
 

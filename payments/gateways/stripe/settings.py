@@ -1,10 +1,6 @@
 """Stripe's settings. The Payment Element is shown where there is a publishable key, and the test
 cards of the sandbox where there is none."""
 
-from typing import Any
-
-from django.conf import settings
-
 from payments.gateways.settings import Environment, GatewaySettings
 
 # Stripe docs, "Integration security guide", Content Security Policy.
@@ -13,11 +9,6 @@ POLICY_SOURCES = {
     "frame-src": ["https://js.stripe.com", "https://*.js.stripe.com", "https://hooks.stripe.com"],
     "connect-src": ["https://api.stripe.com"],
 }
-
-
-def given(name: str) -> Any:
-    """A setting that `read` has read, for the other modules of this gateway."""
-    return getattr(settings, name)
 
 
 def read(env: Environment) -> GatewaySettings:

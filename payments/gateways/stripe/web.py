@@ -14,9 +14,9 @@ from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.ways_to_pay.web_side import BadEvent, BadSignature, Hint, WebSide
 from checkout.runtime.storable_text import is_storable
+from payments.gateways.settings import given
 from payments.gateways.stripe import amounts
 from payments.gateways.stripe.metadata import order_in
-from payments.gateways.stripe.settings import given
 
 # Stripe docs, "Receive Stripe events in your webhook endpoint", Preventing replay attacks.
 TOLERANCE = timedelta(seconds=300)

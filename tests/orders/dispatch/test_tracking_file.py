@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from checkout.orders.dispatch.tracking_file import (
-    MOST_BYTES,
-    MOST_ROWS,
-    BadFile,
-    read_tracking_file,
-    same_tracking,
-)
+from checkout.orders.dispatch.tracking_file import read_tracking_file, same_tracking
 from checkout.orders.numbers import check_digits
+from checkout.user_input.table_file import MOST_BYTES, MOST_ROWS, BadFile
 
 
 def number(serial: int) -> str:

@@ -621,8 +621,9 @@ message AS (
         "amounts before placing",
         "an order is stored that can never be paid",
         PLACING,
-        "    if refusal := refusal_of(quote.total_minor, request.currency):\n",
-        "    if False and (refusal := refusal_of(quote.total_minor, request.currency)):\n",
+        "    if refusal := refusal_of(quote.total_minor, request.currency, request.gateway):\n",
+        "    refusal = refusal_of(quote.total_minor, request.currency, request.gateway)\n"
+        "    if False:\n",
         "tests/checkout/test_chargeable_amounts.py::"
         "test_program_is_told_the_limits_and_keeps_its_key",
     ),

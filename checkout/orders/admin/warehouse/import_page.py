@@ -11,13 +11,8 @@ from django.template.response import TemplateResponse
 
 from checkout.orders.admin.reason import StaffForm
 from checkout.orders.dispatch.import_shipments import Done, Imported, counted, import_shipments
-from checkout.orders.dispatch.tracking_file import (
-    MOST_BYTES,
-    MOST_ROWS,
-    BadFile,
-    TrackingRow,
-    read_tracking_file,
-)
+from checkout.orders.dispatch.tracking_file import TrackingRow, read_tracking_file
+from checkout.user_input.table_file import MOST_BYTES, MOST_ROWS, BadFile
 
 # A browser, or a proxy before the shop, waits for half a minute. The same file, given again, goes
 # on where this ended.

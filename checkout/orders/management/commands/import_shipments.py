@@ -4,8 +4,9 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from checkout.orders.dispatch.import_shipments import Done, Imported, counted, import_shipments
-from checkout.orders.dispatch.tracking_file import MOST_BYTES, BadFile, read_tracking_file
+from checkout.orders.dispatch.tracking_file import read_tracking_file
 from checkout.runtime.terminal import add_by, add_json, aligned, as_json, printable, progress_on
+from checkout.user_input.table_file import MOST_BYTES, BadFile
 
 
 class Command(BaseCommand):
