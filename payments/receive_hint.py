@@ -3,7 +3,7 @@ gateway itself. So events may come twice, in any order, and from anybody who kno
 id."""
 
 import logging
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
@@ -17,9 +17,14 @@ from payments.models import Payment, WebhookEvent
 
 logger = logging.getLogger(__name__)
 
+# However often an unsigned hook comes, the gateway is asked only this often.
+PAUSE = timedelta(seconds=2)
+
 
 def receive_hint(hint: Hint, *, gateway: str, now: datetime) -> bool:
     """Store the event and have the worker ask. False when the event was received before."""
+    if not hint.is_signed and not _is_worth_asking(hint, now=now):
+        return False
     with transaction.atomic():
         event, is_new = WebhookEvent.objects.get_or_create(
             event_id=hint.event_id,
@@ -47,6 +52,16 @@ def receive_hint(hint: Hint, *, gateway: str, now: datetime) -> bool:
                 return True
             ask(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, at=now)
     return True
+
+
+def _is_worth_asking(hint: Hint, *, now: datetime) -> bool:
+    """Anybody can send what nobody signs. So it is stored for a payment of ours alone, and has the
+    gateway asked only so often."""
+    order = _find_order(hint)
+    if order is None:
+        return False
+    check = OutboxMessage.Kind.CHECK_PAYMENT
+    return not order.outbox_messages.filter(kind=check, available_at__gt=now - PAUSE).exists()
 
 
 def _find_order(hint: Hint) -> Order | None:

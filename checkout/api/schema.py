@@ -19,6 +19,17 @@ from checkout.api.serializers import (
 )
 from checkout.orders.ways_to_pay.web_side import web_side
 
+
+def _example_method() -> str:
+    """Of the shop's first gateway. A system check tells of one that cannot be loaded."""
+    try:
+        return web_side().example_method
+    except ImportError:
+        return ""
+
+
+EXAMPLE_METHOD = _example_method()
+
 EXAMPLE: dict[str, Any] = {
     "lines": [{"sku": "NB-A5-DOT", "quantity": 2}],
     "email": "ada@example.com",
@@ -27,7 +38,7 @@ EXAMPLE: dict[str, Any] = {
     "city": "Cork",
     "postcode": "T12 ABC1",
     "country": "IE",
-    "payment_method": web_side().example_method,
+    "payment_method": EXAMPLE_METHOD,
     "expected_total": "29.00",
 }
 
@@ -172,9 +183,7 @@ pay_order = extend_schema(
     parameters=[REFERENCE, KEY, REPLAYED, LOCATION],
     request=WantedPayment,
     examples=[
-        OpenApiExample(
-            "Another card", {"payment_method": web_side().example_method}, request_only=True
-        )
+        OpenApiExample("Another card", {"payment_method": EXAMPLE_METHOD}, request_only=True)
     ],
     responses={
         202: OpenApiResponse(OrderSerializer, description="The payment is under way."),
@@ -218,7 +227,7 @@ LINKS: dict[str, Any] = {
     "pay": {
         "operationId": "pay_order",
         "parameters": OF_THE_ORDER,
-        "requestBody": {"payment_method": web_side().example_method},
+        "requestBody": {"payment_method": EXAMPLE_METHOD},
         "description": "Pay with another method, should this payment be declined.",
     },
     "cancel": {

@@ -26,6 +26,19 @@ class GatewayState(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PaymentRequest:
+    """What a gateway is told of a payment when it is opened. It is the same in every repetition:
+    all of it is stored with the payment, or never changes with its order."""
+
+    order: OrderIdentity
+    amount_minor: int
+    currency: str  # ISO 4217, upper case
+    payment_method: str  # what the gateway's part of the form gave; empty where it needs nothing
+    return_url: str = ""  # where a customer who must act comes back to
+    language: str = ""  # of the customer, as in "de"; empty: the shop's own
+
+
+@dataclass(frozen=True, kw_only=True)
 class GatewayPayment:
     """One payment as the gateway tells it, in the shop's minor unit and not in the gateway's."""
 
@@ -171,16 +184,8 @@ class Gateway(Protocol):
         """What can be charged in this currency; None when nothing can. It needs no call: web
         processes ask the gateway's web side, which gives the same answer."""
 
-    def open(
-        self,
-        *,
-        order: OrderIdentity,
-        amount_minor: int,
-        currency: str,
-        payment_method: str,
-        idempotency_key: str,
-    ) -> GatewayPayment:
-        """Make the payment known without moving money. The gateway keeps and tells `order`."""
+    def open(self, request: PaymentRequest, *, idempotency_key: str) -> GatewayPayment:
+        """Make the payment known without moving money. The gateway keeps and tells the order."""
 
     def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
         """Charge an opened payment. `return_url` is where a customer who must act comes back to."""

@@ -4,9 +4,12 @@ import secrets
 
 WEBHOOK_PATH = "/payments/webhooks/stripe/"
 
-# No key of the shop's own is sent to the sandbox, and its test cards take the place of a card.
+# No key of the shop's own is sent to the sandbox, and its test cards take the place of a card. The
+# account is the one that books about bank accounts have as their example.
 SETTINGS = {
-    "PAYMENT_GATEWAYS": "stripe",
+    "PAYMENT_GATEWAYS": "stripe,bank_transfer",
+    "BANK_TRANSFER_HOLDER": "Halfmoon Stationers GmbH (demo)",
+    "BANK_TRANSFER_IBAN": "DE89370400440532013000",
     "STRIPE_SECRET_KEY": "sk_test_sandbox",
     "STRIPE_PUBLISHABLE_KEY": "",
 }

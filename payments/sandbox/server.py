@@ -121,10 +121,12 @@ class HttpServer(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 128  # a load test connects all at once
 
-    def __init__(self, address: tuple[str, int], sandbox: SandboxServer) -> None:
+    def __init__(
+        self, address: tuple[str, int], sandbox: Any, handler: "type[Handler] | None" = None
+    ) -> None:
         self.sandbox = sandbox
         self._connections: set[Any] = set()
-        super().__init__(address, Handler)
+        super().__init__(address, handler or Handler)
 
     def server_bind(self) -> None:
         # The standard library would look the host up in the DNS, which may take seconds.
@@ -195,9 +197,12 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._send(answer)
 
-    def _answer(self, request: Request) -> Answer:
+    def step_of(self, method: str, path: str) -> str:
+        return step_of(method, path)
+
+    def _answer(self, request: Any) -> Answer:
         sandbox = self.server.sandbox
-        fault = sandbox.faults.next_for(step_of(request.method, request.path))
+        fault = sandbox.faults.next_for(self.step_of(request.method, urlsplit(self.path).path))
         if latency := sandbox.faults.latency_seconds:
             sandbox.stopping.wait(latency)
         if fault is NetworkFault.TURNED_AWAY:
@@ -208,7 +213,7 @@ class Handler(BaseHTTPRequestHandler):
             return error_answer(503, "unavailable", "Try again later.", error_type="api_error")
         if fault is NetworkFault.LATE:
             sandbox.stopping.wait(LATE_SECONDS)
-        answer = sandbox.account.answer(request)
+        answer: Answer = sandbox.account.answer(request)
         if fault is NetworkFault.ERROR:
             return UNKNOWN_ERROR
         return replace(
@@ -280,12 +285,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _move_refund(self, wish: Json) -> Json:
         """`{"refund": "re_1", "status": "failed"}`: the customer's bank did not take it."""
-        return self.server.sandbox.account.move_refund(str(wish["refund"]), wish["status"])
+        account: Account = self.server.sandbox.account
+        return account.move_refund(str(wish["refund"]), wish["status"])
 
     def _open_dispute(self, wish: Json) -> Json:
         """`{"payment_intent": "pi_1"}`; if need be with "amount", "reason" and "is_inquiry"."""
         intent_id = str(wish.pop("payment_intent"))
-        return self.server.sandbox.account.dispute(intent_id, **wish)
+        account: Account = self.server.sandbox.account
+        return account.dispute(intent_id, **wish)
 
     def _script_faults(self, wish: Json) -> Json:
         """`{"next": "confirm:reset,open:429"}` for the next calls, `{"outage": true}` for all,

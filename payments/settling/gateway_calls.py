@@ -25,6 +25,7 @@ from payments.gateways.base import (
     GatewayRefund,
     NotExecuted,
     PaymentRefused,
+    PaymentRequest,
     RefundRefused,
 )
 from payments.gateways.load import Gateways
@@ -66,11 +67,7 @@ class Calls:
     def _open(self, payment: Payment) -> GatewayPayment:
         with _Attempt(self, payment, Step.OPEN, payment.open_key) as attempt:
             answer = self.gateways.of(payment).open(
-                order=payment.identity,
-                amount_minor=payment.amount_minor,
-                currency=payment.currency,
-                payment_method=payment.payment_method,
-                idempotency_key=payment.open_key,
+                request_of(payment), idempotency_key=payment.open_key
             )
             return attempt.answered(answer)
 
@@ -118,6 +115,18 @@ class Calls:
             disputes = self.gateways.of(payment).disputes_of(payment.gateway_payment_id)
             attempt.outcome = f"{len(disputes)} found"
             return disputes
+
+
+def request_of(payment: Payment) -> PaymentRequest:
+    """The payment as the gateway is told of it, the same in every repetition."""
+    return PaymentRequest(
+        order=payment.identity,
+        amount_minor=payment.amount_minor,
+        currency=payment.currency,
+        payment_method=payment.payment_method,
+        return_url=payment.return_url,
+        language=payment.order.language,
+    )
 
 
 def _once_more(call: Callable[[], GatewayPayment]) -> GatewayPayment:

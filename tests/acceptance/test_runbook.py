@@ -41,6 +41,7 @@ from checkout.orders.webhooks.endpoints import add_endpoint
 from checkout.orders.withdrawals.state import Stated, state_withdrawal
 from config.local.processes import free_port
 from payments.books.lost_orders import seen_to
+from payments.gateways.base import PaymentRequest
 from payments.models import LostOrder, Payment, PaymentAttempt
 from payments.sandbox.server import SandboxServer
 from payments.withdrawals import CANCEL, agree
@@ -239,10 +240,12 @@ def test_lost_orders(
     till.settle(order)
     names = replace(identity_of(order), reference="of-a-lost-order")
     opened = till.gateway.open(
-        order=names,
-        amount_minor=1001,
-        currency="EUR",
-        payment_method="pm_card_visa",
+        PaymentRequest(
+            order=names,
+            amount_minor=1001,
+            currency="EUR",
+            payment_method="pm_card_visa",
+        ),
         idempotency_key="lost",
     )
     message = json.loads(encode(order.outbox_messages.get())) | {"reference": names.reference}

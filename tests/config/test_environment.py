@@ -94,6 +94,8 @@ REFUSED: dict[str, list[str]] = {
     "LIMIT_CODES": ["session 5", "everybody 5/10m"],
     "LIMIT_API": ["client 0/1m"],
     "PAYMENT_OFFERS": ["cash", "stripe,", "stripe de", "stripe <5"],
+    "MOLLIE_API_BASE": [*ADDRESS, "https://user:CANARY@gateway.example"],
+    "MOLLIE_API_KEY": [*SECRET, "sk_test_CANARY", "CANARY"],
     "BANK_TRANSFER_IBAN": ["DE89370400440532013001", "DE8937", "DE89 3704-0044"],
     "BANK_TRANSFER_BIC": ["COBADEFF1", "COBADE-FXXX"],
     "BANK_TRANSFER_DAYS": [*NUMBER, "0", "91"],
@@ -124,6 +126,7 @@ FREE = {
 
 
 def settings_with(monkeypatch: pytest.MonkeyPatch, given: Mapping[str, str]) -> dict[str, Any]:
+    monkeypatch.setenv("PAYMENT_GATEWAYS", "stripe,bank_transfer,mollie")
     for name, value in given.items():
         if "\x00" in value:  # no environment can hold one, but a file can
             monkeypatch.setattr("os.environ", {**os.environ, name: value})

@@ -6,8 +6,14 @@ from datetime import datetime
 from typing import TypeVar
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import Abilities, Gateway, GatewayDispute, GatewayPayment, GatewayRefund
+from payments.gateways.base import (
+    Abilities,
+    Gateway,
+    GatewayDispute,
+    GatewayPayment,
+    GatewayRefund,
+    PaymentRequest,
+)
 
 Act = Callable[[], object]
 Answer = TypeVar("Answer")
@@ -30,25 +36,11 @@ class FaultyGateway:
     def limits(currency: str) -> AmountLimits | None:
         return AmountLimits()
 
-    def open(
-        self,
-        *,
-        order: OrderIdentity,
-        amount_minor: int,
-        currency: str,
-        payment_method: str,
-        idempotency_key: str,
-    ) -> GatewayPayment:
+    def open(self, request: PaymentRequest, *, idempotency_key: str) -> GatewayPayment:
         return self._around(
             "open",
             idempotency_key,
-            lambda: self.inner.open(
-                order=order,
-                amount_minor=amount_minor,
-                currency=currency,
-                payment_method=payment_method,
-                idempotency_key=idempotency_key,
-            ),
+            lambda: self.inner.open(request, idempotency_key=idempotency_key),
         )
 
     def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:

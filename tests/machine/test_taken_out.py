@@ -17,7 +17,7 @@ from checkout.orders.placing.find_order import Found
 from checkout.orders.placing.purchase import BasketTaken, PurchaseLine
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import _follow_ups, record_transition
-from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown
+from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown, PaymentRequest
 from payments.models import Payment, Refund
 from payments.settling.gateway_calls import Calls
 from payments.settling.settle_order import _Round
@@ -82,10 +82,12 @@ def each_repetition_is_a_payment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
         payment = round_.payment
         gateway = round_.calls.gateways.of(payment)
         opened = gateway.open(
-            order=payment.identity,
-            amount_minor=payment.amount_minor,
-            currency=payment.currency,
-            payment_method=payment.payment_method,
+            PaymentRequest(
+                order=payment.identity,
+                amount_minor=payment.amount_minor,
+                currency=payment.currency,
+                payment_method=payment.payment_method,
+            ),
             idempotency_key=secrets.token_hex(12),
         )
         payment.gateway_payment_id = opened.id

@@ -56,6 +56,7 @@ from payments.gateways.base import (
     NoSuchPayment,
     OutcomeUnknown,
     PaymentRefused,
+    PaymentRequest,
     RefundRefused,
 )
 from payments.gateways.stripe.client import StripeGateway
@@ -86,10 +87,12 @@ class Case:
     def charged_at_the_gateway(self, order: Order, amount_minor: int, name: str) -> GatewayPayment:
         """A charge that our worker did not make."""
         opened = self.gateway.open(
-            order=identity_of(order),
-            amount_minor=amount_minor,
-            currency="EUR",
-            payment_method="pm_card_visa",
+            PaymentRequest(
+                order=identity_of(order),
+                amount_minor=amount_minor,
+                currency="EUR",
+                payment_method="pm_card_visa",
+            ),
             idempotency_key=f"{name}-open",
         )
         return self.gateway.confirm(opened.id, return_url="", idempotency_key=f"{name}-confirm")
@@ -659,10 +662,12 @@ def test_card_that_paid_closes_the_bank_page_of_another(case: Case) -> None:
     """Two rounds were open at the gateway: the second could still be approved at its bank."""
     order = placed_order(case.shelf[0], payment_method="pm_card_authenticationRequired")
     opened = case.gateway.open(
-        order=identity_of(order),
-        amount_minor=order.total_minor,
-        currency="EUR",
-        payment_method="pm_card_authenticationRequired",
+        PaymentRequest(
+            order=identity_of(order),
+            amount_minor=order.total_minor,
+            currency="EUR",
+            payment_method="pm_card_authenticationRequired",
+        ),
         idempotency_key="asked-open",
     )
     asked = case.gateway.confirm(

@@ -22,7 +22,7 @@ from payments.books.audit import Check, audit_database
 from payments.books.card_numbers import audit_card_numbers
 from payments.books.gateway_audit import audit_gateway
 from payments.books.queue_audit import audit_queue
-from payments.gateways.base import Gateway
+from payments.gateways.base import Gateway, PaymentRequest
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund
 from payments.sandbox.server import SandboxServer
@@ -57,10 +57,12 @@ def charge_without_us(
     till: Till, order: Order, key: str, named: OrderIdentity | None = None
 ) -> None:
     opened = till.gateway.open(
-        order=named or identity_of(order),
-        amount_minor=order.total_minor,
-        currency="EUR",
-        payment_method="pm_card_visa",
+        PaymentRequest(
+            order=named or identity_of(order),
+            amount_minor=order.total_minor,
+            currency="EUR",
+            payment_method="pm_card_visa",
+        ),
         idempotency_key=f"{key}-open",
     )
     till.gateway.confirm(opened.id, return_url="", idempotency_key=f"{key}-confirm")

@@ -1,15 +1,25 @@
 import os
+from collections.abc import Iterator
 
 import pytest
 import requests
 
-from payments.gateways.base import Gateway, GatewayDispute, GatewayRefund
+from payments.gateways.base import (
+    Gateway,
+    GatewayDispute,
+    GatewayPayment,
+    GatewayRefund,
+    GatewayState,
+)
 from payments.gateways.example.client import ExampleGateway
+from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
+from payments.sandbox.mollie.server import MollieSandbox
 from payments.sandbox.server import SandboxServer
 from tests.payments.gateway_contract import GatewayContract
 
 TEST_KEY = "STRIPE_TEST_SECRET_KEY"
+MOLLIE_TEST_KEY = "MOLLIE_TEST_API_KEY"
 
 
 def sends_evidence(gateway: Gateway, dispute: GatewayDispute, *, won: bool) -> None:
@@ -43,6 +53,54 @@ class TestExampleInMemory(GatewayContract):
     @pytest.fixture
     def gateway(self) -> ExampleGateway:
         return ExampleGateway()
+
+
+class MollieContract(GatewayContract):
+    approved = "ideal"
+    declined = "creditcard"
+    asks_customer = "bancontact"
+    opens_as = GatewayState.NEEDS_ACTION
+    refunds_can_fail_late = False
+    currencies = ("EUR", "JPY", "HUF")
+
+
+class TestMollieAdapterAgainstItsSandbox(MollieContract):
+    @pytest.fixture
+    def mollie(self) -> Iterator[MollieSandbox]:
+        sandbox = MollieSandbox()
+        sandbox.start()
+        yield sandbox
+        sandbox.stop()
+
+    @pytest.fixture
+    def gateway(self, mollie: MollieSandbox) -> MollieGateway:
+        self.sandbox = mollie
+        return MollieGateway(api_key="test_shop", api_base=mollie.url, timeout_seconds=2.0)
+
+    def confirm(
+        self, gateway: Gateway, payment: GatewayPayment, idempotency_key: str = ""
+    ) -> GatewayPayment:
+        """Its customer acts on Mollie's page, as the method of the payment has them."""
+        method = self.sandbox.account.show(payment.id)["method"]
+        status = {self.approved: "paid", self.declined: "failed"}.get(method, "open")
+        self.sandbox.account.move(payment.id, status)
+        return super().confirm(gateway, payment, idempotency_key)
+
+
+@pytest.mark.skipif(MOLLIE_TEST_KEY not in os.environ, reason=f"{MOLLIE_TEST_KEY} is not set")
+class TestMollieAdapterAgainstMollie(MollieContract):
+    """What needs no customer: in test mode a person chooses on Mollie's page how a payment ends."""
+
+    approved = declined = asks_customer = ""
+
+    @pytest.fixture
+    def gateway(self) -> MollieGateway:
+        return MollieGateway(api_key=os.environ[MOLLIE_TEST_KEY])
+
+    def confirm(
+        self, gateway: Gateway, payment: GatewayPayment, idempotency_key: str = ""
+    ) -> GatewayPayment:
+        pytest.skip("Nobody pays on Mollie's page here.")
 
 
 @pytest.mark.skipif(TEST_KEY not in os.environ, reason=f"{TEST_KEY} is not set")

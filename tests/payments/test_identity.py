@@ -6,7 +6,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.identity.matching import identity_of
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import NotExecuted
+from payments.gateways.base import NotExecuted, PaymentRequest
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
 from payments.settling.result import Result
@@ -38,10 +38,12 @@ def test_round_begun_by_the_previous_release_is_opened_as_the_same_call(
     payment = Payment.objects.get()
     Payment.objects.update(installation="")
     opened = gateway.open(
-        order=OrderIdentity(number=order.number),
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        payment_method=payment.payment_method,
+        PaymentRequest(
+            order=OrderIdentity(number=order.number),
+            amount_minor=payment.amount_minor,
+            currency=payment.currency,
+            payment_method=payment.payment_method,
+        ),
         idempotency_key=payment.open_key,
     )
 

@@ -23,7 +23,7 @@ from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from payments.gateways.base import GatewayPayment, GatewayState, OutcomeUnknown
+from payments.gateways.base import GatewayPayment, GatewayState, OutcomeUnknown, PaymentRequest
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, Refund
 from payments.refunds import approve_refund
@@ -173,10 +173,12 @@ def test_prepared_refund_goes_out_when_a_person_agrees_and_once(
     other = Payment.objects.get(order=charged)
     surplus = Payment.objects.get(is_surplus=True)
     opened = gateway.open(
-        order=identity_of(declined),
-        amount_minor=declined.total_minor,
-        currency="EUR",
-        payment_method="pm_card_visa",
+        PaymentRequest(
+            order=identity_of(declined),
+            amount_minor=declined.total_minor,
+            currency="EUR",
+            payment_method="pm_card_visa",
+        ),
         idempotency_key="surplus-open",
     )
     gateway.confirm(opened.id, return_url="", idempotency_key="surplus-confirm")

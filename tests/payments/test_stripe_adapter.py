@@ -25,6 +25,7 @@ from payments.gateways.base import (
     OutcomeUnknown,
     PaymentMethodRefused,
     PaymentRefused,
+    PaymentRequest,
     RefundRefused,
 )
 from payments.gateways.load import Gateways
@@ -52,10 +53,12 @@ def open_payment(
     currency: str = "EUR",
 ) -> GatewayPayment:
     return gateway.open(
-        order=OrderIdentity(number=order_number),
-        amount_minor=amount_minor,
-        currency=currency,
-        payment_method=payment_method,
+        PaymentRequest(
+            order=OrderIdentity(number=order_number),
+            amount_minor=amount_minor,
+            currency=currency,
+            payment_method=payment_method,
+        ),
         idempotency_key=key,
     )
 

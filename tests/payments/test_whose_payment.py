@@ -20,7 +20,7 @@ from checkout.orders.models import Order, OutboxMessage
 from payments.books.compare import LOST_ORDER
 from payments.books.gateway_audit import audit_gateway
 from payments.books.lost_orders import seen_to
-from payments.gateways.base import GatewayPayment, GatewayState
+from payments.gateways.base import GatewayPayment, GatewayState, PaymentRequest
 from payments.gateways.example.client import ExampleGateway
 from payments.models import LostOrder, Payment, WebhookEvent
 from payments.settling.settle_order import settle_order
@@ -79,10 +79,12 @@ def opened(
     gateway: ExampleGateway, order: OrderIdentity, method: str = "pm_card_visa"
 ) -> GatewayPayment:
     return gateway.open(
-        order=order,
-        amount_minor=1001,
-        currency="EUR",
-        payment_method=method,
+        PaymentRequest(
+            order=order,
+            amount_minor=1001,
+            currency="EUR",
+            payment_method=method,
+        ),
         idempotency_key=secrets.token_hex(8),
     )
 

@@ -30,6 +30,7 @@ from payments.books.compare import (
 from payments.books.repair import Report, reconcile
 from payments.gateways.base import (
     GatewayState,
+    PaymentRequest,
     RefundState,
 )
 from payments.gateways.example.client import ExampleGateway
@@ -118,10 +119,12 @@ def open_another(
     payment_method: str = "pm_card_visa",
 ) -> str:
     return gateway.open(
-        order=identity_of(order),
-        amount_minor=amount_minor or order.total_minor,
-        currency="EUR",
-        payment_method=payment_method,
+        PaymentRequest(
+            order=identity_of(order),
+            amount_minor=amount_minor or order.total_minor,
+            currency="EUR",
+            payment_method=payment_method,
+        ),
         idempotency_key=f"another-{next(SERIAL)}",
     ).id
 
@@ -225,10 +228,12 @@ def fail_a_refund_late(payment: Payment, gateway: ExampleGateway) -> str:
 
 def charge_for(order: OrderIdentity, gateway: ExampleGateway) -> None:
     opened = gateway.open(
-        order=order,
-        amount_minor=55,
-        currency="EUR",
-        payment_method="pm_card_visa",
+        PaymentRequest(
+            order=order,
+            amount_minor=55,
+            currency="EUR",
+            payment_method="pm_card_visa",
+        ),
         idempotency_key=f"foreign-{order.number}",
     )
     gateway.confirm(opened.id, return_url="", idempotency_key=f"{opened.id}-confirm")

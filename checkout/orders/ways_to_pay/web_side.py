@@ -28,6 +28,7 @@ class Hint:
     payment_ids: tuple[str, ...] = ()  # what may be the payment's id, the likeliest first
     order: OrderIdentity = field(default_factory=OrderIdentity)
     is_about_dispute: bool = False
+    is_signed: bool = True  # otherwise anybody may have sent it who knows the payment's id
     is_our_own: bool = False  # it tells only what the worker has just done itself
 
 

@@ -24,6 +24,7 @@ from payments.gateways.base import (
     GatewayState,
     NoSuchPayment,
     PaymentRefused,
+    PaymentRequest,
     RefundRefused,
     RefundState,
 )
@@ -45,22 +46,14 @@ class BankTransferGateway:
     def limits(currency: str) -> AmountLimits | None:
         return AmountLimits()
 
-    def open(
-        self,
-        *,
-        order: OrderIdentity,
-        amount_minor: int,
-        currency: str,
-        payment_method: str,
-        idempotency_key: str,
-    ) -> GatewayPayment:
+    def open(self, request: PaymentRequest, *, idempotency_key: str) -> GatewayPayment:
         new = {
             "payment_id": f"bank-{hashlib.sha256(idempotency_key.encode()).hexdigest()[:24]}",
-            "number": order.number,
-            "reference": order.reference,
-            "installation": order.installation,
-            "amount_minor": amount_minor,
-            "currency": currency,
+            "number": request.order.number,
+            "reference": request.order.reference,
+            "installation": request.order.installation,
+            "amount_minor": request.amount_minor,
+            "currency": request.currency,
         }
         expected, is_new = ExpectedTransfer.objects.get_or_create(
             key=idempotency_key, defaults=new | {"opened_at": database_now()}

@@ -4,11 +4,11 @@ from datetime import timedelta
 
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from stdnum import iban
 
 from checkout.catalogue.money import show_money
 from checkout.orders.models import Order
 from checkout.orders.ways_to_pay.web_side import Waiting, WebSide
-from payments.gateways.bank_transfer.settings import in_fours
 from payments.gateways.settings import given
 
 
@@ -22,7 +22,7 @@ class BankTransferWeb(WebSide):
     def waiting(self, order: Order) -> Waiting:
         facts = [
             (gettext("Account holder"), given("BANK_TRANSFER_HOLDER")),
-            ("IBAN", in_fours(given("BANK_TRANSFER_IBAN"))),
+            ("IBAN", iban.format(given("BANK_TRANSFER_IBAN"))),
             ("BIC", given("BANK_TRANSFER_BIC")),
             (gettext("Amount"), show_money(order.total)),
             (gettext("Reference"), order.number),

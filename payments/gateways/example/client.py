@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Self, TypeVar
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import (
     Abilities,
     GatewayDispute,
@@ -21,6 +20,7 @@ from payments.gateways.base import (
     NoSuchPayment,
     PaymentMethodRefused,
     PaymentRefused,
+    PaymentRequest,
     RefundRefused,
     RefundState,
 )
@@ -56,33 +56,24 @@ class ExampleGateway:
     def limits(currency: str) -> AmountLimits | None:
         return LIMITS.get(currency)
 
-    def open(
-        self,
-        *,
-        order: OrderIdentity,
-        amount_minor: int,
-        currency: str,
-        payment_method: str,
-        idempotency_key: str,
-    ) -> GatewayPayment:
+    def open(self, request: PaymentRequest, *, idempotency_key: str) -> GatewayPayment:
         def make() -> GatewayPayment:
-            if payment_method not in KNOWN:
+            if request.payment_method not in KNOWN:
                 raise PaymentMethodRefused("resource_missing")
-            limits = self.limits(currency)
-            if limits is None or limits.objection_to(amount_minor):
+            limits = self.limits(request.currency)
+            if limits is None or limits.objection_to(request.amount_minor):
                 raise PaymentRefused("invalid_amount")
             payment = GatewayPayment(
                 id=self._new_id("pay"),
                 state=GatewayState.OPEN,
-                amount_minor=amount_minor,
-                currency=currency,
-                order=order,
+                amount_minor=request.amount_minor,
+                currency=request.currency,
+                order=request.order,
             )
-            self._methods[payment.id] = payment_method
+            self._methods[payment.id] = request.payment_method
             return self._keep(payment)
 
-        asked = ("open", order, amount_minor, currency, payment_method)
-        return self._once(idempotency_key, asked, make)
+        return self._once(idempotency_key, ("open", request), make)
 
     def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
         def charge() -> GatewayPayment:

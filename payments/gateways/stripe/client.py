@@ -16,7 +16,6 @@ from stripe.params import PaymentIntentConfirmParams
 from urllib3.exceptions import NewConnectionError
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import (
     Abilities,
     DisputeState,
@@ -31,6 +30,7 @@ from payments.gateways.base import (
     OutcomeUnknown,
     PaymentMethodRefused,
     PaymentRefused,
+    PaymentRequest,
     RefundRefused,
     RefundState,
 )
@@ -149,24 +149,16 @@ class StripeGateway:
     def limits(currency: str) -> AmountLimits | None:
         return amounts.limits(currency)
 
-    def open(
-        self,
-        *,
-        order: OrderIdentity,
-        amount_minor: int,
-        currency: str,
-        payment_method: str,
-        idempotency_key: str,
-    ) -> GatewayPayment:
+    def open(self, request: PaymentRequest, *, idempotency_key: str) -> GatewayPayment:
         try:
             intent = self._intents.create(
                 {
-                    "amount": _amount(amount_minor, currency, PaymentRefused),
-                    "currency": currency.lower(),
-                    "payment_method": payment_method,
+                    "amount": _amount(request.amount_minor, request.currency, PaymentRefused),
+                    "currency": request.currency.lower(),
+                    "payment_method": request.payment_method,
                     "allowed_payment_method_types": ["card"],
                     "capture_method": "automatic",
-                    "metadata": metadata_of(order),
+                    "metadata": metadata_of(request.order),
                 },
                 {"idempotency_key": idempotency_key},
             )

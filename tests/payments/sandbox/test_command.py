@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import GatewayState
+from payments.gateways.base import GatewayState, PaymentRequest
 from payments.gateways.stripe.client import StripeGateway
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -61,10 +61,12 @@ def listening(
 
 def opened(gateway: StripeGateway) -> str:
     return gateway.open(
-        order=OrderIdentity(number="A-1001"),
-        amount_minor=4200,
-        currency="EUR",
-        payment_method="pm_card_visa",
+        PaymentRequest(
+            order=OrderIdentity(number="A-1001"),
+            amount_minor=4200,
+            currency="EUR",
+            payment_method="pm_card_visa",
+        ),
         idempotency_key="open-1",
     ).id
 

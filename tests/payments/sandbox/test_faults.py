@@ -5,7 +5,7 @@ import requests
 from django.core.management import CommandError, call_command
 
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
+from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown, PaymentRequest
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.faults import BadSpecification, Faults, NetworkFault, parse
 from payments.sandbox.server import SandboxServer
@@ -13,10 +13,12 @@ from payments.sandbox.server import SandboxServer
 
 def opened(gateway: StripeGateway) -> str:
     return gateway.open(
-        order=OrderIdentity(number="100001-19"),
-        amount_minor=1250,
-        currency="EUR",
-        payment_method="pm_card_visa",
+        PaymentRequest(
+            order=OrderIdentity(number="100001-19"),
+            amount_minor=1250,
+            currency="EUR",
+            payment_method="pm_card_visa",
+        ),
         idempotency_key="open-1",
     ).id
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
+from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown, PaymentRequest
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.ledger import Ledger, LedgerError
 from payments.sandbox.server import SandboxServer
@@ -30,10 +30,12 @@ def gateway_of(server: SandboxServer) -> StripeGateway:
 
 def opened(gateway: StripeGateway, payment_method: str = "pm_card_visa") -> str:
     return gateway.open(
-        order=OrderIdentity(number="A-1001"),
-        amount_minor=4200,
-        currency="EUR",
-        payment_method=payment_method,
+        PaymentRequest(
+            order=OrderIdentity(number="A-1001"),
+            amount_minor=4200,
+            currency="EUR",
+            payment_method=payment_method,
+        ),
         idempotency_key=f"open-{payment_method}",
     ).id
 

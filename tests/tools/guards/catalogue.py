@@ -140,7 +140,7 @@ message AS (
         "checkout/cart.py",
         " AND cart.version = %(version)s",
         "",
-        f"{TEST_TWIN}::test_other_goods_for_the_same_money_are_not_what_was_seen",
+        f"{TEST_TWIN}::test_cart_that_changes_while_the_press_waits_is_asked_about",
     ),
     _guard(
         "total in the statement",
@@ -244,8 +244,8 @@ message AS (
         "stored key",
         "a repeated call is another call to the gateway",
         "payments/settling/gateway_calls.py",
-        "                idempotency_key=payment.open_key,",
-        "                idempotency_key=__import__('uuid').uuid4().hex,",
+        "request_of(payment), idempotency_key=payment.open_key\n",
+        "request_of(payment), idempotency_key=__import__('uuid').uuid4().hex\n",
         f"{TEST_SETTLEMENT}::test_worker_that_dies_before_storing_the_id_confirms_nothing_else",
     ),
     _guard(
@@ -308,6 +308,53 @@ message AS (
         "                Payment.objects.filter(order=order).update(status='paid')\n"
         "                Order.objects.filter(pk=order.pk).update(status='paid')\n",
         "tests/payments/test_webhooks.py::test_claim_of_a_charge_that_never_was_pays_nothing",
+    ),
+    _guard(
+        "refund at the payment's own gateway",
+        "money is sent back by a gateway that never had it, or not at all",
+        "payments/settling/gateway_calls.py",
+        "answer = self.gateways.of(refund.payment).refund(",
+        "answer = [*self.gateways.items()][0][1].refund(",
+        "tests/payments/test_gateways.py::test_old_payment_is_refunded_where_it_was_made",
+    ),
+    _guard(
+        "a payment's gateway is stored",
+        "a shop that puts another gateway first asks that one about old payments",
+        "payments/settling/settle_order.py",
+        "gateway = order.gateway or gateways.first\n",
+        "gateway = gateways.first\n",
+        "tests/payments/test_gateways.py::test_payment_is_made_by_the_gateway_that_its_order_names",
+    ),
+    _guard(
+        "hooks that nobody signed",
+        "anybody fills a table, and has the gateway asked without end",
+        "payments/receive_hint.py",
+        "    if not hint.is_signed and not _is_worth_asking(hint, now=now):\n"
+        "        return False\n",
+        "",
+        "tests/payments/test_mollie.py::test_hooks_that_anybody_sends_fill_no_table_and_ask_seldom",
+    ),
+    Guard(
+        "bank entry recorded once",
+        "the same statement given twice pays twice, and money is sent back that never came",
+        (
+            Edit(
+                "payments/gateways/bank_transfer/receive.py",
+                "bank_reference=entry.bank_reference,\n",
+                "bank_reference=f'{entry.bank_reference} {now}',\n",
+            ),
+        ),
+        "tests/payments/bank_transfer/test_receive.py::"
+        "test_entry_is_recorded_once_by_the_banks_reference",
+    ),
+    _guard(
+        "way to pay offered there",
+        "a shop is paid by a way that it does not offer for the country or the total",
+        PLACING,
+        "    if quote.total_minor and request.gateway not in ways:\n",
+        "    if False:\n",
+        "tests/checkout/test_ways_to_pay.py::"
+        "test_way_that_is_not_offered_there_is_refused_and_nothing_typed_is_lost",
     ),
     _guard(
         "conditional stock update",

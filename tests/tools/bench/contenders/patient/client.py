@@ -12,7 +12,6 @@ from typing import Self
 from django.conf import settings
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import (
     Abilities,
     GatewayDispute,
@@ -21,6 +20,7 @@ from payments.gateways.base import (
     GatewayRefund,
     GatewayState,
     OutcomeUnknown,
+    PaymentRequest,
 )
 from tests.tools.bench.contenders.patient import SECONDS
 
@@ -40,22 +40,14 @@ class PatientGateway:
     def limits(currency: str) -> AmountLimits | None:
         return AmountLimits()
 
-    def open(
-        self,
-        *,
-        order: OrderIdentity,
-        amount_minor: int,
-        currency: str,
-        payment_method: str,
-        idempotency_key: str,
-    ) -> GatewayPayment:
+    def open(self, request: PaymentRequest, *, idempotency_key: str) -> GatewayPayment:
         self._think()
         payment = GatewayPayment(
             id=f"pi_{secrets.token_hex(16)}",
             state=GatewayState.OPEN,
-            amount_minor=amount_minor,
-            currency=currency,
-            order=order,
+            amount_minor=request.amount_minor,
+            currency=request.currency,
+            order=request.order,
         )
         self.opened[payment.id] = payment
         return payment

@@ -1,0 +1,65 @@
+"""The contract suite is of use only if it can fail: each gateway is told to break one rule."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from payments.gateways.bank_transfer.client import BankTransferGateway
+from payments.gateways.example.client import ExampleGateway
+from payments.gateways.mollie.client import MollieGateway
+from payments.gateways.stripe.client import StripeGateway
+from payments.sandbox import idempotency
+from payments.sandbox.mollie import account
+from payments.sandbox.mollie.server import MollieSandbox
+from tests.payments.bank_transfer.test_contract import TestBankTransfer as BankTransferContract
+from tests.payments.gateway_contract import GatewayContract
+from tests.payments.test_gateway_contract import MollieContract
+
+NEVER = timedelta(0)
+
+
+@pytest.fixture
+def mollie(monkeypatch: pytest.MonkeyPatch) -> Iterator[MollieGateway]:
+    monkeypatch.setattr(account, "KEYS_KEPT", NEVER)
+    sandbox = MollieSandbox()
+    sandbox.start()
+    yield MollieGateway(api_key="test_shop", api_base=sandbox.url)
+    sandbox.stop()
+
+
+def test_sandbox_of_stripe_that_forgets_its_keys_is_noticed(
+    gateway: StripeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(idempotency, "KEYS_KEPT", NEVER)
+
+    with pytest.raises(AssertionError):
+        GatewayContract().test_opening_again_under_one_key_is_the_same_payment(gateway)
+
+
+def test_sandbox_of_mollie_that_forgets_its_keys_is_noticed(mollie: MollieGateway) -> None:
+    with pytest.raises(AssertionError):
+        MollieContract().test_opening_again_under_one_key_is_the_same_payment(mollie)
+
+
+def test_example_that_forgets_its_keys_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forget(self: ExampleGateway, key: str, asked: object, act: Any) -> Any:
+        return act()
+
+    monkeypatch.setattr(ExampleGateway, "_once", forget)
+
+    with pytest.raises(AssertionError):
+        GatewayContract().test_opening_again_under_one_key_is_the_same_payment(ExampleGateway())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_transfer_that_sends_back_more_than_came_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(
+        "payments.gateways.bank_transfer.client._returned_minor", lambda expected, **which: 0
+    )
+
+    with pytest.raises(pytest.fail.Exception):
+        BankTransferContract().test_more_than_is_left_is_refused(BankTransferGateway())
