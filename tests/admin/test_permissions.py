@@ -24,6 +24,7 @@ from checkout.orders.models import (
 )
 from checkout.texts.models import ShopText
 from payments.admin.actions import ACTIONS
+from payments.gateways.bank_transfer.models import ExpectedTransfer, ReceivedTransfer
 from payments.models import LostOrder, Payment, PaymentAttempt, Refund, WebhookEvent
 from tests.admin.conftest import signed_in
 from tests.support.factories import placed_order
@@ -56,6 +57,7 @@ MAY = {
     "stock": {"Catalogue", "superuser"},
     "lost": {"support", "operations", "superuser"},
     "decide": {"support", "superuser"},
+    "transfers": {"support", "superuser"},
     "ship": {"operations", "Warehouse", "superuser"},
     "undo": {"operations", "Warehouse", "superuser"},
 }
@@ -123,6 +125,7 @@ def objects(shelf: list[Product], till: Till, settings: Settings) -> dict[str, i
         "webhookevent": event.pk,
         "lostorder": LostOrder.objects.create(reference="r", found_at=timezone.now()).pk,
         "invoice": Invoice.objects.get().pk,
+        **transfers(order),
         "installation": Installation.objects.get().pk,
         "product": shelf[0].pk,
         "stockmovement": order.stock_movements.get().pk,
@@ -135,9 +138,28 @@ def objects(shelf: list[Product], till: Till, settings: Settings) -> dict[str, i
     }
 
 
+def transfers(order: Order) -> dict[str, int]:
+    """Money that nobody knows the order of, and money that is to be sent back."""
+    now = timezone.now()
+    expected = ExpectedTransfer.objects.create(
+        payment_id="bank-1", key="k", amount_minor=1, currency="EUR", opened_at=now
+    )
+    received = ReceivedTransfer.objects.create(
+        bank_reference="B-1",
+        booked_on=now.date(),
+        amount_minor=1,
+        currency="EUR",
+        recorded_at=now,
+        recorded_by="clerk",
+    )
+    returned = expected.returned.create(key="k", amount_minor=1, asked_at=now)
+    return {"receivedtransfer": received.pk, "returnedtransfer": returned.pk}
+
+
 OBJECTS = (
     *("object_id", "order_id", "payment_id", "refund_id"),
     *("delivery_id", "product_id", "lost_id", "withdrawal_id", "shipment_id"),
+    *("received_id", "returned_id"),
 )
 
 
@@ -173,6 +195,7 @@ def may_open(who: str, name: str) -> bool:
         "payments_payment_refund": MAY["refund"],
         "payments_payment_refund_lines": MAY["refund-lines"],
         "payments_refund_agree": MAY["agree"],
+        **dict.fromkeys(TRANSFER_PAGES, MAY["transfers"]),
         "payments_lostorder_seen": MAY["lost"],
         "orders_withdrawal_decide": MAY["decide"],
         "orders_webhookdelivery_resend": MAY["resend"],
@@ -187,6 +210,7 @@ def may_open(who: str, name: str) -> bool:
     return who in special.get(name, LOOKING | sees_orders)
 
 
+TRANSFER_PAGES = [f"bank_transfer_{page}" for page in ("record", "assign", "aside", "sent")]
 WAREHOUSE_PAGES = [
     f"orders_ordertosend_{page}"
     for page in ("changelist", "pick_list", "packing_slips", "import", "ship")
@@ -197,7 +221,7 @@ OURS = (
     *("catalogue_stockmovement", "catalogue_product_stock"),
     *("orders_order", "orders_webhookendpoint", "orders_webhookdelivery", "dashboard"),
     "orders_withdrawal",
-    *("payments_payment", "payments_refund", "payments_webhookevent"),
+    *("payments_payment", "payments_refund", "payments_webhookevent", "bank_transfer"),
     *("payments_lostorder", "orders_installation", "orders_invoice", "orders_shipment"),
 )
 WRITING = ("_add", "_delete")
@@ -247,7 +271,7 @@ def test_every_page_is_open_to_whom_it_is_for_and_writes_nothing(
     "name",
     [
         *(*ACTIONS, "refund", "refund-lines", "agree", "resend", "stock", "lost", "decide"),
-        *("ship", "undo"),
+        *("ship", "undo", "transfers"),
     ],
 )
 def test_action_is_done_for_those_who_may_and_for_nobody_else(
@@ -259,6 +283,7 @@ def test_action_is_done_for_those_who_may_and_for_nobody_else(
         "ship": f"/admin/orders/ordertosend/{objects['order']}/ship/",
         "undo": f"/admin/orders/shipment/{objects['shipment']}/undo/",
         "agree": f"/admin/payments/refund/{objects['refund']}/agree/",
+        "transfers": f"/admin/bank_transfer/receivedtransfer/{objects['receivedtransfer']}/aside/",
         "decide": f"/admin/orders/withdrawal/{objects['withdrawal']}/decide/",
         "lost": f"/admin/payments/lostorder/{objects['lostorder']}/seen/",
         "stock": f"/admin/catalogue/product/{objects['product']}/stock/",

@@ -62,8 +62,9 @@ class WebSide:
     hint: str | Promise = ""
     # The template of its part of the checkout form; empty where choosing it is all.
     template: str = ""
-    # What a value of the form's `payment_method` looks like; a customer's card number never does.
-    method: re.Pattern[str] = re.compile(r"[A-Za-z0-9_]{0,120}")
+    # What a value of the form's `payment_method` looks like, which digits alone never are: they
+    # could be a card's.
+    method: re.Pattern[str] = re.compile(r"(?![0-9]*$)[A-Za-z0-9_]{1,120}|")
     # The value where the customer chooses nothing more. None: they have to.
     method_if_none: str | None = ""
     # Whether the customer sends the money themselves, and nothing is taken from them.

@@ -81,8 +81,8 @@ class ReceivedTransferAdmin(ReadOnlyAdmin[ReceivedTransfer]):
         view = self.admin_site.admin_view
         own = [
             path("record/", view(self.record_view), name="bank_transfer_record"),
-            path("<int:pk>/assign/", view(self.assign_view), name="bank_transfer_assign"),
-            path("<int:pk>/aside/", view(self.aside_view), name="bank_transfer_aside"),
+            path("<int:received_id>/assign/", view(self.assign_view), name="bank_transfer_assign"),
+            path("<int:received_id>/aside/", view(self.aside_view), name="bank_transfer_aside"),
         ]
         return [*own, *super().get_urls()]
 
@@ -118,29 +118,29 @@ class ReceivedTransferAdmin(ReadOnlyAdmin[ReceivedTransfer]):
         )
         return page.answer(self, request, EntryForm(request.POST or None))
 
-    def assign_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def assign_view(self, request: HttpRequest, received_id: int) -> HttpResponse:
         person_who_may(self, request, MAY_RECORD)
-        received = get_object_or_404(ReceivedTransfer, pk=pk)
+        received = get_object_or_404(ReceivedTransfer, pk=received_id)
         page = ReasonPage(
             title=f"For which order is {show_money(received.amount)}?",
             explains=f"The payer wrote: “{received.text}”. An order that waits for its money is "
             "paid by it. For one that is paid already the money is a surplus, whose refund is "
             "prepared for a person to agree to.",
             label="It is for this order",
-            back=reverse("admin:bank_transfer_receivedtransfer_change", args=[pk]),
+            back=reverse("admin:bank_transfer_receivedtransfer_change", args=[received_id]),
             act=lambda number, why, by, now: assign(received, number, by=by, why=why, now=now),
         )
         return page.answer(self, request, AssignForm(request.POST or None))
 
-    def aside_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def aside_view(self, request: HttpRequest, received_id: int) -> HttpResponse:
         person_who_may(self, request, MAY_RECORD)
-        received = get_object_or_404(ReceivedTransfer, pk=pk)
+        received = get_object_or_404(ReceivedTransfer, pk=received_id)
         page = ReasonPage(
             title=f"{show_money(received.amount)} is for no order",
             explains="Say what became of the money, such as sent back to the payer at the bank. "
             "Nothing is sent by this.",
             label="Set it aside",
-            back=reverse("admin:bank_transfer_receivedtransfer_change", args=[pk]),
+            back=reverse("admin:bank_transfer_receivedtransfer_change", args=[received_id]),
             act=lambda why, by, now: set_aside(received, by=by, why=why, now=now),
         )
         return page.answer(self, request, ReasonForm(request.POST or None))
@@ -172,7 +172,10 @@ class ReturnedTransferAdmin(ReadOnlyAdmin[ReturnedTransfer]):
 
     def get_urls(self) -> list[URLPattern]:
         sent = self.admin_site.admin_view(self.sent_view)
-        return [path("<int:pk>/sent/", sent, name="bank_transfer_sent"), *super().get_urls()]
+        return [
+            path("<int:returned_id>/sent/", sent, name="bank_transfer_sent"),
+            *super().get_urls(),
+        ]
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -182,15 +185,16 @@ class ReturnedTransferAdmin(ReadOnlyAdmin[ReturnedTransfer]):
         context["may_send"] = is_open and request.user.has_perm(MAY_SEND_BACK)
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def sent_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def sent_view(self, request: HttpRequest, returned_id: int) -> HttpResponse:
         person_who_may(self, request, MAY_SEND_BACK)
-        returned = get_object_or_404(ReturnedTransfer.objects.select_related("expected"), pk=pk)
+        rows = ReturnedTransfer.objects.select_related("expected")
+        returned = get_object_or_404(rows, pk=returned_id)
         page = ReasonPage(
             title=f"{show_money(returned.amount)} was sent back",
             explains="Send it at the bank first, to the account from which the money of order "
             f"{returned.expected.number} came. Then say so here, and the customer gets an e-mail.",
             label="It is sent",
-            back=reverse("admin:bank_transfer_returnedtransfer_change", args=[pk]),
+            back=reverse("admin:bank_transfer_returnedtransfer_change", args=[returned_id]),
             act=lambda bank_reference, by, now: mark_sent(returned, bank_reference, by=by, now=now),
             is_possible=returned.sent_at is None,
         )

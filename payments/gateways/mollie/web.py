@@ -23,7 +23,7 @@ class MollieWeb(WebSide):
     title = _("iDEAL, Bancontact, PayPal and others")
     hint = _("You choose on Mollie's page, and come back here.")
     # Mollie API reference, "Create payment", method. Empty: its customer chooses on Mollie's page.
-    method = re.compile(r"[a-z0-9]{0,30}")
+    method = re.compile(r"[a-z][a-z0-9]{1,29}|")
 
     def limits(self, currency: str) -> AmountLimits | None:
         return amounts.limits(currency)
