@@ -2,6 +2,7 @@
 
 import logging
 import math
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from enum import Enum
@@ -21,7 +22,7 @@ from checkout.orders.queue.setup import MAX_RECEIVE_COUNT
 from checkout.orders.queue.sqs import Incoming
 from checkout.runtime import metrics, spans, trace
 from checkout.runtime.clock import database_now
-from checkout.runtime.database import CONNECTION_ERRORS
+from checkout.runtime.database import CONNECTION_ERRORS, is_lost_connection
 from checkout.runtime.retry import pauses
 from payments.books.lost_orders import note_lost
 from payments.gateways.base import GatewayMisconfigured
@@ -39,13 +40,20 @@ BUSY_SECONDS = (2, 8, 30)  # at its first receives; see `busy_seconds`
 FUTURE_VERSION_SECONDS = 300
 POISON_SECONDS = 5  # on its way to the dead-letter queue: soon, but not in a tight loop
 FOREIGN_SECONDS = (1, 2, 5, 15)
-FAILED_SECONDS = (10, 30, 120, 600)  # so the database may be away for 12 minutes and more
+FAILED_SECONDS = (10, 30, 120, 600)  # so a fault may last for 12 minutes and more
 
-# A message waits so long for a database that restarts or fails over; longer outages cost a receive.
+# A message waits here so long for a database that is away, as while it restarts, fails over or is
+# repaired: nothing else could be done meanwhile. Put back, it would come again minutes after the
+# database does, and hide all other messages of its order until then.
+AWAY_PATIENCE_SECONDS = 900.0
+
+# It waits so long where the database answers, and not as it should: for a lock in vain, or without
+# room on its disk. Then it costs a receive, unless it has no other left: SQS would take it for a
+# dead letter.
 DATABASE_PATIENCE_SECONDS = 30.0
 
-# At its last receive it has no other left, and SQS would take it for a dead letter.
-LAST_PATIENCE_SECONDS = 900.0
+# It is tried each second, and said at first and then twice a minute: an outage fills no log.
+SAID_EVERY = 30
 
 # Alerts ask how much these have grown, and to Prometheus a series that begins with 1 has not grown.
 for _outcome in ("poison", "unknown_order", "of_another_installation", "lost_order", "failed"):
@@ -93,21 +101,26 @@ def handle(
 
     DELETE only when the outcome is committed, or when there was nothing left to do. A connection
     that broke costs the message nothing: it goes on here, under its own lease, as soon as the
-    database answers again. At its last receive it is held for as long as that takes.
+    database answers again.
     """
     is_last = message.receive_count >= MAX_RECEIVE_COUNT
-    patience = LAST_PATIENCE_SECONDS if is_last else DATABASE_PATIENCE_SECONDS
+    began = time.monotonic()
     lease_token = lease_token or uuid4()
     stopping = stopping or Event()
     extra: dict[str, object] = {"message_id": message.id, "receive_count": message.receive_count}
     with trace.span("handle", message.traceparent, receive_count=message.receive_count):
-        for pause in pauses(first=0.1, longest=1.0, within=patience):
+        waits = pauses(first=0.1, longest=1.0, within=AWAY_PATIENCE_SECONDS)
+        for number, pause in enumerate(waits):
             try:
                 return _handle(message, gateways, lease_token, extra)
             except CONNECTION_ERRORS as error:
                 connection.close()
                 again = {**extra, "error": type(error).__name__, "pause_seconds": pause}
-                logger.warning("The database did not answer about a message", extra=again)
+                if number % SAID_EVERY == 0:
+                    logger.warning("The database did not answer about a message", extra=again)
+                has_waited = time.monotonic() - began >= DATABASE_PATIENCE_SECONDS
+                if has_waited and not is_last and not is_lost_connection(error):
+                    break
                 if stopping.wait(pause):
                     return Verdict.PUT_BACK, 0
         metrics.HANDLED.labels("failed").inc()

@@ -69,6 +69,7 @@ def test_long_outage_is_waited_for_once(
 def test_probe_is_told_at_once(
     restarting: list[float], client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    restarting[0] = time.monotonic() + 3600
     waits: list[float] = []
     monkeypatch.setattr("config.database.base.time.sleep", waits.append)
 

@@ -195,7 +195,7 @@ def test_fault_of_the_database_puts_the_message_back_for_longer_each_time(
     order = placed_order(shelf[0])
     monkeypatch.setitem(handling.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail)
     monkeypatch.setattr(handling, "DATABASE_PATIENCE_SECONDS", 0.01)
-    monkeypatch.setattr(handling, "LAST_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(handling, "AWAY_PATIENCE_SECONDS", 0.01)
 
     answers = [handle(about(order, receive_count), only(gateway)) for receive_count in range(1, 6)]
 
@@ -206,23 +206,58 @@ def test_fault_of_the_database_puts_the_message_back_for_longer_each_time(
     assert sum(pauses[:4]) >= 12 * 60  # until the fifth receive, the last
 
 
-def test_message_at_its_last_receive_is_held_until_the_database_is_back(
-    shelf: list[Product], gateway: StripeGateway, till: Till, monkeypatch: pytest.MonkeyPatch
+class NoRoom(psycopg.errors.DiskFull):
+    """As the database says it that has no room on its disk."""
+
+
+def no_room() -> OperationalError:
+    error = OperationalError("no room")
+    error.__cause__ = NoRoom()
+    return error
+
+
+@pytest.mark.parametrize(
+    ("receive_count", "error"),
+    [(1, OperationalError("gone")), (4, OperationalError("gone")), (5, no_room())],
+    ids=["first", "last but one", "last, of a full disk"],
+)
+def test_message_is_held_until_the_database_is_back(
+    shelf: list[Product],
+    gateway: StripeGateway,
+    till: Till,
+    monkeypatch: pytest.MonkeyPatch,
+    receive_count: int,
+    error: OperationalError,
 ) -> None:
-    """Put back once more, it would be a dead letter, and hide its order's other messages."""
+    """Put back, it would come again minutes later, hide its order's other messages, and after its
+    last receive be a dead letter."""
     honest, failures = HANDLERS[OutboxMessage.Kind.SETTLE_PAYMENT], iter(range(3))
 
     def fail_at_first(*args: Any, **fields: Any) -> Result:
         if next(failures, None) is not None:
-            raise OperationalError("gone")
+            raise error
         return honest(*args, **fields)
 
     order = placed_order(shelf[0])
     monkeypatch.setitem(handling.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail_at_first)
     monkeypatch.setattr(handling, "DATABASE_PATIENCE_SECONDS", 0.01)
 
-    assert handle(about(order, receive_count=5), only(gateway)) == (Verdict.DELETE, 0)
+    message = about(order, receive_count=receive_count)
+    assert handle(message, only(gateway)) == (Verdict.DELETE, 0)
     assert len(till.charges()) == 1
+
+
+def test_message_of_a_full_disk_costs_a_receive(
+    shelf: list[Product], gateway: StripeGateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*args: object, **fields: object) -> None:
+        raise no_room()
+
+    order = placed_order(shelf[0])
+    monkeypatch.setitem(handling.HANDLERS, OutboxMessage.Kind.SETTLE_PAYMENT, fail)
+    monkeypatch.setattr(handling, "DATABASE_PATIENCE_SECONDS", 0.01)
+
+    assert handle(about(order), only(gateway)) == (Verdict.PUT_BACK, 10)
 
 
 def test_worker_settles_and_empties_the_queue(
