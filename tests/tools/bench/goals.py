@@ -100,6 +100,12 @@ GOALS = [
         figures=named("settling: limit reached"),
     ),
     Goal(
+        "settling with an invoice each ÷ without",
+        "≥",
+        0.95,
+        figures=named("settling: worker, with invoices ÷ without"),
+    ),
+    Goal(
         "SQS requests per order under load",
         "≤",
         0.35,

@@ -7,11 +7,12 @@ settled until nearly all were, by the times in the database, so no start is in i
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
+from config.local import demo
 from config.local.processes import Child
 from tests.tools.bench import orders
 from tests.tools.bench.contenders import patient
@@ -25,6 +26,9 @@ from tests.tools.bench.statements import Varied, Varying, md5, statements_in, va
 
 BARE = [sys.executable, "-m", "tests.tools.bench.contenders.bare_loop"]
 CELERY = "tests.tools.bench.contenders.celery_shop"
+
+# With these, each settled order has its invoice.
+SELLER = {name: value for name, value in demo.DEFAULTS.items() if name.startswith("SELLER_")}
 
 # Celery counts its threads as the worker does.
 THREADS = 20
@@ -70,10 +74,23 @@ def run(stage: Stage, options: Options) -> Figures:
         ours, bare, threaded, *_ = turns.values()
         figures.add_ratio("worker ÷ bare loop, gateway 0 ms", ours, bare)
         figures.add_ratio("worker ÷ ten threads of it", ours, threaded)
+        _add_invoices(worker, options, figures)
         _add_slow(worker, options, figures)
         _add_requests(worker, figures)
     stage.drop_database("settling")
     return figures
+
+
+def _add_invoices(worker: "Settling", options: Options, figures: Figures) -> None:
+    """An invoice is one more statement of the transaction that records a payment."""
+    many = options.pick(quick=200, full=400, tiny=20)
+    contenders: dict[str, Contender] = {
+        "worker, with invoices": lambda _: worker.ours(many, seller=SELLER),
+        "worker, without": lambda _: worker.ours(many),
+    }
+    rounds = options.pick(quick=2, full=5, tiny=1)
+    turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
+    figures.add_ratio("worker, with invoices ÷ without", *turns.values())
 
 
 def _add_slow(worker: "Settling", options: Options, figures: Figures) -> None:
@@ -104,11 +121,19 @@ class Settling:
         self._file = file
         self.requests: dict[str, list[float]] = {}
 
-    def ours(self, many: int, *, threads: int = THREADS, gateway_seconds: float = 0.0) -> Round:
+    def ours(
+        self,
+        many: int,
+        *,
+        threads: int = THREADS,
+        gateway_seconds: float = 0.0,
+        seller: Mapping[str, str] | None = None,
+    ) -> Round:
         name = f"gateway {gateway_seconds * 1000:.0f} ms, {threads} threads"
         with self._counted(name if gateway_seconds else UNDER_LOAD, many):
             numbers = self._publish(many)
-            with worker(self._stage, threads=threads, gateway_seconds=gateway_seconds):
+            stage = self._stage
+            with worker(stage, threads=threads, gateway_seconds=gateway_seconds, seller=seller):
                 orders.await_settled()
         return Round(orders.settled_a_second(numbers), [])
 
@@ -152,9 +177,14 @@ class Settling:
 
 @contextmanager
 def worker(
-    stage: Stage, *, threads: int = THREADS, gateway_seconds: float = 0.0
+    stage: Stage,
+    *,
+    threads: int = THREADS,
+    gateway_seconds: float = 0.0,
+    seller: Mapping[str, str] | None = None,
 ) -> Iterator[Child]:
     environment = {
+        **(seller or {}),
         "PAYMENT_GATEWAYS": patient.GATEWAY,
         patient.SECONDS: str(gateway_seconds),
     }

@@ -52,6 +52,7 @@ METHODS = re.compile(r'name="delivery_method"[^>]*value="(\w+)"')
 CODE_REFUSED = re.compile(r'id="id_code_error"|There is no such code|This code has been used')
 
 TOTAL = re.compile(r'class="total">.*?<strong>\D*([\d,]+)\.(\d\d)\D*</strong>', re.DOTALL)
+FINAL = 'data-final="true"'
 BANK = re.compile(r'href="(http://[^"]*/sandbox/bank/[^"]*)"')
 
 
@@ -231,6 +232,8 @@ class AtOurShop:
                 if plan.pays_again:
                     yield from _try(lambda: shopper.pay_again(location, GOOD_CARD), chance)
                 return
+            if FINAL in page.text:
+                return  # staff or the customer cancelled the order
             yield chance.uniform(1, 3)
 
     def _answer_bank(self, url: str, answer: str, chance: random.Random) -> Life:
