@@ -19,6 +19,7 @@ RULES = importlib.import_module("payments.migrations.0017_rules_of_groups")
 DISPATCH = importlib.import_module("payments.migrations.0019_dispatch_of_groups")
 TEXTS = importlib.import_module("payments.migrations.0020_texts_of_groups")
 INVOICES = importlib.import_module("payments.migrations.0022_invoices_of_groups")
+TRANSFERS = importlib.import_module("payments.gateways.bank_transfer.migrations.0002_groups")
 
 
 PERMISSION = "content_type__app_label", "content_type__model", "codename"
@@ -48,7 +49,7 @@ def _allowed_by_group() -> dict[str, list[tuple[str, ...]]]:
         GROUPS.make_groups(apps, None)
         for each in (
             *(WEBHOOKS, STOCK, ATTENTION, MAIL, LOST_ORDERS, RULES, DISPATCH, TEXTS),
-            INVOICES,
+            *(INVOICES, TRANSFERS),
         ):
             each.let_groups(apps, None)
         allowed = {
