@@ -17,6 +17,7 @@ from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.texts.read import keep
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
+from payments.sandbox.mollie.server import MollieSandbox
 from payments.sandbox.server import SandboxServer
 from payments.settling import refused_shop
 from tests.doubles.sqs.server import QueueServer
@@ -104,6 +105,14 @@ def sandbox_clock() -> Clock:
 @pytest.fixture
 def sandbox(ledger_path: Path, sandbox_clock: Clock) -> Iterator[SandboxServer]:
     server = SandboxServer(ledger_path=ledger_path, clock=sandbox_clock)
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def mollie() -> Iterator[MollieSandbox]:
+    server = MollieSandbox(silent_seconds=5.0)
     server.start()
     yield server
     server.stop()

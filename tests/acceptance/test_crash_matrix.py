@@ -4,68 +4,38 @@ Whatever happened, sending the same form again, starting the process again and l
 lead to one order, one charge and clean books.
 """
 
-import signal
-import time
-from datetime import timedelta
-from typing import TYPE_CHECKING
-
 import pytest
 import requests
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.models import Order, OutboxMessage
-from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.runtime.faultpoints import PUBLISHER, WEB, WORKER
-from payments.books.audit import audit_database
-from payments.books.gateway_audit import audit_gateway
 from payments.models import Payment, Refund
 from payments.refunds import request_refund
-from payments.worker.handle import Verdict, handle
 from tests.doubles.sqs.server import QueueServer
 from tests.payments.test_webhooks import SECRET, event, signature
+from tests.support.crashes import (
+    DEATHS,
+    SIGKILLED,
+    Afterwards,
+    each_once,
+    faults,
+    work_through,
+)
 from tests.support.factories import placed_order
-from tests.support.long import all_or
 from tests.support.processes import ShopProcesses, WebProcess, eventually
 from tests.support.shopper import OverHttp, Shopper
-from tests.support.till import Charge, Till, only
-
-if TYPE_CHECKING:
-    from _pytest.mark import ParameterSet
+from tests.support.till import Till, only
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")
-
-SIGKILLED = -signal.SIGKILL
 
 # A shopper gives up some time; nobody needs as many presses.
 PRESSES = 6
 
-STEP_SECONDS = 1.5
-
-HOURS_LATER = timedelta(hours=2)
-
-
-def faults(*places: str, acts: tuple[str, ...] = ("kill", "cut")) -> list[str]:
-    return [
-        f"{act} {when} {place}" for place in places for when in ("before", "after") for act in acts
-    ]
-
-
-def each_once(
-    *places: str, begin: int = 0, acts: tuple[str, ...] = ("kill", "cut")
-) -> "list[ParameterSet]":
-    """All faults at these places, of which `make test` has one at each: all kinds in turn."""
-    kinds = 2 * len(acts)
-    once = [faults(place, acts=acts)[number % kinds] for number, place in enumerate(places, begin)]
-    return all_or(once, faults(*places, acts=acts))
-
-
 PLACING = [place for place in WEB if place != "webhook stored"]
 SETTLING = [place for place in WORKER if place != "refund sent"]
-# A worker's child dies alone, or its parent with it: its machine, as it were.
-DEATHS = ("kill", "end", "cut")
 CASES = [faults(*WEB), faults(*PUBLISHER), faults(*WORKER, acts=DEATHS)]
 
 
@@ -77,56 +47,9 @@ def _short_times(settings: Settings) -> None:
     settings.SHOP_URL = "http://shop.example"
 
 
-class Afterwards:
-    """What time and healthy processes do, as fast as a test can wait."""
-
-    def __init__(self, till: Till, queue: PaymentsQueue, exact_sqs: QueueServer) -> None:
-        self.till = till
-        self.queue = queue
-        self.sqs = exact_sqs
-        self._next_step = time.monotonic() + STEP_SECONDS
-
-    def time_passes(self) -> None:
-        """Claims, leases and visibility time-outs of whoever died run out; in steps, so that the
-        living get something done in between."""
-        if time.monotonic() < self._next_step:
-            return
-        self._next_step = time.monotonic() + STEP_SECONDS
-        OutboxMessage.objects.update(claimed_until=None)
-        Payment.objects.update(lease_until=None)
-        self.sqs.clock.advance(10)
-
-    def publish(self) -> None:
-        """Also what waits to be asked later."""
-        publish_outbox(self.queue, now=timezone.now() + HOURS_LATER)
-
-    def work(self) -> None:
-        while messages := self.queue.receive(at_most=10, wait_seconds=0):
-            for message in messages:
-                verdict, _ = handle(message, only(self.till.gateway))
-                if verdict is Verdict.DELETE:
-                    self.queue.delete([message.receipt_handle])
-
-    def is_quiet(self) -> bool:
-        waiting = [m for queue in self.sqs.account.queues.values() for m in queue.messages(0)]
-        return not waiting and not OutboxMessage.objects.filter(published_at=None).exists()
-
-    def assert_one_order_one_charge(self, status: str = "paid") -> Order:
-        order = Order.objects.get()
-        assert order.status == status
-        assert self.till.charges() == [Charge(order.number, order.total_minor, order.currency)]
-        assert order.events.filter(to_status="paid").count() == 1
-        now = timezone.now()
-        findings = [*audit_database(now), *audit_gateway(only(self.till.gateway), now=now)]
-        assert [row for finding in findings for row in finding.rows] == []
-        moved = [entry for entry in self.sqs.journal if entry["did"] == "moved"]
-        assert moved == []  # nothing went to the dead-letter queue
-        return order
-
-
 @pytest.fixture
 def afterwards(till: Till, queue: PaymentsQueue, exact_sqs: QueueServer) -> Afterwards:
-    return Afterwards(till, queue, exact_sqs)
+    return Afterwards(only(till.gateway), till.charges, queue, exact_sqs)
 
 
 def test_matrix_is_whole() -> None:
@@ -238,7 +161,11 @@ def test_worker_fails_while_settling(
 
 @pytest.mark.parametrize("fault", each_once("refund sent", begin=3, acts=DEATHS))
 def test_worker_fails_while_refunding(
-    processes: ShopProcesses, afterwards: Afterwards, shelf: list[Product], fault: str
+    processes: ShopProcesses,
+    afterwards: Afterwards,
+    till: Till,
+    shelf: list[Product],
+    fault: str,
 ) -> None:
     placed_order(shelf[0])
     afterwards.publish()
@@ -253,21 +180,5 @@ def test_worker_fails_while_refunding(
     order = afterwards.assert_one_order_one_charge(status="partly_refunded")
     assert order.refunded_minor == 400
     assert [refund.status for refund in Refund.objects.all()] == ["succeeded"]
-    sent_back = afterwards.till.gateway.refunds_of(payment.gateway_payment_id)
+    sent_back = till.gateway.refunds_of(payment.gateway_payment_id)
     assert [refund.amount_minor for refund in sent_back] == [400]
-
-
-def work_through(fault: str, processes: ShopProcesses, afterwards: Afterwards) -> None:
-    """One worker meets the fault; it, its next child or the next worker finishes the rest."""
-    worker = processes.worker(FAULT_POINT=fault)
-    if fault.startswith("end"):
-        assert worker.wait(timeout=30) == SIGKILLED
-        worker = processes.worker()
-
-    def converged() -> bool:
-        afterwards.time_passes()
-        afterwards.publish()
-        return afterwards.is_quiet()
-
-    eventually(converged, seconds=60, what="settling everything")
-    assert worker.poll() is None

@@ -13,8 +13,8 @@ from django.db import OperationalError
 from checkout.catalogue.models import Product
 from checkout.models import ApiRequest
 from checkout.runtime.faultpoints import WEB
-from tests.acceptance.test_crash_matrix import each_once
 from tests.support.api_caller import Answer, Caller
+from tests.support.crashes import each_once
 from tests.support.processes import ShopProcesses
 from tests.support.till import Till, assert_one_order_one_charge
 

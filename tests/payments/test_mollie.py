@@ -1,6 +1,5 @@
 """Orders paid on Mollie's page, by one call that opens and redirects, and by unsigned hooks."""
 
-from collections.abc import Iterator
 from datetime import timedelta
 from urllib.parse import urlencode
 
@@ -44,14 +43,6 @@ def _shop_with_mollie(settings: Settings) -> None:
         "stripe": "payments.gateways.stripe",
     }
     settings.SHOP_URL = "https://shop.example"
-
-
-@pytest.fixture
-def mollie() -> Iterator[MollieSandbox]:
-    sandbox = MollieSandbox(silent_seconds=5.0)
-    sandbox.start()
-    yield sandbox
-    sandbox.stop()
 
 
 @pytest.fixture

@@ -37,6 +37,7 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.outbox.enqueue import make_due, publish_again
 from checkout.orders.states import PAID_FOR
+from checkout.runtime.faultpoints import fault_point
 from payments.gateways.bank_transfer.client import received_minor
 from payments.gateways.bank_transfer.models import (
     ExpectedTransfer,
@@ -90,14 +91,16 @@ def record(entry: Entry, *, by: str, now: datetime) -> Became:
                 recorded_at=now,
                 recorded_by=by,
             )
-            if order is not None:
-                return _attach(received, order, by=by, now=now)
+            became = _attach(received, order, by=by, now=now) if order else Became.UNASSIGNED
+            fault_point("before transfer committed")
     except IntegrityError:
         if ReceivedTransfer.objects.filter(bank_reference=entry.bank_reference).exists():
             return Became.BEFORE
         raise
-    logger.error("Money came that names no order of this shop; a person must look")
-    return Became.UNASSIGNED
+    fault_point("after transfer committed")
+    if order is None:
+        logger.error("Money came that names no order of this shop; a person must look")
+    return became
 
 
 def assign(received: ReceivedTransfer, number: str, *, by: str, why: str, now: datetime) -> str:
