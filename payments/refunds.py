@@ -137,25 +137,32 @@ def send_all_back(order: Order, *, now: datetime) -> None:
     """Ask for the refund of all that is left of an order that was cancelled after it was paid. The
     keys are made of the order, so that this is asked for once, however often it is called."""
     for payment in order.payments.filter(status=PaymentStatus.PAID, is_surplus=False):
-        if left := refundable_minor(payment):
-            try:
-                request_refund(
-                    payment,
-                    amount_minor=left,
-                    reason="Cancelled after it was paid",
-                    requested_by=None,
-                    key=f"cancel-{payment.pk}-{order.reference}",
-                    now=now,
-                )
-            except RefundImpossible:
-                logger.error(
-                    "The money of a cancelled order could not be sent back; a person must look",
-                    extra={"order": order.number},
-                )
-                put_before_a_person(order.pk, CANCELLED_UNREFUNDED, now=now)
+        try:
+            _send_rest_back(payment, order, now=now)
+        except RefundImpossible:
+            logger.error(
+                "The money of a cancelled order could not be sent back; a person must look",
+                extra={"order": order.number},
+            )
+            put_before_a_person(order.pk, CANCELLED_UNREFUNDED, now=now)
     pending = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
     if not pending.exists():  # so there is no outcome that the sweep could wait for
         Order.objects.filter(pk=order.pk, status__in=PAID_FOR).update(sweep_at=None)
+
+
+def _send_rest_back(payment: Payment, order: Order, *, now: datetime) -> None:
+    """What is left is reckoned under the order's lock: staff may send a part back meanwhile."""
+    with transaction.atomic():
+        lock_order(payment)
+        if left := refundable_minor(payment):
+            request_refund(
+                payment,
+                amount_minor=left,
+                reason="Cancelled after it was paid",
+                requested_by=None,
+                key=f"cancel-{payment.pk}-{order.reference}",
+                now=now,
+            )
 
 
 def approve_refund(refund: Refund, *, approved_by: User, why: str, now: datetime) -> bool:

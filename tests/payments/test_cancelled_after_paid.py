@@ -1,8 +1,10 @@
 """A cancelled order has its money sent back once, and a refunded one is not sent."""
 
 from datetime import timedelta
+from threading import Event
 
 import pytest
+from django.db import connection, transaction
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
@@ -13,9 +15,11 @@ from checkout.orders.outbox.sweep import sweep
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from payments.books.audit import audit_database
 from payments.models import Payment, Refund
-from payments.refunds import request_refund
+from payments.refunds import request_refund, send_all_back
 from payments.settling.check_order import cancel_order
+from tests.support.at_once import at_once
 from tests.support.factories import placed_order
+from tests.support.processes import eventually
 from tests.support.till import Till, only
 
 
@@ -55,6 +59,40 @@ def test_only_what_is_left_goes_back(order: Order, till: Till) -> None:
 
     amounts = list(Refund.objects.order_by("id").values_list("amount_minor", flat=True))
     assert amounts == [300, order.total_minor - 300]
+
+
+def test_part_that_goes_back_in_the_same_moment_is_not_sent_twice_nor_the_rest_kept(
+    order: Order, till: Till
+) -> None:
+    cancel_paid(order, Canceller.STAFF, by="ada", why="Sold out", now=timezone.now())
+    payment, is_locked = Payment.objects.get(), Event()
+
+    def send_a_part_back() -> None:
+        with transaction.atomic():
+            Order.objects.select_for_update().get(pk=order.pk)
+            is_locked.set()
+            eventually(somebody_waits, what="the other's wait for the lock")
+            now = timezone.now()
+            request_refund(payment, amount_minor=300, reason="Late", requested_by=None, now=now)
+
+    def send_the_rest_back() -> None:
+        is_locked.wait()
+        send_all_back(order, now=timezone.now())
+
+    at_once(send_a_part_back, send_the_rest_back)
+
+    amounts = list(Refund.objects.order_by("id").values_list("amount_minor", flat=True))
+    assert amounts == [300, order.total_minor - 300]
+    order.refresh_from_db()
+    assert not order.needs_person
+
+
+def somebody_waits() -> bool:
+    """For the end of this transaction."""
+    waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
+    with connection.cursor() as cursor:
+        cursor.execute(waits)
+        return cursor.fetchone() is not None
 
 
 def test_refund_of_all_calls_off_what_was_not_sent(order: Order, till: Till) -> None:
