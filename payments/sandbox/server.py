@@ -190,12 +190,7 @@ class Handler(BaseHTTPRequestHandler):
                 idempotency_key=self.headers.get("Idempotency-Key", ""),
             )
             answer = self._answer(request)
-        if answer.cut:
-            self._cut()
-        elif answer.withheld:
-            self._hold()
-        else:
-            self._send(answer)
+        self._reply(answer)
 
     def step_of(self, method: str, path: str) -> str:
         return step_of(method, path)
@@ -221,6 +216,14 @@ class Handler(BaseHTTPRequestHandler):
             withheld=answer.withheld or fault is NetworkFault.SILENT,
             cut=fault is NetworkFault.RESET,
         )
+
+    def _reply(self, answer: Answer) -> None:
+        if answer.cut:
+            self._cut()
+        elif answer.withheld:
+            self._hold()
+        else:
+            self._send(answer)
 
     def _cut(self) -> None:
         """Close with a reset instead of an end."""

@@ -7,6 +7,7 @@ from playwright.sync_api import Browser, Playwright, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from checkout.catalogue.models import Product
+from tests.browser.screenshots import AXE
 from tests.browser.visitor import Visitor
 
 Visit = Callable[..., Visitor]
@@ -37,6 +38,11 @@ ARGUMENTS = [
     "--disable-gpu",
     f"--disable-features={','.join(OFF)}",
 ]
+
+
+needs_axe = pytest.mark.skipif(
+    not AXE.exists(), reason="axe-core is not here: `npm ci` in tests/browser/axe brings it"
+)
 
 
 def chromium_path(playwright: Playwright) -> str:

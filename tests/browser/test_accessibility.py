@@ -6,14 +6,12 @@ import sys
 
 import pytest
 
-from tests.browser.conftest import Visit
-from tests.browser.screenshots import AXE, ROOT, violations_of
+from tests.browser.conftest import Visit, needs_axe
+from tests.browser.screenshots import ROOT, violations_of
 from tests.support.long import long
 from tests.support.till import Till
 
-pytestmark = pytest.mark.skipif(
-    not AXE.exists(), reason="axe-core is not here: `npm ci` in tests/browser/axe brings it"
-)
+pytestmark = needs_axe
 
 
 def test_way_to_buy_breaks_no_rule(visit: Visit, till: Till) -> None:

@@ -10,8 +10,8 @@ from checkout.orders.links import link_path
 from checkout.orders.models import Mail, Order
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from tests.browser.conftest import Visit
-from tests.browser.screenshots import AXE, violations_of
+from tests.browser.conftest import Visit, needs_axe
+from tests.browser.screenshots import violations_of
 from tests.browser.visitor import heading
 from tests.support.factories import placed_order
 
@@ -82,9 +82,7 @@ def test_parcel_appears_on_a_page_that_is_still_looking(visit: Visit, shelf: lis
     expect(page.get_by_role("region", name="Parcels")).to_contain_text("RR1")
 
 
-@pytest.mark.skipif(
-    not AXE.exists(), reason="axe-core is not here: `npm ci` in tests/browser/axe brings it"
-)
+@needs_axe
 @pytest.mark.parametrize("locale", ["en-US", "de-DE"])
 def test_pages_of_parcels_and_of_cancelling_break_no_rule(
     visit: Visit, shelf: list[Product], locale: str

@@ -9,8 +9,8 @@ from pytest_django.live_server_helper import LiveServer
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, Shipment
 from tests.browser.admin_pages import session_of_staff
-from tests.browser.conftest import Visit
-from tests.browser.screenshots import AXE, violations_of
+from tests.browser.conftest import Visit, needs_axe
+from tests.browser.screenshots import violations_of
 from tests.browser.visitor import Visitor
 from tests.support.parcels import order_to_send, pieces_sent
 
@@ -61,9 +61,7 @@ def test_clerk_prints_slips_and_sends_with_a_double_click(
     expect(page.get_by_role("heading", name=f"Send order {orders[1].number}")).to_be_visible()
 
 
-@pytest.mark.skipif(
-    not AXE.exists(), reason="axe-core is not here: `npm ci` in tests/browser/axe brings it"
-)
+@needs_axe
 def test_pages_break_no_rule_and_are_no_wider_than_a_phone(
     visit: Visit, live_server: LiveServer, orders: list[Order]
 ) -> None:

@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Withdrawal
-from tests.browser.conftest import Visit
-from tests.browser.screenshots import AXE, violations_of
+from tests.browser.conftest import Visit, needs_axe
+from tests.browser.screenshots import violations_of
 from tests.browser.test_pages import TOO_SMALL, TOO_WIDE, TOUCH_TARGET_PX
 from tests.browser.visitor import heading
 from tests.support.factories import placed_order
@@ -90,7 +90,7 @@ def test_withdrawing_without_scripts(
     assert Withdrawal.objects.count() == 1
 
 
-@pytest.mark.skipif(not AXE.exists(), reason="axe-core is not here: `npm ci` brings it")
+@needs_axe
 @pytest.mark.parametrize("locale", WORDS)
 @pytest.mark.parametrize("width", [360, 1280])
 def test_pages_break_no_rule(visit: Visit, shelf: list[Product], width: int, locale: str) -> None:

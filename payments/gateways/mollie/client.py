@@ -14,7 +14,6 @@ from urllib.parse import urlencode
 
 import requests
 from django.conf import settings
-from urllib3.exceptions import NewConnectionError
 
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.order_identity import OrderIdentity
@@ -39,6 +38,7 @@ from payments.gateways.base import (
 )
 from payments.gateways.mollie import amounts
 from payments.gateways.mollie.web import RETURN_MARK
+from payments.gateways.over_http import seconds_in, unreached
 from payments.gateways.settings import given
 
 logger = logging.getLogger(__name__)
@@ -232,15 +232,14 @@ class MollieGateway:
         except requests.exceptions.JSONDecodeError:
             body = {}
         except requests.RequestException as error:
-            raise _unreached(error) from None
+            raise unreached(error) from None
         status = answer.status_code
         if status in {401, 403}:
             raise GatewayMisconfigured(f"http_{status}")
         if status in {409, 429}:
             # Mollie docs, "API idempotency": 409 where the same request is under way.
             is_under_way = status == 409
-            retry_after = answer.headers.get("Retry-After", "")
-            seconds = float(retry_after) if retry_after.isdecimal() else None
+            seconds = seconds_in(answer.headers.get("Retry-After", ""))
             code = f"http_{status}"
             raise NotExecuted(code, retry_after_seconds=seconds, is_under_way=is_under_way)
         if status >= 500 or not isinstance(body, dict):
@@ -265,20 +264,6 @@ def _concluded(status: int, told: Json, refusal: type[GatewayError]) -> GatewayE
     if status in {404, 410} and refusal is not RefundRefused:
         return NoSuchPayment("resource_missing")
     return refusal(code) if status in {400, 404, 422} else OutcomeUnknown(code)
-
-
-def _unreached(error: requests.RequestException) -> GatewayError:
-    """Whether a byte of the request was sent: a slow connect is a type, and a refused one or an
-    unknown host is the reason of urllib3's error."""
-    if isinstance(error, requests.exceptions.ConnectTimeout):
-        return NotExecuted("never_connected")
-    reason = getattr(error.args[0], "reason", None) if error.args else None
-    if isinstance(error, requests.exceptions.ConnectionError) and isinstance(
-        reason, NewConnectionError
-    ):
-        return NotExecuted("never_connected")
-    is_timeout = isinstance(error, requests.exceptions.Timeout)
-    return OutcomeUnknown("timeout" if is_timeout else "connection_lost")
 
 
 def _marked(return_url: str) -> str:

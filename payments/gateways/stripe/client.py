@@ -9,11 +9,9 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar
 
-import requests
 import stripe
 from django.conf import settings
 from stripe.params import PaymentIntentConfirmParams
-from urllib3.exceptions import NewConnectionError
 
 from checkout.catalogue.amounts import AmountLimits
 from payments.gateways.base import (
@@ -34,6 +32,7 @@ from payments.gateways.base import (
     RefundRefused,
     RefundState,
 )
+from payments.gateways.over_http import seconds_in, unreached, why_unreached
 from payments.gateways.settings import given
 from payments.gateways.stripe import amounts
 from payments.gateways.stripe.amounts import InexactAmount, from_stripe, to_stripe
@@ -364,11 +363,11 @@ def _conclusion(
 def _concluded(error: stripe.StripeError, refusal: type[GatewayError]) -> GatewayError:
     code, status = _code(error), error.http_status
     if isinstance(error, stripe.APIConnectionError):
-        return NotExecuted(code) if _never_connected(error) else OutcomeUnknown(code)
+        return unreached(error.__cause__)  # the SDK chains what `requests` raised
     if isinstance(error, stripe.RateLimitError) or status == 429:
         return NotExecuted(
             code,
-            retry_after_seconds=_retry_after_seconds(error),
+            retry_after_seconds=seconds_in((error.headers or {}).get("Retry-After", "")),
             is_under_way=code == "lock_timeout",  # Stripe docs, "Error codes"
         )
     if status == 409:
@@ -388,34 +387,15 @@ def _concluded(error: stripe.StripeError, refusal: type[GatewayError]) -> Gatewa
     return OutcomeUnknown(code)
 
 
-def _never_connected(error: stripe.APIConnectionError) -> bool:
-    """True if not a byte of the request was sent. The SDK chains what `requests` raised: a slow
-    connect is a type, a refused one or an unknown host is the reason of urllib3's error."""
-    cause = error.__cause__
-    if isinstance(cause, requests.exceptions.ConnectTimeout):
-        return True
-    if not isinstance(cause, requests.exceptions.ConnectionError) or not cause.args:
-        return False
-    return isinstance(getattr(cause.args[0], "reason", None), NewConnectionError)
-
-
 def _code(error: stripe.StripeError) -> str:
     if isinstance(error, stripe.APIConnectionError):
-        if _never_connected(error):
-            return "never_connected"
-        timeout = isinstance(error.__cause__, requests.exceptions.Timeout)
-        return "timeout" if timeout else "connection_lost"
+        return why_unreached(error.__cause__)
     if error.error is not None:
         code = error.error.code or error.error.type or ""
         # Somebody in between may answer in Stripe's place, and put a sentence there.
         if code.isidentifier():
             return code
     return f"http_{error.http_status}"
-
-
-def _retry_after_seconds(error: stripe.StripeError) -> float | None:
-    value = (error.headers or {}).get("Retry-After", "")
-    return float(value) if value.isdecimal() else None
 
 
 def _logged(conclusion: GatewayError, error: stripe.StripeError) -> GatewayError:

@@ -105,12 +105,7 @@ class MollieHandler(Handler):
             answer = Answer(status=401, body={"status": 401, "title": "Unauthorized Request"})
         else:
             answer = self._answer(self._request(url.path, url.query, body))
-        if answer.cut:
-            self._cut()
-        elif answer.withheld:
-            self._hold()
-        else:
-            self._send(answer)
+        self._reply(answer)
 
     def _request(self, path: str, query: str, body: bytes) -> Any:
         try:
