@@ -21,7 +21,7 @@ from checkout.orders.ways_to_pay.web_side import web_side
 
 
 def _example_method() -> str:
-    """Of the shop's first gateway. A system check tells of one that cannot be loaded."""
+    """The example is the first gateway's. A system check tells of one that cannot be loaded."""
     try:
         return web_side().example_method
     except ImportError:

@@ -15,7 +15,7 @@ class OfGateway(Protocol):
 
 
 class Gateways:
-    """By name, the one for new payments first. Make it once for a process: threads may share it."""
+    """The gateways by name, the one for new payments first. Threads of a process share one."""
 
     def __init__(self, by_name: Mapping[str, Gateway]) -> None:
         self._by_name = dict(by_name)

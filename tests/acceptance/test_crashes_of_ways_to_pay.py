@@ -67,7 +67,7 @@ class AtMollie:
         self.afterwards.work()
 
     def is_done(self) -> bool:
-        """While the worker that was started does it."""
+        """Whether the worker that was started has done everything."""
         self.afterwards.time_passes()
         self.afterwards.publish()
         return self.afterwards.is_quiet()
@@ -78,7 +78,7 @@ class AtMollie:
         return Refund.objects.get().status == status
 
     def customer_pays(self) -> None:
-        """Of the page that the shop sends them to, and Mollie's hook says only that it changed."""
+        """They pay on Mollie's page; the hook that follows says only that something changed."""
         order, payment = Order.objects.get(), Payment.objects.get()
         assert order.status == "action_required"
         there = {"status": "paid"}

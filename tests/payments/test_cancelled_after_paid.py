@@ -88,7 +88,7 @@ def test_part_that_goes_back_in_the_same_moment_is_not_sent_twice_nor_the_rest_k
 
 
 def somebody_waits() -> bool:
-    """For the end of this transaction."""
+    """Whether another transaction waits for the end of this one."""
     waits = "SELECT 1 FROM pg_locks WHERE NOT granted AND transactionid = pg_current_xact_id()::xid"
     with connection.cursor() as cursor:
         cursor.execute(waits)

@@ -110,5 +110,5 @@ def web_side_of(order: Order) -> WebSide:
 
 
 def web_sides() -> dict[str, WebSide]:
-    """By name, in the order in which the shop names them."""
+    """The web sides by gateway, in the order in which the shop names its gateways."""
     return {name: web_side(name) for name in gateway_names()}

@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from checkout.orders.models import Order, OrderLine, ShipmentLine
 from checkout.orders.states import UNSETTLED, DispatchStatus, OrderStatus
 
-# Of these nothing was ever sent: an order that is paid does not become one of them.
+# Nothing was ever sent of an order in one of these states: no paid order comes into one.
 NEVER_SENT = {*UNSETTLED, OrderStatus.PAYMENT_FAILED}
 
 

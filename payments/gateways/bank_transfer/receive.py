@@ -142,7 +142,7 @@ def mark_sent(returned: ReturnedTransfer, bank_reference: str, *, by: str, now: 
 
 
 def _have_asked(order_id: int, kind: OutboxMessage.Kind, *, now: datetime) -> None:
-    """At once, also where a message waits for a later try."""
+    """Have the worker ask at once, also where a message waits for a later try."""
     if not publish_again(order_id, kind, now=now):
         make_due(order_id, kind, now=now)
 
