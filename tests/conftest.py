@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.utils import translation
+from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from xdist.remote import Producer
 
@@ -26,7 +27,7 @@ from tests.support.schedule import Schedule, longest_first
 from tests.support.services import TEMPLATE
 from tests.support.shelves import on_the_shelf
 from tests.support.shopper import InProcess, Shopper, somebody_else
-from tests.support.shortcuts import KEPT_CONNECTION, take_shortcuts
+from tests.support.shortcuts import KEPT_CONNECTION, remember_content_types, take_shortcuts
 from tests.support.till import Till
 
 
@@ -60,8 +61,10 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None) -> Iterator[None]:
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """A database to which somebody is connected cannot be dropped."""
+    with django_db_blocker.unblock():
+        remember_content_types()
     yield
     KEPT_CONNECTION.close()
 
