@@ -9,8 +9,7 @@ from django.http import HttpRequest, HttpResponse
 
 from checkout.middleware.lost_connections import will_be_repeated
 from checkout.runtime import metrics
-from checkout.runtime.database import DATABASE_ERRORS
-from config.database.base import impatiently
+from checkout.runtime.database import DATABASE_ERRORS, impatiently
 
 
 def healthz(request: HttpRequest) -> HttpResponse:

@@ -1,5 +1,9 @@
 """What it means that the database did not do what it was asked."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
 
 # The connection broke, the server restarts or is read-only, or something was waited for too long.
@@ -13,6 +17,23 @@ DATABASE_ERRORS = (DatabaseError, InterfaceError)
 # 25006: the server takes no writes, as after a failover that left a connection with the old one.
 # 25P03 and 25P04: the server ended the session of a transaction that took too long.
 LOST = ("08", "57P", "25006", "25P03", "25P04")
+
+_is_patient: ContextVar[bool] = ContextVar("is_patient", default=True)
+
+
+@contextmanager
+def impatiently() -> Iterator[None]:
+    """Fail at once when the database is away, for a caller that wants to know just that."""
+    before = _is_patient.set(False)
+    try:
+        yield
+    finally:
+        _is_patient.reset(before)
+
+
+def is_patient() -> bool:
+    """Whether a new connection may wait for a database that restarts."""
+    return _is_patient.get()
 
 
 def is_lost_connection(error: BaseException) -> bool:

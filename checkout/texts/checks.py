@@ -12,6 +12,7 @@ from django.core.checks import CheckMessage, Info, Tags, register
 from django.core.checks import Warning as WarningMessage
 from django.db import Error
 
+from checkout.runtime.database import impatiently
 from checkout.texts.models import ShopText, TextKind
 
 # What settings.SHOP_NAME is unless it is set.
@@ -23,7 +24,8 @@ WHERE = "Write it in the admin, under Texts."
 @register(Tags.compatibility, deploy=True)
 def check_texts(**kwargs: Any) -> Iterator[CheckMessage]:
     try:
-        texts = list(ShopText.objects.values_list("kind", "language", "is_demo"))
+        with impatiently():
+            texts = list(ShopText.objects.values_list("kind", "language", "is_demo"))
     except Error:
         yield Info(
             "Nobody looked for the texts that the shop must show, because the database does not "

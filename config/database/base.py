@@ -2,15 +2,13 @@
 
 import select
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any
 
 import psycopg
 from django.db.backends.postgresql import base
 
 from checkout.runtime import clock
+from checkout.runtime.database import is_patient
 from checkout.runtime.retry import pauses
 
 # A restart or a failover takes seconds. A request for a connection in the first seconds of an
@@ -18,18 +16,6 @@ from checkout.runtime.retry import pauses
 PATIENCE_SECONDS = 5.0
 
 TIME = "SELECT extract(epoch FROM clock_timestamp())::float8"
-
-_is_patient: ContextVar[bool] = ContextVar("is_patient", default=True)
-
-
-@contextmanager
-def impatiently() -> Iterator[None]:
-    """Fail at once when the database is away, for a caller that wants to know just that."""
-    before = _is_patient.set(False)
-    try:
-        yield
-    finally:
-        _is_patient.reset(before)
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -92,7 +78,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     @staticmethod
     def _patience() -> float:
-        if not _is_patient.get():
+        if not is_patient():
             return 0.0
         since = DatabaseWrapper._away_since
         return PATIENCE_SECONDS if since is None else since + PATIENCE_SECONDS - time.monotonic()

@@ -21,6 +21,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef
 
 from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TOO_LONG
@@ -65,6 +66,9 @@ logger = logging.getLogger(__name__)
 # under which a repetition is the same call.
 UNKNOWN_AT_MOST = timedelta(hours=20)
 
+# Read with the order, so that an order whose round is new costs no statement to find that out.
+CURRENT_ROUND = Payment.objects.filter(order=OuterRef("pk"), round=OuterRef("payment_round"))
+
 
 @dataclass(frozen=True, kw_only=True)
 class _Round:
@@ -84,14 +88,19 @@ def settle_order(
 ) -> Result:
     """Take the order's current payment round as far as the gateway lets it. A worker that comes
     again with the same lease token, after a lost connection, goes on where it was."""
-    order = order_by_number(order_number)
+    order = order_by_number(
+        order_number, Order.objects.annotate(round_has_begun=Exists(CURRENT_ROUND))
+    )
     if order.status not in UNSETTLED:
         return Result.NOTHING_TO_DO
     if order.is_free:
         return _settle_free(order, now=clock())
     lease_token = lease_token or uuid.uuid4()
     gateway = order.gateway or gateways.first
-    payment, is_ours = _begin_round(order, gateway, lease_token, now=clock())
+    if order.round_has_begun:
+        payment, is_ours = _payment_of_this_round(order), False
+    else:
+        payment, is_ours = _begin_round(order, gateway, lease_token, now=clock())
     if not is_ours and not take_lease(payment, lease_token):
         live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
         return Result.BUSY if live else Result.NOTHING_TO_DO
@@ -113,14 +122,15 @@ def _settle_free(order: Order, *, now: datetime) -> Result:
     return Result.PAID if paid else Result.NOTHING_TO_DO
 
 
+def _payment_of_this_round(order: Order) -> Payment:
+    return Payment.objects.get(order=order, round=order.payment_round)
+
+
 def _begin_round(
     order: Order, gateway: str, token: uuid.UUID, *, now: datetime
 ) -> tuple[Payment, bool]:
     """The payment of the order's current round, and whether this call began it. Whoever begins it
     has its lease. Of two workers that begin it at once, one row remains."""
-    of_this_round = Payment.objects.filter(order=order, round=order.payment_round)
-    with suppress(Payment.DoesNotExist):
-        return of_this_round.get(), False
     try:
         begun = Payment.objects.create(
             order=order,
@@ -141,7 +151,7 @@ def _begin_round(
         )
     except IntegrityError:
         with suppress(Payment.DoesNotExist):
-            return of_this_round.get(), False
+            return _payment_of_this_round(order), False
         raise  # something else about the row
     return begun, True
 

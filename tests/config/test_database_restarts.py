@@ -9,8 +9,9 @@ from django.db import OperationalError, connection
 from django.db.backends.postgresql import base as django_base
 from django.test import Client
 
+from checkout.runtime.database import impatiently
 from config.database import base
-from config.database.base import DatabaseWrapper, impatiently
+from config.database.base import DatabaseWrapper
 
 
 @pytest.fixture(autouse=True)
