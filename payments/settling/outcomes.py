@@ -68,7 +68,7 @@ def record_success(
         _resolve_doubts(order, refusal_too=True, now=now)
         if order.needs_person:
             end_reason(order.pk, PART_CAME, now=now)
-        others = _other_rounds(payment, order)
+        others = list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
         if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
             _record_surplus(payment, CHARGED_TWICE, now=now)
         elif order.status == OrderStatus.CANCELLED:
@@ -270,13 +270,6 @@ def _record_surplus(payment: Payment, why: str, *, now: datetime) -> None:
     Payment.objects.filter(pk=payment.pk).update(is_surplus=True)
     payment.refresh_from_db()
     prepare_refund(payment, payment.taken_minor, why, now=now)
-
-
-def _other_rounds(payment: Payment, order: Order) -> list[Payment]:
-    """An order of one round has one payment, so most orders need not be asked for another."""
-    if order.payment_round == 1:
-        return []
-    return list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
 
 
 def _close_other_rounds(paid: Payment, others: Iterable[Payment], *, now: datetime) -> None:

@@ -44,6 +44,7 @@ def test_clerk_prints_slips_and_sends_with_a_double_click(
     expect(page.locator("section.slip")).to_have_count(2)
     german = page.get_by_role("heading", name=f"Lieferschein zur Bestellung {orders[1].number}")
     expect(german).to_be_visible()
+    page.wait_for_load_state()  # with its styles
     assert len(re.findall(rb"/Type\s*/Page\b", page.pdf())) == 2  # a sheet for each order
     page.emulate_media(media="print")
     expect(page.get_by_role("navigation", name="Warehouse")).to_be_hidden()

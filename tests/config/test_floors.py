@@ -22,7 +22,7 @@ MAY_IMPORT = {
     "checkout.catalogue": {"checkout.catalogue"} | GROUND,
     "checkout.user_input": {"checkout.user_input"},
     "checkout.quotes": {"checkout.quotes"},
-    "checkout.texts": {"checkout.texts", "checkout.user_input"},
+    "checkout.texts": {"checkout.texts", "checkout.user_input", "checkout.runtime"},
     "checkout.runtime": {"checkout.runtime", "checkout.user_input"},
 }
 
