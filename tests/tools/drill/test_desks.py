@@ -11,6 +11,7 @@ from django.utils import timezone
 from checkout.catalogue.models import Product
 from checkout.orders.models import GoodsReturn, Shipment
 from checkout.orders.placing.place import place_order
+from checkout.user_input.card_numbers import has_card_number
 from payments.models import Refund
 from tests.support.factories import OpenBasket, line, purchase
 from tests.support.long import all_or
@@ -18,7 +19,7 @@ from tests.support.processes import database_url
 from tests.support.till import Till
 from tests.tools.drill import without
 from tests.tools.drill.after_sale import acts_told, after_sale
-from tests.tools.drill.desk_acts import CLERK, SUPPORT
+from tests.tools.drill.desk_acts import CLERK, SUPPORT, reason_of
 from tests.tools.drill.desks import Desk
 from tests.tools.drill.promises import Promise
 from tests.tools.drill.systems import WITHOUT_CONSTRAINTS
@@ -104,3 +105,10 @@ def test_what_breaks_without_a_guard_is_found(
                 break
 
     assert seen
+
+
+def test_reason_of_a_refund_holds_no_card_number_whatever_its_key() -> None:
+    keys = ["4242424242424242", "0x4242-4242-4242-4242", "5555555555554444"]
+
+    assert [key for key in keys if has_card_number(reason_of(key))] == []
+    assert len({reason_of(key) for key in keys}) == len(keys)
