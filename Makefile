@@ -13,6 +13,7 @@ AXE := tests/browser/axe/node_modules/.installed
 LINT_SETTINGS := SECRET_KEY=lint DATABASE_URL=postgres://lint@127.0.0.1/lint
 # With the tables of every gateway that has some.
 LINT_SETTINGS += PAYMENT_GATEWAYS=stripe,bank_transfer
+LINT_SETTINGS += BANK_TRANSFER_HOLDER=lint BANK_TRANSFER_IBAN=DE89370400440532013000
 
 .PHONY: help demo test test-long newest-django soak drill guards bench screenshots words openapi lint watch lock clean
 

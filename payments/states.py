@@ -8,6 +8,7 @@ class PaymentStatus(models.TextChoices):
     PROCESSING = "processing", "At the gateway"
     UNKNOWN = "unknown", "Outcome unknown, asking"
     NEEDS_ACTION = "needs_action", "Waiting for the customer"
+    PROMISED = "promised", "Promised, the money comes in days"
     PAID = "paid", "Paid"
     DECLINED = "declined", "Declined"
     CANCELLED = "cancelled", "Cancelled"
@@ -46,15 +47,17 @@ UNSETTLED_REFUNDS = [RefundStatus.REQUESTED, RefundStatus.PENDING]
 COUNTED_REFUNDS = [RefundStatus.PREPARED, *UNSETTLED_REFUNDS, RefundStatus.SUCCEEDED]
 
 _S = PaymentStatus
-_LIVE = frozenset({_S.PENDING, _S.PROCESSING, _S.UNKNOWN, _S.NEEDS_ACTION})
+_LIVE = frozenset({_S.PENDING, _S.PROCESSING, _S.UNKNOWN, _S.NEEDS_ACTION, _S.PROMISED})
 _OUTCOMES = frozenset({_S.PAID, _S.DECLINED, _S.CANCELLED})
 
 # From → to. What is not here does not happen.
 TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     _S.PENDING: frozenset({_S.PROCESSING, _S.CANCELLED}),
-    _S.PROCESSING: _OUTCOMES | {_S.UNKNOWN, _S.NEEDS_ACTION},
-    _S.UNKNOWN: _OUTCOMES | {_S.PROCESSING, _S.NEEDS_ACTION},
-    _S.NEEDS_ACTION: _OUTCOMES | {_S.PROCESSING, _S.UNKNOWN},
+    _S.PROCESSING: _OUTCOMES | {_S.UNKNOWN, _S.NEEDS_ACTION, _S.PROMISED},
+    _S.UNKNOWN: _OUTCOMES | {_S.PROCESSING, _S.NEEDS_ACTION, _S.PROMISED},
+    _S.NEEDS_ACTION: _OUTCOMES | {_S.PROCESSING, _S.UNKNOWN, _S.PROMISED},
+    # While a worker asks about it, it is PROCESSING.
+    _S.PROMISED: _OUTCOMES | {_S.PROCESSING},
     # A decline is final for this card. Should the gateway say otherwise later, it is believed.
     _S.DECLINED: frozenset({_S.PAID}),
     _S.PAID: frozenset(),

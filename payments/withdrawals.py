@@ -18,7 +18,7 @@ from checkout.orders.cancelling import (
 )
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.models import Mail, Order, Withdrawal
-from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
+from checkout.orders.states import UNSETTLED, Canceller, DispatchStatus, OrderStatus
 from checkout.orders.withdrawals.decide import DECIDED, decided, locked, note_decision
 from payments.models import Payment
 from payments.refunds import refundable_minor, request_refund
@@ -58,7 +58,7 @@ class _Decision(NamedTuple):
 
 def ways_to_agree(order: Order) -> list[str]:
     """Empty while the order's payment is under way: it decides first what there is to send back."""
-    if order.status in (OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED):
+    if order.status in UNSETTLED:
         return [CANCEL] if can_be_cancelled(order) else []
     if can_cancel_paid(order) or can_be_cancelled(order) or _is_free_and_unsent(order):
         return [CANCEL, BY_HAND]

@@ -8,6 +8,7 @@ from django.db import models
 class OrderStatus(models.TextChoices):
     PLACED = "placed", "Placed, payment under way"
     ACTION_REQUIRED = "action_required", "Waiting for the customer at the bank"
+    PROMISED = "promised", "Promised by the bank, the money comes in days"
     PAYMENT_FAILED = "payment_failed", "Payment declined"
     PAID = "paid", "Paid"
     PARTLY_REFUNDED = "partly_refunded", "Partly refunded"
@@ -46,9 +47,15 @@ _S = OrderStatus
 
 # From → to. A move that is not here does not happen.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
-    _S.PLACED: frozenset({_S.PAID, _S.ACTION_REQUIRED, _S.PAYMENT_FAILED, _S.CANCELLED}),
+    _S.PLACED: frozenset(
+        {_S.PAID, _S.ACTION_REQUIRED, _S.PROMISED, _S.PAYMENT_FAILED, _S.CANCELLED}
+    ),
     # The customer places it once more, with another card.
-    _S.ACTION_REQUIRED: frozenset({_S.PLACED, _S.PAID, _S.PAYMENT_FAILED, _S.CANCELLED}),
+    _S.ACTION_REQUIRED: frozenset(
+        {_S.PLACED, _S.PAID, _S.PROMISED, _S.PAYMENT_FAILED, _S.CANCELLED}
+    ),
+    # Nobody can take the promise back any more: the bank sends the money, or says that it does not.
+    _S.PROMISED: frozenset({_S.PAID, _S.PAYMENT_FAILED}),
     # The customer took another card, or the gateway said otherwise later.
     _S.PAYMENT_FAILED: frozenset({_S.PLACED, _S.PAID, _S.CANCELLED}),
     # Only an order that cost nothing is cancelled.
@@ -65,13 +72,15 @@ class Meaning(NamedTuple):
     """What a status alone tells of an order. What was charged is told by `money.facts`."""
 
     awaits_outcome: bool = False  # the worker still owes an outcome, so the sweep watches over it
+    waits_for_others: bool = False  # for its customer or their bank: the shop itself is not late
     can_be_paid: bool = False  # it waits for its customer, though not for ever
     is_paid_for: bool = False  # the shop keeps money for it; refunds move it among these alone
 
 
 MEANINGS = {
     _S.PLACED: Meaning(awaits_outcome=True),
-    _S.ACTION_REQUIRED: Meaning(awaits_outcome=True, can_be_paid=True),
+    _S.ACTION_REQUIRED: Meaning(awaits_outcome=True, waits_for_others=True, can_be_paid=True),
+    _S.PROMISED: Meaning(awaits_outcome=True, waits_for_others=True),
     _S.PAYMENT_FAILED: Meaning(can_be_paid=True),
     _S.PAID: Meaning(is_paid_for=True),
     _S.PARTLY_REFUNDED: Meaning(is_paid_for=True),
@@ -80,6 +89,7 @@ MEANINGS = {
 }
 
 UNSETTLED = frozenset(status for status in OrderStatus if MEANINGS[status].awaits_outcome)
+WAITS_FOR_OTHERS = frozenset(status for status in OrderStatus if MEANINGS[status].waits_for_others)
 EXPIRING = frozenset(status for status in OrderStatus if MEANINGS[status].can_be_paid)
 PAID_FOR = frozenset(status for status in OrderStatus if MEANINGS[status].is_paid_for)
 

@@ -10,6 +10,9 @@ from checkout.orders.states import UNSETTLED, OrderStatus
 # also where neither their return nor the gateway's webhook reached the shop.
 FIRST_LOOK_AT_BANK_SECONDS = 60.0
 
+# Money that a bank has promised comes in days.
+ASKS_ABOUT_PROMISES_EVERY = timedelta(days=1)
+
 
 def next_sweep(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.SWEEP_AFTER_SECONDS)
@@ -30,4 +33,6 @@ def first_sweep(to: OrderStatus, now: datetime) -> datetime | None:
     """For an order that changes its status to this one; None where the outcome is known."""
     if to not in UNSETTLED:
         return None
+    if to == OrderStatus.PROMISED:
+        return now + ASKS_ABOUT_PROMISES_EVERY
     return next_look_at_bank(now, now) if to == OrderStatus.ACTION_REQUIRED else next_sweep(now)

@@ -59,7 +59,12 @@ MARGIN = timedelta(hours=1)
 CHUNK = 100
 
 # A payment in one of these states may still be charged without anybody here knowing.
-CHARGEABLE = {GatewayState.OPEN, GatewayState.NEEDS_ACTION, GatewayState.PROCESSING}
+CHARGEABLE = {
+    GatewayState.OPEN,
+    GatewayState.NEEDS_ACTION,
+    GatewayState.PROMISED,
+    GatewayState.PROCESSING,
+}
 
 T = TypeVar("T")
 

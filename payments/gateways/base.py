@@ -20,6 +20,7 @@ class GatewayState(Enum):
     OPEN = "open"  # known to the gateway, not confirmed: no money has moved
     PROCESSING = "processing"  # confirmed, the outcome is still being made
     NEEDS_ACTION = "needs_action"  # the customer must act first (3-D Secure)
+    PROMISED = "promised"  # the bank has accepted, and says in days whether the money came
     PAID = "paid"
     DECLINED = "declined"  # final for this payment method
     CANCELLED = "cancelled"  # can never be charged any more

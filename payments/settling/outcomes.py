@@ -156,6 +156,23 @@ def record_needs_action(payment: Payment, answer: GatewayPayment, *, now: dateti
             transaction.on_commit(partial(_count, payment, "needs_action"))
 
 
+def record_promise(payment: Payment, *, now: datetime) -> None:
+    """The bank has accepted, and the money comes in days. The order is kept as it is until then,
+    and the gateway is asked once a day."""
+    with transaction.atomic():
+        order = lock_order(payment)
+        if move_payment(payment, PaymentStatus.PROMISED, None):
+            _resolve_doubts(order, refusal_too=True, now=now)
+            if _is_current(payment, order) and order.status != OrderStatus.PROMISED:
+                transition(
+                    payment.order_id,
+                    OrderStatus.PROMISED,
+                    reason="The bank has accepted the payment, and sends the money within days",
+                    now=now,
+                )
+                transaction.on_commit(partial(_count, payment, "promised"))
+
+
 def record_closed(payment: Payment, *, now: datetime) -> None:
     """The gateway will never charge this payment any more."""
     with transaction.atomic():

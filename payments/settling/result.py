@@ -19,6 +19,7 @@ class Result(Enum):
     PAID = "paid"
     DECLINED = "declined"
     NEEDS_ACTION = "needs action"
+    PROMISED = "promised"
     CANCELLED = "cancelled"
     REFUNDED = "refunded"
     LATER = "asked again later"

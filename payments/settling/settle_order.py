@@ -28,7 +28,7 @@ from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TOO_LONG
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
-from checkout.orders.states import UNSETTLED
+from checkout.orders.states import UNSETTLED, OrderStatus
 from checkout.orders.transitions import pay_with_nothing
 from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.process_name import process_name
@@ -52,6 +52,7 @@ from payments.settling.lock_order import lock_order
 from payments.settling.outcomes import (
     record_decline,
     record_needs_action,
+    record_promise,
     record_refusal,
     record_success,
 )
@@ -259,6 +260,9 @@ def _record(round_: _Round, answer: GatewayPayment) -> Result:
         case GatewayState.NEEDS_ACTION:
             record_needs_action(payment, answer, now=now)
             return Result.NEEDS_ACTION
+        case GatewayState.PROMISED:
+            record_promise(payment, now=now)
+            return Result.PROMISED
         case GatewayState.PROCESSING | GatewayState.OPEN:
             return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown(answer.state.value))
 
@@ -288,6 +292,8 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Re
         )
     with transaction.atomic():
         order = lock_order(payment)
+        if order.status == OrderStatus.PROMISED:
+            status = PaymentStatus.PROMISED  # that it could not be asked about is no doubt about it
         still_ours = Payment.objects.filter(
             pk=payment.pk, lease_token=round_.lease_token, status__in=LIVE
         ).update(status=status, tries=tries, lease_token=None, lease_until=None, lease_owner="")

@@ -17,9 +17,9 @@ from checkout.orders.models import GoodsReturn, Mail, Order, OrderEvent, OrderLi
 from checkout.orders.placing.place import place_order
 from checkout.orders.states import DispatchStatus, OrderStatus
 from checkout.orders.stock.differences import count_differences
-from payments.books.audit import audit_database
 from payments.models import Payment, Refund
 from tests.admin.conftest import order_page, signed_in
+from tests.support.audited import violations
 from tests.support.factories import OpenBasket, line, placed_order, purchase
 from tests.support.shopper import read_form
 from tests.support.till import Till
@@ -83,10 +83,6 @@ def take_back(order: Order, pieces: int) -> None:
     take_return(order, wanted, key="r", by="clerk", why="", now=timezone.now())
 
 
-def audit() -> list[list[str]]:
-    return [each.rows for each in audit_database(timezone.now()) if each.count]
-
-
 def stock(order: Order) -> int:
     return Product.objects.get(pk=first(order).product_id).stock
 
@@ -118,7 +114,7 @@ def test_paid_order_is_cancelled_once_by_however_many(
     assert cancelled[1:] == ("support", "She called")
     assert url(order, "cancel-paid") not in order_page(support, order)
     assert not count_differences()
-    assert audit() == []
+    assert violations() == []
 
 
 def test_what_was_sent_is_not_cancelled_and_the_page_says_what_to_do(
@@ -158,7 +154,7 @@ def test_return_is_taken_in_once_and_shown_with_the_order(
     assert "2 × SKU-01, 1 of them on sale again" in page
     assert "She called" in page
     assert not count_differences()
-    assert audit() == []
+    assert violations() == []
 
 
 def test_two_people_take_the_same_return_in_once(
@@ -205,7 +201,7 @@ def test_what_an_earlier_release_sent_can_be_taken_in(support: Client, order: Or
 
     assert answer.status_code == 302
     assert (first(order).returned, stock(order)) == (1, 99_999)
-    assert audit() == []
+    assert violations() == []
 
 
 def test_returns_cost_the_page_the_same_statements_however_many(
@@ -245,7 +241,7 @@ def test_returned_goods_go_on_sale_later_and_once(support: Client, order: Order)
     assert "take the return in first" in refused
     assert (first(order).put_back, stock(order)) == (1, 99_999)
     assert not count_differences()
-    assert audit() == []
+    assert violations() == []
 
 
 # Refund by lines
@@ -288,7 +284,7 @@ def test_price_of_pieces_is_shown_back_and_sent_once(
     assert "A refund of €20.02 was asked for. " in again
     assert "sent more than once; nothing was added" in again
     assert not count_differences()
-    assert audit() == []
+    assert violations() == []
 
 
 def test_other_pieces_than_were_shown_are_shown_first(support: Client, order: Order) -> None:

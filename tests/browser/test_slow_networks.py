@@ -245,6 +245,17 @@ def test_refused_form_comes_back_as_with_a_full_page_load(at_checkout: Visitor) 
     assert Order.objects.get().address == "13 Inkwell Lane"
 
 
+def test_offline_since_before_the_script_is_said_too(visit: Visit) -> None:
+    visitor = visit()
+    visitor.context.add_init_script(
+        "Object.defineProperty(Navigator.prototype, 'onLine', {get: () => false})"
+    )
+
+    visitor.open_checkout()
+
+    expect(words(visitor.page)).to_contain_text("You are offline. Nothing is lost")
+
+
 def test_offline_is_said_before_and_after_the_press(at_checkout: Visitor, till: Till) -> None:
     page = at_checkout.page
     usual = words(page).text_content() or ""

@@ -15,11 +15,11 @@ from checkout.orders.mail.words import compose
 from checkout.orders.models import Mail, Order, OutboxMessage, WebhookDelivery, WebhookEndpoint
 from checkout.orders.states import OrderStatus
 from payments.books import compare
-from payments.books.audit import audit_database
 from payments.models import Payment
 from payments.settling.result import Result
 from tests.doubles.gateway import FaultyGateway
 from tests.support.api_caller import PURCHASE, new_caller
+from tests.support.audited import violations
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper, read_form
 from tests.support.till import Till, only
@@ -145,7 +145,7 @@ def test_other_systems_are_told_as_of_any_paid_order(shelf: list[Product]) -> No
 def test_books_agree_that_it_is_paid_without_a_payment(free: Order, till: Till) -> None:
     now = timezone.now()
 
-    assert [finding.rows for finding in audit_database(now) if finding.count] == []
+    assert violations(now=now) == []
     since = now - timedelta(days=1)
     assert list(compare.differences(only(till.gateway), since=since, now=now)) == []
 
@@ -160,7 +160,7 @@ def test_paid_without_a_payment_is_right_for_a_free_order_alone(
     order = placed_order(Product.objects.get(sku="SKU-01"))
     Order.objects.update(total_minor=total_minor, goods_minor=total_minor, status=status)
 
-    told = [row for finding in audit_database(timezone.now()) for row in finding.rows]
+    told = violations()
 
     assert [row for row in told if row.startswith(order.number) and "lines" not in row]
 
@@ -177,7 +177,7 @@ def test_free_order_with_a_charge_is_a_violation(free: Order) -> None:
         created_at=timezone.now(),
     )
 
-    told = [row for finding in audit_database(timezone.now()) for row in finding.rows]
+    told = violations()
 
     assert [row for row in told if row.startswith(free.number)]
 
@@ -220,7 +220,7 @@ def test_staff_cancel_a_free_order_and_its_goods_are_on_sale_again(free: Order) 
     free.refresh_from_db()
     assert free.status == OrderStatus.CANCELLED
     assert Product.objects.get(sku="SKU-01").stock == 100_000
-    assert [r for f in audit_database(timezone.now()) for r in f.rows] == []
+    assert violations() == []
 
 
 def test_paid_order_that_cost_something_is_never_cancelled_as_a_free_one(

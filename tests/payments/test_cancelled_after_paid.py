@@ -13,11 +13,11 @@ from checkout.orders.dispatch.ship import CannotShip, ship
 from checkout.orders.models import Mail, Order
 from checkout.orders.outbox.sweep import sweep
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
-from payments.books.audit import audit_database
 from payments.models import Payment, Refund
 from payments.refunds import request_refund, send_all_back
 from payments.settling.check_order import cancel_order
 from tests.support.at_once import at_once
+from tests.support.audited import violations
 from tests.support.factories import placed_order
 from tests.support.processes import eventually
 from tests.support.till import Till, only
@@ -46,7 +46,7 @@ def test_money_of_a_cancelled_order_goes_back_once(order: Order, till: Till) -> 
     assert order.dispatch_status == DispatchStatus.CALLED_OFF
     kinds = list(Mail.objects.order_by("id").values_list("kind", flat=True))
     assert kinds == ["received", "paid", "called_off", "refunded"]
-    assert not [each for each in audit_database(now=timezone.now()) if each.rows]
+    assert violations() == []
 
 
 def test_only_what_is_left_goes_back(order: Order, till: Till) -> None:

@@ -18,7 +18,6 @@ from checkout.orders.states import OrderStatus
 from checkout.orders.ways_to_pay.web_side import Hint
 from checkout.orders.webhooks.content import body_of
 from checkout.orders.webhooks.endpoints import add_endpoint
-from payments.books.audit import audit_database
 from payments.books.compare import REFUND_CAME_BACK as CAME_BACK_THERE
 from payments.books.compare import differences
 from payments.books.gateway_audit import audit_gateway
@@ -29,6 +28,7 @@ from payments.models import Payment, Refund
 from payments.receive_hint import receive_hint
 from payments.refunds import refundable_minor, request_refund
 from payments.states import RefundStatus
+from tests.support.audited import violations
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper
 from tests.support.till import Till, only
@@ -54,15 +54,6 @@ def send_back(payment: Payment, till: Till, amount_minor: int) -> Refund:
     return refund
 
 
-def violations(*, but_for: str = "No order waits for a person") -> list[str]:
-    return [
-        row
-        for finding in audit_database(timezone.now())
-        for row in finding.rows
-        if finding.promise != but_for
-    ]
-
-
 def hint(kind: str, refund: Refund) -> Hint:
     ids = (refund.payment.gateway_payment_id, refund.gateway_refund_id)
     return Hint(event_id=f"evt_{kind}", kind=kind, payment_ids=ids)
@@ -85,7 +76,7 @@ def test_hint_has_the_order_say_that_the_money_came_back(
     refund.refresh_from_db()
     assert (refund.status, refund.failure) == (RefundStatus.FAILED, "came_back")
     assert refundable_minor(payment) == TOTAL
-    assert violations() == []
+    assert violations(but_for="No order waits for a person") == []
     page = shopper.open_link(order).words
     assert "the money is with us again" in page
     assert "was sent back to you" not in page
@@ -124,7 +115,7 @@ def test_it_is_sent_again_by_a_refund_of_its_own(
     assert second.replaces == first
     order = Order.objects.get()
     assert (order.status, order.refunded_minor, order.needs_person) == ("refunded", TOTAL, "")
-    assert violations(but_for="") == []
+    assert violations() == []
     till.check(order)  # and the first one's failure is no news any more
     assert Order.objects.get().status == OrderStatus.REFUNDED
 
@@ -148,7 +139,7 @@ def test_order_says_how_much_of_it_is_still_sent_back(
 
     order = Order.objects.get()
     assert (order.status, order.refunded_minor) == left
-    assert violations() == []
+    assert violations(but_for="No order waits for a person") == []
 
 
 def test_refund_of_the_gateways_own_site_may_come_back_too(

@@ -18,7 +18,6 @@ from checkout.orders.models import Order, OrderLine, Shipment
 from checkout.orders.placing.place import place_order
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from checkout.orders.stock.differences import count_differences
-from payments.books.audit import audit_database
 from payments.gateways.base import RefundRefused
 from payments.models import Payment, Refund, RefundLine
 from payments.refund_lines import (
@@ -32,6 +31,7 @@ from payments.refunds import RefundImpossible, request_refund
 from payments.settling.refunds import settle_refunds
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.at_once import at_once, done
+from tests.support.audited import violations
 from tests.support.factories import OpenBasket, line, purchase
 from tests.support.order_with_parts import (
     order_of_the_release_before,
@@ -95,10 +95,6 @@ def numbers(order: Order) -> tuple[int, ...]:
     return (one.shipped, one.called_off, one.returned, one.put_back, one.refunded)
 
 
-def audit() -> list[list[str]]:
-    return [each.rows for each in audit_database(timezone.now()) if each.count]
-
-
 # The amount
 
 
@@ -120,7 +116,7 @@ def test_pieces_one_by_one_and_delivery_are_the_total(
     assert (order.status, order.refunded_minor) == (OrderStatus.REFUNDED, order.total_minor)
     assert delivery == (490 if includes_tax else 490 + 113)
     assert delivery_left_minor(order) == 0
-    assert audit() == []
+    assert violations() == []
 
 
 @pytest.mark.parametrize(
@@ -222,7 +218,7 @@ def test_many_people_at_once_refund_no_piece_twice(order: Order, till: Till) -> 
     order.refresh_from_db()
     assert order.refunded_minor == 3 * 1001
     assert not count_differences()
-    assert audit() == []
+    assert violations() == []
 
 
 def test_database_refuses_a_piece_that_is_refunded_twice(order: Order) -> None:
@@ -256,7 +252,7 @@ def test_what_is_refunded_before_it_was_sent_is_never_sent(order: Order) -> None
         send(order, 2)
     send(order)
     assert numbers(order) == (1, 2, 0, 0, 2)
-    assert audit() == []
+    assert violations() == []
 
 
 def test_pieces_are_taken_in_the_order_gone_unsent_kept(order: Order) -> None:
@@ -278,7 +274,7 @@ def test_pieces_are_taken_in_the_order_gone_unsent_kept(order: Order) -> None:
     assert numbers(order) == (2, 1, 1, 0, 3)  # the one that the customer keeps
     with pytest.raises(RefundImpossible, match="0 pieces is left"):
         back(order, ONE)
-    assert audit() == []
+    assert violations() == []
 
 
 @pytest.mark.parametrize("dispatch", [DispatchStatus.UNSENT, DispatchStatus.NOT_RECORDED])
@@ -320,7 +316,7 @@ def test_what_is_called_off_or_came_back_is_put_back_once(
     shelf[0].refresh_from_db()
     assert shelf[0].stock == 100_000
     assert not count_differences()
-    assert audit() == []
+    assert violations() == []
 
 
 def test_order_whose_dispatch_was_not_recorded_keeps_its_pieces(order: Order) -> None:
@@ -388,7 +384,7 @@ def test_refund_that_fails_keeps_the_pieces_and_is_sent_again_as_an_amount(
     order.refresh_from_db()
     assert (order.needs_person, order.refunded_minor) == ("", 1001)
     assert numbers(order) == (0, 1, 0, 0, 1)
-    assert audit() == []
+    assert violations() == []
 
 
 # Against each other
@@ -404,7 +400,7 @@ def test_refund_and_parcel_at_once_never_send_what_is_refunded(order: Order) -> 
     one = first(order)
     assert (one.shipped, one.called_off) == ((3, 0) if isinstance(sent, Shipment) else (0, 3))
     assert one.refunded == 3
-    assert audit() == []
+    assert violations() == []
 
 
 def test_refund_and_cancelling_at_once_send_the_money_back_once(order: Order, till: Till) -> None:
@@ -420,7 +416,7 @@ def test_refund_and_cancelling_at_once_send_the_money_back_once(order: Order, ti
     refused = [each for each in answers if isinstance(each, Exception)]
     assert all(isinstance(each, RefundImpossible | CannotCancel) for each in refused)
     assert not count_differences()
-    assert audit() == []
+    assert violations() == []
 
 
 # A parcel that never left
@@ -470,4 +466,4 @@ def test_parcel_of_a_refunded_order_that_never_left_never_will(order: Order, til
 
     order.refresh_from_db()
     assert order.dispatch_status == DispatchStatus.CALLED_OFF
-    assert audit() == []
+    assert violations() == []

@@ -18,6 +18,7 @@ from checkout.orders.ways_to_pay.web_side import web_side_of
 # docs/mails.md is the whole list.
 ON_ARRIVAL = {
     OrderStatus.ACTION_REQUIRED: Mail.Kind.ACTION_REQUIRED,
+    OrderStatus.PROMISED: Mail.Kind.PROMISED,
     OrderStatus.PAYMENT_FAILED: Mail.Kind.PAYMENT_FAILED,
     OrderStatus.PAID: Mail.Kind.PAID,
     OrderStatus.CANCELLED: Mail.Kind.CANCELLED,

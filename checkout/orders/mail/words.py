@@ -71,6 +71,18 @@ WORDS = {
         ),
         button=_("Approve, or pay otherwise"),
     ),
+    Mail.Kind.PROMISED: MailWords(
+        subject=_("Your bank sends the money for order {number}"),
+        headline=_("Your bank sends us the money"),
+        happened=_(
+            "Your bank has accepted the payment of {total}, and the money reaches us within some "
+            "days. Your order is set aside for you until then."
+        ),
+        next=_(
+            "Next: we write to you when the money has arrived, and send your order. You need not "
+            "do anything."
+        ),
+    ),
     Mail.Kind.MONEY_AWAITED: MailWords(
         subject=_("Please send {total} for order {number}"),
         headline=_("Your order waits for your money"),
@@ -222,6 +234,7 @@ _FREE_HEADLINE = _("Thank you, your order is complete")
 SINCE_THEN = {
     OrderStatus.PLACED: _("Since then: another payment is being confirmed with your bank."),
     OrderStatus.ACTION_REQUIRED: _("Since then: your bank asks you to approve the payment."),
+    OrderStatus.PROMISED: _("Since then: your bank has accepted, and sends us the money."),
     OrderStatus.PAYMENT_FAILED: _("Since then: the payment was declined."),
     OrderStatus.PAID: _("Since then: the order is complete, and we are getting it ready for you."),
     OrderStatus.PARTLY_REFUNDED: _("Since then: money was sent back to you."),
@@ -265,6 +278,7 @@ def is_outdated(mail: Mail) -> bool:
 ASKS_WHILE = {
     Mail.Kind.ACTION_REQUIRED: OrderStatus.ACTION_REQUIRED,
     Mail.Kind.MONEY_AWAITED: OrderStatus.ACTION_REQUIRED,
+    Mail.Kind.PROMISED: OrderStatus.PROMISED,
     Mail.Kind.STILL_PAYING: OrderStatus.PLACED,
 }
 

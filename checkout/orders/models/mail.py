@@ -29,6 +29,7 @@ class Mail(SentByMailer):
         RECEIVED = "received", "Order received"
         STILL_PAYING = "still_paying", "Payment takes longer than usual"
         ACTION_REQUIRED = "action_required", "The bank waits for an approval"
+        PROMISED = "promised", "The bank sends the money within days"
         MONEY_AWAITED = "money_awaited", "The customer sends the money themselves"
         PAYMENT_FAILED = "payment_failed", "Payment failed"
         PAID = "paid", "Receipt"

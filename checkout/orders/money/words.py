@@ -32,6 +32,8 @@ def _sentences(facts: MoneyFacts, currency: str) -> Iterator[str]:
             )
     elif status == OrderStatus.PLACED:
         return
+    elif status == OrderStatus.PROMISED:
+        yield gettext("The money is taken from your account once, within the next days.")
     elif moved.in_doubt:
         yield gettext(
             "We do not know yet whether you were charged, and are finding out. You need not do "

@@ -11,7 +11,7 @@ from checkout.orders.attention.queries import waiting_for_a_person
 from checkout.orders.dispatch.to_send import orders_to_send
 from checkout.orders.models import Order, OutboxMessage, PaymentsPause
 from checkout.orders.pausing import current_pause
-from checkout.orders.states import UNSETTLED
+from checkout.orders.states import UNSETTLED, WAITS_FOR_OTHERS
 
 # A publisher that runs takes what is due within a second.
 PUBLISHER_LATE = timedelta(minutes=1)
@@ -24,8 +24,11 @@ WAITING_TOO_LONG = timedelta(minutes=20)
 
 
 def waiting_too_long(*, now: datetime) -> QuerySet[Order]:
+    """Those that the shop owes an outcome. A customer who lets their bank's question lie, or sends
+    their money tomorrow, is nothing that a person could see to."""
     return Order.objects.filter(
-        status__in=sorted(UNSETTLED), status_changed_at__lt=now - WAITING_TOO_LONG
+        status__in=sorted(UNSETTLED - WAITS_FOR_OTHERS),
+        status_changed_at__lt=now - WAITING_TOO_LONG,
     )
 
 

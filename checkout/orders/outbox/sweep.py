@@ -16,8 +16,12 @@ from checkout.orders.mail.enqueue import mail_who_waits_long
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.pausing import is_paused
-from checkout.orders.states import UNSETTLED, OrderStatus
-from checkout.orders.sweep_schedule import next_look_at_bank, next_sweep
+from checkout.orders.states import UNSETTLED, WAITS_FOR_OTHERS, OrderStatus
+from checkout.orders.sweep_schedule import (
+    ASKS_ABOUT_PROMISES_EVERY,
+    next_look_at_bank,
+    next_sweep,
+)
 from checkout.orders.ways_to_pay.web_side import web_side_of
 
 EXPIRE_AGAIN = timedelta(hours=1)
@@ -30,7 +34,8 @@ def sweep(*, now: datetime) -> int:
 
     SQS may have lost its message, or a person purged the queue. The order itself knows when it
     must be looked at, so everything can be rebuilt from the database at any time. An order that
-    waits for its customer is asked about too, but was not forgotten: that is no event of it.
+    waits for its customer or their bank is asked about too, but was not forgotten: that is no event
+    of it.
     """
     with transaction.atomic():
         due = list(
@@ -39,11 +44,10 @@ def sweep(*, now: datetime) -> int:
             .order_by("sweep_at")
             .only("pk", "status", "status_changed_at", "gateway")[:AT_MOST]
         )
-        at_bank = [order for order in due if order.status == OrderStatus.ACTION_REQUIRED]
-        forgotten = [order for order in due if order.status != OrderStatus.ACTION_REQUIRED]
+        at_bank = [order for order in due if order.status in WAITS_FOR_OTHERS]
+        forgotten = [order for order in due if order.status not in WAITS_FOR_OTHERS]
         for order in at_bank:
-            asks_every = web_side_of(order).asks_every
-            order.sweep_at = next_look_at_bank(order.status_changed_at, now, asks_every)
+            order.sweep_at = _next_look(order, now)
         Order.objects.bulk_update(at_bank, ["sweep_at"])
         Order.objects.filter(pk__in=[order.pk for order in forgotten]).update(
             sweep_at=next_sweep(now)
@@ -64,6 +68,12 @@ def sweep(*, now: datetime) -> int:
             )
             for order in forgotten
         )
+
+
+def _next_look(order: Order, now: datetime) -> datetime:
+    is_promised = order.status == OrderStatus.PROMISED
+    asks_every = ASKS_ABOUT_PROMISES_EVERY if is_promised else web_side_of(order).asks_every
+    return next_look_at_bank(order.status_changed_at, now, asks_every)
 
 
 def expire_unpaid(*, now: datetime) -> int:

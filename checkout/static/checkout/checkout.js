@@ -244,14 +244,17 @@
     }
   });
 
-  window.addEventListener("pageshow", function (event) {
-    if (event.persisted && press) end("usual");
-  });
-
-  window.addEventListener("offline", function () {
+  function sayOffline() {
     var form = formIn(document);
     if (form && !(press && press.isLeaving)) say(form, press ? "offline" : "offline-idle");
+  }
+
+  window.addEventListener("pageshow", function (event) {
+    if (event.persisted && press) end("usual");
+    if (isOffline()) sayOffline(); // since before this script was here
   });
+
+  window.addEventListener("offline", sayOffline);
 
   window.addEventListener("online", function () {
     var form = formIn(document);

@@ -68,11 +68,21 @@ _ACTION_REQUIRED = _Words(
     ),
     next=_("Next: approve the payment at your bank, or choose another way to pay."),
 )
+_PROMISED = _Words(
+    _("Your bank sends us the money"),
+    before=_(
+        "Your bank has accepted the payment, and the money reaches us within some days. Your "
+        "order is set aside for you until then. You need not do anything: sending the form again "
+        "cannot charge you twice."
+    ),
+    next=_("Next: the money arrives, we write to you, and we send your order."),
+)
 _PAYMENT_FAILED = _Words(
     _("Your payment was declined"),
     after=_("Your order is kept as it is: choose another way to pay below."),
     next=_("Next: choose another way to pay. What you ordered stays set aside for you meanwhile."),
 )
+_UNPAID = {OrderStatus.PROMISED: _PROMISED, OrderStatus.PAYMENT_FAILED: _PAYMENT_FAILED}
 _THANKS = _("Thank you, your order is paid")
 
 # What is told of an order that is paid follows how far it is sent. That a bank holds its money is
@@ -213,14 +223,14 @@ def _words(order: Order, facts: MoneyFacts, now: datetime | None) -> _Words:
             if waiting is None:
                 return _ACTION_REQUIRED
             return _Words(waiting.headline, before=waiting.before, next=waiting.next)
-        case OrderStatus.PAYMENT_FAILED:
-            return _PAYMENT_FAILED
         case OrderStatus.PAID:
             return _paid(order, facts)
         case OrderStatus.CANCELLED:
             return _with_next(_CANCELLED, facts) if facts.is_charged else _CANCELLED
         case OrderStatus.PARTLY_REFUNDED | OrderStatus.REFUNDED:
             return _refunded(facts)
+        case other:
+            return _UNPAID[other]
 
 
 def _paid(order: Order, facts: MoneyFacts) -> _Words:

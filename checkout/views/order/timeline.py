@@ -32,6 +32,14 @@ MOVES: dict[tuple[str, str], str] = {
         "Your bank has your approval, and your payment went through."
     ),
     (OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED): _("The payment was not approved."),
+    (OrderStatus.PLACED, OrderStatus.PROMISED): _(
+        "Your bank accepted the payment, and sends the money within days."
+    ),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PROMISED): _(
+        "Your bank accepted the payment, and sends the money within days."
+    ),
+    (OrderStatus.PROMISED, OrderStatus.PAID): _("Your money has arrived."),
+    (OrderStatus.PROMISED, OrderStatus.PAYMENT_FAILED): _("Your bank did not send the money."),
     (OrderStatus.PAYMENT_FAILED, OrderStatus.PLACED): _("You chose another way to pay."),
     (OrderStatus.PAYMENT_FAILED, OrderStatus.PAID): _(
         "Your bank told us that the payment went through after all."
@@ -105,6 +113,7 @@ MAILS: dict[str, str] = {
     Mail.Kind.PAYMENT_FAILED: _("We sent you an e-mail with a link to pay again."),
     Mail.Kind.PAID: _("We sent you the receipt by e-mail."),
     Mail.Kind.ACTION_REQUIRED: _("We sent you an e-mail that your bank waits for your approval."),
+    Mail.Kind.PROMISED: _("We sent you an e-mail that your bank sends us the money."),
     Mail.Kind.MONEY_AWAITED: _("We sent you an e-mail with our account."),
     Mail.Kind.STILL_PAYING: _("We sent you an e-mail that your payment takes longer than usual."),
     Mail.Kind.CANCELLED: _("We sent you an e-mail that the order was cancelled."),

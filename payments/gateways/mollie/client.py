@@ -56,6 +56,7 @@ PAGE_SIZE = 250
 # Mollie docs, "Handling payment status". A status that is not here allows no conclusion yet.
 STATES = {
     "open": GatewayState.NEEDS_ACTION,
+    "pending": GatewayState.PROMISED,
     "paid": GatewayState.PAID,
     "canceled": GatewayState.CANCELLED,
     "expired": GatewayState.DECLINED,

@@ -16,7 +16,7 @@ from tests.tools.drill.systems import Addresses, MadeOrder, System, audit_of
 
 CHARGED = {"paid", "partly_refunded", "refunded"}
 SETTLED = CHARGED | {"cancelled", "payment_failed"}
-WAITING = {"action_required", "payment_failed"}  # for their customers
+WAITING = {"action_required", "payment_failed", "promised"}  # for their customers or banks
 
 # A charge of whose approval at the bank nobody told the shop is found by the sweep, which the drill
 # hastens to 30 s and which runs every 5 s, and by a worker that may have to come up.

@@ -1,0 +1,175 @@
+"""Money that a bank has promised: no alarm, a question a day, and true sentences until it comes."""
+
+from datetime import datetime, timedelta
+
+import pytest
+import requests
+from django.utils import timezone
+from pytest_django.fixtures import Settings
+
+from checkout.catalogue.models import Product
+from checkout.orders.cancelling import can_be_cancelled
+from checkout.orders.mail.words import compose
+from checkout.orders.models import AttentionReason, Mail, Order, OutboxMessage
+from checkout.orders.money.facts import facts_about
+from checkout.orders.operations.shop_state import waiting_too_long
+from checkout.orders.outbox.sweep import expire_unpaid, sweep
+from checkout.orders.paying import can_pay_again
+from checkout.orders.states import OrderStatus
+from checkout.views.order.status_words import status_words
+from payments.gateways.base import OutcomeUnknown
+from payments.gateways.load import Gateways
+from payments.gateways.mollie.client import MollieGateway
+from payments.models import Payment, PaymentAttempt
+from payments.sandbox.mollie.server import MollieSandbox
+from payments.settling.settle_order import settle_order
+from payments.states import PaymentStatus
+from payments.worker.handle import HANDLERS
+from tests.support.audited import violations
+from tests.support.factories import placed_order
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def _shop_with_mollie(settings: Settings) -> None:
+    settings.PAYMENT_OFFERS = []
+    settings.PAYMENT_GATEWAYS = {"mollie": "payments.gateways.mollie"}
+    settings.SHOP_URL = "https://shop.example"
+
+
+@pytest.fixture
+def gateways(mollie: MollieSandbox) -> Gateways:
+    ours = MollieGateway(api_key="test_shop", api_base=mollie.url, timeout_seconds=2.0)
+    return Gateways({"mollie": ours})
+
+
+@pytest.fixture
+def chosen(shelf: list[Product], gateways: Gateways) -> Order:
+    """Its customer has chosen a way to pay that takes days. The shop does not know that yet."""
+    order = placed_order(shelf[0], payment_method="")
+    settle_order(order.number, gateways, clock=timezone.now)
+    order.refresh_from_db()
+    requests.post(order.action_url, data={"status": "pending"}, timeout=5, allow_redirects=False)
+    return order
+
+
+@pytest.fixture
+def order(chosen: Order, gateways: Gateways) -> Order:
+    """Its bank has promised the money."""
+    order = chosen
+    settle_order(order.number, gateways, clock=timezone.now)
+    OutboxMessage.objects.update(published_at=timezone.now())
+    order.refresh_from_db()
+    return order
+
+
+def pass_a_day(gateways: Gateways, now: datetime) -> None:
+    """What sweep, publisher and worker do once in a while, at the end of that day."""
+    for hour in range(0, 24, 4):
+        at = now - DAY + timedelta(hours=hour + 4)
+        sweep(now=at)
+        expire_unpaid(now=at)
+        for message in OutboxMessage.objects.filter(published_at=None, available_at__lte=at):
+            OutboxMessage.objects.filter(pk=message.pk).update(published_at=at)
+            HANDLERS[message.kind](message.order.number, gateways, clock=lambda at=at: at)  # type: ignore[misc] # of this hour
+
+
+def assert_nothing_is_wrong(order: Order, now: datetime) -> None:
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PROMISED
+    assert order.sweep_at is not None
+    assert order.sweep_at > now
+    assert Payment.objects.get().status == PaymentStatus.PROMISED
+    assert not AttentionReason.objects.exists()
+    assert not waiting_too_long(now=now).exists()
+    words = status_words(order, facts_about(order), now=now)
+    assert words.headline == "Your bank sends us the money"
+    assert "The money is taken from your account once, within the next days." in words.sentence
+    assert not words.can_pay
+    assert not words.is_final
+    assert violations(now=now) == []
+
+
+def silent(*_: object) -> None:
+    raise OutcomeUnknown("timeout")
+
+
+def mails() -> list[str]:
+    return list(Mail.objects.order_by("id").values_list("kind", flat=True))
+
+
+def text_of(kind: Mail.Kind) -> str:
+    return str(compose(Mail.objects.get(kind=kind)).body)
+
+
+@pytest.mark.parametrize(
+    ("day", "outcome", "status", "last_mail"),
+    [
+        (14, "paid", OrderStatus.PAID, Mail.Kind.PAID),
+        (9, "failed", OrderStatus.PAYMENT_FAILED, Mail.Kind.PAYMENT_FAILED),
+    ],
+)
+def test_debit_that_takes_days_rings_nobody_and_is_asked_about_once_a_day(
+    order: Order,
+    gateways: Gateways,
+    mollie: MollieSandbox,
+    day: int,
+    outcome: str,
+    status: OrderStatus,
+    last_mail: Mail.Kind,
+) -> None:
+    began = timezone.now()
+    assert_nothing_is_wrong(order, began)
+    told = text_of(Mail.Kind.PROMISED)
+    assert "the money reaches us within some days" in told
+    assert "The money is taken from your account once, within the next days." in told
+
+    for passed in range(1, day):
+        pass_a_day(gateways, began + passed * DAY)
+        assert_nothing_is_wrong(order, began + passed * DAY)
+    mollie.account.move(Payment.objects.get().gateway_payment_id, outcome)
+    pass_a_day(gateways, began + day * DAY)
+
+    order.refresh_from_db()
+    assert order.status == status
+    assert mails() == [Mail.Kind.RECEIVED, Mail.Kind.PROMISED, last_mail]
+    assert day <= PaymentAttempt.objects.count() <= 20
+    charged = [charge["order"] for charge in mollie.account.charges()]
+    assert charged == ([order.number] if status == OrderStatus.PAID else [])
+
+
+def test_nobody_can_take_a_promise_back(order: Order) -> None:
+    assert not can_be_cancelled(order)
+    assert not can_pay_again(order, failed_round=None)
+    assert order.expires_at is None
+
+
+def test_gateway_that_does_not_answer_for_a_day_raises_no_doubt(
+    order: Order, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began = timezone.now()
+    with monkeypatch.context() as patch:
+        patch.setattr(MollieGateway, "retrieve", silent)
+        pass_a_day(gateways, began + 2 * DAY)
+        order.refresh_from_db()
+        assert order.status == OrderStatus.PROMISED
+        assert Payment.objects.get().status == PaymentStatus.PROMISED
+        assert not AttentionReason.objects.exists()
+
+    pass_a_day(gateways, began + 4 * DAY)
+    assert_nothing_is_wrong(order, began + 4 * DAY)
+
+
+def test_promise_after_an_answer_that_was_lost_is_one_payment(
+    chosen: Order, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr(MollieGateway, "retrieve", silent)
+        settle_order(chosen.number, gateways, clock=timezone.now)
+    assert Payment.objects.get().status == PaymentStatus.UNKNOWN
+
+    settle_order(chosen.number, gateways, clock=timezone.now)
+
+    assert_nothing_is_wrong(chosen, timezone.now())
+    assert PaymentAttempt.objects.filter(step="open").count() == 1
