@@ -114,6 +114,8 @@ def cancel_order(order_number: str, gateways: Gateways, *, clock: Clock) -> Resu
             if answer.state is GatewayState.PAID:
                 record_success(payment, answer, now=clock(), reason="Paid at the last moment")
                 return Result.PAID
+            if answer.state is GatewayState.PROMISED:
+                return Result.PROMISED
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
         return _try_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
     cancelled = cancel_unpaid(order, now=clock())

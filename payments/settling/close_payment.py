@@ -3,13 +3,14 @@
 from payments.gateways.base import GatewayPayment, GatewayState, NoSuchPayment, OutcomeUnknown
 from payments.models import Payment
 from payments.settling.gateway_calls import Calls
-from payments.settling.outcomes import record_closed
+from payments.settling.outcomes import record_closed, record_promise
 from payments.settling.unknown_outcome import must_be_uncharged
 
 
 def close_payment(calls: Calls, payment: Payment) -> GatewayPayment:
-    """Cancel the payment at the gateway. The answer is PAID if it was charged before. One that does
-    not always cancel may answer otherwise; its payment may still succeed, as a surplus."""
+    """Cancel the payment at the gateway. The answer is PAID if it was charged before, and PROMISED
+    where the bank has accepted meanwhile what the order waits for. A gateway that does not always
+    cancel may answer otherwise; its payment may still succeed, as a surplus."""
     try:
         answer = calls.cancel(payment)
     except NoSuchPayment as error:
@@ -18,6 +19,8 @@ def close_payment(calls: Calls, payment: Payment) -> GatewayPayment:
         return told_as(payment, GatewayState.CANCELLED)
     if answer.state is GatewayState.CANCELLED:
         record_closed(payment, now=calls.clock())
+    elif answer.state is GatewayState.PROMISED and payment.round == payment.order.payment_round:
+        record_promise(payment, now=calls.clock())
     elif answer.state is not GatewayState.PAID and calls.gateways.of(payment).abilities.cancels:
         raise OutcomeUnknown(f"cancel_answered_{answer.state.value}")
     return answer

@@ -173,3 +173,16 @@ def test_promise_after_an_answer_that_was_lost_is_one_payment(
 
     assert_nothing_is_wrong(chosen, timezone.now())
     assert PaymentAttempt.objects.filter(step="open").count() == 1
+
+
+def test_promise_that_the_shop_has_not_heard_of_is_not_cancelled(
+    chosen: Order, gateways: Gateways, mollie: MollieSandbox
+) -> None:
+    HANDLERS["cancel_order"](chosen.number, gateways, clock=timezone.now)
+
+    assert_nothing_is_wrong(chosen, timezone.now())
+    mollie.account.move(Payment.objects.get().gateway_payment_id, "paid")
+    pass_a_day(gateways, timezone.now() + 2 * DAY)
+    chosen.refresh_from_db()
+    assert chosen.status == OrderStatus.PAID
+    assert not AttentionReason.objects.exists()

@@ -46,12 +46,13 @@ class NoEvents(Exception):
 
 @dataclass(frozen=True, kw_only=True)
 class Waiting:
-    """What a customer reads whose order waits for the money that they send themselves."""
+    """What a customer reads whose order waits for them."""
 
     headline: str
     before: str  # what is going on, before the sentence about money
     next: str
-    facts: Sequence[tuple[str, str]]  # such as the account: what it is called, and what it is
+    facts: Sequence[tuple[str, str]] = ()  # such as the account: what it is called, and what it is
+    button: str = ""  # of the link to where they pay; empty: "Continue at your bank"
 
 
 class WebSide:

@@ -135,6 +135,7 @@ def _what_is_going_on(request: HttpRequest, order: Order) -> dict[str, object]:
     waiting = web_side_of(order).waiting(order) if is_waiting else None
     return {
         "waiting_for": waiting.facts if waiting else [],
+        "continue_words": waiting.button if waiting else "",
         "order": order,
         "words": words,
         # The page is shown anew when any of these has changed.

@@ -7,10 +7,12 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import parse_qs
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from checkout.catalogue.amounts import AmountLimits
-from checkout.orders.ways_to_pay.web_side import BadEvent, Hint, WebSide
+from checkout.orders.models import Order
+from checkout.orders.ways_to_pay.web_side import BadEvent, Hint, Waiting, WebSide
 from payments.gateways.mollie import amounts
 
 PAYMENT_ID = re.compile(r"tr_[A-Za-z0-9]{1,60}")
@@ -27,6 +29,17 @@ class MollieWeb(WebSide):
 
     def limits(self, currency: str) -> AmountLimits | None:
         return amounts.limits(currency)
+
+    def waiting(self, order: Order) -> Waiting:
+        return Waiting(
+            headline=gettext("One step is left: your payment"),
+            before=gettext(
+                "You pay on Mollie's page, where you choose how, and come back here. Or choose "
+                "another way to pay below."
+            ),
+            next=gettext("Next: pay on Mollie's page, or choose another way to pay."),
+            button=gettext("Pay on Mollie's page"),
+        )
 
     def is_return(self, params: Mapping[str, Any]) -> bool:
         name, value = RETURN_MARK

@@ -1,0 +1,134 @@
+"""Paying on a gateway's own page: approved, refused, abandoned, taking days, and in another browser."""
+
+import os
+from pathlib import Path
+
+import pytest
+from django.utils import timezone
+from playwright.sync_api import Page, expect
+from pytest_django.fixtures import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from checkout.orders.models import Order
+from payments.gateways.load import Gateways
+from payments.gateways.mollie.client import MollieGateway
+from payments.gateways.stripe.client import StripeGateway
+from payments.models import Payment
+from payments.sandbox.mollie.server import MollieSandbox
+from payments.settling.settle_order import settle_order
+from tests.browser.conftest import Visit
+from tests.browser.visitor import Visitor
+from tests.payments.bank_transfer.conftest import deliver
+
+# Where pictures of the pages go, for whoever looks at them.
+PICTURES = os.environ.get("PICTURES_OF_WAYS_TO_PAY")
+
+
+@pytest.fixture(autouse=True)
+def _shop_with_both(settings: Settings, live_server: LiveServer) -> None:
+    settings.PAYMENT_OFFERS = []
+    settings.PAYMENT_GATEWAYS = {
+        "stripe": "payments.gateways.stripe",
+        "mollie": "payments.gateways.mollie",
+    }
+    settings.SHOP_URL = live_server.url
+
+
+@pytest.fixture
+def gateways(mollie: MollieSandbox, gateway: StripeGateway) -> Gateways:
+    ours = MollieGateway(api_key="test_shop", api_base=mollie.url, timeout_seconds=2.0)
+    return Gateways({"mollie": ours, "stripe": gateway})
+
+
+def buy(visitor: Visitor, gateways: Gateways) -> Page:
+    """The order's page, which leads to the gateway's."""
+    page = visitor.page
+    page.goto("/products/notebook-01/")
+    page.locator("form[action='/cart/add/'] button").first.click()
+    page.locator("a[href='/checkout/']").first.click()
+    visitor.type_in(page)
+    page.locator("input[name=gateway][value=mollie]").check()
+    page.locator(".press button:visible").click()
+    expect(page.locator("[data-order]")).to_be_visible()
+    settle_order(Order.objects.get().number, gateways, clock=timezone.now)
+    page.reload()
+    expect(page.locator("[data-status=action_required]")).to_be_visible()
+    return page
+
+
+def choose(page: Page, status: str) -> None:
+    page.locator(f"button[name=status][value={status}]").click()
+
+
+def picture(page: Page, name: str) -> None:
+    if PICTURES:
+        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
+
+
+@pytest.mark.parametrize(("device", "width"), [("desktop", 1280), ("phone", 390)])
+@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(
+    ("chosen", "status"),
+    [("paid", "paid"), ("failed", "payment_failed"), ("pending", "promised")],
+)
+def test_customer_comes_back_from_the_gateways_page(
+    visit: Visit,
+    gateways: Gateways,
+    device: str,
+    width: int,
+    language: str,
+    chosen: str,
+    status: str,
+) -> None:
+    page = buy(visit(locale=language, width=width), gateways)
+    picture(page, f"redirect-{device}-{language}")
+
+    page.locator("[data-order] a.button").click()
+    expect(page.get_by_text("No money moves")).to_be_visible()
+    choose(page, chosen)
+    expect(page.locator("[data-order]")).to_be_visible()
+    deliver(gateways)
+    page.reload()
+
+    expect(page.locator(f"[data-status={status}]")).to_be_visible()
+    picture(page, f"redirect-{status}-{device}-{language}")
+    assert Payment.objects.count() == 1
+
+
+def test_customer_who_came_back_without_paying_pays_by_card(
+    visit: Visit, gateways: Gateways, mollie: MollieSandbox
+) -> None:
+    page = buy(visit(), gateways)
+    page.locator("[data-order] a.button").click()
+    choose(page, "open")
+    deliver(gateways)
+    page.reload()
+    expect(page.locator("[data-status=action_required]")).to_be_visible()
+
+    page.locator("input[name=gateway][value=stripe]").check()
+    page.locator("input[value=pm_card_visa]").check()
+    page.locator("form.pay button:visible").first.click()
+    expect(page.locator("[data-status=placed]")).to_be_visible()
+    deliver(gateways)
+    page.reload()
+
+    expect(page.locator("[data-status=paid]")).to_be_visible()
+    assert mollie.account.charges() == []
+    assert [payment.status for payment in Payment.objects.order_by("round")] == [
+        "cancelled",
+        "paid",
+    ]
+
+
+def test_approval_in_another_browser_shows_on_the_page_that_was_left_open(
+    visit: Visit, gateways: Gateways
+) -> None:
+    page = buy(visit(), gateways)
+    app = visit(width=390).page
+    app.goto(Order.objects.get().action_url)
+
+    choose(app, "paid")
+
+    expect(app.get_by_text("another browser than the one you ordered in")).to_be_visible()
+    deliver(gateways)
+    expect(page.locator("[data-status=paid]")).to_be_visible(timeout=15_000)
