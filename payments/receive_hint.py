@@ -10,6 +10,8 @@ from django.db import transaction
 from checkout.orders.identity.matching import names_us, orders_named
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
+from checkout.orders.states import OrderStatus
+from checkout.orders.sweep_schedule import next_sweep
 from checkout.orders.ways_to_pay.web_side import Hint
 from checkout.runtime import trace
 from payments.books.lost_orders import note_lost
@@ -23,7 +25,8 @@ PAUSE = timedelta(seconds=2)
 
 def receive_hint(hint: Hint, *, gateway: str, now: datetime) -> bool:
     """Store the event and have the worker ask. False when the event was received before."""
-    if not hint.is_signed and not _is_worth_asking(hint, now=now):
+    ask_at = now if hint.is_signed else _when_to_ask(hint, now=now)
+    if ask_at is None:
         return False
     with transaction.atomic():
         event, is_new = WebhookEvent.objects.get_or_create(
@@ -50,18 +53,29 @@ def receive_hint(hint: Hint, *, gateway: str, now: datetime) -> bool:
             logger.info("An event about an order was received", extra=extra)
             if hint.is_our_own:
                 return True
-            ask(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, at=now)
+            ask(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, at=ask_at)
+            _look_soon(order, now=now)
     return True
 
 
-def _is_worth_asking(hint: Hint, *, now: datetime) -> bool:
+def _when_to_ask(hint: Hint, *, now: datetime) -> datetime | None:
     """Anybody can send what nobody signs. So it is stored for a payment of ours alone, and has the
-    gateway asked only so often."""
+    gateway asked only so often: where that was just done, once more a moment later, for what the
+    hint tells of may have come since. None where that is going to be asked anyway."""
     order = _find_order(hint)
     if order is None:
-        return False
-    check = OutboxMessage.Kind.CHECK_PAYMENT
-    return not order.outbox_messages.filter(kind=check, available_at__gt=now - PAUSE).exists()
+        return None
+    checks = order.outbox_messages.filter(kind=OutboxMessage.Kind.CHECK_PAYMENT)
+    if checks.filter(published_at=None, available_at__lte=now + PAUSE).exists():
+        return None
+    just_asked = checks.filter(published_at__isnull=False, available_at__gt=now - PAUSE).exists()
+    return now + PAUSE if just_asked else now
+
+
+def _look_soon(order: Order, *, now: datetime) -> None:
+    """The queue may lose the question, and nobody looks at a promised order for a day."""
+    promised = Order.objects.filter(pk=order.pk, status=OrderStatus.PROMISED)
+    promised.filter(sweep_at__gt=next_sweep(now)).update(sweep_at=next_sweep(now))
 
 
 def _find_order(hint: Hint) -> Order | None:

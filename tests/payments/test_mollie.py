@@ -118,6 +118,23 @@ def test_hook_has_the_gateway_asked_and_is_believed_in_nothing(
     assert order.status == "paid"
 
 
+def test_news_right_after_a_hook_is_asked_about_a_moment_later(
+    order: Order, gateways: Gateways
+) -> None:
+    payment = Payment.objects.get()
+    assert hook(payment.gateway_payment_id) == 200
+    deliver(gateways)
+
+    customer(order, "paid")
+    assert hook(payment.gateway_payment_id) == 200
+
+    waiting = OutboxMessage.objects.get(published_at=None)
+    assert timezone.now() < waiting.available_at < timezone.now() + timedelta(seconds=5)
+    deliver(gateways)
+    order.refresh_from_db()
+    assert order.status == "paid"
+
+
 def test_hooks_that_anybody_sends_fill_no_table_and_ask_seldom(order: Order) -> None:
     payment = Payment.objects.get()
 

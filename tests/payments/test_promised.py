@@ -16,11 +16,13 @@ from checkout.orders.operations.shop_state import waiting_too_long
 from checkout.orders.outbox.sweep import expire_unpaid, sweep
 from checkout.orders.paying import can_pay_again
 from checkout.orders.states import OrderStatus
+from checkout.orders.ways_to_pay.web_side import Hint
 from checkout.views.order.status_words import status_words
 from payments.gateways.base import OutcomeUnknown
 from payments.gateways.load import Gateways
 from payments.gateways.mollie.client import MollieGateway
 from payments.models import Payment, PaymentAttempt
+from payments.receive_hint import receive_hint
 from payments.sandbox.mollie.server import MollieSandbox
 from payments.settling.settle_order import settle_order
 from payments.states import PaymentStatus
@@ -186,3 +188,26 @@ def test_promise_that_the_shop_has_not_heard_of_is_not_cancelled(
     chosen.refresh_from_db()
     assert chosen.status == OrderStatus.PAID
     assert not AttentionReason.objects.exists()
+
+
+def test_news_of_a_promise_whose_question_the_queue_lost_is_asked_for_by_the_sweep(
+    order: Order, gateways: Gateways, mollie: MollieSandbox
+) -> None:
+    payment, now = Payment.objects.get(), timezone.now()
+    mollie.account.move(payment.gateway_payment_id, "paid")
+    hint = Hint(
+        kind="payment",
+        event_id="mollie-1",
+        payment_ids=(payment.gateway_payment_id,),
+        is_signed=False,
+    )
+    assert receive_hint(hint, gateway="mollie", now=now)
+    OutboxMessage.objects.update(published_at=now)  # and nobody has received it
+
+    later = now + timedelta(minutes=20)
+    sweep(now=later)
+    for message in OutboxMessage.objects.filter(published_at=None):
+        HANDLERS[message.kind](message.order.number, gateways, clock=lambda: later)
+
+    order.refresh_from_db()
+    assert order.status == OrderStatus.PAID
