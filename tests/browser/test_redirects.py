@@ -1,4 +1,4 @@
-"""Paying on a gateway's own page: approved, refused, abandoned, taking days, and in another browser."""
+"""Paying on a gateway's own page: approved, refused, abandoned, promised, in another browser."""
 
 import os
 from pathlib import Path

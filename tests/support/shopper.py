@@ -197,7 +197,8 @@ class Shopper:
 
         return self.look(self.web.get(link_path(order)))
 
-    def pay_again(self, location: str, payment_method: str) -> Answer:
+    def pay_again(self, location: str, payment_method: str, *, gateway: str = "") -> Answer:
         action = f"{location}pay/"
         fields = read_form(self.web.get(location).text, action)
+        fields |= {"gateway": gateway} if gateway else {}
         return self.web.post(action, fields | {"payment_method": payment_method})

@@ -39,6 +39,7 @@ class Payment:
     created_at: datetime
     wanted: Json
     status: str = "open"
+    paid_at: datetime | None = None
     refunds: list[Json] = field(default_factory=list)
     chargebacks: list[Json] = field(default_factory=list)
 
@@ -88,9 +89,10 @@ class Account:
                     "order": payment.wanted.get("metadata", {}).get("order", ""),
                     "amount": _minor(payment.wanted["amount"]),
                     "currency": payment.wanted["amount"]["currency"],
+                    "at": payment.paid_at.isoformat(),
                 }
                 for payment in self._payments.values()
-                if payment.status == "paid"
+                if payment.paid_at
             ]
 
     def refunds(self) -> list[Json]:
@@ -103,6 +105,8 @@ class Account:
             payment = self._find(payment_id)
             if payment.status not in FINAL and status != payment.status:
                 payment.status = status
+                if status == "paid":
+                    payment.paid_at = self._clock()
                 if status in FINAL:
                     self._tell(payment)
             return self._shown(payment)

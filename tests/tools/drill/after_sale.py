@@ -95,10 +95,13 @@ MAILS = "SELECT message_id, kind FROM orders_mail WHERE sent_at IS NOT NULL"
 
 
 def after_sale(
-    database: str, journals: Path, ledger: Path, mails: Iterable[EmailMessage]
+    database: str,
+    journals: Path,
+    made: Iterable[tuple[str, str, int]],
+    mails: Iterable[EmailMessage],
 ) -> list[Promise]:
-    """Every promise of this page, by what the desks were told, the gateway's ledger, the mails that
-    arrived, and the shop's own rows."""
+    """Every promise of this page, by what the desks were told, the refunds that the gateways made,
+    the mails that arrived, and the shop's own rows."""
     told = [line for journal in sorted(journals.glob("*.jsonl")) for line in lines_of(journal)]
     done = [line for line in told if "made" in line]
     with psycopg.connect(database) as connection:
@@ -109,7 +112,7 @@ def after_sale(
             _rows(connection, "Nothing is sent beyond what was ordered", SENT_TOO_OFTEN, done),
             _rows(connection, "Nothing is sent after it was refunded", SENT_AFTERWARDS, done),
             _rows(connection, "No piece is put back on sale twice", PUT_BACK_TOO_OFTEN, done),
-            _refunds_once(refunds, list(_refunds_there(ledger))),
+            _refunds_once(refunds, list(made)),
             _rows(connection, "Invoices are numbered without a gap", NUMBERS_WITH_A_GAP, done),
             _rows(connection, "One invoice each, and all refunds credited", NOT_INVOICED, done),
             _mails_once(connection, mails),
@@ -138,7 +141,7 @@ def _one_for_each_key(done: list[dict[str, Any]]) -> Promise:
     return Promise("An act that is pressed twice is one act", len(made), broken)
 
 
-def _refunds_there(ledger: Path) -> Iterator[tuple[str, str, int]]:
+def refunds_in(ledger: Path) -> Iterator[tuple[str, str, int]]:
     """Order, key and amount of each refund that the gateway made."""
     for entry in lines_of(ledger):
         if entry["kind"] == "refunded":

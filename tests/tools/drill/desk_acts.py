@@ -19,6 +19,7 @@ from payments import refunds
 from payments.models import Payment
 from payments.refund_lines import RefundedPieces, refund_lines
 from payments.states import PaymentStatus
+from tests.tools.drill.other_ways import TRANSFER
 
 Act = Callable[[str], int]
 
@@ -82,7 +83,7 @@ def _take_in(order: Order, chance: random.Random) -> Act | None:
 
 
 def _cancel(order: Order, chance: random.Random) -> Act | None:
-    if not _some(order, lambda line: line.to_send):
+    if not _some(order, lambda line: line.to_send) or _is_sent_back_by_hand(order):
         return None
     who = chance.choice([Canceller.STAFF, Canceller.CUSTOMER])
 
@@ -94,10 +95,15 @@ def _cancel(order: Order, chance: random.Random) -> Act | None:
     return act
 
 
+def _is_sent_back_by_hand(order: Order) -> bool:
+    """Nobody at these desks has the shop's account, from which a transfer is sent back."""
+    return order.gateway == TRANSFER
+
+
 def _refund(order: Order, part: Callable[[int], int]) -> Act | None:
     payment = order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).first()
     left = refunds.refundable_minor(payment) if payment else 0
-    if payment is None or not left:
+    if payment is None or not left or _is_sent_back_by_hand(order):
         return None
     amount_minor = part(left)
 
@@ -139,6 +145,8 @@ def _refund_pieces(order: Order, chance: random.Random) -> Act | None:
     payment = order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).first()
     lines = _some(order, lambda line: line.quantity - line.refunded)
     if payment is None or not lines or not refunds.refundable_minor(payment):
+        return None
+    if _is_sent_back_by_hand(order):
         return None
     wanted = {chance.choice(lines).pk: RefundedPieces(1, chance.choice([0, 0, 1]))}
 

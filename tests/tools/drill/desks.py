@@ -3,10 +3,13 @@ cancel, refund and correct, all at once, at the same orders, pressing twice.
 
 python -m tests.tools.drill.desks clerk JOURNALS SEED [GUARD]
 
+The role `bookkeeper` reads the bank's statement, the file of DRILL_STATEMENT, into the shop.
+
 Each is a process of its own that acts as the admin's pages do. What an act answered is written into
 a journal outside of the shop. It ends when it is ended.
 """
 
+import io
 import json
 import os
 import random
@@ -118,6 +121,22 @@ class Desk:
             journal.write(json.dumps(entry) + "\n")
 
 
+def keep_books(statement: Path) -> None:
+    """Read all of the statement in, again and again, as a bank's export has the whole day."""
+    from django.core.management import call_command
+
+    from checkout.runtime.database import DATABASE_ERRORS
+
+    while True:
+        time.sleep(random.uniform(0.5, 1.5))
+        try:
+            call_command("record_transfers", statement, by="bookkeeper", stdout=io.StringIO())
+        except DATABASE_ERRORS:
+            from django.db import connection
+
+            connection.close()
+
+
 def main() -> None:
     role, journals, seed, *guards = sys.argv[1:]
     django.setup()
@@ -125,6 +144,8 @@ def main() -> None:
         from tests.tools.drill.without import GUARDS
 
         GUARDS[guards[0]]()
+    if role == "bookkeeper":
+        keep_books(Path(os.environ["DRILL_STATEMENT"]))
     Desk(role, Path(journals), seed).work()
 
 

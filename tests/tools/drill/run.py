@@ -19,7 +19,7 @@ import requests
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import Child, free_port, stop, wait_until
 from tests.doubles.smtp import MailServer
-from tests.tools.drill.after_sale import acts_told, after_sale
+from tests.tools.drill.after_sale import acts_told, after_sale, refunds_in
 from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet, against_processes
 from tests.tools.drill.codes import Codes
 from tests.tools.drill.deaths import (
@@ -29,6 +29,7 @@ from tests.tools.drill.deaths import (
     SHOPPING_SECONDS,
     Deaths,
 )
+from tests.tools.drill.other_ways import STRIPE, OtherWays
 from tests.tools.drill.promises import (
     Evidence,
     Measured,
@@ -42,7 +43,7 @@ from tests.tools.drill.promises import (
     promises,
     totals,
 )
-from tests.tools.drill.records import PostLog, charges_in, journal_of
+from tests.tools.drill.records import Charge, PostLog, charges_in, journal_of
 from tests.tools.drill.shoppers import GOOD_CARD, AtOurShop, Crowd, Plan, plan_of
 from tests.tools.drill.systems import (
     DESKS,
@@ -137,6 +138,9 @@ class Drill:
         self.services: list[Child] = []
         self.journals = self.folder / "desks"
         self.mails = MailServer()
+        self.others = OtherWays(self.folder, options.seed)
+        if isinstance(system, Ours):
+            system.buyer.send_transfer = self.others.send_transfer
         self.fleet: Fleet | None = None
         self.codes: Codes | None = None
         self.crowd = Crowd(CROWD_THREADS)
@@ -153,6 +157,7 @@ class Drill:
                 self.fleet.end()
             stop(self.services, seconds=10)
             self.mails.stop()
+            self.others.stop()
             self.postgres.stop()
             self.log.close()
             if "DRILL_KEEP" in os.environ:
@@ -209,6 +214,7 @@ class Drill:
         self.logs.mkdir()
         self.journals.mkdir()
         self.mails.start()
+        self.others.start()
         web = [free_port(), free_port()]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment = kept | SHOP_ENVIRONMENT
@@ -216,6 +222,8 @@ class Drill:
         environment["AWS_ENDPOINT_URL"] = self.queue_url
         environment["EMAIL_URL"] = self.mails.url
         environment["DRILL_JOURNALS"] = str(self.journals)
+        environment["DRILL_STATEMENT"] = str(self.others.statement)
+        environment["MOLLIE_API_BASE"] = self.others.mollie.url
         environment["STRIPE_API_BASE"] = self.sandbox_url
         environment["SHOP_URL"] = f"http://127.0.0.1:{web[0]}"
         environment["TOPIC_URL"] = f"http://127.0.0.1:{free_port()}/"
@@ -338,6 +346,7 @@ class Drill:
         assert self.fleet
         self._set_hostile(False)
         self._gateway({"calm": True, "outage": False})
+        self.others.calm()
         last = {"hold": False, "duplicate": False, "release": self.options.seed, "latest": 50}
         if isinstance(self.system, Ours):
             requests.post(f"{self.sandbox_url}/sandbox/webhooks", json=last, timeout=30)
@@ -348,7 +357,7 @@ class Drill:
         assert self.fleet
         first = self.options.shoppers + 1
         plans = [
-            replace(plan_of(number, self.options.seed), card=GOOD_CARD)
+            replace(plan_of(number, self.options.seed), card=GOOD_CARD, way=STRIPE)
             for number in range(first, first + SHOPPERS)
         ]
         self._gateway({"latency_seconds": GATEWAY_SECONDS})
@@ -385,10 +394,13 @@ class Drill:
 
     def _unfinished(self, at: Addresses) -> int:
         try:
-            charged = {charge.order for charge in charges_in(self.ledger)}
+            charged = {charge.order for charge in self._charges()}
             return self.system.unfinished(at) + self.system.unknown_charges(at, charged)
         except (psycopg.OperationalError, requests.RequestException):
             return 1
+
+    def _charges(self) -> list[Charge]:
+        return charges_in(self.ledger) + self.others.charges()
 
     def _outcome(
         self,
@@ -400,13 +412,14 @@ class Drill:
         faults_end: float,
         deaths: Deaths | None,
     ) -> Outcome:
-        evidence = Evidence.gather(plans, self.log, self.system, at, self.ledger)
+        evidence = Evidence.gather(plans, self.log, self.system, at, self._charges())
         kept: list[Promise] = []
         buyer = self.system.buyer
         if isinstance(buyer, AtOurShop):
             kept = promises(evidence, buyer, at, self.journal, self.logs, stock)
             kept += codes_kept(self.codes, at) if self.codes else []
-            kept += after_sale(at.database, self.journals, self.ledger, self.mails.accepted)
+            refunds = [*refunds_in(self.ledger), *self.others.refunds()]
+            kept += after_sale(at.database, self.journals, refunds, self.mails.accepted)
             kept.append(came_to_rest(rests, self.options.settle_seconds, len(plans)))
             kept.append(known_in_time(evidence, faults_end))
             kept += deaths_made_good(evidence, deaths) if deaths else []
@@ -432,6 +445,8 @@ class Drill:
         hits.update(chaos.hits)
         gateway = requests.get(f"{self.sandbox_url}/sandbox/faults", timeout=30).json()["hits"]
         hits.update({f"gateway: {kind}": count for kind, count in gateway.items()})
+        mollie = self.others.mollie.faults.hits
+        hits.update({f"mollie: {kind}": count for kind, count in mollie.items()})
         if self.system.purges:
             queue = requests.get(f"{self.queue_url}/control/faults", timeout=30).json()
             hits.update({f"queue: {kind}": count for kind, count in queue.items()})

@@ -19,6 +19,7 @@ import requests
 from urllib3.exceptions import NewConnectionError
 
 from tests.support.shopper import TYPED, Answer, OverHttp, Shopper, read_form
+from tests.tools.drill.other_ways import MOLLIE, STRIPE, TRANSFER
 from tests.tools.drill.records import ACKNOWLEDGED, PostLog
 
 Life = Generator[float, None, None]
@@ -54,6 +55,15 @@ CODE_REFUSED = re.compile(r'id="id_code_error"|There is no such code|This code h
 TOTAL = re.compile(r'class="total">.*?<strong>\D*([\d,]+)\.(\d\d)\D*</strong>', re.DOTALL)
 FINAL = 'data-final="true"'
 BANK = re.compile(r'href="(http://[^"]*/sandbox/bank/[^"]*)"')
+GATEWAYS_PAGE = re.compile(r'href="(http://[^"]*/checkout/(tr_\w+))"')
+REFERENCE = re.compile(r"<dt>Reference</dt><dd>([\d-]+)</dd>")
+
+# How customers pay, and what those do who are sent to Mollie's page.
+WAYS = {STRIPE: 0.5, MOLLIE: 0.35, TRANSFER: 0.15}
+AT_MOLLIE = {"paid": 0.6, "failed": 0.1, "canceled": 0.1, "pending": 0.15, "": 0.05}
+
+# How long a bank takes that has promised the money.
+PROMISED_SECONDS = (2, 15)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,6 +82,14 @@ class Plan:
     country: str = "IE"
     method: int = 0  # the place of a delivery method among those that are offered
     code: str = ""
+    way: str = STRIPE
+    at_mollie: str = ""  # what they choose on its page; empty: they close it
+    sends_money: bool = True  # by transfer
+
+    @property
+    def is_sure(self) -> bool:
+        """Whether this purchase is charged, come what may."""
+        return self.way == STRIPE and self.card == GOOD_CARD
 
     @property
     def amount_minor(self) -> int:
@@ -98,6 +116,9 @@ def plan_of(number: int, seed: int) -> Plan:
         country=chance.choice(list(PLACES)),
         method=chance.randrange(2),
         code=chance.choice(CODES),
+        way=chance.choices(list(WAYS), list(WAYS.values()))[0],
+        at_mollie=chance.choices(list(AT_MOLLIE), list(AT_MOLLIE.values()))[0],
+        sends_money=chance.random() < 0.8,
     )
 
 
@@ -151,6 +172,7 @@ class AtOurShop:
     """A shopper at the product's own pages."""
 
     def __init__(self) -> None:
+        self.send_transfer: Callable[[str, int], None] = _nowhere
         # Purchase → what the pages said that were sent: minor units, and the code that was typed.
         self.seen: dict[str, set[tuple[int, str]]] = defaultdict(set)
         self.gave_up = 0
@@ -159,7 +181,8 @@ class AtOurShop:
     def __call__(self, plan: Plan, urls: Sequence[str], log: PostLog) -> Life:
         chance = random.Random(plan.seed)
         web = Balanced(urls, chance)
-        typed = TYPED | {"email": plan.purchase, "payment_method": plan.card}
+        method = plan.card if plan.way == STRIPE else ""
+        typed = TYPED | {"email": plan.purchase, "payment_method": method, "gateway": plan.way}
         typed |= PLACES[plan.country] | {"code": plan.code}
         shopper = Shopper(web, typed)
         try:
@@ -217,6 +240,9 @@ class AtOurShop:
     def _see_it_through(
         self, plan: Plan, location: str, shopper: Shopper, web: Balanced, chance: random.Random
     ) -> Life:
+        if plan.way != STRIPE:
+            yield from self._pay_otherwise(plan, location, shopper, web, chance)
+            return
         if plan.card == GOOD_CARD:
             yield chance.uniform(0, 5)
             yield from _until(200, lambda: web.get(location), chance)
@@ -236,9 +262,59 @@ class AtOurShop:
                 return  # staff or the customer cancelled the order
             yield chance.uniform(1, 3)
 
+    def _pay_otherwise(
+        self, plan: Plan, location: str, shopper: Shopper, web: Balanced, chance: random.Random
+    ) -> Life:
+        for _ in range(TRIES):
+            page = yield from _until(200, lambda: web.get(location), chance)
+            there = GATEWAYS_PAGE.search(page.text)
+            if reference := REFERENCE.search(page.text):
+                if plan.sends_money and (total := TOTAL.search(page.text)):
+                    self.send_transfer(reference[1], int(total[1].replace(",", "") + total[2]))
+                return
+            if there and plan.way == MOLLIE:
+                yield from _choose_at_mollie(plan, there[1], there[2], chance)
+                if plan.at_mollie in ("paid", "pending") or not plan.pays_again:
+                    return
+                yield from _pay_by_card(location, shopper, web, chance)
+                return
+            if FINAL in page.text or f'action="{location}pay/"' in page.text:
+                return
+            yield chance.uniform(0.5, 3)
+
     def _answer_bank(self, url: str, answer: str, chance: random.Random) -> Life:
         yield chance.uniform(0, 3)
         requests.post(url, data={"answer": answer}, allow_redirects=False, timeout=10)
+
+
+def _choose_at_mollie(plan: Plan, url: str, payment_id: str, chance: random.Random) -> Life:
+    if not plan.at_mollie:
+        return
+    yield chance.uniform(0, 3)
+    choice = {"status": plan.at_mollie}
+    requests.post(url, data=choice, allow_redirects=False, timeout=10)
+    if plan.at_mollie == "pending":
+        yield chance.uniform(*PROMISED_SECONDS)
+        kept = chance.choice(["paid", "paid", "paid", "failed"])
+        moved = {"payment": payment_id, "status": kept}
+        base = url.partition("/checkout/")[0]
+        requests.post(f"{base}/sandbox/payments", json=moved, timeout=10)
+
+
+def _pay_by_card(location: str, shopper: Shopper, web: Balanced, chance: random.Random) -> Life:
+    """After Mollie's page, which was closed, or on which nothing was paid."""
+    for _ in range(TRIES):
+        page = yield from _until(200, lambda: web.get(location), chance)
+        if f'action="{location}pay/"' in page.text:
+            yield from _try(lambda: shopper.pay_again(location, GOOD_CARD, gateway=STRIPE), chance)
+            return
+        if FINAL in page.text:
+            return
+        yield chance.uniform(0.5, 3)
+
+
+def _nowhere(number: str, amount_minor: int) -> None:
+    raise RuntimeError(f"There is no bank to which {number} could be paid.")
 
 
 class AtAnotherShop:

@@ -39,7 +39,11 @@ SHOP_ENVIRONMENT = {
     "LIMIT_WITHDRAWALS": "",
     "LIMIT_CODES": "",
     "SANDBOX_GATEWAY_ALLOWED": "true",
+    "PAYMENT_GATEWAYS": "stripe,mollie,bank_transfer",
     "STRIPE_SECRET_KEY": "sk_test_drill",
+    "MOLLIE_API_KEY": "test_of_the_drill",
+    "BANK_TRANSFER_HOLDER": "The drill",
+    "BANK_TRANSFER_IBAN": "DE89370400440532013000",
     "STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET,
     "AWS_REGION": "us-east-1",
     "AWS_ACCESS_KEY_ID": "drill",
@@ -95,6 +99,9 @@ WORKER_OPTIONS = ["--processes", "2", "--wait-seconds", "2"]
 # Clerks and support staff, each a process.
 DESKS = ("clerk", "clerk", "support", "support")
 
+# Whoever reads the bank's statement into the shop, again and again, until the end.
+BOOKKEEPER = "bookkeeper"
+
 MANAGE = [sys.executable, "manage.py"]
 
 
@@ -148,7 +155,7 @@ class Ours:
 
     def __init__(self, without: str = "") -> None:
         self.without = without
-        self.buyer: Buyer = AtOurShop()
+        self.buyer = AtOurShop()
 
     def prepare(self, at: Addresses) -> None:
         for command in (["migrate"], ["ensure_queues"], ["load_demo_catalogue"]):
@@ -183,7 +190,7 @@ class Ours:
             *[Part("publisher", [*manage, "run_outbox_publisher"])] * 2,
             *[Part("worker", worker, has_children=True)] * WORKER_MACHINES,
             Part("mailer", [*manage, "run_mailer"]),
-            *[self._desk(role, at) for role in DESKS],
+            *[self._desk(role, at) for role in (*DESKS, BOOKKEEPER, BOOKKEEPER)],
         ]
 
     def _desk(self, role: str, at: Addresses) -> Part:

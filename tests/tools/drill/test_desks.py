@@ -18,7 +18,7 @@ from tests.support.long import all_or
 from tests.support.processes import database_url
 from tests.support.till import Till
 from tests.tools.drill import without
-from tests.tools.drill.after_sale import acts_told, after_sale
+from tests.tools.drill.after_sale import acts_told, after_sale, refunds_in
 from tests.tools.drill.desk_acts import CLERK, SUPPORT, reason_of
 from tests.tools.drill.desks import Desk
 from tests.tools.drill.promises import Promise
@@ -55,7 +55,7 @@ def broken_after_work(desks: list[Desk], till: Till, folder: Path) -> dict[str, 
     till.deliver_messages()
     ledger = folder.parent / "ledger"
     ledger.write_text("")
-    kept: list[Promise] = after_sale(database_url(), folder, ledger, [])
+    kept: list[Promise] = after_sale(database_url(), folder, refunds_in(ledger), [])
     return {promise.words: promise.broken for promise in kept[:6] if promise.broken}
 
 
