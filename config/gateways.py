@@ -29,21 +29,25 @@ def gateway_packages(env: Environment, default: str) -> dict[str, str]:
                 "PAYMENT_GATEWAYS",
                 "holds names of small letters, digits and underscores, or name=package.",
             )
+        if name in packages:
+            refuse("PAYMENT_GATEWAYS", f"names {name} twice.")
         packages[name] = package or f"{OWN}.{name}"
-        if not _is_there(packages[name]):
+        if missing := _missing(packages[name]):
             refuse(
                 "PAYMENT_GATEWAYS",
-                f"names {name}, and there is no package {packages[name]} of a gateway. "
-                "One of your own is named as name=package.",
+                f"names {name}, and {missing}. One of your own is named as name=package.",
             )
     return packages
 
 
-def _is_there(package: str) -> bool:
+def _missing(package: str) -> str:
+    """Why the package is no gateway's; empty where it is one."""
     try:
-        return find_spec(f"{package}.settings") is not None
+        if find_spec(package) is None:
+            return f"there is no package {package}"
+        return "" if find_spec(f"{package}.settings") else f"{package} has no module settings"
     except (ImportError, ValueError):
-        return False
+        return f"there is no package {package}"
 
 
 def django_apps(packages: Iterable[str]) -> list[str]:
@@ -58,5 +62,12 @@ def static_folders(packages: Iterable[str]) -> list[Path]:
 
 
 def read_settings(env: Environment, package: str) -> GatewaySettings:
-    settings: GatewaySettings = import_module(f"{package}.settings").read(env)
+    read = getattr(import_module(f"{package}.settings"), "read", None)
+    settings = read(env) if read else None
+    if not isinstance(settings, GatewaySettings):
+        refuse(
+            "PAYMENT_GATEWAYS",
+            f"names {package}, whose module settings has no function read(env) that returns "
+            "GatewaySettings.",
+        )
     return settings

@@ -11,7 +11,7 @@ from django.template.loader import get_template
 from moneyed import CurrencyDoesNotExist
 
 from checkout.catalogue.amounts import limits_of
-from checkout.catalogue.gateways import gateway_names
+from checkout.catalogue.gateways import gateway_names, part_of
 from checkout.orders.ways_to_pay.offers import offered_names
 from checkout.orders.ways_to_pay.web_side import web_side
 
@@ -54,9 +54,9 @@ def check_gateways(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     for name in gateway_names():
         try:
             template = web_side(name).template
-        except ImportError:
+        except ImportError as error:
             yield Error(
-                f"PAYMENT_GATEWAYS names {name}, whose package has no web.WEB.",
+                f"PAYMENT_GATEWAYS names {name}, whose web.WEB cannot be loaded: {error}.",
                 hint="See docs/development.md, Add a gateway.",
                 id="payments.E011",
             )
@@ -69,6 +69,20 @@ def check_gateways(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
                 f"The web side of the gateway {name} names a template that does not exist.",
                 hint="Set its `template` to one, or to an empty text where it needs none.",
                 id="payments.E012",
+            )
+
+
+@register(Tags.compatibility, deploy=True)
+def check_callers(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    """The side that calls is loaded by workers alone, who would find this out one after another."""
+    for name in gateway_names():
+        try:
+            part_of(name, "client.make")
+        except ImportError as error:
+            yield Error(
+                f"PAYMENT_GATEWAYS names {name}, whose client.make cannot be loaded: {error}.",
+                hint="See docs/development.md, Add a gateway.",
+                id="payments.E014",
             )
 
 

@@ -130,12 +130,16 @@ class PaymentRefused(GatewayError):
 
 
 class PaymentMethodRefused(PaymentRefused):
-    """The gateway will not even open a payment with this method. Definitive: nothing was opened."""
+    """The gateway will not open, or not confirm, a payment with this method. Definitive for the
+    method: its customer chooses another, and no person has to look."""
 
 
 class NoSuchPayment(PaymentRefused):
     """The gateway has no payment of this id: it was opened in another account or mode. Whether it
-    was charged there is known only where it was certainly never confirmed."""
+    was charged there is known only where it was certainly never confirmed.
+
+    A gateway that finds payments by a name of ours has none before the charge either. Its adapter
+    keeps the account with that name, and raises this where the account is another one now."""
 
 
 class RefundRefused(GatewayError):
@@ -186,7 +190,8 @@ class Gateway(Protocol):
         processes ask the gateway's web side, which gives the same answer."""
 
     def open(self, request: PaymentRequest, *, idempotency_key: str) -> GatewayPayment:
-        """Make the payment known without moving money. The gateway keeps and tells the order."""
+        """Make the payment known without moving money: its id is not stored yet, and money that
+        moved now would belong to nothing. The gateway keeps and tells the order."""
 
     def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
         """Charge an opened payment. `return_url` is where a customer who must act comes back to."""
@@ -195,7 +200,9 @@ class Gateway(Protocol):
         """Ask how a payment stands."""
 
     def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
-        """Make sure that a payment can never be charged; answers PAID when it already was."""
+        """Make sure that a payment can never be charged. Answers PAID when it already was, PROMISED
+        when the bank has accepted and nobody can take that back, and CANCELLED also for one that is
+        over there for another reason, such as a final decline."""
 
     def refund(
         self,

@@ -41,6 +41,11 @@ def limits(gateway: Gateway, currency: str) -> AmountLimits:
     return known
 
 
+def _must_list(gateway: Gateway) -> None:
+    if not gateway.abilities.lists:
+        pytest.skip("It lists nothing.")
+
+
 class GatewayContract:
     approved = "pm_card_visa"
     declined = "pm_card_chargeDeclined"
@@ -50,6 +55,7 @@ class GatewayContract:
     knows_methods = True
     takes_every_currency = False
     # Empty: the gateway knows no such thing.
+    promised = ""
     disputed_by_its_bank = ""
     asked_about_by_its_bank = ""
     refunds_can_fail_late = False
@@ -88,11 +94,21 @@ class GatewayContract:
     def paid(self, gateway: Gateway) -> GatewayPayment:
         return self.confirm(gateway, self.open(gateway))
 
+    def charges(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
+        """How often money moved for the payment, by the gateway's own books and not by its answers.
+        None where nobody can look into them."""
+        return None
+
+    def end_promise(self, gateway: Gateway, payment: GatewayPayment, *, money_came: bool) -> None:
+        """Have the bank send what it has promised, or not."""
+        raise NotImplementedError
+
     def test_opening_moves_no_money(self, gateway: Gateway) -> None:
         opened = self.open(gateway)
 
         assert (opened.state, opened.order.number) == (self.opens_as, "100001-19")
         assert gateway.retrieve(opened.id).state is self.opens_as
+        assert self.charges(gateway, opened) in (0, None)
 
     def test_names_of_the_order_are_kept_and_told(self, gateway: Gateway) -> None:
         since = datetime.now(UTC) - timedelta(seconds=2)
@@ -109,10 +125,13 @@ class GatewayContract:
             gateway.retrieve(opened.id),
             self.confirm(gateway, opened),
             self.confirm(gateway, declined),
-            *(payment for payment in gateway.list_since(since) if payment.id == opened.id),
         ]
+        if gateway.abilities.lists:
+            listed = [each for each in gateway.list_since(since) if each.id == opened.id]
+            assert len(listed) == 1
+            told += listed
 
-        assert [payment.order for payment in told] == [order] * 5
+        assert {payment.order for payment in told} == {order}
 
     def test_order_that_names_no_installation_is_told_so(self, gateway: Gateway) -> None:
         order = OrderIdentity(number="100001-19")
@@ -150,6 +169,7 @@ class GatewayContract:
         answers.append(self.confirm(gateway, opened, key()))
 
         assert {answer.state for answer in answers} == {GatewayState.PAID}
+        assert self.charges(gateway, opened) in (1, None)
 
     def test_decline_is_an_answer_and_final(self, gateway: Gateway) -> None:
         if not self.declined:
@@ -173,6 +193,25 @@ class GatewayContract:
         assert asking.action_url.startswith("http")
         assert gateway.retrieve(opened.id).state is GatewayState.NEEDS_ACTION
 
+    @pytest.mark.parametrize("money_came", [True, False], ids=["came", "did not come"])
+    def test_promise_is_told_and_kept_until_it_ends(
+        self, gateway: Gateway, money_came: bool
+    ) -> None:
+        if not self.promised:
+            pytest.skip("No bank promises it money.")
+        opened = self.open(gateway, self.promised)
+
+        assert self.confirm(gateway, opened).state is GatewayState.PROMISED
+        assert gateway.retrieve(opened.id).state is GatewayState.PROMISED
+        assert gateway.cancel(opened.id, idempotency_key=key()).state is GatewayState.PROMISED
+        assert self.charges(gateway, opened) in (0, None)
+
+        self.end_promise(gateway, opened, money_came=money_came)
+
+        end = GatewayState.PAID if money_came else GatewayState.DECLINED
+        assert gateway.retrieve(opened.id).state is end
+        assert self.charges(gateway, opened) in (int(money_came), None)
+
     @pytest.mark.parametrize("stage", ["opened", "declined", "asked"])
     def test_cancelled_payment_can_never_be_charged(self, gateway: Gateway, stage: str) -> None:
         methods = {"declined": self.declined, "asked": self.asks_customer}
@@ -190,6 +229,7 @@ class GatewayContract:
         over |= set() if gateway.abilities.cancels else {GatewayState.DECLINED}
         assert self.confirm(gateway, payment).state in over
         assert gateway.cancel(payment.id, idempotency_key=key()).state is GatewayState.CANCELLED
+        assert self.charges(gateway, payment) in (0, None)
 
     def test_cancelling_what_is_paid_says_so(self, gateway: Gateway) -> None:
         paid = self.paid(gateway)
@@ -261,6 +301,7 @@ class GatewayContract:
         assert gateway.limits("XXX") is None
 
     def test_list_tells_every_payment_newest_first(self, gateway: Gateway) -> None:
+        _must_list(gateway)
         since = datetime.now(UTC) - timedelta(seconds=2)
         made = [self.open(gateway).id for _ in range(3)]
 
@@ -318,6 +359,7 @@ class GatewayContract:
         assert len(refunds) == 1
 
     def test_list_of_refunds_tells_them_all(self, gateway: Gateway) -> None:
+        _must_list(gateway)
         since = datetime.now(UTC) - timedelta(seconds=2)
         paid = self.paid(gateway)
         made = gateway.refund(
@@ -356,10 +398,11 @@ class GatewayContract:
         dispute = self.disputed(gateway, self.disputed_by_its_bank)
         assert dispute.state is DisputeState.NEEDS_RESPONSE
         assert (dispute.amount_minor, dispute.currency) == (1250, "EUR")
-        assert dispute.reason == "fraudulent"
+        assert dispute.reason
         assert dispute.due_at is not None
         assert dispute.due_at > dispute.opened_at
-        assert dispute.id in [one.id for one in gateway.list_disputes_since(since)]
+        if gateway.abilities.lists:
+            assert dispute.id in [one.id for one in gateway.list_disputes_since(since)]
         with pytest.raises(RefundRefused):
             gateway.refund(
                 dispute.payment_id,
@@ -397,8 +440,9 @@ class GatewayContract:
         self.fail_refund(gateway, made)
 
         assert gateway.refunds_of(paid.id) == [replace(made, state=RefundState.FAILED)]
-        listed = {refund.id: refund.state for refund in gateway.list_refunds_since(since)}
-        assert listed[made.id] is RefundState.FAILED
+        if gateway.abilities.lists:
+            listed = {refund.id: refund.state for refund in gateway.list_refunds_since(since)}
+            assert listed[made.id] is RefundState.FAILED
         again = gateway.refund(
             paid.id, amount_minor=1250, currency="EUR", refund_key="b", idempotency_key=key()
         )

@@ -1,6 +1,7 @@
 """The contract suite is of use only if it can fail: each gateway is told to break one rule."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -10,12 +11,16 @@ from payments.gateways.bank_transfer.client import BankTransferGateway
 from payments.gateways.example.client import ExampleGateway
 from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
-from payments.sandbox import idempotency
+from payments.sandbox import idempotency, intents
 from payments.sandbox.mollie import account
 from payments.sandbox.mollie.server import MollieSandbox
+from payments.sandbox.server import SandboxServer
 from tests.payments.bank_transfer.test_contract import TestBankTransfer as BankTransferContract
 from tests.payments.gateway_contract import GatewayContract
 from tests.payments.test_gateway_contract import MollieContract
+from tests.payments.test_gateway_contract import (
+    TestStripeAdapterAgainstTheSandbox as StripeContract,
+)
 
 NEVER = timedelta(0)
 
@@ -51,6 +56,23 @@ def test_example_that_forgets_its_keys_is_noticed(monkeypatch: pytest.MonkeyPatc
 
     with pytest.raises(AssertionError):
         GatewayContract().test_opening_again_under_one_key_is_the_same_payment(ExampleGateway())
+
+
+def test_sandbox_of_stripe_that_charges_again_is_noticed_by_its_own_books(
+    gateway: StripeGateway, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its answers says what it should."""
+    confirm = intents.confirm
+
+    def confirm_again(intent: intents.Intent, **how: str) -> intents.Step:
+        return confirm(replace(intent, status="requires_confirmation"), **how)
+
+    monkeypatch.setattr(intents, "confirm", confirm_again)
+    contract = StripeContract()
+    contract.sandbox_url = sandbox.url
+
+    with pytest.raises(AssertionError, match=r"assert 2 in \(1, None\)"):
+        contract.test_confirming_again_is_the_same_charge(gateway)
 
 
 @pytest.mark.django_db(transaction=True)

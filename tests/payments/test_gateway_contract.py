@@ -41,6 +41,10 @@ class TestStripeAdapterAgainstTheSandbox(GatewayContract):
     def _at(self, sandbox: SandboxServer) -> None:
         self.sandbox_url = sandbox.url
 
+    def charges(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
+        ledger = requests.get(f"{self.sandbox_url}/sandbox/ledger", timeout=10).json()
+        return sum(charge["payment_intent"] == payment.id for charge in ledger["charges"])
+
     def decide(self, gateway: Gateway, dispute: GatewayDispute, *, won: bool) -> None:
         sends_evidence(gateway, dispute, won=won)
 
@@ -59,6 +63,7 @@ class MollieContract(GatewayContract):
     approved = "ideal"
     declined = "creditcard"
     asks_customer = "bancontact"
+    promised = "banktransfer"
     opens_as = GatewayState.NEEDS_ACTION
     refunds_can_fail_late = False
     currencies = ("EUR", "JPY", "HUF")
@@ -82,16 +87,23 @@ class TestMollieAdapterAgainstItsSandbox(MollieContract):
     ) -> GatewayPayment:
         """Its customer acts on Mollie's page, as the method of the payment has them."""
         method = self.sandbox.account.show(payment.id)["method"]
-        status = {self.approved: "paid", self.declined: "failed"}.get(method, "open")
-        self.sandbox.account.move(payment.id, status)
+        ends = {self.approved: "paid", self.declined: "failed", self.promised: "pending"}
+        self.sandbox.account.move(payment.id, ends.get(method, "open"))
         return super().confirm(gateway, payment, idempotency_key)
+
+    def charges(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
+        made = self.sandbox.account.charges()
+        return sum(charge["payment"] == payment.id for charge in made)
+
+    def end_promise(self, gateway: Gateway, payment: GatewayPayment, *, money_came: bool) -> None:
+        self.sandbox.account.move(payment.id, "paid" if money_came else "failed")
 
 
 @pytest.mark.skipif(MOLLIE_TEST_KEY not in os.environ, reason=f"{MOLLIE_TEST_KEY} is not set")
 class TestMollieAdapterAgainstMollie(MollieContract):
     """What needs no customer: in test mode a person chooses on Mollie's page how a payment ends."""
 
-    approved = declined = asks_customer = ""
+    approved = declined = asks_customer = promised = ""
 
     @pytest.fixture
     def gateway(self) -> MollieGateway:

@@ -86,6 +86,7 @@ class Account:
         with self._lock:
             return [
                 {
+                    "payment": payment.id,
                     "order": payment.wanted.get("metadata", {}).get("order", ""),
                     "amount": _minor(payment.wanted["amount"]),
                     "currency": payment.wanted["amount"]["currency"],

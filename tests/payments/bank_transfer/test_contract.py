@@ -45,6 +45,9 @@ class TestBankTransfer(GatewayContract):
             )
         return gateway.confirm(payment.id, return_url="", idempotency_key=key())
 
+    def charges(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
+        return ReceivedTransfer.objects.filter(expected_id=payment.id).count()
+
     def paid(self, gateway: Gateway) -> GatewayPayment:
         try:
             return super().paid(gateway)
