@@ -10,8 +10,7 @@ from django.db import transaction
 from checkout.orders.identity.matching import names_us, orders_named
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
-from checkout.orders.states import OrderStatus
-from checkout.orders.sweep_schedule import next_sweep
+from checkout.orders.outbox.sweep import look_soon
 from checkout.orders.ways_to_pay.web_side import Hint
 from checkout.runtime import trace
 from payments.books.lost_orders import note_lost
@@ -54,7 +53,7 @@ def receive_hint(hint: Hint, *, gateway: str, now: datetime) -> bool:
             if hint.is_our_own:
                 return True
             ask(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, at=ask_at)
-            _look_soon(order, now=now)
+            look_soon(order.pk, now=now)
     return True
 
 
@@ -70,12 +69,6 @@ def _when_to_ask(hint: Hint, *, now: datetime) -> datetime | None:
         return None
     just_asked = checks.filter(published_at__isnull=False, available_at__gt=now - PAUSE).exists()
     return now + PAUSE if just_asked else now
-
-
-def _look_soon(order: Order, *, now: datetime) -> None:
-    """The queue may lose the question, and nobody looks at a promised order for a day."""
-    promised = Order.objects.filter(pk=order.pk, status=OrderStatus.PROMISED)
-    promised.filter(sweep_at__gt=next_sweep(now)).update(sweep_at=next_sweep(now))
 
 
 def _find_order(hint: Hint) -> Order | None:

@@ -101,6 +101,13 @@ def expire_unpaid(*, now: datetime) -> int:
     return len(expired)
 
 
+def look_soon(order_id: int, *, now: datetime) -> None:
+    """There is news of an order about which nobody would ask for a day. The queue may lose the
+    question."""
+    waiting = Order.objects.filter(pk=order_id, status__in=WAITS_FOR_OTHERS)
+    waiting.filter(sweep_at__gt=next_sweep(now)).update(sweep_at=next_sweep(now))
+
+
 def put_off_sweep(order_id: int, *, now: datetime) -> None:
     """The order was just published by hand, so the sweep need not do it soon."""
     swept = Order.objects.filter(pk=order_id, sweep_at__isnull=False)

@@ -36,6 +36,7 @@ from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.numbers import parse_order_number
 from checkout.orders.outbox.enqueue import make_due, publish_again
+from checkout.orders.outbox.sweep import look_soon
 from checkout.orders.states import PAID_FOR
 from checkout.runtime.faultpoints import fault_point
 from payments.gateways.bank_transfer.client import received_minor
@@ -168,6 +169,7 @@ def _attach(received: ReceivedTransfer, order: Order, *, by: str, now: datetime)
     received.save()
     came_minor = received_minor(received.expected)
     _have_asked(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, now=now)
+    look_soon(order.pk, now=now)
     if came_minor < received.expected.amount_minor:
         put_before_a_person(order.pk, PART_CAME, now=now)
         return Became.PARTLY

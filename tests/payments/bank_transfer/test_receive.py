@@ -163,6 +163,20 @@ def deliver_refunds(gateways: Gateways) -> None:
     OutboxMessage.objects.update(published_at=timezone.now())
 
 
+def test_money_whose_question_the_queue_lost_is_asked_for_by_the_sweep(
+    order: Order, gateways: Gateways
+) -> None:
+    now = timezone.now()
+    assert came(order.number) is Became.MATCHED
+    OutboxMessage.objects.update(published_at=now)  # and nobody has received it
+
+    sweep(now=now + timedelta(minutes=20))
+    deliver(gateways)
+
+    order.refresh_from_db()
+    assert order.status == "paid"
+
+
 def test_second_transfer_for_a_paid_order_is_a_surplus(order: Order, gateways: Gateways) -> None:
     came(order.number)
     deliver(gateways)
