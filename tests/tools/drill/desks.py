@@ -129,6 +129,8 @@ def keep_books(statement: Path) -> None:
 
     while True:
         time.sleep(random.uniform(0.5, 1.5))
+        if statement.read_text().count("\n") < 2:
+            continue  # its headings, and nothing that came
         try:
             call_command("record_transfers", statement, by="bookkeeper", stdout=io.StringIO())
         except DATABASE_ERRORS:
