@@ -21,6 +21,7 @@ from checkout.orders.money.facts import MoneyFacts, Moved, facts_about, facts_of
 from checkout.orders.money.parts import Parts
 from checkout.orders.placing.place import absorb_resubmission
 from checkout.orders.states import SENDABLE, DispatchStatus, OrderStatus
+from checkout.orders.ways_to_pay.web_side import web_side_of
 from checkout.quotes.rules import plain_percent
 from checkout.runtime.clock import database_now
 
@@ -78,6 +79,11 @@ def is_charged(facts: MoneyFacts) -> bool | str:
     return "unknown" if facts.is_charge_unknown else False
 
 
+class NamedValueSerializer(serializers.Serializer[Any]):
+    name = serializers.CharField()
+    value = serializers.CharField()
+
+
 class OrderListSerializer(serializers.ListSerializer[Order]):
     def to_representation(self, data: Any) -> list[Any]:
         """Read what was charged and what was sent for all orders of a page at once."""
@@ -111,6 +117,12 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
     action_url = serializers.SerializerMethodField(
         help_text="Where the customer approves the payment at their bank, while it asks for that."
     )
+    send_money_to = serializers.SerializerMethodField(
+        help_text=(
+            "While the order waits for money that its customer sends themselves: the account, the "
+            "amount and the reference, as their customer should read them. Empty otherwise."
+        )
+    )
     total = MoneyField(help_text=AMOUNT)
     refunded = MoneyField(help_text=f"How much of it was sent back. {AMOUNT}")
     goods = serializers.SerializerMethodField(help_text="The sum of the lines.")
@@ -132,7 +144,7 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
         list_serializer_class = OrderListSerializer
         fields = [
             *("number", "reference", "status", "charged", "is_final", "can_pay", "can_cancel"),
-            *("action_url", "dispatch_status"),
+            *("action_url", "send_money_to", "dispatch_status"),
             *("total", "refunded", "currency", "goods", "discount", "delivery", "code", "tax"),
             *("prices_include_tax", "lines", "shipments", "placed_at"),
         ]
@@ -168,6 +180,14 @@ class OrderSerializer(serializers.ModelSerializer[Order]):
 
     def get_action_url(self, order: Order) -> str | None:
         return order.action_url or None
+
+    @extend_schema_field(NamedValueSerializer(many=True))
+    def get_send_money_to(self, order: Order) -> list[dict[str, str]]:
+        if order.status != OrderStatus.ACTION_REQUIRED:
+            return []
+        waiting = web_side_of(order).waiting(order)
+        facts = waiting.facts if waiting else []
+        return [{"name": name, "value": value} for name, value in facts]
 
     def get_goods(self, order: Order) -> str:
         return _told_amount(Parts.of_order(order).goods_minor, order.currency)

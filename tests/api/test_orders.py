@@ -54,6 +54,23 @@ def test_products_are_listed_for_everybody(shelf: list[Product]) -> None:
     assert listed[-1]["is_available"] is False
 
 
+def test_client_is_told_where_a_transfer_goes_while_it_is_awaited(
+    caller: Caller, settings: Settings
+) -> None:
+    settings.PAYMENT_OFFERS = []
+    wanted = {"gateway": "bank_transfer", "payment_method": ""}
+    address = placed_address(caller, **wanted)
+    assert caller.get(address).json["send_money_to"] == []
+
+    become(OrderStatus.ACTION_REQUIRED)
+
+    order = caller.get(address).json
+    assert {"name": "IBAN", "value": "DE89 3704 0044 0532 0130 00"} in order["send_money_to"]
+    assert {"name": "Reference", "value": order["number"]} in order["send_money_to"]
+    become(OrderStatus.PAID)
+    assert caller.get(address).json["send_money_to"] == []
+
+
 def test_order_is_read_as_it_is(caller: Caller) -> None:
     address = placed_address(caller)
     become(OrderStatus.PAID)
@@ -70,6 +87,7 @@ def test_order_is_read_as_it_is(caller: Caller) -> None:
         "can_pay": False,
         "can_cancel": True,
         "action_url": None,
+        "send_money_to": [],
         "dispatch_status": "unsent",
         "total": "20.02",
         "refunded": "0.00",
