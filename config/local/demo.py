@@ -86,7 +86,7 @@ class Demo:
         self.folder = folder
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self.sandbox_url = ""
+        self.sandbox_url = self.mollie_url = ""
         self.webhook_secret = for_demo.new_webhook_secret()
         given = _given()
         self.environment = DEFAULTS | given | OWN | _hosts(given) | _no_proxy()
@@ -143,10 +143,12 @@ class Demo:
             self.environment |= SQS_CREDENTIALS
             self.environment["AWS_ENDPOINT_URL"] = self.sqs.start()
             self._say("SQS")
-        port = free_port()
-        self.sandbox_url = f"http://127.0.0.1:{port}"
+        self.sandbox_url = f"http://127.0.0.1:{free_port()}"
+        self.mollie_url = f"http://127.0.0.1:{free_port()}"
         self.environment |= for_demo.settings_for(
-            url=self.sandbox_url, webhook_secret=self.webhook_secret
+            url=self.sandbox_url,
+            mollie_url=self.mollie_url,
+            webhook_secret=self.webhook_secret,
         )
         self.environment["PORT"] = str(self.port)
         self.environment.setdefault("SHOP_URL", self.url)
@@ -157,11 +159,15 @@ class Demo:
         sandbox += ["--ledger", str(self.folder / "sandbox-ledger.jsonl")]
         sandbox += ["--webhook-url", f"{self.url}{for_demo.WEBHOOK_PATH}"]
         sandbox += ["--webhook-secret", self.webhook_secret]
+        mollie = [*manage, "run_sandbox_gateway", "--of", "mollie"]
+        mollie += ["--port", self.mollie_url.rpartition(":")[2]]
+        mollie += ["--ledger", str(self.folder / "mollie-ledger.jsonl")]
         web = [sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{self.port}"]
         web += [f"--workers={WEB_PROCESSES}", "--worker-class=gthread", "--threads=4"]
         web += ["--no-control-socket", "--graceful-timeout=5"]
         commands = {
             "sandbox": sandbox,
+            "mollie": mollie,
             "web": web,
             "publisher": [*manage, "run_outbox_publisher"],
             # A short wait for messages lets Ctrl-C end it at once.
@@ -188,7 +194,8 @@ class Demo:
             if not part.is_running:
                 last = " ".join(part.last_lines(1)) or "without a message"
                 raise CannotStart(f"The {part.name} ended while it was starting: {last}")
-        return _answers(f"{self.url}/readyz") and _answers(f"{self.sandbox_url}/sandbox/ledger")
+        sandboxes = [f"{url}/sandbox/ledger" for url in (self.sandbox_url, self.mollie_url)]
+        return all(_answers(url) for url in (f"{self.url}/readyz", *sandboxes))
 
     def _make_the_first_purchase(self) -> None:
         from checkout.orders.models import Order

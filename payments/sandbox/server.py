@@ -50,10 +50,6 @@ class StoppedError(Exception):
     """The server is being stopped: ends a request that is under way."""
 
 
-# What the command says of it.
-SERVES = "Serve a part of Stripe's API"
-
-
 class SandboxServer:
     """The server listens from its construction on, and answers between `start` and `stop`."""
 

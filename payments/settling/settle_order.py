@@ -293,7 +293,7 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Re
     with transaction.atomic():
         order = lock_order(payment)
         if order.status == OrderStatus.PROMISED:
-            status = PaymentStatus.PROMISED  # that it could not be asked about is no doubt about it
+            status = PaymentStatus.PROMISED  # not to be asked is no doubt
         still_ours = Payment.objects.filter(
             pk=payment.pk, lease_token=round_.lease_token, status__in=LIVE
         ).update(status=status, tries=tries, lease_token=None, lease_until=None, lease_owner="")

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Mail, Order, OrderEvent
-from checkout.orders.states import OrderStatus
+from checkout.orders.states import UNSETTLED, OrderStatus
 from tests.support.shopper import Answer, InProcess, Shopper, read_form
 from tests.support.till import Till
 
@@ -223,8 +223,8 @@ def test_asked_about_what_is_on_its_way_or_paid(
     shopper.buy("SKU-01")
     Order.objects.update(status=status)
 
-    on_its_way_or_paid = {OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED, OrderStatus.PAID}
-    assert is_asked(elsewhere.buy("SKU-01")) == (status in on_its_way_or_paid)
+    is_on_its_way = set(UNSETTLED) | {OrderStatus.PAID}
+    assert is_asked(elsewhere.buy("SKU-01")) == (status in is_on_its_way)
 
 
 def test_not_asked_about_what_is_an_hour_old(shopper: Shopper, elsewhere: Shopper) -> None:

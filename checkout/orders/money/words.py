@@ -32,12 +32,15 @@ def _sentences(facts: MoneyFacts, currency: str) -> Iterator[str]:
             )
     elif status == OrderStatus.PLACED:
         return
-    elif status == OrderStatus.PROMISED:
-        yield gettext("The money is taken from your account once, within the next days.")
     elif moved.in_doubt:
         yield gettext(
             "We do not know yet whether you were charged, and are finding out. You need not do "
             "anything; you are not charged twice."
+        )
+    elif status == OrderStatus.PROMISED:
+        yield gettext(
+            "You have not been charged yet: the money is taken from your account once, within the "
+            "next days."
         )
     elif status == OrderStatus.ACTION_REQUIRED and facts.customer_sends:
         yield gettext("Nothing is taken from your account: you send the money yourself.")

@@ -251,7 +251,7 @@
 
   window.addEventListener("pageshow", function (event) {
     if (event.persisted && press) end("usual");
-    if (isOffline()) sayOffline(); // since before this script was here
+    if (isOffline()) sayOffline();
   });
 
   window.addEventListener("offline", sayOffline);

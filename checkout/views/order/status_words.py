@@ -175,7 +175,7 @@ def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None
 
 
 def _tone(order: Order, facts: MoneyFacts) -> str:
-    if is_being_cancelled(order):
+    if is_being_cancelled(order) or facts.status == OrderStatus.PROMISED:
         return OrderStatus.PLACED
     return OrderStatus.CANCELLED if order.is_cancelled_and_paid else facts.status
 

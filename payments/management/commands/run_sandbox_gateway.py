@@ -8,14 +8,18 @@ from checkout.runtime.loop import stop_signals
 from checkout.user_input.whole_numbers import whole_argument
 from payments.sandbox.faults import BadSpecification, Faults, parse
 from payments.sandbox.ledger import LedgerError
-from payments.sandbox.server import SERVES, SandboxServer
+from payments.sandbox.mollie.server import MollieSandbox
+from payments.sandbox.server import SandboxServer
 
 
 class Command(BaseCommand):
-    help = f"{SERVES} without moving money, for demo and tests."
+    help = "Serve a part of Stripe's API, or of Mollie's, without moving money, for demo and tests."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--of", choices=["stripe", "mollie"], default="stripe", help="Whose API is served."
+        )
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument(
             "--port", type=whole_argument(most=65_535), required=True, help="0 takes any free port"
@@ -23,7 +27,8 @@ class Command(BaseCommand):
         parser.add_argument(
             "--webhook-url",
             default="",
-            help="Where events are sent; those on their way are lost when the sandbox stops.",
+            help="Where Stripe's events are sent; those on their way are lost when the sandbox "
+            "stops. Mollie is told with each payment.",
         )
         parser.add_argument("--webhook-secret", default="", help="The secret that signs events.")
         parser.add_argument(
@@ -35,22 +40,17 @@ class Command(BaseCommand):
         parser.add_argument(
             "--seed", type=whole_argument(), default=0, help="Repeats the same faults by chance."
         )
-        parser.add_argument("--ledger", type=Path, default=Path(".local/sandbox-ledger.jsonl"))
+        parser.add_argument(
+            "--ledger", type=Path, default=Path(".local/sandbox-ledger.jsonl"), help="What is kept."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if not settings.DEBUG and settings.SANDBOX_GATEWAY_ALLOWED is not True:
             raise CommandError("Without DEBUG the sandbox needs SANDBOX_GATEWAY_ALLOWED=True.")
-        host, port, ledger = options["host"], options["port"], options["ledger"]
+        host, port = options["host"], options["port"]
         with stop_signals() as stopping:
             try:
-                server = SandboxServer(
-                    host=host,
-                    port=port,
-                    ledger_path=ledger,
-                    webhook_url=options["webhook_url"],
-                    webhook_secret=options["webhook_secret"],
-                    faults=Faults(parse(options["faults"]), options["seed"]),
-                )
+                server = _sandbox(options)
             except BadSpecification as error:
                 raise CommandError(f"--faults: {error}") from error
             except (OSError, OverflowError, LedgerError) as error:
@@ -59,3 +59,16 @@ class Command(BaseCommand):
             self.stdout.write(f"Sandbox gateway listening on {server.url}")
             stopping.wait()
             server.stop()
+
+
+def _sandbox(options: dict[str, Any]) -> SandboxServer | MollieSandbox:
+    faults = Faults(parse(options["faults"]), options["seed"])
+    where = {"host": options["host"], "port": options["port"], "ledger_path": options["ledger"]}
+    if options["of"] == "mollie":
+        return MollieSandbox(**where, faults=faults)
+    return SandboxServer(
+        **where,
+        webhook_url=options["webhook_url"],
+        webhook_secret=options["webhook_secret"],
+        faults=faults,
+    )

@@ -16,6 +16,7 @@ from typing import Any
 from moneyed import CurrencyDoesNotExist, get_currency
 
 from payments.sandbox.clock import Clock
+from payments.sandbox.ledger import Ledger
 from payments.sandbox.replies import Answer, Json
 
 KEYS_KEPT = timedelta(hours=1)
@@ -47,6 +48,18 @@ class Payment:
     def is_cancelable(self) -> bool:
         return self.status == "open"
 
+    def as_line(self) -> Json:
+        times = {"created_at": self.created_at.isoformat()}
+        times["paid_at"] = self.paid_at.isoformat() if self.paid_at else ""
+        return vars(self) | times
+
+    @classmethod
+    def of_line(cls, line: Json) -> "Payment":
+        paid_at = line["paid_at"]
+        times = {"created_at": datetime.fromisoformat(line["created_at"])}
+        times["paid_at"] = datetime.fromisoformat(paid_at) if paid_at else None
+        return cls(**{**line, **times})
+
 
 class Refused(Exception):
     def __init__(self, status: int, detail: str, field_name: str = "") -> None:
@@ -67,13 +80,40 @@ class Request:
 
 
 class Account:
-    def __init__(self, *, clock: Clock, hook: Callable[[str, str], None]) -> None:
+    """With a ledger nothing is forgotten that was answered, also when its process is killed."""
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        hook: Callable[[str, str], None],
+        ledger: Ledger | None = None,
+    ) -> None:
         self.url = ""  # known when the server listens
         self._clock = clock
         self._hook = hook
         self._payments: dict[str, Payment] = {}
         self._keys: dict[str, tuple[datetime, str, Answer]] = {}
         self._lock = threading.RLock()
+        self._ledger = ledger
+        for line in ledger.read() if ledger else []:
+            self._remember(line)
+
+    def _remember(self, line: Json) -> None:
+        if "payment" in line:
+            payment = Payment.of_line(line["payment"])
+            self._payments[payment.id] = payment
+        else:
+            answer = Answer(status=line["status"], body=line["body"])
+            self._keys[line["key"]] = datetime.fromisoformat(line["at"]), line["asked"], answer
+
+    def _write(self, line: Json) -> None:
+        if self._ledger:
+            self._ledger.append([line])
+
+    def _keep(self, payment: Payment) -> None:
+        self._payments[payment.id] = payment
+        self._write({"payment": payment.as_line()})
 
     def answer(self, request: Request) -> Answer:
         with self._lock:
@@ -108,6 +148,7 @@ class Account:
                 payment.status = status
                 if status == "paid":
                     payment.paid_at = self._clock()
+                self._keep(payment)
                 if status in FINAL:
                     self._tell(payment)
             return self._shown(payment)
@@ -118,6 +159,7 @@ class Account:
                 for refund in payment.refunds:
                     if refund["id"] == refund_id:
                         refund["status"] = status
+                        self._keep(payment)
                         self._tell(payment)
                         return refund
         raise Refused(404, "No such refund.")
@@ -133,6 +175,7 @@ class Account:
                 "reason": {"code": "MD06", "description": "Refund requested by debtor"},
             }
             payment.chargebacks.append(chargeback)
+            self._keep(payment)
             self._tell(payment)
             return chargeback
 
@@ -150,8 +193,10 @@ class Account:
             if earlier[1] != asked:
                 raise Refused(422, "The key was used for another request.", "idempotency_key")
             return earlier[2]
-        answer = self._route(request)
-        self._keys[key] = (self._clock(), asked, answer)
+        answer, now = self._route(request), self._clock()
+        self._keys[key] = (now, asked, answer)
+        line = {"key": key, "at": now.isoformat(), "asked": asked}
+        self._write(line | {"status": answer.status, "body": answer.body})
         return answer
 
     def _route(self, request: Request) -> Answer:
@@ -188,7 +233,7 @@ class Account:
         payment = Payment(
             id=f"tr_{secrets.token_hex(8)}", created_at=self._clock(), wanted=dict(wanted)
         )
-        self._payments[payment.id] = payment
+        self._keep(payment)
         return self._shown(payment)
 
     def _cancel(self, payment: Payment) -> Json:
@@ -196,6 +241,7 @@ class Account:
         if not payment.is_cancelable:
             raise Refused(422, "The payment cannot be canceled.")
         payment.status = "canceled"
+        self._keep(payment)
         self._tell(payment)
         return self._shown(payment)
 
@@ -223,6 +269,7 @@ class Account:
             "metadata": wanted.get("metadata"),
         }
         payment.refunds.append(refund)
+        self._keep(payment)
         return refund
 
     def _find(self, payment_id: str) -> Payment:
@@ -235,6 +282,7 @@ class Account:
     def _expire(self, payment: Payment) -> None:
         if payment.status == "open" and self._clock() >= payment.created_at + OPEN_FOR:
             payment.status = "expired"
+            self._keep(payment)
             self._tell(payment)
 
     def _tell(self, payment: Payment) -> None:

@@ -3,6 +3,7 @@
 import json
 import threading
 from collections.abc import Callable
+from pathlib import Path
 from queue import Queue
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -11,6 +12,7 @@ import requests
 
 from payments.sandbox.clock import Clock, MovableClock, utc_now
 from payments.sandbox.faults import Faults
+from payments.sandbox.ledger import Ledger
 from payments.sandbox.mollie.account import Account, Refused, Request
 from payments.sandbox.mollie.page import CHOICES, checkout_page
 from payments.sandbox.replies import Answer, Json
@@ -36,6 +38,7 @@ class MollieSandbox:
         clock: Clock = utc_now,
         silent_seconds: float = 120.0,
         faults: Faults | None = None,
+        ledger_path: Path | None = None,
     ) -> None:
         self.faults = faults or Faults()
         self.clock = MovableClock(clock)
@@ -43,8 +46,14 @@ class MollieSandbox:
         self.stopping = threading.Event()
         self.hooks: list[str] = []  # the ids of payments that were told of
         self._waiting: Queue[tuple[str, str, int] | None] = Queue()
-        self.account = Account(clock=self.clock, hook=self._hook)
-        self._http = HttpServer((host, port), self, MollieHandler)
+        self._ledger = Ledger(ledger_path) if ledger_path else None
+        try:
+            self.account = Account(clock=self.clock, hook=self._hook, ledger=self._ledger)
+            self._http = HttpServer((host, port), self, MollieHandler)
+        except BaseException:
+            if self._ledger:
+                self._ledger.close()
+            raise
         self.account.url = self.url
         self._threads = [
             threading.Thread(target=self._http.serve_forever, args=[0.05], daemon=True),
@@ -68,6 +77,8 @@ class MollieSandbox:
             self._threads[0].join()
         self._http.server_close()
         self._http.drop_connections()
+        if self._ledger:
+            self._ledger.close()
 
     def _hook(self, address: str, payment_id: str) -> None:
         self.hooks.append(payment_id)

@@ -11,9 +11,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+import requests
 
 from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import GatewayState, PaymentRequest
+from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,8 +40,14 @@ def command(*arguments: str) -> list[str]:
 def listening(
     ledger_path: Path, **changes: str
 ) -> Iterator[tuple[subprocess.Popen[str], StripeGateway]]:
+    with serving("--port", "0", "--ledger", str(ledger_path), **changes) as (process, url):
+        yield process, StripeGateway(secret_key="sk_test_x", api_base=url, timeout_seconds=2.0)
+
+
+@contextmanager
+def serving(*arguments: str, **changes: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process = subprocess.Popen(
-        command("--port", "0", "--ledger", str(ledger_path)),
+        command(*arguments),
         cwd=ROOT,
         env=environment(**changes),
         stdout=subprocess.PIPE,
@@ -51,10 +59,7 @@ def listening(
             line = process.stdout.readline()
             found = re.search(r"http://127\.0\.0\.1:\d+", line)
             assert found, line
-            yield (
-                process,
-                StripeGateway(secret_key="sk_test_x", api_base=found[0], timeout_seconds=2.0),
-            )
+            yield process, found[0]
         finally:
             process.kill()
 
@@ -89,6 +94,29 @@ def test_a_killed_sandbox_has_forgotten_nothing(ledger_path: Path) -> None:
 
     with listening(ledger_path) as (_, gateway):
         assert gateway.retrieve(payment_id).state is GatewayState.PAID
+
+
+def test_a_killed_sandbox_of_mollie_has_forgotten_neither_payment_nor_key(
+    tmp_path: Path,
+) -> None:
+    ledger = tmp_path / "mollie.jsonl"
+    request = PaymentRequest(
+        order=OrderIdentity(number="100001-19"),
+        amount_minor=1250,
+        currency="EUR",
+        payment_method="",
+        return_url="https://shop.example/orders/x/",
+    )
+    with serving("--of", "mollie", "--port", "0", "--ledger", str(ledger)) as (process, url):
+        gateway = MollieGateway(api_key="test_x", api_base=url, timeout_seconds=2.0)
+        opened = gateway.open(request, idempotency_key="open-1")
+        requests.post(opened.action_url, data={"status": "paid"}, allow_redirects=False, timeout=5)
+        process.kill()
+
+    with serving("--of", "mollie", "--port", "0", "--ledger", str(ledger)) as (_, url):
+        gateway = MollieGateway(api_key="test_x", api_base=url, timeout_seconds=2.0)
+        assert gateway.open(request, idempotency_key="open-1").id == opened.id
+        assert gateway.retrieve(opened.id).state is GatewayState.PAID
 
 
 def test_a_taken_port_is_one_clear_line(ledger_path: Path) -> None:

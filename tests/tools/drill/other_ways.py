@@ -33,9 +33,8 @@ HEADINGS = "reference,date,amount,text\n"
 
 class OtherWays:
     def __init__(self, folder: Path, seed: int) -> None:
-        self.mollie = MollieSandbox(
-            faults=Faults(chances=parse(MOLLIE_FAULTS), seed=seed), silent_seconds=10.0
-        )
+        self.faults = Faults(chances=parse(MOLLIE_FAULTS), seed=seed)
+        self._mollie: MollieSandbox | None = None
         self.statement = folder / "bank.csv"  # all that has come; each import reads all of it
         self.statement.write_text(HEADINGS)
         self._sent: list[Charge] = []
@@ -43,18 +42,19 @@ class OtherWays:
         self._stopping = threading.Event()
         self._refunds = threading.Thread(target=self._send_refunds, daemon=True)
 
-    def start(self) -> None:
-        self.mollie.start()
+    def start(self) -> str:
+        """The address of Mollie's API."""
+        self._mollie = MollieSandbox(faults=self.faults, silent_seconds=10.0)
+        self._mollie.start()
         self._refunds.start()
-
-    def calm(self) -> None:
-        self.mollie.faults.calm()
+        return self._mollie.url
 
     def stop(self) -> None:
         self._stopping.set()
         if self._refunds.is_alive():
             self._refunds.join()
-        self.mollie.stop()
+        if self._mollie:
+            self._mollie.stop()
 
     def send_transfer(self, number: str, amount_minor: int) -> None:
         """A customer sends the price of an order, once."""
@@ -73,14 +73,16 @@ class OtherWays:
                 charge["currency"],
                 at=datetime.fromisoformat(charge["at"]).timestamp(),
             )
-            for charge in self.mollie.account.charges()
+            for charge in (self._mollie.account.charges() if self._mollie else [])
         ]
         with self._lock:
             return at_mollie + self._sent
 
     def refunds(self) -> list[tuple[str, str, int]]:
         """Order, key and amount of each refund that Mollie made."""
-        account = self.mollie.account
+        if self._mollie is None:
+            return []
+        account = self._mollie.account
         return [
             (
                 account.show(refund["paymentId"])["metadata"]["order"],
@@ -91,7 +93,9 @@ class OtherWays:
         ]
 
     def _send_refunds(self) -> None:
+        assert self._mollie
+        account = self._mollie.account
         while not self._stopping.wait(REFUND_SECONDS):
-            for refund in self.mollie.account.refunds():
+            for refund in account.refunds():
                 if refund["status"] == "pending":
-                    self.mollie.account.move_refund(refund["id"], "refunded")
+                    account.move_refund(refund["id"], "refunded")

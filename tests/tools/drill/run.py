@@ -214,7 +214,7 @@ class Drill:
         self.logs.mkdir()
         self.journals.mkdir()
         self.mails.start()
-        self.others.start()
+        mollie_url = self.others.start()
         web = [free_port(), free_port()]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment = kept | SHOP_ENVIRONMENT
@@ -223,7 +223,7 @@ class Drill:
         environment["EMAIL_URL"] = self.mails.url
         environment["DRILL_JOURNALS"] = str(self.journals)
         environment["DRILL_STATEMENT"] = str(self.others.statement)
-        environment["MOLLIE_API_BASE"] = self.others.mollie.url
+        environment["MOLLIE_API_BASE"] = mollie_url
         environment["STRIPE_API_BASE"] = self.sandbox_url
         environment["SHOP_URL"] = f"http://127.0.0.1:{web[0]}"
         environment["TOPIC_URL"] = f"http://127.0.0.1:{free_port()}/"
@@ -346,7 +346,7 @@ class Drill:
         assert self.fleet
         self._set_hostile(False)
         self._gateway({"calm": True, "outage": False})
-        self.others.calm()
+        self.others.faults.calm()
         last = {"hold": False, "duplicate": False, "release": self.options.seed, "latest": 50}
         if isinstance(self.system, Ours):
             requests.post(f"{self.sandbox_url}/sandbox/webhooks", json=last, timeout=30)
@@ -445,7 +445,7 @@ class Drill:
         hits.update(chaos.hits)
         gateway = requests.get(f"{self.sandbox_url}/sandbox/faults", timeout=30).json()["hits"]
         hits.update({f"gateway: {kind}": count for kind, count in gateway.items()})
-        mollie = self.others.mollie.faults.hits
+        mollie = self.others.faults.hits
         hits.update({f"mollie: {kind}": count for kind, count in mollie.items()})
         if self.system.purges:
             queue = requests.get(f"{self.queue_url}/control/faults", timeout=30).json()

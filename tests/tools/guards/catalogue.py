@@ -326,12 +326,40 @@ message AS (
         "tests/payments/test_gateways.py::test_payment_is_made_by_the_gateway_that_its_order_names",
     ),
     _guard(
+        "promises that could not be asked about",
+        "a gateway that is away for a day puts every debit before a person",
+        SETTLEMENT,
+        "        if order.status == OrderStatus.PROMISED:\n"
+        "            status = PaymentStatus.PROMISED  # not to be asked is no doubt\n",
+        "",
+        "tests/payments/test_promised.py"
+        "::test_gateway_that_does_not_answer_for_a_day_raises_no_doubt",
+    ),
+    _guard(
+        "promises at the moment of cancelling",
+        "an order is cancelled whose money is on its way",
+        "payments/settling/check_order.py",
+        "            if answer.state is GatewayState.PROMISED:\n"
+        "                return Result.PROMISED\n",
+        "",
+        "tests/payments/test_promised.py"
+        "::test_promise_that_the_shop_has_not_heard_of_is_not_cancelled",
+    ),
+    _guard(
+        "news whose question was lost",
+        "an order whose money is here waits a day for it",
+        "checkout/orders/outbox/sweep.py",
+        "    waiting.filter(sweep_at__gt=next_sweep(now)).update(sweep_at=next_sweep(now))\n",
+        "",
+        "tests/payments/bank_transfer/test_receive.py"
+        "::test_money_whose_question_the_queue_lost_is_asked_for_by_the_sweep",
+    ),
+    _guard(
         "hooks that nobody signed",
         "anybody fills a table, and has the gateway asked without end",
         "payments/receive_hint.py",
-        "    if not hint.is_signed and not _is_worth_asking(hint, now=now):\n"
-        "        return False\n",
-        "",
+        "    ask_at = now if hint.is_signed else _when_to_ask(hint, now=now)\n",
+        "    ask_at = now\n",
         "tests/payments/test_mollie.py::test_hooks_that_anybody_sends_fill_no_table_and_ask_seldom",
     ),
     Guard(
