@@ -98,7 +98,7 @@ def settle_order(
         return _settle_free(order, now=clock())
     lease_token = lease_token or uuid.uuid4()
     gateway = order.gateway or gateways.first
-    if order.round_has_begun:
+    if order.round_has_begun:  # type: ignore[attr-defined] # by the annotation above
         payment, is_ours = _payment_of_this_round(order), False
     else:
         payment, is_ours = _begin_round(order, gateway, lease_token, now=clock())

@@ -43,7 +43,7 @@ class TestStripeAdapterAgainstTheSandbox(GatewayContract):
 
     def charges(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
         ledger = requests.get(f"{self.sandbox_url}/sandbox/ledger", timeout=10).json()
-        return sum(charge["payment_intent"] == payment.id for charge in ledger["charges"])
+        return [charge["payment_intent"] for charge in ledger["charges"]].count(payment.id)
 
     def decide(self, gateway: Gateway, dispute: GatewayDispute, *, won: bool) -> None:
         sends_evidence(gateway, dispute, won=won)
@@ -92,8 +92,7 @@ class TestMollieAdapterAgainstItsSandbox(MollieContract):
         return super().confirm(gateway, payment, idempotency_key)
 
     def charges(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
-        made = self.sandbox.account.charges()
-        return sum(charge["payment"] == payment.id for charge in made)
+        return [charge["payment"] for charge in self.sandbox.account.charges()].count(payment.id)
 
     def end_promise(self, gateway: Gateway, payment: GatewayPayment, *, money_came: bool) -> None:
         self.sandbox.account.move(payment.id, "paid" if money_came else "failed")

@@ -32,7 +32,7 @@ from tests.support.factories import placed_order
 
 DAY = timedelta(days=1)
 
-PROMISED_WORDS = "You have not been charged yet: the money is taken from your account once, within the next days."
+PROMISED_WORDS = "You have not been charged yet: the money is taken from your account once"
 
 
 @pytest.fixture(autouse=True)
@@ -76,7 +76,7 @@ def pass_a_day(gateways: Gateways, now: datetime) -> None:
         expire_unpaid(now=at)
         for message in OutboxMessage.objects.filter(published_at=None, available_at__lte=at):
             OutboxMessage.objects.filter(pk=message.pk).update(published_at=at)
-            HANDLERS[message.kind](message.order.number, gateways, clock=lambda at=at: at)  # type: ignore[misc] # of this hour
+            HANDLERS[message.kind](message.order.number, gateways, clock=lambda at=at: at)
 
 
 def assert_nothing_is_wrong(order: Order, now: datetime) -> None:

@@ -55,10 +55,9 @@ class Payment:
 
     @classmethod
     def of_line(cls, line: Json) -> "Payment":
-        paid_at = line["paid_at"]
-        times = {"created_at": datetime.fromisoformat(line["created_at"])}
-        times["paid_at"] = datetime.fromisoformat(paid_at) if paid_at else None
-        return cls(**{**line, **times})
+        paid_at = datetime.fromisoformat(line["paid_at"]) if line["paid_at"] else None
+        created_at = datetime.fromisoformat(line["created_at"])
+        return cls(**{**line, "created_at": created_at, "paid_at": paid_at})
 
 
 class Refused(Exception):

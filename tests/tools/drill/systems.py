@@ -139,8 +139,10 @@ class Addresses:
 
 class System(Protocol):
     name: str
-    buyer: Buyer
     purges: str  # the queue that a purge empties; none where empty
+
+    @property
+    def buyer(self) -> Buyer: ...
 
     def prepare(self, at: Addresses) -> None: ...
     def parts(self, at: Addresses) -> list[Part]: ...
