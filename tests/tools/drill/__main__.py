@@ -33,6 +33,7 @@ def main() -> int:
                 seed=seed,
                 minutes=options.minutes,
                 settle_seconds=options.settle_seconds,
+                by_card_alone=designs != ["ours"],
             ),
             say=lambda words: print(words, file=sys.stderr, flush=True),
         )

@@ -84,6 +84,7 @@ class Options:
     seed: int
     minutes: float
     settle_seconds: float = SETTLE_SECONDS
+    by_card_alone: bool = False  # other designs know no other way to pay
 
 
 @dataclass(kw_only=True)
@@ -171,6 +172,8 @@ class Drill:
         plans = [
             plan_of(number, self.options.seed) for number in range(1, self.options.shoppers + 1)
         ]
+        if self.options.by_card_alone:
+            plans = [replace(plan, way=STRIPE) for plan in plans]
         urls = [f"http://127.0.0.1:{port}" for port in at.web]
         seconds = self.options.minutes * 60
         for number, plan in enumerate(plans):
