@@ -63,8 +63,8 @@ SETTLE_SECONDS = 180
 
 GATEWAY_FAULTS = ",".join(
     [
-        "confirm:late=0.03,confirm:silent=0.03,confirm:reset=0.04,confirm:500=0.04",
-        "open:late=0.02,open:reset=0.03,open:silent=0.02,*:429=0.03,*:503=0.03",
+        "confirm:late=0.06,confirm:silent=0.06,confirm:reset=0.06,confirm:500=0.09",
+        "open:late=0.04,open:reset=0.04,open:silent=0.03,*:429=0.03,*:503=0.03",
     ]
 )
 
