@@ -5,7 +5,7 @@ The worker's own calls, a webhook's hint, a customer's return and reconciliation
 
 import logging
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from checkout.orders.attention.reasons import (
     CHARGED_TWICE,
     OVERCHARGED,
     PART_CAME,
+    PROMISED_TOO_LONG,
     REFUSED,
     UNKNOWN_TO_GATEWAY,
     UNKNOWN_TOO_LONG,
@@ -39,6 +40,9 @@ from payments.settling.lock_order import lock_order
 from payments.states import LIVE, PaymentStatus, RefundStatus, sources_of
 
 logger = logging.getLogger(__name__)
+
+# The longest that a debit may take is two weeks of working days, and banks rest over holidays.
+PROMISED_AT_MOST = timedelta(days=30)
 
 
 def record_success(
@@ -163,7 +167,9 @@ def record_promise(payment: Payment, *, now: datetime) -> None:
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.PROMISED, None):
             _resolve_doubts(order, refusal_too=True, now=now)
-            if _is_current(payment, order) and order.status != OrderStatus.PROMISED:
+            if order.status == OrderStatus.PROMISED:
+                remind_of_promise(payment, now=now)
+            elif _is_current(payment, order):
                 transition(
                     payment.order_id,
                     OrderStatus.PROMISED,
@@ -171,6 +177,12 @@ def record_promise(payment: Payment, *, now: datetime) -> None:
                     now=now,
                 )
                 transaction.on_commit(partial(_count, payment, "promised"))
+
+
+def remind_of_promise(payment: Payment, *, now: datetime) -> None:
+    """No bank takes so long. A person asks at the gateway what became of the money."""
+    if now - payment.created_at >= PROMISED_AT_MOST:
+        put_before_a_person(payment.order_id, PROMISED_TOO_LONG, now=now)
 
 
 def record_closed(payment: Payment, *, now: datetime) -> None:
@@ -214,6 +226,8 @@ def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -
     if not payments.filter(status=PaymentStatus.UNKNOWN).exists():
         end_reason(order.pk, UNKNOWN_TOO_LONG, now=now)
         end_reason(order.pk, UNKNOWN_TO_GATEWAY, now=now)
+    if not payments.filter(status=PaymentStatus.PROMISED).exists():
+        end_reason(order.pk, PROMISED_TOO_LONG, now=now)
     wrong = payments.filter(charged_minor__isnull=False).exclude(status=PaymentStatus.PAID)
     if not wrong.exists():
         end_reason(order.pk, WRONG_AMOUNT, now=now)

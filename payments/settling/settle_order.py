@@ -55,6 +55,7 @@ from payments.settling.outcomes import (
     record_promise,
     record_refusal,
     record_success,
+    remind_of_promise,
 )
 from payments.settling.result import Result, order_by_number
 from payments.settling.retry import pause_after
@@ -303,6 +304,8 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Re
             kind = kinds.SETTLE_PAYMENT if is_open else kinds.CHECK_PAYMENT
             ask(payment.order_id, kind, at=round_.now + pause)
             is_too_long = round_.now - payment.created_at >= _unknown_at_most(round_)
+            if status is PaymentStatus.PROMISED:
+                remind_of_promise(payment, now=round_.now)
             if status is PaymentStatus.UNKNOWN and is_too_long and is_open:
                 put_before_a_person(payment.order_id, UNKNOWN_TOO_LONG, now=round_.now)
     return Result.LATER

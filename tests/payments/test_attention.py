@@ -30,6 +30,7 @@ from checkout.orders.attention.reasons import (
     PAID_AFTER_ERASURE,
     PAID_WITHOUT_ITS_CODE,
     PART_CAME,
+    PROMISED_TOO_LONG,
     REFUND_CAME_BACK,
     REFUND_FAILED,
     REFUSED,
@@ -53,6 +54,7 @@ from checkout.runtime import metrics
 from payments.books.audit import audit_database
 from payments.gateways.base import (
     GatewayPayment,
+    GatewayState,
     NoSuchPayment,
     OutcomeUnknown,
     PaymentRefused,
@@ -157,6 +159,26 @@ def unknown_for_long(case: Case) -> Order:
     silent.before["retrieve"] = raising(OutcomeUnknown("timeout"))
     later = timezone.now() + timedelta(hours=21)
     settle_order(order.number, only(silent), clock=lambda: later)
+    return order
+
+
+class PromisingGateway(FaultyGateway):
+    """Its customer's bank has accepted, and nothing more is heard."""
+
+    def retrieve(self, payment_id: str) -> GatewayPayment:
+        return replace(self.inner.retrieve(payment_id), state=GatewayState.PROMISED)
+
+    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+        return self.retrieve(payment_id)
+
+
+def promised_for_long(case: Case) -> Order:
+    order = placed_order(case.shelf[0])
+    promising = only(PromisingGateway(case.gateway))
+    for days in (0, 29, 31, 32):
+        later = timezone.now() + timedelta(days=days)
+        settle_order(order.number, promising, clock=lambda: later)  # noqa: B023 - called at once
+        assert AttentionReason.objects.exists() is (days > 30)
     return order
 
 
@@ -391,6 +413,7 @@ End = Callable[[Case, Order], None]
 WALKS: list[tuple[str, Cause, End]] = [
     (UNKNOWN_TOO_LONG, unknown_for_long, outcome_told),
     (UNKNOWN_TOO_LONG, unknown_for_long, found_uncharged),
+    (PROMISED_TOO_LONG, promised_for_long, outcome_told),
     (CHARGED_TWICE, charged_twice, lambda case, order: case.agree_to_everything()),
     (CHARGED_TWICE, charged_twice, sent_back_there),
     (

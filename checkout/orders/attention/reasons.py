@@ -5,6 +5,7 @@ itself; staff who have solved the problem by other means may end the reason by h
 """
 
 UNKNOWN_TOO_LONG = "The gateway has not said for 20 hours whether it charged"
+PROMISED_TOO_LONG = "Promised by the bank 30 days ago, and the money is not here"
 CHARGED_TWICE = "Charged a second time; a refund is prepared"
 PAID_AFTER_CANCELLATION = "Paid after it was cancelled, and sold out; a refund is prepared"
 PAID_WITHOUT_ITS_CODE = (
@@ -42,6 +43,9 @@ NOT_FOR_CUSTOMERS = {DISPUTED, WITHDRAWN}
 ENDED_BY = {
     UNKNOWN_TOO_LONG: (
         "The gateway tells the outcome, or a person resolves it: “Resolve an unknown outcome”."
+    ),
+    PROMISED_TOO_LONG: (
+        "The gateway tells that the money came, or that it will not: ask there what became of it."
     ),
     CHARGED_TWICE: _SURPLUS_GOES_BACK,
     PAID_AFTER_CANCELLATION: _SURPLUS_GOES_BACK,
