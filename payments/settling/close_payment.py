@@ -1,5 +1,6 @@
 """Cancelling a payment at the gateway, so that its card can never be charged any more."""
 
+from checkout.orders.states import EXPIRING
 from payments.gateways.base import GatewayPayment, GatewayState, NoSuchPayment, OutcomeUnknown
 from payments.models import Payment
 from payments.settling.gateway_calls import Calls
@@ -19,11 +20,16 @@ def close_payment(calls: Calls, payment: Payment) -> GatewayPayment:
         return told_as(payment, GatewayState.CANCELLED)
     if answer.state is GatewayState.CANCELLED:
         record_closed(payment, now=calls.clock())
-    elif answer.state is GatewayState.PROMISED and payment.round == payment.order.payment_round:
+    elif answer.state is GatewayState.PROMISED and _is_waited_for(payment):
         record_promise(payment, now=calls.clock())
     elif answer.state is not GatewayState.PAID and calls.gateways.of(payment).abilities.cancels:
         raise OutcomeUnknown(f"cancel_answered_{answer.state.value}")
     return answer
+
+
+def _is_waited_for(payment: Payment) -> bool:
+    order = payment.order
+    return order.status in EXPIRING and payment.round == order.payment_round
 
 
 def told_as(payment: Payment, state: GatewayState) -> GatewayPayment:
