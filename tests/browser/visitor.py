@@ -54,6 +54,7 @@ class Visitor:
         self.type_in(self.page, method)
 
     def type_in(self, page: Page, method: str = "pm_card_visa") -> None:
+        page.wait_for_load_state()  # with its styles and scripts
         for name in TEXT_FIELDS:
             page.locator(f"[name={name}]").fill(TYPED[name])
         page.locator("[name=country]").select_option(TYPED["country"])
