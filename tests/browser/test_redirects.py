@@ -1,8 +1,5 @@
 """Paying on a gateway's own page: approved, refused, abandoned, promised, in another browser."""
 
-import os
-from pathlib import Path
-
 import pytest
 from django.utils import timezone
 from playwright.sync_api import Page, expect
@@ -17,11 +14,9 @@ from payments.models import Payment
 from payments.sandbox.mollie.server import MollieSandbox
 from payments.settling.settle_order import settle_order
 from tests.browser.conftest import Visit
+from tests.browser.pictures import picture
 from tests.browser.visitor import Visitor
 from tests.payments.bank_transfer.conftest import deliver
-
-# Where pictures of the pages go, for whoever looks at them.
-PICTURES = os.environ.get("PICTURES_OF_WAYS_TO_PAY")
 
 
 @pytest.fixture(autouse=True)
@@ -58,11 +53,6 @@ def buy(visitor: Visitor, gateways: Gateways) -> Page:
 
 def choose(page: Page, status: str) -> None:
     page.locator(f"button[name=status][value={status}]").click()
-
-
-def picture(page: Page, name: str) -> None:
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize(("device", "width"), [("desktop", 1280), ("phone", 390)])

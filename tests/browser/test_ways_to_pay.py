@@ -1,11 +1,8 @@
 """Several ways to pay on one page: each shows its own field, and the order's page what to do."""
 
-import os
-from pathlib import Path
-
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 from pytest_django.fixtures import Settings
 
 from checkout.orders.models import Order
@@ -14,10 +11,8 @@ from payments.gateways.load import Gateways
 from payments.gateways.stripe.client import StripeGateway
 from payments.settling.settle_order import settle_order
 from tests.browser.conftest import Visit
+from tests.browser.pictures import picture
 from tests.payments.bank_transfer.conftest import came, deliver
-
-# Where pictures of the pages go, for whoever looks at them.
-PICTURES = os.environ.get("PICTURES_OF_WAYS_TO_PAY")
 
 
 @pytest.fixture(autouse=True)
@@ -28,11 +23,6 @@ def _both_are_offered(settings: Settings) -> None:
 @pytest.fixture
 def gateways(gateway: StripeGateway) -> Gateways:
     return Gateways({"stripe": gateway, "bank_transfer": BankTransferGateway()})
-
-
-def picture(page: Page, name: str) -> None:
-    if PICTURES:
-        page.screenshot(path=Path(PICTURES) / f"{name}.png", full_page=True)
 
 
 @pytest.mark.parametrize(("device", "width"), [("desktop", 1280), ("phone", 390)])
