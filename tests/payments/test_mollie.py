@@ -11,7 +11,8 @@ from django.utils import timezone
 from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
-from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.mail.words import compose
+from checkout.orders.models import Mail, Order, OutboxMessage
 from checkout.orders.paying import pay_again
 from payments.books.compare import differences
 from payments.books.gateway_audit import audit_gateway
@@ -116,6 +117,14 @@ def test_hook_has_the_gateway_asked_and_is_believed_in_nothing(
     deliver(gateways)
     order.refresh_from_db()
     assert order.status == "paid"
+
+
+def test_customer_who_lets_the_page_lie_is_written_about_their_payment(order: Order) -> None:
+    mail = compose(Mail.objects.get(kind=Mail.Kind.ACTION_REQUIRED))
+
+    assert mail.subject == f"Order {order.number} waits for your payment"
+    assert "The payment of €10.01 is not made yet." in mail.body
+    assert "bank" not in mail.body
 
 
 def test_news_right_after_a_hook_is_asked_about_a_moment_later(

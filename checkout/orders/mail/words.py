@@ -214,6 +214,18 @@ _LINK_BY_STAFF = _(
     "open nothing any more; this one does."
 )
 
+# Instead of ACTION_REQUIRED, where customers pay on the gateway's own page.
+_PAY_THERE = MailWords(
+    subject=_("Order {number} waits for your payment"),
+    headline=_("Your order waits for your payment"),
+    happened=_("The payment of {total} is not made yet."),
+    next=_(
+        "Next: pay, or choose another way to pay, on your order's page. Otherwise the order is "
+        "cancelled when its time is over."
+    ),
+    button=_("Pay"),
+)
+
 # Who had it cancelled → what happened. Empty: it was not written down.
 CANCELLED_BY = {
     "": _("Your order was cancelled."),
@@ -291,7 +303,7 @@ _NEXT_WHERE_TO = _("Next: we write to you where to send the money.")
 
 def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
     order, kind = mail.order, Mail.Kind(mail.kind)
-    words = WORDS[kind]
+    words = _words_of(mail)
     is_to_the_shop = kind is Mail.Kind.SHOP_ORDER
     shipment = mail.event.shipment if kind is Mail.Kind.SHIPPED else None
     repeats_statement = kind is Mail.Kind.WITHDRAWN and facts.is_charged
@@ -311,7 +323,7 @@ def _compose(mail: Mail, facts: MoneyFacts) -> EmailMultiAlternatives:
         "order": order,
         "lines": order.lines.select_related("order") if words.with_goods else [],
         "parts": Parts.of_order(order),
-        "headline": _headline(kind, facts),
+        "headline": gettext(_headline(mail, facts)),
         "happened": gettext(_happened(mail, facts)).format(**amounts),
         "money": money_sentence(facts, order.currency) if words.with_money else "",
         "next": _next(mail, facts),
@@ -351,7 +363,7 @@ def _has_moved_on(mail: Mail) -> bool:
 def _next(mail: Mail, facts: MoneyFacts) -> str:
     """What comes next, or what has come since: the mail may be sent long after its event."""
     order, kind = mail.order, Mail.Kind(mail.kind)
-    words = SINCE_THEN[facts.status] if _has_moved_on(mail) else WORDS[kind].next
+    words = SINCE_THEN[facts.status] if _has_moved_on(mail) else _words_of(mail).next
     is_sent = order.dispatch_status in WAS_SENT
     if kind is Mail.Kind.CALLED_OFF and facts.moved.sent_back_minor >= facts.moved.charged_minor:
         words = SINCE_THEN[OrderStatus.REFUNDED]
@@ -366,8 +378,15 @@ def _next(mail: Mail, facts: MoneyFacts) -> str:
     return words and gettext(words)
 
 
-def _headline(kind: Mail.Kind, facts: MoneyFacts) -> str:
-    return gettext(_FREE_HEADLINE if facts.is_free and kind in _FREE else WORDS[kind].headline)
+def _words_of(mail: Mail) -> MailWords:
+    kind, order = Mail.Kind(mail.kind), mail.order
+    pays_there = kind is Mail.Kind.ACTION_REQUIRED and web_side_of(order).waiting(order)
+    return _PAY_THERE if pays_there else WORDS[kind]
+
+
+def _headline(mail: Mail, facts: MoneyFacts) -> str:
+    is_free = facts.is_free and Mail.Kind(mail.kind) in _FREE
+    return _FREE_HEADLINE if is_free else _words_of(mail).headline
 
 
 def _happened(mail: Mail, facts: MoneyFacts) -> str:
@@ -378,4 +397,5 @@ def _happened(mail: Mail, facts: MoneyFacts) -> str:
         return _RECEIVED_AND_SENT_BY_CUSTOMER
     if kind is Mail.Kind.LINK and mail.event.kind == OrderEvent.Kind.STAFF:
         return _LINK_BY_STAFF
-    return _FREE.get(kind, WORDS[kind].happened) if facts.is_free else WORDS[kind].happened
+    happened = _words_of(mail).happened
+    return _FREE.get(kind, happened) if facts.is_free else happened
