@@ -17,6 +17,7 @@ from tests.browser.conftest import Visit
 from tests.browser.pictures import picture
 from tests.browser.visitor import Visitor
 from tests.payments.bank_transfer.conftest import deliver
+from tests.support.long import at_length
 
 
 @pytest.fixture(autouse=True)
@@ -55,8 +56,14 @@ def choose(page: Page, status: str) -> None:
     page.locator(f"button[name=status][value={status}]").click()
 
 
-@pytest.mark.parametrize(("device", "width"), [("desktop", 1280), ("phone", 390)])
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(
+    ("device", "width", "language"),
+    [
+        ("desktop", 1280, "en"),
+        ("phone", 390, "de"),
+        *at_length(("desktop", 1280, "de"), ("phone", 390, "en")),
+    ],
+)
 @pytest.mark.parametrize(
     ("chosen", "status"),
     [("paid", "paid"), ("failed", "payment_failed"), ("pending", "promised")],

@@ -13,6 +13,7 @@ from payments.settling.settle_order import settle_order
 from tests.browser.conftest import Visit
 from tests.browser.pictures import picture
 from tests.payments.bank_transfer.conftest import came, deliver
+from tests.support.long import at_length
 
 
 @pytest.fixture(autouse=True)
@@ -25,8 +26,14 @@ def gateways(gateway: StripeGateway) -> Gateways:
     return Gateways({"stripe": gateway, "bank_transfer": BankTransferGateway()})
 
 
-@pytest.mark.parametrize(("device", "width"), [("desktop", 1280), ("phone", 390)])
-@pytest.mark.parametrize("language", ["en", "de"])
+@pytest.mark.parametrize(
+    ("device", "width", "language"),
+    [
+        ("desktop", 1280, "en"),
+        ("phone", 390, "de"),
+        *at_length(("desktop", 1280, "de"), ("phone", 390, "en")),
+    ],
+)
 def test_transfer_is_chosen_awaited_and_paid(
     visit: Visit, gateways: Gateways, device: str, width: int, language: str
 ) -> None:
