@@ -86,7 +86,7 @@ class Demo:
         self.folder = folder
         self.port = port
         self.url = f"http://127.0.0.1:{port}"
-        self.sandbox_url = self.mollie_url = ""
+        self.sandbox_urls: dict[str, str] = {}  # by gateway
         self.webhook_secret = for_demo.new_webhook_secret()
         given = _given()
         self.environment = DEFAULTS | given | OWN | _hosts(given) | _no_proxy()
@@ -143,31 +143,26 @@ class Demo:
             self.environment |= SQS_CREDENTIALS
             self.environment["AWS_ENDPOINT_URL"] = self.sqs.start()
             self._say("SQS")
-        self.sandbox_url = f"http://127.0.0.1:{free_port()}"
-        self.mollie_url = f"http://127.0.0.1:{free_port()}"
+        self.sandbox_urls = {
+            gateway: f"http://127.0.0.1:{free_port()}" for gateway in for_demo.SANDBOXES.values()
+        }
         self.environment |= for_demo.settings_for(
-            url=self.sandbox_url,
-            mollie_url=self.mollie_url,
-            webhook_secret=self.webhook_secret,
+            urls=self.sandbox_urls, webhook_secret=self.webhook_secret
         )
         self.environment["PORT"] = str(self.port)
         self.environment.setdefault("SHOP_URL", self.url)
 
     def _start_processes(self) -> None:
         manage = [sys.executable, str(ROOT / "manage.py")]
-        sandbox = [*manage, "run_sandbox_gateway", "--port", self.sandbox_url.rpartition(":")[2]]
-        sandbox += ["--ledger", str(self.folder / "sandbox-ledger.jsonl")]
-        sandbox += ["--webhook-url", f"{self.url}{for_demo.WEBHOOK_PATH}"]
-        sandbox += ["--webhook-secret", self.webhook_secret]
-        mollie = [*manage, "run_sandbox_gateway", "--of", "mollie"]
-        mollie += ["--port", self.mollie_url.rpartition(":")[2]]
-        mollie += ["--ledger", str(self.folder / "mollie-ledger.jsonl")]
+        sandboxes = {
+            name: [*manage, "run_sandbox_gateway", *self._arguments_of(gateway)]
+            for name, gateway in for_demo.SANDBOXES.items()
+        }
         web = [sys.executable, "-m", "gunicorn", "config.wsgi", f"--bind=127.0.0.1:{self.port}"]
         web += [f"--workers={WEB_PROCESSES}", "--worker-class=gthread", "--threads=4"]
         web += ["--no-control-socket", "--graceful-timeout=5"]
         commands = {
-            "sandbox": sandbox,
-            "mollie": mollie,
+            **sandboxes,
             "web": web,
             "publisher": [*manage, "run_outbox_publisher"],
             # A short wait for messages lets Ctrl-C end it at once.
@@ -189,12 +184,21 @@ class Demo:
         if not wait_until(self._is_ready, seconds=START_SECONDS):
             raise CannotStart(f"The shop does not answer. Its log is {self._log('web')}.")
 
+    def _arguments_of(self, gateway: str) -> list[str]:
+        return for_demo.arguments(
+            gateway,
+            url=self.sandbox_urls[gateway],
+            folder=self.folder,
+            shop_url=self.url,
+            webhook_secret=self.webhook_secret,
+        )
+
     def _is_ready(self) -> bool:
         for part in self.parts:
             if not part.is_running:
                 last = " ".join(part.last_lines(1)) or "without a message"
                 raise CannotStart(f"The {part.name} ended while it was starting: {last}")
-        sandboxes = [f"{url}/sandbox/ledger" for url in (self.sandbox_url, self.mollie_url)]
+        sandboxes = [f"{url}/sandbox/ledger" for url in self.sandbox_urls.values()]
         return all(_answers(url) for url in (f"{self.url}/readyz", *sandboxes))
 
     def _make_the_first_purchase(self) -> None:
@@ -209,7 +213,8 @@ class Demo:
             print("Nearly everything is sold out, so there is no purchase this time.")
         else:
             try:
-                for line in buy(self.url, self.sandbox_url, product):
+                sandbox = next(iter(self.sandbox_urls.values()))
+                for line in buy(self.url, sandbox, product):
                     print(line)
             except (PromiseBroken, requests.RequestException) as error:
                 raise CannotStart(f"The first purchase failed: {error}") from error

@@ -1,8 +1,16 @@
 """How `make demo` has the shop call these sandboxes, and the sandboxes call the shop."""
 
 import secrets
+from collections.abc import Mapping
+from pathlib import Path
 
 WEBHOOK_PATH = "/payments/webhooks/stripe/"
+
+# The processes by their names, and for which gateway each stands. The first is charged by cards.
+SANDBOXES = {"sandbox": "stripe", "mollie": "mollie"}
+
+# What was charged in an earlier demo is still known to this one.
+LEDGERS = {"stripe": "sandbox-ledger.jsonl"}
 
 # No key of the shop's own is sent to the sandbox, and its test cards take the place of a card. The
 # account is the one that books about bank accounts have as their example.
@@ -20,9 +28,20 @@ def new_webhook_secret() -> str:
     return f"whsec_{secrets.token_hex(16)}"
 
 
-def settings_for(*, url: str, mollie_url: str, webhook_secret: str) -> dict[str, str]:
+def settings_for(*, urls: Mapping[str, str], webhook_secret: str) -> dict[str, str]:
     return {
-        "STRIPE_API_BASE": url,
+        "STRIPE_API_BASE": urls["stripe"],
         "STRIPE_WEBHOOK_SECRETS": webhook_secret,
-        "MOLLIE_API_BASE": mollie_url,
+        "MOLLIE_API_BASE": urls["mollie"],
     }
+
+
+def arguments(
+    gateway: str, *, url: str, folder: Path, shop_url: str, webhook_secret: str
+) -> list[str]:
+    """Those of `run_sandbox_gateway`."""
+    ledger = LEDGERS.get(gateway, f"{gateway}-ledger.jsonl")
+    return [
+        *("--of", gateway, "--port", url.rpartition(":")[2], "--ledger", str(folder / ledger)),
+        *("--webhook-url", f"{shop_url}{WEBHOOK_PATH}", "--webhook-secret", webhook_secret),
+    ]

@@ -8,28 +8,22 @@ from checkout.runtime.loop import stop_signals
 from checkout.user_input.whole_numbers import whole_argument
 from payments.sandbox.faults import BadSpecification, Faults, parse
 from payments.sandbox.ledger import LedgerError
-from payments.sandbox.mollie.server import MollieSandbox
-from payments.sandbox.server import SandboxServer
+from payments.sandbox.serving import GATEWAYS, SERVES, WEBHOOKS, sandbox_of
 
 
 class Command(BaseCommand):
-    help = "Serve a part of Stripe's API, or of Mollie's, without moving money, for demo and tests."
+    help = f"{SERVES} without moving money, for demo and tests."
     requires_system_checks: list[str] = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "--of", choices=["stripe", "mollie"], default="stripe", help="Whose API is served."
+            "--of", choices=GATEWAYS, default=GATEWAYS[0], help="The gateway whose API is served."
         )
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument(
             "--port", type=whole_argument(most=65_535), required=True, help="0 takes any free port"
         )
-        parser.add_argument(
-            "--webhook-url",
-            default="",
-            help="Where Stripe's events are sent; those on their way are lost when the sandbox "
-            "stops. Mollie is told with each payment.",
-        )
+        parser.add_argument("--webhook-url", default="", help=WEBHOOKS)
         parser.add_argument("--webhook-secret", default="", help="The secret that signs events.")
         parser.add_argument(
             "--faults",
@@ -50,7 +44,15 @@ class Command(BaseCommand):
         host, port = options["host"], options["port"]
         with stop_signals() as stopping:
             try:
-                server = _sandbox(options)
+                server = sandbox_of(
+                    options["of"],
+                    host=host,
+                    port=port,
+                    ledger_path=options["ledger"],
+                    faults=Faults(parse(options["faults"]), options["seed"]),
+                    webhook_url=options["webhook_url"],
+                    webhook_secret=options["webhook_secret"],
+                )
             except BadSpecification as error:
                 raise CommandError(f"--faults: {error}") from error
             except (OSError, OverflowError, LedgerError) as error:
@@ -59,16 +61,3 @@ class Command(BaseCommand):
             self.stdout.write(f"Sandbox gateway listening on {server.url}")
             stopping.wait()
             server.stop()
-
-
-def _sandbox(options: dict[str, Any]) -> SandboxServer | MollieSandbox:
-    faults = Faults(parse(options["faults"]), options["seed"])
-    where = {"host": options["host"], "port": options["port"], "ledger_path": options["ledger"]}
-    if options["of"] == "mollie":
-        return MollieSandbox(**where, faults=faults)
-    return SandboxServer(
-        **where,
-        webhook_url=options["webhook_url"],
-        webhook_secret=options["webhook_secret"],
-        faults=faults,
-    )

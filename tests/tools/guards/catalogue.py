@@ -338,9 +338,9 @@ message AS (
     _guard(
         "promises at the moment of cancelling",
         "an order is cancelled whose money is on its way",
-        "payments/settling/check_order.py",
-        "            if answer.state is GatewayState.PROMISED:\n"
-        "                return Result.PROMISED\n",
+        "payments/settling/close_payment.py",
+        "    elif answer.state is GatewayState.PROMISED and _is_waited_for(payment):\n"
+        "        record_promise(payment, now=calls.clock())\n",
         "",
         "tests/payments/test_promised.py"
         "::test_promise_that_the_shop_has_not_heard_of_is_not_cancelled",
