@@ -14,6 +14,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.mail.words import compose
 from checkout.orders.models import Mail, Order, OutboxMessage
 from checkout.orders.paying import pay_again
+from checkout.views.order.timeline import timeline
 from payments.books.compare import differences
 from payments.books.gateway_audit import audit_gateway
 from payments.gateways.base import (
@@ -117,6 +118,19 @@ def test_hook_has_the_gateway_asked_and_is_believed_in_nothing(
     deliver(gateways)
     order.refresh_from_db()
     assert order.status == "paid"
+
+
+def test_story_of_the_order_speaks_of_the_payment(
+    order: Order, gateways: Gateways, mollie: MollieSandbox
+) -> None:
+    mollie.account.move(Payment.objects.get().gateway_payment_id, "failed")
+    settle_order(order.number, gateways, clock=timezone.now)
+
+    told = [step.words for step in timeline(Order.objects.get())]
+
+    assert "The order waits for your payment." in told
+    assert "The payment was not made." in told
+    assert not [words for words in told if "bank" in words]
 
 
 def test_customer_who_lets_the_page_lie_is_written_about_their_payment(order: Order) -> None:

@@ -68,6 +68,13 @@ SENT_MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.PLACED, OrderStatus.PAID): _("Your money has arrived."),
 }
 
+# What the shopper reads instead where they pay on the gateway's own page.
+THERE_MOVES: dict[tuple[str, str], str] = {
+    (OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED): _("The order waits for your payment."),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAID): _("Your payment went through."),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.PAYMENT_FAILED): _("The payment was not made."),
+}
+
 # What the shopper reads instead where the order cost nothing.
 FREE_MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.PLACED, OrderStatus.PAID): _("Nothing was to be paid."),
@@ -147,7 +154,11 @@ def timeline(order: Order) -> list[Step]:
 
 
 def _moves(order: Order) -> Iterator[Step]:
-    moves = MOVES | SENT_MOVES if web_side_of(order).customer_sends else MOVES
+    web, moves = web_side_of(order), MOVES
+    if web.customer_sends:
+        moves = MOVES | SENT_MOVES
+    elif web.waiting(order):
+        moves = MOVES | THERE_MOVES
     moves = moves | FREE_MOVES if order.is_free else moves
     is_told = Q(kind=OrderEvent.Kind.TRANSITION) | Q(reason__in=REASONS_AFTER_IT_WAS_PAID.values())
     for event in order.events.filter(is_told).order_by("id"):
