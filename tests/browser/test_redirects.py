@@ -15,7 +15,7 @@ from payments.sandbox.mollie.server import MollieSandbox
 from payments.settling.settle_order import settle_order
 from tests.browser.conftest import Visit
 from tests.browser.pictures import picture
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, expect_status
 from tests.payments.bank_transfer.conftest import deliver
 from tests.support.long import at_length
 
@@ -47,8 +47,7 @@ def buy(visitor: Visitor, gateways: Gateways) -> Page:
     page.locator(".press button:visible").click()
     expect(page.locator("[data-order]")).to_be_visible()
     settle_order(Order.objects.get().number, gateways, clock=timezone.now)
-    page.reload()
-    expect(page.locator("[data-status=action_required]")).to_be_visible()
+    expect_status(page, "action_required")
     return page
 
 
@@ -85,9 +84,8 @@ def test_customer_comes_back_from_the_gateways_page(
     choose(page, chosen)
     expect(page.locator("[data-order]")).to_be_visible()
     deliver(gateways)
-    page.reload()
 
-    expect(page.locator(f"[data-status={status}]")).to_be_visible()
+    expect_status(page, status)
     picture(page, f"redirect-{status}-{device}-{language}")
     assert Payment.objects.count() == 1
 
@@ -98,18 +96,17 @@ def test_customer_who_came_back_without_paying_pays_by_card(
     page = buy(visit(), gateways)
     page.locator("[data-order] a.button").click()
     choose(page, "open")
+    expect(page.locator("[data-order]")).to_be_visible()
     deliver(gateways)
-    page.reload()
-    expect(page.locator("[data-status=action_required]")).to_be_visible()
+    expect_status(page, "action_required")
 
     page.locator("input[name=gateway][value=stripe]").check()
     page.locator("input[value=pm_card_visa]").check()
     page.locator("form.pay button:visible").first.click()
-    expect(page.locator("[data-status=placed]")).to_be_visible()
+    expect_status(page, "placed")
     deliver(gateways)
-    page.reload()
 
-    expect(page.locator("[data-status=paid]")).to_be_visible()
+    expect_status(page, "paid")
     assert mollie.account.charges() == []
     assert [payment.status for payment in Payment.objects.order_by("round")] == [
         "cancelled",
@@ -128,4 +125,4 @@ def test_approval_in_another_browser_shows_on_the_page_that_was_left_open(
 
     expect(app.get_by_text("another browser than the one you ordered in")).to_be_visible()
     deliver(gateways)
-    expect(page.locator("[data-status=paid]")).to_be_visible(timeout=15_000)
+    expect_status(page, "paid")

@@ -12,6 +12,7 @@ from payments.gateways.stripe.client import StripeGateway
 from payments.settling.settle_order import settle_order
 from tests.browser.conftest import Visit
 from tests.browser.pictures import picture
+from tests.browser.visitor import expect_status
 from tests.payments.bank_transfer.conftest import came, deliver
 from tests.support.long import at_length
 
@@ -54,13 +55,12 @@ def test_transfer_is_chosen_awaited_and_paid(
     expect(page.locator("[data-order]")).to_be_visible()
     order = Order.objects.get()
     settle_order(order.number, gateways, clock=timezone.now)
-    page.reload()
 
+    expect_status(page, "action_required")
     expect(page.get_by_text("DE89 3704 0044 0532 0130 00")).to_be_visible()
     picture(page, f"order-transfer-{device}-{language}")
 
     came(order.number, order.total_minor)
     deliver(gateways)
-    page.reload()
-    expect(page.locator("[data-status=paid]")).to_be_visible()
+    expect_status(page, "paid")
     picture(page, f"order-paid-{device}-{language}")

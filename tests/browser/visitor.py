@@ -83,3 +83,9 @@ def place_button(page: Page) -> Locator:
 
 def heading(page: Page) -> Locator:
     return page.get_by_role("heading", level=1)
+
+
+def expect_status(page: Page, status: str) -> None:
+    """Wait until the order's page shows it. The page looks by itself, and would be in the way of a
+    test that loads it anew at the same moment."""
+    expect(page.locator(f"[data-status={status}]")).to_be_visible(timeout=20_000)
