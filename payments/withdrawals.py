@@ -78,7 +78,7 @@ def _refundable(order: Order) -> list[tuple[Payment, int]]:
 
 
 def agree(statement: Withdrawal, way: str, *, person: User, why: str, now: datetime) -> str:
-    """Of two who agree at once, the second is told that it was decided. Raises `ActionImpossible`
+    """The second of two who agree at once is told that it was decided. Raises `ActionImpossible`
     where what should follow cannot be done, and then nothing is stored."""
     by = person.get_username()
     with locked(statement, now=now) as current:

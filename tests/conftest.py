@@ -16,6 +16,7 @@ from checkout.orders import pausing
 from checkout.orders.queue.setup import ensure_queues
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.texts.read import keep
+from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.mollie.server import MollieSandbox
@@ -119,6 +120,11 @@ def mollie() -> Iterator[MollieSandbox]:
     server.start()
     yield server
     server.stop()
+
+
+@pytest.fixture
+def mollie_gateway(mollie: MollieSandbox) -> MollieGateway:
+    return MollieGateway(api_key="test_shop", api_base=mollie.url, timeout_seconds=2.0)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 from django.db import migrations
 
-# Of these the customer's bank holds the money, or has taken it back.
+# The customer's bank holds the money of these orders, or has taken it back.
 HELD = """
     UPDATE orders_order SET is_held = true WHERE id IN (
         SELECT p.order_id FROM payments_dispute d JOIN payments_payment p ON p.id = d.payment_id

@@ -57,6 +57,7 @@ class GatewayContract:
     # Empty: the gateway knows no such thing.
     promised = ""
     disputed_by_its_bank = ""
+    disputed_for = "fraudulent"  # the gateway's word for it
     asked_about_by_its_bank = ""
     refunds_can_fail_late = False
     # What the account is paid out in, and others with another unit or step.
@@ -398,7 +399,7 @@ class GatewayContract:
         dispute = self.disputed(gateway, self.disputed_by_its_bank)
         assert dispute.state is DisputeState.NEEDS_RESPONSE
         assert (dispute.amount_minor, dispute.currency) == (1250, "EUR")
-        assert dispute.reason
+        assert dispute.reason == self.disputed_for
         assert dispute.due_at is not None
         assert dispute.due_at > dispute.opened_at
         if gateway.abilities.lists:

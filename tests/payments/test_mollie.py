@@ -48,9 +48,8 @@ def _shop_with_mollie(settings: Settings) -> None:
 
 
 @pytest.fixture
-def gateways(mollie: MollieSandbox, gateway: StripeGateway) -> Gateways:
-    ours = MollieGateway(api_key="test_shop", api_base=mollie.url, timeout_seconds=2.0)
-    return Gateways({"mollie": ours, "stripe": gateway})
+def gateways(mollie_gateway: MollieGateway, gateway: StripeGateway) -> Gateways:
+    return Gateways({"mollie": mollie_gateway, "stripe": gateway})
 
 
 @pytest.fixture

@@ -43,9 +43,8 @@ def _shop_with_mollie(settings: Settings) -> None:
 
 
 @pytest.fixture
-def gateways(mollie: MollieSandbox) -> Gateways:
-    ours = MollieGateway(api_key="test_shop", api_base=mollie.url, timeout_seconds=2.0)
-    return Gateways({"mollie": ours})
+def gateways(mollie_gateway: MollieGateway) -> Gateways:
+    return Gateways({"mollie": mollie_gateway})
 
 
 @pytest.fixture
