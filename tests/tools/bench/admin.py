@@ -47,7 +47,7 @@ BESIDE = [
         order_id, kind, series, year, sequence, number, issued_at, content, total_minor, currency,
         event_id
     )
-    SELECT o.id, 'invoice', 'R', 2026, e.id, 'R-2026-' || lpad(e.id::text, 6, '0'), e.created_at,
+    SELECT o.id, 'invoice', 'R', 2026, e.id, 'R-2026-' || lpad(e.id::text, 9, '0'), e.created_at,
         '{}', o.total_minor, o.currency, e.id
     FROM orders_order AS o JOIN orders_orderevent AS e ON e.order_id = o.id
     WHERE e.to_status = 'paid' ORDER BY e.id
