@@ -35,6 +35,7 @@ START = [
 
 # Each of them is disturbed once in so many seconds. An act takes a tenth of one, to a whole one.
 LIFE_SECONDS = 6.0
+SOON_SECONDS = 0.6
 
 # Whoever has, or waits for, the counter of invoices.
 AT_THE_COUNTER = """
@@ -102,9 +103,8 @@ def _work_and_end() -> NoReturn:
 
 
 def await_somebody(looking: Looking, seconds: float) -> list[tuple[Any, ...]]:
-    """Whoever comes to the counter within that time; nobody before half of it is over."""
-    time.sleep(seconds / 2)
-    end = time.monotonic() + seconds / 2
+    """Whoever comes to the counter within that time."""
+    end = time.monotonic() + seconds
     while not (found := looking.execute(AT_THE_COUNTER).fetchall()) and time.monotonic() < end:
         time.sleep(0.005)
     return found
@@ -134,10 +134,12 @@ def main() -> None:
     with psycopg.connect(**{k: v for k, v in own.items() if v}, autocommit=True) as looking:
         alive = {start() for _ in range(int(sys.argv[1]))}
         while not done["failed"] and looking.execute(LEFT).fetchone() != (0,):
-            cut = (
-                sum(done.values()) % 3 == 2
-            )  # each third: even the shortest run begins with a kill
-            if what := disturb(looking, alive, LIFE_SECONDS / len(alive), cut=cut):
+            # Each third: even the shortest run begins with a kill.
+            cut = sum(done.values()) % 3 == 2
+            # The first one soon: a short run is over within a second.
+            pause = LIFE_SECONDS / len(alive) / 2 if any(done.values()) else 0.0
+            time.sleep(pause)
+            if what := disturb(looking, alive, pause or SOON_SECONDS, cut=cut):
                 done[what] += 1
             while alive and (ended := os.waitpid(-1, os.WNOHANG))[0]:
                 alive.discard(ended[0])

@@ -10,7 +10,8 @@ from django.apps import apps
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError, connection, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.test import TransactionTestCase
 from django.test.client import store_rendered_templates  # type: ignore[attr-defined] # not in its stubs
 from whitenoise.base import StaticFile
@@ -73,10 +74,13 @@ def remember_content_types() -> None:
 
 class KeptConnection:
     """The connection of one test is that of the next: a new one would have to learn every table
-    anew. Between the two Django has none, since some tests show what happens without."""
+    anew. Between the two Django has none, since some tests show what happens without. Django wraps
+    the connections of tests with a browser in an object of its own, since Playwright's event loop
+    runs in them, and the object knows what was set on its connection: none goes to another."""
 
     def __init__(self) -> None:
         self._kept: psycopg.Connection[Any] | None = None
+        self._wrapper: BaseDatabaseWrapper | None = None
 
     def put_away(self) -> bool:
         """Whether Django has to close the connection, as it does after each test."""
@@ -89,12 +93,14 @@ class KeptConnection:
         except OperationalError:  # a test has cut it
             return True
         self.close()  # that of an earlier test, if this one came to another
-        self._kept, connection.connection = connection.connection, None
+        self._wrapper = connections["default"]
+        self._kept, self._wrapper.connection = self._wrapper.connection, None
         return False
 
     def take_out(self) -> None:
-        if self._kept and connection.connection is None:
-            connection.connection, self._kept = self._kept, None
+        wrapper = connections["default"]
+        if self._kept and wrapper is self._wrapper and wrapper.connection is None:
+            wrapper.connection, self._kept = self._kept, None
 
     def close(self) -> None:
         if self._kept:
