@@ -132,7 +132,7 @@ def test_scripts_are_readable_by_old_browsers() -> None:
     """A script that cannot be parsed runs not at all, and <noscript> stays unused beside it. What a
     browser does not know may only be called where it was looked for first."""
     newer = re.compile(r"=>|`|\?\.|\?\?|\b(?:const|let|class|async)\s+\w|catch \{|\.\.\.\w")
-    for name in ["checkout.js", "fields.js", "order.js", "times.js"]:
+    for name in ["checkout.js", "fields.js", "order.js", "times.js", "total.js"]:
         path = finders.find(f"checkout/{name}")
         assert path
         with open(path, encoding="utf-8") as script:

@@ -24,6 +24,10 @@ DEADLINE_MS = 15_000
 WAITS_MS = [1_250, 3_750, 10_000]
 RETRY_AFTER_MS = 12_500
 
+NOTE_THE_TOTAL = """() => document.addEventListener("shop:total", () => {
+  window.totalIsShown = true;
+})"""
+
 Answer = Callable[[Route], None]
 
 
@@ -254,6 +258,21 @@ def test_offline_since_before_the_script_is_said_too(visit: Visit) -> None:
     visitor.open_checkout()
 
     expect(words(visitor.page)).to_contain_text("You are offline. Nothing is lost")
+
+
+def test_total_that_was_on_its_way_leaves_the_words_about_the_line(visit: Visit) -> None:
+    visitor, held = visit(), list[Route]()
+    visitor.context.route("**/checkout/total/", lambda route: held.append(route))
+    visitor.open_checkout()
+    page, answer = visitor.page, held[-1].fetch()
+    visitor.context.set_offline(True)
+    expect(words(page)).to_contain_text("You are offline. Nothing is lost")
+    page.evaluate(NOTE_THE_TOTAL)
+
+    held[-1].fulfill(response=answer)
+
+    page.wait_for_function("window.totalIsShown")
+    expect(words(page)).to_contain_text("You are offline. Nothing is lost")
 
 
 def test_offline_is_said_before_and_after_the_press(at_checkout: Visitor, till: Till) -> None:

@@ -256,6 +256,11 @@
 
   window.addEventListener("offline", sayOffline);
 
+  // A total that was on its way when the line went brings the usual words with it.
+  document.addEventListener("shop:total", function () {
+    if (isOffline()) sayOffline();
+  });
+
   window.addEventListener("online", function () {
     var form = formIn(document);
     if (!form || (press && (press.isLeaving || !canFetch))) return;
