@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 # Fault → its chance: at each request, or at each message of one.
 CHANCES = {
-    "connection refused": 0.01,  # nothing was done
+    "connection refused": 0.02,  # nothing was done
     "reply lost": 0.02,  # all was done
     "throttled": 0.02,
     "unavailable": 0.02,
