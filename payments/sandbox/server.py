@@ -86,7 +86,7 @@ class SandboxServer:
             self._ledger.close()
             raise
         self._thread = threading.Thread(
-            target=self._http.serve_forever, args=[0.05], name="sandbox", daemon=True
+            target=self._http.serve_forever, args=[0.01], name="sandbox", daemon=True
         )
 
     @property

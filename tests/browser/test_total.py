@@ -10,6 +10,7 @@ from checkout.orders.models import Order
 from tests.browser.conftest import Visit
 from tests.browser.screenshots import AXE, violations_of
 from tests.browser.visitor import TEXT_FIELDS
+from tests.support.long import at_length
 from tests.support.rules import delivery_method, discount_code, tax_rate
 from tests.support.shopper import TYPED
 from tests.support.till import Till
@@ -58,9 +59,19 @@ def shows(page: Page, amount: str) -> None:
     expect(page.locator("#press [data-place]")).to_contain_text(amount)
 
 
-@pytest.mark.parametrize("javascript", [True, False], ids=["scripts", "no scripts"])
-@pytest.mark.parametrize("width", [DESK, PHONE], ids=["desk", "phone"])
-@pytest.mark.parametrize("words", [ENGLISH, GERMAN], ids=["English", "German"])
+# Each two of the three together, and all three in `make test-long`.
+@pytest.mark.parametrize(
+    ("words", "width", "javascript"),
+    [
+        (ENGLISH, DESK, True),
+        (ENGLISH, PHONE, False),
+        (GERMAN, DESK, False),
+        (GERMAN, PHONE, True),
+        *at_length((ENGLISH, DESK, False), (ENGLISH, PHONE, True)),
+        *at_length((GERMAN, DESK, True), (GERMAN, PHONE, False)),
+    ],
+    ids=lambda value: value.locale if isinstance(value, Words) else str(value),
+)
 def test_way_from_ireland_to_america_and_a_code(
     visit: Visit, till: Till, words: Words, width: int, *, javascript: bool
 ) -> None:

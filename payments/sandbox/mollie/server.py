@@ -56,7 +56,7 @@ class MollieSandbox:
             raise
         self.account.url = self.url
         self._threads = [
-            threading.Thread(target=self._http.serve_forever, args=[0.05], daemon=True),
+            threading.Thread(target=self._http.serve_forever, args=[0.01], daemon=True),
             threading.Thread(target=self._send_hooks, daemon=True),
         ]
 
