@@ -21,6 +21,10 @@ def minor_units(amount: Decimal, currency: str) -> int:
     return int(units)
 
 
+def minor_units_of(amount: Money) -> int:
+    return minor_units(amount.amount, amount.currency.code)
+
+
 def plain(amount: Money) -> str:
     """The amount as programs read it: `12.50` of euros, `1250` of yen."""
     sub_unit = get_currency(str(amount.currency)).sub_unit

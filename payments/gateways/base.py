@@ -193,8 +193,10 @@ class Gateway(Protocol):
         """Make the payment known without moving money: its id is not stored yet, and money that
         moved now would belong to nothing. The gateway keeps and tells the order."""
 
-    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
-        """Charge an opened payment. `return_url` is where a customer who must act comes back to."""
+    def confirm(
+        self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
+    ) -> GatewayPayment:
+        """Charge an opened payment. `request` is what `open` was told."""
 
     def retrieve(self, payment_id: str) -> GatewayPayment:
         """Ask how a payment stands."""

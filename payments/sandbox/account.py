@@ -86,6 +86,7 @@ class Account:
         self._intents: dict[str, Intent] = {}
         self._turned_away: Counter[str] = Counter()
         self._charges: list[Json] = []
+        self._tokens: set[str] = set()  # those that were used
         self._refunds: dict[str, Refund] = {}
         self._disputes: dict[str, Dispute] = {}
         self._keys = IdempotencyKeys()
@@ -114,7 +115,7 @@ class Account:
             case "GET", ["v1", "payment_intents"]:
                 return _page(list(self._intents.values()), request.params, "payment_intent")
             case "GET", ["v1", "payment_intents", intent_id]:
-                return Answer(status=200, body=self._find(intent_id).as_json())
+                return Answer(status=200, body=_shown(self._find(intent_id), request.params))
             case "POST", ["v1", "payment_intents"]:
                 return self._once(request, lambda: self._open(request))
             case "POST", ["v1", "payment_intents", intent_id, "confirm"]:
@@ -162,9 +163,14 @@ class Account:
         return self._commit(step, request)
 
     def _confirm(self, intent_id: str, request: Request) -> Answer:
-        refuse_unknown_parameters(request.params, {"return_url"})
+        named = {"return_url", "confirmation_token", "use_stripe_sdk", "expand[0]"}
+        refuse_unknown_parameters(request.params, named)
         with self._locked(intent_id):
             intent = self._find(intent_id)
+            token = request.params.get("confirmation_token")
+            if token is not None and intents.waits_for_token(intent):
+                self._refuse_used(token)
+                intent = intents.with_token(intent, token)
             fault = _fault_of(intent)
             if fault is Fault.UNAVAILABLE_AT_FIRST:
                 self._turn_away(intent)
@@ -175,12 +181,32 @@ class Account:
                 charge_id=_new_id("ch"),
                 bank_url=f"{self.url}/sandbox/bank",
                 return_url=request.params.get("return_url", ""),
+                # A token wants the script. Stripe API reference, The ConfirmationToken object.
+                by_script=token is not None and request.params.get("use_stripe_sdk") != "false",
             )
+            if step.answer.status == 200:
+                shown = _shown(step.intent, request.params)
+                step = replace(step, answer=replace(step.answer, body=shown))
             answer = self._commit(_with_fault(step, fault), request)
             method = PAYMENT_METHODS.get(intent.payment_method or "")
             if step.kind == "charged" and method and (kind := method.dispute):
                 self._dispute(step.intent, is_inquiry=kind == "inquiry")
             return answer
+
+    def _refuse_used(self, token: str) -> None:
+        """A token is used once. Stripe API reference, The ConfirmationToken object; the code of the
+        refusal is our own, for the reference has none."""
+        if token in self._tokens:
+            message = "This ConfirmationToken was used to confirm a PaymentIntent already."
+            raise refusal("resource_already_used", message, param="confirmation_token")
+
+    def end_debit(self, intent_id: str, *, money_came: bool) -> Json:
+        """The bank says what became of a debit, days later: for demo and tests."""
+        with self._locked(intent_id):
+            step = intents.end_debit(self._find(intent_id), money_came=money_came)
+            if step.kind:
+                self._write([_line(step.kind, step.intent, self._clock())])
+            return step.answer.body
 
     def authenticate(self, intent_id: str, *, approved: bool | None) -> Intent:
         """Take the customer's answer at the bank's page, which counts once; None only looks."""
@@ -342,7 +368,10 @@ class Account:
             case "dispute_opened" | "dispute_updated" | "dispute_closed":
                 dispute = Dispute(**line["dispute"])
                 self._disputes[dispute.id] = dispute
-        self._intents[line["payment_intent"]] = Intent(**line["intent"])
+        intent = Intent(**line["intent"])
+        self._intents[intent.id] = intent
+        if intent.confirmation_token:
+            self._tokens.add(intent.confirmation_token)
 
 
 def _unknown_url(request: Request) -> RefusalError:
@@ -378,9 +407,17 @@ def _page(
         "object": "list",
         "url": f"/v1/{kind}s",
         "has_more": len(found) > limit,
-        "data": [one.as_json() for one in found[:limit]],
+        "data": [_shown(one, params) for one in found[:limit]],
     }
     return Answer(status=200, body=body)
+
+
+def _shown(one: Intent | Refund | Dispute, params: Mapping[str, str]) -> Json:
+    """Whole where the request wants it whole. Stripe API reference, "Expanding responses"."""
+    wanted = params.get("expand[0]", "").removeprefix("data.")
+    if isinstance(one, Intent) and wanted == "payment_method":
+        return one.expanded()
+    return one.as_json()
 
 
 def _line(kind: str, intent: Intent, now: datetime) -> Json:

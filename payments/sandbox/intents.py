@@ -1,7 +1,7 @@
 """The life of a PaymentIntent, as pure functions: nothing here reads a clock or keeps anything.
 
 Stripe docs, "How PaymentIntents work". Handled: requires_payment_method, requires_confirmation,
-requires_action, succeeded and canceled.
+requires_action, processing, succeeded and canceled.
 """
 
 from dataclasses import asdict, dataclass, field, replace
@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from payments.sandbox.currencies import refuse_amount, refuse_unknown_currency
-from payments.sandbox.methods import PAYMENT_METHODS
+from payments.sandbox.methods import PAYMENT_METHODS, method_of_token
 from payments.sandbox.replies import (
     Answer,
     Json,
@@ -19,6 +19,8 @@ from payments.sandbox.replies import (
     unknown_object,
     whole_number,
 )
+
+AUTOMATIC = "automatic_payment_methods[enabled]"
 
 CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
 
@@ -43,13 +45,27 @@ class Intent:
     livemode: bool = False
     canceled_at: int | None = None
     capture_method: str = "automatic"
+    automatic_payment_methods: dict[str, bool] | None = None
+    confirmation_token: str | None = None  # the last one; Stripe tells it with the token alone
     # Stripe keeps it to itself once the customer has answered.
     return_url: str = ""
 
     def as_json(self) -> Json:
         told = asdict(self)
-        del told["return_url"]
+        del told["return_url"], told["confirmation_token"]
         return told
+
+    def expanded(self) -> Json:
+        """With the method in place of its id. Stripe API reference, "Expanding responses"."""
+        method = self.payment_method
+        if method is None:
+            return self.as_json()
+        whole = {
+            "id": method,
+            "object": "payment_method",
+            "type": PAYMENT_METHODS[method].type,
+        }
+        return self.as_json() | {"payment_method": whole}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,20 +95,29 @@ def open_intent(
         status="requires_confirmation" if method else "requires_payment_method",
         metadata=metadata_of(params),
         payment_method=method,
+        automatic_payment_methods={"enabled": True} if AUTOMATIC in params else None,
         client_secret=client_secret,
         created=int(now.timestamp()),
     )
     return Step(kind="opened", intent=intent, answer=_told(intent))
 
 
-def confirm(intent: Intent, *, charge_id: str, bank_url: str, return_url: str) -> Step:
-    """Charge the intent, or have the customer asked. An intent that has succeeded never comes here
-    again, so there is no second charge."""
+def confirm(
+    intent: Intent, *, charge_id: str, bank_url: str, return_url: str, by_script: bool = False
+) -> Step:
+    """Charge the intent, or have the customer asked: on a page, or by Stripe's script in ours. An
+    intent that has succeeded never comes here again, so there is no second charge."""
     if intent.status != "requires_confirmation" or intent.payment_method is None:
         return _unexpected_state(intent, "confirm")
+    if intent.automatic_payment_methods and not return_url:
+        message = "Some of the payment methods of this PaymentIntent redirect the customer."
+        raise refusal("parameter_missing", message, param="return_url")
     method = PAYMENT_METHODS[intent.payment_method]
+    if method.is_debit:
+        return _debit(intent, charge_id=charge_id)
     if method.asks_customer:
-        return _ask_customer(intent, bank_url=bank_url, return_url=return_url)
+        asking = _ask_customer(intent, bank_url=bank_url, return_url=return_url)
+        return _ask_by_script(asking.intent) if by_script else asking
     if method.decline_code:
         return _decline(intent, charge_id=charge_id, decline_code=method.decline_code)
     return _charge(intent, charge_id=charge_id)
@@ -117,6 +142,45 @@ def authenticate(intent: Intent, *, approved: bool, charge_id: str) -> Step:
     return Step(kind="refused_by_customer", intent=refused, answer=_told(refused))
 
 
+def with_token(intent: Intent, token: str) -> Intent:
+    """The intent with the method of the token. Stripe API reference, Confirm a PaymentIntent."""
+    method = method_of_token(token)
+    if method is None:
+        raise unknown_object("ConfirmationToken", token, status=400, param="confirmation_token")
+    if intent.automatic_payment_methods is None and PAYMENT_METHODS[method].type != "card":
+        message = "The PaymentIntent does not allow this payment method type."
+        raise refusal("payment_intent_incompatible_payment_method", message, param="payment_method")
+    return replace(
+        intent,
+        status="requires_confirmation",
+        payment_method=method,
+        confirmation_token=token,
+        last_payment_error=None,
+    )
+
+
+def waits_for_token(intent: Intent) -> bool:
+    return intent.status in {"requires_payment_method", "requires_confirmation"}
+
+
+def end_debit(intent: Intent, *, money_came: bool) -> Step:
+    """Take the bank's answer, days later. Stripe docs, "SEPA Direct Debit payments"."""
+    if intent.status != "processing" or intent.latest_charge is None:
+        return _unexpected_state(intent, "end the debit of")
+    if money_came:
+        return _charge(intent, charge_id=intent.latest_charge)
+    error = {
+        "type": "card_error",
+        "code": "payment_intent_payment_attempt_failed",
+        "decline_code": "insufficient_funds",
+        "message": "The bank did not send the money.",
+    }
+    failed = replace(
+        intent, status="requires_payment_method", payment_method=None, last_payment_error=error
+    )
+    return Step(kind="debit_failed", intent=failed, answer=_told(failed))
+
+
 def cancel(intent: Intent, *, now: datetime) -> Step:
     if intent.status not in CANCELABLE:
         return _unexpected_state(intent, "cancel")
@@ -133,6 +197,11 @@ def _charge(intent: Intent, *, charge_id: str) -> Step:
     return Step(kind="charged", intent=charged, answer=_told(charged))
 
 
+def _debit(intent: Intent, *, charge_id: str) -> Step:
+    promised = replace(intent, status="processing", latest_charge=charge_id)
+    return Step(kind="processing", intent=promised, answer=_told(promised))
+
+
 def _ask_customer(intent: Intent, *, bank_url: str, return_url: str) -> Step:
     """Have the customer asked. Stripe API reference, next_action.redirect_to_url."""
     if not return_url:
@@ -145,6 +214,12 @@ def _ask_customer(intent: Intent, *, bank_url: str, return_url: str) -> Step:
         return_url=return_url,
         next_action={"type": "redirect_to_url", "redirect_to_url": redirect},
     )
+    return Step(kind="asks_customer", intent=asking, answer=_told(asking))
+
+
+def _ask_by_script(asking: Intent) -> Step:
+    """Stripe API reference, next_action.use_stripe_sdk: there is no address to go to."""
+    asking = replace(asking, next_action={"type": "use_stripe_sdk", "use_stripe_sdk": {}})
     return Step(kind="asks_customer", intent=asking, answer=_told(asking))
 
 
@@ -187,6 +262,7 @@ def _refuse_unknown_parameters(params: dict[str, str]) -> None:
     """Refuses parameters that the sandbox would not act on, as Stripe does."""
     expected = {
         "allowed_payment_method_types[0]": {"card"},
+        AUTOMATIC: {"true"},
         "capture_method": {"automatic"},
     }
     for name, value in params.items():

@@ -271,6 +271,9 @@ class Handler(BaseHTTPRequestHandler):
             case "POST", "/sandbox/refunds":
                 message = 'Send {"refund": "re_1", "status": "failed"}.'
                 return _done(self._move_refund, body, message)
+            case "POST", "/sandbox/debits":
+                message = 'Send {"payment_intent": "pi_1", "money_came": true}.'
+                return _done(self._end_debit, body, message)
             case "POST", "/sandbox/disputes":
                 return _done(self._open_dispute, body, 'Send {"payment_intent": "pi_1"}.')
         return error_answer(404, "url_unknown", "No such sandbox address.")
@@ -286,6 +289,11 @@ class Handler(BaseHTTPRequestHandler):
         """`{"refund": "re_1", "status": "failed"}`: the customer's bank did not take it."""
         account: Account = self.server.sandbox.account
         return account.move_refund(str(wish["refund"]), wish["status"])
+
+    def _end_debit(self, wish: Json) -> Json:
+        """`{"payment_intent": "pi_1", "money_came": false}`: the bank did not send the money."""
+        account: Account = self.server.sandbox.account
+        return account.end_debit(str(wish["payment_intent"]), money_came=bool(wish["money_came"]))
 
     def _open_dispute(self, wish: Json) -> Json:
         """`{"payment_intent": "pi_1"}`; if need be with "amount", "reason" and "is_inquiry"."""

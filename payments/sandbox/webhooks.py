@@ -34,6 +34,8 @@ TIMEOUT_SECONDS = 5.0
 KINDS = {
     "opened": "payment_intent.created",
     "charged": "payment_intent.succeeded",
+    "processing": "payment_intent.processing",
+    "debit_failed": "payment_intent.payment_failed",
     "declined": "payment_intent.payment_failed",
     "refused_by_customer": "payment_intent.payment_failed",
     "asks_customer": "payment_intent.requires_action",

@@ -75,7 +75,7 @@ class Calls:
         with _Attempt(self, payment, Step.CONFIRM, payment.confirm_key) as attempt:
             answer = self.gateways.of(payment).confirm(
                 payment.gateway_payment_id,
-                return_url=payment.return_url,
+                request_of(payment),
                 idempotency_key=payment.confirm_key,
             )
             return attempt.answered(answer)

@@ -41,7 +41,6 @@ from checkout.orders.webhooks.endpoints import add_endpoint
 from checkout.orders.withdrawals.state import Stated, state_withdrawal
 from config.local.processes import free_port
 from payments.books.lost_orders import seen_to
-from payments.gateways.base import PaymentRequest
 from payments.models import LostOrder, Payment, PaymentAttempt
 from payments.sandbox.server import SandboxServer
 from payments.withdrawals import CANCEL, agree
@@ -51,6 +50,7 @@ from tests.doubles.smtp import mail_server
 from tests.doubles.sqs.server import QueueServer
 from tests.doubles.webhook_receiver import webhook_receiver
 from tests.orders.test_dead_letters import dead_letter_of, put_away
+from tests.support.asked import asked
 from tests.support.factories import placed_order
 from tests.support.long import long
 from tests.support.processes import ShopProcesses, eventually
@@ -240,12 +240,7 @@ def test_lost_orders(
     till.settle(order)
     names = replace(identity_of(order), reference="of-a-lost-order")
     opened = till.gateway.open(
-        PaymentRequest(
-            order=names,
-            amount_minor=1001,
-            currency="EUR",
-            payment_method="pm_card_visa",
-        ),
+        asked(order=names, amount_minor=1001),
         idempotency_key="lost",
     )
     message = json.loads(encode(order.outbox_messages.get())) | {"reference": names.reference}

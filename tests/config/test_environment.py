@@ -285,6 +285,7 @@ TEST_PAGE_KEY, LIVE_PAGE_KEY = "pk_test_CANARY", "pk_live_CANARY"
         ),
         ({"STRIPE_SECRET_KEY": TEST_KEY, "STRIPE_PUBLISHABLE_KEY": LIVE_PAGE_KEY}, "payments.E009"),
         ({"STRIPE_PUBLISHABLE_KEY": TEST_PAGE_KEY}, "payments.W002"),
+        ({"STRIPE_PUBLISHABLE_KEY": TEST_PAGE_KEY, "SHOP_URL": ""}, "payments.E015"),
         ({"SWEEP_AFTER_SECONDS": 25.0, "MESSAGE_VISIBILITY_SECONDS": 25}, "payments.E010"),
         ({"PAYMENT_GATEWAYS": {"stripe": "payments.gateways.stripes"}}, "payments.E011"),
         ({"SESSION_COOKIE_SECURE": True, "SHOP_URL": "http://shop.example"}, "orders.E002"),

@@ -222,7 +222,7 @@ WEB_SIDE = [
     "payments.gateways.stripe",
     *("payments.gateways.stripe.amounts", "payments.gateways.stripe.checks"),
     *("payments.gateways.stripe.metadata", "payments.gateways.stripe.settings"),
-    "payments.gateways.stripe.web",
+    *("payments.gateways.stripe.tokens", "payments.gateways.stripe.web"),
 ]
 
 # What serving a shopper loads, and after it a request of each kind that writes.

@@ -43,13 +43,13 @@ class FaultyGateway:
             lambda: self.inner.open(request, idempotency_key=idempotency_key),
         )
 
-    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+    def confirm(
+        self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
+    ) -> GatewayPayment:
         return self._around(
             "confirm",
             idempotency_key,
-            lambda: self.inner.confirm(
-                payment_id, return_url=return_url, idempotency_key=idempotency_key
-            ),
+            lambda: self.inner.confirm(payment_id, request, idempotency_key=idempotency_key),
         )
 
     def retrieve(self, payment_id: str) -> GatewayPayment:

@@ -15,9 +15,9 @@ from checkout.orders.models import Order
 from checkout.orders.placing.find_order import Found
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import _follow_ups, record_transition
-from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown, PaymentRequest
+from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown
 from payments.models import Payment, Refund
-from payments.settling.gateway_calls import Calls
+from payments.settling.gateway_calls import Calls, request_of
 from payments.settling.settle_order import _Round
 from payments.states import PaymentStatus
 from tests.machine.books import Violation
@@ -69,20 +69,11 @@ def each_repetition_is_a_payment_of_its_own(monkeypatch: pytest.MonkeyPatch) -> 
         """Without a row for each call, whose keys would give it away before the charges do."""
         payment = round_.payment
         gateway = round_.calls.gateways.of(payment)
-        opened = gateway.open(
-            PaymentRequest(
-                order=payment.identity,
-                amount_minor=payment.amount_minor,
-                currency=payment.currency,
-                payment_method=payment.payment_method,
-            ),
-            idempotency_key=secrets.token_hex(12),
-        )
+        request = request_of(payment)
+        opened = gateway.open(request, idempotency_key=secrets.token_hex(12))
         payment.gateway_payment_id = opened.id
         payment.save(update_fields=["gateway_payment_id"])
-        return gateway.confirm(
-            opened.id, return_url=payment.return_url, idempotency_key=secrets.token_hex(12)
-        )
+        return gateway.confirm(opened.id, request, idempotency_key=secrets.token_hex(12))
 
     monkeypatch.setattr("payments.settling.settle_order._charge", charge)
 

@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 import pytest
 
@@ -27,6 +28,7 @@ from payments.gateways.base import (
     RefundRefused,
     RefundState,
 )
+from tests.support.asked import asked
 
 RETURN_URL = "https://shop.example/orders/x/"
 
@@ -64,6 +66,11 @@ class GatewayContract:
     settled_in = "EUR"
     currencies: tuple[str, ...] = ("EUR", "JPY", "KWD")
 
+    @cached_property
+    def requests(self) -> dict[str, PaymentRequest]:
+        """What was asked for, by the payment that it opened."""
+        return {}
+
     def open(
         self,
         gateway: Gateway,
@@ -74,23 +81,26 @@ class GatewayContract:
         currency: str = "EUR",
         order: OrderIdentity | None = None,
     ) -> GatewayPayment:
-        return gateway.open(
-            PaymentRequest(
-                order=order or OrderIdentity(number="100001-19"),
-                amount_minor=amount_minor,
-                currency=currency,
-                payment_method=method or self.approved,
-                return_url=RETURN_URL,
-            ),
-            idempotency_key=idempotency_key or key(),
+        request = asked(
+            self.chosen(method or self.approved),
+            order=order or OrderIdentity(number="100001-19"),
+            amount_minor=amount_minor,
+            currency=currency,
+            return_url=RETURN_URL,
         )
+        opened = gateway.open(request, idempotency_key=idempotency_key or key())
+        self.requests[opened.id] = request
+        return opened
 
     def confirm(
         self, gateway: Gateway, payment: GatewayPayment, idempotency_key: str = ""
     ) -> GatewayPayment:
-        return gateway.confirm(
-            payment.id, return_url=RETURN_URL, idempotency_key=idempotency_key or key()
-        )
+        request = self.requests[payment.id]
+        return gateway.confirm(payment.id, request, idempotency_key=idempotency_key or key())
+
+    def chosen(self, method: str) -> str:
+        """What the gateway's part of the form gives for this method."""
+        return method
 
     def paid(self, gateway: Gateway) -> GatewayPayment:
         return self.confirm(gateway, self.open(gateway))
@@ -155,7 +165,7 @@ class GatewayContract:
         if not self.knows_methods:
             pytest.skip("It knows no methods.")
         with pytest.raises(PaymentMethodRefused):
-            self.open(gateway, "pm_that_does_not_exist")
+            self.confirm(gateway, self.open(gateway, "pm_that_does_not_exist"))
 
     def test_confirming_charges_the_amount(self, gateway: Gateway) -> None:
         paid = self.paid(gateway)

@@ -72,6 +72,7 @@ from payments.settling.settle_order import settle_order
 from payments.states import RefundStatus
 from payments.withdrawals import CANCEL, agree
 from tests.doubles.gateway import FaultyGateway, raising
+from tests.support.asked import asked
 from tests.support.codes import new_code
 from tests.support.factories import OpenBasket, line, placed_order, purchase
 from tests.support.shopper import Shopper
@@ -89,15 +90,10 @@ class Case:
     def charged_at_the_gateway(self, order: Order, amount_minor: int, name: str) -> GatewayPayment:
         """A charge that our worker did not make."""
         opened = self.gateway.open(
-            PaymentRequest(
-                order=identity_of(order),
-                amount_minor=amount_minor,
-                currency="EUR",
-                payment_method="pm_card_visa",
-            ),
+            asked(order=identity_of(order), amount_minor=amount_minor),
             idempotency_key=f"{name}-open",
         )
-        return self.gateway.confirm(opened.id, return_url="", idempotency_key=f"{name}-confirm")
+        return self.gateway.confirm(opened.id, asked(), idempotency_key=f"{name}-confirm")
 
     def second_charge(self, order: Order, amount_minor: int | None = None) -> Payment:
         """The first card was declined, as the gateway said, and another card has paid."""
@@ -168,7 +164,9 @@ class PromisingGateway(FaultyGateway):
     def retrieve(self, payment_id: str) -> GatewayPayment:
         return replace(self.inner.retrieve(payment_id), state=GatewayState.PROMISED)
 
-    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+    def confirm(
+        self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
+    ) -> GatewayPayment:
         return self.retrieve(payment_id)
 
 
@@ -684,25 +682,21 @@ def test_every_reason_that_is_given_anywhere_says_what_ends_it() -> None:
 def test_card_that_paid_closes_the_bank_page_of_another(case: Case) -> None:
     """Two rounds were open at the gateway: the second could still be approved at its bank."""
     order = placed_order(case.shelf[0], payment_method="pm_card_authenticationRequired")
-    opened = case.gateway.open(
-        PaymentRequest(
-            order=identity_of(order),
-            amount_minor=order.total_minor,
-            currency="EUR",
-            payment_method="pm_card_authenticationRequired",
-        ),
-        idempotency_key="asked-open",
+    request = asked(
+        "pm_card_authenticationRequired",
+        order=identity_of(order),
+        amount_minor=order.total_minor,
+        return_url="http://shop.example/",
     )
-    asked = case.gateway.confirm(
-        opened.id, return_url="http://shop.example/", idempotency_key="asked-confirm"
-    )
+    opened = case.gateway.open(request, idempotency_key="asked-open")
+    asking = case.gateway.confirm(opened.id, request, idempotency_key="asked-confirm")
     at_bank = Payment.objects.create(
         order=order,
         round=1,
         status="needs_action",
         amount_minor=order.total_minor,
         currency="EUR",
-        gateway_payment_id=asked.id,
+        gateway_payment_id=asking.id,
         created_at=timezone.now(),
     )
     case.second_charge(order)
@@ -712,7 +706,7 @@ def test_card_that_paid_closes_the_bank_page_of_another(case: Case) -> None:
     at_bank.refresh_from_db()
     assert at_bank.status == "cancelled"
     assert at_bank.closed_at is not None
-    assert case.gateway.retrieve(asked.id).state.value == "cancelled"
+    assert case.gateway.retrieve(asking.id).state.value == "cancelled"
 
 
 def test_unknown_round_of_an_order_that_is_paid_goes_on_being_asked_about(case: Case) -> None:

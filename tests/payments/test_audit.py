@@ -22,11 +22,12 @@ from payments.books.audit import Check, audit_database
 from payments.books.card_numbers import audit_card_numbers
 from payments.books.gateway_audit import audit_gateway
 from payments.books.queue_audit import audit_queue
-from payments.gateways.base import Gateway, PaymentRequest
+from payments.gateways.base import Gateway
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund
 from payments.sandbox.server import SandboxServer
 from payments.states import RefundStatus
+from tests.support.asked import asked
 from tests.support.factories import placed_order
 from tests.support.till import Till, only
 
@@ -57,15 +58,10 @@ def charge_without_us(
     till: Till, order: Order, key: str, named: OrderIdentity | None = None
 ) -> None:
     opened = till.gateway.open(
-        PaymentRequest(
-            order=named or identity_of(order),
-            amount_minor=order.total_minor,
-            currency="EUR",
-            payment_method="pm_card_visa",
-        ),
+        asked(order=named or identity_of(order), amount_minor=order.total_minor),
         idempotency_key=f"{key}-open",
     )
-    till.gateway.confirm(opened.id, return_url="", idempotency_key=f"{key}-confirm")
+    till.gateway.confirm(opened.id, asked(), idempotency_key=f"{key}-confirm")
 
 
 BREAKS: dict[str, Callable[[Order], object]] = {

@@ -64,7 +64,7 @@ def test_sandbox_of_stripe_that_charges_again_is_noticed_by_its_own_books(
     """Each of its answers says what it should."""
     confirm = intents.confirm
 
-    def confirm_again(intent: intents.Intent, **how: str) -> intents.Step:
+    def confirm_again(intent: intents.Intent, **how: Any) -> intents.Step:
         return confirm(replace(intent, status="requires_confirmation"), **how)
 
     monkeypatch.setattr(intents, "confirm", confirm_again)

@@ -1,4 +1,5 @@
 import os
+import secrets
 from collections.abc import Iterator
 
 import pytest
@@ -51,6 +52,20 @@ class TestStripeAdapterAgainstTheSandbox(GatewayContract):
     def fail_refund(self, gateway: Gateway, refund: GatewayRefund) -> None:
         wish = {"refund": refund.id, "status": "failed"}
         requests.post(f"{self.sandbox_url}/sandbox/refunds", json=wish, timeout=10)
+
+
+class TestStripeAdapterWithTokensAgainstTheSandbox(TestStripeAdapterAgainstTheSandbox):
+    """As the Payment Element makes them, of any way to pay. Each is used once."""
+
+    asks_customer = "pm_paypal"
+    promised = "pm_sepaDebit"
+
+    def chosen(self, method: str) -> str:
+        return f"ctoken_{secrets.token_hex(6)}_{method.removeprefix('pm_')}"
+
+    def end_promise(self, gateway: Gateway, payment: GatewayPayment, *, money_came: bool) -> None:
+        wish = {"payment_intent": payment.id, "money_came": money_came}
+        requests.post(f"{self.sandbox_url}/sandbox/debits", json=wish, timeout=10)
 
 
 class TestExampleInMemory(GatewayContract):

@@ -6,12 +6,13 @@ from checkout.catalogue.models import Product
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.identity.matching import identity_of
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import NotExecuted, PaymentRequest
+from payments.gateways.base import NotExecuted
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
 from payments.settling.result import Result
 from payments.settling.settle_order import settle_order
 from tests.doubles.gateway import FaultyGateway, raising
+from tests.support.asked import asked
 from tests.support.factories import placed_order
 from tests.support.till import only
 
@@ -38,11 +39,11 @@ def test_round_begun_by_the_previous_release_is_opened_as_the_same_call(
     payment = Payment.objects.get()
     Payment.objects.update(installation="")
     opened = gateway.open(
-        PaymentRequest(
+        asked(
+            payment.payment_method,
             order=OrderIdentity(number=order.number),
             amount_minor=payment.amount_minor,
             currency=payment.currency,
-            payment_method=payment.payment_method,
         ),
         idempotency_key=payment.open_key,
     )

@@ -23,7 +23,7 @@ from checkout.orders.models import Order
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
-from payments.gateways.base import GatewayPayment, GatewayState, OutcomeUnknown, PaymentRequest
+from payments.gateways.base import GatewayPayment, GatewayState, OutcomeUnknown
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, Refund
 from payments.refunds import approve_refund
@@ -33,6 +33,7 @@ from payments.settling.result import Result
 from payments.settling.settle_order import settle_order
 from payments.states import PaymentStatus, RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising
+from tests.support.asked import asked
 from tests.support.factories import placed_order
 from tests.support.shopper import Shopper
 from tests.support.till import Till, only
@@ -173,15 +174,10 @@ def test_prepared_refund_goes_out_when_a_person_agrees_and_once(
     other = Payment.objects.get(order=charged)
     surplus = Payment.objects.get(is_surplus=True)
     opened = gateway.open(
-        PaymentRequest(
-            order=identity_of(declined),
-            amount_minor=declined.total_minor,
-            currency="EUR",
-            payment_method="pm_card_visa",
-        ),
+        asked(order=identity_of(declined), amount_minor=declined.total_minor),
         idempotency_key="surplus-open",
     )
-    gateway.confirm(opened.id, return_url="", idempotency_key="surplus-confirm")
+    gateway.confirm(opened.id, asked(), idempotency_key="surplus-confirm")
     Payment.objects.filter(pk=surplus.pk).update(gateway_payment_id=opened.id)
     person = User.objects.create_user("person")
 

@@ -31,6 +31,7 @@ from payments.gateways.base import (
     GatewayState,
     NotExecuted,
     OutcomeUnknown,
+    PaymentRequest,
 )
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund
@@ -456,14 +457,12 @@ def test_repeated_call_is_the_same_call_although_a_setting_has_changed(
 
     class Listening(FaultyGateway):
         def confirm(
-            self, payment_id: str, *, return_url: str, idempotency_key: str
+            self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
         ) -> GatewayPayment:
-            told.append(return_url)
+            told.append(request.return_url)
             if len(told) == 1:
                 raise NotExecuted("rate_limit")
-            return self.inner.confirm(
-                payment_id, return_url=return_url, idempotency_key=idempotency_key
-            )
+            return self.inner.confirm(payment_id, request, idempotency_key=idempotency_key)
 
     listening = Listening(gateway)
     for address in ("http://shop.example", "http://new.example"):
@@ -479,7 +478,7 @@ def test_overtaken_worker_with_an_old_answer_does_not_undo_the_outcome(
 ) -> None:
     class WithOldAnswer(FaultyGateway):
         def confirm(
-            self, payment_id: str, *, return_url: str, idempotency_key: str
+            self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
         ) -> GatewayPayment:
             lease_runs_out()
             till.settle(order)
@@ -568,8 +567,10 @@ class Charging(FaultyGateway):
 
     by: int = 0
 
-    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
-        answer = super().confirm(payment_id, return_url=return_url, idempotency_key=idempotency_key)
+    def confirm(
+        self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
+    ) -> GatewayPayment:
+        answer = super().confirm(payment_id, request, idempotency_key=idempotency_key)
         return replace(answer, amount_minor=answer.amount_minor + self.by)
 
 

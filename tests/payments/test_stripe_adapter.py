@@ -25,13 +25,13 @@ from payments.gateways.base import (
     OutcomeUnknown,
     PaymentMethodRefused,
     PaymentRefused,
-    PaymentRequest,
     RefundRefused,
 )
 from payments.gateways.load import Gateways
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock
 from payments.sandbox.server import SandboxServer
+from tests.support.asked import asked
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -53,11 +53,11 @@ def open_payment(
     currency: str = "EUR",
 ) -> GatewayPayment:
     return gateway.open(
-        PaymentRequest(
+        asked(
+            payment_method,
             order=OrderIdentity(number=order_number),
             amount_minor=amount_minor,
             currency=currency,
-            payment_method=payment_method,
         ),
         idempotency_key=key,
     )
@@ -92,7 +92,7 @@ def test_opening_moves_no_money(gateway: StripeGateway, sandbox: SandboxServer) 
 def test_confirming_charges_the_amount(gateway: StripeGateway, sandbox: SandboxServer) -> None:
     opened = open_payment(gateway)
 
-    payment = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+    payment = gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     assert payment.state is GatewayState.PAID
     assert (payment.id, payment.amount_minor, payment.currency) == (opened.id, 4200, "EUR")
@@ -112,7 +112,7 @@ def test_a_decline_is_an_answer(
 ) -> None:
     opened = open_payment(gateway, method)
 
-    payment = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+    payment = gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     assert payment.state is GatewayState.DECLINED
     assert payment.decline_code == decline_code
@@ -122,9 +122,9 @@ def test_a_decline_is_an_answer(
 
 def test_confirming_a_declined_payment_again_tells_the_decline(gateway: StripeGateway) -> None:
     opened = open_payment(gateway, "pm_card_chargeDeclined")
-    declined = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+    declined = gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
-    again = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-2")
+    again = gateway.confirm(opened.id, asked(), idempotency_key="confirm-2")
 
     assert again == declined
 
@@ -133,9 +133,9 @@ def test_confirming_a_paid_payment_again_tells_that_it_is_paid(
     gateway: StripeGateway, sandbox: SandboxServer
 ) -> None:
     opened = open_payment(gateway)
-    paid = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+    paid = gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
-    again = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-2")
+    again = gateway.confirm(opened.id, asked(), idempotency_key="confirm-2")
 
     assert again == paid
     assert charge_count(sandbox) == 1
@@ -147,7 +147,7 @@ def test_a_cancelled_payment_cannot_be_charged(
     opened = open_payment(gateway)
 
     cancelled = gateway.cancel(opened.id, idempotency_key="cancel-1")
-    confirmed = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+    confirmed = gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     assert cancelled.state is GatewayState.CANCELLED
     assert confirmed == cancelled
@@ -156,7 +156,7 @@ def test_a_cancelled_payment_cannot_be_charged(
 
 def test_cancelling_what_is_paid_answers_paid(gateway: StripeGateway) -> None:
     opened = open_payment(gateway)
-    paid = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+    paid = gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     assert gateway.cancel(opened.id, idempotency_key="cancel-1") == paid
 
@@ -170,7 +170,7 @@ def test_cancelling_twice_answers_cancelled(gateway: StripeGateway) -> None:
 
 def test_a_declined_payment_can_be_cancelled(gateway: StripeGateway) -> None:
     opened = open_payment(gateway, "pm_card_chargeDeclined")
-    gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+    gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     cancelled = gateway.cancel(opened.id, idempotency_key="cancel-1")
 
@@ -227,7 +227,7 @@ def test_what_is_charged_is_the_money_of_the_page(
 ) -> None:
     opened = open_payment(gateway, amount_minor=5000, currency="ISK")
 
-    paid = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+    paid = gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     assert (paid.amount_minor, paid.currency) == (5000, "ISK")
     assert [charge["amount"] for charge in sandbox.account.charges()] == [500_000]
@@ -259,10 +259,10 @@ def test_a_turned_away_call_says_when_to_come_again(
 
     for _ in range(2):
         with pytest.raises(NotExecuted) as caught:
-            gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+            gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
         assert caught.value.retry_after_seconds == 1.0
         assert gateway.retrieve(opened.id).state is GatewayState.OPEN
-    paid = gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+    paid = gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     assert paid.state is GatewayState.PAID
     assert charge_count(sandbox) == 1
@@ -274,12 +274,11 @@ def test_a_timeout_after_the_charge_leaves_the_outcome_unknown(
     opened = open_payment(gateway, "pm_sandbox_timeout_after_charge")
 
     with pytest.raises(OutcomeUnknown, match="timeout"):
-        gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+        gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     assert gateway.retrieve(opened.id).state is GatewayState.PAID
     assert (
-        gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1").state
-        is GatewayState.PAID
+        gateway.confirm(opened.id, asked(), idempotency_key="confirm-1").state is GatewayState.PAID
     )
     assert charge_count(sandbox) == 1
 
@@ -291,7 +290,7 @@ def test_a_500_after_the_charge_leaves_the_outcome_unknown_for_ever_under_its_ke
 
     for _ in range(2):
         with pytest.raises(OutcomeUnknown):
-            gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+            gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     assert gateway.retrieve(opened.id).state is GatewayState.PAID
     assert charge_count(sandbox) == 1
@@ -300,10 +299,10 @@ def test_a_500_after_the_charge_leaves_the_outcome_unknown_for_ever_under_its_ke
 def test_a_key_in_use_is_not_executed(gateway: StripeGateway, sandbox: SandboxServer) -> None:
     opened = open_payment(gateway, "pm_sandbox_slow")
     with pytest.raises(OutcomeUnknown, match="timeout"):
-        gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+        gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
 
     with pytest.raises(NotExecuted, match="idempotency_key_in_use") as same_key:
-        gateway.confirm(opened.id, return_url="", idempotency_key="confirm-1")
+        gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
     with pytest.raises(NotExecuted, match="lock_timeout") as same_payment:
         gateway.cancel(opened.id, idempotency_key="cancel-1")
     assert same_key.value.is_under_way
@@ -329,7 +328,7 @@ def test_the_list_is_newest_first_and_pages(gateway: StripeGateway, sandbox: San
 def test_threads_may_share_it(gateway: StripeGateway, sandbox: SandboxServer) -> None:
     def pay(number: int) -> GatewayPayment:
         opened = open_payment(gateway, order_number=f"A-{number}", key=f"open-{number}")
-        return gateway.confirm(opened.id, return_url="", idempotency_key=f"confirm-{number}")
+        return gateway.confirm(opened.id, asked(), idempotency_key=f"confirm-{number}")
 
     with ThreadPoolExecutor(8) as threads:
         payments = list(threads.map(pay, range(40)))
@@ -386,7 +385,7 @@ def gateway_at(url: str) -> StripeGateway:
 
 CALLS: dict[str, Call] = {
     "open": open_payment,
-    "confirm": lambda gateway: gateway.confirm("pi_1", return_url="", idempotency_key="confirm-1"),
+    "confirm": lambda gateway: gateway.confirm("pi_1", asked(), idempotency_key="confirm-1"),
     "retrieve": lambda gateway: gateway.retrieve("pi_1"),
     "cancel": lambda gateway: gateway.cancel("pi_1", idempotency_key="cancel-1"),
     "list_since": lambda gateway: next(gateway.list_since(NOON)),
@@ -531,7 +530,7 @@ def test_a_decline_without_its_payment_leaves_the_outcome_unknown() -> None:
     answer = stripe_error(402, type="card_error", code="card_declined")
 
     with answering(answer) as url, pytest.raises(OutcomeUnknown, match="card_declined"):
-        gateway_at(url).confirm("pi_1", return_url="", idempotency_key="confirm-1")
+        gateway_at(url).confirm("pi_1", asked(), idempotency_key="confirm-1")
 
 
 @pytest.mark.parametrize(
@@ -565,6 +564,7 @@ def told(**fields: Any) -> GatewayPayment:
         "amount_received": 0,
         "currency": "eur",
         "metadata": {"order": "A-1001"},
+        "payment_method": None,
         "last_payment_error": None,
         "next_action": None,
         **fields,
@@ -580,6 +580,54 @@ def test_what_is_paid_is_what_was_received() -> None:
 @pytest.mark.parametrize("status", ["processing", "requires_capture", "invented_next_year"])
 def test_a_status_that_allows_no_conclusion_is_processing(status: str) -> None:
     assert told(status=status).state is GatewayState.PROCESSING
+
+
+@pytest.mark.parametrize(
+    ("type_", "state"),
+    [("sepa_debit", GatewayState.PROMISED), ("card", GatewayState.PROCESSING)],
+)
+def test_debit_that_is_processing_is_a_banks_promise(type_: str, state: GatewayState) -> None:
+    method = {"id": "pm_1", "object": "payment_method", "type": type_}
+
+    assert told(status="processing", payment_method=method).state is state
+
+
+def test_customer_of_a_token_who_was_refused_is_declined() -> None:
+    error = {"type": "invalid_request_error", "code": "payment_intent_authentication_failure"}
+    waiting = {"status": "requires_payment_method", "automatic_payment_methods": {"enabled": True}}
+
+    assert told(**waiting).state is GatewayState.OPEN
+    assert told(**waiting, last_payment_error=error).state is GatewayState.DECLINED
+
+
+def test_token_that_an_earlier_confirmation_used_up_is_asked_about(
+    gateway: StripeGateway, sandbox: SandboxServer
+) -> None:
+    """Its answer was lost, and Stripe has forgotten its key."""
+    request = asked("ctoken_1_card_visa", return_url="http://shop.example/")
+    opened = gateway.open(request, idempotency_key="open-1")
+    other = gateway.open(request, idempotency_key="open-2")
+    gateway.confirm(opened.id, request, idempotency_key="confirm-1")
+
+    again = gateway.confirm(opened.id, request, idempotency_key="another")
+
+    assert again.state is GatewayState.PAID
+    with pytest.raises(PaymentMethodRefused):
+        gateway.confirm(other.id, request, idempotency_key="confirm-2")
+    assert charge_count(sandbox) == 1
+
+
+def test_token_of_another_way_to_pay_has_no_script_of_stripes_in_between(
+    gateway: StripeGateway,
+) -> None:
+    """The order's page links to where the customer approves, and runs nothing of Stripe's."""
+    request = asked("ctoken_1_klarna", return_url="http://shop.example/")
+    opened = gateway.open(request, idempotency_key="open-1")
+
+    asking = gateway.confirm(opened.id, request, idempotency_key="confirm-1")
+
+    assert asking.state is GatewayState.NEEDS_ACTION
+    assert asking.action_url.startswith("http")
 
 
 def test_a_customer_who_must_act_is_told_where() -> None:

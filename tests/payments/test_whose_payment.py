@@ -20,11 +20,12 @@ from checkout.orders.models import Order, OutboxMessage
 from payments.books.compare import LOST_ORDER
 from payments.books.gateway_audit import audit_gateway
 from payments.books.lost_orders import seen_to
-from payments.gateways.base import GatewayPayment, GatewayState, PaymentRequest
+from payments.gateways.base import GatewayPayment, GatewayState
 from payments.gateways.example.client import ExampleGateway
 from payments.models import LostOrder, Payment, WebhookEvent
 from payments.settling.settle_order import settle_order
 from tests.payments.test_webhooks import SECRET, event, send
+from tests.support.asked import asked
 from tests.support.books_that_differ import OLD, failed_order, kinds, paid_order, repaired
 from tests.support.factories import placed_order
 from tests.support.till import only
@@ -79,19 +80,14 @@ def opened(
     gateway: ExampleGateway, order: OrderIdentity, method: str = "pm_card_visa"
 ) -> GatewayPayment:
     return gateway.open(
-        PaymentRequest(
-            order=order,
-            amount_minor=1001,
-            currency="EUR",
-            payment_method=method,
-        ),
+        asked(method, order=order, amount_minor=1001),
         idempotency_key=secrets.token_hex(8),
     )
 
 
 def charged(gateway: ExampleGateway, order: OrderIdentity) -> GatewayPayment:
     key = secrets.token_hex(8)
-    return gateway.confirm(opened(gateway, order).id, return_url="", idempotency_key=key)
+    return gateway.confirm(opened(gateway, order).id, asked(), idempotency_key=key)
 
 
 def audited(gateway: ExampleGateway) -> list[str]:
@@ -209,7 +205,7 @@ def test_lost_order_is_put_before_a_person_until_somebody_has_seen_to_it(
     assert seen_to(row, by="ada", how="Written to its customer", now=timezone.now())
     assert (audited(gateway), repaired(gateway).found) == ([], [])
 
-    gateway.confirm(theirs.id, return_url="", idempotency_key="late")
+    gateway.confirm(theirs.id, asked(), idempotency_key="late")
     assert kinds(repaired(gateway).remaining) == [LOST_ORDER]
     row.refresh_from_db()
     assert (row.state, row.seen_to_at) == ("paid", None)

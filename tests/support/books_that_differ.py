@@ -30,7 +30,6 @@ from payments.books.compare import (
 from payments.books.repair import Report, reconcile
 from payments.gateways.base import (
     GatewayState,
-    PaymentRequest,
     RefundState,
 )
 from payments.gateways.example.client import ExampleGateway
@@ -38,6 +37,7 @@ from payments.models import Payment, Refund
 from payments.refunds import request_refund
 from payments.settling.refunds import settle_refunds
 from payments.settling.settle_order import settle_order
+from tests.support.asked import asked
 from tests.support.factories import placed_order
 from tests.support.till import only
 
@@ -108,7 +108,7 @@ def charge_twice(payment: Payment, gateway: ExampleGateway) -> str:
 
 def charge_another(order: Order, gateway: ExampleGateway, amount_minor: int | None = None) -> str:
     opened = open_another(order, gateway, amount_minor)
-    gateway.confirm(opened, return_url="", idempotency_key=f"{opened}-confirm")
+    gateway.confirm(opened, asked(), idempotency_key=f"{opened}-confirm")
     return opened
 
 
@@ -119,11 +119,8 @@ def open_another(
     payment_method: str = "pm_card_visa",
 ) -> str:
     return gateway.open(
-        PaymentRequest(
-            order=identity_of(order),
-            amount_minor=amount_minor or order.total_minor,
-            currency="EUR",
-            payment_method=payment_method,
+        asked(
+            payment_method, order=identity_of(order), amount_minor=amount_minor or order.total_minor
         ),
         idempotency_key=f"another-{next(SERIAL)}",
     ).id
@@ -136,7 +133,7 @@ def leave_open(payment: Payment, gateway: ExampleGateway) -> str:
 
 def leave_at_the_bank(payment: Payment, gateway: ExampleGateway) -> str:
     opened = open_another(payment.order, gateway, payment_method="pm_card_authenticationRequired")
-    gateway.confirm(opened, return_url="", idempotency_key=f"{opened}-confirm")
+    gateway.confirm(opened, asked(), idempotency_key=f"{opened}-confirm")
     return ORPHAN
 
 
@@ -228,15 +225,10 @@ def fail_a_refund_late(payment: Payment, gateway: ExampleGateway) -> str:
 
 def charge_for(order: OrderIdentity, gateway: ExampleGateway) -> None:
     opened = gateway.open(
-        PaymentRequest(
-            order=order,
-            amount_minor=55,
-            currency="EUR",
-            payment_method="pm_card_visa",
-        ),
+        asked(order=order, amount_minor=55),
         idempotency_key=f"foreign-{order.number}",
     )
-    gateway.confirm(opened.id, return_url="", idempotency_key=f"{opened.id}-confirm")
+    gateway.confirm(opened.id, asked(), idempotency_key=f"{opened.id}-confirm")
 
 
 def lose_the_order(payment: Payment, gateway: ExampleGateway) -> str:

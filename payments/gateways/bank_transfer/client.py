@@ -62,7 +62,9 @@ class BankTransferGateway:
             raise PaymentRefused("idempotency_error")
         return told(expected)
 
-    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+    def confirm(
+        self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
+    ) -> GatewayPayment:
         return self.retrieve(payment_id)  # the customer confirms by sending the money
 
     def retrieve(self, payment_id: str) -> GatewayPayment:

@@ -75,7 +75,9 @@ class ExampleGateway:
 
         return self._once(idempotency_key, ("open", request), make)
 
-    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+    def confirm(
+        self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
+    ) -> GatewayPayment:
         def charge() -> GatewayPayment:
             payment = self.retrieve(payment_id)
             if payment.state is not GatewayState.OPEN:
@@ -91,7 +93,7 @@ class ExampleGateway:
                 )
             return self._keep(replace(payment, state=GatewayState.PAID))
 
-        return self._once(idempotency_key, ("confirm", payment_id, return_url), charge)
+        return self._once(idempotency_key, ("confirm", payment_id, request), charge)
 
     def retrieve(self, payment_id: str) -> GatewayPayment:
         with self._lock:

@@ -134,7 +134,9 @@ class MollieGateway:
             raise PaymentMethodRefused("method")
         raise _concluded(status, told, PaymentRefused)
 
-    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+    def confirm(
+        self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
+    ) -> GatewayPayment:
         return self.retrieve(payment_id)  # its customer confirms, on Mollie's page
 
     def retrieve(self, payment_id: str) -> GatewayPayment:

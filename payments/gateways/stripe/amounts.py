@@ -88,12 +88,12 @@ def limits(currency: str) -> AmountLimits | None:
     """The limits in the shop's minor unit; None for what Stripe cannot charge at all."""
     if currency not in TAKEN:
         return None
-    step = (_step(currency) / _stripe_units(currency)).numerator
+    step = (_step(currency) / stripe_units(currency)).numerator
     smallest = SMALLEST.get(currency, Decimal(0)) * get_currency(currency).sub_unit
     largest = (
         LARGEST[currency] * get_currency(currency).sub_unit
         if currency in LARGEST
-        else LARGEST_AMOUNT / _stripe_units(currency)
+        else LARGEST_AMOUNT / stripe_units(currency)
     )
     return AmountLimits(
         smallest_minor=max(step, -(-int(smallest) // step) * step),
@@ -106,7 +106,7 @@ def to_stripe(amount_minor: int, currency: str) -> int:
     """The amount to send to Stripe. InexactAmount when Stripe has no such amount."""
     if currency not in TAKEN:
         raise InexactAmount(f"Stripe takes no {currency}.")
-    amount = amount_minor * _stripe_units(currency)
+    amount = amount_minor * stripe_units(currency)
     if amount % _step(currency):
         raise InexactAmount(f"Stripe takes {currency} in other steps.")
     return int(amount)
@@ -116,7 +116,7 @@ def from_stripe(amount: int, currency: str) -> int:
     """Stripe's amount in the shop's minor unit. InexactAmount when the shop has no such coin. In an
     unknown currency, which only another program's payment can have, the figure stays as it is."""
     try:
-        amount_minor = amount / _stripe_units(currency)
+        amount_minor = amount / stripe_units(currency)
     except CurrencyDoesNotExist:
         return amount
     if amount_minor.denominator != 1:
@@ -124,7 +124,7 @@ def from_stripe(amount: int, currency: str) -> int:
     return int(amount_minor)
 
 
-def _stripe_units(currency: str) -> Fraction:
+def stripe_units(currency: str) -> Fraction:
     """How many of Stripe's units make one minor unit of the shop's."""
     return Fraction(10 ** _decimals(currency), get_currency(currency).sub_unit)
 

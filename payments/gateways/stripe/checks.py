@@ -69,6 +69,17 @@ def _key_modes() -> dict[str, str]:
     return {name: key.split("_")[1] for name, key in keys.items() if key.count("_") > 1}
 
 
+@register(Tags.security)
+def check_way_back(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    if given("STRIPE_PUBLISHABLE_KEY") and not settings.SHOP_URL:
+        yield Error(
+            "SHOP_URL is not set, and Stripe has to know where customers come back to who pay on "
+            "another page. It would refuse every payment.",
+            hint="Set it to the shop's address from outside: https://shop.example.",
+            id="payments.E015",
+        )
+
+
 @register(Tags.security, deploy=True)
 def check_webhook_secrets(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     if given("STRIPE_PUBLISHABLE_KEY") and not given("STRIPE_WEBHOOK_SECRETS"):

@@ -1,5 +1,5 @@
 """Calls Stripe through its official SDK. A PaymentIntent is opened first, and confirmed by a second
-call.
+call: Stripe docs, "Finalize payments on the server" and "Migrate to Confirmation Tokens".
 
 No exception of the SDK leaves this module, as its text may quote what Stripe answered.
 """
@@ -11,7 +11,7 @@ from typing import Any, Self, TypeVar
 
 import stripe
 from django.conf import settings
-from stripe.params import PaymentIntentConfirmParams
+from stripe.params import PaymentIntentConfirmParams, PaymentIntentCreateParams
 
 from checkout.catalogue.amounts import AmountLimits
 from payments.gateways.base import (
@@ -37,6 +37,7 @@ from payments.gateways.settings import given
 from payments.gateways.stripe import amounts
 from payments.gateways.stripe.amounts import InexactAmount, from_stripe, to_stripe
 from payments.gateways.stripe.metadata import metadata_of, order_in
+from payments.gateways.stripe.tokens import is_token
 
 logger = logging.getLogger(__name__)
 
@@ -55,12 +56,25 @@ PAGE_SIZE = 100
 # Stripe docs, "How PaymentIntents work". A status that is not here allows no conclusion yet.
 STATES = {
     "requires_confirmation": GatewayState.OPEN,
-    # We name a payment method when we open, so that Stripe asks for one only after refusing it.
+    # We name a payment method when we open, or a token when we confirm, so that Stripe asks for
+    # one only after refusing it; see `_state` for what was not confirmed yet.
     "requires_payment_method": GatewayState.DECLINED,
     "requires_action": GatewayState.NEEDS_ACTION,
     "succeeded": GatewayState.PAID,
     "canceled": GatewayState.CANCELLED,
 }
+
+# Stripe docs, "Payment method support": those that tell only in days whether the money came.
+DEBITS = frozenset(
+    {
+        "acss_debit",
+        "au_becs_debit",
+        "bacs_debit",
+        "nz_bank_account",
+        "sepa_debit",
+        "us_bank_account",
+    }
+)
 
 # Stripe API reference, "The Refund object". A refund of another status is on its way.
 REFUND_STATES = {
@@ -150,43 +164,49 @@ class StripeGateway:
 
     def open(self, request: PaymentRequest, *, idempotency_key: str) -> GatewayPayment:
         try:
-            intent = self._intents.create(
-                {
-                    "amount": _amount(request.amount_minor, request.currency, PaymentRefused),
-                    "currency": request.currency.lower(),
-                    "payment_method": request.payment_method,
-                    "allowed_payment_method_types": ["card"],
-                    "capture_method": "automatic",
-                    "metadata": metadata_of(request.order),
-                },
-                {"idempotency_key": idempotency_key},
-            )
+            intent = self._intents.create(_opening(request), {"idempotency_key": idempotency_key})
         except stripe.StripeError as error:
             if _blames_payment_method(error):
                 raise _logged(PaymentMethodRefused(_code(error)), error) from None
             raise _conclusion(error, PaymentRefused) from None
         return _payment(intent)
 
-    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
-        params: PaymentIntentConfirmParams = {"return_url": return_url} if return_url else {}
+    def confirm(
+        self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
+    ) -> GatewayPayment:
+        """Where Stripe refuses a token, a second call asks why: an earlier confirmation of this
+        payment may have used it up."""
+        params = _confirmation(request)
         try:
             intent = self._intents.confirm(payment_id, params, {"idempotency_key": idempotency_key})
+        except stripe.InvalidRequestError as error:
+            if error.param != "confirmation_token":
+                return _payment_told_by(error, PaymentRefused)
+            refusal = _logged(PaymentMethodRefused(_code(error)), error)
         except stripe.StripeError as error:
             return _payment_told_by(error, PaymentRefused)
-        return _payment(intent)
+        else:
+            return _payment(intent)
+        answer = self.retrieve(payment_id)
+        if answer.state is GatewayState.OPEN:
+            raise refusal
+        return answer
 
     def retrieve(self, payment_id: str) -> GatewayPayment:
         try:
-            intent = self._intents.retrieve(payment_id)
+            intent = self._intents.retrieve(payment_id, {"expand": ["payment_method"]})
         except stripe.StripeError as error:
             raise _conclusion_about_payment(error) from None
         return _payment(intent)
 
     def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
+        """Where Stripe does not cancel because the outcome is still being made, a second call asks
+        how it is made: a bank's promise is told with the method."""
         try:
             intent = self._intents.cancel(payment_id, {}, {"idempotency_key": idempotency_key})
         except stripe.StripeError as error:
-            return _payment_told_by(error)
+            answer = _payment_told_by(error)
+            return self.retrieve(payment_id) if answer.state is GatewayState.PROCESSING else answer
         return _payment(intent)
 
     def refund(
@@ -224,10 +244,41 @@ class StripeGateway:
         return _each(self._disputes.list, _made_since(since), _dispute)
 
     def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
-        return _each(self._intents.list, _made_since(since), _payment)
+        wanted = _made_since(since) | {"expand": ["data.payment_method"]}
+        return _each(self._intents.list, wanted, _payment)
 
 
 make = StripeGateway.from_settings
+
+
+def _opening(request: PaymentRequest) -> PaymentIntentCreateParams:
+    """A token may be of any way to pay that is switched on in Stripe's dashboard. Stripe takes it
+    with the confirmation alone, so that `confirm` names it. A PaymentMethod is of a card."""
+    params: PaymentIntentCreateParams = {
+        "amount": _amount(request.amount_minor, request.currency, PaymentRefused),
+        "currency": request.currency.lower(),
+        "capture_method": "automatic",
+        "metadata": metadata_of(request.order),
+    }
+    if is_token(request.payment_method):
+        params["automatic_payment_methods"] = {"enabled": True}
+    else:
+        params["payment_method"] = request.payment_method
+        params["allowed_payment_method_types"] = ["card"]
+    return params
+
+
+def _confirmation(request: PaymentRequest) -> PaymentIntentConfirmParams:
+    params: PaymentIntentConfirmParams = {}
+    if request.return_url:
+        params["return_url"] = request.return_url
+    if is_token(request.payment_method):
+        params["confirmation_token"] = request.payment_method
+        # Otherwise Stripe expects our page to run its script when the customer must act, and
+        # tells no address (Stripe API reference, The ConfirmationToken object).
+        params["use_stripe_sdk"] = False
+        params["expand"] = ["payment_method"]
+    return params
 
 
 def _each(
@@ -262,7 +313,7 @@ def _amount_minor(amount: int, currency: str) -> int:
 
 
 def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
-    state = STATES.get(intent.status, GatewayState.PROCESSING)
+    state = _state(intent)
     amount = intent.amount_received if state is GatewayState.PAID else intent.amount
     currency = intent.currency.upper()
     return GatewayPayment(
@@ -274,6 +325,26 @@ def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
         decline_code=_decline_code(intent) if state is GatewayState.DECLINED else "",
         action_url=_action_url(intent) if state is GatewayState.NEEDS_ACTION else "",
     )
+
+
+def _state(intent: stripe.PaymentIntent) -> GatewayState:
+    if intent.status == "processing" and _method_type(intent) in DEBITS:
+        return GatewayState.PROMISED
+    # One that was opened for a token has no method before it is confirmed.
+    waits_for_token = (
+        intent.status == "requires_payment_method"
+        and getattr(intent, "automatic_payment_methods", None) is not None
+        and intent.last_payment_error is None
+    )
+    return (
+        GatewayState.OPEN if waits_for_token else STATES.get(intent.status, GatewayState.PROCESSING)
+    )
+
+
+def _method_type(intent: stripe.PaymentIntent) -> str:
+    """Empty where Stripe was not asked for it, as by an event or an error."""
+    method = intent.payment_method
+    return "" if method is None or isinstance(method, str) else method.type
 
 
 def _payment_id(of: stripe.Refund | stripe.Dispute) -> str:

@@ -1,4 +1,4 @@
-"""Stripe's web side: the card field, how customers come back, and the events that Stripe sends."""
+"""Stripe's web side: its part of the form, how customers come back, and the events it sends."""
 
 import hashlib
 import hmac
@@ -8,15 +8,18 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.utils.translation import gettext_lazy as _
+from django.conf import settings
+from django.utils.translation import gettext
 
 from checkout.catalogue.amounts import AmountLimits
 from checkout.orders.identity.order_identity import OrderIdentity
-from checkout.orders.ways_to_pay.web_side import BadEvent, BadSignature, Hint, WebSide
+from checkout.orders.models import Order
+from checkout.orders.ways_to_pay.web_side import BadEvent, BadSignature, Hint, Waiting, WebSide
 from checkout.runtime.storable_text import is_storable
 from payments.gateways.settings import given
 from payments.gateways.stripe import amounts
 from payments.gateways.stripe.metadata import order_in
+from payments.gateways.stripe.tokens import is_token
 
 # Stripe docs, "Receive Stripe events in your webhook endpoint", Preventing replay attacks.
 TOLERANCE = timedelta(seconds=300)
@@ -29,11 +32,15 @@ ABOUT_DISPUTES = "charge.dispute."
 
 
 class StripeWeb(WebSide):
-    title = _("Card")
-    # The id of a PaymentMethod, which the Payment Element makes of the card.
-    method = re.compile(r"pm_[A-Za-z0-9_]{1,100}")
+    # What the Payment Element makes of whatever its customer pays with: a confirmation token. The
+    # sandbox's form has test cards, which are PaymentMethods.
+    method = re.compile(r"(?:pm|ctoken)_[A-Za-z0-9_]{1,100}")
     method_if_none = None
     example_method = "pm_card_visa"
+
+    @property
+    def title(self) -> str:  # type: ignore[override] # which one follows from the settings
+        return gettext("Card, wallet and others") if self.publishable_key else gettext("Card")
 
     @property
     def template(self) -> str:  # type: ignore[override] # which one follows from the settings
@@ -47,6 +54,25 @@ class StripeWeb(WebSide):
 
     def limits(self, currency: str) -> AmountLimits | None:
         return amounts.limits(currency)
+
+    @property
+    def units(self) -> str:
+        """How many of Stripe's units make one minor unit of the shop's, for the script."""
+        return f"{float(amounts.stripe_units(settings.SHOP_CURRENCY)):g}"
+
+    def waiting(self, order: Order) -> Waiting | None:
+        """A card's customer approves it at their bank. That of a token may be at PayPal as well."""
+        if not is_token(order.payment_method):
+            return None
+        return Waiting(
+            headline=gettext("One step is left: approve your payment"),
+            before=gettext(
+                "Your bank, or the company with which you pay, asks you to approve the payment on "
+                "its own page, and sends you back here."
+            ),
+            next=gettext("Next: approve the payment, or choose another way to pay."),
+            button=gettext("Continue to your payment"),
+        )
 
     def is_return(self, params: Mapping[str, Any]) -> bool:
         """Stripe API reference, `return_url`: Stripe adds this to the address."""

@@ -11,7 +11,7 @@ from django.utils import timezone
 from payments.gateways.bank_transfer.client import BankTransferGateway
 from payments.gateways.bank_transfer.models import ReceivedTransfer
 from payments.gateways.base import Gateway, GatewayPayment, GatewayState
-from tests.payments.gateway_contract import GatewayContract, key
+from tests.payments.gateway_contract import GatewayContract
 
 ENTRIES = itertools.count()
 
@@ -43,7 +43,7 @@ class TestBankTransfer(GatewayContract):
                 recorded_at=timezone.now(),
                 recorded_by="ada",
             )
-        return gateway.confirm(payment.id, return_url="", idempotency_key=key())
+        return super().confirm(gateway, payment, idempotency_key)
 
     def charges(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
         return ReceivedTransfer.objects.filter(expected_id=payment.id).count()

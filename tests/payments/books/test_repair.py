@@ -23,6 +23,7 @@ from payments.models import Payment, PaymentAttempt, Refund
 from payments.settling.refunds import settle_refunds
 from payments.settling.settle_order import settle_order
 from payments.states import PaymentStatus, RefundStatus
+from tests.support.asked import asked
 from tests.support.books_that_differ import (
     OLD,
     SINCE,
@@ -275,7 +276,7 @@ def test_orphan_charged_too_little_at_the_last_moment_changes_nothing_here(
     before = books()
 
     def charges_first(payment_id: str, *, idempotency_key: str) -> GatewayPayment:
-        return gateway.confirm(opened, return_url="", idempotency_key="late")
+        return gateway.confirm(opened, asked(), idempotency_key="late")
 
     monkeypatch.setattr(gateway, "cancel", charges_first)
 
@@ -309,7 +310,7 @@ def test_orphan_that_the_order_waits_for_by_now_is_not_cancelled(
 
 def confirm_all(gateway: ExampleGateway) -> int:
     for payment_id in list(gateway.payments):
-        gateway.confirm(payment_id, return_url="", idempotency_key=f"{payment_id}-late")
+        gateway.confirm(payment_id, asked(), idempotency_key=f"{payment_id}-late")
     return len(gateway.payments)
 
 

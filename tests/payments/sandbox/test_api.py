@@ -69,6 +69,7 @@ def test_an_opened_intent_waits_for_confirmation(client: stripe.StripeClient) ->
         "livemode": False,
         "canceled_at": None,
         "capture_method": "automatic",
+        "automatic_payment_methods": None,
     }
 
 

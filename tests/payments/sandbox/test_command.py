@@ -14,9 +14,10 @@ import pytest
 import requests
 
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import GatewayState, PaymentRequest
+from payments.gateways.base import GatewayState
 from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
+from tests.support.asked import asked
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -66,12 +67,7 @@ def serving(*arguments: str, **changes: str) -> Iterator[tuple[subprocess.Popen[
 
 def opened(gateway: StripeGateway) -> str:
     return gateway.open(
-        PaymentRequest(
-            order=OrderIdentity(number="A-1001"),
-            amount_minor=4200,
-            currency="EUR",
-            payment_method="pm_card_visa",
-        ),
+        asked(),
         idempotency_key="open-1",
     ).id
 
@@ -89,7 +85,7 @@ def test_a_signal_stops_it_cleanly(tmp_path: Path, name: signal.Signals) -> None
 def test_a_killed_sandbox_has_forgotten_nothing(ledger_path: Path) -> None:
     with listening(ledger_path) as (process, gateway):
         payment_id = opened(gateway)
-        gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+        gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
         process.kill()
 
     with listening(ledger_path) as (_, gateway):
@@ -100,11 +96,10 @@ def test_a_killed_sandbox_of_mollie_has_forgotten_neither_payment_nor_key(
     tmp_path: Path,
 ) -> None:
     ledger = tmp_path / "mollie.jsonl"
-    request = PaymentRequest(
+    request = asked(
+        "",
         order=OrderIdentity(number="100001-19"),
         amount_minor=1250,
-        currency="EUR",
-        payment_method="",
         return_url="https://shop.example/orders/x/",
     )
     with serving("--of", "mollie", "--port", "0", "--ledger", str(ledger)) as (process, url):

@@ -5,20 +5,16 @@ import requests
 from django.core.management import CommandError, call_command
 
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown, PaymentRequest
+from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.faults import BadSpecification, Faults, NetworkFault, parse
 from payments.sandbox.server import SandboxServer
+from tests.support.asked import asked
 
 
 def opened(gateway: StripeGateway) -> str:
     return gateway.open(
-        PaymentRequest(
-            order=OrderIdentity(number="100001-19"),
-            amount_minor=1250,
-            currency="EUR",
-            payment_method="pm_card_visa",
-        ),
+        asked(order=OrderIdentity(number="100001-19"), amount_minor=1250),
         idempotency_key="open-1",
     ).id
 
@@ -48,10 +44,10 @@ def test_next_call_meets_the_fault_and_the_one_after_does_not(
     wish(sandbox, next=f"confirm:{fault}")
 
     with pytest.raises(error):
-        gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+        gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
     assert len(sandbox.account.charges()) == charges
 
-    paid = gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+    paid = gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
     assert paid.state is GatewayState.PAID
     assert len(sandbox.account.charges()) == 1
 

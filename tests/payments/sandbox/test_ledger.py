@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown, PaymentRequest
+from payments.gateways.base import GatewayState, NotExecuted, OutcomeUnknown
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.ledger import Ledger, LedgerError
 from payments.sandbox.server import SandboxServer
+from tests.support.asked import asked
 
 
 @contextmanager
@@ -30,21 +30,16 @@ def gateway_of(server: SandboxServer) -> StripeGateway:
 
 def opened(gateway: StripeGateway, payment_method: str = "pm_card_visa") -> str:
     return gateway.open(
-        PaymentRequest(
-            order=OrderIdentity(number="A-1001"),
-            amount_minor=4200,
-            currency="EUR",
-            payment_method=payment_method,
-        ),
+        asked(payment_method),
         idempotency_key=f"open-{payment_method}",
     ).id
 
 
 def test_a_restart_keeps_intents_keys_and_charges(ledger_path: Path) -> None:
     with running(ledger_path) as (server, gateway):
-        paid = gateway.confirm(opened(gateway), return_url="", idempotency_key="confirm-1")
+        paid = gateway.confirm(opened(gateway), asked(), idempotency_key="confirm-1")
         declined = gateway.confirm(
-            opened(gateway, "pm_card_chargeDeclined"), return_url="", idempotency_key="confirm-2"
+            opened(gateway, "pm_card_chargeDeclined"), asked(), idempotency_key="confirm-2"
         )
         cancelled = gateway.cancel(opened(gateway, "pm_sandbox_slow"), idempotency_key="cancel-1")
         before = server.account.charges()
@@ -54,8 +49,8 @@ def test_a_restart_keeps_intents_keys_and_charges(ledger_path: Path) -> None:
         assert len(before) == 1
         for payment in (paid, declined, cancelled):
             assert gateway.retrieve(payment.id) == payment
-        assert gateway.confirm(paid.id, return_url="", idempotency_key="confirm-1") == paid
-        assert gateway.confirm(paid.id, return_url="", idempotency_key="another") == paid
+        assert gateway.confirm(paid.id, asked(), idempotency_key="confirm-1") == paid
+        assert gateway.confirm(paid.id, asked(), idempotency_key="another") == paid
         assert opened(gateway) == paid.id
         assert server.account.charges() == before
 
@@ -64,11 +59,11 @@ def test_a_restart_keeps_a_stored_500(ledger_path: Path) -> None:
     with running(ledger_path) as (_, gateway):
         payment_id = opened(gateway, "pm_sandbox_error_after_charge")
         with pytest.raises(OutcomeUnknown):
-            gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+            gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
 
     with running(ledger_path) as (_, gateway):
         with pytest.raises(OutcomeUnknown):
-            gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+            gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
         assert gateway.retrieve(payment_id).state is GatewayState.PAID
 
 
@@ -78,10 +73,10 @@ def test_a_restart_keeps_how_often_a_payment_was_turned_away(ledger_path: Path) 
         with running(ledger_path) as (_, gateway):
             payment_id = opened(gateway, "pm_sandbox_unavailable")
             with pytest.raises(NotExecuted):
-                gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+                gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
 
     with running(ledger_path) as (_, gateway):
-        payment = gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+        payment = gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
 
     assert payment.state is GatewayState.PAID
 
@@ -90,14 +85,14 @@ def test_a_line_cut_off_by_a_crash_never_happened(ledger_path: Path) -> None:
     with running(ledger_path) as (_, gateway):
         payment_id = opened(gateway)
         whole = ledger_path.read_bytes()
-        gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+        gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
     charged = ledger_path.read_bytes().removeprefix(whole)
     ledger_path.write_bytes(whole + charged[:40])
 
     with running(ledger_path) as (server, gateway):
         assert gateway.retrieve(payment_id).state is GatewayState.OPEN
         assert (
-            gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1").state
+            gateway.confirm(payment_id, asked(), idempotency_key="confirm-1").state
             is GatewayState.PAID
         )
         assert len(server.account.charges()) == 1
@@ -108,19 +103,19 @@ def test_a_line_cut_off_by_a_crash_never_happened(ledger_path: Path) -> None:
 def test_a_charge_whose_stored_answer_was_cut_off_is_not_made_again(ledger_path: Path) -> None:
     with running(ledger_path) as (_, gateway):
         payment_id = opened(gateway)
-        paid = gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+        paid = gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
     lines = ledger_path.read_bytes().splitlines(keepends=True)
     ledger_path.write_bytes(b"".join(lines[:-1]) + lines[-1][:40])
 
     with running(ledger_path) as (server, gateway):
-        assert gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1") == paid
+        assert gateway.confirm(payment_id, asked(), idempotency_key="confirm-1") == paid
         assert len(server.account.charges()) == 1
 
 
 def test_the_charge_is_on_the_disk_before_the_answer(ledger_path: Path) -> None:
     with running(ledger_path) as (_, gateway):
         payment_id = opened(gateway)
-        gateway.confirm(payment_id, return_url="", idempotency_key="confirm-1")
+        gateway.confirm(payment_id, asked(), idempotency_key="confirm-1")
 
         lines = [json.loads(line) for line in ledger_path.read_text().splitlines()]
 

@@ -4,18 +4,17 @@ import pytest
 import requests
 
 from checkout.orders.identity.order_identity import OrderIdentity
-from payments.gateways.base import PaymentRequest
 from payments.gateways.mollie.client import MollieGateway
 from payments.sandbox.mollie import server
 from payments.sandbox.mollie.server import MollieSandbox
+from tests.support.asked import asked
 from tests.support.processes import eventually
 
 HOOK = "http://shop.example/hook/"
-OPENED = PaymentRequest(
+OPENED = asked(
+    "",
     order=OrderIdentity(number="100001-19"),
     amount_minor=1250,
-    currency="EUR",
-    payment_method="",
     return_url="http://shop.example/",
 )
 

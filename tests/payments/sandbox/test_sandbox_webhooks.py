@@ -12,10 +12,10 @@ from pytest_django.live_server_helper import LiveServer
 from checkout.catalogue.models import Product
 from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order
-from payments.gateways.base import PaymentRequest
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import WebhookEvent
 from payments.sandbox.server import SandboxServer
+from tests.support.asked import asked
 from tests.support.factories import placed_order
 from tests.support.processes import eventually
 from tests.support.till import Till
@@ -96,12 +96,7 @@ def test_answer_does_not_wait_for_a_shop_that_is_away(ledger_path: Path) -> None
     gateway = StripeGateway(secret_key="sk_test_x", api_base=server.url, timeout_seconds=2.0)
 
     opened = gateway.open(
-        PaymentRequest(
-            order=OrderIdentity(number="100001-19"),
-            amount_minor=100,
-            currency="EUR",
-            payment_method="pm_card_visa",
-        ),
+        asked(order=OrderIdentity(number="100001-19"), amount_minor=100),
         idempotency_key="open-1",
     )
     server.stop()

@@ -7,6 +7,7 @@ whole crowd of them.
 import heapq
 import random
 import re
+import string
 import threading
 import time
 from collections import defaultdict
@@ -181,7 +182,7 @@ class AtOurShop:
     def __call__(self, plan: Plan, urls: Sequence[str], log: PostLog) -> Life:
         chance = random.Random(plan.seed)
         web = Balanced(urls, chance)
-        method = plan.card if plan.way == STRIPE else ""
+        method = _chosen(plan) if plan.way == STRIPE else ""
         typed = TYPED | {"email": plan.purchase, "payment_method": method, "gateway": plan.way}
         typed |= PLACES[plan.country] | {"code": plan.code}
         shopper = Shopper(web, typed)
@@ -338,6 +339,15 @@ class AtAnotherShop:
                 return
             yield chance.uniform(0.1, 2.0)
         self.gave_up += 1
+
+
+def _chosen(plan: Plan) -> str:
+    """Half of the cards come as a confirmation token, which is used once. In letters alone: digits
+    could look like a card's number."""
+    if plan.seed % 2:
+        return plan.card
+    letters = random.Random(plan.seed).choices(string.ascii_lowercase, k=16)
+    return f"ctoken_{''.join(letters)}_{plan.card.removeprefix('pm_')}"
 
 
 def _method(plan: Plan, page: Answer) -> dict[str, str]:

@@ -50,12 +50,11 @@ def _without_stored_payment() -> None:
 
     honest_open, honest_confirm = StripeGateway.open, StripeGateway.confirm
 
-    def open_(self: Any, *, idempotency_key: str, **asked: Any) -> Any:
-        return honest_open(self, idempotency_key=str(uuid.uuid4()), **asked)
+    def open_(self: Any, request: Any, *, idempotency_key: str) -> Any:
+        return honest_open(self, request, idempotency_key=str(uuid.uuid4()))
 
-    def confirm(self: Any, payment_id: str, *, return_url: str, idempotency_key: str) -> Any:
-        key = str(uuid.uuid4())
-        return honest_confirm(self, payment_id, return_url=return_url, idempotency_key=key)
+    def confirm(self: Any, payment_id: str, request: Any, *, idempotency_key: str) -> Any:
+        return honest_confirm(self, payment_id, request, idempotency_key=str(uuid.uuid4()))
 
     _take_out(StripeGateway, open=open_, confirm=confirm)
 

@@ -1,4 +1,5 @@
-// Stripe's Payment Element: the card goes to Stripe, and its id into our form.
+// Stripe's Elements: what a customer pays with goes to Stripe, and a token of it into our form.
+// Stripe docs, "Finalize payments on the server" and "Express Checkout Element".
 (function () {
   "use strict";
 
@@ -9,7 +10,8 @@
     var choice = way && way.querySelector("[name=gateway]");
     var words = box.querySelector("[data-stripe-words]");
     var kept = box.querySelector("[data-stripe-kept]");
-    var isTyping = false; // something was entered since the kept card
+    var wallets = box.querySelector("[data-stripe-wallets]");
+    var isTyping = false; // something was entered since what is kept
     var isAsking = false;
 
     if (!window.Stripe) {
@@ -17,12 +19,11 @@
       return;
     }
     var stripe = window.Stripe(box.getAttribute("data-key"));
-    // Stripe docs, "Finalize payments on the server".
+    // No method is named: Stripe shows what the shop has switched on there for this total.
     var elements = stripe.elements({
-      mode: "setup",
-      currency: box.getAttribute("data-currency"),
-      paymentMethodCreation: "manual",
-      paymentMethodTypes: ["card"]
+      mode: "payment",
+      amount: amount(),
+      currency: box.getAttribute("data-currency")
     });
     var element = elements.create("payment");
     element.mount(box.querySelector("[data-stripe-element]"));
@@ -30,10 +31,43 @@
       isTyping = !event.empty;
       words.textContent = "";
     });
+    showWallets();
+
+    // In Stripe's unit. A page that does not know its total has none to show either.
+    function amount() {
+      var part = form.querySelector("[data-total-minor]");
+      var minor = part ? Number(part.getAttribute("data-total-minor")) : 0;
+      return Math.max(1, Math.round(minor * Number(box.getAttribute("data-units"))));
+    }
+
+    document.addEventListener("shop:total", function () {
+      if (document.body.contains(box)) elements.update({ amount: amount() });
+    });
+
+    // Buttons of the wallets that this browser has; none where it has none.
+    function showWallets() {
+      var express = elements.create("expressCheckout");
+      express.mount(wallets);
+      express.on("ready", function (event) {
+        wallets.hidden = !event.availablePaymentMethods;
+      });
+      express.on("click", function (event) {
+        // The wallet opens over the page: what is missing in the form is said before that.
+        if (form.reportValidity()) event.resolve();
+        else event.reject();
+      });
+      express.on("confirm", function (event) {
+        if (choice) choice.checked = true;
+        ask().then(function (isMade) {
+          if (!isMade) event.paymentFailed({ reason: "fail" });
+        });
+      });
+    }
 
     function fail(sentence) {
       isAsking = false;
       words.textContent = sentence;
+      return false;
     }
 
     function send(id) {
@@ -42,6 +76,25 @@
       field.value = id;
       kept.hidden = false;
       form.requestSubmit ? form.requestSubmit() : form.submit();
+      return true;
+    }
+
+    // Have Stripe check what was entered and make a token of it; whether it did.
+    function ask() {
+      isAsking = true;
+      words.textContent = "";
+      return elements
+        .submit()
+        .then(function (checked) {
+          if (checked.error) return fail(checked.error.message);
+          return stripe.createConfirmationToken({ elements: elements }).then(function (made) {
+            if (made.error) return fail(made.error.message);
+            return send(made.confirmationToken.id);
+          });
+        })
+        .catch(function () {
+          return fail(box.getAttribute("data-words-no-answer"));
+        });
     }
 
     // Before the form's own handlers: they see only a press that really goes out.
@@ -52,21 +105,7 @@
         if (field.value && !isTyping) return;
         event.preventDefault();
         event.stopImmediatePropagation();
-        if (isAsking) return;
-        isAsking = true;
-        words.textContent = "";
-        elements
-          .submit()
-          .then(function (checked) {
-            if (checked.error) return fail(checked.error.message);
-            return stripe.createPaymentMethod({ elements: elements }).then(function (made) {
-              if (made.error) return fail(made.error.message);
-              send(made.paymentMethod.id);
-            });
-          })
-          .catch(function () {
-            fail(box.getAttribute("data-words-no-answer"));
-          });
+        if (!isAsking) ask();
       },
       true
     );

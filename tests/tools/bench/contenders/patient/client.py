@@ -52,7 +52,9 @@ class PatientGateway:
         self.opened[payment.id] = payment
         return payment
 
-    def confirm(self, payment_id: str, *, return_url: str, idempotency_key: str) -> GatewayPayment:
+    def confirm(
+        self, payment_id: str, request: PaymentRequest, *, idempotency_key: str
+    ) -> GatewayPayment:
         self._think()
         return replace(self.opened.pop(payment_id), state=GatewayState.PAID)
 
