@@ -34,6 +34,8 @@ pytestmark = pytest.mark.usefixtures("exact_sqs")
 # A shopper gives up some time; nobody needs as many presses.
 PRESSES = 6
 
+SHOP = "http://shop.example"
+
 PLACING = [place for place in WEB if place != "webhook stored"]
 SETTLING = [place for place in WORKER if place != "refund sent"]
 CASES = [faults(*WEB), faults(*PUBLISHER), faults(*WORKER, acts=DEATHS)]
@@ -44,7 +46,7 @@ def _short_times(settings: Settings) -> None:
     settings.MESSAGE_VISIBILITY_SECONDS = 3
     settings.PAYMENT_LEASE_SECONDS = 2
     settings.STRIPE_WEBHOOK_SECRETS = [SECRET]
-    settings.SHOP_URL = "http://shop.example"
+    settings.SHOP_URL = SHOP
 
 
 @pytest.fixture
@@ -155,6 +157,19 @@ def test_worker_fails_while_settling(
     afterwards.publish()
 
     work_through(fault, processes, afterwards)
+
+    afterwards.assert_one_order_one_charge()
+
+
+@pytest.mark.parametrize("fault", each_once("id stored", "confirm sent", acts=DEATHS))
+def test_worker_fails_while_settling_what_a_token_pays(
+    processes: ShopProcesses, afterwards: Afterwards, shelf: list[Product], fault: str
+) -> None:
+    """Stripe takes a token with the confirmation, and once."""
+    placed_order(shelf[0], payment_method="ctoken_1_card_visa")
+    afterwards.publish()
+
+    work_through(fault, processes, afterwards, SHOP_URL=SHOP)
 
     afterwards.assert_one_order_one_charge()
 

@@ -1,5 +1,6 @@
 """Money that a bank has promised: no alarm, a question a day, and true sentences until it comes."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
@@ -24,11 +25,13 @@ from payments.gateways.mollie.client import MollieGateway
 from payments.models import Payment, PaymentAttempt
 from payments.receive_hint import receive_hint
 from payments.sandbox.mollie.server import MollieSandbox
+from payments.sandbox.server import SandboxServer
 from payments.settling.settle_order import settle_order
 from payments.states import PaymentStatus
 from payments.worker.handle import HANDLERS
 from tests.support.audited import violations
 from tests.support.factories import placed_order
+from tests.support.till import Till, only
 
 DAY = timedelta(days=1)
 
@@ -106,40 +109,87 @@ def text_of(kind: Mail.Kind) -> str:
     return str(compose(Mail.objects.get(kind=kind)).body)
 
 
-@pytest.mark.parametrize(
-    ("day", "outcome", "status", "last_mail"),
-    [
-        (14, "paid", OrderStatus.PAID, Mail.Kind.PAID),
-        (9, "failed", OrderStatus.PAYMENT_FAILED, Mail.Kind.PAYMENT_FAILED),
-    ],
-)
-def test_debit_that_takes_days_rings_nobody_and_is_asked_about_once_a_day(
+LAST_MAIL = {
+    OrderStatus.PAID: Mail.Kind.PAID,
+    OrderStatus.PAYMENT_FAILED: Mail.Kind.PAYMENT_FAILED,
+}
+
+
+def days_pass(
     order: Order,
     gateways: Gateways,
-    mollie: MollieSandbox,
-    day: int,
-    outcome: str,
-    status: OrderStatus,
-    last_mail: Mail.Kind,
+    days: int,
+    bank_says: Callable[[], object],
+    becomes: OrderStatus,
 ) -> None:
+    """Nobody is paged on any of these days, and the last one brings the outcome."""
     began = timezone.now()
     assert_nothing_is_wrong(order, began)
     told = text_of(Mail.Kind.PROMISED)
     assert "the money reaches us within some days" in told
     assert PROMISED_WORDS in told
 
-    for passed in range(1, day):
+    for passed in range(1, days):
         pass_a_day(gateways, began + passed * DAY)
         assert_nothing_is_wrong(order, began + passed * DAY)
-    mollie.account.move(Payment.objects.get().gateway_payment_id, outcome)
-    pass_a_day(gateways, began + day * DAY)
+    bank_says()
+    pass_a_day(gateways, began + days * DAY)
 
     order.refresh_from_db()
-    assert order.status == status
-    assert mails() == [Mail.Kind.RECEIVED, Mail.Kind.PROMISED, last_mail]
-    assert day <= PaymentAttempt.objects.count() <= 20
+    assert order.status == becomes
+    assert mails() == [Mail.Kind.RECEIVED, Mail.Kind.PROMISED, LAST_MAIL[becomes]]
+    assert days <= PaymentAttempt.objects.count() <= 20
+
+
+ENDS = pytest.mark.parametrize(
+    ("days", "becomes"), [(14, OrderStatus.PAID), (9, OrderStatus.PAYMENT_FAILED)]
+)
+
+
+@ENDS
+def test_debit_that_takes_days_rings_nobody_and_is_asked_about_once_a_day(
+    order: Order, gateways: Gateways, mollie: MollieSandbox, days: int, becomes: OrderStatus
+) -> None:
+    said = "paid" if becomes is OrderStatus.PAID else "failed"
+
+    days_pass(
+        order,
+        gateways,
+        days,
+        lambda: mollie.account.move(Payment.objects.get().gateway_payment_id, said),
+        becomes,
+    )
+
     charged = [charge["order"] for charge in mollie.account.charges()]
-    assert charged == ([order.number] if status == OrderStatus.PAID else [])
+    assert charged == ([order.number] if said == "paid" else [])
+
+
+@ENDS
+def test_sepa_debit_at_stripe_takes_as_long(
+    shelf: list[Product],
+    till: Till,
+    sandbox: SandboxServer,
+    settings: Settings,
+    days: int,
+    becomes: OrderStatus,
+) -> None:
+    settings.PAYMENT_GATEWAYS = {"stripe": "payments.gateways.stripe"}
+    order = placed_order(shelf[0], payment_method="ctoken_1_sepaDebit")
+    till.settle(order)
+    OutboxMessage.objects.update(published_at=timezone.now())
+    money_came = becomes is OrderStatus.PAID
+
+    days_pass(
+        order,
+        only(till.gateway),
+        days,
+        lambda: sandbox.account.end_debit(
+            Payment.objects.get().gateway_payment_id, money_came=money_came
+        ),
+        becomes,
+    )
+
+    assert len(till.charges()) == money_came
 
 
 def test_nobody_can_take_a_promise_back(order: Order) -> None:
