@@ -43,6 +43,11 @@ class Payment(models.Model):
     # Where the customer comes back to from their bank; it never changes either.
     return_url = models.CharField(max_length=600, blank=True, default="", db_default="")
 
+    # Who buys, and what, as the gateway is told of it; see `settling.request`. It never changes
+    # either, but that it is emptied with the customer's other data. Empty for a round that an older
+    # release began.
+    details = models.JSONField(null=True, blank=True, editable=False)
+
     # The key is stored before the first call; every repetition of a call goes out under it.
     idempotency_key = models.CharField(max_length=64, default=new_key, editable=False)
     # The gateway's id is stored before any money moves, so that it can always be asked by id.

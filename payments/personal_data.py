@@ -28,7 +28,9 @@ def _export(order: Order) -> list[dict[str, Any]]:
 
 
 def _erase(order: Order) -> None:
-    """What people typed as the reason of a refund. The shop's own reasons are fixed words."""
+    """What gateways were told of the person, and what people typed as the reason of a refund. The
+    shop's own reasons are fixed words."""
+    Payment.objects.filter(order=order).update(details=None)
     refunds = Refund.objects.filter(payment__order=order).exclude(reason__in=ENDED_BY)
     refunds.update(reason="")
 

@@ -27,6 +27,38 @@ class GatewayState(Enum):
 
 
 @dataclass(frozen=True, kw_only=True)
+class PostalAddress:
+    full_name: str
+    address: str
+    city: str
+    country: str  # ISO 3166-1, upper case
+    company: str = ""
+    address2: str = ""
+    postcode: str = ""
+    region: str = ""
+    phone: str = ""
+
+
+class LineKind(Enum):
+    GOODS = "goods"
+    DELIVERY = "delivery"
+    DISCOUNT = "discount"
+    TAX = "tax"  # where prices are without it
+
+
+@dataclass(frozen=True, kw_only=True)
+class PaymentLine:
+    """A part of what is paid. All lines of a request add up to its amount."""
+
+    kind: LineKind
+    name: str
+    quantity: int
+    each_minor: int  # below zero for a discount, as is the total
+    total_minor: int
+    sku: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class PaymentRequest:
     """What a gateway is told of a payment when it is opened. It is the same in every repetition:
     all of it is stored with the payment, or never changes with its order."""
@@ -37,6 +69,11 @@ class PaymentRequest:
     payment_method: str  # what the gateway's part of the form gave; empty where it needs nothing
     return_url: str = ""  # where a customer who must act comes back to
     language: str = ""  # of the customer, as in "de"; empty: the shop's own
+    # Who buys, and what, as far as the gateway's abilities say that it wants to know.
+    email: str = ""
+    delivery: PostalAddress | None = None
+    billing: PostalAddress | None = None  # the one for delivery, where the customer gave no other
+    lines: tuple[PaymentLine, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +208,10 @@ class Abilities:
     # always cancelled. Otherwise the customer may pay again although the first payment could still
     # succeed: a second charge is a surplus, which is sent back.
     cancels: bool = True
+    # Whether it is told who buys, and what is bought. Companies that lend customers the price ask
+    # for both, and fraud checks for the first.
+    wants_customer: bool = False
+    wants_lines: bool = False
 
 
 class Gateway(Protocol):

@@ -31,10 +31,13 @@ class Gateways:
     def of(self, payment: OfGateway) -> Gateway:
         """The payment's own gateway. Where the shop has it no more, only a person can help: nobody
         else knows what became of the payment."""
-        gateway = self._by_name.get(payment.gateway)
+        gateway = self.named(payment.gateway)
         if gateway is None:
             raise GatewayMisconfigured("not_in_payment_gateways")
         return gateway
+
+    def named(self, name: str) -> Gateway | None:
+        return self._by_name.get(name)
 
     def items(self) -> Iterator[tuple[str, Gateway]]:
         return iter(self._by_name.items())

@@ -20,6 +20,9 @@ from payments.sandbox.replies import (
     whole_number,
 )
 
+# Stored by Stripe; the sandbox reads the first, and forgets whose address the second is.
+KEPT_ELSEWHERE = ("metadata[", "shipping[")
+
 AUTOMATIC = "automatic_payment_methods[enabled]"
 
 CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
@@ -266,7 +269,7 @@ def _refuse_unknown_parameters(params: dict[str, str]) -> None:
         "capture_method": {"automatic"},
     }
     for name, value in params.items():
-        if name in {"amount", "currency", "payment_method"} or name.startswith("metadata["):
+        if name in {"amount", "currency", "payment_method"} or name.startswith(KEPT_ELSEWHERE):
             continue
         if name.startswith("payment_method_types"):
             # Stripe changelog, endive 2026-09-30: replaced by allowed_payment_method_types.

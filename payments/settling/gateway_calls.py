@@ -25,12 +25,12 @@ from payments.gateways.base import (
     GatewayRefund,
     NotExecuted,
     PaymentRefused,
-    PaymentRequest,
     RefundRefused,
 )
 from payments.gateways.load import Gateways
 from payments.models import Payment, PaymentAttempt, Refund
 from payments.settling.refused_shop import begin_refusal, end_refusal
+from payments.settling.request import request_of
 
 logger = logging.getLogger(__name__)
 
@@ -115,18 +115,6 @@ class Calls:
             disputes = self.gateways.of(payment).disputes_of(payment.gateway_payment_id)
             attempt.outcome = f"{len(disputes)} found"
             return disputes
-
-
-def request_of(payment: Payment) -> PaymentRequest:
-    """The payment as the gateway is told of it, the same in every repetition."""
-    return PaymentRequest(
-        order=payment.identity,
-        amount_minor=payment.amount_minor,
-        currency=payment.currency,
-        payment_method=payment.payment_method,
-        return_url=payment.return_url,
-        language=payment.order.language,
-    )
 
 
 def _once_more(call: Callable[[], GatewayPayment]) -> GatewayPayment:

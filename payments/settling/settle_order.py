@@ -57,6 +57,7 @@ from payments.settling.outcomes import (
     record_success,
     remind_of_promise,
 )
+from payments.settling.request import details_of
 from payments.settling.result import Result, order_by_number
 from payments.settling.retry import pause_after
 from payments.settling.unknown_outcome import must_be_uncharged
@@ -102,7 +103,7 @@ def settle_order(
     if order.round_has_begun:  # type: ignore[attr-defined] # by the annotation above
         payment, is_ours = _payment_of_this_round(order), False
     else:
-        payment, is_ours = _begin_round(order, gateway, lease_token, now=clock())
+        payment, is_ours = _begin_round(order, gateway, gateways, lease_token, now=clock())
     if not is_ours and not take_lease(payment, lease_token):
         live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
         return Result.BUSY if live else Result.NOTHING_TO_DO
@@ -129,14 +130,16 @@ def _payment_of_this_round(order: Order) -> Payment:
 
 
 def _begin_round(
-    order: Order, gateway: str, token: uuid.UUID, *, now: datetime
+    order: Order, gateway: str, gateways: Gateways, token: uuid.UUID, *, now: datetime
 ) -> tuple[Payment, bool]:
     """The payment of the order's current round, and whether this call began it. Whoever begins it
     has its lease. Of two workers that begin it at once, one row remains."""
+    there = gateways.named(gateway)
     try:
         begun = Payment.objects.create(
             order=order,
             gateway=gateway,
+            details=details_of(order, there.abilities) if there else {},
             round=order.payment_round,
             status=PaymentStatus.PROCESSING,
             amount_minor=order.total_minor,

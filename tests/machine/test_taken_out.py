@@ -17,7 +17,8 @@ from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import _follow_ups, record_transition
 from payments.gateways.base import GatewayPayment, GatewayRefund, OutcomeUnknown
 from payments.models import Payment, Refund
-from payments.settling.gateway_calls import Calls, request_of
+from payments.settling.gateway_calls import Calls
+from payments.settling.request import request_of
 from payments.settling.settle_order import _Round
 from payments.states import PaymentStatus
 from tests.machine.books import Violation

@@ -229,6 +229,7 @@ class Account:
         _checked_amount(wanted["amount"])
         if wanted.get("method") and wanted["method"] not in METHODS:
             raise Refused(422, "The payment method is invalid.", "method")
+        _refuse_details(wanted)
         payment = Payment(
             id=f"tr_{secrets.token_hex(8)}", created_at=self._clock(), wanted=dict(wanted)
         )
@@ -320,14 +321,34 @@ class Account:
         return Answer(status=200, body=body)
 
 
+def _refuse_details(wanted: Json) -> None:
+    """Mollie API reference, "Create payment", billingAddress, shippingAddress and lines."""
+    for name in ("billingAddress", "shippingAddress"):
+        address = wanted.get(name)
+        if address is not None and not (address.get("streetAndNumber") and address.get("country")):
+            raise Refused(422, f"The {name} is incomplete.", name)
+    if "lines" in wanted:
+        total = sum(_read_amount(line["totalAmount"]) for line in wanted["lines"])
+        if total != Decimal(wanted["amount"]["value"]):
+            raise Refused(422, "The amount must match the sum of the lines.", "amount")
+
+
 def _checked_amount(amount: Any) -> Decimal:
+    value = _read_amount(amount)
+    if not 0 < value <= LARGEST:
+        raise Refused(422, "The amount is invalid.", "amount")
+    return value
+
+
+def _read_amount(amount: Any) -> Decimal:
+    """A text with all decimals of its currency; below zero for a discount."""
     try:
         value, currency = Decimal(amount["value"]), amount["currency"]
         places = len(str(get_currency(currency).sub_unit)) - 1
     except (InvalidOperation, KeyError, TypeError, CurrencyDoesNotExist):
         raise Refused(422, "The amount is invalid.", "amount") from None
     has_all_decimals = -int(value.as_tuple().exponent) == places
-    if currency not in CURRENCIES or not has_all_decimals or not 0 < value <= LARGEST:
+    if currency not in CURRENCIES or not has_all_decimals:
         raise Refused(422, "The amount is invalid.", "amount")
     return value
 
