@@ -23,10 +23,10 @@ PERSON = {
 }
 SECRETS = [CARD, KEY, WEBHOOK_SECRET]
 
-# Where the shop keeps what it needs to deliver, and nowhere else.
+# Where the shop keeps what it needs to deliver, what its gateway is told of that, and nowhere else.
 THEIR_PLACE = {
     ("orders_order", column) for column in ("email", "full_name", "address", "city", "postcode")
-}
+} | {("payments_payment", "details")}
 
 METHODS = [
     "pm_card_visa",

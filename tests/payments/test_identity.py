@@ -9,10 +9,10 @@ from checkout.orders.identity.order_identity import OrderIdentity
 from payments.gateways.base import NotExecuted
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
+from payments.settling.request import request_of
 from payments.settling.result import Result
 from payments.settling.settle_order import settle_order
 from tests.doubles.gateway import FaultyGateway, raising
-from tests.support.asked import asked
 from tests.support.factories import placed_order
 from tests.support.till import only
 
@@ -32,21 +32,17 @@ def test_gateway_is_told_reference_and_installation(
 def test_round_begun_by_the_previous_release_is_opened_as_the_same_call(
     shelf: list[Product], gateway: StripeGateway
 ) -> None:
-    """It told the number alone, and its answer was lost: another call under its key is refused."""
+    """It told the number alone, and nothing of customer and goods, and its answer was lost: another
+    call under its key is refused."""
     order = placed_order(shelf[0])
     lost = FaultyGateway(gateway, before={"open": raising(NotExecuted("connection_lost"))})
     settle_order(order.number, only(lost), clock=timezone.now)
-    payment = Payment.objects.get()
-    Payment.objects.update(installation="")
-    opened = gateway.open(
-        asked(
-            payment.payment_method,
-            order=OrderIdentity(number=order.number),
-            amount_minor=payment.amount_minor,
-            currency=payment.currency,
-        ),
-        idempotency_key=payment.open_key,
-    )
+    assert Payment.objects.get().details
+    Payment.objects.update(installation="", details=None)
+    payment = Payment.objects.select_related("order").get()
+    request = request_of(payment)
+    assert (request.order, request.delivery) == (OrderIdentity(number=order.number), None)
+    opened = gateway.open(request, idempotency_key=payment.open_key)
 
     assert settle_order(order.number, only(gateway), clock=timezone.now) is Result.PAID
 

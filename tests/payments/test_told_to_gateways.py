@@ -24,7 +24,6 @@ from payments.gateways.base import (
 from payments.gateways.example.client import ExampleGateway
 from payments.gateways.load import Gateways
 from payments.gateways.mollie.client import MollieGateway
-from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
 from payments.sandbox.mollie.server import MollieSandbox
 from payments.settling.request import request_of
@@ -147,23 +146,6 @@ def test_repeated_call_is_the_same_whatever_was_corrected_meanwhile(
 
     assert len(told) == 2
     assert told[0] == told[1]
-
-
-def test_payment_that_an_older_release_opened_is_opened_again_as_it_was(
-    order: Order, gateway: StripeGateway, till: Till
-) -> None:
-    """Stripe refuses another question under the same key."""
-    settle(order, FaultyGateway(gateway, before={"open": raising(NotExecuted("connection_lost"))}))
-    payment = Payment.objects.select_related("order").get()
-    assert payment.details != {}
-    Payment.objects.update(details=None)
-    payment.details = None
-    opened = gateway.open(request_of(payment), idempotency_key=payment.open_key)
-
-    till.settle(order)
-
-    payment.refresh_from_db()
-    assert (payment.status, payment.gateway_payment_id) == ("paid", opened.id)
 
 
 def test_mollie_knows_who_buys_and_what(

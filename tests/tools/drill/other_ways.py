@@ -19,9 +19,9 @@ STRIPE, MOLLIE, TRANSFER = "stripe", "mollie", "bank_transfer"
 
 MOLLIE_FAULTS = ",".join(
     [
-        "open:late=0.1,open:silent=0.14,open:reset=0.08,open:500=0.09",
-        "retrieve:late=0.05,retrieve:silent=0.02,retrieve:reset=0.04,retrieve:500=0.05",
-        "refund:reset=0.04,refund:500=0.04,cancel:reset=0.1,*:429=0.05,*:503=0.06",
+        "open:late=0.1,open:silent=0.14,open:reset=0.1,open:500=0.1",
+        "retrieve:late=0.05,retrieve:silent=0.02,retrieve:reset=0.05,retrieve:500=0.05",
+        "refund:reset=0.04,refund:500=0.04,cancel:reset=0.1,*:429=0.09,*:503=0.08",
     ]
 )
 

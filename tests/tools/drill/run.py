@@ -63,8 +63,8 @@ SETTLE_SECONDS = 180
 
 GATEWAY_FAULTS = ",".join(
     [
-        "confirm:late=0.07,confirm:silent=0.09,confirm:reset=0.09,confirm:500=0.14",
-        "open:late=0.05,open:reset=0.05,open:silent=0.05,open:500=0.04,*:429=0.03,*:503=0.03",
+        "confirm:late=0.1,confirm:silent=0.09,confirm:reset=0.12,confirm:500=0.15",
+        "open:late=0.07,open:reset=0.07,open:silent=0.05,open:500=0.04,*:429=0.03,*:503=0.03",
     ]
 )
 
