@@ -87,6 +87,8 @@ def open_intent(
     method = params.get("payment_method")
     if method is not None and method not in PAYMENT_METHODS:
         raise unknown_object("PaymentMethod", method, status=400, param="payment_method")
+    if method is not None:
+        _refuse_type(method, is_automatic=AUTOMATIC in params)
     amount = whole_number(_required(params, "amount"), "amount", least=1)
     currency = _required(params, "currency").lower()
     refuse_unknown_currency(currency)
@@ -150,9 +152,7 @@ def with_token(intent: Intent, token: str) -> Intent:
     method = method_of_token(token)
     if method is None:
         raise unknown_object("ConfirmationToken", token, status=400, param="confirmation_token")
-    if intent.automatic_payment_methods is None and PAYMENT_METHODS[method].type != "card":
-        message = "The PaymentIntent does not allow this payment method type."
-        raise refusal("payment_intent_incompatible_payment_method", message, param="payment_method")
+    _refuse_type(method, is_automatic=intent.automatic_payment_methods is not None)
     return replace(
         intent,
         status="requires_confirmation",
@@ -279,6 +279,13 @@ def _refuse_unknown_parameters(params: dict[str, str]) -> None:
         if value not in expected[name]:
             message = f"Invalid {name}: the sandbox does not offer {value}"
             raise refusal("parameter_invalid_string_value", message, param=name)
+
+
+def _refuse_type(method: str, *, is_automatic: bool) -> None:
+    """Stripe docs, "Error codes": payment_intent_incompatible_payment_method."""
+    if not is_automatic and PAYMENT_METHODS[method].type != "card":
+        message = "The PaymentIntent does not allow this payment method type."
+        raise refusal("payment_intent_incompatible_payment_method", message, param="payment_method")
 
 
 def _required(params: dict[str, str], name: str) -> str:

@@ -640,6 +640,17 @@ def test_a_customer_who_must_act_is_told_where() -> None:
     assert payment.action_url == url
 
 
+def test_voucher_is_shown_on_a_page_and_waits_until_its_end() -> None:
+    url = "https://payments.stripe.com/boleto/voucher/1"
+    voucher = {"hosted_voucher_url": url, "expires_at": 1_800_000_000}
+    action = {"type": "boleto_display_details", "boleto_display_details": voucher}
+
+    payment = told(status="requires_action", next_action=action)
+
+    assert payment.action_url == url
+    assert payment.waits_until == datetime(2027, 1, 15, 8, tzinfo=UTC)
+
+
 def test_an_action_without_an_address_has_none() -> None:
     payment = told(status="requires_action", next_action={"type": "use_stripe_sdk"})
 

@@ -81,6 +81,11 @@ DEBITS = frozenset(
     }
 )
 
+# Stripe API reference, The PaymentIntent object, next_action: by type of action the address has one
+# of these names, and the end of a voucher one of those.
+ACTION_URLS = ("url", "hosted_voucher_url", "hosted_instructions_url")
+ACTION_ENDS = ("expires_after", "expires_at")
+
 # Stripe API reference, "The Refund object". A refund of another status is on its way.
 REFUND_STATES = {
     "succeeded": RefundState.SUCCEEDED,
@@ -350,6 +355,7 @@ def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
         order=order_in(lambda name: getattr(intent.metadata, name, "")),
         decline_code=_decline_code(intent) if state is GatewayState.DECLINED else "",
         action_url=_action_url(intent) if state is GatewayState.NEEDS_ACTION else "",
+        waits_until=_waits_until(intent) if state is GatewayState.NEEDS_ACTION else None,
     )
 
 
@@ -413,9 +419,22 @@ def _decline_code(intent: stripe.PaymentIntent) -> str:
     return code or "unspecified"
 
 
+def _action(intent: stripe.PaymentIntent) -> object:
+    """Stripe API reference, The PaymentIntent object, next_action: what is to be done, under the
+    name of its type."""
+    return getattr(intent.next_action, getattr(intent.next_action, "type", ""), None)
+
+
 def _action_url(intent: stripe.PaymentIntent) -> str:
-    redirect = getattr(intent.next_action, "redirect_to_url", None)
-    return getattr(redirect, "url", None) or ""
+    """A page to approve the payment on, or one that shows a voucher to pay in a shop."""
+    named = (getattr(_action(intent), name, None) for name in ACTION_URLS)
+    return next(filter(None, named), "")
+
+
+def _waits_until(intent: stripe.PaymentIntent) -> datetime | None:
+    named = (getattr(_action(intent), name, None) for name in ACTION_ENDS)
+    end = next(filter(None, named), None)
+    return datetime.fromtimestamp(end, UTC) if isinstance(end, int) else None
 
 
 def _payment_told_by(

@@ -376,3 +376,28 @@ def test_a_stop_does_not_wait_for_a_slow_payment_and_charges_nothing(ledger_path
 
     assert time.monotonic() - began < 5
     assert '"charged"' not in ledger_path.read_text()
+
+
+def test_way_to_pay_that_was_not_allowed_is_refused(client: stripe.StripeClient) -> None:
+    """Stripe docs, "Error codes", payment_intent_incompatible_payment_method."""
+    with pytest.raises(stripe.InvalidRequestError) as caught:
+        opened(client, "pm_sepaDebit")
+
+    assert caught.value.code == "payment_intent_incompatible_payment_method"
+
+
+def test_token_wants_stripes_script_unless_it_is_told_otherwise(
+    client: stripe.StripeClient,
+) -> None:
+    """Stripe API reference, The ConfirmationToken object, use_stripe_sdk."""
+    intent = client.v1.payment_intents.create(
+        {"amount": 4200, "currency": "eur", "automatic_payment_methods": {"enabled": True}}
+    )
+
+    asking = client.v1.payment_intents.confirm(
+        intent.id,
+        {"confirmation_token": "ctoken_1_paypal", "return_url": "https://shop.example/"},
+    )
+
+    assert asking.next_action is not None
+    assert asking.next_action.type == "use_stripe_sdk"

@@ -44,7 +44,7 @@
       if (document.body.contains(box)) elements.update({ amount: amount() });
     });
 
-    // Buttons of the wallets that this browser has; none where it has none.
+    // Buttons of the wallets that this browser has. Their place has to be there when Stripe looks.
     function showWallets() {
       var express = elements.create("expressCheckout");
       express.mount(wallets);
