@@ -168,7 +168,7 @@ class Account:
         with self._locked(intent_id):
             intent = self._find(intent_id)
             token = request.params.get("confirmation_token")
-            if token is not None and intents.waits_for_token(intent):
+            if token is not None:
                 self._refuse_used(token)
                 intent = intents.with_token(intent, token)
             fault = _fault_of(intent)

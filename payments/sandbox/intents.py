@@ -149,6 +149,8 @@ def authenticate(intent: Intent, *, approved: bool, charge_id: str) -> Step:
 
 def with_token(intent: Intent, token: str) -> Intent:
     """The intent with the method of the token. Stripe API reference, Confirm a PaymentIntent."""
+    if intent.status not in {"requires_payment_method", "requires_confirmation"}:
+        return intent
     method = method_of_token(token)
     if method is None:
         raise unknown_object("ConfirmationToken", token, status=400, param="confirmation_token")
@@ -160,10 +162,6 @@ def with_token(intent: Intent, token: str) -> Intent:
         confirmation_token=token,
         last_payment_error=None,
     )
-
-
-def waits_for_token(intent: Intent) -> bool:
-    return intent.status in {"requires_payment_method", "requires_confirmation"}
 
 
 def end_debit(intent: Intent, *, money_came: bool) -> Step:

@@ -346,6 +346,36 @@ message AS (
         "::test_promise_that_the_shop_has_not_heard_of_is_not_cancelled",
     ),
     _guard(
+        "debits are promises",
+        "a SEPA debit is put before a person after a day, and may be paid otherwise",
+        "payments/gateways/stripe/client.py",
+        '    if intent.status == "processing" and _method_type(intent) in DEBITS:',
+        "    if False:",
+        "tests/payments/test_promised.py::test_sepa_debit_at_stripe_takes_as_long",
+    ),
+    _guard(
+        "tokens that were used up",
+        "a payment is declined that was charged before its answer was lost",
+        "payments/gateways/stripe/client.py",
+        "        answer = self.retrieve(payment_id)\n"
+        "        if answer.state is GatewayState.OPEN:\n"
+        "            raise refusal\n"
+        "        return answer\n",
+        "        raise refusal\n",
+        "tests/payments/test_stripe_adapter.py"
+        "::test_token_that_an_earlier_confirmation_used_up_is_asked_about",
+    ),
+    _guard(
+        "what a gateway is told",
+        "a repeated call is refused as another one, since staff corrected the address meanwhile",
+        "payments/settling/request.py",
+        "    details: Details = payment.details or {}\n",
+        "    everything = Abilities(remembers_keys_for=None, wants_customer=True)\n"
+        "    details: Details = details_of(payment.order, everything)\n",
+        "tests/payments/test_told_to_gateways.py"
+        "::test_repeated_call_is_the_same_whatever_was_corrected_meanwhile",
+    ),
+    _guard(
         "news whose question was lost",
         "an order whose money is here waits a day for it",
         "checkout/orders/outbox/sweep.py",
