@@ -121,6 +121,12 @@ def type_address(page: Page) -> None:
     page.locator("[name=country]").select_option(TYPED["country"])
 
 
+def order_by(at_checkout: Visitor, entered: str) -> Order:
+    at_checkout.page.locator("#card").fill(entered)
+    at_checkout.place_order()
+    return Order.objects.get()
+
+
 def test_card_goes_to_stripe_and_its_token_to_the_shop(at_checkout: Visitor) -> None:
     page = at_checkout.page
     assert page.evaluate("window.key") == "pk_test_of_the_tests"
@@ -168,11 +174,7 @@ def test_wallet_is_shown_where_the_browser_has_one_and_buys(
 def test_customer_goes_on_at_the_company_with_which_they_pay(
     at_checkout: Visitor, till: Till
 ) -> None:
-    page = at_checkout.page
-    page.locator("#card").fill("paypal")
-    place_button(page).click()
-    at_checkout.arrive(page)
-    order = Order.objects.get()
+    page, order = at_checkout.page, order_by(at_checkout, "paypal")
     till.settle(order)
     expect_status(page, "action_required")
     expect(heading(page)).to_have_text("One step is left: approve your payment")
@@ -187,11 +189,7 @@ def test_customer_goes_on_at_the_company_with_which_they_pay(
 
 
 def test_debit_is_told_as_the_promise_that_it_is(at_checkout: Visitor, till: Till) -> None:
-    page = at_checkout.page
-    page.locator("#card").fill("an IBAN")
-    place_button(page).click()
-    at_checkout.arrive(page)
-    order = Order.objects.get()
+    page, order = at_checkout.page, order_by(at_checkout, "an IBAN")
 
     till.settle(order)
 

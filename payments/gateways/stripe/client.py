@@ -5,7 +5,7 @@ No exception of the SDK leaves this module, as its text may quote what Stripe an
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar
 
@@ -368,9 +368,9 @@ def _state(intent: stripe.PaymentIntent) -> GatewayState:
         and getattr(intent, "automatic_payment_methods", None) is not None
         and intent.last_payment_error is None
     )
-    return (
-        GatewayState.OPEN if waits_for_token else STATES.get(intent.status, GatewayState.PROCESSING)
-    )
+    if waits_for_token:
+        return GatewayState.OPEN
+    return STATES.get(intent.status, GatewayState.PROCESSING)
 
 
 def _method_type(intent: stripe.PaymentIntent) -> str:
@@ -419,21 +419,20 @@ def _decline_code(intent: stripe.PaymentIntent) -> str:
     return code or "unspecified"
 
 
-def _action(intent: stripe.PaymentIntent) -> object:
-    """Stripe API reference, The PaymentIntent object, next_action: what is to be done, under the
-    name of its type."""
-    return getattr(intent.next_action, getattr(intent.next_action, "type", ""), None)
+def _in_action(intent: stripe.PaymentIntent, names: Iterable[str]) -> Any:
+    """The first of these that is set in what the customer must do. Stripe API reference, The
+    PaymentIntent object, next_action: it stands there under the name of its type."""
+    action = getattr(intent.next_action, getattr(intent.next_action, "type", ""), None)
+    return next(filter(None, (getattr(action, name, None) for name in names)), None)
 
 
 def _action_url(intent: stripe.PaymentIntent) -> str:
     """A page to approve the payment on, or one that shows a voucher to pay in a shop."""
-    named = (getattr(_action(intent), name, None) for name in ACTION_URLS)
-    return next(filter(None, named), "")
+    return _in_action(intent, ACTION_URLS) or ""
 
 
 def _waits_until(intent: stripe.PaymentIntent) -> datetime | None:
-    named = (getattr(_action(intent), name, None) for name in ACTION_ENDS)
-    end = next(filter(None, named), None)
+    end = _in_action(intent, ACTION_ENDS)
     return datetime.fromtimestamp(end, UTC) if isinstance(end, int) else None
 
 
