@@ -176,6 +176,8 @@ SHOP_NAME = env.text("SHOP_NAME", "Shop")
 SHOP_CURRENCY = env.text("SHOP_CURRENCY", "EUR")
 # Where the shop itself is told of each new paid order; empty: nowhere.
 SHOP_ORDERS_EMAIL = env.email("SHOP_ORDERS_EMAIL")
+# When a card is charged: when the order is placed, or parcel by parcel when it is sent.
+CAPTURE = env.one_of("CAPTURE", "placing", ["placing", "dispatch"])
 # Whether customers may cancel an order that is paid and not sent; their money goes back then.
 CUSTOMERS_CANCEL_PAID = env.flag("CUSTOMERS_CANCEL_PAID", default=True)
 # Whose days and years stand on invoices.

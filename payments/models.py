@@ -6,9 +6,9 @@ from moneyed import Money
 
 from checkout.catalogue.money import money
 from checkout.orders.identity.order_identity import OrderIdentity
-from checkout.orders.models import Order, OrderLine
+from checkout.orders.models import Order, OrderLine, Shipment
 from checkout.runtime.process_name import LONGEST_NAME
-from payments.states import DisputeStatus, PaymentStatus, RefundStatus
+from payments.states import CaptureStatus, DisputeStatus, PaymentStatus, RefundStatus
 
 
 def new_key() -> str:
@@ -47,6 +47,14 @@ class Payment(models.Model):
     # either, but that it is emptied with the customer's other data. Empty for a round that an older
     # release began.
     details = models.JSONField(null=True, blank=True, editable=False)
+
+    # Whether the gateway is asked to have the amount set aside only, and to charge it parcel by
+    # parcel as the order is sent; it never changes either.
+    captures_later = models.BooleanField(default=False, db_default=False, editable=False)
+    # Of such an amount: what the gateway was, or is being, asked to charge; and what is never
+    # charged, since it is not sent.
+    capture_minor = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
+    released_minor = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
 
     # The key is stored before the first call; every repetition of a call goes out under it.
     idempotency_key = models.CharField(max_length=64, default=new_key, editable=False)
@@ -96,6 +104,12 @@ class Payment(models.Model):
                 condition=~models.Q(status=PaymentStatus.PAID) | ~models.Q(gateway_payment_id=""),
                 name="payments_payment_paid_has_gateway_id",
             ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    amount_minor__gte=models.F("capture_minor") + models.F("released_minor")
+                ),
+                name="payments_payment_captures_no_more",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -122,6 +136,11 @@ class Payment(models.Model):
         if self.status != PaymentStatus.PAID:
             return 0
         return self.amount_minor if self.charged_minor is None else self.charged_minor
+
+    @property
+    def rest_minor(self) -> int:
+        """What is neither charged nor given up of an amount that is charged when it is sent."""
+        return self.amount_minor - self.capture_minor - self.released_minor
 
     @property
     def too_much_minor(self) -> int:
@@ -152,6 +171,7 @@ class PaymentAttempt(models.Model):
         CONFIRM = "confirm", "Confirm"
         RETRIEVE = "retrieve", "Ask"
         CANCEL = "cancel", "Cancel"
+        CAPTURE = "capture", "Charge what was sent"
         REFUND = "refund", "Refund"
         REFUNDS = "refunds", "Ask for refunds"
         DISPUTES = "disputes", "Ask for disputes"
@@ -171,6 +191,51 @@ class PaymentAttempt(models.Model):
         return f"{self.get_step_display()}: {self.outcome or 'no answer yet'}"
 
 
+class Capture(models.Model):
+    """The charge for one parcel, of an amount that the customer's bank keeps for the shop."""
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="captures")
+    shipment = models.ForeignKey(Shipment, models.PROTECT, related_name="captures")
+    status = models.CharField(
+        max_length=20, choices=CaptureStatus, default=CaptureStatus.REQUESTED, editable=False
+    )
+    amount_minor = models.PositiveBigIntegerField()
+    # No other follows, so that the bank need keep nothing any longer.
+    is_last = models.BooleanField()
+
+    # The key is stored before the first call; every repetition of the call goes out under it.
+    key = models.CharField(max_length=64, default=new_key, editable=False)
+    failure = models.CharField(max_length=80, blank=True)
+    # How often it was sent or asked about, counted before each call. Above 0, it is asked about.
+    tries = models.PositiveIntegerField(default=0)
+
+    created_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["payment", "shipment"], name="payments_capture_parcel_uniq"
+            ),
+            models.UniqueConstraint(fields=["key"], name="payments_capture_key_uniq"),
+            models.CheckConstraint(
+                condition=models.Q(amount_minor__gt=0), name="payments_capture_amount_positive"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status__in=CaptureStatus.values),
+                name="payments_capture_status_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"Capture {self.pk}"
+
+    @property
+    def amount(self) -> Money:
+        return money(self.amount_minor, self.payment.currency)
+
+
 class Refund(models.Model):
     """Money to be sent back. Its amount is reserved from the moment it is asked for."""
 
@@ -179,6 +244,8 @@ class Refund(models.Model):
     amount_minor = models.PositiveBigIntegerField()
     # How much of it is for delivery, where it was asked for by lines.
     delivery_minor = models.PositiveBigIntegerField(default=0, db_default=0)
+    # It was never charged, so that nothing is sent: the bank keeps it for the shop no longer.
+    is_release = models.BooleanField(default=False, db_default=False, editable=False)
     reason = models.CharField(max_length=200)
     # Empty where the shop itself asked, or where it was made at the gateway's own site.
     requested_by = models.ForeignKey(

@@ -12,13 +12,14 @@ from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Sum
 
-from checkout.catalogue.amounts import limits_of
 from checkout.catalogue.money import money, show_money
 from checkout.orders.dispatch.call_off import call_off, put_on_sale
 from checkout.orders.dispatch.pieces import in_words, move_pieces
 from checkout.orders.models import Order, OrderLine
-from checkout.orders.states import DispatchStatus
+from checkout.orders.states import DispatchStatus, OrderStatus
+from payments.capturing.parcels import never_charged_minor
 from payments.models import Payment, Refund, RefundLine
+from payments.prices import delivery_cost_minor, pieces_cost_minor, step_minor
 from payments.refunds import (
     RefundImpossible,
     have_it_sent,
@@ -42,29 +43,16 @@ class RefundedPieces:
 Wanted = Mapping[int, RefundedPieces]
 
 
-def cost_minor(order: Order, line: OrderLine) -> int:
-    """What the whole line cost: its price less its share of the discount, with its tax."""
-    added = 0 if order.prices_include_tax else line.tax_minor
-    return line.total_minor - line.discount_minor + added
-
-
 def price_minor(order: Order, line: OrderLine, pieces: int) -> int:
     """What the next pieces of a line give back. The units that cannot be divided go with its last
     piece, so all of its pieces together give back what the line cost."""
-    whole, step = cost_minor(order, line), _step_minor(order.currency, order.gateway)
-    each = whole // line.quantity // step * step
-
-    def cost_of(count: int) -> int:
-        return whole if count == line.quantity else count * each
-
-    return cost_of(line.refunded + pieces) - cost_of(line.refunded)
+    before = pieces_cost_minor(order, line, line.refunded)
+    return pieces_cost_minor(order, line, line.refunded + pieces) - before
 
 
 def delivery_left_minor(order: Order) -> int:
     """What delivery cost with its tax, less what was asked back of that before."""
-    cost = order.delivery_minor
-    if not order.prices_include_tax:
-        cost += order.tax_minor - sum(line.tax_minor for line in order.lines.all())
+    cost = delivery_cost_minor(order, order.lines.all())
     refunds = Refund.objects.filter(payment__order=order)
     return cost - (refunds.aggregate(total=Sum("delivery_minor"))["total"] or 0)
 
@@ -72,12 +60,43 @@ def delivery_left_minor(order: Order) -> int:
 def worth_minor(payment: Payment, wanted: Wanted, *, delivery_minor: int) -> int:
     """How much would go back: never more than what is left of the charge, in the gateway's steps.
     Raises `RefundImpossible` where these pieces cannot be refunded."""
+    return _worth(payment, wanted, delivery_minor).amount_minor
+
+
+@dataclass(frozen=True)
+class _Worth:
+    amount_minor: int
+    is_release: bool  # the bank keeps it, and it is only not charged
+
+
+def _worth(payment: Payment, wanted: Wanted, delivery_minor: int) -> _Worth:
     order = payment.order
     lines = {line.pk: line for line in order.lines.all()}
     _must_be_possible(payment, order, lines, wanted, delivery_minor)
     priced = (price_minor(order, lines[line_id], each.pieces) for line_id, each in wanted.items())
-    worth = min(sum(priced) + delivery_minor, refundable_minor(payment))
-    return worth - worth % _step_minor(payment.currency, payment.gateway)
+    worth = sum(priced) + delivery_minor
+    worth -= worth % step_minor(payment.currency, payment.gateway)
+    not_charged = _never_charged_minor(payment, order, lines, wanted)
+    if 0 < not_charged < worth:
+        raise RefundImpossible(
+            "Nothing was sent back. A part of this was charged and the rest was not, since it was "
+            "not sent. Ask for what was not sent first, and then for the rest."
+        )
+    if not_charged:
+        return _Worth(worth, is_release=True)
+    return _Worth(min(worth, refundable_minor(payment)), is_release=False)
+
+
+def _never_charged_minor(
+    payment: Payment, order: Order, lines: Mapping[int, OrderLine], wanted: Wanted
+) -> int:
+    """How much need not be charged, of what the customer's bank keeps for the shop."""
+    if not payment.captures_later or not payment.rest_minor:
+        return 0
+    unsent = {
+        line_id: to_call_off(order, lines[line_id], each.pieces) for line_id, each in wanted.items()
+    }
+    return never_charged_minor(payment, order, unsent)
 
 
 def refund_lines(
@@ -110,13 +129,18 @@ def refund_lines(
             _must_be_the_same(earlier, wanted, delivery_minor)
             return earlier
         must_not_be_disputed(payment.order_id)
-        amount_minor = worth_minor(payment, wanted, delivery_minor=delivery_minor)
-        must_be_refundable(payment, amount_minor)
+        worth = _worth(payment, wanted, delivery_minor)
+        amount_minor = worth.amount_minor
+        if worth.is_release:
+            _must_leave_something_to_send(payment.order, wanted)
+        else:
+            must_be_refundable(payment, amount_minor)
         _must_be_as_shown(payment, amount_minor, shown_minor)
         refund = reserve(
             payment,
             amount_minor=amount_minor,
             delivery_minor=delivery_minor,
+            is_release=worth.is_release,
             reason=reason,
             requested_by=requested_by,
             key=key,
@@ -129,6 +153,24 @@ def refund_lines(
         what = _take_pieces(payment.order, wanted, by=by, why=reason, key=key)
         have_it_sent(refund, by=by, why=reason, now=now, what=what)
     return refund
+
+
+def _must_leave_something_to_send(order: Order, wanted: Wanted) -> None:
+    """An order of which nothing was charged and nothing is sent is no order any more."""
+    left = sum(
+        line.to_send - to_call_off(order, line, wanted[line.pk].pieces if line.pk in wanted else 0)
+        for line in order.lines.all()
+        if line.is_delivered
+    )
+    if (
+        order.status == OrderStatus.AUTHORISED
+        and order.dispatch_status == DispatchStatus.UNSENT
+        and not left
+    ):
+        raise RefundImpossible(
+            "Nothing of this order was charged yet, and then nothing would be sent. Cancel the "
+            "order instead."
+        )
 
 
 def to_call_off(order: Order, line: OrderLine, pieces: int) -> int:
@@ -208,8 +250,3 @@ def _must_be_as_shown(payment: Payment, amount_minor: int, shown_minor: int | No
             f"Nothing was sent back: the amount has become {now_it_is} while this page was open. "
             "Press the button once more if that is right."
         )
-
-
-def _step_minor(currency: str, gateway: str) -> int:
-    limits = limits_of(currency, gateway)
-    return limits.step_minor if limits else 1

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Sum
+from django.db.models import F, Sum
 
 from checkout.catalogue.amounts import limits_of
 from checkout.catalogue.gateways import gateway_names
@@ -34,8 +34,8 @@ class RefundImpossible(ActionImpossible):
 
 
 def refundable_minor(payment: Payment) -> int:
-    """What is left of the charge, in the currency's minor unit."""
-    counted = payment.refunds.filter(status__in=COUNTED_REFUNDS)
+    """What is left of what was charged, in the currency's minor unit."""
+    counted = payment.refunds.filter(status__in=COUNTED_REFUNDS, is_release=False)
     taken: int = counted.aggregate(total=Sum("amount_minor"))["total"] or 0
     return max(0, payment.taken_minor - taken - lost_minor(payment))
 
@@ -70,7 +70,10 @@ def must_be_refundable(payment: Payment, amount_minor: int) -> None:
 def unreplaced(payment: Payment, amount_minor: int) -> Refund | None:
     """The oldest refund of this amount that came to nothing and was not sent again since."""
     failed = payment.refunds.filter(
-        status=RefundStatus.FAILED, amount_minor=amount_minor, settled_at__isnull=False
+        status=RefundStatus.FAILED,
+        amount_minor=amount_minor,
+        settled_at__isnull=False,
+        is_release=False,
     )
     return failed.filter(replaced_by=None).order_by("id").first()
 
@@ -113,6 +116,7 @@ def reserve(
     *,
     amount_minor: int,
     delivery_minor: int = 0,
+    is_release: bool = False,
     reason: str,
     requested_by: User | None,
     key: str,
@@ -120,14 +124,19 @@ def reserve(
 ) -> Refund:
     """Write a refund down, whose amount no other refund can have from then on. The order and the
     payment are locked by the caller, who has judged the amount."""
+    if is_release:
+        Payment.objects.filter(pk=payment.pk).update(
+            released_minor=F("released_minor") + amount_minor
+        )
     return Refund.objects.create(
         payment=payment,
         status=RefundStatus.REQUESTED,
         amount_minor=amount_minor,
         delivery_minor=delivery_minor,
+        is_release=is_release,
         reason=reason,
         requested_by=requested_by,
-        replaces=unreplaced(payment, amount_minor),
+        replaces=None if is_release else unreplaced(payment, amount_minor),
         key=key,
         created_at=now,
     )
@@ -147,7 +156,9 @@ def send_all_back(order: Order, *, now: datetime) -> None:
             put_before_a_person(order.pk, CANCELLED_UNREFUNDED, now=now)
     pending = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
     if not pending.exists():  # so there is no outcome that the sweep could wait for
-        Order.objects.filter(pk=order.pk, status__in=PAID_FOR).update(sweep_at=None)
+        Order.objects.filter(pk=order.pk, status__in=PAID_FOR, authorised_until=None).update(
+            sweep_at=None
+        )
 
 
 def _send_rest_back(payment: Payment, order: Order, *, now: datetime) -> None:
@@ -183,10 +194,17 @@ def have_it_sent(refund: Refund, *, by: str, why: str, now: datetime, what: str 
     """Tell the worker of a refund. What is not paid for any more must not be sent either. `what` is
     added to the words of the order's history."""
     payment = refund.payment
-    if not (payment.is_surplus or refundable_minor(payment)):
+    is_all_back = not refundable_minor(payment) and payment.order.authorised_until is None
+    if is_all_back and not payment.is_surplus:
         call_off(payment.order, restock=False, by=by, why=why, key=refund.key)
     order_id = payment.order_id
-    words = f"Refund of {show_money(refund.amount)} asked for{what}"
-    note_staff(order_id, words, by=by, why=why, now=now)
+    amount = show_money(refund.amount)
+    words = (
+        f"{amount} is not to be charged" if refund.is_release else f"Refund of {amount} asked for"
+    )
+    note_staff(order_id, f"{words}{what}", by=by, why=why, now=now)
     Order.objects.filter(pk=order_id).update(sweep_at=next_sweep(now))
-    ask(order_id, OutboxMessage.Kind.REFUND, at=now)
+    # What a bank keeps may not be needed any more.
+    kinds = OutboxMessage.Kind
+    kind = kinds.CAPTURE if payment.order.authorised_until else kinds.REFUND
+    ask(order_id, kind, at=now)

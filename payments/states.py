@@ -9,6 +9,7 @@ class PaymentStatus(models.TextChoices):
     UNKNOWN = "unknown", "Outcome unknown, asking"
     NEEDS_ACTION = "needs_action", "Waiting for the customer"
     PROMISED = "promised", "Promised, the money comes in days"
+    AUTHORISED = "authorised", "Authorised, charged when it is sent"
     PAID = "paid", "Paid"
     DECLINED = "declined", "Declined"
     CANCELLED = "cancelled", "Cancelled"
@@ -20,6 +21,12 @@ class RefundStatus(models.TextChoices):
     PENDING = "pending", "On its way"
     SUCCEEDED = "succeeded", "Sent back"
     FAILED = "failed", "Not sent back"
+
+
+class CaptureStatus(models.TextChoices):
+    REQUESTED = "requested", "Asked for"
+    CAPTURED = "captured", "Charged"
+    FAILED = "failed", "Not charged"
 
 
 class DisputeStatus(models.TextChoices):
@@ -47,17 +54,25 @@ UNSETTLED_REFUNDS = [RefundStatus.REQUESTED, RefundStatus.PENDING]
 COUNTED_REFUNDS = [RefundStatus.PREPARED, *UNSETTLED_REFUNDS, RefundStatus.SUCCEEDED]
 
 _S = PaymentStatus
-_LIVE = frozenset({_S.PENDING, _S.PROCESSING, _S.UNKNOWN, _S.NEEDS_ACTION, _S.PROMISED})
+_LIVE = frozenset(
+    {
+        *(_S.PENDING, _S.PROCESSING, _S.UNKNOWN, _S.NEEDS_ACTION),
+        *(_S.PROMISED, _S.AUTHORISED),
+    }
+)
 _OUTCOMES = frozenset({_S.PAID, _S.DECLINED, _S.CANCELLED})
+_IN_BETWEEN = frozenset({_S.PROMISED, _S.AUTHORISED})
 
 # From → to. What is not here does not happen.
 TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     _S.PENDING: frozenset({_S.PROCESSING, _S.CANCELLED}),
-    _S.PROCESSING: _OUTCOMES | {_S.UNKNOWN, _S.NEEDS_ACTION, _S.PROMISED},
-    _S.UNKNOWN: _OUTCOMES | {_S.PROCESSING, _S.NEEDS_ACTION, _S.PROMISED},
-    _S.NEEDS_ACTION: _OUTCOMES | {_S.PROCESSING, _S.UNKNOWN, _S.PROMISED},
+    _S.PROCESSING: _OUTCOMES | _IN_BETWEEN | {_S.UNKNOWN, _S.NEEDS_ACTION},
+    _S.UNKNOWN: _OUTCOMES | _IN_BETWEEN | {_S.PROCESSING, _S.NEEDS_ACTION},
+    _S.NEEDS_ACTION: _OUTCOMES | _IN_BETWEEN | {_S.PROCESSING, _S.UNKNOWN},
     # While a worker asks about it, it is PROCESSING.
     _S.PROMISED: _OUTCOMES | {_S.PROCESSING},
+    # The first parcel is charged, or nothing can be any more.
+    _S.AUTHORISED: frozenset({_S.PAID, _S.CANCELLED}),
     # A decline is final for this card. Should the gateway say otherwise later, it is believed.
     _S.DECLINED: frozenset({_S.PAID}),
     _S.PAID: frozenset(),

@@ -139,6 +139,13 @@ TOO_MANY_PIECES = Kind(
     "That is more than is left to send",
     "No parcel was entered. `lines` tells what is left of each line; the key is free.",
 )
+ONE_PARCEL_ONLY = Kind(
+    "one-parcel-only",
+    409,
+    "This order can be charged once only, so it goes in one parcel",
+    "Send all that is left in one parcel, or have the shop take off what cannot be sent. The key "
+    "is free.",
+)
 LENGTH_REQUIRED = Kind(
     "length-required", 411, "The length of the body is not known", "Send a Content-Length."
 )

@@ -20,7 +20,7 @@ from checkout.orders.models import Order, OrderLine, Shipment
 from checkout.orders.money.facts import MoneyFacts, Moved, facts_about, facts_of
 from checkout.orders.money.parts import Parts
 from checkout.orders.placing.place import absorb_resubmission
-from checkout.orders.states import SENDABLE, DispatchStatus, OrderStatus
+from checkout.orders.states import PAID_FOR, SENDABLE, DispatchStatus, OrderStatus
 from checkout.orders.ways_to_pay.web_side import web_side_of
 from checkout.quotes.rules import plain_percent
 from checkout.runtime.clock import database_now
@@ -236,10 +236,11 @@ def order_response(order: Order, *, status_code: int, order_status: OrderStatus)
     then.dispatch_status = _dispatch_then(order, order_status)
     serializer = OrderSerializer(then)
     serializer.known_parcels = {}  # no order is sent before the first answer about it
-    # A request that leaves an order paid has had it cancelled, and its money goes back. One that
+    # A request that leaves an order paid has had it cancelled, and its money goes back; of one that
+    # is authorised nothing was charged. One that
     # leaves it in any other status than cancelled has charged nothing yet.
     if order_status != OrderStatus.CANCELLED:
-        total_minor, is_paid = order.total_minor, order_status in SENDABLE
+        total_minor, is_paid = order.total_minor, order_status in PAID_FOR
         moved = Moved(charged_minor=total_minor, charges=1) if is_paid else Moved()
         facts = MoneyFacts(status=order_status, total_minor=total_minor, moved=moved)
         serializer.known_facts = {order.pk: facts}

@@ -44,8 +44,10 @@ REASONS_AFTER_IT_WAS_PAID = {who: f"{reason}, after it was paid" for who, reason
 
 
 def can_be_cancelled(order: Order) -> bool:
-    """Only an order that waits for its customer: while it is being paid, its payment decides."""
-    return order.status in EXPIRING and not is_held_by_a_bank(order)
+    """Only an order that waits for its customer: while it is being paid, its payment decides. What
+    was sent before it could be charged is no longer here."""
+    is_here = order.dispatch_status not in WAS_SENT
+    return order.status in EXPIRING and is_here and not is_held_by_a_bank(order)
 
 
 def is_held_by_a_bank(order: Order) -> bool:
@@ -82,9 +84,22 @@ def cancel_unpaid(order: Order, *, now: datetime) -> bool:
     Call this only when the gateway has said that no payment of the order can succeed any more.
     """
     with transaction.atomic():
-        asked = Order.objects.select_for_update().only("cancelled_by").get(pk=order.pk)
+        asked = Order.objects.select_for_update().get(pk=order.pk)
+        if asked.dispatch_status in WAS_SENT:
+            return False
         who = Canceller(asked.cancelled_by or Canceller.TIME)
         return _cancel(order, who, EXPIRING, reason=REASONS[who], now=now)
+
+
+def cancel_authorised(order: Order, *, now: datetime) -> bool:
+    """Cancel an order that `cancel_paid` has called off and whose price a bank kept for the shop,
+    once the gateway has given that up. Nothing was charged, so nothing goes back."""
+    with transaction.atomic():
+        current = Order.objects.select_for_update().get(pk=order.pk)
+        if not current.is_cancelled_and_paid:
+            return False
+        who, sources = Canceller(current.cancelled_by), [OrderStatus.AUTHORISED]
+        return _cancel(current, who, sources, reason=REASONS[who], now=now)
 
 
 def cancel_free(order: Order, *, reason: str, now: datetime) -> bool:
@@ -130,7 +145,8 @@ def customer_can_cancel_paid(order: Order) -> bool:
 
 def cancel_paid(order: Order, who: Canceller, *, by: str, why: str, now: datetime) -> bool:
     """Cancel a paid order of which nothing was sent: nothing will be, its goods go on sale again,
-    and the worker sends back all of its money. These are one transaction, and happen once.
+    and the worker sends back all of its money, or gives up what a bank keeps for the shop. These
+    are one transaction, and happen once.
 
     False where that was done before. `by` is empty where the customer asked. Raises `CannotCancel`.
     """
@@ -148,7 +164,8 @@ def cancel_paid(order: Order, who: Canceller, *, by: str, why: str, now: datetim
             if by
             else note(current.pk, what, now=now)
         )
-        queue_mail(Mail.Kind.CALLED_OFF, event, now=now)
+        if current.status != OrderStatus.AUTHORISED:  # a mail tells once nothing can be charged
+            queue_mail(Mail.Kind.CALLED_OFF, event, now=now)
         publish_again(current.pk, OutboxMessage.Kind.CANCEL_ORDER, now=now)
     return True
 

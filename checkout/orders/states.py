@@ -9,6 +9,7 @@ class OrderStatus(models.TextChoices):
     PLACED = "placed", "Placed, payment under way"
     ACTION_REQUIRED = "action_required", "Waiting for the customer at the bank"
     PROMISED = "promised", "Promised by the bank, the money comes in days"
+    AUTHORISED = "authorised", "Set aside by the bank, charged when it is sent"
     PAYMENT_FAILED = "payment_failed", "Payment declined"
     PAID = "paid", "Paid"
     PARTLY_REFUNDED = "partly_refunded", "Partly refunded"
@@ -48,16 +49,24 @@ _S = OrderStatus
 # From → to. A move that is not here does not happen.
 TRANSITIONS: dict[OrderStatus, frozenset[OrderStatus]] = {
     _S.PLACED: frozenset(
-        {_S.PAID, _S.ACTION_REQUIRED, _S.PROMISED, _S.PAYMENT_FAILED, _S.CANCELLED}
+        {
+            *(_S.PAID, _S.ACTION_REQUIRED, _S.PROMISED, _S.AUTHORISED),
+            *(_S.PAYMENT_FAILED, _S.CANCELLED),
+        }
     ),
     # The customer places it once more, with another card.
     _S.ACTION_REQUIRED: frozenset(
-        {_S.PLACED, _S.PAID, _S.PROMISED, _S.PAYMENT_FAILED, _S.CANCELLED}
+        {
+            *(_S.PLACED, _S.PAID, _S.PROMISED, _S.AUTHORISED),
+            *(_S.PAYMENT_FAILED, _S.CANCELLED),
+        }
     ),
     # Nobody can take the promise back any more: the bank sends the money, or says that it does not.
     _S.PROMISED: frozenset({_S.PAID, _S.PAYMENT_FAILED}),
+    # The first parcel is charged; or the bank kept the money no longer; or the order is cancelled.
+    _S.AUTHORISED: frozenset({_S.PAID, _S.PAYMENT_FAILED, _S.CANCELLED}),
     # The customer took another card, or the gateway said otherwise later.
-    _S.PAYMENT_FAILED: frozenset({_S.PLACED, _S.PAID, _S.CANCELLED}),
+    _S.PAYMENT_FAILED: frozenset({_S.PLACED, _S.PAID, _S.AUTHORISED, _S.CANCELLED}),
     # Only an order that cost nothing is cancelled.
     _S.PAID: frozenset({_S.PARTLY_REFUNDED, _S.REFUNDED, _S.CANCELLED}),
     # A refund may fail days after it succeeded, and what was sent back is here again.
@@ -81,6 +90,8 @@ MEANINGS = {
     _S.PLACED: Meaning(awaits_outcome=True),
     _S.ACTION_REQUIRED: Meaning(awaits_outcome=True, waits_for_others=True, can_be_paid=True),
     _S.PROMISED: Meaning(awaits_outcome=True, waits_for_others=True),
+    # The warehouse sends it, and the worker charges what was sent.
+    _S.AUTHORISED: Meaning(awaits_outcome=True, waits_for_others=True),
     _S.PAYMENT_FAILED: Meaning(can_be_paid=True),
     _S.PAID: Meaning(is_paid_for=True),
     _S.PARTLY_REFUNDED: Meaning(is_paid_for=True),
@@ -93,8 +104,9 @@ WAITS_FOR_OTHERS = frozenset(status for status in OrderStatus if MEANINGS[status
 EXPIRING = frozenset(status for status in OrderStatus if MEANINGS[status].can_be_paid)
 PAID_FOR = frozenset(status for status in OrderStatus if MEANINGS[status].is_paid_for)
 
-# The shop keeps at least a part of the price, so what was ordered is owed to the customer.
-SENDABLE = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED]
+# The shop has at least a part of the price, or the bank keeps the price for the shop. So what was
+# ordered is owed to the customer.
+SENDABLE = [OrderStatus.PAID, OrderStatus.PARTLY_REFUNDED, OrderStatus.AUTHORISED]
 
 # A payment that succeeds after one of these came late.
 LATE = [_S.PAYMENT_FAILED, _S.CANCELLED]

@@ -10,6 +10,11 @@ from checkout.orders.states import UNSETTLED, OrderStatus
 # also where neither their return nor the gateway's webhook reached the shop.
 FIRST_LOOK_AT_BANK_SECONDS = 60.0
 
+# A person is told so long before a bank keeps an order's price no longer.
+TOLD_BEFORE = timedelta(days=1)
+AFTER_THE_END = timedelta(minutes=5)
+LOOKS_EACH = timedelta(hours=1)
+
 # Money that a bank has promised comes in days.
 ASKS_ABOUT_PROMISES_EVERY = timedelta(days=1)
 
@@ -27,6 +32,13 @@ def next_look_at_bank(
     waited = (now - asked_at).total_seconds()
     pause = min(max(waited, FIRST_LOOK_AT_BANK_SECONDS), settings.SWEEP_AFTER_SECONDS)
     return now + (asks_every or timedelta(seconds=pause))
+
+
+def next_look_at_authorisation(until: datetime, now: datetime) -> datetime:
+    """When to look again at an order whose price a bank keeps until then: a day before, so that a
+    person can be told in time, and when it ends. After that each hour."""
+    looks = (until - TOLD_BEFORE, until + AFTER_THE_END)
+    return next((look for look in looks if look > now), now + LOOKS_EACH)
 
 
 def first_sweep(to: OrderStatus, now: datetime) -> datetime | None:

@@ -21,7 +21,7 @@ def transition(
     reason: str,
     now: datetime,
     sources: Collection[OrderStatus] | None = None,
-    **changes: str | int | datetime,
+    **changes: str | int | datetime | None,
 ) -> bool:
     """Move the order, and write down why, in one transaction.
 
@@ -45,19 +45,25 @@ def transition(
     return False
 
 
+# No bank keeps money for an order that comes into one of these states.
+NOTHING_SET_ASIDE = (OrderStatus.PLACED, OrderStatus.PAYMENT_FAILED, OrderStatus.CANCELLED)
+
+
 def _follow_ups(to: OrderStatus, now: datetime) -> dict[str, datetime | str | int | None]:
     expiry = timedelta(seconds=settings.UNPAID_ORDER_EXPIRES_SECONDS)
     return {
         "sweep_at": first_sweep(to, now),
         "expires_at": now + expiry if to in EXPIRING else None,
         "action_url": "",
+        **({"authorised_until": None} if to in NOTHING_SET_ASIDE else {}),
     }
 
 
 def _wish_is_over(source: OrderStatus, to: OrderStatus) -> dict[str, datetime | str | int | None]:
     """Whoever wanted the order cancelled did not get it where its payment was faster. A refund that
-    comes back changes nothing of who had it cancelled."""
-    is_newly_paid = to in PAID_FOR and source not in PAID_FOR
+    comes back changes nothing of who had it cancelled, and neither does a charge of what a bank had
+    set aside: such an order is cancelled like a paid one."""
+    is_newly_paid = to in PAID_FOR and source not in {*PAID_FOR, OrderStatus.AUTHORISED}
     return {"cancelled_by": ""} if is_newly_paid else {}
 
 

@@ -19,9 +19,9 @@ from checkout.orders.states import DispatchStatus
 from checkout.user_input.whole_numbers import WholeNumberField
 from payments.admin.goods_forms import SENT_TWICE, PiecesField
 from payments.models import Payment, Refund, new_key
+from payments.prices import cost_minor
 from payments.refund_lines import (
     RefundedPieces,
-    cost_minor,
     delivery_left_minor,
     refund_lines,
     to_call_off,

@@ -36,7 +36,13 @@ from payments.gateways.base import (
 )
 from payments.gateways.load import Gateways
 from payments.models import Dispute, Payment, Refund
-from payments.states import LIVE, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
+from payments.states import (
+    LIVE,
+    UNSETTLED_REFUNDS,
+    CaptureStatus,
+    PaymentStatus,
+    RefundStatus,
+)
 
 CHARGED_NOT_PAID = "charged there, not paid here"
 PAID_NOT_CHARGED = "paid here, not charged there"
@@ -63,6 +69,7 @@ CHARGEABLE = {
     GatewayState.OPEN,
     GatewayState.NEEDS_ACTION,
     GatewayState.PROMISED,
+    GatewayState.AUTHORISED,
     GatewayState.PROCESSING,
 }
 
@@ -249,6 +256,7 @@ class Comparison:
         settled = Refund.objects.filter(
             payment__gateway=asked.name,
             status=RefundStatus.SUCCEEDED,
+            is_release=False,
             settled_at__gte=min(self._since, asked.refunds_return_since),
         ).select_related("payment__order")
         for refund in settled.iterator(chunk_size=CHUNK):
@@ -350,19 +358,26 @@ def _compare_payments(
 
 def _kind_of_known(payment: Payment, theirs: GatewayPayment, now: datetime) -> str:
     is_paid = payment.status == PaymentStatus.PAID
-    if theirs.state is GatewayState.PAID:
+    if theirs.charged_minor:
         if is_paid:
-            if (payment.taken_minor, payment.currency) != (theirs.amount_minor, theirs.currency):
-                return WRONG_AMOUNT
+            if (payment.taken_minor, payment.currency) != (theirs.charged_minor, theirs.currency):
+                return "" if _is_being_charged(payment, now) else WRONG_AMOUNT
             counts = payment.is_surplus or payment.order.status in PAID_FOR
             return "" if counts else CHARGED_NOT_PAID
         if payment.status in LIVE and payment.created_at > now - UNDER_WAY:
             return ""
-        return CHARGED_NOT_PAID if pays(payment.order, theirs) else WRONG_AMOUNT
+        is_enough = payment.captures_later or pays(payment.order, theirs)
+        return CHARGED_NOT_PAID if is_enough else WRONG_AMOUNT
     if is_paid:
         return PAID_NOT_CHARGED
     is_awaited = payment.status in LIVE and payment.order.status in UNSETTLED
     return ORPHAN if theirs.state in CHARGEABLE and not is_awaited else ""
+
+
+def _is_being_charged(payment: Payment, now: datetime) -> bool:
+    """Whether a parcel of it is charged just now."""
+    begun = payment.captures.filter(status=CaptureStatus.REQUESTED)
+    return begun.filter(created_at__gt=now - UNDER_WAY).exists()
 
 
 def _kind_of_unstored(gateway: Gateway, order: Order, theirs: GatewayPayment, now: datetime) -> str:

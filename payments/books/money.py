@@ -5,7 +5,14 @@ from collections.abc import Collection
 from django.db import connection
 
 from checkout.orders.money.facts import Moved
-from payments.states import UNDECIDED, UNSETTLED_REFUNDS, DisputeStatus, PaymentStatus, RefundStatus
+from payments.states import (
+    UNDECIDED,
+    UNSETTLED_REFUNDS,
+    CaptureStatus,
+    DisputeStatus,
+    PaymentStatus,
+    RefundStatus,
+)
 
 # A charge of another amount than was asked does not pay the order, and was a charge all the same.
 # Its payment is not `paid`, so it is in doubt until a person has looked. The customer has the part
@@ -17,13 +24,26 @@ MOVED = """
         count(*) FILTER (WHERE status = %(paid)s),
         coalesce(sum(sent), 0) + coalesce(sum(lost) FILTER (WHERE is_surplus), 0),
         coalesce(sum(going), 0),
+        coalesce(sum(payment.amount_minor - capture_minor - released_minor)
+                 FILTER (WHERE captures_later AND kept), 0),
+        coalesce(sum(captured), 0),
         bool_or(status = ANY(%(undecided)s) OR status <> %(paid)s AND charged_minor IS NOT NULL)
     FROM payments_payment payment
+    CROSS JOIN LATERAL (
+        SELECT o.authorised_until IS NOT NULL AND payment.status IN (%(authorised)s, %(paid)s)
+            AS kept
+        FROM orders_order o WHERE o.id = payment.order_id
+    ) of_order
+    CROSS JOIN LATERAL (
+        SELECT count(*) AS captured FROM payments_capture capture
+        WHERE capture.payment_id = payment.id AND capture.status = %(captured)s
+    ) parcels
     CROSS JOIN LATERAL (
         SELECT
             sum(refund.amount_minor) FILTER (WHERE refund.status = %(sent)s) AS sent,
             sum(refund.amount_minor) FILTER (WHERE refund.status = ANY(%(going)s)) AS going
-        FROM payments_refund refund WHERE refund.payment_id = payment.id
+        FROM payments_refund refund
+        WHERE refund.payment_id = payment.id AND NOT refund.is_release
     ) back
     CROSS JOIN LATERAL (
         SELECT sum(dispute.amount_minor) AS lost FROM payments_dispute dispute
@@ -41,6 +61,8 @@ def read_moved(order_ids: Collection[int]) -> dict[int, Moved]:
             {
                 "orders": list(order_ids),
                 "paid": PaymentStatus.PAID.value,
+                "authorised": PaymentStatus.AUTHORISED.value,
+                "captured": CaptureStatus.CAPTURED.value,
                 "undecided": [status.value for status in UNDECIDED],
                 "lost": DisputeStatus.LOST.value,
                 "sent": RefundStatus.SUCCEEDED.value,
@@ -53,7 +75,9 @@ def read_moved(order_ids: Collection[int]) -> dict[int, Moved]:
                 charges=charges,
                 sent_back_minor=int(sent),
                 going_back_minor=int(going),
+                set_aside_minor=int(set_aside),
+                parcels_charged=parcels,
                 in_doubt=in_doubt,
             )
-            for order_id, charged, charges, sent, going, in_doubt in cursor.fetchall()
+            for order_id, charged, charges, sent, going, set_aside, parcels, in_doubt in cursor
         }

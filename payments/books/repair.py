@@ -26,13 +26,13 @@ from payments.books.compare import (
     pays,
 )
 from payments.books.lost_orders import note_lost_payments
+from payments.capturing.record import record_charge
 from payments.gateways.base import GatewayError, GatewayPayment, GatewayState
 from payments.gateways.load import Gateways
 from payments.models import Payment, Refund
 from payments.settling.close_payment import close_payment
 from payments.settling.disputes import record_disputes
 from payments.settling.gateway_calls import Calls, Clock
-from payments.settling.outcomes import record_success
 from payments.settling.refunds import disputes_were_recorded, take_over_refunds
 from payments.states import LIVE, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus
 
@@ -125,7 +125,7 @@ def _record(gateways: Gateways, difference: Difference, clock: Clock) -> str:
     with transaction.atomic():
         order = Order.objects.select_for_update().get(pk=order.pk)
         payment = _payment_for(order, difference.gateway, theirs, now=clock())
-        if payment is None or not record_success(
+        if payment is None or not record_charge(
             payment, theirs, now=clock(), reason="Found by reconciliation"
         ):
             return ""

@@ -21,6 +21,7 @@ class GatewayState(Enum):
     PROCESSING = "processing"  # confirmed, the outcome is still being made
     NEEDS_ACTION = "needs_action"  # the customer must act first (3-D Secure)
     PROMISED = "promised"  # the bank has accepted, and says in days whether the money came
+    AUTHORISED = "authorised"  # set aside for the shop, which has yet to say how much is charged
     PAID = "paid"
     DECLINED = "declined"  # final for this payment method
     CANCELLED = "cancelled"  # can never be charged any more
@@ -74,6 +75,8 @@ class PaymentRequest:
     delivery: PostalAddress | None = None
     billing: PostalAddress | None = None  # the one for delivery, where the customer gave no other
     lines: tuple[PaymentLine, ...] = ()
+    # The amount is only set aside, where the way to pay allows that, and charged by `capture`.
+    captures_later: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +92,15 @@ class GatewayPayment:
     action_url: str = ""  # where the customer must go, if anywhere; set when NEEDS_ACTION
     # Until when the gateway waits for the customer. None: for as long as the shop does.
     waits_until: datetime | None = None
+    # What was charged of an amount that is set aside, until when the bank keeps the rest, and
+    # whether it can be charged in parts; set when AUTHORISED.
+    captured_minor: int = 0
+    authorised_until: datetime | None = None
+    captures_parts: bool = False
+
+    @property
+    def charged_minor(self) -> int:
+        return self.amount_minor if self.state is GatewayState.PAID else self.captured_minor
 
 
 class RefundState(Enum):
@@ -212,6 +224,9 @@ class Abilities:
     # for both, and fraud checks for the first.
     wants_customer: bool = False
     wants_lines: bool = False
+    # Whether some of its ways to pay can set an amount aside, which is charged when it is sent. Of
+    # the others the whole amount is charged at once, whatever the request says.
+    captures_later: bool = False
 
 
 class Gateway(Protocol):
@@ -245,7 +260,8 @@ class Gateway(Protocol):
     def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
         """Make sure that a payment can never be charged. Answers PAID when it already was, PROMISED
         when the bank has accepted and nobody can take that back, and CANCELLED also for one that is
-        over there for another reason, such as a final decline."""
+        over there for another reason, such as a final decline. What is set aside and not charged is
+        given up; a payment of which a part was charged is PAID then, with that amount."""
 
     def refund(
         self,
@@ -273,3 +289,20 @@ class Gateway(Protocol):
 
     def list_disputes_since(self, since: datetime) -> Iterator[GatewayDispute]:
         """Every dispute opened at or after `since`, newest first."""
+
+
+class CapturingGateway(Gateway, Protocol):
+    """A gateway whose abilities say `captures_later`."""
+
+    def capture(
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        is_last: bool,
+        idempotency_key: str,
+    ) -> GatewayPayment:
+        """Charge so much of what is set aside; after the last one the bank keeps nothing any more.
+        Answers how the payment stands, which may be CANCELLED where the bank kept it no longer.
+        Raises PaymentRefused where nothing was charged and nothing will be by this call."""

@@ -45,6 +45,9 @@ LOCK_SECONDS = 1.0
 # The number of confirms of an intent that pm_sandbox_unavailable turns away.
 TURNED_AWAY = 2
 
+# The names of the parameters that want a part of the answer whole.
+EXPANDED = ("expand[0]", "expand[1]")
+
 MAX_PAGE_SIZE = 100
 DEFAULT_PAGE_SIZE = 10
 
@@ -112,16 +115,8 @@ class Account:
 
     def _route(self, request: Request) -> Answer:
         match request.method, request.path.strip("/").split("/"):
-            case "GET", ["v1", "payment_intents"]:
-                return _page(list(self._intents.values()), request.params, "payment_intent")
-            case "GET", ["v1", "payment_intents", intent_id]:
-                return Answer(status=200, body=_shown(self._find(intent_id), request.params))
-            case "POST", ["v1", "payment_intents"]:
-                return self._once(request, lambda: self._open(request))
-            case "POST", ["v1", "payment_intents", intent_id, "confirm"]:
-                return self._once(request, lambda: self._confirm(intent_id, request))
-            case "POST", ["v1", "payment_intents", intent_id, "cancel"]:
-                return self._once(request, lambda: self._cancel(intent_id, request))
+            case _, ["v1", "payment_intents", *which]:
+                return self._route_intent(request, which)
             case "POST", ["v1", "refunds"]:
                 return self._once(request, lambda: self._refund(request))
             case "GET", ["v1", "refunds"]:
@@ -130,6 +125,24 @@ class Account:
                 return Answer(status=200, body=self._find_refund(refund_id).as_json())
             case _, ["v1", "disputes", *which]:
                 return self._route_dispute(request, which)
+        raise _unknown_url(request)
+
+    def _route_intent(self, request: Request, which: Sequence[str]) -> Answer:
+        match request.method, which:
+            case "GET", []:
+                self._lapse_all()
+                return _page(list(self._intents.values()), request.params, "payment_intent")
+            case "GET", [intent_id]:
+                self._lapse(self._find(intent_id))
+                return Answer(status=200, body=_shown(self._find(intent_id), request.params))
+            case "POST", []:
+                return self._once(request, lambda: self._open(request))
+            case "POST", [intent_id, "confirm"]:
+                return self._once(request, lambda: self._confirm(intent_id, request))
+            case "POST", [intent_id, "capture"]:
+                return self._once(request, lambda: self._capture(intent_id, request))
+            case "POST", [intent_id, "cancel"]:
+                return self._once(request, lambda: self._cancel(intent_id, request))
         raise _unknown_url(request)
 
     def _route_dispute(self, request: Request, which: Sequence[str]) -> Answer:
@@ -163,7 +176,7 @@ class Account:
         return self._commit(step, request)
 
     def _confirm(self, intent_id: str, request: Request) -> Answer:
-        named = {"return_url", "confirmation_token", "use_stripe_sdk", "expand[0]"}
+        named = {"return_url", "confirmation_token", "use_stripe_sdk", *EXPANDED}
         refuse_unknown_parameters(request.params, named)
         with self._locked(intent_id):
             intent = self._find(intent_id)
@@ -183,6 +196,7 @@ class Account:
                 return_url=request.params.get("return_url", ""),
                 # A token wants the script. Stripe API reference, The ConfirmationToken object.
                 by_script=token is not None and request.params.get("use_stripe_sdk") != "false",
+                now=self._clock(),
             )
             if step.answer.status == 200:
                 shown = _shown(step.intent, request.params)
@@ -214,9 +228,41 @@ class Account:
             intent = self._find(intent_id)
             if approved is None or intent.status != "requires_action":
                 return intent
-            step = intents.authenticate(intent, approved=approved, charge_id=_new_id("ch"))
+            step = intents.authenticate(
+                intent, approved=approved, charge_id=_new_id("ch"), now=self._clock()
+            )
             self._write([_line(step.kind, step.intent, self._clock())])
             return step.intent
+
+    def _capture(self, intent_id: str, request: Request) -> Answer:
+        params = request.params
+        refuse_unknown_parameters(params, {"amount_to_capture", "final_capture", *EXPANDED})
+        with self._locked(intent_id):
+            self._lapse(self._find(intent_id))
+            intent = self._find(intent_id)
+            step = intents.capture(
+                intent,
+                amount=whole_number(
+                    params.get("amount_to_capture", str(intent.amount_capturable)),
+                    "amount_to_capture",
+                    least=1,
+                ),
+                is_final=params.get("final_capture", "true") != "false",
+            )
+            if step.answer.status == 200:
+                shown = _shown(step.intent, params)
+                step = replace(step, answer=replace(step.answer, body=shown))
+            return self._commit(step, request)
+
+    def _lapse_all(self) -> None:
+        for intent in list(self._intents.values()):
+            self._lapse(intent)
+
+    def _lapse(self, intent: Intent) -> None:
+        """Have the bank keep no longer what was set aside for too long. Time passes unseen, so this
+        is looked for whenever somebody asks."""
+        if step := intents.lapse(intent, now=self._clock()):
+            self._write([_line(step.kind, step.intent, self._clock())])
 
     def _cancel(self, intent_id: str, request: Request) -> Answer:
         refuse_unknown_parameters(request.params)
@@ -359,9 +405,14 @@ class Account:
                 return
             case "turned_away":
                 self._turned_away[line["payment_intent"]] += 1
-            case "charged":
+            case "charged" | "captured":
                 told = ("payment_intent", "amount", "currency", "order", "at")
-                self._charges.append({name: line[name] for name in told})
+                charge = {name: line[name] for name in told}
+                if line["kind"] == "captured":
+                    before = self._intents[line["payment_intent"]].amount_received
+                    charge["amount"] = line["intent"]["amount_received"] - before
+                    charge["captured"] = True
+                self._charges.append(charge)
             case "refunded" | "refund_failed" | "refund_updated":
                 refund = Refund(**line["refund"])
                 self._refunds[refund.id] = refund
@@ -414,10 +465,8 @@ def _page(
 
 def _shown(one: Intent | Refund | Dispute, params: Mapping[str, str]) -> Json:
     """Whole where the request wants it whole. Stripe API reference, "Expanding responses"."""
-    wanted = params.get("expand[0]", "").removeprefix("data.")
-    if isinstance(one, Intent) and wanted == "payment_method":
-        return one.expanded()
-    return one.as_json()
+    wanted = {params.get(name, "").removeprefix("data.") for name in EXPANDED}
+    return one.expanded(wanted) if isinstance(one, Intent) else one.as_json()
 
 
 def _line(kind: str, intent: Intent, now: datetime) -> Json:

@@ -40,6 +40,7 @@ def way_back(intent: Intent) -> str:
     """The return_url with the outcome. Stripe docs, "3D Secure authentication flow"."""
     if not intent.return_url:
         return ""
-    outcome = "succeeded" if intent.status == "succeeded" else "failed"
+    is_approved = intent.status in {"succeeded", "requires_capture"}
+    outcome = "succeeded" if is_approved else "failed"
     told = urlencode({"payment_intent": intent.id, "redirect_status": outcome})
     return f"{intent.return_url}{'&' if '?' in intent.return_url else '?'}{told}"

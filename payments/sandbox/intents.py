@@ -1,11 +1,12 @@
 """The life of a PaymentIntent, as pure functions: nothing here reads a clock or keeps anything.
 
 Stripe docs, "How PaymentIntents work". Handled: requires_payment_method, requires_confirmation,
-requires_action, processing, succeeded and canceled.
+requires_action, processing, requires_capture, succeeded and canceled.
 """
 
+from collections.abc import Collection
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from payments.sandbox.currencies import refuse_amount, refuse_unknown_currency
@@ -25,7 +26,17 @@ KEPT_ELSEWHERE = ("metadata[", "shipping[")
 
 AUTOMATIC = "automatic_payment_methods[enabled]"
 
-CANCELABLE = ("requires_payment_method", "requires_confirmation", "requires_action")
+# Stripe docs, "Place a hold on a payment method" and "Capture a payment multiple times".
+MANUAL = "payment_method_options[card][capture_method]"
+MULTICAPTURE = "payment_method_options[card][request_multicapture]"
+
+CANCELABLE = (
+    *("requires_payment_method", "requires_confirmation", "requires_action"),
+    "requires_capture",
+)
+
+# Stripe API reference, Capture a PaymentIntent: "a set number of days (7 by default)".
+SET_ASIDE_FOR = timedelta(days=7)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,26 +60,43 @@ class Intent:
     canceled_at: int | None = None
     capture_method: str = "automatic"
     automatic_payment_methods: dict[str, bool] | None = None
+    payment_method_options: dict[str, dict[str, str]] | None = None
+    amount_capturable: int = 0
+    capture_before: int | None = None  # Stripe tells it with the charge
     confirmation_token: str | None = None  # the last one; Stripe tells it with the token alone
     # Stripe keeps it to itself once the customer has answered.
     return_url: str = ""
 
     def as_json(self) -> Json:
         told = asdict(self)
-        del told["return_url"], told["confirmation_token"]
+        del told["return_url"], told["confirmation_token"], told["capture_before"]
         return told
 
-    def expanded(self) -> Json:
-        """With the method in place of its id. Stripe API reference, "Expanding responses"."""
+    def expanded(self, wanted: Collection[str]) -> Json:
+        """With method and charge in place of their ids, where those are wanted. Stripe API
+        reference, "Expanding responses"."""
+        told = self.as_json()
         method = self.payment_method
-        if method is None:
-            return self.as_json()
-        whole = {
-            "id": method,
-            "object": "payment_method",
-            "type": PAYMENT_METHODS[method].type,
+        if "payment_method" in wanted and method is not None:
+            kind = PAYMENT_METHODS[method].type
+            told["payment_method"] = {"id": method, "object": "payment_method", "type": kind}
+        if "latest_charge" in wanted and self.latest_charge is not None:
+            told["latest_charge"] = self._charge()
+        return told
+
+    def _charge(self) -> Json:
+        """Stripe API reference, The Charge object, payment_method_details."""
+        charge: Json = {
+            "id": self.latest_charge,
+            "object": "charge",
+            "payment_method_details": None,
         }
-        return self.as_json() | {"payment_method": whole}
+        method = PAYMENT_METHODS.get(self.payment_method or "")
+        if method is not None and self.capture_before is not None:
+            parts = "available" if method.captures_parts else "unavailable"
+            card = {"capture_before": self.capture_before, "multicapture": {"status": parts}}
+            charge["payment_method_details"] = {"type": "card", "card": card}
+        return charge
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +129,7 @@ def open_intent(
         metadata=metadata_of(params),
         payment_method=method,
         automatic_payment_methods={"enabled": True} if AUTOMATIC in params else None,
+        payment_method_options={"card": {"capture_method": "manual"}} if MANUAL in params else None,
         client_secret=client_secret,
         created=int(now.timestamp()),
     )
@@ -108,7 +137,13 @@ def open_intent(
 
 
 def confirm(
-    intent: Intent, *, charge_id: str, bank_url: str, return_url: str, by_script: bool = False
+    intent: Intent,
+    *,
+    charge_id: str,
+    bank_url: str,
+    return_url: str,
+    by_script: bool = False,
+    now: datetime,
 ) -> Step:
     """Charge the intent, or have the customer asked: on a page, or by Stripe's script in ours. An
     intent that has succeeded never comes here again, so there is no second charge."""
@@ -125,13 +160,14 @@ def confirm(
         return _ask_by_script(asking.intent) if by_script else asking
     if method.decline_code:
         return _decline(intent, charge_id=charge_id, decline_code=method.decline_code)
-    return _charge(intent, charge_id=charge_id)
+    return _charge_or_set_aside(intent, charge_id=charge_id, now=now)
 
 
-def authenticate(intent: Intent, *, approved: bool, charge_id: str) -> Step:
+def authenticate(intent: Intent, *, approved: bool, charge_id: str, now: datetime) -> Step:
     """Take the customer's answer at their bank. Stripe docs, "3D Secure authentication flow"."""
     if approved:
-        return _charge(replace(intent, next_action=None), charge_id=charge_id)
+        answered = replace(intent, next_action=None)
+        return _charge_or_set_aside(answered, charge_id=charge_id, now=now)
     error = {
         "type": "card_error",
         "code": "payment_intent_authentication_failure",
@@ -185,10 +221,68 @@ def end_debit(intent: Intent, *, money_came: bool) -> Step:
 def cancel(intent: Intent, *, now: datetime) -> Step:
     if intent.status not in CANCELABLE:
         return _unexpected_state(intent, "cancel")
-    cancelled = replace(
-        intent, status="canceled", canceled_at=int(now.timestamp()), next_action=None
+    return Step(kind="cancelled", intent=(over := _over(intent, now)), answer=_told(over))
+
+
+def lapse(intent: Intent, *, now: datetime) -> Step | None:
+    """The bank keeps what is set aside no longer. Stripe API reference, Capture a PaymentIntent."""
+    until = intent.capture_before
+    if intent.status != "requires_capture" or until is None or now.timestamp() < until:
+        return None
+    return Step(kind="lapsed", intent=(over := _over(intent, now)), answer=_told(over))
+
+
+def capture(intent: Intent, *, amount: int, is_final: bool) -> Step:
+    """Charge so much of what is set aside. Stripe API reference, Capture a PaymentIntent."""
+    if intent.status != "requires_capture" or intent.payment_method is None:
+        return _unexpected_state(intent, "capture")
+    if amount > intent.amount_capturable:
+        message = "The amount to capture is greater than what can be captured."
+        raise refusal("amount_too_large", message, param="amount_to_capture")
+    method = PAYMENT_METHODS[intent.payment_method]
+    if not is_final and not method.captures_parts:
+        message = "This PaymentIntent is not eligible for multicapture."
+        raise refusal("parameter_invalid_empty", message, param="final_capture")
+    if method.capture_decline_code:
+        return _not_captured(intent, decline_code=method.capture_decline_code)
+    captured = replace(
+        intent,
+        status="succeeded" if is_final else "requires_capture",
+        amount_received=intent.amount_received + amount,
+        amount_capturable=0 if is_final else intent.amount_capturable - amount,
     )
-    return Step(kind="cancelled", intent=cancelled, answer=_told(cancelled))
+    return Step(kind="captured", intent=captured, answer=_told(captured))
+
+
+def _not_captured(intent: Intent, *, decline_code: str) -> Step:
+    """The bank does not let it be charged after all. Stripe docs, "Error codes"."""
+    error = {
+        "type": "card_error",
+        "code": "card_declined",
+        "decline_code": decline_code,
+        "message": "Your card was declined.",
+    }
+    body = {"error": {**error, "payment_intent": intent.as_json()}}
+    return Step(kind="", intent=intent, answer=Answer(status=402, body=body))
+
+
+def _over(intent: Intent, now: datetime) -> Intent:
+    at = int(now.timestamp())
+    return replace(intent, status="canceled", canceled_at=at, next_action=None, amount_capturable=0)
+
+
+def _charge_or_set_aside(intent: Intent, *, charge_id: str, now: datetime) -> Step:
+    is_card = PAYMENT_METHODS[intent.payment_method or ""].type == "card"
+    if not (is_card and intent.payment_method_options):
+        return _charge(intent, charge_id=charge_id)
+    set_aside = replace(
+        intent,
+        status="requires_capture",
+        amount_capturable=intent.amount,
+        latest_charge=charge_id,
+        capture_before=int((now + SET_ASIDE_FOR).timestamp()),
+    )
+    return Step(kind="set_aside", intent=set_aside, answer=_told(set_aside))
 
 
 def _charge(intent: Intent, *, charge_id: str) -> Step:
@@ -265,6 +359,8 @@ def _refuse_unknown_parameters(params: dict[str, str]) -> None:
         "allowed_payment_method_types[0]": {"card"},
         AUTOMATIC: {"true"},
         "capture_method": {"automatic"},
+        MANUAL: {"manual"},
+        MULTICAPTURE: {"if_available"},
     }
     for name, value in params.items():
         if name in {"amount", "currency", "payment_method"} or name.startswith(KEPT_ELSEWHERE):

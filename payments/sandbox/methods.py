@@ -27,6 +27,8 @@ class PaymentMethod:
     dispute: str = ""  # what its bank opens as soon as it is charged: a dispute or an inquiry
     type: str = "card"
     is_debit: bool = False  # its bank says in days whether the money came
+    captures_parts: bool = True  # what its bank has set aside can be charged in parts
+    capture_decline_code: str = ""  # why nothing that is set aside is charged; empty: it is
 
 
 # Stripe docs, "Testing": pm_card_*.
@@ -41,6 +43,8 @@ PAYMENT_METHODS = {
     "pm_paypal": PaymentMethod(type="paypal", asks_customer=True),
     "pm_klarna": PaymentMethod(type="klarna", asks_customer=True),
     "pm_sepaDebit": PaymentMethod(type="sepa_debit", is_debit=True),
+    "pm_sandbox_one_capture": PaymentMethod(captures_parts=False),
+    "pm_sandbox_capture_declined": PaymentMethod(capture_decline_code="generic_decline"),
     "pm_sandbox_slow": PaymentMethod(fault=Fault.SLOW),
     "pm_sandbox_timeout_after_charge": PaymentMethod(fault=Fault.CHARGED_WITHOUT_ANSWER),
     "pm_sandbox_error_after_charge": PaymentMethod(fault=Fault.CHARGED_WITH_ERROR),

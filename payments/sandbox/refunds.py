@@ -37,12 +37,12 @@ def make_refund(
     refund_id: str,
     now: datetime,
 ) -> Refund:
-    """Refund a succeeded intent, and never more than is left of its charge.
+    """Refund what was charged of an intent, and never more than is left of that.
 
     Stripe API reference, "Create a refund": "This method will raise an error when called on an
     already-refunded charge, or when trying to refund more money than is left on a charge."
     """
-    if intent.status != "succeeded" or intent.latest_charge is None:
+    if not intent.amount_received or intent.latest_charge is None:
         message = f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
         raise refusal("payment_intent_unexpected_state", message)
     left = intent.amount_received - sum(

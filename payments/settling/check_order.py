@@ -11,11 +11,13 @@ from uuid import UUID
 from django.db.models import Q
 
 from checkout.orders.attention.flags import end_reason
-from checkout.orders.attention.reasons import REFUSED
-from checkout.orders.cancelling import cancel_unpaid
+from checkout.orders.attention.reasons import LAPSED, REFUSED
+from checkout.orders.cancelling import cancel_authorised, cancel_unpaid
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
-from checkout.orders.states import EXPIRING, UNSETTLED
+from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
+from payments.capturing.capture import settle_captures
+from payments.capturing.record import record_charge
 from payments.gateways.base import (
     GatewayError,
     GatewayMisconfigured,
@@ -32,7 +34,7 @@ from payments.settling.close_payment import close_payment
 from payments.settling.disputed_money import is_disputed
 from payments.settling.disputes import may_have_news, record_disputes
 from payments.settling.gateway_calls import Calls, Clock
-from payments.settling.outcomes import record_closed, record_sent_back, record_success
+from payments.settling.outcomes import record_closed, record_sent_back
 from payments.settling.refunds import disputes_were_recorded, settle_refunds, take_over_refunds
 from payments.settling.result import Result, order_by_number
 from payments.settling.retry import asked_in_vain, pause_after
@@ -63,7 +65,8 @@ def check_order(
         _check_charged_payments(order, calls)
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
         return _try_again(order, OutboxMessage.Kind.CHECK_PAYMENT, error, now=clock())
-    refunded = settle_refunds(order_number, gateways, clock=clock)
+    settle = settle_captures if order.authorised_until else settle_refunds
+    refunded = settle(order_number, gateways, clock=clock)
     return outcome if refunded is Result.NOTHING_TO_DO else refunded
 
 
@@ -75,7 +78,8 @@ def _check_closed_payments(order: Order, calls: Calls) -> bool:
             answer = calls.retrieve(payment)
         except NoSuchPayment:
             continue  # opened in another account of the gateway, where it was over
-        if answer.state is not GatewayState.PAID and payment.status in LIVE:
+        is_open = payment.status in LIVE or answer.state is GatewayState.AUTHORISED
+        if answer.state is not GatewayState.PAID and is_open:
             answer = close_payment(calls, payment)  # or its card could be charged beside another
         if answer.state is GatewayState.PAID:
             _record_late_success(payment, answer, calls)
@@ -101,9 +105,11 @@ def cancel_order(order_number: str, gateways: Gateways, *, clock: Clock) -> Resu
     """Cancel an unpaid order: at the gateway first. A payment that wins the race wins. Of an order
     that was cancelled after it was paid, the money is sent back."""
     order = order_by_number(order_number)
-    if order.is_cancelled_and_paid:
-        return settle_refunds(order_number, gateways, clock=clock)
-    if order.status not in EXPIRING:  # paid, or being paid again
+    is_set_aside = order.status == OrderStatus.AUTHORISED and order.is_cancelled_and_paid
+    if order.is_cancelled_and_paid and not is_set_aside:
+        settle = settle_captures if order.authorised_until else settle_refunds
+        return settle(order_number, gateways, clock=clock)
+    if order.status not in EXPIRING and not is_set_aside:  # paid, or being paid again
         return Result.NOTHING_TO_DO
     if is_disputed(order.pk):  # a charge that pays no order, and a bank that decides about it
         return Result.NOTHING_TO_DO
@@ -112,15 +118,16 @@ def cancel_order(order_number: str, gateways: Gateways, *, clock: Clock) -> Resu
         for payment in _not_closed(order):
             answer = close_payment(calls, payment)
             if answer.state is GatewayState.PAID:
-                record_success(payment, answer, now=clock(), reason="Paid at the last moment")
+                record_charge(payment, answer, now=clock(), reason="Paid at the last moment")
                 return Result.PAID
             if answer.state is GatewayState.PROMISED:
                 return Result.PROMISED
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
         return _try_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
-    cancelled = cancel_unpaid(order, now=clock())
+    cancelled = (cancel_authorised if is_set_aside else cancel_unpaid)(order, now=clock())
     if cancelled:
         end_reason(order.pk, REFUSED)
+        end_reason(order.pk, LAPSED)
     return Result.CANCELLED if cancelled else Result.NOTHING_TO_DO
 
 
@@ -145,7 +152,7 @@ def _charged(order: Order) -> list[Payment]:
 
 
 def _record_late_success(payment: Payment, answer: GatewayPayment, calls: Calls) -> None:
-    if record_success(payment, answer, now=calls.clock(), reason="Payment succeeded late"):
+    if record_charge(payment, answer, now=calls.clock(), reason="Payment succeeded late"):
         return
     payment.refresh_from_db()
     if payment.status != PaymentStatus.PAID and _is_sent_back(payment, answer, calls):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from django.db import connection
 from django.db.transaction import TransactionManagementError
@@ -18,6 +18,7 @@ from checkout.orders.pausing import is_paused
 from checkout.runtime import metrics, spans, trace
 from checkout.runtime.faultpoints import fault_points
 from payments.gateways.base import (
+    CapturingGateway,
     GatewayDispute,
     GatewayError,
     GatewayMisconfigured,
@@ -28,7 +29,7 @@ from payments.gateways.base import (
     RefundRefused,
 )
 from payments.gateways.load import Gateways
-from payments.models import Payment, PaymentAttempt, Refund
+from payments.models import Capture, Payment, PaymentAttempt, Refund
 from payments.settling.refused_shop import begin_refusal, end_refusal
 from payments.settling.request import request_of
 
@@ -89,6 +90,20 @@ class Calls:
         with _Attempt(self, payment, Step.CANCEL, payment.cancel_key) as attempt:
             answer = self.gateways.of(payment).cancel(
                 payment.gateway_payment_id, idempotency_key=payment.cancel_key
+            )
+            return attempt.answered(answer)
+
+    def capture(self, capture: Capture) -> GatewayPayment:
+        payment = capture.payment
+        with _Attempt(self, payment, Step.CAPTURE, capture.key) as attempt:
+            # Only such a gateway has ever answered that an amount is set aside.
+            gateway = cast(CapturingGateway, self.gateways.of(payment))
+            answer = gateway.capture(
+                payment.gateway_payment_id,
+                amount_minor=capture.amount_minor,
+                currency=payment.currency,
+                is_last=capture.is_last,
+                idempotency_key=capture.key,
             )
             return attempt.answered(answer)
 

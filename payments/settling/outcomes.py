@@ -14,6 +14,8 @@ from django.db import transaction
 from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import (
     CHARGED_TWICE,
+    LAPSED,
+    NOT_CAPTURED,
     OVERCHARGED,
     PART_CAME,
     PROMISED_TOO_LONG,
@@ -37,7 +39,7 @@ from checkout.runtime import metrics
 from payments.gateways.base import GatewayPayment
 from payments.models import Payment, Refund
 from payments.settling.lock_order import lock_order
-from payments.states import LIVE, PaymentStatus, RefundStatus, sources_of
+from payments.states import LIVE, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus, sources_of
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +51,9 @@ def record_success(
     payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = "Payment succeeded"
 ) -> bool:
     """The gateway charged. False if that was known, or if the charge does not pay the order."""
-    fields = {"order": payment.order.number, "payment": payment.gateway_payment_id}
-    if not could_name(answer.order, payment.order):
-        logger.log(
-            _once_an_error(payment),
-            "The gateway names another order with this payment; a person must look",
-            extra=fields,
-        )
+    if not is_about(payment, answer):
         return False
+    fields = {"order": payment.order.number, "payment": payment.gateway_payment_id}
     if answer.currency != payment.currency or answer.amount_minor < payment.amount_minor:
         logger.log(
             _once_an_error(payment),
@@ -69,27 +66,48 @@ def record_success(
         order = lock_order(payment)
         if not move_payment(payment, PaymentStatus.PAID, now, charged_minor=answer.amount_minor):
             return False  # recorded before, by another worker or a webhook
-        _resolve_doubts(order, refusal_too=True, now=now)
-        if order.needs_person:
-            end_reason(order.pk, PART_CAME, now=now)
-        others = list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
-        if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
-            _record_surplus(payment, CHARGED_TWICE, now=now)
-        elif order.status == OrderStatus.CANCELLED:
-            try:
-                revive(order, reason=f"{reason}, after it was cancelled", now=now)
-            except CannotRevive as cannot:
-                _record_surplus(payment, cannot.reason, now=now)
-        else:
-            move_order(payment, OrderStatus.PAID, reason, now=now)
-        _close_other_rounds(payment, others, now=now)
-        transaction.on_commit(partial(_count_paid, payment, order, now=now))
-        over = answer.amount_minor - payment.amount_minor
-        if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
-            prepare_refund(payment, over, OVERCHARGED, now=now)
-        if not payment.is_surplus:
-            issue_invoice(order, now=now)  # last: others wait for its lock
+        follow_charge(payment, order, answer.amount_minor, now=now, reason=reason)
     return True
+
+
+def is_about(payment: Payment, answer: GatewayPayment) -> bool:
+    """Whether the gateway names the payment's own order with it."""
+    if could_name(answer.order, payment.order):
+        return True
+    logger.log(
+        _once_an_error(payment),
+        "The gateway names another order with this payment; a person must look",
+        extra={"order": payment.order.number, "payment": payment.gateway_payment_id},
+    )
+    return False
+
+
+def follow_charge(
+    payment: Payment, order: Order, charged_minor: int, *, now: datetime, reason: str
+) -> None:
+    """What follows from the first charge of a payment, which the caller has moved to PAID under the
+    lock of its order. It is the last thing that the caller's transaction does."""
+    resolve_doubts(order, refusal_too=True, now=now)
+    if order.needs_person:
+        for reason_to_look in (PART_CAME, LAPSED, NOT_CAPTURED):
+            end_reason(order.pk, reason_to_look, now=now)
+    others = list(Payment.objects.filter(order=order).exclude(pk=payment.pk))
+    if any(other.status == PaymentStatus.PAID and not other.is_surplus for other in others):
+        _record_surplus(payment, CHARGED_TWICE, now=now)
+    elif order.status == OrderStatus.CANCELLED:
+        try:
+            revive(order, reason=f"{reason}, after it was cancelled", now=now)
+        except CannotRevive as cannot:
+            _record_surplus(payment, cannot.reason, now=now)
+    else:
+        move_order(payment, OrderStatus.PAID, reason, now=now)
+    _close_other_rounds(payment, others, now=now)
+    transaction.on_commit(partial(_count_paid, payment, order, now=now))
+    over = max(0, charged_minor - payment.amount_minor)
+    if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
+        prepare_refund(payment, over, OVERCHARGED, now=now)
+    if not payment.is_surplus:
+        issue_invoice(order, now=now)  # last: others wait for its lock
 
 
 def _once_an_error(payment: Payment) -> int:
@@ -125,13 +143,13 @@ def record_decline(
     with transaction.atomic():
         order = lock_order(payment)
         if move_payment(payment, status, now, decline_code=code[:60], charged_minor=None):
-            _resolve_doubts(order, refusal_too=by_bank, now=now)
+            resolve_doubts(order, refusal_too=by_bank, now=now)
             reason = f"Payment not made ({code}); nothing was charged"
-            if _is_current(payment, order):
+            if is_current(payment, order):
                 move_order(payment, OrderStatus.PAYMENT_FAILED, reason, now=now)
             else:
                 note(payment.order_id, f"An earlier card: {reason}", now=now)
-            transaction.on_commit(partial(_count, payment, "declined"))
+            transaction.on_commit(partial(count_outcome, payment, "declined"))
             if status is PaymentStatus.DECLINED and by_bank:
                 transaction.on_commit(partial(count_decline, payment.order_id, now=now))
 
@@ -146,8 +164,8 @@ def record_needs_action(payment: Payment, answer: GatewayPayment, *, now: dateti
     with transaction.atomic():
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
-            _resolve_doubts(order, refusal_too=True, now=now)
-            if _is_current(payment, order):
+            resolve_doubts(order, refusal_too=True, now=now)
+            if is_current(payment, order):
                 transition(
                     payment.order_id,
                     OrderStatus.ACTION_REQUIRED,
@@ -157,7 +175,7 @@ def record_needs_action(payment: Payment, answer: GatewayPayment, *, now: dateti
                     now=now,
                     **changes,
                 )
-            transaction.on_commit(partial(_count, payment, "needs_action"))
+            transaction.on_commit(partial(count_outcome, payment, "needs_action"))
 
 
 def record_promise(payment: Payment, *, now: datetime) -> None:
@@ -166,17 +184,17 @@ def record_promise(payment: Payment, *, now: datetime) -> None:
     with transaction.atomic():
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.PROMISED, None):
-            _resolve_doubts(order, refusal_too=True, now=now)
+            resolve_doubts(order, refusal_too=True, now=now)
             if order.status == OrderStatus.PROMISED:
                 remind_of_promise(payment, now=now)
-            elif _is_current(payment, order):
+            elif is_current(payment, order):
                 transition(
                     payment.order_id,
                     OrderStatus.PROMISED,
                     reason="The bank has accepted the payment, and sends the money within days",
                     now=now,
                 )
-                transaction.on_commit(partial(_count, payment, "promised"))
+                transaction.on_commit(partial(count_outcome, payment, "promised"))
 
 
 def remind_of_promise(payment: Payment, *, now: datetime) -> None:
@@ -191,7 +209,12 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
         order = lock_order(payment)
         move_payment(payment, PaymentStatus.CANCELLED, now)
         Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
-        _resolve_doubts(order, now=now)
+        # Nothing of it is charged, so there is no part that could be left out.
+        releases = Refund.objects.filter(payment=payment, status__in=UNSETTLED_REFUNDS)
+        releases.filter(is_release=True).update(
+            status=RefundStatus.FAILED, failure="never_charged", settled_at=now
+        )
+        resolve_doubts(order, now=now)
         if order.needs_person:  # closed only when none of its money is here any more
             end_reason(order.pk, PART_CAME, now=now)
 
@@ -204,7 +227,7 @@ def record_sent_back(payment: Payment, *, now: datetime) -> None:
         Payment.objects.filter(pk=payment.pk).exclude(status=PaymentStatus.PAID).update(
             charged_minor=None
         )
-        _resolve_doubts(order, now=now)
+        resolve_doubts(order, now=now)
 
 
 def _record_wrong_amount(payment: Payment, answer: GatewayPayment, *, now: datetime) -> None:
@@ -216,7 +239,7 @@ def _record_wrong_amount(payment: Payment, answer: GatewayPayment, *, now: datet
             put_before_a_person(payment.order_id, WRONG_AMOUNT, now=now)
 
 
-def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -> None:
+def resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -> None:
     """End the reasons to look that an outcome has settled; a bank's answer ends a refusal too."""
     if not order.needs_person:
         return
@@ -234,7 +257,10 @@ def _resolve_doubts(order: Order, *, now: datetime, refusal_too: bool = False) -
 
 
 def move_payment(
-    payment: Payment, to: PaymentStatus, settled_at: datetime | None, **changes: str | int | None
+    payment: Payment,
+    to: PaymentStatus,
+    settled_at: datetime | None,
+    **changes: str | int | datetime | None,
 ) -> bool:
     """The guarded UPDATE of a payment. False: another worker or a webhook has been here first."""
     return bool(
@@ -249,7 +275,7 @@ def move_payment(
     )
 
 
-def _is_current(payment: Payment, order: Order) -> bool:
+def is_current(payment: Payment, order: Order) -> bool:
     """Whether the order is to be paid with this card now. An earlier card's outcome moves its
     payment alone; only a success pays the order whichever card it was."""
     return payment.round >= order.payment_round
@@ -286,13 +312,13 @@ def prepare_refund(payment: Payment, amount_minor: int, why: str, *, now: dateti
     put_before_a_person(payment.order_id, why, now=now)
 
 
-def _count(payment: Payment, outcome: str) -> None:
+def count_outcome(payment: Payment, outcome: str) -> None:
     metrics.OUTCOMES.labels(outcome).inc()
     metrics.ATTEMPTS.observe(payment.tries + 1)
 
 
 def _count_paid(payment: Payment, order: Order, *, now: datetime) -> None:
-    _count(payment, "surplus" if payment.is_surplus else "paid")
+    count_outcome(payment, "surplus" if payment.is_surplus else "paid")
     if not payment.is_surplus:
         metrics.PAID_SECONDS.observe(max(0.0, (now - order.placed_at).total_seconds()))
 

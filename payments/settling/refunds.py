@@ -17,6 +17,7 @@ from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.queries import open_reasons
 from checkout.orders.attention.reasons import (
     CANCELLED_UNREFUNDED,
+    LAPSED,
     OVERCHARGED,
     REFUND_CAME_BACK,
     REFUND_FAILED,
@@ -70,6 +71,8 @@ def settle_refunds(order_number: str, gateways: Gateways, *, clock: Clock) -> Re
         send_all_back(order, now=clock())
     calls = Calls.begin(gateways, clock)
     refunds = Refund.objects.filter(payment__order=order, status__in=UNSETTLED_REFUNDS)
+    # What is never charged counts as given back once something is.
+    refunds = refunds.exclude(payment__status=PaymentStatus.AUTHORISED)
     pauses = [_settle_refund(refund, calls) for refund in refunds.select_related("payment__order")]
     if unfinished := [pause for pause in pauses if pause is not None]:
         ask(order.pk, OutboxMessage.Kind.REFUND, at=clock() + min(unfinished))
@@ -83,6 +86,9 @@ def _is_before_a_person(order: Order) -> bool:
 
 def _settle_refund(refund: Refund, calls: Calls) -> timedelta | None:
     """Send one refund, or find out what became of it: how long to wait if that is not known yet."""
+    if refund.is_release:
+        _record_release(refund, now=calls.clock())
+        return None
     try:
         answer = _send_or_find(refund, calls)
     except (RefundRefused, NoSuchPayment) as error:
@@ -143,6 +149,37 @@ def _record(
             _money_moved(refund, f"{show_money(refund.amount)} was sent back", now=now)
 
 
+def _record_release(refund: Refund, *, now: datetime) -> None:
+    """What was never charged counts as given back. No gateway is asked."""
+    with transaction.atomic():
+        lock_order(refund.payment)
+        given_up = Refund.objects.filter(pk=refund.pk, status__in=UNSETTLED_REFUNDS).update(
+            status=RefundStatus.SUCCEEDED, settled_at=now
+        )
+        if given_up:
+            what = f"{show_money(refund.amount)} is not charged, for what is not sent"
+            if not Payment.objects.get(pk=refund.payment_id).rest_minor:
+                end_reason(refund.payment.order_id, LAPSED, now=now)
+            _money_moved(refund, what, now=now)
+
+
+def release_rest(payment: Payment, *, now: datetime) -> None:
+    """Nothing more is charged of what the bank kept, so the rest counts as given back. The order is
+    locked by the caller."""
+    rest = Refund.objects.create(
+        payment=payment,
+        status=RefundStatus.REQUESTED,
+        amount_minor=payment.rest_minor,
+        is_release=True,
+        reason="Nothing more is sent",
+        created_at=now,
+    )
+    Payment.objects.filter(pk=payment.pk).update(
+        released_minor=F("released_minor") + rest.amount_minor
+    )
+    _record_release(rest, now=now)
+
+
 def _record_failure(refund: Refund, code: str, *, now: datetime) -> None:
     with transaction.atomic():
         lock_order(refund.payment)
@@ -159,6 +196,8 @@ def _money_moved(refund: Refund, what: str, *, now: datetime, came_back: bool = 
     told of each refund, for the second part of one order's money moves its status no more than a
     charge too many does. The order is locked by the caller."""
     mail, webhook, reason = Mail.Kind.REFUNDED, WebhookKind.REFUNDED, "Money was sent back"
+    if refund.is_release:
+        mail, reason = Mail.Kind.RELEASED, "Not charged, for what is not sent"
     if came_back:
         mail, webhook = Mail.Kind.REFUND_FAILED, WebhookKind.REFUND_FAILED
         reason = "A refund came back"
@@ -248,9 +287,11 @@ def _keep_watch(order_id: int, *, now: datetime) -> None:
     """The sweep looks after the order until no refund is on its way any more. The change of the
     order's status has ended that, for it knows nothing of refunds that were asked for meanwhile."""
     pending = Refund.objects.filter(payment__order=order_id, status__in=UNSETTLED_REFUNDS)
-    Order.objects.filter(pk=order_id).exclude(status__in=UNSETTLED).update(
-        sweep_at=next_sweep(now) if pending.exists() else None
-    )
+    order = Order.objects.filter(pk=order_id).exclude(status__in=UNSETTLED)
+    if pending.exists():
+        order.update(sweep_at=next_sweep(now))
+    else:  # an order whose price a bank keeps is watched over until that ends
+        order.filter(authorised_until=None).update(sweep_at=None)
 
 
 def _pause_before_next_try(refund: Refund, error: GatewayError, *, now: datetime) -> timedelta:

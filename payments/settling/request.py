@@ -82,6 +82,7 @@ def request_of(payment: Payment) -> PaymentRequest:
             PaymentLine(**(line | {"kind": LineKind(line["kind"])}))
             for line in details.get("lines", [])
         ),
+        captures_later=payment.captures_later,
     )
 
 

@@ -9,11 +9,12 @@ from django.db import transaction
 
 from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.history import note_staff
+from payments.capturing.record import record_charge
 from payments.gateways.base import GatewayState
 from payments.models import Payment
 from payments.settling.close_payment import told_as
 from payments.settling.lock_order import lock_order
-from payments.settling.outcomes import record_decline, record_success
+from payments.settling.outcomes import record_decline
 from payments.states import UNDECIDED, PaymentStatus
 
 # An id that a person found would be taken on trust, and may name another shop's charge: the order
@@ -38,7 +39,7 @@ def resolve_charged(
             raise ActionImpossible("The gateway knows this payment by another id; see above.")
         answer = told_as(payment, GatewayState.PAID)
         note_staff(payment.order_id, "Resolved: it was charged", by=by, why=evidence, now=now)
-        record_success(payment, answer, now=now, reason="Paid, as a person found out")
+        record_charge(payment, answer, now=now, reason="Paid, as a person found out")
     return "The payment is recorded as charged."
 
 

@@ -20,6 +20,7 @@ class Result(Enum):
     DECLINED = "declined"
     NEEDS_ACTION = "needs action"
     PROMISED = "promised"
+    AUTHORISED = "authorised"
     CANCELLED = "cancelled"
     REFUNDED = "refunded"
     LATER = "asked again later"

@@ -28,11 +28,14 @@ from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TOO_LONG
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
-from checkout.orders.states import UNSETTLED, OrderStatus
+from checkout.orders.states import UNSETTLED, DispatchStatus, OrderStatus
 from checkout.orders.transitions import pay_with_nothing
 from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.process_name import process_name
+from payments.capturing.capture import settle_captures
+from payments.capturing.record import record_authorised, record_charge
 from payments.gateways.base import (
+    Abilities,
     GatewayError,
     GatewayMisconfigured,
     GatewayPayment,
@@ -54,7 +57,6 @@ from payments.settling.outcomes import (
     record_needs_action,
     record_promise,
     record_refusal,
-    record_success,
     remind_of_promise,
 )
 from payments.settling.request import details_of
@@ -96,6 +98,8 @@ def settle_order(
     )
     if order.status not in UNSETTLED:
         return Result.NOTHING_TO_DO
+    if order.status == OrderStatus.AUTHORISED:
+        return settle_captures(order_number, gateways, clock=clock, asks=True)
     if order.is_free:
         return _settle_free(order, now=clock())
     lease_token = lease_token or uuid.uuid4()
@@ -140,6 +144,7 @@ def _begin_round(
             order=order,
             gateway=gateway,
             details=details_of(order, there.abilities) if there else {},
+            captures_later=there is not None and _captures_later(order, there.abilities),
             round=order.payment_round,
             status=PaymentStatus.PROCESSING,
             amount_minor=order.total_minor,
@@ -159,6 +164,12 @@ def _begin_round(
             return _payment_of_this_round(order), False
         raise  # something else about the row
     return begun, True
+
+
+def _captures_later(order: Order, can: Abilities) -> bool:
+    """Whether the price is charged when the order is sent: only of one that waits to be sent."""
+    is_wanted = settings.CAPTURE == "dispatch" and can.captures_later
+    return is_wanted and order.dispatch_status == DispatchStatus.UNSENT
 
 
 def _settle(round_: _Round) -> Result:
@@ -186,7 +197,7 @@ def _close_earlier_rounds(round_: _Round) -> bool:
     for earlier in _earlier_open_rounds(round_.payment):
         answer = close_payment(round_.calls, earlier)
         if answer.state is GatewayState.PAID:
-            record_success(earlier, answer, now=round_.now, reason="An earlier card was charged")
+            record_charge(earlier, answer, now=round_.now, reason="An earlier card was charged")
             return True
     return False
 
@@ -252,7 +263,7 @@ def _record(round_: _Round, answer: GatewayPayment) -> Result:
     payment, now = round_.payment, round_.now
     match answer.state:
         case GatewayState.PAID:
-            if record_success(payment, answer, now=now) or not _is_still_ours(round_):
+            if record_charge(payment, answer, now=now) or not _is_still_ours(round_):
                 return Result.PAID
             return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown("amount_differs"))
         case GatewayState.DECLINED:
@@ -267,7 +278,10 @@ def _record(round_: _Round, answer: GatewayPayment) -> Result:
         case GatewayState.PROMISED:
             record_promise(payment, now=now)
             return Result.PROMISED
-        case GatewayState.PROCESSING | GatewayState.OPEN:
+        case GatewayState.AUTHORISED if payment.captures_later:
+            record_authorised(payment, answer, now=now)
+            return Result.AUTHORISED
+        case GatewayState.PROCESSING | GatewayState.OPEN | GatewayState.AUTHORISED:
             return _try_later(round_, PaymentStatus.UNKNOWN, OutcomeUnknown(answer.state.value))
 
 

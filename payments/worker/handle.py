@@ -25,6 +25,7 @@ from checkout.runtime.clock import database_now
 from checkout.runtime.database import CONNECTION_ERRORS, is_lost_connection
 from checkout.runtime.retry import pauses
 from payments.books.lost_orders import note_lost
+from payments.capturing.capture import settle_captures
 from payments.gateways.base import GatewayMisconfigured
 from payments.gateways.load import Gateways
 from payments.models import PaymentAttempt
@@ -64,6 +65,7 @@ for _step in PaymentAttempt.Step.values:
 HANDLERS: dict[str, Callable[..., Result]] = {
     OutboxMessage.Kind.SETTLE_PAYMENT: settle_order,
     OutboxMessage.Kind.CHECK_PAYMENT: check_order,
+    OutboxMessage.Kind.CAPTURE: settle_captures,
     OutboxMessage.Kind.REFUND: settle_refunds,
     OutboxMessage.Kind.CANCEL_ORDER: cancel_order,
 }

@@ -136,7 +136,7 @@ def test_list_is_read_by_the_index_of_what_is_to_be_sent(shelf: list[Product]) -
         cursor.execute("SET LOCAL enable_seqscan = off; SET LOCAL enable_bitmapscan = off")
         plan = orders_to_send()[:51].explain()
 
-    assert "orders_order_to_send_idx" in plan
+    assert "orders_order_sendable_idx" in plan
     assert "Sort" not in plan
 
 

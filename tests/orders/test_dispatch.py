@@ -150,7 +150,7 @@ def test_orders_to_send_are_read_by_their_index(order: Order) -> None:
         cursor.execute("SET enable_seqscan = off")
     plan = orders_to_send().explain()
 
-    assert "orders_order_to_send_idx" in plan
+    assert "orders_order_sendable_idx" in plan
     assert list(orders_to_send()) == [order]
 
 

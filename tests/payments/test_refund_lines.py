@@ -20,9 +20,9 @@ from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from checkout.orders.stock.differences import count_differences
 from payments.gateways.base import RefundRefused
 from payments.models import Payment, Refund, RefundLine
+from payments.prices import cost_minor
 from payments.refund_lines import (
     RefundedPieces,
-    cost_minor,
     delivery_left_minor,
     price_minor,
     refund_lines,

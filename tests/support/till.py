@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from datetime import timedelta
 
 import requests
 from django.utils import timezone
@@ -59,6 +60,36 @@ class Till:
         refund.refresh_from_db()
         wish = {"refund": refund.gateway_refund_id, "status": "failed"}
         url = f"{self.sandbox_url}/sandbox/refunds"
+        requests.post(url, json=wish, timeout=10).raise_for_status()
+
+    def approve(self, payment: Payment) -> None:
+        """The customer approves the payment at their bank."""
+        payment.refresh_from_db()
+        url = f"{self.sandbox_url}/sandbox/bank/{payment.gateway_payment_id}"
+        answer = requests.post(url, data={"answer": "approve"}, timeout=10, allow_redirects=False)
+        answer.raise_for_status()
+
+    def end_debit(self, payment: Payment) -> None:
+        """The bank sends what it has promised."""
+        payment.refresh_from_db()
+        wish = {"payment_intent": payment.gateway_payment_id, "money_came": True}
+        url = f"{self.sandbox_url}/sandbox/debits"
+        requests.post(url, json=wish, timeout=10).raise_for_status()
+
+    def capture_at_the_site(self, payment: Payment, amount_minor: int) -> None:
+        """Staff charge what is set aside at the gateway's own site."""
+        payment.refresh_from_db()
+        requests.post(
+            f"{self.sandbox_url}/v1/payment_intents/{payment.gateway_payment_id}/capture",
+            data={"amount_to_capture": amount_minor},
+            auth=("sk_test_till", ""),
+            timeout=10,
+        ).raise_for_status()
+
+    def advance_clock(self, by: timedelta) -> None:
+        """Time passes at the gateway."""
+        wish = {"advance_seconds": by.total_seconds()}
+        url = f"{self.sandbox_url}/sandbox/clock"
         requests.post(url, json=wish, timeout=10).raise_for_status()
 
     def dispute(self, payment: Payment, **how: object) -> str:

@@ -35,7 +35,9 @@ REFUSED = {
     "refunded": problems.ORDER_TAKEN_BACK,
     "cancelled": problems.ORDER_TAKEN_BACK,
     "sent": problems.ALREADY_SENT,
+    "lapsed": problems.NOT_PAID,
     "too_many": problems.TOO_MANY_PIECES,
+    "one_parcel": problems.ONE_PARCEL_ONLY,
     "key_reused": problems.KEY_REUSED,
 }
 

@@ -20,6 +20,9 @@ UNKNOWN_TO_GATEWAY = "The gateway does not know a payment that may have been cha
 REFUND_FAILED = "A refund was not made; the gateway says why"
 REFUND_CAME_BACK = "A refund that had been sent came back; its customer has no money yet"
 CANCELLED_UNREFUNDED = "Cancelled after it was paid, and its money could not be sent back"
+AUTHORISATION_ENDS = "The bank keeps the money until tomorrow, and not everything is sent"
+LAPSED = "The bank keeps the money no longer, and not everything was charged"
+NOT_CAPTURED = "A parcel was sent and could not be charged; the reason is in the order's story"
 DISPUTED = "The customer's bank disputes the charge; answer at the gateway's own site"
 WITHDRAWN = "A customer has withdrawn; decide about it"
 
@@ -72,6 +75,18 @@ ENDED_BY = {
     REFUND_CAME_BACK: _SENT_AGAIN,
     CANCELLED_UNREFUNDED: (
         "All of its money is sent back: “Send money back” on this page, or the bank has taken it."
+    ),
+    AUTHORISATION_ENDS: (
+        "Everything is sent, or its price given up (“Send money back”), or the order is cancelled. "
+        "Or the bank keeps the money no longer."
+    ),
+    LAPSED: (
+        "The customer pays otherwise, what was not sent is given up (“Send money back”), or the "
+        "order is cancelled."
+    ),
+    NOT_CAPTURED: (
+        "It is charged with the next parcel, or the customer pays otherwise, which they are asked "
+        "for once the bank keeps the money no longer."
     ),
     DISPUTED: "The bank decides, and the gateway tells how: won, lost or closed.",
     WITHDRAWN: "A person agrees or refuses: “Decide about the withdrawal”.",

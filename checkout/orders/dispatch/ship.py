@@ -14,8 +14,17 @@ from checkout.orders.dispatch.pieces import Pieces, in_words, move_pieces, recor
 from checkout.orders.dispatch.to_send import lines_to_send
 from checkout.orders.history import note_staff
 from checkout.orders.mail.enqueue import queue_mail
-from checkout.orders.models import Mail, Order, Shipment, ShipmentLine, WebhookKind
+from checkout.orders.models import (
+    Mail,
+    Order,
+    OutboxMessage,
+    Shipment,
+    ShipmentLine,
+    WebhookKind,
+)
+from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import PAID_FOR, SENDABLE, OrderStatus
+from checkout.orders.sweep_schedule import next_sweep
 from checkout.orders.webhooks.enqueue import queue_webhook_about_parcel
 
 # A parcel that was marked as sent by mistake can be taken back for so long.
@@ -23,8 +32,8 @@ UNDO_WITHIN = timedelta(hours=1)
 
 
 class CannotShip(ActionImpossible):
-    """Nothing was sent. `code` says why to programs: unpaid, cancelled, refunded, held, sent,
-    too_many or key_reused."""
+    """Nothing was sent. `code` says why to programs: unpaid, cancelled, refunded, held, lapsed,
+    sent, too_many, one_parcel or key_reused."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
@@ -50,14 +59,22 @@ def ship(
         if earlier := Shipment.objects.filter(key=key).first():
             _must_be_the_same(earlier, current, quantities, tracking_number)
             return earlier
-        _must_be_sendable(current)
+        _must_be_sendable(current, now)
         pieces = _pieces(current, quantities)
         move_pieces(current.pk, shipped=pieces)
         shipment = _store(current, pieces, key, by, now, tracking_number, method)
         record_dispatch_status(current)
         queue_mail(Mail.Kind.SHIPPED, shipment.event, now=now)
         queue_webhook_about_parcel(WebhookKind.SHIPPED, shipment, shipment.event, now=now)
+        if current.authorised_until is not None:
+            _have_it_charged(current, now=now)
     return shipment
+
+
+def _have_it_charged(order: Order, *, now: datetime) -> None:
+    """Have the worker charge the parcel. The sweep asks again should the message be lost."""
+    Order.objects.filter(pk=order.pk).update(sweep_at=next_sweep(now))
+    ask(order.pk, OutboxMessage.Kind.CAPTURE, at=now)
 
 
 def _must_be_the_same(
@@ -80,12 +97,18 @@ def _must_be_the_same(
         )
 
 
-def _must_be_sendable(order: Order) -> None:
+def _must_be_sendable(order: Order, now: datetime) -> None:
     if order.is_held:
         raise CannotShip(
             "held",
             "Nothing was sent. The customer's bank disputes the charge or has taken the money "
             "back, so nothing may leave before that is decided.",
+        )
+    if order.authorised_until is not None and order.authorised_until <= now:
+        raise CannotShip(
+            "lapsed",
+            "Nothing was sent. The customer's bank has kept the money for as long as it does, so "
+            "this parcel could not be charged. The customer is asked to pay otherwise.",
         )
     if order.status in SENDABLE:
         return
@@ -111,6 +134,13 @@ def _pieces(order: Order, quantities: Pieces | None) -> dict[int, int]:
     if any(not 0 < count <= left.get(line_id, 0) for line_id, count in wanted.items()):
         raise CannotShip(
             "too_many", "Nothing was sent. Fewer pieces than that are left to be sent."
+        )
+    if order.goes_in_one_parcel and order.authorised_until and wanted != left:
+        raise CannotShip(
+            "one_parcel",
+            "Nothing was sent. The customer's bank lets this order be charged once only, so "
+            "everything that is left has to go in one parcel. What you cannot send is taken off "
+            "the order first, on the page of its payment.",
         )
     return wanted
 
@@ -169,7 +199,8 @@ def undo_shipment(shipment: Shipment, *, by: str, why: str, now: datetime) -> No
                 "it. If it never left, take it in as a return, and send the money or the goods "
                 "again."
             )
-        if order.status in PAID_FOR and order.sweep_at:  # so long as a refund has no outcome
+        # So long as a refund has no outcome. What a bank keeps is watched over for longer.
+        if order.status in PAID_FOR and order.sweep_at and order.authorised_until is None:
             raise ActionImpossible(
                 "Money of this order is on its way back. Take the parcel back once that is done."
             )

@@ -19,6 +19,7 @@ from checkout.orders.ways_to_pay.web_side import web_side_of
 ON_ARRIVAL = {
     OrderStatus.ACTION_REQUIRED: Mail.Kind.ACTION_REQUIRED,
     OrderStatus.PROMISED: Mail.Kind.PROMISED,
+    OrderStatus.AUTHORISED: Mail.Kind.AUTHORISED,
     OrderStatus.PAYMENT_FAILED: Mail.Kind.PAYMENT_FAILED,
     OrderStatus.PAID: Mail.Kind.PAID,
     OrderStatus.CANCELLED: Mail.Kind.CANCELLED,
@@ -68,17 +69,19 @@ def queue_mail_about(
 def queue_mail_to_the_shop(
     order_id: int, source: OrderStatus | None, to: OrderStatus, *, now: datetime
 ) -> None:
-    """Tell the shop of an order that is newly paid, once, where it has set an address for that.
+    """Tell the shop of an order that is newly paid, or whose price a bank keeps for it, once, where
+    it has set an address for that.
 
     Call it in the transaction of the move, whose lock on the order keeps a second from looking
     before the first has written. A mail is the only one of its event, so this one has its own.
     """
-    is_news = to == OrderStatus.PAID and source not in PAID_FOR
+    is_news = to in {OrderStatus.PAID, OrderStatus.AUTHORISED} and source not in PAID_FOR
     if not settings.SHOP_ORDERS_EMAIL or not is_news:
         return
     if Mail.objects.filter(order=order_id, kind=Mail.Kind.SHOP_ORDER).exists():
         return
-    event = note(order_id, "The shop is told by e-mail that the order is paid", now=now)
+    is_paid = "paid" if to == OrderStatus.PAID else "to be sent"
+    event = note(order_id, f"The shop is told by e-mail that the order is {is_paid}", now=now)
     queue_mail(Mail.Kind.SHOP_ORDER, event, now=now)
 
 

@@ -83,6 +83,18 @@ WORDS = {
             "do anything."
         ),
     ),
+    Mail.Kind.AUTHORISED: MailWords(
+        subject=_("We have your order {number}"),
+        headline=_("Thank you, we have your order"),
+        happened=_("Your bank has approved the payment of {total}, and we get your order ready."),
+        next=_NEXT_SENT,
+    ),
+    Mail.Kind.RELEASED: MailWords(
+        subject=_("You are charged less for order {number}"),
+        headline=_("You are charged less"),
+        happened=_("{amount} is not charged, since we do not send what it was for."),
+        next=_("Next: nothing. Your bank sets the money free. You need not do anything."),
+    ),
     Mail.Kind.MONEY_AWAITED: MailWords(
         subject=_("Please send {total} for order {number}"),
         headline=_("Your order waits for your money"),
@@ -247,6 +259,7 @@ SINCE_THEN = {
     OrderStatus.PLACED: _("Since then: another payment is being confirmed with your bank."),
     OrderStatus.ACTION_REQUIRED: _("Since then: your bank asks you to approve the payment."),
     OrderStatus.PROMISED: _("Since then: your bank has accepted, and sends us the money."),
+    OrderStatus.AUTHORISED: _("Since then: your bank has approved, and we get your order ready."),
     OrderStatus.PAYMENT_FAILED: _("Since then: the payment was declined."),
     OrderStatus.PAID: _("Since then: the order is complete, and we are getting it ready for you."),
     OrderStatus.PARTLY_REFUNDED: _("Since then: money was sent back to you."),
@@ -262,6 +275,7 @@ _SENT_SINCE = _("Since then: we have sent you a parcel.")
 PROMISES = {
     _NEXT_SENT,
     SINCE_THEN[OrderStatus.PAID],
+    SINCE_THEN[OrderStatus.AUTHORISED],
     WORDS[Mail.Kind.SHIPMENT_UNDONE].next,
 }
 

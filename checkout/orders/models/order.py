@@ -104,6 +104,11 @@ class Order(models.Model):
     sweep_at = models.DateTimeField(null=True, blank=True)
     # When an order that waits for its customer is cancelled. Empty: it does not wait for them.
     expires_at = models.DateTimeField(null=True, blank=True)
+    # Until when the customer's bank keeps the price for the shop, or what is left of it; each
+    # parcel is charged when it is sent. Empty: nothing is kept there.
+    authorised_until = models.DateTimeField(null=True, blank=True, editable=False)
+    # What the bank keeps can be charged once only, so that everything must go in one parcel.
+    goes_in_one_parcel = models.BooleanField(default=False, db_default=False, editable=False)
     # Where the customer approves the payment (3-D Secure), while their bank asks for it.
     action_url = models.CharField(max_length=2000, blank=True, default="", db_default="")
     # Who asked to have the order cancelled, or has had it cancelled. Empty: nobody, or not known.
@@ -203,7 +208,7 @@ class Order(models.Model):
             models.Index(
                 fields=["id"],
                 condition=models.Q(status__in=SENDABLE, dispatch_status__in=TO_SEND, is_held=False),
-                name="orders_order_to_send_idx",
+                name="orders_order_sendable_idx",
             ),
             # Whose customer is erased when personal data has been kept for long enough.
             models.Index(
@@ -246,8 +251,9 @@ class Order(models.Model):
 
     @property
     def is_cancelled_and_paid(self) -> bool:
-        """Whether it was cancelled after it was paid and before anything of it was sent. Its
-        payment status goes on telling of the money: paid, until that has been sent back."""
+        """Whether it was cancelled after it was paid, or its price set aside, and before anything
+        of it was sent. Its payment status goes on telling of the money: paid until that has been
+        sent back, or authorised until the bank keeps nothing any more."""
         return bool(self.cancelled_by) and self.dispatch_status == DispatchStatus.CALLED_OFF
 
     @property
@@ -308,6 +314,7 @@ class OutboxMessage(Claimable):
         CHECK_PAYMENT = "check_payment", "Ask the gateway about all its payments"
         REFUND = "refund", "Send money back"
         CANCEL_ORDER = "cancel_order", "Cancel it, unless it is paid"
+        CAPTURE = "capture", "Charge what was sent"
 
     order = models.ForeignKey(Order, models.PROTECT, related_name="outbox_messages")
     kind = models.CharField(max_length=30, choices=Kind)

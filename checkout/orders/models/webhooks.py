@@ -23,6 +23,7 @@ def new_secret() -> str:
 
 class WebhookKind(models.TextChoices):
     PLACED = "order.placed", "order.placed"
+    AUTHORISED = "order.authorised", "order.authorised"
     PAID = "order.paid", "order.paid"
     PAYMENT_FAILED = "order.payment_failed", "order.payment_failed"
     CANCELLED = "order.cancelled", "order.cancelled"

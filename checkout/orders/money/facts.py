@@ -21,6 +21,9 @@ class Moved:
     charges: int = 0
     sent_back_minor: int = 0
     going_back_minor: int = 0  # requested or prepared, and not refunded yet
+    # Their bank keeps it for the shop, which charges it when it is sent.
+    set_aside_minor: int = 0
+    parcels_charged: int = 0  # where each was charged when it was sent
     in_doubt: bool = False  # there is a payment of which nobody knows whether it was charged
 
 
@@ -52,6 +55,11 @@ class MoneyFacts:
         """Whether anything was, or is being, charged is not known yet."""
         under_way = self.status == OrderStatus.PLACED and not self.is_free
         return not self.is_charged and (under_way or self.moved.in_doubt)
+
+    @property
+    def is_set_aside(self) -> bool:
+        """Their bank keeps money for the shop, and nothing was charged yet."""
+        return self.status == OrderStatus.AUTHORISED
 
     @property
     def is_final(self) -> bool:

@@ -37,6 +37,11 @@ def _sentences(facts: MoneyFacts, currency: str) -> Iterator[str]:
             "We do not know yet whether you were charged, and are finding out. You need not do "
             "anything; you are not charged twice."
         )
+    elif status == OrderStatus.AUTHORISED:
+        yield gettext(
+            "You have not been charged yet: your bank has set {amount} aside, which is charged "
+            "when we send your order."
+        ).format(amount=show_money(money(moved.set_aside_minor, currency)))
     elif status == OrderStatus.PROMISED:
         yield gettext(
             "You have not been charged yet: the money is taken from your account once, within the "
@@ -59,7 +64,9 @@ def _charged(facts: MoneyFacts, currency: str) -> Iterator[str]:
         "going": show_money(money(moved.going_back_minor, currency)),
         "rest": show_money(money(facts.too_much_minor, currency)),
     }
-    if moved.charges > 1:
+    if moved.charges == 1 and moved.parcels_charged > 1:
+        yield gettext("You were charged with each parcel, {charged} in all.").format(**shown)
+    elif moved.charges > 1:
         yield gettext("You were charged {charges} times, {charged} in all.").format(**shown)
     else:
         yield gettext("You were charged once, {charged}.").format(**shown)
@@ -69,6 +76,10 @@ def _charged(facts: MoneyFacts, currency: str) -> Iterator[str]:
         yield gettext("{sent} of it was sent back to you.").format(**shown)
     if moved.going_back_minor:
         yield _going_back(facts).format(**shown)
+    if moved.set_aside_minor:
+        yield gettext(
+            "Your bank has set {aside} more aside, which is charged when we send the rest."
+        ).format(aside=show_money(money(moved.set_aside_minor, currency)))
     if facts.too_much_minor:
         yield gettext(
             "{rest} of it is more than you owe. We are looking into it, and it is sent back to you."

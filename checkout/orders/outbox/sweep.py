@@ -16,7 +16,7 @@ from checkout.orders.mail.enqueue import mail_who_waits_long
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.pausing import is_paused
-from checkout.orders.states import UNSETTLED, WAITS_FOR_OTHERS, OrderStatus
+from checkout.orders.states import UNSETTLED, WAITS_FOR_OTHERS, WAS_SENT, OrderStatus
 from checkout.orders.sweep_schedule import (
     ASKS_ABOUT_PROMISES_EVERY,
     next_look_at_bank,
@@ -27,6 +27,11 @@ from checkout.orders.ways_to_pay.web_side import web_side_of
 EXPIRE_AGAIN = timedelta(hours=1)
 
 AT_MOST = 500
+
+READ = [
+    *("pk", "status", "status_changed_at", "gateway"),
+    *("authorised_until", "cancelled_by", "dispatch_status"),
+]
 
 
 def sweep(*, now: datetime) -> int:
@@ -42,10 +47,10 @@ def sweep(*, now: datetime) -> int:
             Order.objects.select_for_update(skip_locked=True)
             .filter(sweep_at__lte=now)
             .order_by("sweep_at")
-            .only("pk", "status", "status_changed_at", "gateway")[:AT_MOST]
+            .only(*READ)[:AT_MOST]
         )
-        at_bank = [order for order in due if order.status in WAITS_FOR_OTHERS]
-        forgotten = [order for order in due if order.status not in WAITS_FOR_OTHERS]
+        at_bank = [order for order in due if _waits_for_others(order)]
+        forgotten = [order for order in due if not _waits_for_others(order)]
         for order in at_bank:
             order.sweep_at = _next_look(order, now)
         Order.objects.bulk_update(at_bank, ["sweep_at"])
@@ -56,13 +61,11 @@ def sweep(*, now: datetime) -> int:
         if is_paused():  # they wait on purpose
             return 0
         for order in at_bank:
-            publish_again(order.pk, OutboxMessage.Kind.SETTLE_PAYMENT, now=now)
+            publish_again(order.pk, _question_about(order), now=now)
         return sum(
             ask_again(
                 order.pk,
-                OutboxMessage.Kind.SETTLE_PAYMENT
-                if order.status in UNSETTLED
-                else OutboxMessage.Kind.REFUND,
+                _question_about(order),
                 reason=f"No outcome after {settings.SWEEP_AFTER_SECONDS:g} s, published again",
                 now=now,
             )
@@ -70,7 +73,22 @@ def sweep(*, now: datetime) -> int:
         )
 
 
+def _waits_for_others(order: Order) -> bool:
+    return order.status in WAITS_FOR_OTHERS or order.authorised_until is not None
+
+
+def _question_about(order: Order) -> OutboxMessage.Kind:
+    """What the worker is asked about an order that should have moved."""
+    if order.authorised_until is not None:
+        is_cancelled = order.is_cancelled_and_paid
+        return OutboxMessage.Kind.CANCEL_ORDER if is_cancelled else OutboxMessage.Kind.CAPTURE
+    is_unsettled = order.status in UNSETTLED
+    return OutboxMessage.Kind.SETTLE_PAYMENT if is_unsettled else OutboxMessage.Kind.REFUND
+
+
 def _next_look(order: Order, now: datetime) -> datetime:
+    if order.authorised_until is not None:
+        return next_sweep(now)  # the worker puts it off until something is to be done
     is_promised = order.status == OrderStatus.PROMISED
     asks_every = ASKS_ABOUT_PROMISES_EVERY if is_promised else web_side_of(order).asks_every
     return next_look_at_bank(order.status_changed_at, now, asks_every)
@@ -85,6 +103,7 @@ def expire_unpaid(*, now: datetime) -> int:
         expired = list(
             Order.objects.select_for_update(skip_locked=True)
             .filter(expires_at__lte=now)
+            .exclude(dispatch_status__in=WAS_SENT)
             .exclude(Exists(open_rows().filter(order=OuterRef("pk"), reason=DISPUTED)))
             .order_by("expires_at")
             .values_list("pk", flat=True)[:AT_MOST]

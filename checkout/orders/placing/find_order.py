@@ -20,7 +20,9 @@ from checkout.orders.states import OrderStatus as S
 SIMILAR_WITHIN = timedelta(hours=1)
 
 # On their way or paid. The customer of one that waits for another card may want to start afresh.
-SIMILAR_STATUSES = [status.value for status in (S.PLACED, S.ACTION_REQUIRED, S.PROMISED, S.PAID)]
+SIMILAR_STATUSES = [
+    status.value for status in (S.PLACED, S.ACTION_REQUIRED, S.PROMISED, S.AUTHORISED, S.PAID)
+]
 
 FIELDS = [field.attname for field in Order._meta.concrete_fields]
 JSON_PLACES = [

@@ -6,7 +6,14 @@ from django.db.models import Q
 
 from checkout.orders.mail.address import has_address
 from checkout.orders.models import Order, Withdrawal
-from checkout.orders.states import EXPIRING, SENDABLE, TO_SEND, UNSETTLED, DispatchStatus
+from checkout.orders.states import (
+    EXPIRING,
+    SENDABLE,
+    TO_SEND,
+    UNSETTLED,
+    DispatchStatus,
+    OrderStatus,
+)
 from checkout.runtime.clock import database_now
 
 # An order from before dispatch was recorded does not tell whether it was sent. By then it was.
@@ -33,6 +40,8 @@ def _has_open_withdrawal(order: Order) -> bool:
 def _of_payment(order: Order) -> str:
     if order.status in EXPIRING:
         return "it waits for its customer to pay"
+    if order.status == OrderStatus.AUTHORISED:
+        return "its customer's bank keeps the money that is charged when it is sent"
     return "its payment is under way" if order.status in UNSETTLED else ""
 
 

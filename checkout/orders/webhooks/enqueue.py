@@ -13,6 +13,7 @@ from checkout.orders.states import PAID_FOR, OrderStatus
 # The status that an order has reached → the webhook about it. A refund has a webhook of its own:
 # a second part of the money moves the status no more than a charge too many does.
 ON_ARRIVAL = {
+    OrderStatus.AUTHORISED: WebhookKind.AUTHORISED,
     OrderStatus.PAID: WebhookKind.PAID,
     OrderStatus.PAYMENT_FAILED: WebhookKind.PAYMENT_FAILED,
     OrderStatus.CANCELLED: WebhookKind.CANCELLED,

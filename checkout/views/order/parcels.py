@@ -7,10 +7,11 @@ from datetime import datetime
 from django.utils.translation import gettext as _
 
 from checkout.orders.models import Order, OrderLine, ShipmentLine
-from checkout.orders.states import UNSETTLED, DispatchStatus, OrderStatus
+from checkout.orders.states import UNSETTLED, WAS_SENT, DispatchStatus, OrderStatus
 
-# Nothing was ever sent of an order in one of these states: no paid order comes into one.
-NEVER_SENT = {*UNSETTLED, OrderStatus.PAYMENT_FAILED}
+# Nothing was ever sent of an order in one of these states: no order that may be sent comes into
+# one, but where a bank keeps the money for a parcel no longer.
+NEVER_SENT = {*UNSETTLED, OrderStatus.PAYMENT_FAILED} - {OrderStatus.AUTHORISED}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +26,7 @@ class Parcel:
 def parcels_of(order: Order) -> list[Parcel]:
     """What was sent, the oldest parcel first, by one statement. A parcel that was marked as sent by
     mistake is none."""
-    if order.status in NEVER_SENT:
+    if order.status in NEVER_SENT and order.dispatch_status not in WAS_SENT:
         return []
     sent = ShipmentLine.objects.filter(shipment__order=order, shipment__undone_at=None)
     parcels: dict[int, Parcel] = {}

@@ -77,6 +77,15 @@ _PROMISED = _Words(
     ),
     next=_("Next: the money arrives, we write to you, and we send your order."),
 )
+_AUTHORISED = _Words(
+    _("Thank you, we have your order"),
+    after=_("We are getting your order ready."),
+    next=_("Next: we send it to the address on this page, and write to you when it leaves."),
+)
+_AUTHORISED_AND_SENT = _Words(
+    _("Your order was sent"), next=_("Next: the parcel arrives, and your bank shows the charge.")
+)
+_NEXT_SET_FREE = _("Next: your bank sets the money free, which can take it some days.")
 _PAYMENT_FAILED = _Words(
     _("Your payment was declined"),
     after=_("Your order is kept as it is: choose another way to pay below."),
@@ -177,7 +186,9 @@ def status_words(order: Order, facts: MoneyFacts, *, now: datetime | None = None
 def _tone(order: Order, facts: MoneyFacts) -> str:
     if is_being_cancelled(order) or facts.status == OrderStatus.PROMISED:
         return OrderStatus.PLACED
-    return OrderStatus.CANCELLED if order.is_cancelled_and_paid else facts.status
+    if order.is_cancelled_and_paid:
+        return OrderStatus.CANCELLED
+    return OrderStatus.PAID if facts.is_set_aside else facts.status
 
 
 def is_being_cancelled(order: Order) -> bool:
@@ -223,6 +234,9 @@ def _words(order: Order, facts: MoneyFacts, now: datetime | None) -> _Words:
             if waiting is None:
                 return _ACTION_REQUIRED
             return _Words(waiting.headline, before=waiting.before, next=waiting.next)
+        case OrderStatus.AUTHORISED:
+            is_unsent = order.dispatch_status == Dispatch.UNSENT
+            return _AUTHORISED if is_unsent else _AUTHORISED_AND_SENT
         case OrderStatus.PAID:
             return _paid(order, facts)
         case OrderStatus.CANCELLED:
@@ -256,6 +270,8 @@ def _refunded(facts: MoneyFacts) -> _Words:
 
 def _cancelled_after_it_was_paid(facts: MoneyFacts) -> _Words:
     """Until the worker has asked for the refund, none is on its way, and it comes all the same."""
+    if not facts.is_charged:  # its price was set aside at most
+        return _Words(_CANCELLED.headline, next=_NEXT_SET_FREE)
     is_all_back = facts.moved.sent_back_minor >= facts.moved.charged_minor
     return _Words(_CANCELLED.headline, next=_NEXT_AT_THE_BANK if is_all_back else _NEXT_SENT_BACK)
 

@@ -38,6 +38,17 @@ MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.ACTION_REQUIRED, OrderStatus.PROMISED): _(
         "Your bank accepted the payment, and sends the money within days."
     ),
+    (OrderStatus.PLACED, OrderStatus.AUTHORISED): _("Your bank set the money aside for us."),
+    (OrderStatus.ACTION_REQUIRED, OrderStatus.AUTHORISED): _(
+        "Your bank has your approval, and set the money aside for us."
+    ),
+    (OrderStatus.PAYMENT_FAILED, OrderStatus.AUTHORISED): _(
+        "Your bank set the money aside for us after all."
+    ),
+    (OrderStatus.AUTHORISED, OrderStatus.PAID): _("You were charged for what we sent."),
+    (OrderStatus.AUTHORISED, OrderStatus.PAYMENT_FAILED): _(
+        "Your bank did not keep the money any longer, and you were not charged."
+    ),
     (OrderStatus.PROMISED, OrderStatus.PAID): _("Your money has arrived."),
     (OrderStatus.PROMISED, OrderStatus.PAYMENT_FAILED): _("Your bank did not send the money."),
     (OrderStatus.PAYMENT_FAILED, OrderStatus.PLACED): _("You chose another way to pay."),
@@ -121,6 +132,8 @@ MAILS: dict[str, str] = {
     Mail.Kind.PAID: _("We sent you the receipt by e-mail."),
     Mail.Kind.ACTION_REQUIRED: _("We sent you an e-mail that your bank waits for your approval."),
     Mail.Kind.PROMISED: _("We sent you an e-mail that your bank sends us the money."),
+    Mail.Kind.AUTHORISED: _("We sent you an e-mail that your bank set the money aside."),
+    Mail.Kind.RELEASED: _("We sent you an e-mail about what you are not charged."),
     Mail.Kind.MONEY_AWAITED: _("We sent you an e-mail with our account."),
     Mail.Kind.STILL_PAYING: _("We sent you an e-mail that your payment takes longer than usual."),
     Mail.Kind.CANCELLED: _("We sent you an e-mail that the order was cancelled."),

@@ -30,6 +30,9 @@ Answer = TypeVar("Answer", GatewayPayment, GatewayRefund)
 
 DECLINES = {"pm_card_chargeDeclined": "generic_decline"}
 ASKS_CUSTOMER = "pm_card_authenticationRequired"
+
+# For so long an amount is set aside.
+SET_ASIDE_FOR = timedelta(days=7)
 KNOWN = {"pm_card_visa", ASKS_CUSTOMER, *DECLINES}
 
 
@@ -37,7 +40,10 @@ KNOWN = {"pm_card_visa", ASKS_CUSTOMER, *DECLINES}
 class ExampleGateway:
     """Threads may share one: there is one lock around everything."""
 
-    abilities = Abilities(remembers_keys_for=timedelta(days=10_000))  # as long as its process lives
+    abilities = Abilities(
+        remembers_keys_for=timedelta(days=10_000),  # as long as its process lives
+        captures_later=True,
+    )
 
     clock: Callable[[], datetime] = lambda: datetime.now(UTC)
     payments: dict[str, GatewayPayment] = field(default_factory=dict)
@@ -91,9 +97,41 @@ class ExampleGateway:
                 return self._keep(
                     replace(payment, state=GatewayState.NEEDS_ACTION, action_url=address)
                 )
+            if request.captures_later:
+                until = self.clock() + SET_ASIDE_FOR
+                return self._keep(
+                    replace(
+                        payment,
+                        state=GatewayState.AUTHORISED,
+                        authorised_until=until,
+                        captures_parts=True,
+                    )
+                )
             return self._keep(replace(payment, state=GatewayState.PAID))
 
         return self._once(idempotency_key, ("confirm", payment_id, request), charge)
+
+    def capture(
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        is_last: bool,
+        idempotency_key: str,
+    ) -> GatewayPayment:
+        def charge() -> GatewayPayment:
+            payment = self.retrieve(payment_id)
+            if payment.state is not GatewayState.AUTHORISED:
+                return payment
+            captured = payment.captured_minor + amount_minor
+            if captured > payment.amount_minor or currency != payment.currency:
+                raise PaymentRefused("amount_too_large")
+            payment = replace(payment, captured_minor=captured)
+            return self._keep(self._released(payment) if is_last else payment)
+
+        asked = ("capture", payment_id, amount_minor, currency, is_last)
+        return self._once(idempotency_key, asked, charge)
 
     def retrieve(self, payment_id: str) -> GatewayPayment:
         with self._lock:
@@ -106,8 +144,17 @@ class ExampleGateway:
             payment = self.retrieve(payment_id)
             if payment.state in {GatewayState.PAID, GatewayState.CANCELLED}:
                 return payment
+            if payment.captured_minor:
+                return self._keep(self._released(payment))
             return self._keep(
-                replace(payment, state=GatewayState.CANCELLED, decline_code="", action_url="")
+                replace(
+                    payment,
+                    state=GatewayState.CANCELLED,
+                    decline_code="",
+                    action_url="",
+                    authorised_until=None,
+                    captures_parts=False,
+                )
             )
 
         return self._once(idempotency_key, ("cancel", payment_id), close)
@@ -124,7 +171,7 @@ class ExampleGateway:
         def send_back() -> GatewayRefund:
             payment = self.retrieve(payment_id)
             gone = sum(refund.amount_minor for refund in self.refunds_of(payment_id))
-            if payment.state is not GatewayState.PAID or gone + amount_minor > payment.amount_minor:
+            if gone + amount_minor > payment.charged_minor:
                 raise RefundRefused("amount_too_large")
             if amount_minor % LIMITS[currency].step_minor or currency != payment.currency:
                 raise RefundRefused("invalid_amount")
@@ -174,6 +221,18 @@ class ExampleGateway:
             answer = act()
             self._answers[key] = (asked, answer)
             return answer
+
+    @staticmethod
+    def _released(payment: GatewayPayment) -> GatewayPayment:
+        """What was charged is the amount, and nothing is set aside any more."""
+        return replace(
+            payment,
+            state=GatewayState.PAID,
+            amount_minor=payment.captured_minor,
+            captured_minor=0,
+            authorised_until=None,
+            captures_parts=False,
+        )
 
     def _keep(self, payment: GatewayPayment) -> GatewayPayment:
         self.payments[payment.id] = payment

@@ -12,9 +12,11 @@ from typing import Any, Self, TypeVar
 import stripe
 from django.conf import settings
 from stripe.params import (
+    PaymentIntentCaptureParams,
     PaymentIntentConfirmParams,
     PaymentIntentCreateParams,
     PaymentIntentCreateParamsShipping,
+    PaymentIntentRetrieveParams,
 )
 
 from checkout.catalogue.amounts import AmountLimits
@@ -65,6 +67,7 @@ STATES = {
     # one only after refusing it; see `_state` for what was not confirmed yet.
     "requires_payment_method": GatewayState.DECLINED,
     "requires_action": GatewayState.NEEDS_ACTION,
+    "requires_capture": GatewayState.AUTHORISED,
     "succeeded": GatewayState.PAID,
     "canceled": GatewayState.CANCELLED,
 }
@@ -85,6 +88,14 @@ DEBITS = frozenset(
 # of these names, and the end of a voucher one of those.
 ACTION_URLS = ("url", "hosted_voucher_url", "hosted_instructions_url")
 ACTION_ENDS = ("expires_after", "expires_at")
+
+# Stripe API reference, Capture a PaymentIntent: "Uncaptured PaymentIntents are cancelled a set
+# number of days (7 by default) after their creation." A card's charge tells the time itself.
+SET_ASIDE_FOR = timedelta(days=7)
+
+# Of a payment: what tells a bank's promise from another state in between, and of what is set aside
+# until when, and whether it can be charged in parts.
+WHOLE: PaymentIntentRetrieveParams = {"expand": ["payment_method", "latest_charge"]}
 
 # Stripe API reference, "The Refund object". A refund of another status is on its way.
 REFUND_STATES = {
@@ -143,6 +154,7 @@ class StripeGateway:
         # Stripe docs, "Refund failures": a bank may return a refund after up to 30 days.
         refunds_return_within=timedelta(days=45),
         wants_customer=True,
+        captures_later=True,
     )
 
     def __init__(
@@ -205,7 +217,7 @@ class StripeGateway:
 
     def retrieve(self, payment_id: str) -> GatewayPayment:
         try:
-            intent = self._intents.retrieve(payment_id, {"expand": ["payment_method"]})
+            intent = self._intents.retrieve(payment_id, WHOLE)
         except stripe.StripeError as error:
             raise _conclusion_about_payment(error) from None
         return _payment(intent)
@@ -218,6 +230,32 @@ class StripeGateway:
         except stripe.StripeError as error:
             answer = _payment_told_by(error)
             return self.retrieve(payment_id) if answer.state is GatewayState.PROCESSING else answer
+        return _payment(intent)
+
+    def capture(
+        self,
+        payment_id: str,
+        *,
+        amount_minor: int,
+        currency: str,
+        is_last: bool,
+        idempotency_key: str,
+    ) -> GatewayPayment:
+        """Stripe docs, "Place a hold on a payment method" and "Capture a payment multiple times".
+        Where Stripe does not capture, the payment that it tells says whether another call did."""
+        params: PaymentIntentCaptureParams = {
+            "amount_to_capture": _amount(amount_minor, currency, PaymentRefused),
+            "expand": ["latest_charge"],
+        }
+        if not is_last:
+            params["final_capture"] = False
+        try:
+            intent = self._intents.capture(payment_id, params, {"idempotency_key": idempotency_key})
+        except stripe.StripeError as error:
+            answer = _payment_told_by(error, PaymentRefused)
+            if answer.state is GatewayState.AUTHORISED:
+                raise _logged(PaymentRefused(_code(error)), error) from None
+            return answer
         return _payment(intent)
 
     def refund(
@@ -255,7 +293,7 @@ class StripeGateway:
         return _each(self._disputes.list, _made_since(since), _dispute)
 
     def list_since(self, since: datetime) -> Iterator[GatewayPayment]:
-        wanted = _made_since(since) | {"expand": ["data.payment_method"]}
+        wanted = _made_since(since) | {"expand": ["data.payment_method", "data.latest_charge"]}
         return _each(self._intents.list, wanted, _payment)
 
 
@@ -271,6 +309,11 @@ def _opening(request: PaymentRequest) -> PaymentIntentCreateParams:
         "capture_method": "automatic",
         "metadata": metadata_of(request.order),
     }
+    if request.captures_later:
+        # Only a card's amount is set aside. Other ways to pay take all of it as ever.
+        params["payment_method_options"] = {
+            "card": {"capture_method": "manual", "request_multicapture": "if_available"}
+        }
     if request.delivery:
         params["shipping"] = _shipping(request.delivery)
     if is_token(request.payment_method):
@@ -309,6 +352,8 @@ def _confirmation(request: PaymentRequest) -> PaymentIntentConfirmParams:
         # tells no address (Stripe API reference, The ConfirmationToken object).
         params["use_stripe_sdk"] = False
         params["expand"] = ["payment_method"]
+    if request.captures_later:
+        params["expand"] = [*params.get("expand", []), "latest_charge"]
     return params
 
 
@@ -356,10 +401,28 @@ def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
         decline_code=_decline_code(intent) if state is GatewayState.DECLINED else "",
         action_url=_action_url(intent) if state is GatewayState.NEEDS_ACTION else "",
         waits_until=_waits_until(intent) if state is GatewayState.NEEDS_ACTION else None,
+        **_set_aside(intent, currency) if state is GatewayState.AUTHORISED else {},
     )
 
 
+def _set_aside(intent: stripe.PaymentIntent, currency: str) -> dict[str, Any]:
+    """What was charged of an amount that is set aside, and what a card's charge tells of the rest.
+    Stripe API reference, The Charge object, payment_method_details.card."""
+    charge = intent.latest_charge
+    details = None if charge is None or isinstance(charge, str) else charge.payment_method_details
+    card = getattr(details, "card", None)
+    before = getattr(card, "capture_before", None)
+    end = datetime.fromtimestamp(before or intent.created, UTC)
+    return {
+        "captured_minor": _amount_minor(intent.amount_received, currency),
+        "authorised_until": end if before else end + SET_ASIDE_FOR,
+        "captures_parts": getattr(getattr(card, "multicapture", None), "status", "") == "available",
+    }
+
+
 def _state(intent: stripe.PaymentIntent) -> GatewayState:
+    if intent.status == "canceled" and intent.amount_received:
+        return GatewayState.PAID  # a part was captured, and the rest given up
     if intent.status == "processing" and _method_type(intent) in DEBITS:
         return GatewayState.PROMISED
     # One that was opened for a token has no method before it is confirmed.

@@ -1,0 +1,46 @@
+"""Payments that are charged parcel by parcel, and of which too much, too little or nothing is.
+
+Each statement selects a row's name and what is wrong with it, for a check of `audit`.
+"""
+
+# Captured ≤ authorised ≤ total; the payment's own sums are those of its captures and of what is
+# given up.
+WRONG_CAPTURES = """
+    SELECT o.number, concat(
+        p.capture_minor, ' to be charged and ', p.released_minor, ' given up of ', p.amount_minor,
+        ' for ', o.total_minor, '; charged ', coalesce(p.charged_minor, 0), ', its captures have ',
+        asked, ' and ', captured, ', what is given up ', released)
+    FROM payments_payment p JOIN orders_order o ON o.id = p.order_id
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(c.amount_minor) FILTER (WHERE c.status <> 'failed'), 0) AS asked,
+               coalesce(sum(c.amount_minor) FILTER (WHERE c.status = 'captured'), 0) AS captured
+        FROM payments_capture c WHERE c.payment_id = p.id
+    ) captures
+    CROSS JOIN LATERAL (
+        SELECT coalesce(sum(r.amount_minor), 0) AS released FROM payments_refund r
+        WHERE r.payment_id = p.id AND r.is_release AND r.status <> 'failed'
+    ) releases
+    WHERE p.captures_later AND p.status IN ('authorised', 'paid') AND (
+        p.capture_minor + p.released_minor > p.amount_minor OR p.amount_minor > o.total_minor
+        OR p.capture_minor < asked OR p.released_minor <> released
+        OR coalesce(p.charged_minor, 0) < captured
+        OR (p.status = 'paid' AND coalesce(p.charged_minor, 0) = 0))
+"""
+
+# A parcel waits for its charge for moments, while the sweep watches over its order; a person has it
+# where it could not be charged. What is charged last is all of the rest.
+WRONG_PARCELS = """
+    SELECT o.number, concat('a parcel of ', s.sent_at, ' is not charged')
+    FROM orders_shipment s JOIN orders_order o ON o.id = s.order_id
+    JOIN payments_payment p ON p.order_id = o.id AND p.captures_later
+         AND p.status IN ('authorised', 'paid')
+    WHERE o.authorised_until IS NOT NULL AND s.undone_at IS NULL AND s.sent_at < %s
+      AND p.capture_minor + p.released_minor < p.amount_minor
+      AND NOT EXISTS (SELECT FROM payments_capture c WHERE c.payment_id = p.id
+                      AND c.shipment_id >= s.id)
+    UNION ALL
+    SELECT o.number, concat('the charge for a parcel is open since ', c.created_at)
+    FROM payments_capture c JOIN payments_payment p ON p.id = c.payment_id
+    JOIN orders_order o ON o.id = p.order_id
+    WHERE c.status = 'requested' AND c.created_at < %s AND o.sweep_at IS NULL
+"""

@@ -1,0 +1,1 @@
+"""Amounts that a customer's bank keeps for the shop, charged parcel by parcel as they are sent."""
