@@ -80,6 +80,7 @@ class GatewayContract:
         amount_minor: int = 1250,
         currency: str = "EUR",
         order: OrderIdentity | None = None,
+        captures_later: bool = False,
     ) -> GatewayPayment:
         request = asked(
             self.chosen(method or self.approved),
@@ -87,6 +88,7 @@ class GatewayContract:
             amount_minor=amount_minor,
             currency=currency,
             return_url=RETURN_URL,
+            captures_later=captures_later,
         )
         opened = gateway.open(request, idempotency_key=idempotency_key or key())
         self.requests[opened.id] = request

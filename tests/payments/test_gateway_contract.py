@@ -17,6 +17,7 @@ from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.mollie.server import MollieSandbox
 from payments.sandbox.server import SandboxServer
+from tests.payments.capture_contract import CaptureContract
 from tests.payments.gateway_contract import GatewayContract
 
 TEST_KEY = "STRIPE_TEST_SECRET_KEY"
@@ -30,8 +31,10 @@ def sends_evidence(gateway: Gateway, dispute: GatewayDispute, *, won: bool) -> N
     gateway._disputes.update(dispute.id, {"evidence": {"uncategorized_text": text}, "submit": True})
 
 
-class TestStripeAdapterAgainstTheSandbox(GatewayContract):
+class TestStripeAdapterAgainstTheSandbox(CaptureContract):
     """`gateway` is the fixture of tests/conftest.py."""
+
+    charged_once = "pm_sandbox_one_capture"
 
     currencies = ("EUR", "JPY", "ISK", "UGX", "MGA", "KWD", "HUF")
     disputed_by_its_bank = "pm_card_createDispute"
@@ -43,8 +46,15 @@ class TestStripeAdapterAgainstTheSandbox(GatewayContract):
         self.sandbox_url = sandbox.url
 
     def charges(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
+        return len(self._charged(payment))
+
+    def charged(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
+        return sum(self._charged(payment))
+
+    def _charged(self, payment: GatewayPayment) -> list[int]:
         ledger = requests.get(f"{self.sandbox_url}/sandbox/ledger", timeout=10).json()
-        return [charge["payment_intent"] for charge in ledger["charges"]].count(payment.id)
+        of_payment = [each for each in ledger["charges"] if each["payment_intent"] == payment.id]
+        return [charge["amount"] for charge in of_payment]
 
     def decide(self, gateway: Gateway, dispute: GatewayDispute, *, won: bool) -> None:
         sends_evidence(gateway, dispute, won=won)
@@ -59,6 +69,7 @@ class TestStripeAdapterWithTokensAgainstTheSandbox(TestStripeAdapterAgainstTheSa
 
     asks_customer = "pm_paypal"
     promised = "pm_sepaDebit"
+    charged_at_once = "pm_sepaDebit"
 
     def chosen(self, method: str) -> str:
         return f"ctoken_{secrets.token_hex(6)}_{method.removeprefix('pm_')}"
@@ -68,7 +79,7 @@ class TestStripeAdapterWithTokensAgainstTheSandbox(TestStripeAdapterAgainstTheSa
         requests.post(f"{self.sandbox_url}/sandbox/debits", json=wish, timeout=10)
 
 
-class TestExampleInMemory(GatewayContract):
+class TestExampleInMemory(CaptureContract):
     @pytest.fixture
     def gateway(self) -> ExampleGateway:
         return ExampleGateway()
@@ -130,7 +141,7 @@ class TestMollieAdapterAgainstMollie(MollieContract):
 
 
 @pytest.mark.skipif(TEST_KEY not in os.environ, reason=f"{TEST_KEY} is not set")
-class TestStripeAdapterAgainstStripe(GatewayContract):
+class TestStripeAdapterAgainstStripe(CaptureContract):
     currencies = ("EUR", "JPY", "ISK", "MGA", "HUF")
     disputed_by_its_bank = "pm_card_createDispute"
     asked_about_by_its_bank = "pm_card_createDisputeInquiry"

@@ -25,6 +25,7 @@ def asked(
     amount_minor: int = 4200,
     currency: str = "EUR",
     return_url: str = "",
+    captures_later: bool = False,
 ) -> PaymentRequest:
     return PaymentRequest(
         order=order,
@@ -36,6 +37,7 @@ def asked(
         delivery=ADA,
         billing=ADA,
         lines=tuple(_lines(amount_minor, currency)),
+        captures_later=captures_later,
     )
 
 
