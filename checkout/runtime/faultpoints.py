@@ -23,6 +23,9 @@ WORKER = (
     "outcome committed",
     "message deleted",
     "refund sent",
+    "capture sent",
+    "capture recorded",
+    "cancel sent",
 )
 
 _cut_already: set[str] = set()

@@ -21,7 +21,7 @@ class NetworkFault(Enum):
     UNAUTHORIZED = "401"  # not executed: the shop's key is refused
 
 
-STEPS = ("open", "confirm", "retrieve", "cancel", "refund", "list")
+STEPS = ("open", "confirm", "retrieve", "cancel", "capture", "refund", "list")
 
 
 class BadSpecification(ValueError):

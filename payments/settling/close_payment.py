@@ -1,6 +1,7 @@
 """Cancelling a payment at the gateway, so that its card can never be charged any more."""
 
 from checkout.orders.states import EXPIRING
+from checkout.runtime.faultpoints import fault_points
 from payments.gateways.base import GatewayPayment, GatewayState, NoSuchPayment, OutcomeUnknown
 from payments.models import Payment
 from payments.settling.gateway_calls import Calls
@@ -13,7 +14,8 @@ def close_payment(calls: Calls, payment: Payment) -> GatewayPayment:
     where the bank has accepted meanwhile what the order waits for. A gateway that does not always
     cancel may answer otherwise; its payment may still succeed, as a surplus."""
     try:
-        answer = calls.cancel(payment)
+        with fault_points("cancel sent"):
+            answer = calls.cancel(payment)
     except NoSuchPayment as error:
         must_be_uncharged(payment, error, now=calls.clock())
         record_closed(payment, now=calls.clock())

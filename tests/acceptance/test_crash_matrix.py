@@ -37,7 +37,7 @@ PRESSES = 6
 SHOP = "http://shop.example"
 
 PLACING = [place for place in WEB if place != "webhook stored"]
-SETTLING = [place for place in WORKER if place != "refund sent"]
+SETTLING = WORKER[: WORKER.index("refund sent")]
 CASES = [faults(*WEB), faults(*PUBLISHER), faults(*WORKER, acts=DEATHS)]
 
 
