@@ -13,6 +13,7 @@ register(
         table="payments.PaymentAttempt",
         why=f"{WITH_ORDER} The gateway is asked ever more slowly, so there are few.",
     ),
+    End(table="payments.Capture", why=WITH_ORDER),
     End(table="payments.Refund", why=WITH_ORDER),
     End(table="payments.RefundLine", why=WITH_ORDER),
     End(table="payments.Dispute", why=WITH_ORDER),

@@ -5,6 +5,7 @@ from collections.abc import Collection
 from django.db import connection
 
 from checkout.orders.money.facts import Moved
+from checkout.orders.states import DispatchStatus
 from payments.states import (
     UNDECIDED,
     UNSETTLED_REFUNDS,
@@ -16,7 +17,8 @@ from payments.states import (
 
 # A charge of another amount than was asked does not pay the order, and was a charge all the same.
 # Its payment is not `paid`, so it is in doubt until a person has looked. The customer has the part
-# of a charge too many again that a dispute has won them.
+# of a charge too many again that a dispute has won them. Of what their bank keeps for an order that
+# was cancelled nothing will be charged.
 MOVED = """
     SELECT
         payment.order_id,
@@ -31,7 +33,7 @@ MOVED = """
     FROM payments_payment payment
     CROSS JOIN LATERAL (
         SELECT o.authorised_until IS NOT NULL AND payment.status IN (%(authorised)s, %(paid)s)
-            AS kept
+            AND (o.cancelled_by = '' OR o.dispatch_status <> %(called_off)s) AS kept
         FROM orders_order o WHERE o.id = payment.order_id
     ) of_order
     CROSS JOIN LATERAL (
@@ -63,6 +65,7 @@ def read_moved(order_ids: Collection[int]) -> dict[int, Moved]:
                 "paid": PaymentStatus.PAID.value,
                 "authorised": PaymentStatus.AUTHORISED.value,
                 "captured": CaptureStatus.CAPTURED.value,
+                "called_off": DispatchStatus.CALLED_OFF.value,
                 "undecided": [status.value for status in UNDECIDED],
                 "lost": DisputeStatus.LOST.value,
                 "sent": RefundStatus.SUCCEEDED.value,

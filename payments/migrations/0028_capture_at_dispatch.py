@@ -25,9 +25,17 @@ class Migration(migrations.Migration):
                 ('tries', models.PositiveIntegerField(default=0)),
                 ('created_at', models.DateTimeField()),
                 ('settled_at', models.DateTimeField(blank=True, null=True)),
+                ('payment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='captures', to='payments.payment')),
+                ('shipment', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='captures', to='orders.shipment')),
             ],
             options={
                 'ordering': ['id'],
+                'constraints': [
+                    models.UniqueConstraint(fields=('payment', 'shipment'), name='payments_capture_parcel_uniq'),
+                    models.UniqueConstraint(fields=('key',), name='payments_capture_key_uniq'),
+                    models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='payments_capture_amount_positive'),
+                    models.CheckConstraint(condition=models.Q(('status__in', ['requested', 'captured', 'failed'])), name='payments_capture_status_known'),
+                ],
             },
         ),
         migrations.RemoveConstraint(
@@ -71,31 +79,5 @@ class Migration(migrations.Migration):
         AddConstraintNotValid(
             model_name='payment',
             constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gte', django.db.models.expressions.CombinedExpression(models.F('capture_minor'), '+', models.F('released_minor')))), name='payments_payment_captures_no_more'),
-        ),
-        migrations.AddField(
-            model_name='capture',
-            name='payment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='captures', to='payments.payment'),
-        ),
-        migrations.AddField(
-            model_name='capture',
-            name='shipment',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='captures', to='orders.shipment'),
-        ),
-        migrations.AddConstraint(
-            model_name='capture',
-            constraint=models.UniqueConstraint(fields=('payment', 'shipment'), name='payments_capture_parcel_uniq'),
-        ),
-        migrations.AddConstraint(
-            model_name='capture',
-            constraint=models.UniqueConstraint(fields=('key',), name='payments_capture_key_uniq'),
-        ),
-        migrations.AddConstraint(
-            model_name='capture',
-            constraint=models.CheckConstraint(condition=models.Q(('amount_minor__gt', 0)), name='payments_capture_amount_positive'),
-        ),
-        migrations.AddConstraint(
-            model_name='capture',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['requested', 'captured', 'failed'])), name='payments_capture_status_known'),
         ),
     ]

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db.models import Q
 
 from checkout.orders.attention.flags import end_reason
-from checkout.orders.attention.reasons import LAPSED, REFUSED
+from checkout.orders.attention.reasons import AUTHORISATION_ENDS, LAPSED, REFUSED
 from checkout.orders.cancelling import cancel_authorised, cancel_unpaid
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
@@ -126,8 +126,8 @@ def cancel_order(order_number: str, gateways: Gateways, *, clock: Clock) -> Resu
         return _try_again(order, OutboxMessage.Kind.CANCEL_ORDER, error, now=clock())
     cancelled = (cancel_authorised if is_set_aside else cancel_unpaid)(order, now=clock())
     if cancelled:
-        end_reason(order.pk, REFUSED)
-        end_reason(order.pk, LAPSED)
+        for reason in (REFUSED, LAPSED, AUTHORISATION_ENDS):
+            end_reason(order.pk, reason)
     return Result.CANCELLED if cancelled else Result.NOTHING_TO_DO
 
 

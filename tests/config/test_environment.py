@@ -78,6 +78,7 @@ REFUSED: dict[str, list[str]] = {
     "TAX_BY": ["customer", "Origin"],
     "SHOP_TIME_ZONE": ["Berlin", "../etc/passwd", "/etc/passwd", "CET x"],
     "SHOP_ORDERS_EMAIL": ["CANARY", "Shop <CANARY@shop.example>"],
+    "CAPTURE": ["CANARY", "Dispatch", "shipping"],
     "CUSTOMERS_CANCEL_PAID": FLAG,
     "WITHDRAWAL_FORM": FLAG,
     "SELLER_EMAIL": ["CANARY", "Shop <CANARY@shop.example>", "a@shop.example, b@shop.example"],

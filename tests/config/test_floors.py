@@ -115,7 +115,10 @@ FLOORS = {
         {"sandbox"},
         {"states", "models"},
         {"gateways"},
-        {"refunds", "refund_lines", "withdrawals", "settling", "books.lost_orders"},
+        {
+            *("prices", "refunds", "refund_lines", "withdrawals", "settling", "capturing"),
+            "books.lost_orders",
+        },
         {"worker", "books"},
         {"receive_hint", "views", "urls", "templatetags", "retention", "personal_data"},
         {"admin", "management", "checks", "apps"},

@@ -64,6 +64,13 @@ def cancelled_order(product: Product) -> Order:
     return order
 
 
+def authorised_order(product: Product) -> Order:
+    order, now = placed_order(product), timezone.now()
+    to = OrderStatus.AUTHORISED
+    transition(order.pk, to, reason="Test", now=now, authorised_until=now + DAY, sweep_at=now)
+    return order
+
+
 def parcel_that_is_taken_back(product: Product) -> None:
     order, now = paid_order(product), timezone.now()
     shipment = ship(order, None, key="parcel", tracking_number="RR1", by="clerk", now=now)
@@ -135,6 +142,7 @@ def test_endpoint_that_is_added_later_is_told_the_same_as_one_that_was_there(
     till.return_refund(Refund.objects.latest("id"))
     till.check(order)
     cancelled_order(shelf[0])
+    authorised_order(shelf[0])
     parcel_that_is_taken_back(shelf[0])
     disputed_order(shelf[0], till)
 

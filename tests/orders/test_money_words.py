@@ -26,6 +26,8 @@ LANGUAGES = ["en", "de"]
 
 NOT_CHARGED = {"en": "not been charged|not charged[.]", "de": "nichts abgebucht"}
 ONCE = {"en": "charged once", "de": "einmal abgebucht"}
+EACH_PARCEL = {"en": "charged with each parcel", "de": "mit jedem Paket"}
+SET_ASIDE = {"en": "has set .* aside", "de": "hat .* reserviert"}
 SENT = {"en": "was sent back", "de": "haben wir Ihnen zurückgeschickt"}
 GOING = {"en": "being sent back", "de": "schicken wir Ihnen gerade zurück"}
 UNKNOWN = {"en": "do not know yet", "de": "wissen wir noch nicht"}
@@ -45,6 +47,10 @@ def possible_moves(total: int) -> Iterator[Moved]:
                             going_back_minor=going,
                             in_doubt=doubt,
                         )
+    yield Moved(set_aside_minor=total)
+    if total:
+        yield Moved(charged_minor=400, charges=1, parcels_charged=1, set_aside_minor=total - 400)
+        yield Moved(charged_minor=total, charges=1, parcels_charged=3, sent_back_minor=300)
 
 
 ALL = [
@@ -79,7 +85,13 @@ def wrong_sentences(said: str, facts: MoneyFacts, language: str) -> list[str]:
                 or facts.status not in {OrderStatus.PLACED, OrderStatus.ACTION_REQUIRED}
             ),
         ),
-        "once": (ONCE, moved.charges == 1),
+        "once": (ONCE, moved.charges == 1 and moved.parcels_charged < 2),
+        "each parcel": (EACH_PARCEL, moved.charges == 1 and moved.parcels_charged > 1),
+        "set aside": (
+            SET_ASIDE,
+            moved.set_aside_minor > 0
+            and (facts.is_charged or facts.status == OrderStatus.AUTHORISED),
+        ),
         "sent back": (SENT, moved.sent_back_minor > 0),
         "going back": (GOING, moved.going_back_minor > 0),
         "unknown": (UNKNOWN, moved.in_doubt and not is_under_way),
@@ -182,7 +194,8 @@ def test_nothing_is_promised_that_is_not_sent_any_more() -> None:
         if facts.status == OrderStatus.PAID and dispatch in TO_SEND:
             assert any(promises)
         assert ("getting your order ready" in words.sentence) is (
-            facts.status == OrderStatus.PAID and dispatch == Dispatch.UNSENT
+            facts.status in {OrderStatus.PAID, OrderStatus.AUTHORISED}
+            and dispatch == Dispatch.UNSENT
         )
 
 
@@ -195,7 +208,8 @@ def test_order_that_was_cancelled_after_it_was_paid_says_so_until_and_after_its_
             assert words.headline == "This order was cancelled"
             assert CANCELLED_BY[who] in words.sentence
             owes = facts.moved.charged_minor > facts.moved.sent_back_minor
-            assert words.is_final is not owes
+            is_kept_by_bank = facts.status == OrderStatus.AUTHORISED
+            assert words.is_final is not (owes or is_kept_by_bank)
             assert ("we send your money back" in words.next) is owes
 
 

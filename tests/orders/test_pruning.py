@@ -44,7 +44,7 @@ def left() -> set[int]:
 @pytest.mark.parametrize("status", OrderStatus.values)
 def test_only_final_orders_are_pruned(shelf: list[Product], status: str) -> None:
     order = finished_order(shelf[0])
-    is_unsettled = status in ("placed", "action_required", "promised")
+    is_unsettled = status in ("placed", "action_required", "promised", "authorised")
     Order.objects.update(status=status, sweep_at=timezone.now() if is_unsettled else None)
 
     pruned = prune_outbox(before=a_month_ago())

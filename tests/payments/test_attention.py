@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.contrib.auth.models import User
 from django.db import IntegrityError, connection
-from django.test import Client
+from django.test import Client, override_settings
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
@@ -21,10 +21,13 @@ from checkout.orders.attention.queries import (
     waiting_for_a_person,
 )
 from checkout.orders.attention.reasons import (
+    AUTHORISATION_ENDS,
     CANCELLED_UNREFUNDED,
     CHARGED_TWICE,
     DISPUTED,
     ENDED_BY,
+    LAPSED,
+    NOT_CAPTURED,
     OVERCHARGED,
     PAID_AFTER_CANCELLATION,
     PAID_AFTER_ERASURE,
@@ -40,6 +43,7 @@ from checkout.orders.attention.reasons import (
     WRONG_AMOUNT,
 )
 from checkout.orders.cancelling import cancel_paid, cancel_unpaid, give_up
+from checkout.orders.dispatch.ship import ship
 from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import AttentionReason, Order, Withdrawal
 from checkout.orders.operations.gauges import measure_shop
@@ -52,6 +56,7 @@ from checkout.orders.withdrawals.state import Stated, state_withdrawal
 from checkout.orders.withdrawals.take_up import take_up_statements
 from checkout.runtime import metrics
 from payments.books.audit import audit_database
+from payments.capturing.capture import settle_captures
 from payments.gateways.base import (
     GatewayPayment,
     GatewayState,
@@ -404,6 +409,55 @@ def all_sent_back(case: Case, order: Order) -> None:
     case.till.deliver_messages()
 
 
+def set_aside(case: Case, method: str = "pm_card_visa") -> Order:
+    """Its price is charged when it is sent."""
+    order = placed_order(case.shelf[0], payment_method=method)
+    with override_settings(CAPTURE="dispatch"):
+        case.till.settle(order)
+    order.refresh_from_db()
+    return order
+
+
+def send_all(case: Case, order: Order) -> None:
+    ship(order, None, key="all", by="wim", now=timezone.now())
+    case.till.deliver_messages()
+
+
+def set_aside_until_tomorrow(case: Case) -> Order:
+    order = set_aside(case)
+    assert order.authorised_until is not None
+    late = order.authorised_until - timedelta(hours=12)
+    settle_captures(order.number, only(case.gateway), clock=lambda: late)
+    return order
+
+
+def called_off(case: Case, order: Order) -> None:
+    cancel_paid(order, Canceller.STAFF, by="support", why="Gone", now=timezone.now())
+    case.till.deliver_messages()
+
+
+def lapsed(case: Case) -> Order:
+    order = set_aside(case)
+    give_up_there(case, order)
+    return order
+
+
+def give_up_there(case: Case, order: Order) -> None:
+    case.gateway.cancel(order.payments.get().gateway_payment_id, idempotency_key="site")
+    case.till.check(order)
+
+
+def sent_and_not_charged(case: Case) -> Order:
+    order = set_aside(case, "pm_sandbox_capture_declined")
+    send_all(case, order)
+    return order
+
+
+def paid_otherwise_in_the_end(case: Case, order: Order) -> None:
+    give_up_there(case, order)
+    another_card(case, Order.objects.get(pk=order.pk))
+
+
 Cause = Callable[[Case], Order]
 End = Callable[[Case, Order], None]
 
@@ -442,6 +496,11 @@ WALKS: list[tuple[str, Cause, End]] = [
     (CANCELLED_UNREFUNDED, cancelled_and_won, sent_back_there),
     (REFUND_FAILED, refund_refused, sent_again),
     (CHARGED_TWICE, charged_twice, surplus_lost_to_a_dispute),
+    (AUTHORISATION_ENDS, set_aside_until_tomorrow, send_all),
+    (AUTHORISATION_ENDS, set_aside_until_tomorrow, called_off),
+    (LAPSED, lapsed, another_card),
+    (LAPSED, lapsed, cancelled_by_its_customer),
+    (NOT_CAPTURED, sent_and_not_charged, paid_otherwise_in_the_end),
     (DISPUTED, disputed, dispute_won),
     (DISPUTED, disputed, dispute_lost),
     (DISPUTED, asked_about, dispute_won),

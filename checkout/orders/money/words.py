@@ -37,7 +37,7 @@ def _sentences(facts: MoneyFacts, currency: str) -> Iterator[str]:
             "We do not know yet whether you were charged, and are finding out. You need not do "
             "anything; you are not charged twice."
         )
-    elif status == OrderStatus.AUTHORISED:
+    elif status == OrderStatus.AUTHORISED and moved.set_aside_minor:
         yield gettext(
             "You have not been charged yet: your bank has set {amount} aside, which is charged "
             "when we send your order."

@@ -45,9 +45,9 @@ MOVES: dict[tuple[str, str], str] = {
     (OrderStatus.PAYMENT_FAILED, OrderStatus.AUTHORISED): _(
         "Your bank set the money aside for us after all."
     ),
-    (OrderStatus.AUTHORISED, OrderStatus.PAID): _("You were charged for what we sent."),
+    (OrderStatus.AUTHORISED, OrderStatus.PAID): _("Your bank paid us for what we sent."),
     (OrderStatus.AUTHORISED, OrderStatus.PAYMENT_FAILED): _(
-        "Your bank did not keep the money any longer, and you were not charged."
+        "Your bank did not keep the money for us any longer."
     ),
     (OrderStatus.PROMISED, OrderStatus.PAID): _("Your money has arrived."),
     (OrderStatus.PROMISED, OrderStatus.PAYMENT_FAILED): _("Your bank did not send the money."),

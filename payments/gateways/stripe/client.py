@@ -408,7 +408,7 @@ def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
 def _set_aside(intent: stripe.PaymentIntent, currency: str) -> dict[str, Any]:
     """What was charged of an amount that is set aside, and what a card's charge tells of the rest.
     Stripe API reference, The Charge object, payment_method_details.card."""
-    charge = intent.latest_charge
+    charge = getattr(intent, "latest_charge", None)
     details = None if charge is None or isinstance(charge, str) else charge.payment_method_details
     card = getattr(details, "card", None)
     before = getattr(card, "capture_before", None)

@@ -70,6 +70,8 @@ def test_an_opened_intent_waits_for_confirmation(client: stripe.StripeClient) ->
         "canceled_at": None,
         "capture_method": "automatic",
         "automatic_payment_methods": None,
+        "payment_method_options": None,
+        "amount_capturable": 0,
     }
 
 
