@@ -87,6 +87,23 @@ def check_callers(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
 
 
 @register(Tags.compatibility, deploy=True)
+def check_capture(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
+    if settings.CAPTURE != "dispatch":
+        return
+    try:
+        makers = [part_of(name, "client.make") for name in gateway_names()]
+    except ImportError:
+        return  # another check finds this mistake
+    if not any(make().abilities.captures_later for make in makers):
+        yield Error(
+            "CAPTURE is dispatch, and no gateway of PAYMENT_GATEWAYS can set a price aside: every "
+            "order would be charged when it is placed.",
+            hint="Set it to placing, or name a gateway that can.",
+            id="payments.E016",
+        )
+
+
+@register(Tags.compatibility, deploy=True)
 def check_times(app_configs: Any, **kwargs: Any) -> Iterator[CheckMessage]:
     if settings.SWEEP_AFTER_SECONDS <= settings.MESSAGE_VISIBILITY_SECONDS:
         yield Error(

@@ -58,33 +58,34 @@ def delivery_left_minor(order: Order) -> int:
 
 
 def worth_minor(payment: Payment, wanted: Wanted, *, delivery_minor: int) -> int:
-    """How much would go back: never more than what is left of the charge, in the gateway's steps.
-    Raises `RefundImpossible` where these pieces cannot be refunded."""
-    return _worth(payment, wanted, delivery_minor).amount_minor
+    """How much would go back; see `worth`."""
+    return worth(payment, wanted, delivery_minor=delivery_minor).amount_minor
 
 
 @dataclass(frozen=True)
-class _Worth:
+class Worth:
     amount_minor: int
     is_release: bool  # the bank keeps it, and it is only not charged
 
 
-def _worth(payment: Payment, wanted: Wanted, delivery_minor: int) -> _Worth:
+def worth(payment: Payment, wanted: Wanted, *, delivery_minor: int) -> Worth:
+    """What the pieces and delivery give back: never more than what is left of the charge, in the
+    gateway's steps. Raises `RefundImpossible` where these pieces cannot be refunded."""
     order = payment.order
     lines = {line.pk: line for line in order.lines.all()}
     _must_be_possible(payment, order, lines, wanted, delivery_minor)
     priced = (price_minor(order, lines[line_id], each.pieces) for line_id, each in wanted.items())
-    worth = sum(priced) + delivery_minor
-    worth -= worth % step_minor(payment.currency, payment.gateway)
+    cost_of_all = sum(priced) + delivery_minor
+    cost_of_all -= cost_of_all % step_minor(payment.currency, payment.gateway)
     not_charged = _never_charged_minor(payment, order, lines, wanted)
-    if 0 < not_charged < worth:
+    if 0 < not_charged < cost_of_all:
         raise RefundImpossible(
             "Nothing was sent back. A part of this was charged and the rest was not, since it was "
             "not sent. Ask for what was not sent first, and then for the rest."
         )
     if not_charged:
-        return _Worth(worth, is_release=True)
-    return _Worth(min(worth, refundable_minor(payment)), is_release=False)
+        return Worth(cost_of_all, is_release=True)
+    return Worth(min(cost_of_all, refundable_minor(payment)), is_release=False)
 
 
 def _never_charged_minor(
@@ -129,9 +130,9 @@ def refund_lines(
             _must_be_the_same(earlier, wanted, delivery_minor)
             return earlier
         must_not_be_disputed(payment.order_id)
-        worth = _worth(payment, wanted, delivery_minor)
-        amount_minor = worth.amount_minor
-        if worth.is_release:
+        asked = worth(payment, wanted, delivery_minor=delivery_minor)
+        amount_minor = asked.amount_minor
+        if asked.is_release:
             _must_leave_something_to_send(payment.order, wanted)
         else:
             must_be_refundable(payment, amount_minor)
@@ -140,7 +141,7 @@ def refund_lines(
             payment,
             amount_minor=amount_minor,
             delivery_minor=delivery_minor,
-            is_release=worth.is_release,
+            is_release=asked.is_release,
             reason=reason,
             requested_by=requested_by,
             key=key,

@@ -26,7 +26,7 @@ from checkout.orders.operations.staff_actions import (
     retry_now,
     seen_to,
 )
-from checkout.orders.states import PAID_FOR, UNSETTLED, Canceller
+from checkout.orders.states import PAID_FOR, UNSETTLED, Canceller, OrderStatus
 from checkout.user_input.whole_numbers import WholeNumberField
 from payments.admin.contact_forms import AddressForm, NoteForm
 from payments.admin.goods_forms import SENT_TWICE, RestockForm, ReturnForm
@@ -124,6 +124,8 @@ class StaffAction:
 
 
 def money_that_goes_back(order: Order) -> str:
+    if order.status == OrderStatus.AUTHORISED:
+        return "Nothing was charged: its bank keeps the money, and is told to set it free."
     paid = order.payments.filter(status=PaymentStatus.PAID, is_surplus=False)
     left = money(sum(map(refundable_minor, paid)), order.currency)
     return f"{show_money(left)} goes back to its customer."

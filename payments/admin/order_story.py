@@ -21,7 +21,7 @@ from checkout.orders.models import (
 )
 from checkout.orders.money.parts import parts_for_staff
 from checkout.orders.states import OrderStatus
-from payments.models import Dispute, Payment, PaymentAttempt, Refund, WebhookEvent
+from payments.models import Capture, Dispute, Payment, PaymentAttempt, Refund, WebhookEvent
 
 # So many records of each kind. A shopper's broken program may send one purchase a thousand times.
 AT_MOST = 300
@@ -106,8 +106,19 @@ def _attempt(attempt: PaymentAttempt) -> Iterator[Entry]:
     )
 
 
+def _capture(capture: Capture) -> Iterator[Entry]:
+    what = f"Charge of {show_money(capture.amount)} for a parcel"
+    outcome = f"{what}: {capture.get_status_display()}"
+    yield Entry(
+        at=capture.created_at, source="gateway", what=what if capture.settled_at else outcome
+    )
+    if capture.settled_at:
+        yield Entry(at=capture.settled_at, source="gateway", what=outcome, detail=capture.failure)
+
+
 def _refund(refund: Refund) -> Iterator[Entry]:
-    what = f"Refund of {show_money(refund.amount)}"
+    amount = show_money(refund.amount)
+    what = f"{amount} is not to be charged" if refund.is_release else f"Refund of {amount}"
     outcome = f"{what}: {refund.get_status_display()}"
     yield Entry(
         at=refund.created_at,
@@ -187,6 +198,10 @@ PARTS: list[tuple[Callable[[Order], QuerySet[Any]], Callable[[Any], Iterator[Ent
     (
         lambda order: PaymentAttempt.objects.filter(payment__order=order).select_related("payment"),
         _attempt,
+    ),
+    (
+        lambda order: Capture.objects.filter(payment__order=order).select_related("payment"),
+        _capture,
     ),
     (
         lambda order: Refund.objects.filter(payment__order=order).select_related(

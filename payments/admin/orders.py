@@ -79,6 +79,15 @@ class OrderWithPayments(OrderAdmin):
         pages += pages_of_the_warehouse(request, order)
         if request.user.has_perm(MAY_REFUND):
             charged = list(order.payments.filter(status=PaymentStatus.PAID).order_by("id"))
+            set_aside = order.payments.filter(status=PaymentStatus.AUTHORISED)
+            pages += [
+                (
+                    f"Take off what is not sent (payment {each.round})",
+                    "payments_payment_refund_lines",
+                    [each.pk],
+                )
+                for each in set_aside
+            ]
             pages += [
                 (
                     f"Send the price of pieces back (payment {each.round})",

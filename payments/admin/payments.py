@@ -36,11 +36,15 @@ class ShowsAmount:
 class PaymentInline(ReadOnlyInline):
     model = Payment
     fields = ["round", "gateway", "status", "shown_amount", "payment_method"]
-    fields += ["gateway_payment_id", "settled_at", "calls", "sent_back", "disputed"]
+    fields += ["gateway_payment_id", "settled_at", "calls", "charged", "sent_back", "disputed"]
     show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        return super().get_queryset(request).prefetch_related("attempts", "refunds", "disputes")
+        return (
+            super()
+            .get_queryset(request)
+            .prefetch_related("attempts", "captures", "refunds", "disputes")
+        )
 
     @admin.display(description="Amount")
     def shown_amount(self, payment: Payment) -> str:
@@ -50,6 +54,14 @@ class PaymentInline(ReadOnlyInline):
     @admin.display(description="Calls to the gateway")
     def calls(self, payment: Payment) -> str:
         return " · ".join(str(attempt) for attempt in payment.attempts.all())
+
+    @admin.display(description="Charged when sent")
+    def charged(self, payment: Payment) -> str:
+        return " · ".join(
+            f"{show_money(money(capture.amount_minor, payment.currency))} "
+            f"{capture.get_status_display().lower()}"
+            for capture in payment.captures.all()
+        )
 
     @admin.display(description="Refunds")
     def sent_back(self, payment: Payment) -> str:

@@ -25,13 +25,17 @@ from payments.refund_lines import (
     delivery_left_minor,
     refund_lines,
     to_call_off,
-    worth_minor,
+    worth,
 )
 from payments.refunds import RefundImpossible, refundable_minor
 
 NOTHING_SENT_YET = (
     "<strong>{}</strong> will be sent back{}. If that is what you mean, press the button; nothing "
     "has been sent yet."
+)
+NOTHING_TAKEN_OFF_YET = (
+    "<strong>{}</strong> will not be charged{}. If that is what you mean, press the button; "
+    "nothing has been taken off yet."
 )
 
 
@@ -118,14 +122,21 @@ class LinesPage:
         made_of = f" The order cost {show_money(order.total)} ({parts})." if parts else ""
         return ReasonPage(
             title=f"Refund of order {order.number} by lines",
-            explains=f"Of this payment {left} is left. Say how many pieces of each line are paid "
-            "back; the amount is worked out from what they cost. Pieces that were not sent are "
-            "called off and never sent. What was sent and came back is taken in first, on a page "
-            f"of its own.{made_of}",
+            explains=f"Of this payment {left} is left{self._set_aside()}. "
+            "Say how many pieces of each line are paid back; the amount is worked out from what "
+            "they cost. Pieces that were not sent are called off and never sent. What was sent and "
+            f"came back is taken in first, on a page of its own.{made_of}",
             label="Go on",
             back=reverse("admin:orders_order_change", args=[order.pk]),
             act=self._send,
         )
+
+    def _set_aside(self) -> str:
+        payment = self.payment
+        if not (payment.captures_later and payment.rest_minor and payment.order.authorised_until):
+            return ""
+        rest = show_money(money(payment.rest_minor, payment.currency))
+        return f", and the bank keeps {rest} that is charged when it is sent"
 
     def answer(
         self, model_admin: ReadOnlyAdmin[Payment], request: HttpRequest, form: LinesForm
@@ -136,18 +147,18 @@ class LinesPage:
             return page.answer(model_admin, request, form)
         typed = form.cleaned_data
         try:
-            amount = worth_minor(
-                self.payment, typed["wanted"], delivery_minor=typed["delivery_minor"]
-            )
+            asked = worth(self.payment, typed["wanted"], delivery_minor=typed["delivery_minor"])
         except RefundImpossible as error:
             form.add_error(None, str(error))
             return page.ask(model_admin, request, form)
-        shown = show_money(money(amount, self.payment.currency))
-        page = replace(page, label=f"Send {shown} back")
-        if typed["shown"] == amount:
+        shown = show_money(money(asked.amount_minor, self.payment.currency))
+        label = f"Do not charge {shown}" if asked.is_release else f"Send {shown} back"
+        page = replace(page, label=label)
+        if typed["shown"] == asked.amount_minor:
             return page.answer(model_admin, request, form)
-        form.show_back(amount)
-        warning = format_html(NOTHING_SENT_YET, shown, self._what_else(typed["wanted"]))
+        form.show_back(asked.amount_minor)
+        words = NOTHING_TAKEN_OFF_YET if asked.is_release else NOTHING_SENT_YET
+        warning = format_html(words, shown, self._what_else(typed["wanted"]))
         return replace(page, warning=warning).ask(model_admin, request, form)
 
     def _is_known(self, form: LinesForm) -> bool:
@@ -187,4 +198,6 @@ class LinesPage:
         amount = show_money(refund.amount)
         if before:
             return f"A refund of {amount} was asked for. {SENT_TWICE}"
+        if refund.is_release:
+            return f"{amount} will not be charged."
         return f"{amount} will be sent back; the worker is on it."

@@ -289,6 +289,13 @@ TEST_PAGE_KEY, LIVE_PAGE_KEY = "pk_test_CANARY", "pk_live_CANARY"
         ({"STRIPE_PUBLISHABLE_KEY": TEST_PAGE_KEY, "SHOP_URL": ""}, "payments.E015"),
         ({"SWEEP_AFTER_SECONDS": 25.0, "MESSAGE_VISIBILITY_SECONDS": 25}, "payments.E010"),
         ({"PAYMENT_GATEWAYS": {"stripe": "payments.gateways.stripes"}}, "payments.E011"),
+        (
+            {
+                "CAPTURE": "dispatch",
+                "PAYMENT_GATEWAYS": {"bank_transfer": "payments.gateways.bank_transfer"},
+            },
+            "payments.E016",
+        ),
         ({"SESSION_COOKIE_SECURE": True, "SHOP_URL": "http://shop.example"}, "orders.E002"),
         ({"ALLOWED_HOSTS": ["shop.example", "*"]}, "orders.E003"),
         ({"ALLOWED_HOSTS": ["shop.example"], "SHOP_URL": "https://other.example"}, "orders.E004"),
