@@ -41,6 +41,9 @@ REASONS = {
     Canceller.TIME: "Not paid in time",
 }
 REASONS_AFTER_IT_WAS_PAID = {who: f"{reason}, after it was paid" for who, reason in REASONS.items()}
+REASONS_BEFORE_IT_WAS_CHARGED = {
+    who: f"{reason}, before it was charged" for who, reason in REASONS.items()
+}
 
 
 def can_be_cancelled(order: Order) -> bool:
@@ -158,13 +161,14 @@ def cancel_paid(order: Order, who: Canceller, *, by: str, why: str, now: datetim
         # The sweep asks again should the message be lost.
         Order.objects.filter(pk=current.pk).update(cancelled_by=who, sweep_at=next_sweep(now))
         call_off(current, restock=True, by=by, why=why, key=f"cancel-{current.reference}")
-        what = REASONS_AFTER_IT_WAS_PAID[who]
+        is_charged = current.status != OrderStatus.AUTHORISED
+        what = (REASONS_AFTER_IT_WAS_PAID if is_charged else REASONS_BEFORE_IT_WAS_CHARGED)[who]
         event = (
             note_staff(current.pk, what, by=by, why=why, now=now)
             if by
             else note(current.pk, what, now=now)
         )
-        if current.status != OrderStatus.AUTHORISED:  # a mail tells once nothing can be charged
+        if is_charged:  # or a mail tells of it once nothing can be charged
             queue_mail(Mail.Kind.CALLED_OFF, event, now=now)
         publish_again(current.pk, OutboxMessage.Kind.CANCEL_ORDER, now=now)
     return True

@@ -15,7 +15,8 @@ from checkout.catalogue.money import money, show_money
 from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import AUTHORISATION_ENDS, LAPSED, NOT_CAPTURED
 from checkout.orders.history import note
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import EXPIRING, TO_SEND, UNSETTLED, OrderStatus
 from checkout.orders.sweep_schedule import next_look_at_authorisation, next_sweep
 from checkout.orders.transitions import transition
@@ -164,6 +165,9 @@ def _watch_over_rest(payment: Payment, order: Order, *, is_over: bool, now: date
     end_reason(order.pk, AUTHORISATION_ENDS, now=now)
     if payment.status != PaymentStatus.PAID:
         return
+    if order.is_cancelled_and_paid:  # charged at the gateway's own site: that goes back
+        Order.objects.filter(pk=order.pk).update(sweep_at=next_sweep(now))
+        ask(order.pk, OutboxMessage.Kind.CANCEL_ORDER, at=now)
     if order.dispatch_status in TO_SEND and payment.rest_minor:
         put_before_a_person(order.pk, LAPSED, now=now)
     elif payment.rest_minor and _charged_by_us_minor(payment) == payment.taken_minor:

@@ -6,6 +6,7 @@ from itertools import count
 
 import pytest
 import requests
+from django.db import IntegrityError
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -27,6 +28,7 @@ from payments.gateways.base import GatewayPayment, OutcomeUnknown
 from payments.models import Capture, Payment, Refund
 from payments.refund_lines import RefundedPieces, refund_lines
 from payments.refunds import RefundImpossible, request_refund
+from payments.settling.outcomes import record_decline
 from payments.states import CaptureStatus, PaymentStatus, RefundStatus
 from tests.support.at_once import at_once
 from tests.support.audited import violations
@@ -571,6 +573,40 @@ def test_card_that_is_set_aside_late_is_given_up_when_another_has_paid(
     assert (first.status, held_minor(till, first)) == (PaymentStatus.CANCELLED, 0)
     assert amounts(till) == [3004]
     assert violations() == []
+
+
+def test_declined_card_that_is_set_aside_after_all_is_given_up(
+    shelf: list[Product], till: Till
+) -> None:
+    order = placed(shelf, method="pm_card_authenticationRequired")
+    till.deliver_messages()
+    order.refresh_from_db()
+    first = Payment.objects.get()
+    record_decline(first, "authentication_failed", now=timezone.now())
+    till.approve(first)
+    till.check(order)
+
+    assert held_minor(till, first) == 0
+    assert Payment.objects.get().closed_at is not None
+
+
+def test_charge_at_the_site_of_what_was_cancelled_goes_back(order: Order, till: Till) -> None:
+    cancel_paid(order, Canceller.CUSTOMER, by="", why="", now=timezone.now())
+    till.capture_at_the_site(Payment.objects.get(), 3004)
+    till.deliver_messages()
+
+    order.refresh_from_db()
+    assert (order.status, amounts(till)) == (OrderStatus.REFUNDED, [3004])
+    assert Refund.objects.get().amount_minor == 3004
+    assert violations() == []
+
+
+@pytest.mark.parametrize(("asked_minor", "given_up_minor"), [(3005, 0), (3004, 1), (0, 3005)])
+def test_database_refuses_more_than_was_set_aside(
+    order: Order, asked_minor: int, given_up_minor: int
+) -> None:
+    with pytest.raises(IntegrityError, match="captures_no_more"):
+        Payment.objects.update(capture_minor=asked_minor, released_minor=given_up_minor)
 
 
 def test_approval_at_the_bank_sets_the_money_aside(shelf: list[Product], till: Till) -> None:

@@ -31,7 +31,8 @@ SENT_AFTERWARDS = """
         SELECT p.order_id,
             sum(r.amount_minor) OVER w AS so_far, row_number() OVER w AS place
         FROM payments_refund r JOIN payments_payment p ON p.id = r.payment_id
-        WHERE NOT p.is_surplus WINDOW w AS (PARTITION BY p.order_id ORDER BY r.id)
+        WHERE NOT p.is_surplus AND NOT r.is_release
+        WINDOW w AS (PARTITION BY p.order_id ORDER BY r.id)
     ), said AS (
         SELECT order_id, id, row_number() OVER (PARTITION BY order_id ORDER BY id) AS place
         FROM orders_orderevent WHERE reason LIKE 'Refund of % asked for%'
@@ -39,7 +40,8 @@ SENT_AFTERWARDS = """
         SELECT said.order_id, said.id FROM asked JOIN said USING (order_id, place)
         JOIN orders_order o ON o.id = asked.order_id WHERE so_far >= o.total_minor
         UNION ALL
-        SELECT order_id, id FROM orders_orderevent WHERE reason LIKE '%, after it was paid'
+        SELECT order_id, id FROM orders_orderevent
+        WHERE reason LIKE '%, after it was paid' OR reason LIKE '%, before it was charged'
     )
     SELECT DISTINCT o.number, s.id FROM ends JOIN orders_order o ON o.id = ends.order_id
     JOIN orders_shipment s ON s.order_id = o.id AND s.event_id > ends.id
@@ -66,6 +68,7 @@ PUT_BACK_TOO_OFTEN = """
 REFUNDS_HERE = """
     SELECT o.number, r.reason, r.amount_minor, r.status, r.key FROM payments_refund r
     JOIN payments_payment p ON p.id = r.payment_id JOIN orders_order o ON o.id = p.order_id
+    WHERE NOT r.is_release
 """
 
 NUMBERS_WITH_A_GAP = """

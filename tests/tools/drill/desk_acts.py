@@ -142,9 +142,12 @@ def _refund_all(order: Order, chance: random.Random) -> Act | None:
 
 
 def _refund_pieces(order: Order, chance: random.Random) -> Act | None:
-    payment = order.payments.filter(status=PaymentStatus.PAID, is_surplus=False).first()
+    either = [PaymentStatus.PAID, PaymentStatus.AUTHORISED]
+    payment = order.payments.filter(status__in=either, is_surplus=False).first()
     lines = _some(order, lambda line: line.quantity - line.refunded)
-    if payment is None or not lines or not refunds.refundable_minor(payment):
+    if payment is None or not lines:
+        return None
+    if not (refunds.refundable_minor(payment) or order.authorised_until):
         return None
     if _is_sent_back_by_hand(order):
         return None

@@ -73,9 +73,10 @@ class Desk:
 
     def _look(self) -> Any:
         from checkout.orders.models import Order
-        from checkout.orders.states import PAID_FOR
+        from checkout.orders.states import PAID_FOR, SENDABLE
 
-        pool = list(Order.objects.filter(status__in=PAID_FOR).order_by("-id")[:POOL])
+        wanted = {*PAID_FOR, *SENDABLE}
+        pool = list(Order.objects.filter(status__in=wanted).order_by("-id")[:POOL])
         if not pool:
             return None
         if self.chance.random() < 0.3:

@@ -73,20 +73,27 @@ class Charge:
     amount_minor: int
     currency: str
     at: float = field(default=0, compare=False)  # seconds since 1970
+    parcels: int = field(default=0, compare=False)  # that were charged one by one, when sent
 
 
 def charges_in(ledger: Path) -> list[Charge]:
-    """From the file itself, which the gateway only ever adds to."""
-    return [
-        Charge(
+    """From the file itself, which the gateway only ever adds to. What is charged of one payment
+    parcel by parcel is one charge, from its first parcel on."""
+    charges: dict[str, Charge] = {}
+    for entry in lines_of(ledger):
+        if entry["kind"] not in ("charged", "captured"):
+            continue
+        parcel = entry["kind"] == "captured"
+        name = entry["intent"]["id"] if parcel else f"charge {len(charges)}"
+        before = charges.get(name)
+        charges[name] = Charge(
             entry["order"],
-            entry["amount"],
+            entry["intent"]["amount_received"] if parcel else entry["amount"],
             entry["currency"].upper(),
-            at=datetime.fromisoformat(entry["at"]).timestamp(),
+            at=before.at if before else datetime.fromisoformat(entry["at"]).timestamp(),
+            parcels=(before.parcels if before else 0) + parcel,
         )
-        for entry in lines_of(ledger)
-        if entry["kind"] == "charged"
-    ]
+    return list(charges.values())
 
 
 def journal_of(path: Path) -> Counter[str]:

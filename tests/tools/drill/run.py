@@ -65,6 +65,8 @@ GATEWAY_FAULTS = ",".join(
     [
         "confirm:late=0.1,confirm:silent=0.09,confirm:reset=0.12,confirm:500=0.15",
         "open:late=0.07,open:reset=0.07,open:silent=0.05,open:500=0.04,*:429=0.03,*:503=0.03",
+        "capture:late=0.1,capture:silent=0.05,capture:reset=0.12,capture:500=0.12",
+        "cancel:reset=0.05,cancel:500=0.05",
     ]
 )
 

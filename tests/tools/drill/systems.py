@@ -93,7 +93,6 @@ WITHOUT_CONSTRAINTS = {
 }
 
 # So many children are there at least to take over from one that is killed.
-WORKER_MACHINES = 2
 WORKER_OPTIONS = ["--processes", "2", "--wait-seconds", "2"]
 
 # Clerks and support staff, each a process.
@@ -122,6 +121,7 @@ class MadeOrder:
     location: str
     paid_at: float | None = None  # when the books said so first, in seconds since 1970
     changed_at: float = 0  # its last change of status
+    is_set_aside: bool = False  # or was, so that it is charged when it is sent, if ever
     code: str = ""
 
 
@@ -184,13 +184,15 @@ class Ours:
         gunicorn = [*wrapped, "gunicorn"] if self.without else [sys.executable, "-m", "gunicorn"]
         options = ["--worker-class=gthread", "--threads=8", "--workers=1", "--no-control-socket"]
         worker = [*manage, "run_payment_worker", *WORKER_OPTIONS]
+        # As while a shop changes its mind. Whoever begins a payment decides when it is charged.
+        machines = [worker, ["env", "CAPTURE=dispatch", *worker]]
         return [
             *[
                 Part("web", [*gunicorn, "config.wsgi", f"--bind=127.0.0.1:{port}", *options])
                 for port in at.web
             ],
             *[Part("publisher", [*manage, "run_outbox_publisher"])] * 2,
-            *[Part("worker", worker, has_children=True)] * WORKER_MACHINES,
+            *[Part("worker", machine, has_children=True) for machine in machines],
             Part("mailer", [*manage, "run_mailer"]),
             *[self._desk(role, at) for role in (*DESKS, BOOKKEEPER, BOOKKEEPER)],
         ]
@@ -203,7 +205,9 @@ class Ours:
         query = """SELECT number, email, total_minor, currency, status, reference,
                           (SELECT extract(epoch FROM min(e.created_at)) FROM orders_orderevent e
                            WHERE e.order_id = o.id AND e.to_status = 'paid'),
-                          extract(epoch FROM status_changed_at), discount_code
+                          extract(epoch FROM status_changed_at), discount_code,
+                          EXISTS (SELECT FROM orders_orderevent e
+                                  WHERE e.order_id = o.id AND e.to_status = 'authorised')
                    FROM orders_order o ORDER BY id"""
         with psycopg.connect(at.database) as connection:
             return [
@@ -217,6 +221,7 @@ class Ours:
                     paid_at=None if paid_at is None else float(paid_at),
                     changed_at=float(changed_at),
                     code=code,
+                    is_set_aside=is_set_aside,
                 )
                 for (
                     number,
@@ -228,6 +233,7 @@ class Ours:
                     paid_at,
                     changed_at,
                     code,
+                    is_set_aside,
                 ) in connection.execute(query)
             ]
 
@@ -242,7 +248,11 @@ class Ours:
                     AND m.sent_at IS NULL AND m.available_at <= now())
                    OR EXISTS (SELECT FROM payments_refund r
                     JOIN payments_payment p ON p.id = r.payment_id
-                    WHERE p.order_id = o.id AND r.status IN ('requested', 'pending'))"""
+                    WHERE p.order_id = o.id AND r.status IN ('requested', 'pending')
+                      AND NOT r.is_release)
+                   OR EXISTS (SELECT FROM payments_capture c
+                    JOIN payments_payment p ON p.id = c.payment_id
+                    WHERE p.order_id = o.id AND c.status = 'requested')"""
         with psycopg.connect(at.database, connect_timeout=5) as connection:
             row = connection.execute(query).fetchone()
         return int(row[0]) if row else 0

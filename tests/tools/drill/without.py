@@ -146,6 +146,23 @@ def _without_refund_key() -> None:
     _take_out(refunds, request_refund=request_refund)
 
 
+def _without_capture_key() -> None:
+    """The consumer is not idempotent: a parcel whose charge got no answer is charged anew."""
+    from payments.capturing import capture as capturing
+    from payments.gateways.stripe.client import StripeGateway
+
+    honest = StripeGateway.capture
+
+    def capture(self: Any, payment_id: str, *, idempotency_key: str, **how: Any) -> Any:
+        return honest(self, payment_id, idempotency_key=str(uuid.uuid4()), **how)
+
+    def charge(begun: Any, calls: Any) -> None:
+        capturing.record_captured(begun.payment, calls.capture(begun), now=calls.clock())
+
+    _take_out(StripeGateway, capture=capture)
+    _take_out(capturing, _charge=charge)
+
+
 GUARDS: dict[str, Callable[[], None]] = {
     "token": _without_token,
     "stored-payment": _without_stored_payment,
@@ -156,6 +173,7 @@ GUARDS: dict[str, Callable[[], None]] = {
     "sent-at-most": _without_sent_at_most,
     "return-key": _without_return_key,
     "refund-key": _without_refund_key,
+    "capture-key": _without_capture_key,
 }
 
 

@@ -42,6 +42,9 @@ DISPATCH_TABLES = "checkout/orders/migrations/0023_dispatch.py"
 REFUND_LINES = "payments/refund_lines.py"
 TEST_DISPATCH = "tests/orders/test_dispatch.py"
 TEST_GOODS = "tests/admin/test_goods.py"
+CAPTURE = "payments/capturing/capture.py"
+SWEEP = "checkout/orders/outbox/sweep.py"
+TEST_CAPTURE = "tests/payments/test_capture.py"
 TEST_REFUND_LINES = "tests/payments/test_refund_lines.py"
 TEST_CODES = "tests/orders/test_code_uses.py"
 ISSUE = "checkout/orders/invoices/issue.py"
@@ -821,8 +824,8 @@ message AS (
         "order that a charge names",
         "a charge of another order pays this one",
         "payments/settling/outcomes.py",
-        "    if not could_name(answer.order, payment.order):\n",
-        "    if False:\n",
+        "    if could_name(answer.order, payment.order):\n",
+        "    if True:\n",
         "tests/payments/test_whose_payment.py::test_answer_that_names_another_order_pays_nothing",
     ),
     _guard(
@@ -842,6 +845,81 @@ message AS (
         "        pass\n",
         "tests/payments/test_refund_came_back.py"
         "::test_hint_has_the_order_say_that_the_money_came_back",
+    ),
+    _guard(
+        "no more is charged than is set aside",
+        "a mistake anywhere charges more for the parcels of an order than the order costs",
+        "payments/migrations/0028_capture_at_dispatch.py",
+        "models.F('capture_minor'), '+', models.F('released_minor')",
+        "models.F('capture_minor'), '-', models.F('released_minor')",
+        f"{TEST_CAPTURE}::test_database_refuses_more_than_was_set_aside",
+    ),
+    _guard(
+        "doubt about a capture asks first",
+        "a parcel whose charge got no answer is charged again when the gateway has forgotten keys",
+        CAPTURE,
+        "    answer = calls.retrieve(payment) if capture.tries else None\n",
+        "    answer = None\n",
+        f"{TEST_CAPTURE}::test_lost_answer_is_asked_for_when_keys_are_forgotten",
+    ),
+    _guard(
+        "a capture's own key",
+        "two workers with one parcel in hand charge it twice",
+        "payments/settling/gateway_calls.py",
+        "                idempotency_key=capture.key,\n",
+        "                idempotency_key=str(time.monotonic_ns()),\n",
+        f"{TEST_CAPTURE}::test_workers_at_once_charge_a_parcel_once",
+    ),
+    _guard(
+        "a parcel that was asked for",
+        "each message about an order charges its last parcel again",
+        "payments/capturing/parcels.py",
+        "    waiting = [shipment for shipment in shipments if shipment.pk not in asked_for]\n",
+        "    waiting = shipments\n",
+        f"{TEST_CAPTURE}::test_parcel_that_cannot_be_charged_is_put_before_a_person",
+    ),
+    _guard(
+        "nothing is sent that cannot be charged",
+        "a parcel leaves although the bank keeps its money no longer",
+        "checkout/orders/dispatch/ship.py",
+        "    if order.authorised_until is not None and order.authorised_until <= now:\n",
+        "    if False:\n",
+        f"{TEST_CAPTURE}::test_nothing_is_sent_after_the_end_although_nobody_has_looked",
+    ),
+    _guard(
+        "what is charged once goes in one parcel",
+        "the second parcel of an order leaves and can never be charged",
+        "checkout/orders/dispatch/ship.py",
+        "    if order.goes_in_one_parcel and order.authorised_until and wanted != left:\n",
+        "    if False:\n",
+        f"{TEST_CAPTURE}::test_what_is_charged_once_only_goes_in_one_parcel",
+    ),
+    _guard(
+        "a declined card that is set aside after all",
+        "the bank keeps money for an order that is paid with another card",
+        "payments/settling/check_order.py",
+        " or answer.state is GatewayState.AUTHORISED\n",
+        "\n",
+        f"{TEST_CAPTURE}::test_declined_card_that_is_set_aside_after_all_is_given_up",
+    ),
+    Guard(
+        "what was sent is not cancelled",
+        "goods that are with the customer are put on sale, and nobody asks for their money",
+        (
+            Edit(SWEEP, "            .exclude(dispatch_status__in=WAS_SENT)\n", ""),
+            Edit(
+                CANCELLING, "        if asked.dispatch_status in WAS_SENT:\n", "        if False:\n"
+            ),
+        ),
+        f"{TEST_CAPTURE}::test_what_was_sent_and_never_charged_is_neither_cancelled_nor_put_on_sale",
+    ),
+    _guard(
+        "a cancelled order keeps who cancelled it",
+        "what is charged at the gateway's own site of a cancelled order is kept",
+        "checkout/orders/transitions.py",
+        "source not in {*PAID_FOR, OrderStatus.AUTHORISED}\n",
+        "source not in PAID_FOR\n",
+        f"{TEST_CAPTURE}::test_charge_at_the_site_of_what_was_cancelled_goes_back",
     ),
     _guard(
         "second look at a refund's key",
