@@ -28,6 +28,7 @@ from payments.refund_lines import (
     worth,
 )
 from payments.refunds import RefundImpossible, refundable_minor
+from payments.states import PaymentStatus
 
 NOTHING_SENT_YET = (
     "<strong>{}</strong> will be sent back{}. If that is what you mean, press the button; nothing "
@@ -117,12 +118,11 @@ class LinesPage:
     @property
     def _page(self) -> ReasonPage:
         order = self.payment.order
-        left = show_money(money(refundable_minor(self.payment), self.payment.currency))
         parts = " · ".join(parts_for_staff(order))
         made_of = f" The order cost {show_money(order.total)} ({parts})." if parts else ""
         return ReasonPage(
             title=f"Refund of order {order.number} by lines",
-            explains=f"Of this payment {left} is left{self._set_aside()}. "
+            explains=f"{self._what_is_left()} "
             "Say how many pieces of each line are paid back; the amount is worked out from what "
             "they cost. Pieces that were not sent are called off and never sent. What was sent and "
             f"came back is taken in first, on a page of its own.{made_of}",
@@ -131,12 +131,17 @@ class LinesPage:
             act=self._send,
         )
 
-    def _set_aside(self) -> str:
+    def _what_is_left(self) -> str:
         payment = self.payment
-        if not (payment.captures_later and payment.rest_minor and payment.order.authorised_until):
-            return ""
+        left = show_money(money(refundable_minor(payment), payment.currency))
         rest = show_money(money(payment.rest_minor, payment.currency))
-        return f", and the bank keeps {rest} that is charged when it is sent"
+        if payment.status == PaymentStatus.AUTHORISED:
+            return (
+                f"Nothing was charged yet: the bank keeps {rest} that is charged when it is sent."
+            )
+        if payment.captures_later and payment.rest_minor and payment.order.authorised_until:
+            return f"Of this payment {left} is left, and the bank keeps {rest} for what is sent."
+        return f"Of this payment {left} is left."
 
     def answer(
         self, model_admin: ReadOnlyAdmin[Payment], request: HttpRequest, form: LinesForm

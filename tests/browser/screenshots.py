@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any, Literal
@@ -397,8 +398,42 @@ def _sent_orders(goods: list["Product"]) -> Iterator[Shot]:
     number = "RR123456785IE"
     ship(partly, {first.pk: 1}, key="picture", tracking_number=number, by="clerk", now=now())
     cancel_paid(cancelled, Canceller.CUSTOMER, by="", why="", now=now())
+    yield Shot("order-authorised", link_path(_set_aside(placed_order(*goods))))
     yield Shot("order-partly-sent", link_path(partly))
     yield Shot("order-cancelled-paid", link_path(cancelled))
+
+
+def _set_aside(order: "Order") -> "Order":
+    """Its customer's bank keeps the price until it is sent."""
+    from django.utils import timezone
+
+    from checkout.orders.states import OrderStatus
+    from checkout.orders.transitions import transition
+    from payments.models import Payment
+    from payments.states import PaymentStatus
+
+    now = timezone.now()
+    until = now + timedelta(days=7)
+    Payment.objects.create(
+        order=order,
+        gateway="stripe",
+        gateway_payment_id=f"pi_picture_{order.pk}",
+        round=1,
+        status=PaymentStatus.AUTHORISED,
+        captures_later=True,
+        amount_minor=order.total_minor,
+        currency=order.currency,
+        created_at=now,
+    )
+    transition(
+        order.pk,
+        OrderStatus.AUTHORISED,
+        reason="Screenshot",
+        now=now,
+        authorised_until=until,
+        sweep_at=until,
+    )
+    return order
 
 
 def _ask_to_cancel(page: Page) -> None:

@@ -63,10 +63,10 @@ class MoneyFacts:
 
     @property
     def is_final(self) -> bool:
-        """Nothing more will change by itself."""
+        """Nothing more will change by itself; what is set aside is charged when it is sent."""
         if self.status == OrderStatus.CANCELLED:
             return self.moved.sent_back_minor >= self.moved.charged_minor
-        return self.status not in UNSETTLED
+        return self.status not in UNSETTLED or self.is_set_aside
 
     @property
     def can_pay(self) -> bool:

@@ -28,7 +28,7 @@ from checkout.views.see_other import HttpResponseSeeOther
 
 class Way(StrEnum):
     UNPAID = "unpaid"  # the worker closes its payment, and nothing goes back
-    PAID = "paid"  # it is cancelled at once, and the worker sends the money back
+    PAID = "paid"  # it is cancelled at once, and the worker sends the money back or sets it free
 
 
 def way_to_cancel(order: Order) -> Way | None:
@@ -82,6 +82,7 @@ def _show(request: HttpRequest, order: Order, *, was_refused: bool = False) -> H
         "way": way,
         "was_refused": was_refused,
         "goes_back": money(goes_back_minor, order.currency),
+        "set_free": money(moved.set_aside_minor, order.currency),
         "why_not": "" if way else _why_not(order),
     }
     status = 409 if was_refused else 200

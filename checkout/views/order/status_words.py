@@ -197,9 +197,9 @@ def is_being_cancelled(order: Order) -> bool:
 
 
 def _is_money_awaited(order: Order, facts: MoneyFacts) -> bool:
-    """The order was cancelled after it was paid, and its money is not back yet."""
+    """The order was cancelled after it was paid, and its money is not back yet, or not free."""
     owes = facts.moved.sent_back_minor < facts.moved.charged_minor
-    return owes and order.is_cancelled_and_paid
+    return (owes or facts.is_set_aside) and order.is_cancelled_and_paid
 
 
 def _next(words: _Words, order: Order, facts: MoneyFacts) -> str:
