@@ -13,6 +13,7 @@ class PaymentStatus(models.TextChoices):
     PAID = "paid", "Paid"
     DECLINED = "declined", "Declined"
     CANCELLED = "cancelled", "Cancelled"
+    EXPIRED = "expired", "Expired at the gateway"
 
 
 class RefundStatus(models.TextChoices):
@@ -60,7 +61,7 @@ _LIVE = frozenset(
         *(_S.PROMISED, _S.AUTHORISED),
     }
 )
-_OUTCOMES = frozenset({_S.PAID, _S.DECLINED, _S.CANCELLED})
+_OUTCOMES = frozenset({_S.PAID, _S.DECLINED, _S.CANCELLED, _S.EXPIRED})
 _IN_BETWEEN = frozenset({_S.PROMISED, _S.AUTHORISED})
 
 # From → to. What is not here does not happen.
@@ -72,12 +73,13 @@ TRANSITIONS: dict[PaymentStatus, frozenset[PaymentStatus]] = {
     # While a worker asks about it, it is PROCESSING.
     _S.PROMISED: _OUTCOMES | {_S.PROCESSING},
     # The first parcel is charged, or nothing can be any more.
-    _S.AUTHORISED: frozenset({_S.PAID, _S.CANCELLED}),
+    _S.AUTHORISED: frozenset({_S.PAID, _S.CANCELLED, _S.EXPIRED}),
     # A decline is final for this card. Should the gateway say otherwise later, it is believed.
     _S.DECLINED: frozenset({_S.PAID}),
     _S.PAID: frozenset(),
     # Where the gateway charged what was cancelled here, it is believed, and a person is asked.
     _S.CANCELLED: frozenset({_S.PAID}),
+    _S.EXPIRED: frozenset({_S.PAID}),
 }
 
 LIVE = sorted(_LIVE)

@@ -48,6 +48,9 @@ from payments.states import CaptureStatus, PaymentStatus
 # Something may be charged of a payment in one of these states.
 CAPTURABLE = [PaymentStatus.AUTHORISED, PaymentStatus.PAID]
 
+# The bank keeps nothing of a payment any more that is told as one of these.
+KEPT_NO_LONGER = {GatewayState.CANCELLED, GatewayState.EXPIRED}
+
 
 def settle_captures(
     order_number: str, gateways: Gateways, *, clock: Clock, asks: bool = False
@@ -127,7 +130,7 @@ def _charge(capture: Capture, calls: Calls) -> None:
             record_not_captured(capture, error.code or "refused", now=calls.clock())
             return
     with fault_points("capture recorded"):
-        if answer.state is GatewayState.CANCELLED:
+        if answer.state in KEPT_NO_LONGER:
             record_lapsed(payment, now=calls.clock())
             return
         record_captured(payment, answer, now=calls.clock())
@@ -154,7 +157,7 @@ def _look_at_rest(payment: Payment, calls: Calls, *, asks: bool) -> Result:
     ends_soon = calls.clock() >= order.authorised_until - TOLD_BEFORE
     if asks or ends_soon:
         answer = calls.retrieve(payment)
-        if answer.state is GatewayState.CANCELLED:
+        if answer.state in KEPT_NO_LONGER:
             record_lapsed(payment, now=calls.clock())
             return Result.DECLINED
         record_captured(payment, answer, now=calls.clock())

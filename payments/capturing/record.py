@@ -187,7 +187,7 @@ def record_lapsed(payment: Payment, *, now: datetime) -> None:
     pay otherwise, and a person is told."""
     with transaction.atomic():
         order = lock_order(payment)
-        if not move_payment(payment, PaymentStatus.CANCELLED, now, decline_code="lapsed"):
+        if not move_payment(payment, PaymentStatus.EXPIRED, now, decline_code="lapsed"):
             return
         for capture in payment.captures.filter(status=CaptureStatus.REQUESTED):
             _fail(capture, payment, "lapsed", now=now)

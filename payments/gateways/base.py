@@ -25,6 +25,7 @@ class GatewayState(Enum):
     PAID = "paid"
     DECLINED = "declined"  # final for this payment method
     CANCELLED = "cancelled"  # can never be charged any more
+    EXPIRED = "expired"  # the same, since nobody paid in time
 
 
 @dataclass(frozen=True, kw_only=True)

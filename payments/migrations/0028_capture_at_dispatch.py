@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name='payment',
             name='status',
-            field=models.CharField(choices=[('pending', 'Not begun'), ('processing', 'At the gateway'), ('unknown', 'Outcome unknown, asking'), ('needs_action', 'Waiting for the customer'), ('promised', 'Promised, the money comes in days'), ('authorised', 'Authorised, charged when it is sent'), ('paid', 'Paid'), ('declined', 'Declined'), ('cancelled', 'Cancelled')], default='pending', editable=False, max_length=20),
+            field=models.CharField(choices=[('pending', 'Not begun'), ('processing', 'At the gateway'), ('unknown', 'Outcome unknown, asking'), ('needs_action', 'Waiting for the customer'), ('promised', 'Promised, the money comes in days'), ('authorised', 'Authorised, charged when it is sent'), ('paid', 'Paid'), ('declined', 'Declined'), ('cancelled', 'Cancelled'), ('expired', 'Expired at the gateway')], default='pending', editable=False, max_length=20),
         ),
         migrations.AlterField(
             model_name='paymentattempt',
@@ -74,7 +74,7 @@ class Migration(migrations.Migration):
         ),
         AddConstraintNotValid(
             model_name='payment',
-            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'processing', 'unknown', 'needs_action', 'promised', 'authorised', 'paid', 'declined', 'cancelled'])), name='payments_payment_status_known'),
+            constraint=models.CheckConstraint(condition=models.Q(('status__in', ['pending', 'processing', 'unknown', 'needs_action', 'promised', 'authorised', 'paid', 'declined', 'cancelled', 'expired'])), name='payments_payment_status_known'),
         ),
         AddConstraintNotValid(
             model_name='payment',

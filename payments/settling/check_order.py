@@ -84,7 +84,7 @@ def _check_closed_payments(order: Order, calls: Calls) -> bool:
         if answer.state is GatewayState.PAID:
             _record_late_success(payment, answer, calls)
             is_charged = True
-        elif answer.state is GatewayState.CANCELLED:
+        elif answer.state in {GatewayState.CANCELLED, GatewayState.EXPIRED}:
             record_closed(payment, now=calls.clock())
     return is_charged
 
@@ -138,7 +138,7 @@ def _not_closed(order: Order) -> list[Payment]:
 
 def _thought_to_be_over(order: Order) -> list[Payment]:
     """Payments from which this shop expects nothing any more; the gateway may know better."""
-    over = Q(status__in=[PaymentStatus.DECLINED, PaymentStatus.CANCELLED])
+    over = Q(status__in=[PaymentStatus.DECLINED, PaymentStatus.CANCELLED, PaymentStatus.EXPIRED])
     over |= Q(charged_minor__isnull=False) & ~Q(status=PaymentStatus.PAID)
     if order.status not in UNSETTLED | EXPIRING:
         over |= Q(status__in=LIVE)

@@ -272,6 +272,9 @@ def _record(round_: _Round, answer: GatewayPayment) -> Result:
         case GatewayState.CANCELLED:
             record_decline(payment, "cancelled", now=now, status=PaymentStatus.CANCELLED)
             return Result.DECLINED
+        case GatewayState.EXPIRED:
+            record_decline(payment, "expired", now=now, status=PaymentStatus.EXPIRED)
+            return Result.DECLINED
         case GatewayState.NEEDS_ACTION:
             record_needs_action(payment, answer, now=now)
             return Result.NEEDS_ACTION

@@ -19,7 +19,7 @@ from payments.states import LIVE, PaymentStatus
 
 # A confirmation that ended like this charged nothing, and never will.
 CHARGED_NOTHING = [
-    *(GatewayState.DECLINED.value, GatewayState.CANCELLED.value),
+    *(GatewayState.DECLINED.value, GatewayState.CANCELLED.value, GatewayState.EXPIRED.value),
     *(NotExecuted.__name__, GatewayMisconfigured.__name__),
     *(PaymentRefused.__name__, PaymentMethodRefused.__name__, NoSuchPayment.__name__),
 ]

@@ -371,7 +371,7 @@ def test_what_the_bank_keeps_no_longer_is_asked_for_again(order: Order, till: Ti
     assert reasons(order) == [LAPSED]
     assert order.status == OrderStatus.PAYMENT_FAILED
     assert not is_set_aside(order)
-    assert Payment.objects.get().status == PaymentStatus.CANCELLED
+    assert Payment.objects.get().status == PaymentStatus.EXPIRED
     assert refused(order) == "unpaid"
     assert said(order) == "You have not been charged for it."
     assert violations(but_for="No order waits for a person") == []

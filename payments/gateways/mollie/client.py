@@ -63,7 +63,7 @@ STATES = {
     "pending": GatewayState.PROMISED,
     "paid": GatewayState.PAID,
     "canceled": GatewayState.CANCELLED,
-    "expired": GatewayState.DECLINED,
+    "expired": GatewayState.EXPIRED,
     "failed": GatewayState.DECLINED,
 }
 
@@ -170,7 +170,7 @@ class MollieGateway:
             return _payment(told)
         if status == 422:
             payment = self.retrieve(payment_id)
-            is_over = payment.state is GatewayState.DECLINED
+            is_over = payment.state in {GatewayState.DECLINED, GatewayState.EXPIRED}
             return _as(payment, GatewayState.CANCELLED) if is_over else payment
         raise _concluded(status, told, NoSuchPayment)
 
