@@ -3,11 +3,12 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from checkout.catalogue.amounts import AmountLimits
 from payments.gateways.base import (
     Abilities,
+    CapturingGateway,
     Gateway,
     GatewayDispute,
     GatewayPayment,
@@ -60,6 +61,14 @@ class FaultyGateway:
             "cancel",
             idempotency_key,
             lambda: self.inner.cancel(payment_id, idempotency_key=idempotency_key),
+        )
+
+    def capture(self, payment_id: str, *, idempotency_key: str, **how: Any) -> GatewayPayment:
+        inner = cast(CapturingGateway, self.inner)
+        return self._around(
+            "capture",
+            idempotency_key,
+            lambda: inner.capture(payment_id, idempotency_key=idempotency_key, **how),
         )
 
     def refund(

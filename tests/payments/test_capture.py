@@ -24,12 +24,13 @@ from checkout.orders.placing.place import place_order
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from checkout.orders.stock.differences import count_differences
 from payments.capturing.capture import settle_captures
-from payments.gateways.base import GatewayPayment, OutcomeUnknown
+from payments.gateways.base import OutcomeUnknown
 from payments.models import Capture, Payment, Refund
 from payments.refund_lines import RefundedPieces, refund_lines
 from payments.refunds import RefundImpossible, request_refund
 from payments.settling.outcomes import record_decline
 from payments.states import CaptureStatus, PaymentStatus, RefundStatus
+from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.at_once import at_once
 from tests.support.audited import violations
 from tests.support.factories import OpenBasket, line, purchase
@@ -490,29 +491,15 @@ def test_mistake_that_is_undone_before_the_charge_is_not_charged(order: Order, t
     assert violations() == []
 
 
-def losing(till: Till, monkeypatch: pytest.MonkeyPatch, *, before: bool = False) -> None:
-    """The gateway's first answer to a capture is lost, or the call does not reach it."""
-    capture = till.gateway.capture  # type: ignore[attr-defined]
-    calls = count()
-
-    def loses(*args: object, **kwargs: object) -> GatewayPayment:
-        is_first = not next(calls)
-        answer: GatewayPayment | None = None
-        if not (is_first and before):
-            answer = capture(*args, **kwargs)
-        if is_first or answer is None:
-            raise OutcomeUnknown("timeout")
-        return answer
-
-    monkeypatch.setattr(till.gateway, "capture", loses)
+NO_ANSWER = {"capture": raising(OutcomeUnknown("timeout"))}
 
 
-@pytest.mark.parametrize("before", [False, True])
-def test_lost_answer_is_asked_for(
-    order: Order, till: Till, monkeypatch: pytest.MonkeyPatch, before: bool
-) -> None:
-    losing(till, monkeypatch, before=before)
+@pytest.mark.parametrize("is_lost", ["before", "after"])
+def test_lost_answer_is_asked_for(order: Order, till: Till, is_lost: str) -> None:
+    faulty = FaultyGateway(till.gateway)
+    (faulty.before if is_lost == "before" else faulty.after).update(NO_ANSWER)
     send(order, 1, 0)
+    settle_captures(order.number, only(faulty), clock=timezone.now)
     till.deliver_messages()
     send(order)
     till.deliver_messages()
@@ -522,17 +509,13 @@ def test_lost_answer_is_asked_for(
     assert violations() == []
 
 
-def test_lost_answer_is_asked_for_when_keys_are_forgotten(
-    order: Order, till: Till, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    losing(till, monkeypatch)
+def test_lost_answer_is_asked_for_when_keys_are_forgotten(order: Order, till: Till) -> None:
+    faulty = FaultyGateway(till.gateway, after=NO_ANSWER)
     send(order, 1, 0)
-    message = OutboxMessage.objects.filter(kind=OutboxMessage.Kind.CAPTURE).latest("id")
-    settle_captures(order.number, only(till.gateway), clock=timezone.now)
+    settle_captures(order.number, only(faulty), clock=timezone.now)
     Capture.objects.update(key="another-key-altogether")
-    settle_captures(order.number, only(till.gateway), clock=timezone.now)
+    till.deliver_messages()
 
-    assert message.order_id == order.pk
     assert amounts(till) == [1001]
     assert violations() == []
 

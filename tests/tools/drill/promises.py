@@ -204,7 +204,7 @@ def promises(
         _one_order_each(evidence),
         _acknowledged_orders_are_there(evidence),
         _one_charge_each(evidence),
-        _each_parcel_charged_once(evidence, at),
+        each_parcel_charged_once(evidence.charges, at.database),
         _paid_if_charged(evidence),
         _none_forgotten(evidence),
         _right_amounts(evidence, buyer),
@@ -258,16 +258,16 @@ def _is_charged_by_parcels(charges: list[Charge], order: MadeOrder) -> bool:
     return not others and charge.parcels > 0 and is_within and charge.currency == order.currency
 
 
-def _each_parcel_charged_once(evidence: Evidence, at: Addresses) -> Promise:
+def each_parcel_charged_once(charges: list[Charge], database: str) -> Promise:
     """By the gateway's own record: as many charges as parcels at most, and in sum what the books
     say. A parcel that was taken back as a mistake may have been charged."""
     query = """SELECT o.number, count(DISTINCT s.id),
                       (SELECT sum(p.charged_minor) FROM payments_payment p
                        WHERE p.order_id = o.id AND p.status = 'paid')
                FROM orders_order o JOIN orders_shipment s ON s.order_id = o.id GROUP BY o.id"""
-    with psycopg.connect(at.database) as connection:
+    with psycopg.connect(database) as connection:
         sent = {number: (count, told) for number, count, told in connection.execute(query)}
-    by_parcels = [charge for charge in evidence.charges if charge.parcels]
+    by_parcels = [charge for charge in charges if charge.parcels]
     broken = [
         f"{charge.order}: {charge.parcels} charges, {charge.amount_minor} in all, for {parcels} "
         f"parcels; the books say {told}"

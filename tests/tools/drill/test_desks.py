@@ -7,21 +7,27 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
+from checkout.orders.dispatch.ship import ship
 from checkout.orders.models import GoodsReturn, Shipment
 from checkout.orders.placing.place import place_order
 from checkout.user_input.card_numbers import has_card_number
+from payments.capturing.capture import settle_captures
+from payments.gateways.base import OutcomeUnknown
 from payments.models import Refund
+from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import OpenBasket, line, purchase
 from tests.support.long import all_or
 from tests.support.processes import database_url
-from tests.support.till import Till
+from tests.support.till import Till, only
 from tests.tools.drill import without
 from tests.tools.drill.after_sale import acts_told, after_sale, refunds_in
 from tests.tools.drill.desk_acts import CLERK, SUPPORT, reason_of
 from tests.tools.drill.desks import Desk
-from tests.tools.drill.promises import Promise
+from tests.tools.drill.promises import Promise, each_parcel_charged_once
+from tests.tools.drill.records import charges_in
 from tests.tools.drill.systems import WITHOUT_CONSTRAINTS
 from tests.tools.drill.without import GUARDS
 
@@ -115,6 +121,37 @@ def test_what_breaks_without_a_guard_is_found(
             place_and_pay(shelf, till)  # of those before, hardly anything is left to be sent
 
     assert seen
+
+
+def test_parcel_that_is_charged_twice_without_its_key_is_found(
+    shelf: list[Product],
+    till: Till,
+    ledger_path: Path,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.CAPTURE = "dispatch"
+    basket = OpenBasket([line(shelf[0], 4)])
+    order = place_order(purchase(), basket, now=timezone.now())
+    till.deliver_messages()
+    ship(order, {order.lines.get().pk: 1}, key="k", by="clerk", now=timezone.now())
+
+    def promise_after(gateway: FaultyGateway) -> Promise:
+        for _ in range(3):
+            settle_captures(order.number, only(gateway), clock=timezone.now)
+        return each_parcel_charged_once(charges_in(ledger_path), database_url())
+
+    lost = FaultyGateway(till.gateway, after={"capture": raising(OutcomeUnknown("timeout"))})
+    with_guard = promise_after(lost)
+    monkeypatch.setattr(without, "_take_out", lambda of, **put_in: [
+        monkeypatch.setattr(of, name, value) for name, value in put_in.items()
+    ])  # fmt: skip
+    GUARDS["capture-key"]()
+    ship(order, {order.lines.get().pk: 1}, key="l", by="clerk", now=timezone.now())
+    without_guard = promise_after(lost)
+
+    assert (with_guard.tried, with_guard.broken) == (1, [])
+    assert without_guard.broken != []
 
 
 def test_reason_of_a_refund_holds_no_card_number_whatever_its_key() -> None:

@@ -149,6 +149,7 @@ def _without_refund_key() -> None:
 def _without_capture_key() -> None:
     """The consumer is not idempotent: a parcel whose charge got no answer is charged anew."""
     from payments.capturing import capture as capturing
+    from payments.capturing.record import record_captured
     from payments.gateways.stripe.client import StripeGateway
 
     honest = StripeGateway.capture
@@ -157,7 +158,7 @@ def _without_capture_key() -> None:
         return honest(self, payment_id, idempotency_key=str(uuid.uuid4()), **how)
 
     def charge(begun: Any, calls: Any) -> None:
-        capturing.record_captured(begun.payment, calls.capture(begun), now=calls.clock())
+        record_captured(begun.payment, calls.capture(begun), now=calls.clock())
 
     _take_out(StripeGateway, capture=capture)
     _take_out(capturing, _charge=charge)
