@@ -76,6 +76,11 @@ def refused(order: Order, *pieces: int) -> str:
     return refusal.value.code
 
 
+def pay_with_another_card(order: Order) -> None:
+    gateway, card = order.gateway, "pm_card_visa"
+    pay_again(order, gateway=gateway, payment_method=card, failed_round=1, now=timezone.now())
+
+
 def amounts(till: Till) -> list[int]:
     return [charge.amount_minor for charge in till.charges()]
 
@@ -349,6 +354,16 @@ def look(order: Order, till: Till, *, at: datetime) -> None:
     settle_captures(order.number, only(till.gateway), clock=lambda: at)
 
 
+def keep_no_longer(order: Order, till: Till) -> datetime:
+    """Time passes until the bank keeps nothing any more, and the shop looks."""
+    order.refresh_from_db()
+    assert order.authorised_until is not None
+    after = order.authorised_until + timedelta(minutes=10)
+    till.advance_clock(after - timezone.now())
+    look(order, till, at=after)
+    return after
+
+
 def test_a_day_before_the_end_a_person_is_told(order: Order, till: Till) -> None:
     assert order.authorised_until is not None
     until = order.authorised_until
@@ -364,10 +379,7 @@ def test_a_day_before_the_end_a_person_is_told(order: Order, till: Till) -> None
 
 
 def test_what_the_bank_keeps_no_longer_is_asked_for_again(order: Order, till: Till) -> None:
-    assert order.authorised_until is not None
-    after = order.authorised_until + timedelta(minutes=10)
-    till.advance_clock(after - timezone.now())
-    look(order, till, at=after)
+    keep_no_longer(order, till)
 
     assert reasons(order) == [LAPSED]
     assert order.status == OrderStatus.PAYMENT_FAILED
@@ -376,13 +388,7 @@ def test_what_the_bank_keeps_no_longer_is_asked_for_again(order: Order, till: Ti
     assert refused(order) == "unpaid"
     assert said(order) == "You have not been charged for it."
     assert violations(but_for="No order waits for a person") == []
-    pay_again(
-        order,
-        gateway=order.gateway,
-        payment_method="pm_card_visa",
-        failed_round=1,
-        now=timezone.now(),
-    )
+    pay_with_another_card(order)
     till.deliver_messages()
     send(order)
     till.deliver_messages()
@@ -402,11 +408,7 @@ def test_rest_that_the_bank_keeps_no_longer_is_put_before_a_person(
 ) -> None:
     send(order, 1, 0)
     till.deliver_messages()
-    order.refresh_from_db()
-    assert order.authorised_until is not None
-    after = order.authorised_until + timedelta(minutes=10)
-    till.advance_clock(after - timezone.now())
-    look(order, till, at=after)
+    after = keep_no_longer(order, till)
 
     assert reasons(order) == [LAPSED]
     assert order.status == OrderStatus.PAID
@@ -440,11 +442,7 @@ def test_what_was_sent_and_never_charged_is_neither_cancelled_nor_put_on_sale(
     order = authorised(placed(shelf, method="pm_sandbox_capture_declined"), till)
     send(order)
     till.deliver_messages()
-    order.refresh_from_db()
-    assert order.authorised_until is not None
-    after = order.authorised_until + timedelta(minutes=10)
-    till.advance_clock(after - timezone.now())
-    look(order, till, at=after)
+    after = keep_no_longer(order, till)
     stock = Product.objects.get(pk=shelf[0].pk).stock
 
     expire_unpaid(now=after + timedelta(days=30))
@@ -454,13 +452,7 @@ def test_what_was_sent_and_never_charged_is_neither_cancelled_nor_put_on_sale(
     assert order.status == OrderStatus.PAYMENT_FAILED
     assert not can_be_cancelled(order)
     assert Product.objects.get(pk=shelf[0].pk).stock == stock
-    pay_again(
-        order,
-        gateway=order.gateway,
-        payment_method="pm_card_visa",
-        failed_round=1,
-        now=timezone.now(),
-    )
+    pay_with_another_card(order)
     till.deliver_messages()
     order.refresh_from_db()
     assert (order.status, amounts(till)) == (OrderStatus.PAID, [3004])
@@ -539,13 +531,7 @@ def test_card_that_is_set_aside_late_is_given_up_when_another_has_paid(
     till.deliver_messages()
     order.refresh_from_db()
     first = Payment.objects.get()
-    pay_again(
-        order,
-        gateway=order.gateway,
-        payment_method="pm_card_visa",
-        failed_round=1,
-        now=timezone.now(),
-    )
+    pay_with_another_card(order)
     till.approve(first)
     till.deliver_messages()
     order.refresh_from_db()
