@@ -408,7 +408,7 @@ def test_rest_that_the_bank_keeps_no_longer_is_put_before_a_person(
 ) -> None:
     send(order, 1, 0)
     till.deliver_messages()
-    after = keep_no_longer(order, till)
+    keep_no_longer(order, till)
 
     assert reasons(order) == [LAPSED]
     assert order.status == OrderStatus.PAID
