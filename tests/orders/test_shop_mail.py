@@ -13,9 +13,11 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.cancelling import revive
+from checkout.orders.dispatch.ship import ship
 from checkout.orders.history import note
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.mail.send import send_next
+from checkout.orders.mail.words import compose
 from checkout.orders.models import Mail, Order
 from checkout.orders.states import LATE, PAID_FOR, TRANSITIONS, OrderStatus
 from checkout.orders.transitions import transition
@@ -155,3 +157,18 @@ def test_customer_reads_nothing_of_it(shelf: list[Product], till: Till) -> None:
     send_mails()
 
     assert "shop" not in " ".join(step.words for step in timeline(order))
+
+
+def test_order_that_is_charged_when_it_is_sent_is_told_as_one_to_send(
+    shelf: list[Product], till: Till, settings: Settings
+) -> None:
+    settings.CAPTURE = "dispatch"
+    order = placed_order(shelf[0])
+    till.settle(order)
+    told = compose(Mail.objects.get(kind=Mail.Kind.SHOP_ORDER))
+    ship(order, None, key="all", by="clerk", now=database_now())
+    till.deliver_messages()
+
+    assert told.subject == f"New order to be sent: {order.number}"
+    assert "An order of €10.01 is charged when it is sent." in told.body
+    assert Mail.objects.filter(kind=Mail.Kind.SHOP_ORDER).count() == 1

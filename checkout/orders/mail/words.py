@@ -220,6 +220,15 @@ WORDS = {
     ),
 }
 
+# Instead of SHOP_ORDER, where the order is charged when it is sent.
+_SHOP_ORDER_TO_SEND = MailWords(
+    subject=_("New order to be sent: {number}"),
+    headline=_("New order to be sent"),
+    happened=_("An order of {total} is charged when it is sent."),
+    button=_("See it in the admin"),
+    with_money=False,
+)
+
 # Staff had the link sent, by hand or because they corrected the address.
 _LINK_BY_STAFF = _(
     "Our support has it sent to you at this address. Links in earlier e-mails about the order may "
@@ -394,6 +403,8 @@ def _next(mail: Mail, facts: MoneyFacts) -> str:
 
 def _words_of(mail: Mail) -> MailWords:
     kind, order = Mail.Kind(mail.kind), mail.order
+    if kind is Mail.Kind.SHOP_ORDER and order.status == OrderStatus.AUTHORISED:
+        return _SHOP_ORDER_TO_SEND
     pays_there = kind is Mail.Kind.ACTION_REQUIRED and web_side_of(order).waiting(order)
     return _PAY_THERE if pays_there else WORDS[kind]
 
