@@ -134,6 +134,15 @@ class Environment:
             _split(name, value)
         return value.rstrip("/")
 
+    def cloudwatch_namespace(self, name: str) -> str:
+        """A name such as `Shop`, or an empty text. CloudWatch API Reference, "PutMetricData"."""
+        value = self.text(name)
+        if value and not re.fullmatch(r"[A-Za-z0-9._/#-]{1,255}", value):
+            refuse(name, "may hold letters, digits and . _ / # - and is 255 characters at most.")
+        if value.upper().startswith("AWS/"):
+            refuse(name, "begins with AWS/, which is kept for Amazon's own metrics.")
+        return value
+
     def _origin(self, name: str, value: str) -> str:
         parts = _split(name, value)
         if parts.path not in {"", "/"}:

@@ -31,6 +31,10 @@ class JsonFormatter(BaseJsonFormatter):
         if "message" in log_data:  # other packages log addresses of pages
             log_data["message"] = without_card_numbers(str(log_data["message"]))
         log_data["trace_id"] = trace_id()
+        if directives := log_data.pop("cloudwatch_metrics", None):
+            # The metadata of the embedded metric format: see orders/operations/cloudwatch.
+            milliseconds = int(record.created * 1000)
+            log_data["_aws"] = {"Timestamp": milliseconds, "CloudWatchMetrics": directives}
 
     def formatException(  # noqa: N802 - the standard library's name
         self, ei: ExceptionInfo

@@ -93,6 +93,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "checkout.middleware.cloudwatch.tell_cloudwatch",
     "checkout.middleware.tracing.trace_requests",
     "csp.middleware.CSPMiddleware",
     "checkout.middleware.plain_http.refuse_unsafe_over_plain_http",
@@ -427,6 +428,8 @@ TRUSTED_PROXY_COUNT = env.whole("TRUSTED_PROXY_COUNT", 0, at_least=0, at_most=20
 METRICS_TOKEN = env.secret("METRICS_TOKEN")
 # All other processes serve /metrics and /healthz at this port. If unset, they do not.
 METRICS_PORT = env.whole("METRICS_PORT", 0, at_least=0, at_most=65535) or None
+# All processes write their figures into their logs, for a namespace of CloudWatch's of this name.
+CLOUDWATCH_NAMESPACE = env.cloudwatch_namespace("CLOUDWATCH_NAMESPACE")
 
 LOG_LEVEL = env.one_of("LOG_LEVEL", "INFO", ["DEBUG", "INFO", "WARNING", "ERROR", "CRITICAL"])
 LOGGING = {
@@ -450,6 +453,8 @@ LOGGING = {
             for name, level in of_gateway.log_levels.items()
         },
         "botocore": {"level": "WARNING"},
+        # Figures are written whatever LOG_LEVEL is, or alarms would ring.
+        "checkout.orders.operations.cloudwatch": {"level": "INFO"},
         "fontTools": {"level": "WARNING"},
         "fpdf": {"level": "ERROR"},  # its warnings tell of letters in customers' names
         "axes": {"level": "CRITICAL"},  # it logs names and addresses

@@ -29,6 +29,7 @@ from functools import partial
 from django.conf import settings
 from django.db import close_old_connections, connection
 
+from checkout.orders.operations.cloudwatch import tell_of_queue
 from checkout.orders.operations.gauges import QUEUE_EVERY_SECONDS, measure_queue
 from checkout.orders.operations.liveness import Alive
 from checkout.orders.pausing import is_paused
@@ -115,6 +116,7 @@ class Worker:
             measure_queue(self._queue, now=database_now())
             sample_refusal()
             sample_lost()
+            tell_of_queue()
         if is_paused():
             return False
         self.run_once(pool, stopping)

@@ -45,6 +45,7 @@ REFUSED: dict[str, list[str]] = {
     "API_WAITING_AT_MOST": NUMBER,
     "TRUSTED_PROXY_COUNT": [*NUMBER, "21"],
     "METRICS_PORT": [*NUMBER, "65536"],
+    "CLOUDWATCH_NAMESPACE": ["My Shop", "AWS/SQS", "aws/shop", "shop:one", "Bücher", "x" * 256],
     "SECRET_KEY": SECRET,
     "SECRET_KEY_FALLBACKS": LIST,
     "METRICS_TOKEN": SECRET,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Min, QuerySet
 
 from checkout.orders.models import AccountMail, Mail, ProcessAlive, QueueSeen, open_deliveries
+from checkout.orders.operations.cloudwatch import tell_of_shop
 from checkout.orders.operations.shop_state import ShopState
 from checkout.runtime import metrics
 
@@ -34,6 +35,7 @@ def measure_shop(*, now: datetime) -> None:
     metrics.WAITING_TOO_LONG.set(state.waiting_too_long)
     metrics.TO_SEND_AGE.set(_age(state.oldest_to_send_at, now))
     metrics.PAUSED.set(state.pause is not None)
+    tell_of_shop()
 
 
 def measure_queue(queue: "PaymentsQueue", *, now: datetime) -> None:

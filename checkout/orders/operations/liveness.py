@@ -18,6 +18,7 @@ from django.db import connection
 from django.db.models.functions import Now
 
 from checkout.orders.models import ProcessAlive
+from checkout.orders.operations.cloudwatch import tell_of_process
 from checkout.runtime import metrics
 from checkout.runtime.database import DATABASE_ERRORS
 from checkout.runtime.process_name import process_name
@@ -54,6 +55,7 @@ class Alive:
         if now >= self._next_file:
             self._next_file = now + FILE_EVERY_SECONDS
             metrics.ALIVE.labels(self.kind).set_to_current_time()
+            tell_of_process(self.kind)
             self._on_beat()
             if self._file:
                 touch(self._file)
