@@ -411,8 +411,9 @@ HTTPS_ONLY = env.flag("HTTPS_ONLY", default=not DEBUG)
 SESSION_COOKIE_SECURE = HTTPS_ONLY
 CSRF_COOKIE_SECURE = HTTPS_ONLY
 SECURE_SSL_REDIRECT = HTTPS_ONLY
-# Probes come from inside, without TLS.
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$", r"^metrics$"]
+# Asked from inside, without TLS and by the address of the process instead of the shop's host name.
+PROBES = ["healthz", "readyz", "metrics"]
+SECURE_REDIRECT_EXEMPT = [rf"^{probe}$" for probe in PROBES]
 SECURE_HSTS_SECONDS = 365 * 24 * 60 * 60 if HTTPS_ONLY else 0
 # The shop decides for its own host name only, not for others under its domain.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]

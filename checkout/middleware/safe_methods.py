@@ -2,7 +2,8 @@
 
 from collections.abc import Callable
 
-from django.http import HttpRequest
+from django.conf import settings
+from django.http import HttpRequest, HttpResponsePermanentRedirect
 from django.http.response import HttpResponseBase
 from django.middleware.common import CommonMiddleware
 
@@ -13,7 +14,15 @@ GetResponse = Callable[[HttpRequest], HttpResponseBase]
 
 class AppendSlash(CommonMiddleware):
     """Redirects only safe requests to the address with a slash. A form would arrive there as a GET,
-    without what was typed; so it gets a 404, which says that nothing was done."""
+    without what was typed; so it gets a 404, which says that nothing was done.
+
+    A probe is not asked for its host: a load balancer puts the process's own address there.
+    """
+
+    def process_request(self, request: HttpRequest) -> HttpResponsePermanentRedirect | None:
+        if request.path_info.removeprefix("/") in settings.PROBES:
+            return None
+        return super().process_request(request)
 
     def should_redirect_with_slash(self, request: HttpRequest) -> bool:
         return request.method in SAFE and super().should_redirect_with_slash(request)

@@ -14,6 +14,12 @@ def test_healthz_needs_no_database(client: Client) -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.parametrize(("path", "status"), [("/healthz", 200), ("/readyz", 200), ("/", 400)])
+def test_probe_needs_no_host_name_and_a_page_does(client: Client, path: str, status: int) -> None:
+    assert client.get(path, headers={"Host": "10.0.1.7:8000"}).status_code == status
+
+
+@pytest.mark.django_db
 def test_readyz_says_ready(client: Client) -> None:
     assert client.get("/readyz").status_code == 200
 
