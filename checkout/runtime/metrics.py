@@ -101,6 +101,9 @@ GATEWAY_REFUSES = _looked_up(
 QUEUE_MESSAGES = _looked_up(
     "shop_queue_messages", "Messages of the queue, approximately, as SQS counts them.", "state"
 )
+BACKLOG_PER_WORKER = _looked_up(
+    "shop_backlog_per_worker", "Messages that wait in the queue, for each worker that lives."
+)
 DEAD_LETTERS = _looked_up("shop_dead_letters", "Messages in the dead-letter queue.")
 ALIVE = Gauge(
     "shop_alive_timestamp_seconds",

@@ -13,3 +13,8 @@ def process_name() -> str:
 
 def name_of(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}"[:LONGEST_NAME]
+
+
+def host_of(name: str) -> str:
+    """The host or container of the process with this name."""
+    return name.rpartition(":")[0] or name

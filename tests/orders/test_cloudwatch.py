@@ -13,12 +13,14 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.middleware.cloudwatch import tell_cloudwatch
-from checkout.orders.models import OutboxMessage
+from checkout.orders.models import OutboxMessage, ProcessAlive
 from checkout.orders.operations import cloudwatch
 from checkout.orders.operations.gauges import measure_queue, measure_shop
-from checkout.orders.operations.liveness import Alive
+from checkout.orders.operations.liveness import STALE_AFTER_SECONDS, Alive
+from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.runtime import metrics
+from tests.doubles.sqs.server import QueueServer
 from tests.support.cloudwatch import NAMESPACE, figures, written
 from tests.support.factories import placed_order
 
@@ -61,6 +63,24 @@ def test_worker_tells_how_the_queue_stands(queue: PaymentsQueue, db: None) -> No
 
     assert {each.name: each.value for each in figures(lines)}["DeadLetters"] == 0
     assert {each.name for each in figures(lines)} == {each.name for each in cloudwatch.QUEUE}
+
+
+def test_backlog_is_told_for_each_worker_that_lives(
+    shelf: list[Product], exact_sqs: QueueServer, queue: PaymentsQueue
+) -> None:
+    """A worker of several processes is one, and one that died does no work."""
+    now = timezone.now()
+    alive = {"one:1": 0, "one:2": 30, "two:1": 0, "dead:1": STALE_AFTER_SECONDS + 1}
+    for name, age in alive.items():
+        ProcessAlive.objects.create(name=name, kind="worker", seen_at=now - timedelta(seconds=age))
+    ProcessAlive.objects.create(name="three:1", kind="mailer", seen_at=now)
+    for _ in range(3):
+        placed_order(shelf[0])
+    publish_outbox(queue, now=timezone.now())
+
+    measure_queue(queue, now=now)
+
+    assert cloudwatch.Figure("", metrics.BACKLOG_PER_WORKER).value() == 1.5
 
 
 @pytest.mark.usefixtures("_told")

@@ -58,6 +58,7 @@ SHOP = (
 )
 # One process of each worker looks these up.
 QUEUE = (
+    Figure("BacklogPerWorker", metrics.BACKLOG_PER_WORKER),
     Figure("DeadLetters", metrics.DEAD_LETTERS),
     Figure("GatewayRefusesShop", metrics.GATEWAY_REFUSES),
     Figure("LostOrders", metrics.LOST_ORDERS),

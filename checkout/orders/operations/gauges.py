@@ -8,8 +8,10 @@ from django.db.models import Min, QuerySet
 
 from checkout.orders.models import AccountMail, Mail, ProcessAlive, QueueSeen, open_deliveries
 from checkout.orders.operations.cloudwatch import tell_of_shop
+from checkout.orders.operations.liveness import STALE_AFTER_SECONDS
 from checkout.orders.operations.shop_state import ShopState
 from checkout.runtime import metrics
+from checkout.runtime.process_name import host_of
 
 if TYPE_CHECKING:  # web processes use the rest of this and never load boto3
     from checkout.orders.queue.sqs import PaymentsQueue
@@ -44,9 +46,17 @@ def measure_queue(queue: "PaymentsQueue", *, now: datetime) -> None:
     by_state = asdict(counts)
     for state, count in by_state.items():
         metrics.QUEUE_MESSAGES.labels(state).set(count)
+    metrics.BACKLOG_PER_WORKER.set(counts.waiting / max(1, live_workers(now=now)))
     metrics.DEAD_LETTERS.set(dead.all)
     seen = by_state | {"dead_letters": dead.all, "seen_at": now}
     QueueSeen.objects.update_or_create(pk=QueueSeen.ONLY, defaults=seen)
+
+
+def live_workers(*, now: datetime) -> int:
+    """How many workers live, each of which may be several processes of one host or container."""
+    fresh = now - timedelta(seconds=STALE_AFTER_SECONDS)
+    names = ProcessAlive.objects.filter(kind="worker", seen_at__gte=fresh).values_list("name")
+    return len({host_of(name) for (name,) in names})
 
 
 def forget_processes(*, now: datetime) -> None:
