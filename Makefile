@@ -65,11 +65,11 @@ soak: export TOTAL_SEQUENCES ?= 20000
 soak: .venv/.installed ## The state machine ten times as long, and 20,000 sequences of totals
 	@$(PYTHON) -m pytest -n auto --maxprocesses 4 -m long tests/machine/test_state_machine.py tests/totals $(ARGS)
 
-lint: .venv/.installed ## Style, format, types and the CloudFormation template
+lint: .venv/.installed ## Style, format, types and the CloudFormation templates
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@$(LINT_SETTINGS) .venv/bin/mypy manage.py config checkout payments tests .ci/*.py
-	@.venv/bin/cfn-lint deploy/cloudformation.yaml
+	@.venv/bin/cfn-lint deploy/cloudformation/*.yaml
 
 watch: .venv/.installed ## Known vulnerabilities of dependencies, and secrets in the history
 	@$(PYTHON) .ci/audit_dependencies.py

@@ -1,25 +1,15 @@
 import json
-import secrets
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 import pytest
 from pytest_django.fixtures import Settings
 
 from checkout.orders.queue.sqs import PaymentsQueue
+from tests.deploy.templates import Made, aws, made, new_name, path_of
 from tests.deploy.wire import SqsWire
-from tests.support.processes import ROOT
-
-TEMPLATE = ROOT / "deploy" / "cloudformation.yaml"
-
-
-def aws(service: str, settings: Settings) -> Any:
-    return boto3.client(  # type: ignore[call-overload] # stubs of SQS alone
-        service, region_name=settings.AWS_REGION, endpoint_url=settings.AWS_ENDPOINT_URL
-    )
 
 
 @dataclass(frozen=True)
@@ -28,35 +18,24 @@ class Stack:
     policies: dict[str, set[tuple[str, str]]]  # output → (IAM action, queue name)
 
 
-@contextmanager
-def made(settings: Settings, name: str, template: str) -> Iterator[dict[str, str]]:
-    """The outputs of a stack that is made from this text."""
-    cloudformation = aws("cloudformation", settings)
-    cloudformation.create_stack(
-        StackName=name,
-        TemplateBody=template,
-        Parameters=[{"ParameterKey": "QueueName", "ParameterValue": name}],
-        Capabilities=["CAPABILITY_IAM"],
-    )
-    [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
-    assert stack["StackStatus"] == "CREATE_COMPLETE", stack
-    yield {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]}
-    cloudformation.delete_stack(StackName=name)
-
-
 @pytest.fixture
 def stack(settings: Settings) -> Iterator[Stack]:
     """Made from the template as it is; the product's settings name its queue."""
-    name = f"payments-{secrets.token_hex(4)}"
+    name = new_name("payments")
     iam = aws("iam", settings)
-    with made(settings, name, TEMPLATE.read_text()) as outputs:
-        settings.PAYMENTS_QUEUE_NAME = outputs["PaymentsQueueName"]
+    with made_queues(settings, name, path_of("queues").read_text()) as queues:
+        settings.PAYMENTS_QUEUE_NAME = queues.outputs["PaymentsQueueName"]
         policies = {
             output: allowed_by(iam, arn)
-            for output, arn in outputs.items()
+            for output, arn in queues.outputs.items()
             if output.endswith("PolicyArn")
         }
-        yield Stack(outputs, policies)
+        yield Stack(queues.outputs, policies)
+
+
+def made_queues(settings: Settings, name: str, text: str) -> AbstractContextManager[Made]:
+    """Under names of their own, as those that one stack exports are no other's."""
+    return made(settings, name, text, {"QueueName": name, "ShopName": new_name("t")})
 
 
 def allowed_by(iam: Any, arn: str) -> set[tuple[str, str]]:
@@ -94,5 +73,5 @@ def wire(stack: Stack, settings: Settings) -> Iterator[Callable[[], SqsWire]]:
     sqs_url = settings.AWS_ENDPOINT_URL
     yield make
     settings.AWS_ENDPOINT_URL = sqs_url
-    for made in wires:
-        made.stop()
+    for each in wires:
+        each.stop()

@@ -14,6 +14,7 @@ import yaml
 from prometheus_client.metrics import MetricWrapperBase
 
 from checkout.runtime import metrics
+from tests.deploy.templates import resources
 from tests.support.processes import ROOT
 from tests.support.runbook import pages
 
@@ -100,16 +101,40 @@ def test_every_alert_says_what_is_wrong_and_where_its_page_is() -> None:
         assert rule["alert"] in found[anchor].alerts, rule["alert"]
 
 
-def test_every_page_has_its_alert_and_every_alarm_its_page() -> None:
-    template = (ROOT / "deploy" / "cloudformation.yaml").read_text()
-    alarms = dict(re.findall(r"^  (\w+Alarm):$.*?#([\w-]+)$", template, re.M | re.DOTALL))
-    exist = {rule["alert"] for rule in rules()} | set(alarms)
+def pages_of_alarms() -> dict[str, set[str]]:
+    """The name of each alarm at CloudWatch → the pages that its description names."""
+    alarms = resources("alarms", "AWS::CloudWatch::Alarm")
+    links = re.compile(r"docs/runbook\.md#([\w-]+)")
+    return {name: set(links.findall(each["AlarmDescription"])) for name, each in alarms.items()}
 
-    told = {alert: page.anchor for page in pages() for alert in page.alerts}
-    assert len(alarms) == 2
-    assert alarms.items() <= told.items()
-    assert {alert for page in pages() for alert in page.alerts} == exist
-    assert [page.title for page in pages() if not page.alerts] == []
+
+def test_every_page_has_its_alert_and_every_alarm_its_page() -> None:
+    told = {page.anchor: set(page.alerts) for page in pages()}
+    alarms = pages_of_alarms()
+
+    assert set().union(*told.values()) == {rule["alert"] for rule in rules()} | set(alarms)
+    for anchor, names in told.items():
+        assert {name for name in names if name.endswith("Alarm")} == {
+            name for name, anchors in alarms.items() if anchor in anchors
+        }
+    assert set().union(*alarms.values()) == set(told)
+    assert [anchor for anchor, names in told.items() if not names - set(alarms)] == []
+
+
+def test_alarm_wakes_somebody_where_the_alert_of_its_page_does() -> None:
+    severities: dict[str, set[str]] = {}
+    for rule in rules():
+        anchor = rule["annotations"]["runbook"].partition("#")[2]
+        severities.setdefault(anchor, set()).add(rule["labels"]["severity"])
+    severities["a-customer-withdraws"] = severities["an-order-needs-a-person"]
+
+    alarms = resources("alarms", "AWS::CloudWatch::Alarm")
+    topics = {"page": "PageTopic", "ticket": "TicketTopic"}
+    for name, anchors in pages_of_alarms().items():
+        allowed = {topics[each] for anchor in anchors for each in severities[anchor]}
+        [told] = alarms[name]["AlarmActions"]
+        assert told["Ref"] in allowed, name
+        assert alarms[name]["OKActions"] == [told]
 
 
 def test_graphs_show_every_part_of_the_way_of_an_order() -> None:

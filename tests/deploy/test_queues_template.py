@@ -3,7 +3,6 @@
 import signal
 from collections.abc import Callable
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,18 +11,12 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.queue.setup import dead_letter_problem, dead_letter_queue_name, ensure_queues
 from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
-from tests.deploy.conftest import TEMPLATE, Stack, made
+from tests.deploy.conftest import Stack, made_queues
+from tests.deploy.templates import NO_VALUE, path_of, resources
 from tests.deploy.wire import SqsWire
 from tests.support.processes import ShopProcesses, eventually
 from tests.support.shopper import OverHttp, Shopper
 from tests.support.till import Till, assert_each_paid_once
-
-
-# The linter takes a second to load, which every process that runs tests would pay.
-def test_template_passes_the_linter() -> None:
-    from cfnlint.api import lint_file
-
-    assert [str(match) for match in lint_file(TEMPLATE)] == []
 
 
 def test_ensure_queues_finds_no_difference(stack: Stack, settings: Settings) -> None:
@@ -45,47 +38,53 @@ def test_queues_are_encrypted(stack: Stack) -> None:
         assert reply["Attributes"]["SqsManagedSseEnabled"] == "true"
 
 
-# moto makes neither this policy nor alarms from a template: what is written is all there is.
-def written(resource: str) -> Any:
-    from cfnlint.decode import decode
-
-    template, problems = decode(str(TEMPLATE))
-    assert problems == []
-    return template["Resources"][resource]["Properties"]
-
-
+# moto makes no policy of a queue from a template, and knows nothing of keys and of who may redrive:
+# what is written is all there is.
 def test_only_the_payments_queue_puts_dead_letters_away() -> None:
-    [source] = written("DeadLetterQueue")["RedriveAllowPolicy"]["sourceQueueArns"]
+    written = resources("queues")
+    [source] = written["DeadLetterQueue"]["RedriveAllowPolicy"]["sourceQueueArns"]
 
-    assert written("DeadLetterQueue")["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
-    assert source["Fn::Sub"].endswith(":" + written("PaymentsQueue")["QueueName"]["Fn::Sub"])
+    assert written["DeadLetterQueue"]["RedriveAllowPolicy"]["redrivePermission"] == "byQueue"
+    assert source["Fn::Sub"].endswith(":" + written["PaymentsQueue"]["QueueName"]["Fn::Sub"])
+
+
+@pytest.mark.parametrize("queue", ["PaymentsQueue", "DeadLetterQueue"])
+def test_queue_refuses_whoever_asks_without_tls(queue: str) -> None:
+    policy = resources("queues")[f"{queue}Policy"]
+    [statement] = policy["PolicyDocument"]["Statement"]
+
+    assert policy["Queues"] == [{"Ref": queue}]
+    assert statement == {
+        "Effect": "Deny",
+        "Principal": "*",
+        "Action": "sqs:*",
+        "Resource": {"Fn::GetAtt": [queue, "Arn"]},
+        "Condition": {"Bool": {"aws:SecureTransport": False}},
+    }
+
+
+@pytest.mark.parametrize("queue", ["PaymentsQueue", "DeadLetterQueue"])
+def test_queue_is_encrypted_by_a_key_of_yours_where_one_is_named(queue: str) -> None:
+    written = resources("queues")[queue]
+
+    assert written["SqsManagedSseEnabled"] == {"Fn::If": ["HasKey", False, True]}
+    assert written["KmsMasterKeyId"] == {"Fn::If": ["HasKey", {"Ref": "KeyArn"}, NO_VALUE]}
 
 
 @pytest.mark.parametrize(
-    ("alarm", "metric", "queue", "threshold"),
+    ("policy", "actions"),
     [
-        (
-            "OldestMessageAlarm",
-            "ApproximateAgeOfOldestMessage",
-            "PaymentsQueue",
-            {"Ref": "OldestMessageAlarmSeconds"},
-        ),
-        ("DeadLetterAlarm", "ApproximateNumberOfMessagesVisible", "DeadLetterQueue", 0),
+        ("PublisherPolicy", ["kms:Decrypt", "kms:GenerateDataKey"]),
+        ("WorkerPolicy", ["kms:Decrypt"]),
+        ("OperatorPolicy", ["kms:Decrypt"]),
     ],
 )
-def test_alarms_watch_the_age_of_messages_and_the_dead_letters(
-    alarm: str, metric: str, queue: str, threshold: object
-) -> None:
-    properties = written(alarm)
+def test_key_is_used_by_whoever_sends_or_receives(policy: str, actions: list[str]) -> None:
+    """SQS Developer Guide, "Key management": senders need both, receivers need to decrypt."""
+    *_, last = resources("queues")[policy]["PolicyDocument"]["Statement"]
 
-    assert (properties["Namespace"], properties["MetricName"]) == ("AWS/SQS", metric)
-    assert properties["Dimensions"] == [
-        {"Name": "QueueName", "Value": {"Fn::GetAtt": [queue, "QueueName"]}}
-    ]
-    assert properties["Threshold"] == threshold
-    assert properties["ComparisonOperator"] == "GreaterThanThreshold"
-    topic = {"Fn::If": ["HasAlarmTopic", [{"Ref": "AlarmTopicArn"}], {"Ref": "AWS::NoValue"}]}
-    assert properties["AlarmActions"] == topic
+    statement = {"Effect": "Allow", "Action": actions, "Resource": {"Ref": "KeyArn"}}
+    assert last == {"Fn::If": ["HasKey", statement, NO_VALUE]}
 
 
 def of(queue: str, *actions: str) -> set[tuple[str, str]]:
@@ -181,10 +180,10 @@ def test_a_template_that_says_something_else_is_noticed(
     settings: Settings, property_: str, instead: str
 ) -> None:
     name = "differs-" + instead.rpartition(" ")[2]
-    text = TEMPLATE.read_text()
+    text = path_of("queues").read_text()
     assert property_ in text
 
-    with made(settings, name, text.replace(property_, instead)):
+    with made_queues(settings, name, text.replace(property_, instead)):
         settings.PAYMENTS_QUEUE_NAME = f"{name}.fifo"
         with pytest.raises(CommandError, match="differs"):
             call_command("ensure_queues", stdout=StringIO())
