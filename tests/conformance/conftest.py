@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance.differences import OF_MOTO
+from tests.conformance.differences import DIFFERENCES
 from tests.conformance.targets import Queue, Target, start, targets
 
 HERE = Path(__file__).parent
@@ -12,9 +12,11 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A declared difference has to show: one that is gone fails the run until it is struck off."""
     for item in items:
-        if HERE in item.path.parents and isinstance(item, pytest.Function):
-            name = item.name.replace("[moto]", "").replace("[moto-", "[")
-            reason = OF_MOTO.get(name) or OF_MOTO.get(item.originalname)
+        if HERE not in item.path.parents or not isinstance(item, pytest.Function):
+            continue
+        for server, differences in DIFFERENCES.items():
+            name = item.name.replace(f"[{server}]", "").replace(f"[{server}-", "[")
+            reason = differences.get(name) or differences.get(item.originalname)
             if name != item.name and reason:
                 item.add_marker(pytest.mark.xfail(reason=reason, strict=True))
 

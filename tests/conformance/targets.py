@@ -15,6 +15,8 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from tests.conformance.differences import FAUXQS_VERSION
+from tests.doubles.sqs.installed import InstalledSQS, missing, version_of
 from tests.doubles.sqs.server import QueueServer
 from tests.support.long import at_length, long
 
@@ -120,10 +122,17 @@ class Queue:
 
 
 class Target:
-    def __init__(self, name: str, client: "SQSClient", server: QueueServer | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        client: "SQSClient",
+        server: QueueServer | None = None,
+        process: InstalledSQS | None = None,
+    ) -> None:
         self.name = name
         self.client = client
         self._server = server
+        self._process = process
         self._made: list[str] = []
 
     @property
@@ -187,16 +196,22 @@ class Target:
     def stop(self) -> None:
         if self._server:
             self._server.stop()
+        if self._process:
+            self._process.stop()
 
 
 def targets() -> "Sequence[ParameterSet]":
-    reason = _reason_against_amazon()
     known = [
         pytest.param("double"),
         pytest.param("moto", marks=long),
-        pytest.param("amazon", marks=[long, pytest.mark.skip(reason=reason)] if reason else [long]),
+        _unless("fauxqs", _reason_against_fauxqs()),
+        _unless("amazon", _reason_against_amazon()),
     ]
     return [*known, *at_length("endpoint")] if os.environ.get("CONFORMANCE_ENDPOINT") else known
+
+
+def _unless(name: str, reason: str) -> "ParameterSet":
+    return pytest.param(name, marks=[long, pytest.mark.skip(reason=reason)] if reason else [long])
 
 
 def start(name: str) -> Target:
@@ -206,6 +221,9 @@ def start(name: str) -> Target:
         return Target(name, _local_client(server.url), server)
     if name == "moto":
         return Target(name, _local_client(_address_of_moto()))
+    if name == "fauxqs":
+        process = InstalledSQS(name)
+        return Target(name, _local_client(process.start()), process=process)
     if name == "endpoint":
         return Target(name, _local_client(os.environ["CONFORMANCE_ENDPOINT"]))
     return Target(name, _amazon_client())
@@ -242,6 +260,14 @@ def _amazon_session() -> boto3.Session:
     """By a profile: the tests' settings replace what the environment says of credentials."""
     name = os.environ.get("CONFORMANCE_AWS_PROFILE", "default")
     return boto3.Session(profile_name=name, region_name=REGION)
+
+
+def _reason_against_fauxqs() -> str:
+    if reason := missing("fauxqs"):
+        return reason
+    if (version := version_of("fauxqs")) != FAUXQS_VERSION:
+        return f"fauxqs {version} is installed, and the differences are those of {FAUXQS_VERSION}"
+    return ""
 
 
 def _reason_against_amazon() -> str:
