@@ -8,6 +8,7 @@ import pytest
 
 from checkout.catalogue.models import Product
 from checkout.orders.operations.cloudwatch import COUNTED, QUEUE, SHOP, TELL_EVERY_SECONDS
+from config.local.processes import free_port
 from tests.support.cloudwatch import NAMESPACE, Figure, figures
 from tests.support.long import long
 from tests.support.processes import ShopProcesses, WebProcess, eventually
@@ -23,7 +24,8 @@ TOLD = {"CLOUDWATCH_NAMESPACE": NAMESPACE, "LOG_LEVEL": "ERROR"}
 def started(processes: ShopProcesses) -> WebProcess:
     web = processes.web("--workers=2", **TOLD)
     processes.publisher(**TOLD)
-    processes.worker("--processes", "2", **TOLD)
+    # With figures for Prometheus as well, which processes then keep in files.
+    processes.worker("--processes", "2", f"--metrics-port={free_port()}", **TOLD)
     processes.mailer(SHOP_URL="https://shop.example", **TOLD)
     processes.webhook_sender(**TOLD)
     return web

@@ -6,7 +6,9 @@ a task so: no test has an account.
 """
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -20,7 +22,7 @@ from pytest_django.fixtures import Settings
 from checkout.orders.operations import cloudwatch
 from payments.worker.processes import FINISH_MARGIN_SECONDS
 from payments.worker.worker import FINISH_SECONDS
-from tests.deploy.files import explained_settings
+from tests.deploy.files import explained_settings, image_command
 from tests.deploy.templates import (
     ACCOUNT,
     FOLDER,
@@ -35,6 +37,7 @@ from tests.deploy.templates import (
     resources,
     template,
 )
+from tests.support.processes import run
 
 TASK = "AWS::ECS::TaskDefinition"
 SERVICE = "AWS::ECS::Service"
@@ -98,6 +101,11 @@ def test_every_template_is_named_in_the_order_of_its_deployment() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == set(NAMES)
     for number, name in enumerate(NAMES, 1):
         assert path_of(name).read_text().startswith(f"# {number} of {len(NAMES)}: ")
+
+
+def test_templates_are_deployed_without_a_bucket() -> None:
+    """CloudFormation User Guide, "CloudFormation quotas": 51,200 bytes of a template's body."""
+    assert max(path_of(name).stat().st_size for name in NAMES) <= 51_200
 
 
 def arn(service: str, name: str) -> str:
@@ -326,6 +334,15 @@ def test_web_process_keeps_a_connection_for_longer_than_the_load_balancer() -> N
     assert int(kept.group(1)) > idle
 
 
+def test_gunicorn_reads_what_the_template_adds_to_its_command() -> None:
+    printed = run(
+        [sys.executable, "-m", *image_command(), "--print-config"],
+        {**os.environ, "GUNICORN_CMD_ARGS": environment("Web")["GUNICORN_CMD_ARGS"]},
+    )
+
+    assert re.search(r"^keepalive +=? *75$", printed.stdout, re.M), printed.stdout + printed.stderr
+
+
 def test_a_form_without_tls_reaches_the_shop_which_refuses_it() -> None:
     for listener in ("Http", "Https"):
         [action] = resources("services")[listener]["DefaultActions"]
@@ -384,6 +401,21 @@ def test_daily_commands_of_the_documentation_are_run_daily() -> None:
         load_command_class(get_commands()[command], command).create_parser(
             "manage.py", command
         ).parse_args(arguments)
+
+
+def test_command_that_did_not_end_well_is_told() -> None:
+    """A pattern of EventBridge's ("Create event patterns", EventBridge User Guide), as it is."""
+    rule = resources("alarms", "AWS::Events::Rule")["CommandFailed"]
+    detail = rule["EventPattern"]["detail"]
+
+    assert detail["group"] == [{"Fn::Sub": "family:${ShopName}-commands"}]
+    assert tasks()["Commands"]["Family"] == {"Fn::Sub": "${ShopName}-commands"}
+    assert detail["lastStatus"] == ["STOPPED"]
+    assert detail["$or"] == [
+        {"containers": {"exitCode": [{"anything-but": 0}]}},
+        {"stopCode": ["TaskFailedToStart"]},
+    ]
+    assert [target["Arn"] for target in rule["Targets"]] == [{"Ref": "TicketTopic"}]
 
 
 def test_database_has_the_limits_of_the_documentation() -> None:
