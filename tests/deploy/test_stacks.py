@@ -20,6 +20,7 @@ from django.test import Client
 from pytest_django.fixtures import Settings
 
 from checkout.orders.operations import cloudwatch
+from config.environment import Environment
 from payments.worker.processes import FINISH_MARGIN_SECONDS
 from payments.worker.worker import FINISH_SECONDS
 from tests.deploy.files import explained_settings, image_command
@@ -444,6 +445,12 @@ def test_database_outlives_its_stack_and_nobody_knows_its_password() -> None:
         == f"postgres://shop:{made_here}@${{Database.Endpoint.Address}}:5432/shop?sslmode=require"
     )
     assert resources("database")["Password"]["GenerateSecretString"]["ExcludePunctuation"] is True
+    resolved = url.replace(made_here, "letters1").replace(
+        "${Database.Endpoint.Address}", "db.local"
+    )
+    read = Environment({"DATABASE_URL": resolved}).database("DATABASE_URL")
+    assert (read["HOST"], read["USER"], read["PASSWORD"]) == ("db.local", "shop", "letters1")
+    assert read["OPTIONS"] == {"sslmode": "require"}
 
 
 def test_optional_secret_is_left_out_where_it_is_not_named() -> None:
