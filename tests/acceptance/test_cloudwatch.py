@@ -8,7 +8,10 @@ import pytest
 
 from checkout.catalogue.models import Product
 from checkout.orders.operations.cloudwatch import COUNTED, QUEUE, SHOP, TELL_EVERY_SECONDS
+from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
 from config.local.processes import free_port
+from tests.deploy.cloud_alarms import Alarms, Minutes
+from tests.deploy.templates import template
 from tests.support.cloudwatch import NAMESPACE, Figure, figures
 from tests.support.long import long
 from tests.support.processes import ShopProcesses, WebProcess, eventually
@@ -53,6 +56,34 @@ def test_every_kind_of_process_is_seen_to_live_and_the_shop_is_described(
     assert {line["message"] for line in lines if line["levelname"] == "INFO"} == {
         "Metrics for CloudWatch"
     }
+
+
+def test_lines_of_a_shop_without_a_publisher_and_with_a_dead_letter_ring_two_alarms(
+    processes: ShopProcesses, queue: PaymentsQueue
+) -> None:
+    """Nothing waits in the queue: that no publisher writes is all that can be seen of its death."""
+    sqs_client().send_message(
+        QueueUrl=queue.dead_letter_queue().url,
+        MessageBody="given up",
+        MessageGroupId="one",
+        MessageDeduplicationId="one",
+    )
+    processes.web(**TOLD)
+    processes.worker(**TOLD)
+    processes.mailer(SHOP_URL="https://shop.example", **TOLD)
+    processes.webhook_sender(**TOLD)
+    alarms = Alarms(
+        template("alarms"),
+        dict.fromkeys(["PaymentsQueueName", "DeadLetterQueueName", "DatabaseName"], "unseen here"),
+    )
+
+    def ringing() -> set[str]:
+        minute = told(processes)
+        return alarms.ringing(Minutes(minute, 60, minute))
+
+    eventually(
+        lambda: ringing() == {"PublisherMissingAlarm", "DeadLetterAlarm"}, what="these two alarms"
+    )
 
 
 @long

@@ -11,7 +11,7 @@ from typing import Any
 from checkout.orders.operations import cloudwatch
 from config.logging import JsonFormatter
 
-NAMESPACE = "Once"
+NAMESPACE = "once"  # the templates' default
 
 # CloudWatch API Reference, "MetricDatum": those that the shop uses.
 UNITS = {"Count", "Seconds"}
