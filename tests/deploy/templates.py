@@ -76,12 +76,17 @@ def resources(name: str, type_: str = "") -> dict[str, Any]:
 
 
 def for_moto(content: dict[str, Any]) -> str:
-    """With what moto cannot do left out or mended: the resources above; the names of groups in a
-    database, which moto hands on as objects; and `AWS::NoValue` in lists, which moto does not drop.
-    No condition of ours that adds to a list holds unless a parameter is given, so what is added is
-    left out."""
-    every = content["Resources"].items()
-    unknown = {name for name, each in every if each["Type"] in NOT_IN_MOTO}
+    """With what moto cannot do left out or mended: the resources above that others refer to; the
+    names of groups in a database, which moto hands on as objects; and `AWS::NoValue` in lists,
+    which moto does not drop. No condition of ours that adds to a list holds unless a parameter is
+    given, so what is added is left out."""
+    every, text = content["Resources"].items(), json.dumps(content)
+    unknown = {
+        name
+        for name, each in every
+        if each["Type"] in NOT_IN_MOTO
+        and (f'{{"Ref": "{name}"}}' in text or f"${{{name}}}" in text)
+    }
     parameters = content.get("Parameters", {}) | {
         name: {"Type": "String", "Default": name} for name in unknown
     }
@@ -131,7 +136,9 @@ def made(settings: Settings, name: str, text: str, parameters: Mapping[str, str]
     )
     [stack] = cloudformation.describe_stacks(StackName=name)["Stacks"]
     assert stack["StackStatus"] == "CREATE_COMPLETE", stack
-    described = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+    listed = cloudformation.describe_stack_resources(StackName=name)["StackResources"]
+    # What moto knows no type of has no name in its list.
+    described = [each for each in listed if "LogicalResourceId" in each]
     yield Made(
         name,
         {output["OutputKey"]: output["OutputValue"] for output in stack["Outputs"]},
