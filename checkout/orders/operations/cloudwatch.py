@@ -81,7 +81,7 @@ COUNTED = (
     Figure("WebhooksRefused", metrics.WEBHOOKS, only=("bad_signature",)),
 )
 
-# By its missing, the death of all processes of a kind is seen.
+# Where this one is missing, all processes of a kind have died.
 ALIVE = "Alive"
 PROCESS = "Process"  # the dimension: web, publisher, worker, mailer or webhook_sender
 
