@@ -16,7 +16,7 @@ from payments.gateways.load import Gateways
 
 class Command(BaseCommand):
     help = (
-        "Check the promises (I1 to I12 in docs/architecture.md) against the database, the "
+        "Check the promises (I1 to I13 in docs/architecture.md) against the database, the "
         "gateways' lists and the queue. Exits with 1 when a promise is broken, or the gateway or "
         "the queue could not be asked. An order that names this installation at the gateway and is "
         "not here is a lost order, which breaks I2 until a person has seen to it; payments of "
