@@ -54,26 +54,30 @@ def choose(page: Page, status: str) -> None:
     page.locator(f"button[name=status][value={status}]").click()
 
 
+PAID, FAILED, PENDING = ("paid", "paid"), ("failed", "payment_failed"), ("pending", "promised")
+ENGLISH_DESK, GERMAN_PHONE = ("desktop", 1280, "en"), ("phone", 390, "de")
+GERMAN_DESK, ENGLISH_PHONE = ("desktop", 1280, "de"), ("phone", 390, "en")
+
+
 @pytest.mark.parametrize(
-    ("device", "width", "language"),
+    ("chosen", "status", "device", "width", "language"),
     [
-        ("desktop", 1280, "en"),
-        ("phone", 390, "de"),
-        *at_length(("desktop", 1280, "de"), ("phone", 390, "en")),
+        (*PAID, *ENGLISH_DESK),
+        (*FAILED, *GERMAN_PHONE),
+        (*PENDING, *ENGLISH_DESK),
+        *at_length((*PAID, *GERMAN_PHONE), (*FAILED, *ENGLISH_DESK), (*PENDING, *GERMAN_PHONE)),
+        *at_length(*((*each, *GERMAN_DESK) for each in (PAID, FAILED, PENDING))),
+        *at_length(*((*each, *ENGLISH_PHONE) for each in (PAID, FAILED, PENDING))),
     ],
-)
-@pytest.mark.parametrize(
-    ("chosen", "status"),
-    [("paid", "paid"), ("failed", "payment_failed"), ("pending", "promised")],
 )
 def test_customer_comes_back_from_the_gateways_page(
     visit: Visit,
     gateways: Gateways,
+    chosen: str,
+    status: str,
     device: str,
     width: int,
     language: str,
-    chosen: str,
-    status: str,
 ) -> None:
     page = buy(visit(locale=language, width=width), gateways)
     picture(page, f"redirect-{device}-{language}")

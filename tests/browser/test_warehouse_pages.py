@@ -12,6 +12,7 @@ from tests.browser.admin_pages import session_of_staff
 from tests.browser.conftest import Visit, needs_axe
 from tests.browser.screenshots import violations_of
 from tests.browser.visitor import Visitor
+from tests.support.long import at_length
 from tests.support.parcels import order_to_send, pieces_sent
 
 LIST = "/admin/orders/ordertosend/"
@@ -31,7 +32,7 @@ def at_the_desk(visit: Visit, live_server: LiveServer, width: int) -> Visitor:
     return visitor
 
 
-@pytest.mark.parametrize("width", [1280, 360])
+@pytest.mark.parametrize("width", [360, *at_length(1280)])
 def test_clerk_prints_slips_and_sends_with_a_double_click(
     visit: Visit, live_server: LiveServer, orders: list[Order], width: int
 ) -> None:
