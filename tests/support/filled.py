@@ -1,9 +1,10 @@
-"""The resubmission table is gone through twice: with the fields of before there were delivery and
-codes, and with all of them filled."""
+"""The resubmission table is gone through with all fields filled; and by `make test-long` with those
+of before there were delivery and codes as well."""
 
 import pytest
 
 from checkout.catalogue.models import Product
+from tests.support.long import at_length
 from tests.support.rules import delivery_method, discount_code, tax_rate
 from tests.support.shopper import TYPED
 
@@ -11,7 +12,7 @@ from tests.support.shopper import TYPED
 DELIVERY_MINOR = 100
 
 
-@pytest.fixture(autouse=True, params=["few fields", "all fields"])
+@pytest.fixture(autouse=True, params=["all fields", *at_length("few fields")])
 def filled(
     request: pytest.FixtureRequest, shelf: list[Product], monkeypatch: pytest.MonkeyPatch
 ) -> None:
