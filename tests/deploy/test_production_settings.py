@@ -45,40 +45,48 @@ def test_production_settings_pass() -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.parametrize(
-    ("careless", "check_id"),
-    [
+# What is careless, and the check that says so. Each list is one shop, since a start
+# takes a second; what would hide something else is in another.
+CARELESS = {
+    "unfinished": [
         ({"SECRET_KEY": "short"}, "security.W009"),
-        ({"SECRET_KEY": "a" * 80}, "security.W009"),
-        (
-            {"SECRET_KEY": "django-insecure-" + PRODUCTION["SECRET_KEY"]},
-            "security.W009",
-        ),
         ({"SECRET_KEY_FALLBACKS": "short"}, "security.W025"),
-        ({"DEBUG": "true"}, "security.W018"),
         ({"ALLOWED_HOSTS": ""}, "security.W020"),
-        ({"HTTPS_ONLY": "false"}, "security.W012"),
-        ({"SANDBOX_GATEWAY_ALLOWED": "true"}, "payments.W001"),
-        ({"STRIPE_API_BASE": "http://gateway.example"}, "payments.E001"),
-        ({"FAULT_POINT": "kill after id stored"}, "payments.E002"),
         ({"STRIPE_PUBLISHABLE_KEY": ""}, "payments.E005"),
+        ({"FAULT_POINT": "kill after id stored"}, "payments.E002"),
         ({"EMAIL_URL": "consolemail://"}, "orders.W001"),
         ({"SHOP_URL": ""}, "orders.W003"),
         ({"SHOP_NAME": ""}, "texts.W003"),
         ({"SELLER_NAME": "", "SELLER_ADDRESS": "", "SELLER_TAX_ID": ""}, "orders.W011"),
         ({"TRUSTED_PROXY_COUNT": "0"}, "orders.W004"),
-        ({"STRIPE_PUBLISHABLE_KEY": "pk_test_example"}, "payments.E007"),
+    ],
+    "plain": [
+        ({"SECRET_KEY": "a" * 80}, "security.W009"),
         ({"ALLOWED_HOSTS": "*"}, "orders.E003"),
         ({"SHOP_URL": "http://shop.example"}, "orders.E002"),
+        ({"STRIPE_PUBLISHABLE_KEY": "pk_test_example"}, "payments.E007"),
         ({"STRIPE_WEBHOOK_SECRETS": ""}, "payments.W002"),
     ],
-    ids=lambda value: value if isinstance(value, str) else "",
-)
-def test_careless_setting_is_refused(careless: dict[str, str], check_id: str) -> None:
-    result = check(**careless)
+    "development": [
+        ({"SECRET_KEY": "django-insecure-" + PRODUCTION["SECRET_KEY"]}, "security.W009"),
+        ({"DEBUG": "true"}, "security.W018"),
+        ({"HTTPS_ONLY": "false"}, "security.W012"),
+        ({"SANDBOX_GATEWAY_ALLOWED": "true"}, "payments.W001"),
+    ],
+    "another Stripe": [
+        ({"STRIPE_API_BASE": "http://gateway.example"}, "payments.E001"),
+    ],
+}
+
+
+@pytest.mark.parametrize("careless", CARELESS.values(), ids=CARELESS)
+def test_careless_settings_are_refused(careless: list[tuple[dict[str, str], str]]) -> None:
+    settings = {name: value for each, _ in careless for name, value in each.items()}
+
+    result = check(**settings)
 
     assert result.returncode == 1
-    assert check_id in result.stderr
+    assert [check_id for _, check_id in careless if check_id not in result.stderr] == []
 
 
 def test_shop_without_a_secret_key_does_not_start() -> None:
