@@ -202,5 +202,5 @@ def processes(
     logs.mkdir()
     started = ShopProcesses(logs, STRIPE_API_BASE=sandbox.url)
     yield started
-    started.stop()
+    started.kill()
     print(started.said())  # shown by pytest when the test failed

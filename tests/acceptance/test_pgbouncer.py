@@ -80,7 +80,7 @@ def processes(
         DATABASE_BEHIND_PGBOUNCER="true",
     )
     yield started
-    started.stop()
+    started.kill()
     print(started.said())
 
 

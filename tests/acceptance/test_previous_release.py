@@ -63,7 +63,7 @@ def previous(
     logs.mkdir()
     started = ShopProcesses(logs, directory=previous_tree, STRIPE_API_BASE=sandbox.url)
     yield started
-    started.stop()
+    started.kill()
     print(started.said())
 
 

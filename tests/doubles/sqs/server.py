@@ -52,6 +52,14 @@ class MovableClock:
         self.moved()
 
 
+async def give_up_receives() -> None:
+    """A receive goes on waiting when whoever asked is dead."""
+    waiting = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in waiting:
+        task.cancel()
+    await asyncio.gather(*waiting, return_exceptions=True)
+
+
 class QueueServer:
     """Listens between `start` and `stop`, in a thread of its own."""
 
@@ -108,6 +116,7 @@ class QueueServer:
         if runner:
             self._loop.run_forever()
             self._loop.run_until_complete(runner.cleanup())
+            self._loop.run_until_complete(give_up_receives())
         self._loop.close()
 
     async def _listen(self) -> web.AppRunner | None:
