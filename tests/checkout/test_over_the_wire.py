@@ -138,51 +138,47 @@ def test_signed_event_is_taken_in_chunks(wire: Wire, shelf: list[Product]) -> No
     assert wire.send(start, headers, in_chunks(body.ljust(2_700_000), 65536))[0] == 413
 
 
-@pytest.mark.parametrize("charset", ["charset=hex", "charset=rot13", "charset*=UTF-8''%00"])
-def test_charset_that_is_none_is_a_bad_request_on_the_wire(
-    wire: Wire, browser: Shopper, charset: str
-) -> None:
+def test_charset_that_is_none_is_a_bad_request_on_the_wire(wire: Wire, browser: Shopper) -> None:
     browser.add_to_cart("SKU-01")
-    headers = headers_of(browser, Content_Type=f"text/plain; {charset}")
 
-    status, text = wire.send("GET /cart/?a=%E9 HTTP/1.1", headers)
+    for charset in ("charset=hex", "charset=rot13", "charset*=UTF-8''%00"):
+        headers = headers_of(browser, Content_Type=f"text/plain; {charset}")
+        status, text = wire.send("GET /cart/?a=%E9 HTTP/1.1", headers)
 
-    assert status == 400
-    assert "nothing was charged" in text
+        assert status == 400, charset
+        assert "nothing was charged" in text, charset
 
 
-@pytest.mark.parametrize(
-    ("start", "headers", "body", "statuses"),
-    [
-        ("GET / HTTP/1.0", {}, b"", {200, 400}),  # by the name that the server has itself
-        ("GET / HTTP/1.0", {"Host": "127.0.0.1"}, b"", {200}),
-        ("HEAD /cart/ HTTP/1.1", {"Host": "127.0.0.1"}, b"", {200}),
-        (
-            "GET /cart/ HTTP/1.1",
-            {"Host": "127.0.0.1", "Transfer-Encoding": "chunked"},
-            b"3\r\na=b\r\n0\r\n\r\n",
-            {200},
-        ),
-        (
-            "POST /cart/add/ HTTP/1.1",
-            {"Host": "127.0.0.1", "Content-Length": "3, 4"},
-            b"a=b",
-            {400},
-        ),
-        (
-            "POST /cart/add/ HTTP/1.1",
-            {"Host": "127.0.0.1", "Content-Length": "3", "Transfer-Encoding": "chunked"},
-            b"3\r\na=b\r\n0\r\n\r\n",
-            {400},
-        ),
-        (f"GET /?a={'b' * 9000} HTTP/1.1", {"Host": "127.0.0.1"}, b"", {400, 414}),
-        ("POST /cart/add/ HTTP/1.1", {"Host": "127.0.0.1"}, b"", {403}),
-    ],
-)
-def test_odd_request_has_a_plain_answer(
-    wire: Wire, start: str, headers: dict[str, str], body: bytes, statuses: set[int]
-) -> None:
-    status, _ = wire.send(start, {"Connection": "close", **headers}, body)
+ODD: list[tuple[str, dict[str, str], bytes, set[int]]] = [
+    ("GET / HTTP/1.0", {}, b"", {200, 400}),  # by the name that the server has itself
+    ("GET / HTTP/1.0", {"Host": "127.0.0.1"}, b"", {200}),
+    ("HEAD /cart/ HTTP/1.1", {"Host": "127.0.0.1"}, b"", {200}),
+    (
+        "GET /cart/ HTTP/1.1",
+        {"Host": "127.0.0.1", "Transfer-Encoding": "chunked"},
+        b"3\r\na=b\r\n0\r\n\r\n",
+        {200},
+    ),
+    (
+        "POST /cart/add/ HTTP/1.1",
+        {"Host": "127.0.0.1", "Content-Length": "3, 4"},
+        b"a=b",
+        {400},
+    ),
+    (
+        "POST /cart/add/ HTTP/1.1",
+        {"Host": "127.0.0.1", "Content-Length": "3", "Transfer-Encoding": "chunked"},
+        b"3\r\na=b\r\n0\r\n\r\n",
+        {400},
+    ),
+    (f"GET /?a={'b' * 9000} HTTP/1.1", {"Host": "127.0.0.1"}, b"", {400, 414}),
+    ("POST /cart/add/ HTTP/1.1", {"Host": "127.0.0.1"}, b"", {403}),
+]
 
-    assert status in statuses
-    assert not CartLine.objects.exists()
+
+def test_odd_request_has_a_plain_answer(wire: Wire) -> None:
+    for start, headers, body, statuses in ODD:
+        status, _ = wire.send(start, {"Connection": "close", **headers}, body)
+
+        assert status in statuses, (start[:80], headers, status)
+        assert not CartLine.objects.exists(), (start[:80], headers)
