@@ -136,7 +136,7 @@ def test_every_address_takes_every_byte(
     assert errors == set()
 
 
-@pytest.mark.parametrize("value", ["a%00b", "%FF%ED%A0%80", *at_length("k" * 300, "9" * 5000)])
+@pytest.mark.parametrize("value", ["a%00b", *at_length("%FF%ED%A0%80", "k" * 300, "9" * 5000)])
 def test_every_form_takes_every_byte(
     everybody: list[Client], nothing_is_changed: None, order: Order, value: str
 ) -> None:
@@ -284,20 +284,18 @@ def test_name_is_kept_without_what_nobody_sees(shopper: Shopper, typed: str, kep
     assert Order.objects.get().full_name == kept
 
 
-@pytest.mark.parametrize("character", ["\0", "\x07", "\x7f", "\x9b", "\ufffd", "\uffff"])
 @pytest.mark.parametrize("field", ["full_name", "address", "city", "postcode"])
-def test_name_with_what_cannot_be_printed_is_asked_for_again(
-    shopper: Shopper, field: str, character: str
-) -> None:
+def test_name_with_what_cannot_be_printed_is_asked_for_again(shopper: Shopper, field: str) -> None:
     shopper.add_to_cart("SKU-01")
-    form = shopper.open_checkout() | {field: f"A{character}B"}
+    form = shopper.open_checkout()
 
-    answer = shopper.submit(form)
+    for character in ("\0", "\x07", "\x7f", "\x9b", "\ufffd", "\uffff"):
+        answer = shopper.submit(form | {field: f"A{character}B"})
 
-    assert answer.status == 422
-    assert "Nothing was ordered or charged yet" in answer.words
-    assert read_form(answer.text, "/checkout/")["email"] == form["email"]
-    assert not Order.objects.exists()
+        assert answer.status == 422, repr(character)
+        assert "Nothing was ordered or charged yet" in answer.words
+        assert read_form(answer.text, "/checkout/")["email"] == form["email"]
+        assert not Order.objects.exists()
 
 
 def test_form_in_another_charset_is_not_stored_garbled(shelf: list[Product]) -> None:

@@ -171,8 +171,9 @@ def test_words_of_dispatch_say_nothing_of_money(
     with override(language):
         for facts in COSTLY:
             words = status_words(order_of(facts, who, dispatch), facts, now=timezone.now())
-            assert money_sentence(facts, "EUR") in words.sentence
-            rest = words.sentence.replace(money_sentence(facts, "EUR"), "")
+            said = money_sentence(facts, "EUR")
+            assert said in words.sentence
+            rest = words.sentence.replace(said, "")
             assert words.headline
             assert words.next
             for pattern in (NOT_CHARGED, ONCE, SENT, GOING):
