@@ -98,6 +98,9 @@ def own_sqs(settings: Settings, tmp_path: Path) -> Iterator[LocalSQS]:
     sqs.stop()
 
 
+PRESSES = 10
+
+
 def press_times(shopper: Shopper, times: int) -> list[float]:
     taken = []
     for _ in range(times):
@@ -116,13 +119,13 @@ def test_checkout_goes_on_while_sqs_is_stopped_and_everything_settles_after(
     processes.publisher(SWEEP_AFTER_SECONDS="2", SWEEP_EVERY_SECONDS="0.5")
     processes.worker()
     shopper = Shopper(OverHttp(web.url, timeout_seconds=10))
-    press_times(shopper, 5)
-    with_sqs = statistics.median(press_times(shopper, 20))
+    press_times(shopper, 3)
+    with_sqs = statistics.median(press_times(shopper, PRESSES))
     assert_each_paid_once(till)
 
     own_sqs.stop()
-    without_sqs = statistics.median(press_times(shopper, 20))
-    assert Order.objects.filter(status="placed").count() == 20
+    without_sqs = statistics.median(press_times(shopper, PRESSES))
+    assert Order.objects.filter(status="placed").count() == PRESSES
 
     own_sqs.start()  # without its queues and whatever was in them
     call_command("ensure_queues", verbosity=0)

@@ -125,6 +125,7 @@ def connections_of_others() -> int:
     return count
 
 
+@long  # `test_crashes` shows it without the pool
 def test_worker_killed_leaves_one_charge_and_the_order_paid(
     processes: ShopProcesses, shelf: list[Product], queue: PaymentsQueue, till: Till
 ) -> None:

@@ -192,7 +192,7 @@ HEADERS += ["traceparent", "Stripe-Signature", "User-Agent", "Cookie", "X-CSRFTo
 
 
 @pytest.mark.parametrize(
-    "value", ["\0", "\xff\xfe", "9" * 5000, *at_length(",;=\"'", "Bearer \xe9", "-1")]
+    "value", ["\0", "\xff\xfe", *at_length("9" * 5000, ",;=\"'", "Bearer \xe9", "-1")]
 )
 def test_every_header_takes_every_byte(
     settings: Settings, shelf: list[Product], caller_of: Caller, value: str
