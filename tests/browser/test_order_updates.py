@@ -14,6 +14,7 @@ from checkout.orders.transitions import transition
 from tests.browser.conftest import Visit
 from tests.browser.visitor import heading
 from tests.support.factories import placed_order
+from tests.support.long import at_length
 
 STEPS = ".step p:first-child"
 # Longer than the longest pause between two looks.
@@ -55,7 +56,7 @@ def test_status_and_timeline_change_in_place(visit: Visit, shelf: list[Product])
     assert {url.rsplit("/", 2)[1] for url in asked} == {"status"}
 
 
-@pytest.mark.parametrize("to", [OrderStatus.PAID, OrderStatus.PAYMENT_FAILED])
+@pytest.mark.parametrize("to", [OrderStatus.PAID, *at_length(OrderStatus.PAYMENT_FAILED)])
 def test_nothing_is_asked_after_a_final_state(
     visit: Visit, shelf: list[Product], to: OrderStatus
 ) -> None:

@@ -64,8 +64,8 @@ GERMAN_DESK, ENGLISH_PHONE = ("desktop", 1280, "de"), ("phone", 390, "en")
     [
         (*PAID, *ENGLISH_DESK),
         (*FAILED, *GERMAN_PHONE),
-        (*PENDING, *ENGLISH_DESK),
-        *at_length((*PAID, *GERMAN_PHONE), (*FAILED, *ENGLISH_DESK), (*PENDING, *GERMAN_PHONE)),
+        *at_length((*PAID, *GERMAN_PHONE), (*FAILED, *ENGLISH_DESK)),
+        *at_length((*PENDING, *ENGLISH_DESK), (*PENDING, *GERMAN_PHONE)),
         *at_length(*((*each, *GERMAN_DESK) for each in (PAID, FAILED, PENDING))),
         *at_length(*((*each, *ENGLISH_PHONE) for each in (PAID, FAILED, PENDING))),
     ],

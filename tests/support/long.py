@@ -1,8 +1,9 @@
 """What `make test` leaves to `make test-long`.
 
 `make test` shows every behaviour once. Marked `long`, and all that `make test-long` runs, is what
-repeats one of its tests with other seeds, at other places, on another queue, many times more or
-with all the shop's processes at once, and what tests a tool instead of the shop. pytest alone runs
+repeats one of its tests with other seeds, at other places, in another language, on a screen of
+another size, on another queue, many times more or with all the shop's processes at once, and what
+tests a tool instead of the shop. pytest alone runs
 both.
 """
 

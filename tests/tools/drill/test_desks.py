@@ -19,7 +19,7 @@ from payments.gateways.base import OutcomeUnknown
 from payments.models import Refund
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.factories import OpenBasket, line, purchase
-from tests.support.long import all_or
+from tests.support.long import long
 from tests.support.processes import database_url
 from tests.support.till import Till, only
 from tests.tools.drill import without
@@ -100,7 +100,9 @@ def without_constraints(guard: str) -> Iterator[None]:
             )
 
 
-@pytest.mark.parametrize("guard", all_or(["refund-key"], list(NOTICED)))
+# It is the drill that is tested.
+@long
+@pytest.mark.parametrize("guard", list(NOTICED))
 def test_what_breaks_without_a_guard_is_found(
     desks: list[Desk],
     shelf: list[Product],
