@@ -12,6 +12,7 @@ from django.core.management import get_commands
 from checkout.catalogue.gateways import gateway_names
 from config.command_line import asks_for_help
 from config.local.processes import free_port
+from tests.support.long import at_length
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -65,7 +66,7 @@ def test_every_command_explains_itself_where_nothing_is_configured() -> None:
     assert [f"usage: manage.py {name}" in result.stdout for name in names] == [True] * len(names)
 
 
-@pytest.mark.parametrize("arguments", [["help"], ["--help"], ["help", "audit_orders"]])
+@pytest.mark.parametrize("arguments", [["help"], ["help", "audit_orders"], *at_length(["--help"])])
 def test_help_lists_what_there_is_where_nothing_is_configured(arguments: list[str]) -> None:
     result = run("manage.py", *arguments)
 
