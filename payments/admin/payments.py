@@ -20,7 +20,7 @@ from checkout.orders.models import Order
 from checkout.orders.money.parts import parts_for_staff
 from checkout.user_input.whole_numbers import WholeNumberField
 from payments.admin.refund_lines import LinesForm, LinesPage
-from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent, new_key
+from payments.models import Capture, Payment, PaymentAttempt, Refund, WebhookEvent, new_key
 from payments.refunds import approve_refund, refundable_minor, request_refund
 from payments.states import RefundStatus
 
@@ -36,7 +36,7 @@ class ShowsAmount:
 class PaymentInline(ReadOnlyInline):
     model = Payment
     fields = ["round", "gateway", "status", "shown_amount", "payment_method"]
-    fields += ["gateway_payment_id", "settled_at", "calls", "charged", "sent_back", "disputed"]
+    fields += ["gateway_payment_id", "settled_at", "calls", "moved", "disputed"]
     show_change_link = True
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -55,19 +55,14 @@ class PaymentInline(ReadOnlyInline):
     def calls(self, payment: Payment) -> str:
         return " · ".join(str(attempt) for attempt in payment.attempts.all())
 
-    @admin.display(description="Charged when sent")
-    def charged(self, payment: Payment) -> str:
+    @admin.display(description="Parcels and refunds")
+    def moved(self, payment: Payment) -> str:
+        """What was charged when it was sent, and what was sent back."""
+        rows: list[Capture | Refund] = [*payment.captures.all(), *payment.refunds.all()]
         return " · ".join(
-            f"{show_money(money(capture.amount_minor, payment.currency))} "
-            f"{capture.get_status_display().lower()}"
-            for capture in payment.captures.all()
-        )
-
-    @admin.display(description="Refunds")
-    def sent_back(self, payment: Payment) -> str:
-        return " · ".join(
-            f"{show_money(refund.amount)} {refund.get_status_display().lower()}"
-            for refund in payment.refunds.all()
+            f"{show_money(money(row.amount_minor, payment.currency))} "
+            f"{row.get_status_display().lower()}"
+            for row in rows
         )
 
     @admin.display(description="Disputes")

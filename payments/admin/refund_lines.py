@@ -154,6 +154,8 @@ class LinesPage:
         try:
             asked = worth(self.payment, typed["wanted"], delivery_minor=typed["delivery_minor"])
         except RefundImpossible as error:
+            if self._is_known(form):  # another press of this page was faster
+                return page.answer(model_admin, request, form)
             form.add_error(None, str(error))
             return page.ask(model_admin, request, form)
         shown = show_money(money(asked.amount_minor, self.payment.currency))
