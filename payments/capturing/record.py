@@ -183,11 +183,12 @@ def _charged_by_us_minor(payment: Payment) -> int:
 
 
 def record_lapsed(payment: Payment, *, now: datetime) -> None:
-    """The bank keeps the amount no longer, and nothing of it was charged. The customer is asked to
-    pay otherwise, and a person is told."""
+    """The bank keeps the amount no longer. Where nothing of it was charged, the customer is asked
+    to pay otherwise. A person is told."""
     with transaction.atomic():
         order = lock_order(payment)
         if not move_payment(payment, PaymentStatus.EXPIRED, now, decline_code="lapsed"):
+            _watch_over_rest(payment, order, is_over=True, now=now)  # a part of it was charged
             return
         for capture in payment.captures.filter(status=CaptureStatus.REQUESTED):
             _fail(capture, payment, "lapsed", now=now)

@@ -77,6 +77,7 @@ class PaymentRequest:
     billing: PostalAddress | None = None  # the one for delivery, where the customer gave no other
     lines: tuple[PaymentLine, ...] = ()
     # The amount is only set aside, where the way to pay allows that, and charged by `capture`.
+    # `open` and `confirm` are told the same; after a customer has acted, `retrieve` tells it.
     captures_later: bool = False
 
 
@@ -86,6 +87,7 @@ class GatewayPayment:
 
     id: str  # no other gateway has a payment of this id; one that counts puts its name before it
     state: GatewayState
+    # What is asked for or set aside; once PAID, what was charged in all.
     amount_minor: int
     currency: str  # ISO 4217, upper case
     order: OrderIdentity  # as it was given to `open`; what it was not given is empty
@@ -93,8 +95,8 @@ class GatewayPayment:
     action_url: str = ""  # where the customer must go, if anywhere; set when NEEDS_ACTION
     # Until when the gateway waits for the customer. None: for as long as the shop does.
     waits_until: datetime | None = None
-    # What was charged of an amount that is set aside, until when the bank keeps the rest, and
-    # whether it can be charged in parts; set when AUTHORISED.
+    # What was charged so far of an amount that is set aside, in all; until when the bank keeps the
+    # rest, which is never None then; and whether it can be charged in parts. Set when AUTHORISED.
     captured_minor: int = 0
     authorised_until: datetime | None = None
     captures_parts: bool = False
@@ -273,8 +275,9 @@ class Gateway(Protocol):
         refund_key: str,
         idempotency_key: str,
     ) -> GatewayRefund:
-        """Send part or all of a charge back, in its currency. The gateway keeps `refund_key` with
-        the refund, so that `refunds_of` finds the refund when the answer was lost."""
+        """Send part or all of a charge back, in its currency; of what is set aside only what was
+        charged. The gateway keeps `refund_key` with the refund, so that `refunds_of` finds the
+        refund when the answer was lost."""
 
     def refunds_of(self, payment_id: str) -> list[GatewayRefund]:
         """All refunds of a payment, newest first."""
@@ -304,6 +307,13 @@ class CapturingGateway(Gateway, Protocol):
         is_last: bool,
         idempotency_key: str,
     ) -> GatewayPayment:
-        """Charge so much of what is set aside; after the last one the bank keeps nothing any more.
-        Answers how the payment stands, which may be CANCELLED where the bank kept it no longer.
-        Raises PaymentRefused where nothing was charged and nothing will be by this call."""
+        """Charge so much of what is set aside: above 0, a multiple of the step, and maybe less than
+        the smallest amount. After the last one the payment is PAID with all that was charged, and
+        the bank keeps nothing any more. Where nothing can be charged in parts the one call is the
+        last.
+
+        Only an AUTHORISED payment is charged. Any other is answered as it stands, whoever ended it:
+        one of which the bank kept nothing any longer is CANCELLED or EXPIRED, or PAID where a part
+        was charged before, and `retrieve` tells it so as well. Raises PaymentRefused where the
+        payment stays AUTHORISED and this call charges nothing, now or later. After any doubt the
+        shop asks `retrieve`, whose sum must be true at once, before it repeats a call."""

@@ -1,7 +1,7 @@
 """What a gateway has to do that sets an amount aside and charges it later.
 
-Subclass `CaptureContract` beside `GatewayContract`, for a gateway whose abilities say
-`captures_later`.
+Subclass `CaptureContract` in place of `GatewayContract`, of which it is one, for a gateway whose
+abilities say `captures_later`.
 """
 
 from datetime import UTC, datetime
@@ -23,13 +23,17 @@ from tests.payments.gateway_contract import GatewayContract, key
 class CaptureContract(GatewayContract):
     # A way to pay of which the whole amount is charged at once; empty: there is none.
     charged_at_once = ""
-    # A way to pay that can be charged once only; empty: there is none.
+    # A way to pay that can be charged once only: `approved`, where all are so; empty: none is.
     charged_once = ""
 
     def charged(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
         """How much money moved for the payment, by the gateway's own books. None where nobody can
         look into them."""
         return None
+
+    def end_authorisation(self, gateway: Gateway, payment: GatewayPayment) -> None:
+        """Have time pass until the bank keeps nothing of the payment any longer."""
+        pytest.skip("Nobody can have a week pass there.")
 
     def set_aside(self, gateway: Gateway, method: str = "") -> GatewayPayment:
         return self.confirm(gateway, self.open(gateway, method, captures_later=True))
@@ -130,6 +134,33 @@ class CaptureContract(GatewayContract):
 
         assert (paid.state, paid.amount_minor) == (GatewayState.PAID, 500)
         assert gateway.retrieve(held.id).charged_minor == 500
+
+    @pytest.mark.parametrize("charged_minor", [0, 500])
+    def test_what_the_bank_keeps_no_longer_is_never_charged(
+        self, gateway: Gateway, charged_minor: int
+    ) -> None:
+        held = self.set_aside(gateway)
+        if charged_minor and not held.captures_parts:
+            pytest.skip("The account cannot charge in parts.")
+        if charged_minor:
+            self.capture(gateway, held, charged_minor)
+        self.end_authorisation(gateway, held)
+
+        told = [gateway.retrieve(held.id), self.capture(gateway, held, 750, is_last=True)]
+
+        over = {GatewayState.CANCELLED, GatewayState.EXPIRED}
+        states = {GatewayState.PAID} if charged_minor else over
+        assert all(each.state in states for each in told)
+        assert {each.charged_minor for each in told} == {charged_minor}
+        assert self.charged(gateway, held) in (charged_minor, None)
+
+    def test_customer_who_must_act_sets_the_amount_aside_by_that(self, gateway: Gateway) -> None:
+        if not self.asks_customer:
+            pytest.skip("It sends its customer nowhere.")
+        asking = self.set_aside(gateway, self.asks_customer)
+
+        assert asking.state is GatewayState.NEEDS_ACTION
+        assert self.charged(gateway, asking) in (0, None)
 
     def test_only_what_was_charged_is_sent_back(self, gateway: Gateway) -> None:
         held = self.set_aside(gateway)

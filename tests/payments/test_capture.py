@@ -24,6 +24,7 @@ from checkout.orders.placing.place import place_order
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from checkout.orders.stock.differences import count_differences
 from payments.capturing.capture import settle_captures
+from payments.capturing.record import record_lapsed
 from payments.gateways.base import OutcomeUnknown
 from payments.models import Capture, Payment, Refund
 from payments.refund_lines import RefundedPieces, refund_lines
@@ -419,6 +420,19 @@ def test_rest_that_the_bank_keeps_no_longer_is_put_before_a_person(
     assert reasons(order) == []
     assert said(order) == "You were charged once, €10.01."
     assert violations() == []
+
+
+def test_rest_that_was_told_as_cancelled_is_not_awaited(order: Order, till: Till) -> None:
+    send(order, 1, 0)
+    till.deliver_messages()
+    payment = Payment.objects.get()
+    payment.order = order
+
+    record_lapsed(payment, now=timezone.now())
+
+    assert reasons(order) == [LAPSED]
+    assert not is_set_aside(order)
+    assert (order.status, Payment.objects.get().status) == (OrderStatus.PAID, PaymentStatus.PAID)
 
 
 def test_parcel_that_cannot_be_charged_is_put_before_a_person(

@@ -15,6 +15,7 @@ from payments.gateways.base import (
 from payments.gateways.example.client import ExampleGateway
 from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
+from payments.sandbox.clock import MovableClock
 from payments.sandbox.mollie.server import MollieSandbox
 from payments.sandbox.server import SandboxServer
 from tests.payments.capture_contract import CaptureContract
@@ -51,6 +52,10 @@ class TestStripeAdapterAgainstTheSandbox(CaptureContract):
     def charged(self, gateway: Gateway, payment: GatewayPayment) -> int | None:
         return sum(self._charged(payment))
 
+    def end_authorisation(self, gateway: Gateway, payment: GatewayPayment) -> None:
+        a_week = {"advance_seconds": 7 * 24 * 3600 + 1}
+        requests.post(f"{self.sandbox_url}/sandbox/clock", json=a_week, timeout=10)
+
     def _charged(self, payment: GatewayPayment) -> list[int]:
         ledger = requests.get(f"{self.sandbox_url}/sandbox/ledger", timeout=10).json()
         of_payment = [each for each in ledger["charges"] if each["payment_intent"] == payment.id]
@@ -82,7 +87,11 @@ class TestStripeAdapterWithTokensAgainstTheSandbox(TestStripeAdapterAgainstTheSa
 class TestExampleInMemory(CaptureContract):
     @pytest.fixture
     def gateway(self) -> ExampleGateway:
-        return ExampleGateway()
+        self.clock = MovableClock()
+        return ExampleGateway(clock=self.clock)
+
+    def end_authorisation(self, gateway: Gateway, payment: GatewayPayment) -> None:
+        self.clock.advance(7 * 24 * 3600 + 1)
 
 
 class MollieContract(GatewayContract):

@@ -137,25 +137,17 @@ class ExampleGateway:
         with self._lock:
             if payment_id not in self.payments:
                 raise NoSuchPayment("resource_missing")
-            return self.payments[payment_id]
+            payment = self.payments[payment_id]
+            if payment.authorised_until is None or payment.authorised_until > self.clock():
+                return payment
+            return self._keep(self._given_up(payment))  # the bank keeps it no longer
 
     def cancel(self, payment_id: str, *, idempotency_key: str) -> GatewayPayment:
         def close() -> GatewayPayment:
             payment = self.retrieve(payment_id)
             if payment.state in {GatewayState.PAID, GatewayState.CANCELLED}:
                 return payment
-            if payment.captured_minor:
-                return self._keep(self._released(payment))
-            return self._keep(
-                replace(
-                    payment,
-                    state=GatewayState.CANCELLED,
-                    decline_code="",
-                    action_url="",
-                    authorised_until=None,
-                    captures_parts=False,
-                )
-            )
+            return self._keep(self._given_up(payment))
 
         return self._once(idempotency_key, ("cancel", payment_id), close)
 
@@ -221,6 +213,19 @@ class ExampleGateway:
             answer = act()
             self._answers[key] = (asked, answer)
             return answer
+
+    def _given_up(self, payment: GatewayPayment) -> GatewayPayment:
+        """Nothing more is charged of it."""
+        if payment.captured_minor:
+            return self._released(payment)
+        return replace(
+            payment,
+            state=GatewayState.CANCELLED,
+            decline_code="",
+            action_url="",
+            authorised_until=None,
+            captures_parts=False,
+        )
 
     @staticmethod
     def _released(payment: GatewayPayment) -> GatewayPayment:
