@@ -526,6 +526,24 @@ def test_lost_answer_is_asked_for_when_keys_are_forgotten(order: Order, till: Ti
     assert violations() == []
 
 
+def test_worker_that_is_overtaken_at_the_gateway_charges_nothing_more(
+    order: Order, till: Till
+) -> None:
+    send(order, 1, 0)
+    overtaking = [only(till.gateway)]
+
+    def another_worker() -> None:
+        if overtaking:
+            settle_captures(order.number, overtaking.pop(), clock=timezone.now)
+
+    slow = FaultyGateway(till.gateway, before={"capture": another_worker})
+    settle_captures(order.number, only(slow), clock=timezone.now)
+
+    assert overtaking == []
+    assert amounts(till) == [1001]
+    assert violations() == []
+
+
 def test_workers_at_once_charge_a_parcel_once(order: Order, till: Till) -> None:
     send(order, 1, 0)
     send(order, 1, 0)

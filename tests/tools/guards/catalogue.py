@@ -868,7 +868,7 @@ message AS (
         "payments/settling/gateway_calls.py",
         "                idempotency_key=capture.key,\n",
         "                idempotency_key=str(time.monotonic_ns()),\n",
-        f"{TEST_CAPTURE}::test_workers_at_once_charge_a_parcel_once",
+        f"{TEST_CAPTURE}::test_worker_that_is_overtaken_at_the_gateway_charges_nothing_more",
     ),
     _guard(
         "a parcel that was asked for",
