@@ -12,6 +12,7 @@ When nothing more is to be sent, the bank is told to keep nothing any longer.
 """
 
 from datetime import datetime
+from enum import Enum
 
 from django.db import transaction
 from django.db.models import F
@@ -62,13 +63,13 @@ def settle_captures(
     if payment is None:
         return settle_refunds(order_number, gateways, clock=clock)
     calls = Calls.begin(gateways, clock)
-    capture = None
+    capture: Capture | Rest = Rest.WAITS
     try:
-        while capture := _begin_capture(payment, now=clock()):
+        while isinstance(capture := _next_capture(payment, now=clock()), Capture):
             _charge(capture, calls)
-        outcome = _look_at_rest(payment, calls, asks=asks)
+        outcome = _look_at_rest(payment, calls, capture, asks=asks)
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
-        tries = capture.tries if capture else 0
+        tries = capture.tries if isinstance(capture, Capture) else 0
         pause = pause_after(error, tries, gateway=payment.gateway, now=clock())
         ask(order.pk, OutboxMessage.Kind.CAPTURE, at=clock() + pause)
         return Result.LATER
@@ -87,18 +88,31 @@ def payment_to_capture(order: Order) -> Payment | None:
     return payment
 
 
-def _begin_capture(payment: Payment, *, now: datetime) -> Capture | None:
-    """The charge that is under way, or the next one: two workers that come at once find one row."""
+class Rest(Enum):
+    """What becomes of what is set aside, where nothing is to be charged now."""
+
+    WAITS = "waits"  # something of the order is still to be sent
+    IS_FREE = "is free"  # all that will ever be sent is charged
+    IS_GONE = "is gone"  # the payment was given up, or is kept no longer
+
+
+def _next_capture(payment: Payment, *, now: datetime) -> Capture | Rest:
+    """The charge that is under way, or the next one: two workers that come at once find one row.
+
+    That nothing more is to be charged is decided under the lock as well: a parcel may leave at any
+    moment after it, and its money must not be given up before it is charged."""
     with transaction.atomic():
         order = lock_order(payment)
         payment = Payment.objects.select_for_update(of=["self"]).get(pk=payment.pk)
         if payment.status not in CAPTURABLE:
-            return None  # given up, or kept no longer
+            return Rest.IS_GONE
         begun = payment.captures.filter(status=CaptureStatus.REQUESTED).order_by("id").first()
         if begun is None:
             due = due_parcel(payment, order)
             if due is None:
-                return None
+                is_free = payment.status == PaymentStatus.PAID
+                is_free = is_free and order.dispatch_status not in TO_SEND
+                return Rest.IS_FREE if is_free else Rest.WAITS
             Payment.objects.filter(pk=payment.pk).update(
                 capture_minor=F("capture_minor") + due.amount_minor
             )
@@ -142,7 +156,7 @@ def _is_uncharged(answer: GatewayPayment, wanted_minor: int) -> bool:
     return answer.state is GatewayState.AUTHORISED and answer.captured_minor < wanted_minor
 
 
-def _look_at_rest(payment: Payment, calls: Calls, *, asks: bool) -> Result:
+def _look_at_rest(payment: Payment, calls: Calls, rest: Rest, *, asks: bool) -> Result:
     """Give up what is not needed any more, tell a person in time of what soon cannot be charged,
     and note what cannot."""
     payment.refresh_from_db()
@@ -151,7 +165,7 @@ def _look_at_rest(payment: Payment, calls: Calls, *, asks: bool) -> Result:
     if order.authorised_until is None:
         return Result.PAID
     is_charged = payment.status == PaymentStatus.PAID
-    if is_charged and order.dispatch_status not in TO_SEND:
+    if rest is Rest.IS_FREE:
         record_captured(payment, calls.cancel(payment), now=calls.clock())
         return Result.PAID
     ends_soon = calls.clock() >= order.authorised_until - TOLD_BEFORE

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from itertools import count
+from typing import Any
 
 import pytest
 import requests
@@ -23,6 +24,7 @@ from checkout.orders.paying import pay_again
 from checkout.orders.placing.place import place_order
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from checkout.orders.stock.differences import count_differences
+from payments.capturing import capture
 from payments.capturing.capture import settle_captures
 from payments.capturing.record import record_lapsed
 from payments.gateways.base import OutcomeUnknown
@@ -541,6 +543,28 @@ def test_worker_that_is_overtaken_at_the_gateway_charges_nothing_more(
 
     assert overtaking == []
     assert amounts(till) == [1001]
+    assert violations() == []
+
+
+def test_parcel_that_leaves_while_a_worker_looks_at_the_rest_is_charged(
+    order: Order, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing was due when the worker looked, and the last parcel leaves a moment later."""
+    send(order, 1, 0)
+    till.deliver_messages()
+    honest = capture._look_at_rest
+
+    def look_after_the_last_has_left(*found: Any, **how: Any) -> Any:
+        send(order)
+        return honest(*found, **how)
+
+    monkeypatch.setattr(capture, "_look_at_rest", look_after_the_last_has_left)
+    settle_captures(order.number, only(till.gateway), clock=timezone.now)
+    monkeypatch.undo()
+    till.deliver_messages()
+
+    assert amounts(till) == [1001, 2003]
+    assert reasons(order) == []
     assert violations() == []
 
 

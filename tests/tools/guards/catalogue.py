@@ -863,6 +863,14 @@ message AS (
         f"{TEST_CAPTURE}::test_lost_answer_is_asked_for_when_keys_are_forgotten",
     ),
     _guard(
+        "the rest is given up only when nothing is due, under one lock",
+        "a parcel that leaves in that moment has left, and its money is given up at the bank",
+        CAPTURE,
+        "    if rest is Rest.IS_FREE:\n",
+        "    if is_charged and order.dispatch_status not in TO_SEND:\n",
+        f"{TEST_CAPTURE}::test_parcel_that_leaves_while_a_worker_looks_at_the_rest_is_charged",
+    ),
+    _guard(
         "a capture's own key",
         "two workers with one parcel in hand charge it twice",
         "payments/settling/gateway_calls.py",
