@@ -51,8 +51,8 @@ class Payment(models.Model):
     # Whether the gateway is asked to have the amount set aside only, and to charge it parcel by
     # parcel as the order is sent; it never changes either.
     captures_later = models.BooleanField(default=False, db_default=False, editable=False)
-    # Of such an amount: what the gateway was, or is being, asked to charge; and what is never
-    # charged, since it is not sent.
+    # The first is how much of an amount set aside the gateway was, or is being, asked to charge.
+    # The second is how much of it is never charged, since what it was for is not sent.
     capture_minor = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
     released_minor = models.PositiveBigIntegerField(default=0, db_default=0, editable=False)
 

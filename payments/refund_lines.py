@@ -57,11 +57,6 @@ def delivery_left_minor(order: Order) -> int:
     return cost - (refunds.aggregate(total=Sum("delivery_minor"))["total"] or 0)
 
 
-def worth_minor(payment: Payment, wanted: Wanted, *, delivery_minor: int) -> int:
-    """How much would go back; see `worth`."""
-    return worth(payment, wanted, delivery_minor=delivery_minor).amount_minor
-
-
 @dataclass(frozen=True)
 class Worth:
     amount_minor: int

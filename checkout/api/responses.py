@@ -236,9 +236,8 @@ def order_response(order: Order, *, status_code: int, order_status: OrderStatus)
     then.dispatch_status = _dispatch_then(order, order_status)
     serializer = OrderSerializer(then)
     serializer.known_parcels = {}  # no order is sent before the first answer about it
-    # A request that leaves an order paid has had it cancelled, and its money goes back; of one that
-    # is authorised nothing was charged. One that
-    # leaves it in any other status than cancelled has charged nothing yet.
+    # A request that leaves an order paid has had it cancelled, and its money goes back. One that
+    # leaves it authorised, or in any other status than cancelled, has charged nothing yet.
     if order_status != OrderStatus.CANCELLED:
         total_minor, is_paid = order.total_minor, order_status in PAID_FOR
         moved = Moved(charged_minor=total_minor, charges=1) if is_paid else Moved()

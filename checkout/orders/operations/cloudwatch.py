@@ -28,7 +28,7 @@ TELL_EVERY_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Figure:
-    """One metric at CloudWatch. Of a metric with a label, the values of that label that count."""
+    """One metric at CloudWatch. `only` names the values of a label that count; empty: all do."""
 
     name: str
     metric: MetricWrapperBase

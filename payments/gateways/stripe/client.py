@@ -93,8 +93,8 @@ ACTION_ENDS = ("expires_after", "expires_at")
 # number of days (7 by default) after their creation." A card's charge tells the time itself.
 SET_ASIDE_FOR = timedelta(days=7)
 
-# Of a payment: what tells a bank's promise from another state in between, and of what is set aside
-# until when, and whether it can be charged in parts.
+# A payment is read with its method, which tells a bank's promise from another state in between, and
+# with its charge, which says until when an amount is set aside and whether it goes in parts.
 WHOLE: PaymentIntentRetrieveParams = {"expand": ["payment_method", "latest_charge"]}
 
 # Stripe API reference, "The Refund object". A refund of another status is on its way.
