@@ -461,6 +461,8 @@ def test_process_that_hangs(
     assert hanging.wait(timeout=10) == -signal.SIGKILL
     processes.worker(f"--alive-file={file}")
 
+    # The children of the parent that hung may have paid before this one is up.
+    eventually(lambda: is_alive(file, 5), seconds=60, what="the beat of the one that took over")
     eventually(all_paid, seconds=60, what="going on")
     assert_each_paid_once(till)
     duty.does("Fixed when")
