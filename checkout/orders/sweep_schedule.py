@@ -23,15 +23,12 @@ def next_sweep(now: datetime) -> datetime:
     return now + timedelta(seconds=settings.SWEEP_AFTER_SECONDS)
 
 
-def next_look_at_bank(
-    asked_at: datetime, now: datetime, asks_every: timedelta | None = None
-) -> datetime:
+def next_look_at_bank(asked_at: datetime, now: datetime) -> datetime:
     """When to ask the gateway about an order that waits for its customer at the bank: after a
-    minute, and each time after twice as long, up to the pace of the sweep; or at the pace that the
-    gateway names."""
+    minute, and each time after twice as long, up to the pace of the sweep."""
     waited = (now - asked_at).total_seconds()
     pause = min(max(waited, FIRST_LOOK_AT_BANK_SECONDS), settings.SWEEP_AFTER_SECONDS)
-    return now + (asks_every or timedelta(seconds=pause))
+    return now + timedelta(seconds=pause)
 
 
 def next_look_at_authorisation(until: datetime, now: datetime) -> datetime:
@@ -45,6 +42,4 @@ def first_sweep(to: OrderStatus, now: datetime) -> datetime | None:
     """For an order that changes its status to this one; None where the outcome is known."""
     if to not in UNSETTLED:
         return None
-    if to == OrderStatus.PROMISED:
-        return now + ASKS_ABOUT_PROMISES_EVERY
     return next_look_at_bank(now, now) if to == OrderStatus.ACTION_REQUIRED else next_sweep(now)

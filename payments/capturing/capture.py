@@ -19,6 +19,7 @@ from django.db.models import F
 
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
+from checkout.orders.outbox.sweep import put_off_look
 from checkout.orders.states import TO_SEND
 from checkout.orders.sweep_schedule import TOLD_BEFORE, next_look_at_authorisation
 from checkout.runtime.faultpoints import fault_points
@@ -67,7 +68,7 @@ def settle_captures(
     try:
         while isinstance(capture := _next_capture(payment, now=clock()), Capture):
             _charge(capture, calls)
-        outcome = _look_at_rest(payment, calls, capture, asks=asks)
+        outcome = _look_at_rest(order, payment, calls, capture, asks=asks)
     except (NotExecuted, OutcomeUnknown, GatewayMisconfigured) as error:
         tries = capture.tries if isinstance(capture, Capture) else 0
         pause = pause_after(error, tries, gateway=payment.gateway, now=clock())
@@ -156,9 +157,12 @@ def _is_uncharged(answer: GatewayPayment, wanted_minor: int) -> bool:
     return answer.state is GatewayState.AUTHORISED and answer.captured_minor < wanted_minor
 
 
-def _look_at_rest(payment: Payment, calls: Calls, rest: Rest, *, asks: bool) -> Result:
+def _look_at_rest(
+    as_read: Order, payment: Payment, calls: Calls, rest: Rest, *, asks: bool
+) -> Result:
     """Give up what is not needed any more, tell a person in time of what soon cannot be charged,
-    and note what cannot."""
+    and note what cannot. The order as it was read before is looked at later, unless a parcel left
+    meanwhile."""
     payment.refresh_from_db()
     order = payment.order
     order.refresh_from_db()
@@ -177,11 +181,5 @@ def _look_at_rest(payment: Payment, calls: Calls, rest: Rest, *, asks: bool) -> 
         record_captured(payment, answer, now=calls.clock())
         if answer.state is GatewayState.AUTHORISED and ends_soon:
             remind_of_end(order, now=calls.clock())
-    _look_again_later(order, now=calls.clock())
+    put_off_look(as_read, until=next_look_at_authorisation(order.authorised_until, calls.clock()))
     return Result.PAID if is_charged else Result.AUTHORISED
-
-
-def _look_again_later(order: Order, *, now: datetime) -> None:
-    kept = Order.objects.filter(pk=order.pk, authorised_until__isnull=False)
-    if order.authorised_until is not None:
-        kept.update(sweep_at=next_look_at_authorisation(order.authorised_until, now))

@@ -32,7 +32,9 @@ from checkout.orders.limits.limits import count_decline
 from checkout.orders.mail.enqueue import queue_mail
 from checkout.orders.models import Mail, Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
+from checkout.orders.outbox.sweep import put_off_look
 from checkout.orders.states import EXPIRING, UNSETTLED, OrderStatus
+from checkout.orders.sweep_schedule import ASKS_ABOUT_PROMISES_EVERY
 from checkout.orders.transitions import transition
 from checkout.orders.ways_to_pay.web_side import web_side_of
 from checkout.runtime import metrics
@@ -159,13 +161,12 @@ def record_needs_action(payment: Payment, answer: GatewayPayment, *, now: dateti
     changes: dict[str, Any] = {"action_url": answer.action_url}
     if answer.waits_until:
         changes["expires_at"] = answer.waits_until
-    if web.asks_every:
-        changes["sweep_at"] = now + web.asks_every
     with transaction.atomic():
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
             resolve_doubts(order, refusal_too=True, now=now)
             if is_current(payment, order):
+                changes |= _next_question(payment, web.asks_every, now=now)
                 transition(
                     payment.order_id,
                     OrderStatus.ACTION_REQUIRED,
@@ -185,6 +186,7 @@ def record_promise(payment: Payment, *, now: datetime) -> None:
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.PROMISED, None):
             resolve_doubts(order, refusal_too=True, now=now)
+            next_question = _next_question(payment, ASKS_ABOUT_PROMISES_EVERY, now=now)
             if order.status == OrderStatus.PROMISED:
                 remind_of_promise(payment, now=now)
             elif is_current(payment, order):
@@ -193,8 +195,21 @@ def record_promise(payment: Payment, *, now: datetime) -> None:
                     OrderStatus.PROMISED,
                     reason="The bank has accepted the payment, and sends the money within days",
                     now=now,
+                    **next_question,
                 )
                 transaction.on_commit(partial(count_outcome, payment, "promised"))
+
+
+def _next_question(
+    payment: Payment, asks_every: timedelta | None, *, now: datetime
+) -> dict[str, Any]:
+    """Put off when the gateway is asked next about an order that may wait for days, and return that
+    for a change of its status, which else sets the time itself. Nothing where news came meanwhile.
+
+    `payment.order` is as it was read before the gateway was asked."""
+    if asks_every and put_off_look(payment.order, until=now + asks_every):
+        return {"sweep_at": now + asks_every}
+    return {}
 
 
 def remind_of_promise(payment: Payment, *, now: datetime) -> None:

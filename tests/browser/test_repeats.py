@@ -38,7 +38,7 @@ def test_back_to_a_kept_form_and_press_again_is_one_order(
 ) -> None:
     # As in a browser that keeps pages whatever the shop says.
     monkeypatch.setattr(cache, "add_never_cache_headers", lambda response: None)
-    visitor = visit(javascript=javascript)
+    visitor = visit(javascript=javascript, keeps_pages=True)
     visitor.open_checkout()
     first = visitor.place_order()
 

@@ -546,8 +546,9 @@ def test_worker_that_is_overtaken_at_the_gateway_charges_nothing_more(
     assert violations() == []
 
 
+@pytest.mark.parametrize("is_message_lost", [False, True])
 def test_parcel_that_leaves_while_a_worker_looks_at_the_rest_is_charged(
-    order: Order, till: Till, monkeypatch: pytest.MonkeyPatch
+    order: Order, till: Till, monkeypatch: pytest.MonkeyPatch, is_message_lost: bool
 ) -> None:
     """Nothing was due when the worker looked, and the last parcel leaves a moment later."""
     send(order, 1, 0)
@@ -561,6 +562,9 @@ def test_parcel_that_leaves_while_a_worker_looks_at_the_rest_is_charged(
     monkeypatch.setattr(capture, "_look_at_rest", look_after_the_last_has_left)
     settle_captures(order.number, only(till.gateway), clock=timezone.now)
     monkeypatch.undo()
+    if is_message_lost:
+        OutboxMessage.objects.update(published_at=timezone.now())
+        sweep(now=timezone.now() + timedelta(minutes=20))
     till.deliver_messages()
 
     assert amounts(till) == [1001, 2003]

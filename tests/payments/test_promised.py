@@ -241,8 +241,9 @@ def test_promise_that_the_shop_has_not_heard_of_is_not_cancelled(
     assert not AttentionReason.objects.exists()
 
 
+@pytest.mark.parametrize("lost", [1, 2, 3])
 def test_news_of_a_promise_whose_question_the_queue_lost_is_asked_for_by_the_sweep(
-    order: Order, gateways: Gateways, mollie: MollieSandbox
+    order: Order, gateways: Gateways, mollie: MollieSandbox, lost: int
 ) -> None:
     payment, now = Payment.objects.get(), timezone.now()
     mollie.account.move(payment.gateway_payment_id, "paid")
@@ -253,10 +254,12 @@ def test_news_of_a_promise_whose_question_the_queue_lost_is_asked_for_by_the_swe
         is_signed=False,
     )
     assert receive_hint(hint, gateway="mollie", now=now)
-    OutboxMessage.objects.update(published_at=now)  # and nobody has received it
 
-    later = now + timedelta(minutes=20)
-    sweep(now=later)
+    later = now
+    for _ in range(lost):
+        OutboxMessage.objects.update(published_at=later)  # and nobody has received it
+        later += timedelta(minutes=20)
+        sweep(now=later)
     for message in OutboxMessage.objects.filter(published_at=None):
         HANDLERS[message.kind](message.order.number, gateways, clock=lambda: later)
 

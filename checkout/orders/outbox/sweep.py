@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, F, OuterRef
+from django.db.models.functions import Least
 
 from checkout.orders.attention.queries import open_rows
 from checkout.orders.attention.reasons import DISPUTED
@@ -17,11 +18,7 @@ from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.outbox.enqueue import publish_again
 from checkout.orders.pausing import is_paused
 from checkout.orders.states import UNSETTLED, WAITS_FOR_OTHERS, WAS_SENT, OrderStatus
-from checkout.orders.sweep_schedule import (
-    ASKS_ABOUT_PROMISES_EVERY,
-    next_look_at_bank,
-    next_sweep,
-)
+from checkout.orders.sweep_schedule import next_look_at_bank, next_sweep
 from checkout.orders.ways_to_pay.web_side import web_side_of
 
 EXPIRE_AGAIN = timedelta(hours=1)
@@ -87,11 +84,12 @@ def _question_about(order: Order) -> OutboxMessage.Kind:
 
 
 def _next_look(order: Order, now: datetime) -> datetime:
-    if order.authorised_until is not None:
-        return next_sweep(now)  # the worker puts it off until something is to be done
-    is_promised = order.status == OrderStatus.PROMISED
-    asks_every = ASKS_ABOUT_PROMISES_EVERY if is_promised else web_side_of(order).asks_every
-    return next_look_at_bank(order.status_changed_at, now, asks_every)
+    """An order that is asked about once a day is asked about soon again until a worker has done so
+    and puts it off: this question may be lost too."""
+    is_seldom = order.authorised_until is not None or order.status == OrderStatus.PROMISED
+    if is_seldom or web_side_of(order).asks_every:
+        return next_sweep(now)
+    return next_look_at_bank(order.status_changed_at, now)
 
 
 def expire_unpaid(*, now: datetime) -> int:
@@ -122,9 +120,17 @@ def expire_unpaid(*, now: datetime) -> int:
 
 def look_soon(order_id: int, *, now: datetime) -> None:
     """There is news of an order about which nobody would ask for a day. The queue may lose the
-    question."""
-    waiting = Order.objects.filter(pk=order_id, status__in=WAITS_FOR_OTHERS)
-    waiting.filter(sweep_at__gt=next_sweep(now)).update(sweep_at=next_sweep(now))
+    question. The time changes in any case, so that `put_off_look` knows of the news."""
+    sooner = Least(F("sweep_at") - timedelta(microseconds=1), next_sweep(now))
+    unsettled = Order.objects.filter(pk=order_id, status__in=UNSETTLED)
+    unsettled.filter(sweep_at__isnull=False).update(sweep_at=sooner)
+
+
+def put_off_look(order: Order, *, until: datetime) -> bool:
+    """The gateway has told nothing new about this order, given as it was read before the gateway
+    was asked. False: there was news meanwhile, and the order is looked at as soon as before."""
+    as_read = Order.objects.filter(pk=order.pk, sweep_at=order.sweep_at)
+    return bool(as_read.filter(sweep_at__isnull=False).update(sweep_at=until))
 
 
 def put_off_sweep(order_id: int, *, now: datetime) -> None:

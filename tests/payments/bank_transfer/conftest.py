@@ -10,6 +10,7 @@ from payments.gateways.bank_transfer.client import BankTransferGateway
 from payments.gateways.bank_transfer.receive import Became, Entry, record
 from payments.gateways.load import Gateways
 from payments.gateways.stripe.client import StripeGateway
+from payments.settling.gateway_calls import Clock
 from payments.worker.handle import HANDLERS
 from tests.support.factories import placed_order
 
@@ -38,11 +39,11 @@ def waiting_order(product: Product, gateways: Gateways) -> Order:
     return order
 
 
-def deliver(gateways: Gateways) -> None:
+def deliver(gateways: Gateways, *, clock: Clock = timezone.now) -> None:
     """What publisher and worker do with everything in the outbox, whenever it is due."""
     while message := OutboxMessage.objects.filter(published_at=None).order_by("id").first():
         OutboxMessage.objects.filter(pk=message.pk).update(published_at=timezone.now())
-        HANDLERS[message.kind](message.order.number, gateways, clock=timezone.now)
+        HANDLERS[message.kind](message.order.number, gateways, clock=clock)
 
 
 def entry(text: str, amount_minor: int = 1001, *, reference: str = "B-1") -> Entry:

@@ -1,7 +1,8 @@
 """What becomes of money that came: too much, too little, twice, late, and for nobody knows what."""
 
 from concurrent.futures import ThreadPoolExecutor
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 from django.contrib.auth.models import User
@@ -13,10 +14,11 @@ from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.attention.reasons import PART_CAME
 from checkout.orders.cancelling import cancel_unpaid
 from checkout.orders.models import Mail, Order, OutboxMessage
-from checkout.orders.outbox.sweep import expire_unpaid, sweep
+from checkout.orders.outbox.sweep import expire_unpaid, look_soon, sweep
 from checkout.orders.paying import pay_again
 from payments.books.compare import differences
 from payments.books.gateway_audit import audit_gateway
+from payments.gateways.bank_transfer.client import BankTransferGateway
 from payments.gateways.bank_transfer.models import (
     ExpectedTransfer,
     ReceivedTransfer,
@@ -29,11 +31,13 @@ from payments.gateways.bank_transfer.receive import (
     record,
     set_aside,
 )
+from payments.gateways.base import GatewayPayment
 from payments.gateways.load import Gateways
 from payments.models import Payment, PaymentAttempt, Refund
 from payments.refunds import approve_refund, request_refund
 from payments.settling.check_order import cancel_order
 from payments.settling.refunds import settle_refunds
+from payments.settling.settle_order import settle_order
 from payments.states import RefundStatus
 from tests.payments.bank_transfer.conftest import came, deliver, entry, waiting_order
 from tests.support.factories import placed_order
@@ -163,18 +167,50 @@ def deliver_refunds(gateways: Gateways) -> None:
     OutboxMessage.objects.update(published_at=timezone.now())
 
 
+def lose_messages() -> None:
+    """SQS takes all that is due, and nobody receives it."""
+    OutboxMessage.objects.filter(published_at=None).update(published_at=timezone.now())
+
+
+@pytest.mark.parametrize("lost", [1, 2, 3])
 def test_money_whose_question_the_queue_lost_is_asked_for_by_the_sweep(
-    order: Order, gateways: Gateways
+    order: Order, gateways: Gateways, lost: int
 ) -> None:
     now = timezone.now()
     assert came(order.number) is Became.MATCHED
-    OutboxMessage.objects.update(published_at=now)  # and nobody has received it
+
+    for time in range(lost):
+        lose_messages()
+        sweep(now=now + timedelta(minutes=20) * (time + 1))
+    deliver(gateways)
+
+    assert status(order) == "paid"
+
+
+@pytest.mark.parametrize("is_looked_at_soon", [False, True])
+def test_money_that_comes_while_the_worker_asks_is_not_forgotten(
+    order: Order, gateways: Gateways, monkeypatch: pytest.MonkeyPatch, is_looked_at_soon: bool
+) -> None:
+    now = timezone.now()
+    ask = BankTransferGateway.retrieve
+
+    def ask_just_before(gateway: BankTransferGateway, payment_id: str) -> GatewayPayment:
+        answer = ask(gateway, payment_id)
+        came(order.number)
+        lose_messages()
+        return answer
+
+    if is_looked_at_soon:
+        look_soon(order.pk, now=now)
+    with monkeypatch.context() as patch:
+        patch.setattr(BankTransferGateway, "retrieve", ask_just_before)
+        settle_order(order.number, gateways, clock=timezone.now)
+    assert status(order) == "action_required"
 
     sweep(now=now + timedelta(minutes=20))
     deliver(gateways)
 
-    order.refresh_from_db()
-    assert order.status == "paid"
+    assert status(order) == "paid"
 
 
 def test_second_transfer_for_a_paid_order_is_a_surplus(order: Order, gateways: Gateways) -> None:
@@ -299,7 +335,7 @@ def test_order_that_waits_two_weeks_is_asked_about_once_a_day_and_alarms_nobody(
         now = order.placed_at + timedelta(hours=hour)
         sweep(now=now)
         expire_unpaid(now=now)
-        deliver(gateways)
+        deliver(gateways, clock=partial(datetime.fromisoformat, now.isoformat()))
 
     assert status(order) == "action_required"
     assert PaymentAttempt.objects.count() <= 20

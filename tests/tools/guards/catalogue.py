@@ -382,10 +382,38 @@ message AS (
         "news whose question was lost",
         "an order whose money is here waits a day for it",
         "checkout/orders/outbox/sweep.py",
-        "    waiting.filter(sweep_at__gt=next_sweep(now)).update(sweep_at=next_sweep(now))\n",
+        "    unsettled.filter(sweep_at__isnull=False).update(sweep_at=sooner)\n",
         "",
         "tests/payments/bank_transfer/test_receive.py"
         "::test_money_whose_question_the_queue_lost_is_asked_for_by_the_sweep",
+    ),
+    _guard(
+        "news whose second question was lost too",
+        "an order whose money is here waits a day for it",
+        "checkout/orders/outbox/sweep.py",
+        "    if is_seldom or web_side_of(order).asks_every:\n        return next_sweep(now)\n",
+        "    if is_seldom or web_side_of(order).asks_every:\n"
+        "        return now + timedelta(days=1)\n",
+        "tests/payments/test_promised.py"
+        "::test_news_of_a_promise_whose_question_the_queue_lost_is_asked_for_by_the_sweep",
+    ),
+    _guard(
+        "news that came while the worker asked",
+        "what the worker heard before puts off by a day what it has not asked about",
+        "checkout/orders/outbox/sweep.py",
+        "    as_read = Order.objects.filter(pk=order.pk, sweep_at=order.sweep_at)\n",
+        "    as_read = Order.objects.filter(pk=order.pk)\n",
+        "tests/payments/bank_transfer/test_receive.py"
+        "::test_money_that_comes_while_the_worker_asks_is_not_forgotten",
+    ),
+    _guard(
+        "a parcel that left while the worker looked",
+        "a parcel whose message was lost is charged days later",
+        "payments/capturing/capture.py",
+        "    put_off_look(as_read, until=",
+        "    put_off_look(order, until=",
+        "tests/payments/test_capture.py"
+        "::test_parcel_that_leaves_while_a_worker_looks_at_the_rest_is_charged",
     ),
     _guard(
         "hooks that nobody signed",
