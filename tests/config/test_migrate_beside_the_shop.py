@@ -3,6 +3,7 @@
 import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import psycopg
 import pytest
@@ -137,15 +138,22 @@ def test_change_of_a_table_in_use_lets_others_through_and_tries_again(
 def test_deadlock_with_the_shop_is_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """A migration locks two tables, and the shop locks the same two the other way round."""
     monkeypatch.setattr(migrate, "LOCK_TIMEOUT", "30s")  # so that it is the deadlock that ends it
+
+    told = next(filter(None, (told_after_a_deadlock() for _ in range(5))), "")
+
+    assert "Trying again" in told
+
+
+def told_after_a_deadlock() -> str:
+    """What the migration has said. Nothing where Postgres had the shop give way."""
     migrate_to("checkout", "0006")
     with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url()) as shop:
         shop.execute("LOCK TABLE django_migrations IN SHARE MODE")  # written last, in one go
         pressed = pool.submit(read_when_waited_for, shop)
-
         told = migrate_to("checkout", "0007")
-
-        pressed.result(10)
-    assert "Trying again" in told
+        with suppress(psycopg.errors.DeadlockDetected):
+            pressed.result(10)
+    return told
 
 
 def read_when_waited_for(shop: psycopg.Connection[tuple[object, ...]]) -> None:
