@@ -46,7 +46,7 @@ def caller(shelf: list[Product]) -> Caller:
 
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.timeout(240)
-@pytest.mark.parametrize(("phases", "examples"), [(FEW_PHASES, 4), *at_length((PHASES, EXAMPLES))])
+@pytest.mark.parametrize(("phases", "examples"), [(FEW_PHASES, 8), *at_length((PHASES, EXAMPLES))])
 def test_server_does_what_the_document_says(
     processes: ShopProcesses,
     caller: Caller,
