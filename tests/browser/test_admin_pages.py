@@ -7,6 +7,7 @@ from playwright.sync_api import expect
 from checkout.orders.models import Order
 from tests.admin.conftest import GROUPS
 from tests.browser.conftest import Visit
+from tests.browser.test_pages import TOO_WIDE
 from tests.browser.visitor import Visitor
 from tests.support.eventful_order import eventful_order
 from tests.support.factories import placed_order
@@ -64,3 +65,4 @@ def test_from_an_address_to_the_whole_story_in_three_clicks(
     rows = iter(page.locator("table.story tbody tr").all_inner_texts())
     assert all(any(part in row for row in rows) for part in STORY)
     assert 0 < len(clicks) <= 3
+    assert page.evaluate(TOO_WIDE) == 0
