@@ -1,4 +1,5 @@
-"""The worker's processes: a parent that settles nothing, and children that each run a `Worker`."""
+"""The worker's processes: a parent that settles nothing, and children that each run a `Worker`. In
+a shop of one machine another child sends what the others have stored: messages, mails, webhooks."""
 
 import os
 from collections.abc import Mapping
@@ -11,6 +12,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from django.db import connection
 
 from checkout.orders.operations.liveness import STALE_AFTER_SECONDS, Alive, metrics_server, touch
+from checkout.orders.operations.senders import run_senders
 from checkout.orders.queue.setup import dead_letter_problem
 from checkout.orders.queue.sqs import (
     PaymentsQueue,
@@ -42,6 +44,7 @@ class WorkerProcesses:
     threads: int  # of each process
     wait_seconds: int
     stdout: OutputWrapper
+    sends_too: bool = False  # a process more, which publishes, and sends mails and webhooks
     alive_file: Path | None = None
     metrics_port: int | None = None
     queue_url: str = ""  # known when SQS has answered
@@ -54,7 +57,7 @@ class WorkerProcesses:
             server = metrics_server(lambda: supervisor.is_fresh(), self.metrics_port)
         supervisor = Supervisor(
             self._work,
-            seats=self.processes,
+            seats=self.processes + self.sends_too,
             records=records_for(self.threads),
             give_back=self._give_back,
             stale_after_seconds=STALE_AFTER_SECONDS,
@@ -84,6 +87,14 @@ class WorkerProcesses:
         """One child, from its start to its end."""
         if not seat.is_first_child:
             faultpoints.forget()  # whoever died of one has shown what was to be seen
+        if seat.number < self.processes:
+            self._settle(seat, stopping)
+        else:
+            queue = PaymentsQueue(sqs_client(), self.queue_url)
+            run_senders(queue, stopping, on_beat=seat.records.beat)
+        spans.stop()
+
+    def _settle(self, seat: Seat, stopping: Event) -> None:
         worker = Worker(
             self._queue(),
             Gateways.load(),
@@ -95,7 +106,6 @@ class WorkerProcesses:
         )
         if left := worker.run(stopping):
             self.stdout.write(f"{left} payments left to other workers.")
-        spans.stop()
 
     def _give_back(self, owner: str, records: Mapping[int, bytes], stopping: Event) -> None:
         give_back(

@@ -3,6 +3,9 @@
 import logging
 import threading
 
+from django.conf import settings
+from django.core.management.base import CommandError
+
 from checkout.orders.mail.send import is_mail_due, send_next
 from checkout.orders.mail.server import configured_mail_server
 from checkout.orders.operations.liveness import Alive
@@ -17,6 +20,15 @@ IDLE_SECONDS = 1.0
 
 # A mail server that is away is not hammered, and is found soon when it is back.
 SERVER_PAUSE_SECONDS = 10.0
+
+
+def must_know_the_shops_address() -> None:
+    """Raises CommandError."""
+    if not settings.SHOP_URL:
+        raise CommandError(
+            "SHOP_URL is not set, and every e-mail holds a link to its order. Set it to the "
+            "shop's address from outside, such as https://shop.example."
+        )
 
 
 def run(stopping: threading.Event, alive: Alive | None = None) -> None:

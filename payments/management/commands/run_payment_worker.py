@@ -18,6 +18,8 @@ FOLDER_PREFIX = "worker-metrics-"
 
 
 class Command(BaseCommand):
+    stopped = "Worker stopped."
+    sends_too = False
     help = (
         "Receive messages from the SQS queue and settle the payments of their orders. A parent "
         "starts the processes that do it and replaces those that die. Any number may run, on any "
@@ -63,13 +65,14 @@ class Command(BaseCommand):
                     threads=options["threads"],
                     wait_seconds=options["wait_seconds"],
                     stdout=self.stdout,
+                    sends_too=self.sends_too,
                     alive_file=options["alive_file"],
                     metrics_port=options["metrics_port"],
                 ).run(stopping)
         finally:
             if folder := _folder_of_ours():
                 shutil.rmtree(folder, ignore_errors=True)
-        self.stdout.write("Worker stopped.")
+        self.stdout.write(self.stopped)
 
 
 def _count_over_processes() -> None:

@@ -28,6 +28,10 @@ PLANNED_PER_MINUTE = 3
 AGAIN_SECONDS = 1.0
 TRIES = 10
 
+# A process that is being forked while its group is let go on may miss that, and would stand still
+# for ever. So whoever is to run is told so again and again.
+TOLD_TO_RUN_EVERY_SECONDS = 1.0
+
 RESTART_SECONDS = 0.5
 STOPPED_SECONDS = (0.5, 8.0)
 
@@ -52,6 +56,7 @@ class Fleet:
     def __init__(self, parts: Sequence[Part], environment: Mapping[str, str], logs: Path) -> None:
         self.restarts = 0
         self._stopped_children: dict[int, float] = {}  # process id → when it goes on
+        self._told_to_run_at = 0.0
         self.members = [
             Supervised(
                 part,
@@ -86,6 +91,15 @@ class Fleet:
                     self.restarts += 1
         for child in [pid for pid, at in self._stopped_children.items() if now >= at]:
             self._let_go_on(child)
+        if now - self._told_to_run_at >= TOLD_TO_RUN_EVERY_SECONDS:
+            self._told_to_run_at = now
+            self._tell_to_run()
+
+    def _tell_to_run(self) -> None:
+        """Not those whose children are stopped one by one: a signal to the group reaches these."""
+        for member in self.members:
+            if member.is_up and not member.part.has_children:
+                _signal(member, signal.SIGCONT)
 
     def one_that_is_up(self, role: str, chance: random.Random) -> Supervised | None:
         up = [member for member in self.members if member.part.role == role and member.is_up]

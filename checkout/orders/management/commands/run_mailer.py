@@ -1,7 +1,7 @@
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import BaseCommand, CommandParser
 
 from checkout.orders.mail import mailer
 from checkout.orders.operations.liveness import add_liveness_arguments, start_reporting
@@ -18,11 +18,7 @@ class Command(BaseCommand):
         add_liveness_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        if not settings.SHOP_URL:
-            raise CommandError(
-                "SHOP_URL is not set, and every e-mail holds a link to its order. Set it to the "
-                "shop's address from outside, such as https://shop.example."
-            )
+        mailer.must_know_the_shops_address()
         with stop_signals() as stopping:
             alive = start_reporting("mailer", options)
             self.stdout.write(f"Sending e-mail from {settings.DEFAULT_FROM_EMAIL}")
