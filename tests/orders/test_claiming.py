@@ -73,6 +73,11 @@ def backlog(transactional_db: None, request: pytest.FixtureRequest) -> None:
         cursor.execute("RESET statement_timeout")
 
 
+def steps_of(explained: Any) -> Iterator[dict[str, Any]]:
+    steps = explained if isinstance(explained, list) else json.loads(explained)
+    return _steps(steps[0]["Plan"])
+
+
 def rows_visited(claim: Callable[[], object]) -> int:
     """The most that any step of the claim's plan went through."""
     with CaptureQueriesContext(connection) as captured:
@@ -85,8 +90,7 @@ def rows_visited(claim: Callable[[], object]) -> int:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {looks}")
         [(plan,)] = cursor.fetchall()
         cursor.execute("ROLLBACK")
-    steps = plan if isinstance(plan, list) else json.loads(plan)
-    return max(_rows(step) for step in _steps(steps[0]["Plan"]))
+    return max(_rows(step) for step in steps_of(plan))
 
 
 def _steps(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -110,6 +114,17 @@ def test_claim_looks_at_no_more_than_it_takes(claim: Callable[..., object], at_m
     visited = rows_visited(lambda: claim(now=timezone.now()))
 
     assert visited <= 2 * at_most  # with those that were claimed a moment ago
+
+
+@pytest.mark.usefixtures("backlog")
+def test_idle_publisher_reads_one_row_of_an_index() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {publish.ANYTHING_DUE}")
+        [(plan,)] = cursor.fetchall()
+
+    *_, reads = steps_of(plan)
+    assert reads["Node Type"].startswith("Index")
+    assert _rows(reads) == 1
 
 
 SHORT = timedelta(seconds=2)

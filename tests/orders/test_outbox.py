@@ -2,7 +2,8 @@
 
 import json
 import threading
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import SimpleNamespace
@@ -19,7 +20,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
 from checkout.orders.outbox import publisher
-from checkout.orders.outbox.publish import claim, publish_outbox
+from checkout.orders.outbox.publish import ANYTHING_DUE, claim, publish_outbox
 from checkout.orders.outbox.sweep import ask_again, sweep
 from checkout.orders.queue.sqs import Outgoing, PaymentsQueue
 from checkout.orders.states import OrderStatus
@@ -311,6 +312,70 @@ def test_new_generation_asked_for_during_a_send_is_not_recorded_as_sent(
 
     message = OutboxMessage.objects.get()
     assert (message.generation, message.published_at) == (2, None)
+
+
+class Turns(threading.Event):
+    """A publisher's event, which ends it after so many turns; it does something before some."""
+
+    def __init__(self, turns: int, **before: Callable[[], object]) -> None:
+        super().__init__()
+        self.turn, self.turns, self.before = 0, turns, before
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.turn += 1
+        self.before.get(f"turn_{self.turn}", lambda: None)()
+        if self.turn == self.turns:
+            self.set()
+        return self.is_set()
+
+
+@pytest.fixture
+def nothing_beside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It sweeps and measures the shop in no turn, and its liveness is written in none."""
+    monkeypatch.setattr(publisher, "Every", lambda seconds: lambda: False)
+    monkeypatch.setattr(publisher.Alive, "beat", lambda self: None)
+    monkeypatch.setattr(publisher, "is_paused", lambda: False)
+
+
+@pytest.mark.usefixtures("nothing_beside")
+def test_publisher_with_nothing_to_do_asks_one_question_a_turn(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqs = RecordingQueue()
+    with CaptureQueriesContext(connection) as captured:
+        publisher.run(as_queue(sqs), Turns(5))
+
+    assert [query["sql"] for query in captured] == [ANYTHING_DUE] * 5
+    assert sqs.sent == []
+
+
+@pytest.mark.usefixtures("nothing_beside")
+def test_what_comes_while_a_publisher_rests_is_sent_together(
+    shelf: list[Product], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sqs, sent = RecordingQueue(), list[int]()
+    monkeypatch.setattr(publisher, "BETWEEN_SENDS_SECONDS", 3600)
+
+    def end_the_rest() -> None:
+        monkeypatch.setattr(publisher, "BETWEEN_SENDS_SECONDS", 0)
+        moved = time.monotonic() + 3601
+        monkeypatch.setattr(publisher.time, "monotonic", lambda: moved)
+
+    def place_another() -> None:
+        placed_order(shelf[0])
+        sent.append(len(sqs.sent))
+
+    turns = Turns(
+        6,
+        turn_1=place_another,  # it is sent at once
+        turn_2=place_another,
+        turn_3=place_another,
+        turn_4=lambda: (sent.append(len(sqs.sent)), end_the_rest()),
+        turn_5=lambda: sent.append(len(sqs.sent)),
+    )
+    publisher.run(as_queue(sqs), turns)
+
+    assert sent == [0, 1, 1, 1, 3]
 
 
 def test_publisher_outlives_an_outage_and_says_it_once(
