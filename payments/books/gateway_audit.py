@@ -22,6 +22,7 @@ from payments.books.lost_orders import note_lost_payments
 from payments.gateways.base import DisputeState, Gateway, NoSuchPayment, RefundState
 from payments.gateways.load import Gateways
 from payments.models import Payment
+from payments.settling.refunds import sent_back_minor
 from payments.states import PaymentStatus
 
 ONCE = "The gateway charged no order more than once, but for what was sent back"
@@ -97,8 +98,13 @@ def _row(difference: Difference) -> str:
 def _surplus_not_sent_back(gateways: Gateways) -> Iterator[str]:
     surplus = Payment.objects.filter(status=PaymentStatus.PAID, is_surplus=True)
     for payment in surplus.select_related("order").iterator():
+        gateway = gateways.named(payment.gateway)
         with suppress(NoSuchPayment):  # which is a difference of its own
-            if not _is_sent_back(gateways.of(payment), payment.gateway_payment_id):
+            if gateway is None:  # nobody else can be asked
+                is_sent_back = sent_back_minor(payment) >= payment.taken_minor
+            else:
+                is_sent_back = _is_sent_back(gateway, payment.gateway_payment_id)
+            if not is_sent_back:
                 yield f"{payment.order.number}: {payment.gateway_payment_id}"
 
 

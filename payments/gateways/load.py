@@ -6,6 +6,9 @@ from typing import Protocol, Self
 from checkout.catalogue.gateways import gateway_names, part_of
 from payments.gateways.base import Gateway, GatewayMisconfigured
 
+# The refusal of a gateway that the shop has no more.
+NOT_CONFIGURED = "not_in_payment_gateways"
+
 
 class OfGateway(Protocol):
     """A payment knows its gateway for ever."""
@@ -33,7 +36,7 @@ class Gateways:
         else knows what became of the payment."""
         gateway = self.named(payment.gateway)
         if gateway is None:
-            raise GatewayMisconfigured("not_in_payment_gateways")
+            raise GatewayMisconfigured(NOT_CONFIGURED)
         return gateway
 
     def named(self, name: str) -> Gateway | None:

@@ -249,7 +249,7 @@ def _end_reasons(order_id: int, *, now: datetime) -> None:
         return
     paid = Payment.objects.filter(order=order_id, status=PaymentStatus.PAID)
     payments = list(paid.prefetch_related("refunds"))
-    kept = {p.is_surplus for p in payments if _sent_back_minor(p) < p.too_much_minor}
+    kept = {p.is_surplus for p in payments if sent_back_minor(p) < p.too_much_minor}
     for why in SURPLUS_REASONS:
         if (why != OVERCHARGED) not in kept:
             end_reason(order_id, why, now=now)
@@ -259,7 +259,7 @@ def _end_reasons(order_id: int, *, now: datetime) -> None:
             end_reason(order_id, why, now=now)
 
 
-def _sent_back_minor(payment: Payment) -> int:
+def sent_back_minor(payment: Payment) -> int:
     """What the customer has again: by refunds, and by disputes that were lost."""
     refunds = [r.amount_minor for r in payment.refunds.all() if r.status == RefundStatus.SUCCEEDED]
     return sum(refunds) + lost_minor(payment)
@@ -267,7 +267,7 @@ def _sent_back_minor(payment: Payment) -> int:
 
 def _owes_a_refund(payment: Payment, since: datetime | None) -> bool:
     """Whether a refund failed since then, and neither it nor all of the charge was sent since."""
-    if _sent_back_minor(payment) >= payment.taken_minor:
+    if sent_back_minor(payment) >= payment.taken_minor:
         return False
     refunds = payment.refunds.all()
     replaced = {refund.replaces_id for refund in refunds}
@@ -375,7 +375,7 @@ def _give_up_prepared(payment: Payment) -> None:
     """Refunds are prepared for what was charged too much and is still here. What went back
     otherwise is not prepared any more. The order is locked by the caller."""
     refunds = list(payment.refunds.all())
-    wanted = max(0, payment.too_much_minor - _sent_back_minor(payment))
+    wanted = max(0, payment.too_much_minor - sent_back_minor(payment))
     for prepared in refunds:
         if prepared.status != RefundStatus.PREPARED:
             continue

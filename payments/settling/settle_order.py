@@ -46,7 +46,7 @@ from payments.gateways.base import (
     PaymentMethodRefused,
     PaymentRefused,
 )
-from payments.gateways.load import Gateways
+from payments.gateways.load import NOT_CONFIGURED, Gateways
 from payments.models import Payment
 from payments.settling.close_payment import close_payment
 from payments.settling.gateway_calls import Calls, Clock
@@ -59,6 +59,7 @@ from payments.settling.outcomes import (
     record_refusal,
     remind_of_promise,
 )
+from payments.settling.refused_shop import begin_refusal
 from payments.settling.request import details_of
 from payments.settling.result import Result, order_by_number
 from payments.settling.retry import pause_after
@@ -106,8 +107,10 @@ def settle_order(
     gateway = order.gateway or gateways.first
     if order.round_has_begun:  # type: ignore[attr-defined] # by the annotation above
         payment, is_ours = _payment_of_this_round(order), False
+    elif there := gateways.named(gateway):
+        payment, is_ours = _begin_round(order, gateway, there.abilities, lease_token, now=clock())
     else:
-        payment, is_ours = _begin_round(order, gateway, gateways, lease_token, now=clock())
+        return _wait_for_its_gateway(order, gateway, now=clock())
     if not is_ours and not take_lease(payment, lease_token):
         live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
         return Result.BUSY if live else Result.NOTHING_TO_DO
@@ -115,6 +118,15 @@ def settle_order(
     return _settle(
         _Round(payment=payment, calls=Calls.begin(gateways, clock), lease_token=lease_token)
     )
+
+
+def _wait_for_its_gateway(order: Order, gateway: str, *, now: datetime) -> Result:
+    """The shop does not have the gateway any more that the order names. Nothing is begun, since
+    what a gateway is told follows from what it can."""
+    begin_refusal(gateway, NOT_CONFIGURED, now=now)
+    pause = pause_after(GatewayMisconfigured(NOT_CONFIGURED), 0, gateway=gateway, now=now)
+    ask(order.pk, OutboxMessage.Kind.SETTLE_PAYMENT, at=now + pause)
+    return Result.LATER
 
 
 def _settle_free(order: Order, *, now: datetime) -> Result:
@@ -134,17 +146,16 @@ def _payment_of_this_round(order: Order) -> Payment:
 
 
 def _begin_round(
-    order: Order, gateway: str, gateways: Gateways, token: uuid.UUID, *, now: datetime
+    order: Order, gateway: str, abilities: Abilities, token: uuid.UUID, *, now: datetime
 ) -> tuple[Payment, bool]:
     """The payment of the order's current round, and whether this call began it. Whoever begins it
     has its lease. Of two workers that begin it at once, one row remains."""
-    there = gateways.named(gateway)
     try:
         begun = Payment.objects.create(
             order=order,
             gateway=gateway,
-            details=details_of(order, there.abilities) if there else {},
-            captures_later=there is not None and _captures_later(order, there.abilities),
+            details=details_of(order, abilities),
+            captures_later=_captures_later(order, abilities),
             round=order.payment_round,
             status=PaymentStatus.PROCESSING,
             amount_minor=order.total_minor,
@@ -332,7 +343,9 @@ def _try_later(round_: _Round, status: PaymentStatus, error: GatewayError) -> Re
 
 
 def _unknown_at_most(round_: _Round) -> timedelta:
-    gateway = round_.calls.gateways.of(round_.payment)
+    gateway = round_.calls.gateways.named(round_.payment.gateway)
+    if gateway is None:  # the shop has it no more
+        return UNKNOWN_AT_MOST
     return min(UNKNOWN_AT_MOST, gateway.abilities.remembers_keys_for * 5 / 6)
 
 

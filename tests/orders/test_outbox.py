@@ -19,6 +19,7 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.identity.installation import installation_id
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.operations.liveness import Alive
 from checkout.orders.outbox import publisher
 from checkout.orders.outbox.publish import ANYTHING_DUE, claim, publish_outbox
 from checkout.orders.outbox.sweep import ask_again, sweep
@@ -333,7 +334,7 @@ class Turns(threading.Event):
 def nothing_beside(monkeypatch: pytest.MonkeyPatch) -> None:
     """It sweeps and measures the shop in no turn, and its liveness is written in none."""
     monkeypatch.setattr(publisher, "Every", lambda seconds: lambda: False)
-    monkeypatch.setattr(publisher.Alive, "beat", lambda self: None)
+    monkeypatch.setattr(Alive, "beat", lambda self: None)
     monkeypatch.setattr(publisher, "is_paused", lambda: False)
 
 
@@ -357,9 +358,10 @@ def test_what_comes_while_a_publisher_rests_is_sent_together(
     monkeypatch.setattr(publisher, "BETWEEN_SENDS_SECONDS", 3600)
 
     def end_the_rest() -> None:
+        sent.append(len(sqs.sent))
         monkeypatch.setattr(publisher, "BETWEEN_SENDS_SECONDS", 0)
         moved = time.monotonic() + 3601
-        monkeypatch.setattr(publisher.time, "monotonic", lambda: moved)
+        monkeypatch.setattr(time, "monotonic", lambda: moved)
 
     def place_another() -> None:
         placed_order(shelf[0])
@@ -370,7 +372,7 @@ def test_what_comes_while_a_publisher_rests_is_sent_together(
         turn_1=place_another,  # it is sent at once
         turn_2=place_another,
         turn_3=place_another,
-        turn_4=lambda: (sent.append(len(sqs.sent)), end_the_rest()),
+        turn_4=end_the_rest,
         turn_5=lambda: sent.append(len(sqs.sent)),
     )
     publisher.run(as_queue(sqs), turns)

@@ -16,7 +16,7 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.gateways import gateway_names
 from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import UNKNOWN_TOO_LONG
-from checkout.orders.models import Order
+from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.paying import pay_again
 from payments.books.compare import CHARGED_NOT_PAID, PAID_NOT_CHARGED, differences
 from payments.books.gateway_audit import audit_gateway
@@ -162,6 +162,43 @@ def test_gateway_that_was_taken_out_stops_its_own_payments_alone(
         request_refund(old_payment, amount_minor=1, reason="Torn", requested_by=None, now=now)
     assert settle_order(other.number, without, clock=timezone.now) is Result.PAID
     assert GatewayRefusal.objects.get().ended_at is None  # what another one answers ends nothing
+
+
+def test_order_on_its_way_to_a_gateway_that_was_taken_out_waits_for_it(
+    shelf: list[Product], both: Gateways, example: ExampleGateway, till: Till
+) -> None:
+    order, without = placed(shelf[0], "stripe"), Gateways({"example": example})
+
+    asked = [settle_order(order.number, without, clock=timezone.now) for _ in range(3)]
+
+    assert asked == [Result.LATER] * 3
+    assert OutboxMessage.objects.filter(published_at=None).count() == 1
+    assert [row.gateway for row in GatewayRefusal.objects.filter(ended_at=None)] == ["stripe"]
+    # The gateway is there again.
+    assert settle_order(order.number, both, clock=timezone.now) is Result.PAID
+    assert [charge.order for charge in till.charges()] == [order.number]
+
+
+def test_audit_goes_on_without_a_gateway_that_was_taken_out(
+    old_payment: Payment, example: ExampleGateway
+) -> None:
+    """It believes our own books of a charge too many: nobody else can be asked."""
+    Payment.objects.update(is_surplus=True)
+    without = Gateways({"example": example})
+
+    def found() -> list[str]:
+        return [row for each in audit_gateway(without, now=timezone.now()) for row in each.rows]
+
+    assert [old_payment.gateway_payment_id in row for row in found()] == [True]
+    Refund.objects.create(
+        payment=old_payment,
+        amount_minor=old_payment.taken_minor,
+        status=RefundStatus.SUCCEEDED,
+        reason="Surplus",
+        created_at=timezone.now(),
+        settled_at=timezone.now(),
+    )
+    assert found() == []
 
 
 def test_refusal_of_one_gateway_slows_no_other(

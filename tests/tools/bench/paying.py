@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from django.db import connection
 
 from tests.tools.bench import orders
+from tests.tools.bench.contenders import patient
 from tests.tools.bench.figures import Figures, Round
 from tests.tools.bench.options import Options
 from tests.tools.bench.over_http import Basket, OverHttp
@@ -27,7 +28,8 @@ def run(stage: Stage, options: Options) -> Figures:
     figures = Figures("order to paid")
     prepare(stage, "paying")
     rounds = options.pick(quick=1, full=2, tiny=1)
-    with stage.queue(), stage.web() as ports, stage.manage("run_outbox_publisher"):
+    web = stage.web(environment=patient.OFFERED)
+    with stage.queue(), web as ports, stage.manage("run_outbox_publisher"):
         over_http = OverHttp(ports)
         for seconds, threads in ((0.0, THREADS), (SLOW_SECONDS, MOST_THREADS)):
             with worker(stage, threads=threads, gateway_seconds=seconds):

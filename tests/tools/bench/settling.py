@@ -185,7 +185,7 @@ def worker(
 ) -> Iterator[Child]:
     environment = {
         **(seller or {}),
-        "PAYMENT_GATEWAYS": patient.GATEWAY,
+        **patient.OFFERED,
         patient.SECONDS: str(gateway_seconds),
     }
     # One process that settles, whatever the machine has cores: the lines are of one.

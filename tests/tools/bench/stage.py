@@ -262,11 +262,16 @@ class Stage:
 
     @contextmanager
     def web(
-        self, app: str = "config.wsgi", *, processes: int = WEB_PROCESSES, threads: int = 0
+        self,
+        app: str = "config.wsgi",
+        *,
+        processes: int = WEB_PROCESSES,
+        threads: int = 0,
+        environment: Mapping[str, str] | None = None,
     ) -> Iterator[list[int]]:
         """Production servers, one to a port; their ports, once they answer."""
         ports = [free_port() for _ in range(processes)]
-        web = [self.start("web", web_command(app, port, threads)) for port in ports]
+        web = [self.start("web", web_command(app, port, threads), environment) for port in ports]
         try:
             for child, port in zip(web, ports, strict=True):
                 await_answer(child, f"http://127.0.0.1:{port}/healthz")

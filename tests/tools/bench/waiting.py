@@ -44,7 +44,8 @@ def run(stage: Stage, options: Options) -> Figures:
     figures = Figures("shopper's wait")
     prepare(stage, "waiting")
     presses = options.pick(quick=40, full=300, tiny=4)
-    with stage.queue() as queue, stage.web() as ports, nobody_answers() as hanging:
+    web = stage.web(environment=patient.OFFERED)
+    with stage.queue() as queue, web as ports, nobody_answers() as hanging:
 
         def contender(seconds: float, sqs: str) -> Contender:
             def turn(number: int) -> Round:
@@ -83,7 +84,7 @@ def run(stage: Stage, options: Options) -> Figures:
 @contextmanager
 def _beside(stage: Stage, gateway_seconds: float, sqs: str) -> Iterator[None]:
     environment = {
-        "PAYMENT_GATEWAYS": patient.GATEWAY,
+        **patient.OFFERED,
         patient.SECONDS: str(gateway_seconds),
         "AWS_ENDPOINT_URL": sqs,
     }
