@@ -144,7 +144,7 @@ def _begin_round(
             order=order,
             gateway=gateway,
             details=details_of(order, there.abilities) if there else {},
-            captures_later=there is not None and _captures_later(order, there.abilities),
+            captures_later=there is not None and captures_later(order, there.abilities),
             round=order.payment_round,
             status=PaymentStatus.PROCESSING,
             amount_minor=order.total_minor,
@@ -166,7 +166,7 @@ def _begin_round(
     return begun, True
 
 
-def _captures_later(order: Order, can: Abilities) -> bool:
+def captures_later(order: Order, can: Abilities) -> bool:
     """Whether the price is charged when the order is sent: only of one that waits to be sent."""
     is_wanted = settings.CAPTURE == "dispatch" and can.captures_later
     return is_wanted and order.dispatch_status == DispatchStatus.UNSENT
