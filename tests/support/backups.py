@@ -2,16 +2,20 @@
 as they do where Postgres is restored, while gateway and queue stay as they are."""
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Self
 
 from django.db import connection
 from django.db.backends.utils import CursorWrapper
+from django.utils import timezone
 
 from checkout.orders import pausing
 from checkout.orders.identity.installation import forget_installation
+
+Takes = Callable[[], "Backup"]
 
 # What belongs to the code and not to the shop's life.
 KEPT = {"django_migrations", "django_content_type"}
@@ -21,6 +25,7 @@ KEPT = {"django_migrations", "django_content_type"}
 class Backup:
     """All tables, copied into a schema of their own."""
 
+    taken_at: datetime = field(default_factory=timezone.now)
     schema: str = field(default_factory=lambda: f"backup_{secrets.token_hex(4)}")
     sequences: dict[str, tuple[int, bool]] = field(default_factory=dict)
 

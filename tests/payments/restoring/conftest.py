@@ -1,5 +1,4 @@
-from collections.abc import Callable, Iterator
-from datetime import datetime
+from collections.abc import Callable
 
 import pytest
 from django.utils import timezone
@@ -12,14 +11,7 @@ from payments.restoring.run import Report, Wish
 from tests.support.backups import Backup
 from tests.support.till import only
 
-Takes = Callable[[], "TimedBackup"]
 Runs = Callable[..., Report]
-
-
-class TimedBackup(Backup):
-    """A backup that knows when it was taken, for `--since`."""
-
-    taken_at: datetime
 
 
 @pytest.fixture
@@ -29,23 +21,6 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> ExampleGateway:
     command = "payments.management.commands.after_restore.Gateways.load"
     monkeypatch.setattr(command, lambda: only(gateway))
     return gateway
-
-
-@pytest.fixture
-def backed_up(transactional_db: None) -> Iterator[Takes]:
-    """Takes backups, which end with the test."""
-    taken: list[TimedBackup] = []
-
-    def take() -> TimedBackup:
-        backup = TimedBackup.take()
-        assert isinstance(backup, TimedBackup)
-        backup.taken_at = timezone.now()
-        taken.append(backup)
-        return backup
-
-    yield take
-    for backup in taken:
-        backup.drop()
 
 
 @pytest.fixture
@@ -59,7 +34,7 @@ def after_restore(nothing_in_the_queue: None, gateway: ExampleGateway) -> Runs:
     """Runs what the command does, as for an operator who knows to when the database went back."""
 
     def runs(
-        backup: TimedBackup, *, dry_run: bool = False, last_invoices: tuple[str, ...] = ()
+        backup: Backup, *, dry_run: bool = False, last_invoices: tuple[str, ...] = ()
     ) -> Report:
         since = backup.taken_at
         seen = [InvoiceNumber.read(written) for written in last_invoices]

@@ -22,8 +22,9 @@ from payments.settling.check_order import cancel_order
 from payments.settling.refunds import settle_refunds
 from payments.settling.settle_order import settle_order
 from payments.worker.handle import HANDLERS
-from tests.payments.restoring.conftest import Runs, Takes
+from tests.payments.restoring.conftest import Runs
 from tests.support.audited import violations
+from tests.support.backups import Takes
 from tests.support.books_that_differ import open_another
 from tests.support.factories import placed_order
 from tests.support.till import only
