@@ -39,7 +39,7 @@ METHODS = {
     "pm_card_visa": 12,
     "pm_card_chargeDeclined": 3,
     "pm_card_authenticationRequired": 3,
-    "pm_sepaDebit": 1,
+    "ctoken_{}_sepaDebit": 2,
 }
 
 
@@ -91,8 +91,7 @@ class Shop:
 
     def one_more(self) -> None:
         """An order is placed, and perhaps its worker has begun with it."""
-        [method] = self.dice.choices([*METHODS], [*METHODS.values()])
-        placed_order(self.dice.choice(self.products[:5]), payment_method=method)
+        placed_order(self.dice.choice(self.products[:5]), payment_method=self._a_method())
         self._write_down()
         if self.dice.random() < 0.5:
             self._does(self._settle_some)
@@ -119,6 +118,10 @@ class Shop:
         self.numbers |= set(Order.objects.values_list("number", flat=True))
         self.invoices |= set(Invoice.objects.values_list("number", flat=True))
 
+    def _a_method(self) -> str:
+        [method] = self.dice.choices([*METHODS], [*METHODS.values()])
+        return method.format(self.dice.randbytes(4).hex())
+
     def _settle_some(self) -> None:
         for message in self._some(OutboxMessage.objects.filter(published_at=None), at_most=3):
             OutboxMessage.objects.filter(pk=message.pk).update(published_at=timezone.now())
@@ -126,11 +129,10 @@ class Shop:
 
     def _pay_again(self) -> None:
         for order in self._some(Order.objects.filter(status__in=EXPIRING)):
-            method = self.dice.choice([*METHODS])
             pay_again(
                 order,
                 gateway="stripe",
-                payment_method=method,
+                payment_method=self._a_method(),
                 failed_round=None,
                 now=timezone.now(),
             )
@@ -138,6 +140,8 @@ class Shop:
     def _answer_the_bank(self) -> None:
         for payment in self._some(Payment.objects.filter(status="needs_action")):
             self.till.approve(payment)
+        for payment in self._some(Payment.objects.filter(status="promised")):
+            self.till.end_debit(payment)
 
     def _ask_for_a_refund(self) -> None:
         for payment in self._some(Payment.objects.filter(status="paid", is_surplus=False)):

@@ -5,6 +5,7 @@ twice, and the workers charge and send back nothing a second time."""
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,7 @@ def go_back_to(cut: Cut, till: Till) -> int:
     assert listed(till.gateway, cut.backup) == before  # nothing is done at the gateway
     assert is_paused()
 
+    till.advance_clock(timedelta(hours=25))  # the gateway has forgotten all keys
     resume_payments(by="ada", now=timezone.now())
     work_on(till.gateway)
     assert_nothing_twice(before, listed(till.gateway, cut.backup))
