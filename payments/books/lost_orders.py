@@ -38,15 +38,8 @@ def note_lost(
     known: dict[str, Any] = {"state": state, "amount_minor": amount_minor, "currency": currency}
     if opened_at:
         known["opened_at"] = opened_at
-    of_order = LostOrder.objects.filter(reference=order.reference)
-    if not gateway_payment_id:
-        if of_order.exists():
-            return
-    elif not of_order.filter(gateway_payment_id=gateway_payment_id).exists():
-        # A message may have named the order before.
-        of_order.filter(gateway_payment_id="").update(
-            gateway=gateway, gateway_payment_id=gateway_payment_id
-        )
+    if not _is_news(order, gateway, gateway_payment_id):
+        return
     row, is_new = LostOrder.objects.get_or_create(
         reference=order.reference,
         gateway_payment_id=gateway_payment_id,
@@ -61,6 +54,19 @@ def note_lost(
             "An order of this installation is not in its database; a person must look",
             extra={"order": order.number, "payment": gateway_payment_id},
         )
+
+
+def _is_news(order: OrderIdentity, gateway: str, gateway_payment_id: str) -> bool:
+    """Nothing is new where the order alone is named again. A message may have named the order
+    before its payment was known: that row becomes the payment's."""
+    of_order = LostOrder.objects.filter(reference=order.reference)
+    if not gateway_payment_id:
+        return not of_order.exists()
+    if not of_order.filter(gateway_payment_id=gateway_payment_id).exists():
+        of_order.filter(gateway_payment_id="").update(
+            gateway=gateway, gateway_payment_id=gateway_payment_id
+        )
+    return True
 
 
 def note_lost_payments(payments: "Iterable[tuple[str, GatewayPayment]]", *, now: datetime) -> None:

@@ -64,6 +64,8 @@ def _done(report: Report, wish: Wish) -> list[str]:
     lines = []
     if wish.dry_run:
         lines.append("This only shows what would be done. Payments are not paused by it.")
+    elif wish.noted_before:
+        lines.append(f"This restore was noted before, {wish.noted_before}; no pause was begun.")
     if report.paused:
         lines.append("Payments are paused, and stay so until `manage.py resume_payments`.")
     for what, count in report.put_out_of_use.items():

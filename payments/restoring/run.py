@@ -51,7 +51,7 @@ class Wish:
 
     since: datetime
     by: str
-    is_new: bool  # no earlier run has noted this restore
+    noted_before: str = ""  # when and by whom; empty where no earlier run has noted this restore
     dry_run: bool
     last_order: str = ""
     last_invoices: tuple[InvoiceNumber, ...] = ()
@@ -92,7 +92,7 @@ def after_restore(
     progress: Progress = lambda count: None,
 ) -> Report:
     report = Report()
-    if wish.is_new and not wish.dry_run:
+    if not wish.noted_before and not wish.dry_run:
         report.paused = pause_payments(reason=PAUSE_REASON, by=wish.by, now=clock())
         _wait_for_calls()
         report.invoice_gaps = _skip_invoices(wish, now=clock())

@@ -6,6 +6,7 @@ from django.db import connection, transaction
 
 from checkout.orders.models import Restore
 from checkout.orders.restoring.numbers import move_row_ids
+from checkout.runtime.database import lift_time_limit
 from checkout.runtime.out_of_use import PUT_OUT_OF_USE
 
 
@@ -19,6 +20,7 @@ def note_restore(*, since: datetime, by: str, now: datetime) -> dict[str, int]:
     """Note the restore, once, and put out of use what could act twice. How many of each there were;
     nothing where it was noted before, or by another run meanwhile."""
     with transaction.atomic():
+        lift_time_limit()  # there may be very many open carts
         with connection.cursor() as cursor:  # until another run has committed
             cursor.execute("LOCK TABLE orders_restore IN SHARE ROW EXCLUSIVE MODE")
         if restore_noted(since=since):

@@ -58,7 +58,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         wish = self._wish(options)
-        if wish.is_new and not wish.dry_run:
+        if not wish.noted_before and not wish.dry_run:
             must_agree(
                 f"Was this database restored to {wish.since:%Y-%m-%d %H:%M:%S} UTC? Payments will "
                 "be paused, and forms and staff sign-ins from before put out of use.",
@@ -88,16 +88,18 @@ class Command(BaseCommand):
         last_order = options["last_order"]
         if last_order and parse_order_number(last_order) is None:
             raise CommandError(f"--last-order {last_order} is no order's number.")
-        is_new = restore_noted(since=since) is None
+        noted = restore_noted(since=since)
         here = last_invoices_here(since=since, now=now)
         seen = tuple(_invoice(written) for written in options["last_invoice"])
         _must_be_likely(seen, here)
-        if is_new and not options["dry_run"]:
+        if noted is None and not options["dry_run"]:
             _must_say_all(seen, here)
         return Wish(
             since=since,
             by=options["by"],
-            is_new=is_new,
+            noted_before=f"on {noted.found_at:%Y-%m-%d %H:%M} UTC by {noted.found_by}"
+            if noted
+            else "",
             dry_run=options["dry_run"],
             last_order=last_order,
             last_invoices=seen,

@@ -41,7 +41,7 @@ def after_restore(nothing_in_the_queue: None, gateway: ExampleGateway) -> Runs:
         wish = Wish(
             since=since,
             by="ada",
-            is_new=restore_noted(since=since) is None,
+            noted_before="before" if restore_noted(since=since) else "",
             dry_run=dry_run,
             last_invoices=tuple(number for number in seen if number),
         )

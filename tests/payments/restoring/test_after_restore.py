@@ -105,6 +105,7 @@ def test_second_run_changes_nothing_and_says_so(
 
     assert (code, is_paused()) == (1, False)
     assert "Nothing was left to do. Nothing was changed." in said
+    assert "This restore was noted before, on " in said
     assert list(LostOrder.objects.order_by("pk").values()) == rows
     for lost in LostOrder.objects.all():
         seen_to(lost, by="ada", how="Sent back there", now=timezone.now())

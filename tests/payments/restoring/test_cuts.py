@@ -127,7 +127,7 @@ def run(cut: Cut, till: Till) -> Report:
     wish = Wish(
         since=since,
         by="ada",
-        is_new=restore_noted(since=since) is None,
+        noted_before="before" if restore_noted(since=since) else "",
         dry_run=False,
         last_invoices=cut.last_invoices,
     )

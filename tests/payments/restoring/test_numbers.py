@@ -17,6 +17,7 @@ from checkout.orders.restoring.numbers import (
     serial_of,
     skip_invoices,
 )
+from payments.books.audit import audit_database
 from payments.gateways.example.client import ExampleGateway
 from tests.payments.restoring.conftest import Runs
 from tests.payments.restoring.test_take_over import refund, send_refunds, settle, work
@@ -117,6 +118,11 @@ def test_numbers_of_lost_invoices_are_left_out_and_the_audit_knows(
     gaps = InvoiceGap.objects.order_by("series").values_list("series", "first", "last", "found_by")
     assert list(gaps) == [("CN", 1, 1, "ada"), ("INV", 3, 4, "ada")]
     assert violations(of="I11") == []
+    known = [row for finding in audit_database(timezone.now()) for row in finding.known]
+    assert [row.partition(" are left out")[0] for row in known] == [
+        f"INV {timezone.now().year}: 3 to 4",
+        f"CN {timezone.now().year}: 1 to 1",
+    ]
 
 
 def test_gap_that_nobody_wrote_down_is_still_found(
