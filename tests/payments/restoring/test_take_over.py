@@ -192,6 +192,24 @@ def test_both_rounds_of_the_lost_time_are_taken_over_in_turn(
     assert violations() == []
 
 
+def test_second_round_of_the_lost_time_is_the_one_that_its_customer_is_asked_about(
+    shelf: list[Product], gateway: ExampleGateway, backed_up: Takes, after_restore: Runs
+) -> None:
+    order = placed_order(shelf[0], payment_method=DECLINED)
+    backup = backed_up()
+    settle(order, gateway)
+    pay_with(order, ASKS_CUSTOMER, gateway)
+    backup.restore()
+
+    after_restore(backup)
+    work(gateway)
+
+    order.refresh_from_db()
+    _, second = gateway.payments.values()
+    assert (order.status, order.payment_round) == ("action_required", 2)
+    assert order.action_url == second.action_url
+
+
 def test_card_that_was_declined_in_the_lost_time_is_not_tried_again(
     shelf: list[Product], gateway: ExampleGateway, backed_up: Takes, after_restore: Runs
 ) -> None:

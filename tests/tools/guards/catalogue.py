@@ -1243,11 +1243,12 @@ message AS (
     ),
     _guard(
         "round of a lost payment",
-        "an order is paid by the lost round and by another one",
+        "a customer at their bank's page is told that their card was declined",
         TAKE_OVER,
         '        order.save(update_fields=["payment_round", "gateway"])\n',
         "",
-        f"{TEST_TAKE_OVER}::test_both_rounds_of_the_lost_time_are_taken_over_in_turn",
+        f"{TEST_TAKE_OVER}::"
+        "test_second_round_of_the_lost_time_is_the_one_that_its_customer_is_asked_about",
     ),
     _guard(
         "payments that came to nothing in the lost time",
