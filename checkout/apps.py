@@ -7,6 +7,7 @@ class CheckoutConfig(AppConfig):
 
     def ready(self) -> None:
         from checkout import (
+            out_of_use,  # noqa: F401 - registers what could act twice after a restore
             personal_data,  # noqa: F401 - registers what is stored of a person
             retention,  # noqa: F401 - registers what becomes of old rows
         )

@@ -59,6 +59,10 @@ def session_cart(session: SessionBase) -> Cart | None:
     return Cart.objects.filter(pk=checkout_id).first() if checkout_id else None
 
 
+def is_there(checkout_id: uuid.UUID) -> bool:
+    return Cart.objects.filter(pk=checkout_id).exists()
+
+
 def had_cart(session: SessionBase, checkout_id: uuid.UUID) -> bool:
     return checkout_id.hex in (session.get(CART_KEY), *session.get(EARLIER_KEY, []))
 

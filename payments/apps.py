@@ -17,6 +17,7 @@ class PaymentsConfig(AppConfig):
             retention,  # noqa: F401 - registers what becomes of old rows
         )
         from payments.books.money import read_moved
+        from payments.restoring import out_of_use  # noqa: F401 - registers what could act twice
 
         read_with(read_moved)
         for package in settings.PAYMENT_GATEWAYS.values():

@@ -397,7 +397,24 @@ class LostOrder(models.Model):
     state = models.CharField(max_length=20, blank=True, default="")
     amount_minor = models.PositiveBigIntegerField(null=True, blank=True)
     currency = models.CharField(max_length=3, blank=True, default="")
+    # When the gateway opened the payment, as far as it tells that.
+    opened_at = models.DateTimeField(null=True, blank=True)
     found_at = models.DateTimeField()
+
+    # A person has agreed that the worker closes the payment at the gateway, and sends back what was
+    # charged. The key is stored with that, before the first call. Empty: nobody has agreed.
+    agreed_at = models.DateTimeField(null=True, blank=True, editable=False)
+    agreed_by = models.CharField(
+        max_length=150, blank=True, default="", db_default="", editable=False
+    )
+    agreed_why = models.TextField(max_length=1000, blank=True, default="", db_default="")
+    refund_key = models.CharField(
+        max_length=64, blank=True, default="", db_default="", editable=False
+    )
+    # How often the worker has begun, counted before each call, and when it begins again.
+    tries = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    next_try_at = models.DateTimeField(null=True, blank=True, editable=False)
+
     # Empty while a person must look.
     seen_to_at = models.DateTimeField(null=True, blank=True)
     seen_to_by = models.CharField(max_length=150, blank=True, default="")

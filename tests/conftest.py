@@ -23,6 +23,7 @@ from payments.sandbox.mollie.server import MollieSandbox
 from payments.sandbox.server import SandboxServer
 from payments.settling import refused_shop
 from tests.doubles.sqs.server import QueueServer
+from tests.support.backups import Backup, Takes
 from tests.support.processes import ShopProcesses
 from tests.support.schedule import Schedule, longest_first
 from tests.support.services import TEMPLATE
@@ -173,6 +174,20 @@ def elsewhere(shelf: list[Product]) -> Shopper:
 @pytest.fixture
 def another_shopper(shelf: list[Product]) -> Shopper:
     return Shopper(InProcess(), somebody_else())
+
+
+@pytest.fixture
+def backed_up(transactional_db: None) -> Iterator[Takes]:
+    """Takes backups of the whole database, which end with the test."""
+    taken: list[Backup] = []
+
+    def take() -> Backup:
+        taken.append(Backup.take())
+        return taken[-1]
+
+    yield take
+    for backup in taken:
+        backup.drop()
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
 from checkout.access import OrderHidden, give_access, is_own
-from checkout.cart import ArticleGone, CartBasket, CartChanged
+from checkout.cart import ArticleGone, CartBasket, CartChanged, is_there
 from checkout.catalogue.amounts import AmountRefused
 from checkout.catalogue.stock import OutOfStock
 from checkout.forms import CheckoutForm
@@ -50,6 +50,7 @@ from checkout.orders.placing.purchase import (
     TotalChanged,
     digest,
 )
+from checkout.orders.restoring.restores import is_from_before_a_restore
 from checkout.refused_forms import typed_in, why_refused
 from checkout.runtime.clock import database_now
 from checkout.runtime.database import CONNECTION_ERRORS
@@ -220,6 +221,8 @@ def _place(page: CheckoutPage, token: CheckoutToken, wanted: PlaceOrder) -> Http
     try:
         order = place_order(wanted, CartBasket(token, page.now), now=page.now)
     except CartChanged:
+        if is_from_before_a_restore(token.issued_at):
+            return page.show(notices.records_restored(), status=409)
         return page.show(notices.cart_changed(token.total, page.total), status=409)
     except ArticleGone:
         return page.show(notices.article_gone(token.total, page.lines, page.total), status=409)
@@ -232,8 +235,18 @@ def _place(page: CheckoutPage, token: CheckoutToken, wanted: PlaceOrder) -> Http
     except OutOfStock as short:
         return page.show(notices.out_of_stock(short.product_ids), status=409)
     except PlacingUnavailable:
+        if _is_cart_lost(token):
+            return page.show(notices.records_restored(), status=409)
         return _unavailable(page)
     return _lead_to(page.request, order)
+
+
+def _is_cart_lost(token: CheckoutToken) -> bool:
+    """Whether the form is of a cart that a restored backup does not have."""
+    try:
+        return is_from_before_a_restore(token.issued_at) and not is_there(token.checkout_id)
+    except CONNECTION_ERRORS:  # so the database is what is missing
+        return False
 
 
 def _put_off(page: CheckoutPage, wait: timedelta) -> HttpResponse:

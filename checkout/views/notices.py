@@ -51,6 +51,19 @@ def page_expired() -> Notice:
     )
 
 
+def records_restored() -> Notice:
+    """A backup was restored: the order that this form was for may be lost, and was perhaps paid."""
+    return Notice(
+        _("Look first whether you have ordered this already"),
+        _(
+            "We had to restore our records from a backup, and an order that you placed shortly "
+            "before may be missing from them. Nothing was ordered or charged by this press. If you "
+            "have an e-mail about your order, or a charge on your account, do not order again: we "
+            "find such payments, and take care of each. Otherwise press the button once more."
+        ),
+    )
+
+
 def cart_changed(seen: Money, total: Money) -> Notice:
     return _not_as_seen(_("Your cart was changed in another tab"), seen, total)
 

@@ -8,11 +8,12 @@ A lost order is never attached to another one, not even to the one that was give
 import logging
 from collections.abc import Iterable
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from checkout.orders.action_impossible import ActionImpossible
 from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.runtime import metrics
-from payments.models import LostOrder
+from payments.models import LostOrder, new_key
 
 if TYPE_CHECKING:  # web processes note lost orders, and load no gateway
     from payments.gateways.base import GatewayPayment
@@ -28,35 +29,44 @@ def note_lost(
     state: str = "",
     amount_minor: int | None = None,
     currency: str = "",
+    opened_at: datetime | None = None,
     now: datetime,
 ) -> None:
     """What is known of the payment is left out where only an event or a message named the order. A
     lost order that was seen to comes before a person again when the gateway tells another state."""
     gateway_payment_id = gateway_payment_id[:120]
-    known = {"state": state, "amount_minor": amount_minor, "currency": currency}
-    of_order = LostOrder.objects.filter(reference=order.reference)
-    if not gateway_payment_id:
-        if of_order.exists():
-            return
-    elif not of_order.filter(gateway_payment_id=gateway_payment_id).exists():
-        # A message may have named the order before.
-        of_order.filter(gateway_payment_id="").update(
-            gateway=gateway, gateway_payment_id=gateway_payment_id
-        )
+    known: dict[str, Any] = {"state": state, "amount_minor": amount_minor, "currency": currency}
+    if opened_at:
+        known["opened_at"] = opened_at
+    if not _is_news(order, gateway, gateway_payment_id):
+        return
     row, is_new = LostOrder.objects.get_or_create(
         reference=order.reference,
         gateway_payment_id=gateway_payment_id,
         defaults={"gateway": gateway, "number": order.number[:24], "found_at": now, **known},
     )
     if not is_new and state and state != row.state:
-        LostOrder.objects.filter(pk=row.pk).update(
-            **known, seen_to_at=None, seen_to_by="", seen_to_how=""
-        )
+        if row.seen_to_at:
+            known |= {"seen_to_at": None, "seen_to_by": "", "seen_to_how": "", "agreed_at": None}
+        LostOrder.objects.filter(pk=row.pk).update(**known)
     if is_new:
         logger.error(
             "An order of this installation is not in its database; a person must look",
             extra={"order": order.number, "payment": gateway_payment_id},
         )
+
+
+def _is_news(order: OrderIdentity, gateway: str, gateway_payment_id: str) -> bool:
+    """Nothing is new where the order alone is named again. A message may have named the order
+    before its payment was known: that row becomes the payment's."""
+    of_order = LostOrder.objects.filter(reference=order.reference)
+    if not gateway_payment_id:
+        return not of_order.exists()
+    if not of_order.filter(gateway_payment_id=gateway_payment_id).exists():
+        of_order.filter(gateway_payment_id="").update(
+            gateway=gateway, gateway_payment_id=gateway_payment_id
+        )
+    return True
 
 
 def note_lost_payments(payments: "Iterable[tuple[str, GatewayPayment]]", *, now: datetime) -> None:
@@ -69,6 +79,7 @@ def note_lost_payments(payments: "Iterable[tuple[str, GatewayPayment]]", *, now:
             state=theirs.state.value,
             amount_minor=theirs.amount_minor,
             currency=theirs.currency,
+            opened_at=theirs.opened_at,
             now=now,
         )
 
@@ -93,6 +104,23 @@ def seen_to(lost: LostOrder, *, by: str, how: str, now: datetime) -> bool:
     if done:
         logger.info("A lost order was seen to", extra={"order": lost.number, "by": by})
     return done
+
+
+def agree_to_give_up(lost: LostOrder, *, by: str, why: str, now: datetime) -> bool:
+    """Have the worker give the payment up. False when somebody has agreed before."""
+    if not lost.gateway_payment_id:
+        raise ActionImpossible("No payment is known of this order, so there is nothing to do.")
+    unseen = LostOrder.objects.filter(pk=lost.pk, agreed_at=None, seen_to_at=None)
+    agreed = unseen.update(
+        agreed_at=now,
+        agreed_by=by,
+        agreed_why=why[:1000],
+        refund_key=lost.refund_key or new_key(),
+        next_try_at=now,
+    )
+    if agreed:
+        logger.info("A lost order's payment is to be given up", extra={"order": lost.number})
+    return bool(agreed)
 
 
 def unseen_count() -> int:

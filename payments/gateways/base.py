@@ -100,6 +100,7 @@ class GatewayPayment:
     captured_minor: int = 0
     authorised_until: datetime | None = None
     captures_parts: bool = False
+    opened_at: datetime | None = None  # None where the gateway does not tell it
 
     @property
     def charged_minor(self) -> int:

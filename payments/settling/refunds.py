@@ -5,7 +5,7 @@ refund of that key already, so this outlives the gateway's memory for idempotenc
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 
@@ -45,7 +45,7 @@ from payments.gateways.base import (
     RefundState,
 )
 from payments.gateways.load import Gateways
-from payments.models import Payment, Refund
+from payments.models import Payment, Refund, new_key
 from payments.refunds import refundable_minor, send_all_back, unreplaced
 from payments.settling.disputed_money import is_disputed, lost_minor
 from payments.settling.disputes import record_disputes
@@ -335,14 +335,18 @@ def record_came_back(refund: Refund, *, now: datetime) -> None:
 def take_over_refunds(payment: Payment, calls: Calls) -> None:
     """Make the books here and at the gateway the same: enter refunds that were made at the
     gateway's own site, and what became of ours after they were thought to be final."""
+    enter_refunds(payment, calls.refunds_of(payment), now=calls.clock())
+
+
+def enter_refunds(payment: Payment, told: Iterable[GatewayRefund], *, now: datetime) -> None:
     ours = list(payment.refunds.all())
     known = {refund.key: refund for refund in ours}
     known |= {refund.gateway_refund_id: refund for refund in ours if refund.gateway_refund_id}
-    for made in calls.refunds_of(payment):
+    for made in told:
         if refund := known.get(made.id) or known.get(made.refund_key):
-            _believe(refund, made, now=calls.clock())
+            _believe(refund, made, now=now)
         elif made.state is RefundState.SUCCEEDED:
-            _enter(payment, made, now=calls.clock())
+            _enter(payment, made, now=now)
     if any(refund.status == RefundStatus.PREPARED for refund in ours):
         with transaction.atomic():
             lock_order(payment)
@@ -362,6 +366,9 @@ def _enter(payment: Payment, made: GatewayRefund, *, now: datetime) -> None:
                 "status": RefundStatus.SUCCEEDED,
                 "amount_minor": made.amount_minor,
                 "reason": "Made at the gateway's own site",
+                # One of this shop's that a restored backup has lost keeps its key: whoever presses
+                # its button again finds it.
+                "key": made.refund_key[:64] or new_key(),
                 "replaces": unreplaced(payment, made.amount_minor),
                 "created_at": now,
                 "settled_at": now,

@@ -155,7 +155,7 @@ def _begin_round(
             order=order,
             gateway=gateway,
             details=details_of(order, abilities),
-            captures_later=_captures_later(order, abilities),
+            captures_later=captures_later(order, abilities),
             round=order.payment_round,
             status=PaymentStatus.PROCESSING,
             amount_minor=order.total_minor,
@@ -177,7 +177,7 @@ def _begin_round(
     return begun, True
 
 
-def _captures_later(order: Order, can: Abilities) -> bool:
+def captures_later(order: Order, can: Abilities) -> bool:
     """Whether the price is charged when the order is sent: only of one that waits to be sent."""
     is_wanted = settings.CAPTURE == "dispatch" and can.captures_later
     return is_wanted and order.dispatch_status == DispatchStatus.UNSENT

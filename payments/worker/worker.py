@@ -40,6 +40,7 @@ from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.loop import Every, run_loop
 from payments.books.lost_orders import sample_lost
 from payments.gateways.load import Gateways
+from payments.restoring.give_up_lost import give_up_next
 from payments.settling.leases import renew_leases
 from payments.settling.refused_shop import sample_refusal
 from payments.worker.handle import Verdict, handle
@@ -63,6 +64,10 @@ FINISH_SECONDS = 60
 PAUSED_SECONDS = 1.0
 
 
+# How often one of its processes looks for payments of lost orders that are to be given up.
+GIVE_UP_EVERY_SECONDS = 2.0
+
+
 class Worker:
     def __init__(
         self,
@@ -82,6 +87,7 @@ class Worker:
         self._in_flight = in_flight or InFlight(threads)
         self._samples_queue = samples_queue
         self._is_time_to_sample = Every(QUEUE_EVERY_SECONDS)
+        self._is_time_to_give_up = Every(GIVE_UP_EVERY_SECONDS)
         self._stopping = threading.Event()
         self._free = threading.Semaphore(threads)
         self._threads = threads
@@ -119,6 +125,8 @@ class Worker:
             tell_of_queue()
         if is_paused():
             return False
+        if self._samples_queue and self._is_time_to_give_up():
+            give_up_next(self._gateways, clock=database_now)
         self.run_once(pool, stopping)
         return True
 

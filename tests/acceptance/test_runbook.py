@@ -40,7 +40,7 @@ from checkout.orders.transitions import transition
 from checkout.orders.webhooks.endpoints import add_endpoint
 from checkout.orders.withdrawals.state import Stated, state_withdrawal
 from config.local.processes import free_port
-from payments.books.lost_orders import seen_to
+from payments.books.lost_orders import agree_to_give_up, seen_to
 from payments.models import LostOrder, Payment, PaymentAttempt
 from payments.sandbox.server import SandboxServer
 from payments.withdrawals import CANCEL, agree
@@ -51,6 +51,7 @@ from tests.doubles.sqs.server import QueueServer
 from tests.doubles.webhook_receiver import webhook_receiver
 from tests.orders.test_dead_letters import dead_letter_of, put_away
 from tests.support.asked import asked
+from tests.support.backups import Takes
 from tests.support.factories import placed_order
 from tests.support.long import long
 from tests.support.processes import ShopProcesses, eventually
@@ -256,6 +257,33 @@ def test_lost_orders(
     assert seen_to(LostOrder.objects.get(), by="ada", how="Cancelled there", now=timezone.now())
 
     assert "0 differences" in duty.does("Fixed when")
+
+
+def test_database_that_is_a_backup(
+    processes: ShopProcesses, order: Order, on_duty: Open, till: Till, backed_up: Takes
+) -> None:
+    backup = backed_up()
+    till.settle(order)
+    till.settle(placed_order(order.lines.get().product))
+    backup.restore()
+    duty = on_duty("The database is a backup", TIME=backup.taken_at.isoformat())
+
+    assert order.number in duty.does("Look", exit_codes=(1,))
+    assert order.number in duty.does("Fix", block=0, exit_codes=(1,))
+    assert "Payments go on." in duty.does("Fix", block=1)
+    lost = LostOrder.objects.get()
+    agree_to_give_up(lost, by="ada", why="Nobody sends it", now=timezone.now())
+    processes.publisher()
+    processes.worker()
+    eventually(
+        lambda: LostOrder.objects.filter(seen_to_at__isnull=False).exists(),
+        seconds=60,
+        what="sending the money back",
+    )
+
+    assert "Nothing was changed." in duty.does("Fixed when")
+    assert [charge.order for charge in till.charges()] == [order.number, lost.number]
+    processes.stop()
 
 
 def test_dead_letters_redriven_twice(

@@ -51,3 +51,21 @@ def test_saying_so_twice_keeps_the_first(support: Client, lost: LostOrder) -> No
 
 def test_staff_read_the_installations_id(support: Client) -> None:
     assert installation_id() in support.get("/admin/orders/installation/").content.decode()
+
+
+def test_staff_agree_on_its_page(support: Client, lost: LostOrder) -> None:
+    address = f"/admin/payments/lostorder/{lost.pk}/give-up/"
+    assert address in support.get(f"/admin/payments/lostorder/{lost.pk}/change/").content.decode()
+    assert "Send the money back" in support.get(address).content.decode()
+    lost.refresh_from_db()
+    assert lost.agreed_at is None  # only a press agrees
+
+    support.post(address, {"why": "Nobody sends it"})
+    support.post(address, {"why": "Once more"})
+
+    lost.refresh_from_db()
+    assert (lost.agreed_by, lost.agreed_why) == ("support", "Nobody sends it")
+    assert lost.refund_key
+    assert (
+        address not in support.get(f"/admin/payments/lostorder/{lost.pk}/change/").content.decode()
+    )

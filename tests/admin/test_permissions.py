@@ -58,6 +58,7 @@ MAY = {
     "restock": {"support", "operations", "superuser"},
     "stock": {"Catalogue", "superuser"},
     "lost": {"support", "operations", "superuser"},
+    "give-up": {"support", "superuser"},
     "decide": {"support", "superuser"},
     "transfers": {"support", "superuser"},
     "ship": {"operations", "Warehouse", "superuser"},
@@ -125,7 +126,9 @@ def objects(shelf: list[Product], till: Till, settings: Settings) -> dict[str, i
         "payment": payment.pk,
         "refund": refund.pk,
         "webhookevent": event.pk,
-        "lostorder": LostOrder.objects.create(reference="r", found_at=timezone.now()).pk,
+        "lostorder": LostOrder.objects.create(
+            reference="r", gateway_payment_id="pi_lost", found_at=timezone.now()
+        ).pk,
         "invoice": Invoice.objects.get().pk,
         **transfers(order),
         "installation": Installation.objects.get().pk,
@@ -199,6 +202,7 @@ def may_open(who: str, name: str) -> bool:
         "payments_refund_agree": MAY["agree"],
         **dict.fromkeys(TRANSFER_PAGES, MAY["transfers"]),
         "payments_lostorder_seen": MAY["lost"],
+        "payments_lostorder_give_up": MAY["give-up"],
         "orders_withdrawal_decide": MAY["decide"],
         "orders_webhookdelivery_resend": MAY["resend"],
         "dashboard": LOOKING | {"Warehouse"},
@@ -287,6 +291,7 @@ def test_every_page_is_open_to_whom_it_is_for_and_writes_nothing(
     "name",
     [
         *(*ACTIONS, "refund", "refund-lines", "agree", "resend", "stock", "lost", "decide"),
+        "give-up",
         *("ship", "undo", "transfers"),
     ],
 )
@@ -302,6 +307,7 @@ def test_action_is_done_for_those_who_may_and_for_nobody_else(
         "transfers": f"/admin/bank_transfer/receivedtransfer/{objects['receivedtransfer']}/aside/",
         "decide": f"/admin/orders/withdrawal/{objects['withdrawal']}/decide/",
         "lost": f"/admin/payments/lostorder/{objects['lostorder']}/seen/",
+        "give-up": f"/admin/payments/lostorder/{objects['lostorder']}/give-up/",
         "stock": f"/admin/catalogue/product/{objects['product']}/stock/",
         "resend": f"/admin/orders/webhookdelivery/{objects['webhookdelivery']}/resend/",
     }
@@ -330,7 +336,7 @@ def counted() -> tuple[Any, ...]:
         list(WebhookDelivery.objects.values_list("pk", "sent_at", "available_at")),
         order.status,
         StockMovement.objects.count(),
-        list(LostOrder.objects.values_list("seen_to_at")),
+        list(LostOrder.objects.values_list("seen_to_at", "agreed_at")),
         list(Withdrawal.objects.values_list("status")),
         list(Shipment.objects.values_list("pk", "undone_at")),
     )

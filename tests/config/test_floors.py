@@ -108,7 +108,14 @@ FLOORS = {
         {"dispatch"},
         {"placing", "paying", "withdrawals", "cancelling"},
         # What runs, and what operators and cron do.
-        {"operations", "privacy", "mail.mailer", "outbox.publisher", "webhooks.sender"},
+        {
+            "operations",
+            "privacy",
+            "restoring",
+            "mail.mailer",
+            "outbox.publisher",
+            "webhooks.sender",
+        },
         {"admin", "management", "checks", "apps"},
     ),
     "payments": (
@@ -119,7 +126,9 @@ FLOORS = {
             *("prices", "refunds", "refund_lines", "withdrawals", "settling", "capturing"),
             "books.lost_orders",
         },
-        {"worker", "books"},
+        {"books"},
+        {"restoring"},
+        {"worker"},
         {"receive_hint", "views", "urls", "templatetags", "retention", "personal_data"},
         {"admin", "management", "checks", "apps"},
     ),

@@ -127,6 +127,7 @@ def test_alarm_wakes_somebody_where_the_alert_of_its_page_does() -> None:
         anchor = rule["annotations"]["runbook"].partition("#")[2]
         severities.setdefault(anchor, set()).add(rule["labels"]["severity"])
     severities["a-customer-withdraws"] = severities["an-order-needs-a-person"]
+    severities["the-database-is-a-backup"] = severities["lost-orders-and-strangers"]
 
     alarms = resources("alarms", "AWS::CloudWatch::Alarm")
     topics = {"page": "PageTopic", "ticket": "TicketTopic"}

@@ -51,7 +51,7 @@ def page(title: str) -> Page:
 
 
 # These ask on a terminal. The runbook says what to do where there is none, as in tests.
-ASKING = {"requeue_orders", "resume_payments", "redrive", "discard", "--repair"}
+ASKING = {"requeue_orders", "resume_payments", "redrive", "discard", "--repair", "after_restore"}
 
 # Tests have messages come again within seconds, which a check of the commands would refuse.
 AS_IN_PRODUCTION = {"MESSAGE_VISIBILITY_SECONDS": "25", "PAYMENT_LEASE_SECONDS": "20"}

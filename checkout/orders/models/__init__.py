@@ -8,6 +8,7 @@ from checkout.orders.models.dispatch import Shipment as Shipment
 from checkout.orders.models.dispatch import ShipmentLine as ShipmentLine
 from checkout.orders.models.invoices import Invoice as Invoice
 from checkout.orders.models.invoices import InvoiceCounter as InvoiceCounter
+from checkout.orders.models.invoices import InvoiceGap as InvoiceGap
 from checkout.orders.models.limits import LimitCount as LimitCount
 from checkout.orders.models.lines import CodeUse as CodeUse
 from checkout.orders.models.lines import OrderLine as OrderLine
@@ -17,6 +18,7 @@ from checkout.orders.models.operations import Installation as Installation
 from checkout.orders.models.operations import PaymentsPause as PaymentsPause
 from checkout.orders.models.operations import ProcessAlive as ProcessAlive
 from checkout.orders.models.operations import QueueSeen as QueueSeen
+from checkout.orders.models.operations import Restore as Restore
 from checkout.orders.models.operations import new_installation_id as new_installation_id
 from checkout.orders.models.order import CHECKOUT_UNIQUE as CHECKOUT_UNIQUE
 from checkout.orders.models.order import Order as Order

@@ -23,6 +23,33 @@ class InvoiceCounter(models.Model):
         return f"{self.series} {self.year}: {self.last}"
 
 
+class InvoiceGap(models.Model):
+    """Numbers that a restored backup has lost: somebody may have seen them, so that they are not
+    given out again. The audit tells of them, and does not take them for missing."""
+
+    series = models.CharField(max_length=10)
+    year = models.PositiveSmallIntegerField()
+    first = models.PositiveIntegerField()
+    last = models.PositiveIntegerField()
+    found_at = models.DateTimeField()
+    # Who said that the last of these numbers was seen.
+    found_by = models.CharField(max_length=100)
+
+    class Meta:
+        ordering = ["id"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["series", "year", "first"], name="orders_invoicegap_first_uniq"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(last__gte=models.F("first")), name="orders_invoicegap_of_some"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.series} {self.year}: {self.first} to {self.last}"
+
+
 class Invoice(models.Model):
     """What the shop has invoiced or credited, as it was then. A trigger refuses every change."""
 

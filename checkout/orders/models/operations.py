@@ -52,6 +52,22 @@ class Installation(OneRow):
         return self.installation_id
 
 
+class Restore(models.Model):
+    """The database went back to an earlier moment, because a backup was restored: one row for each
+    time that `after_restore` was told of. Forms from before `found_at` may be of orders that were
+    placed and are lost."""
+
+    went_back_to = models.DateTimeField()
+    found_at = models.DateTimeField()
+    found_by = models.CharField(max_length=100)
+
+    class Meta:
+        ordering = ["-id"]
+
+    def __str__(self) -> str:
+        return f"Back to {self.went_back_to:%Y-%m-%d %H:%M}"
+
+
 class ProcessAlive(models.Model):
     """When a publisher, worker, mailer or webhook sender last made progress. Old rows belong to
     processes that ended; the publisher deletes them."""

@@ -112,7 +112,7 @@ def list_dead_letters(queue: PaymentsQueue, *, progress: Progress = lambda count
     """`queue` is the payments queue, here and below. Raises what boto3 raises."""
     end = time.monotonic() + LIST_SECONDS
     letters: list[DeadLetter] = []
-    with closing(_Reading(queue.dead_letter_queue())) as reading:
+    with closing(Reading(queue.dead_letter_queue())) as reading:
         for batch in reading.batches():
             letters += _describe(batch)
             progress(len(letters))
@@ -149,7 +149,7 @@ def _act_on(
 ) -> list[Outcome]:
     missing = set(ids or ())
     outcomes: list[Outcome] = []
-    with closing(_Reading(queue.dead_letter_queue())) as reading:
+    with closing(Reading(queue.dead_letter_queue())) as reading:
         for batch in reading.batches():
             for letter in _describe(batch):
                 names = {letter.id, letter.message_id}
@@ -316,7 +316,7 @@ def _short(message_id: str) -> str:
 
 
 @dataclass
-class _Reading:
+class Reading:
     queue: PaymentsQueue
     held: dict[str, str] = field(default_factory=dict)  # message id → its newest receipt handle
     seen: set[str] = field(default_factory=set)

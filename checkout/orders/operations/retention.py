@@ -49,10 +49,12 @@ register(
         ),
     ),
     End(table="orders.InvoiceCounter", why="One row a series and year: it gives no number twice."),
+    End(table="orders.InvoiceGap", why="One row a series for each backup that was restored."),
     End(table="orders.OutboxMessage", why="`prune` and `prune_outbox` delete them after 30 days."),
     End(table="orders.LimitCount", why="The publisher deletes them when their time is over."),
     End(table="orders.ProcessAlive", why="The publisher deletes them after a day."),
     End(table="orders.PaymentsPause", why="One row."),
+    End(table="orders.Restore", why="One row for each backup that was restored."),
     End(table="orders.QueueSeen", why="One row."),
     End(table="orders.Installation", why="One row."),
 )

@@ -144,6 +144,7 @@ def told(expected: ExpectedTransfer) -> GatewayPayment:
             installation=expected.installation,
         ),
         waits_until=expected.opened_at + timedelta(days=given("BANK_TRANSFER_DAYS")),
+        opened_at=expected.opened_at,
     )
 
 

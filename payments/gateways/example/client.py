@@ -75,6 +75,7 @@ class ExampleGateway:
                 amount_minor=request.amount_minor,
                 currency=request.currency,
                 order=request.order,
+                opened_at=self.clock(),
             )
             self._methods[payment.id] = request.payment_method
             return self._keep(payment)

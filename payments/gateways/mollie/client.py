@@ -358,6 +358,7 @@ def _payment(theirs: Json) -> GatewayPayment:
         decline_code=theirs["status"] if state is GatewayState.DECLINED else "",
         action_url=checkout if state is GatewayState.NEEDS_ACTION else "",
         waits_until=datetime.fromisoformat(expires_at) if expires_at else None,
+        opened_at=datetime.fromisoformat(theirs["createdAt"]),
     )
 
 

@@ -401,6 +401,7 @@ def _payment(intent: stripe.PaymentIntent) -> GatewayPayment:
         decline_code=_decline_code(intent) if state is GatewayState.DECLINED else "",
         action_url=_action_url(intent) if state is GatewayState.NEEDS_ACTION else "",
         waits_until=_waits_until(intent) if state is GatewayState.NEEDS_ACTION else None,
+        opened_at=datetime.fromtimestamp(intent.created, tz=UTC),
         **_set_aside(intent, currency) if state is GatewayState.AUTHORISED else {},
     )
 

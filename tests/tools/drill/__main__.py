@@ -34,6 +34,7 @@ def main() -> int:
                 minutes=options.minutes,
                 settle_seconds=options.settle_seconds,
                 by_card_alone=designs != ["ours"],
+                restores=options.restore and design == "ours",
             ),
             say=lambda words: print(words, file=sys.stderr, flush=True),
         )
@@ -76,6 +77,11 @@ def _arguments() -> argparse.Namespace:
         default="",
         metavar="GUARD",
         help="take a guard out; the drill must then find violations: " + ", ".join(sorted(GUARDS)),
+    )
+    parser.add_argument(
+        "--restore",
+        action="store_true",
+        help="in the end, put the database back to the middle of the run, run after_restore, go on",
     )
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

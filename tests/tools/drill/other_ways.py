@@ -66,7 +66,14 @@ class OtherWays:
                 file.write(entry)
 
     def charges(self) -> list[Charge]:
-        at_mollie = [
+        return self.at_mollie() + self.transfers()
+
+    def transfers(self) -> list[Charge]:
+        with self._lock:
+            return list(self._sent)
+
+    def at_mollie(self) -> list[Charge]:
+        return [
             Charge(
                 charge["order"],
                 charge["amount"],
@@ -75,8 +82,6 @@ class OtherWays:
             )
             for charge in (self._mollie.account.charges() if self._mollie else [])
         ]
-        with self._lock:
-            return at_mollie + self._sent
 
     def refunds(self) -> list[tuple[str, str, int]]:
         """Order, key and amount of each refund that Mollie made."""

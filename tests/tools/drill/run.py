@@ -44,6 +44,7 @@ from tests.tools.drill.promises import (
     totals,
 )
 from tests.tools.drill.records import Charge, PostLog, charges_in, journal_of
+from tests.tools.drill.restored import Restored
 from tests.tools.drill.shoppers import GOOD_CARD, AtOurShop, Crowd, Plan, plan_of
 from tests.tools.drill.systems import (
     DESKS,
@@ -70,10 +71,13 @@ GATEWAY_FAULTS = ",".join(
     ]
 )
 
+# After a restore nothing has moved for so long, in which the sweep has come by.
+QUIET_SECONDS = 40
+
 CROWD_THREADS = 64
 
 # Hit by plan once or twice, whatever the length of a run.
-RARE = {"Postgres stopped", "Postgres killed", "queue purged"}
+RARE = {"Postgres stopped", "Postgres killed", "queue purged", "backup taken"}
 
 # Deaths with an order in hand, after all other faults.
 IN_HAND = {kind: f"{kind} had an order in hand" for kind in HITS_AT_LEAST}
@@ -87,6 +91,7 @@ class Options:
     minutes: float
     settle_seconds: float = SETTLE_SECONDS
     by_card_alone: bool = False  # other designs know no other way to pay
+    restores: bool = False  # a backup of the middle of the run, after everything else
 
 
 @dataclass(kw_only=True)
@@ -146,6 +151,7 @@ class Drill:
             system.buyer.send_transfer = self.others.send_transfer
         self.fleet: Fleet | None = None
         self.codes: Codes | None = None
+        self.restored: Restored | None = None
         self.crowd = Crowd(CROWD_THREADS)
         self._chance = random.Random(options.seed)
         self._began = time.monotonic()
@@ -182,6 +188,8 @@ class Drill:
             life = self.system.buyer(plan, urls, self.log)
             self.crowd.add(life, after_seconds=number / len(plans) * seconds * 0.95)
         assert self.fleet
+        if self.options.restores:
+            self.restored = Restored(at, self._listed, self.others.transfers, self._go_on(at))
         chaos = Chaos(sorted(self._events(self.fleet, seconds)))
         self._set_hostile(True)
         self.crowd.start()
@@ -211,7 +219,33 @@ class Drill:
         self.crowd.stop()
         if self.codes:
             self.codes.stop()
-        return self._outcome(at, plans, stock, chaos, rests, faults_end, deaths)
+        outcome = self._outcome(at, plans, stock, chaos, rests, faults_end, deaths)
+        if self.restored:
+            self.say("The database goes back to its backup")
+            outcome.promises += self.restored.promises()
+        return outcome
+
+    def _listed(self) -> list[Charge]:
+        """Those at gateways that tell a list of theirs: the shop's own bank has none."""
+        return charges_in(self.ledger) + self.others.at_mollie()
+
+    def _go_on(self, at: Addresses) -> Callable[[], bool]:
+        """The shop's processes work until nothing moves any more, within the time for that."""
+
+        def go_on() -> bool:
+            assert self.fleet
+            self.fleet.start()
+            began, quiet_since = time.monotonic(), 0.0
+            while (elapsed := time.monotonic() - began) < self.options.settle_seconds:
+                self.fleet.tend()
+                quiet_since = 0.0 if self.system.unfinished(at) else quiet_since or elapsed
+                if quiet_since and elapsed - quiet_since >= QUIET_SECONDS:
+                    break
+                time.sleep(0.5)
+            self.fleet.end()
+            return bool(quiet_since) and elapsed - quiet_since >= QUIET_SECONDS
+
+        return go_on
 
     # --- Before -------------------------------------------------------------------------------
 
@@ -285,6 +319,8 @@ class Drill:
         events = against_processes(fleet, seconds, chance)
         events.append(Event(0.3 * seconds, "Postgres stopped", self._restart_postgres))
         events.append(Event(0.65 * seconds, "Postgres killed", self._kill_postgres))
+        if self.restored:
+            events.append(Event(0.5 * seconds, "backup taken", self.restored.take))
         if self.system.purges:
             events.append(Event(0.5 * seconds, "queue purged", self._purge))
         if isinstance(self.system, Ours):

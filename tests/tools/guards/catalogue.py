@@ -49,6 +49,15 @@ TEST_REFUND_LINES = "tests/payments/test_refund_lines.py"
 TEST_CODES = "tests/orders/test_code_uses.py"
 ISSUE = "checkout/orders/invoices/issue.py"
 TEST_INVOICES = "tests/orders/invoices/test_issuing.py"
+TAKE_OVER = "payments/restoring/take_over.py"
+TAKE_OVER_RUN = "payments/restoring/run.py"
+GIVE_UP = "payments/restoring/give_up_lost.py"
+RESTORES = "checkout/orders/restoring/restores.py"
+RESTORED_NUMBERS = "checkout/orders/restoring/numbers.py"
+TEST_TAKE_OVER = "tests/payments/restoring/test_take_over.py"
+TEST_RESTORE = "tests/payments/restoring/test_after_restore.py"
+TEST_RESTORED_NUMBERS = "tests/payments/restoring/test_numbers.py"
+TEST_GIVE_UP = "tests/payments/restoring/test_give_up_lost.py"
 
 
 @dataclass(frozen=True)
@@ -1223,5 +1232,151 @@ message AS (
         "refunded_minor - sum(note.total_minor for note in notes)",
         "refunded_minor",
         f"{TEST_INVOICES}::test_a_refund_that_came_back_and_is_sent_again_has_no_second_credit_note",
+    ),
+    _guard(
+        "ids of payments that a backup has lost",
+        "a worker opens a lost payment again and charges a second time",
+        TAKE_OVER,
+        "payment = None if asked.dry_run else _store(asked, order, theirs)",
+        "payment = None",
+        f"{TEST_TAKE_OVER}::test_charge_is_recorded_for_its_order_and_made_once",
+    ),
+    _guard(
+        "round of a lost payment",
+        "a customer at their bank's page is told that their card was declined",
+        TAKE_OVER,
+        '        order.save(update_fields=["payment_round", "gateway"])\n',
+        "",
+        f"{TEST_TAKE_OVER}::"
+        "test_second_round_of_the_lost_time_is_the_one_that_its_customer_is_asked_about",
+    ),
+    _guard(
+        "payments that came to nothing in the lost time",
+        "a card is charged whose customer was told that it was declined",
+        TAKE_OVER,
+        'return order.status in UNSETTLED and not current.exclude(gateway_payment_id="").exists()',
+        "return False",
+        f"{TEST_TAKE_OVER}::test_order_that_was_cancelled_in_the_lost_time_is_not_charged",
+    ),
+    _guard(
+        "what was asked for before a restore is looked for",
+        "a refund is sent again that was sent in the lost time",
+        "payments/restoring/out_of_use.py",
+        "return refunds.update(tries=1) + captures.update(tries=1)",
+        "return 0",
+        f"{TEST_TAKE_OVER}::test_refund_that_was_asked_for_before_and_sent_since_is_found",
+    ),
+    _guard(
+        "keys of refunds that a backup has lost",
+        "a refund's button that is pressed again after a restore sends it again",
+        "payments/settling/refunds.py",
+        '"key": made.refund_key[:64] or new_key(),',
+        '"key": new_key(),',
+        f"{TEST_TAKE_OVER}::test_refund_of_the_lost_time_is_entered_under_its_key",
+    ),
+    _guard(
+        "charges of parcels that a backup has lost",
+        "a parcel that is marked as sent again is charged again",
+        TAKE_OVER_RUN,
+        "    yield from take_over_captures(asked)\n",
+        "",
+        f"{TEST_TAKE_OVER}::test_parcel_that_was_charged_in_the_lost_time_is_not_charged_again",
+    ),
+    _guard(
+        "pause while books are taken over",
+        "workers charge while the gateway's list is read",
+        TAKE_OVER_RUN,
+        "report.paused = pause_payments(reason=PAUSE_REASON, by=wish.by, now=clock())",
+        "report.paused = True",
+        f"{TEST_RESTORE}::test_what_is_done_is_said",
+    ),
+    _guard(
+        "numbers of lost orders",
+        "a restored database gives a lost order's number to another",
+        RESTORED_NUMBERS,
+        "    wanted = last + ORDERS_UNHEARD_OF\n",
+        "    wanted = 0\n",
+        f"{TEST_RESTORED_NUMBERS}::test_no_order_gets_the_number_of_a_lost_one",
+    ),
+    _guard(
+        "ids of lost rows",
+        "SQS drops a message that has the name of one from the lost time",
+        RESTORES,
+        "        move_row_ids()\n",
+        "",
+        f"{TEST_RESTORED_NUMBERS}::test_ids_of_rows_do_not_come_again",
+    ),
+    _guard(
+        "numbers of lost invoices",
+        "two customers have an invoice of one number",
+        RESTORED_NUMBERS,
+        "        counter.last = seen.sequence\n",
+        "",
+        f"{TEST_RESTORED_NUMBERS}::test_numbers_of_lost_invoices_are_left_out_and_the_audit_knows",
+    ),
+    _guard(
+        "names of messages that waited",
+        "SQS drops a message that was sent in the lost time too",
+        "checkout/orders/restoring/out_of_use.py",
+        'generation=F("generation") + FURTHER, ',
+        "",
+        f"{TEST_RESTORE}::test_message_that_waits_is_no_repetition_for_the_queue",
+    ),
+    _guard(
+        "forms from before a restore",
+        "the form of a lost order that is sent again is a second order",
+        "checkout/out_of_use.py",
+        'update(version=F("version") + FURTHER)',
+        "count()",
+        "tests/checkout/test_after_a_restore.py"
+        "::test_press_that_is_repeated_places_no_second_order",
+    ),
+    _guard(
+        "sessions of staff from before a restore",
+        "somebody who was locked out in the lost time is signed in again",
+        "checkout/out_of_use.py",
+        "ended += Session.objects.filter(pk=session.pk).delete()[0]",
+        "ended += 1",
+        "tests/checkout/test_after_a_restore.py::test_staff_sign_in_again_and_shoppers_stay",
+    ),
+    _guard(
+        "a restore is noted once",
+        "a second run of after_restore outdates the forms of those who buy",
+        RESTORES,
+        "        if restore_noted(since=since):\n            return {}\n",
+        "",
+        "tests/checkout/test_after_a_restore.py::test_carts_are_put_out_of_use_once",
+    ),
+    _guard(
+        "agreement about a lost order",
+        "the money of lost orders goes back without a person",
+        GIVE_UP,
+        "next_try_at__lte=clock(), seen_to_at=None",
+        "seen_to_at=None",
+        f"{TEST_GIVE_UP}::test_nothing_is_sent_back_before_a_person_has_agreed",
+    ),
+    _guard(
+        "refund of a lost order is looked for",
+        "a lost order counts as seen to while its money is still on its way",
+        GIVE_UP,
+        "next((each for each in refunds if each.refund_key == lost.refund_key), None)",
+        "None",
+        f"{TEST_GIVE_UP}::test_refund_that_is_on_its_way_is_waited_for",
+    ),
+    _guard(
+        "what was sent back of a lost order",
+        "more than is left of a lost order's charge is asked for",
+        GIVE_UP,
+        "    left = theirs.charged_minor - sent\n",
+        "    left = theirs.charged_minor\n",
+        f"{TEST_GIVE_UP}::test_what_was_sent_back_by_hand_is_not_sent_again",
+    ),
+    _guard(
+        "whose payment it is",
+        "the money of an order that is here goes back as that of a lost one",
+        GIVE_UP,
+        "    _must_be_lost(lost, theirs)\n",
+        "",
+        f"{TEST_GIVE_UP}::test_payment_that_is_not_of_a_lost_order_is_left_alone",
     ),
 ]
