@@ -1,18 +1,21 @@
 """What the shop promised, held against the three records kept outside it."""
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 
+from config.local.crowd.comparison import Evidence
+from config.local.crowd.orders import MadeOrder
+from config.local.crowd.records import Charge, deletions_in, replaced_in
+from config.local.crowd.shoppers import AtOurShop
+from config.local.designs.stand_in import Addresses
 from tests.support.shopper import TYPED
 from tests.tools.drill.codes import Codes
 from tests.tools.drill.deaths import NEVER, WITHIN_SECONDS, Deaths
-from tests.tools.drill.records import Charge, PostLog, deletions_in, replaced_in
-from tests.tools.drill.shoppers import AtOurShop, Plan
-from tests.tools.drill.systems import Addresses, MadeOrder, System, audit_of
+from tests.tools.drill.systems import audit_of
 
 CHARGED = {"paid", "partly_refunded", "refunded"}
 SETTLED = CHARGED | {"cancelled", "payment_failed"}
@@ -52,85 +55,6 @@ class Measured:
     lag: float | None = 0  # from a charge to the books: the part of it while things went wrong
     lag_afterwards: float | None = 0  # and the part of it after their end
     deaths: dict[str, float | None] = field(default_factory=dict)  # kind → from death to outcome
-
-
-@dataclass(frozen=True)
-class Totals:
-    """What every design can be measured by."""
-
-    purchases: int  # acknowledged ones
-    orders: int
-    duplicate_orders: int
-    lost_orders: int
-    charges: int
-    charges_wanted: int  # of the purchases with a good card, as the next
-    charges_made: int
-    double_charges: int
-    lost_charges: int
-
-
-@dataclass(frozen=True)
-class Evidence:
-    plans: dict[str, Plan]
-    log: PostLog
-    orders: list[MadeOrder]
-    charges: list[Charge]
-
-    @classmethod
-    def gather(
-        cls,
-        plans: Iterable[Plan],
-        log: PostLog,
-        system: System,
-        at: Addresses,
-        charges: list[Charge],
-    ) -> "Evidence":
-        return cls(
-            plans={plan.purchase: plan for plan in plans},
-            log=log,
-            orders=system.orders(at),
-            charges=charges,
-        )
-
-    def by_purchase(self) -> dict[str, list[MadeOrder]]:
-        found: dict[str, list[MadeOrder]] = defaultdict(list)
-        for order in self.orders:
-            found[order.purchase].append(order)
-        return found
-
-    def by_order(self) -> dict[str, list[Charge]]:
-        found: dict[str, list[Charge]] = defaultdict(list)
-        for charge in self.charges:
-            found[charge.order].append(charge)
-        return found
-
-
-def totals(evidence: Evidence) -> Totals:
-    acknowledged = evidence.log.acknowledged()
-    made, charged = evidence.by_purchase(), evidence.by_order()
-    per_purchase = {
-        purchase: sum(len(charged[order.number]) for order in made.get(purchase, []))
-        for purchase in evidence.plans
-    }
-    good_cards = {plan.purchase for plan in evidence.plans.values() if plan.is_sure}
-    wanted = good_cards & acknowledged.keys()
-    return Totals(
-        purchases=len(acknowledged),
-        orders=len(evidence.orders),
-        duplicate_orders=sum(len(orders) - 1 for orders in made.values()),
-        lost_orders=sum(purchase not in made for purchase in acknowledged),
-        charges=len(evidence.charges),
-        charges_wanted=len(wanted),
-        charges_made=sum(
-            count for purchase, count in per_purchase.items() if purchase in good_cards
-        ),
-        double_charges=sum(max(0, count - 1) for count in per_purchase.values()),
-        lost_charges=sum(
-            per_purchase[purchase] == 0
-            for purchase in wanted
-            if not any(order.is_set_aside for order in made.get(purchase, []))
-        ),
-    )
 
 
 def came_to_rest(rests: dict[str, float | None], within_seconds: float, shoppers: int) -> Promise:

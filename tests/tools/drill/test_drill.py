@@ -20,6 +20,11 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 from checkout.runtime.process_name import name_of
+from config.local.crowd.comparison import Evidence, Totals, totals
+from config.local.crowd.orders import MadeOrder
+from config.local.crowd.records import Charge, PostLog
+from config.local.crowd.shoppers import Crowd, Life, plan_of
+from config.local.designs.stand_in import Addresses, Part
 from payments.models import Payment
 from payments.states import PaymentStatus
 from tests.support.factories import placed_order
@@ -30,21 +35,16 @@ from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet
 from tests.tools.drill.deaths import CHILD, MACHINE, Death, Deaths
 from tests.tools.drill.promises import (
     KNOWN_SECONDS,
-    Evidence,
     Measured,
     Promise,
-    Totals,
     came_to_rest,
     deaths_made_good,
     known_in_time,
     measured,
-    totals,
 )
-from tests.tools.drill.records import Charge, PostLog
 from tests.tools.drill.report import as_json, as_table, as_text
 from tests.tools.drill.run import IN_HAND, Drill, Options, Outcome
-from tests.tools.drill.shoppers import Crowd, Life, plan_of
-from tests.tools.drill.systems import ROOT, Addresses, MadeOrder, Ours, Part
+from tests.tools.drill.systems import ROOT, Ours
 from tests.tools.drill.without import GUARDS
 
 NOTHING = Totals(

@@ -14,6 +14,8 @@ from functools import partial
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 # By Django row by row, or by the one statement.
 PLACING = (b'INSERT INTO "orders_order"', b"INSERT INTO orders_order ")
+# Another workflow's statement, which is a transaction by itself: Postgres commits it unasked.
+COMMITS_ITSELF = b"INSERT INTO design_order "
 
 
 class Cut(Enum):
@@ -51,7 +53,12 @@ class PostgresProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:  # it is being restarted, which the client is to notice
+                _close(client)
+                continue
+            self._sockets = [each for each in self._sockets if each.fileno() >= 0]
             self._sockets += [client, server]
             muted = threading.Event()
             back = _in_background(partial(_copy, server, client, muted))
@@ -68,7 +75,7 @@ class PostgresProxy:
         is_placing = False
         while data := _receive(client):
             is_placing = is_placing or any(text in data for text in PLACING)
-            if is_placing and COMMIT in data:
+            if (is_placing and COMMIT in data) or COMMITS_ITSELF in data:
                 is_placing = False
                 match self._next_cut():
                     case Cut.BEFORE_COMMIT:

@@ -19,11 +19,12 @@ from typing import Protocol
 import requests
 from urllib3.exceptions import NewConnectionError
 
-from tests.support.shopper import TYPED, Answer, OverHttp, Shopper, read_form
-from tests.tools.drill.other_ways import MOLLIE, STRIPE, TRANSFER
-from tests.tools.drill.records import ACKNOWLEDGED, PostLog
+from config.local.crowd.browser import TYPED, Answer, OverHttp, Shopper, read_form
+from config.local.crowd.records import ACKNOWLEDGED, PostLog
 
 Life = Generator[float, None, None]
+
+STRIPE, MOLLIE, TRANSFER = "stripe", "mollie", "bank_transfer"
 
 SKUS = ("NB-A5-DOT", "NB-A6-PLAIN", "PEN-FTN-M", "PEN-GEL-05", "PCL-HB-12")
 
@@ -151,7 +152,7 @@ class Balanced(OverHttp):
         except requests.ConnectionError as error:
             if not (error.args and isinstance(_reason(error), NewConnectionError)):
                 raise  # something may have been done
-            self.base_url = next(url for url in self.urls if url != self.base_url)
+            self.base_url = next((url for url in self.urls if url != self.base_url), self.base_url)
             return ask()
 
 

@@ -96,6 +96,14 @@ def charges_in(ledger: Path) -> list[Charge]:
     return list(charges.values())
 
 
+def refunds_in(ledger: Path) -> Iterator[tuple[str, str, int]]:
+    """Order, key and amount of each refund that the gateway made."""
+    for entry in lines_of(ledger):
+        if entry["kind"] == "refunded":
+            metadata = entry["refund"]["metadata"]
+            yield entry["order"], metadata["refund_key"], entry["amount"]
+
+
 def journal_of(path: Path) -> Counter[str]:
     """How often the queue did what."""
     return Counter(entry["did"] for entry in lines_of(path))
