@@ -19,6 +19,7 @@ class LocalSQS:
     health = "/moto-api/data.json"
 
     def __init__(self, *, log: Path) -> None:
+        self.is_wanted = True  # False: it was stopped on purpose, so nobody starts it again
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.child = Child(

@@ -3,11 +3,20 @@ and against what the gateway charged."""
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from config.local.crowd.orders import MadeOrder
-from config.local.crowd.records import Charge, PostLog
+from config.local.crowd.records import Charge, Presses
 from config.local.crowd.shoppers import Plan
+
+CHARGED = {"paid", "partly_refunded", "refunded"}
+
+
+@dataclass(frozen=True)
+class Promise:
+    words: str
+    tried: int
+    broken: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -28,7 +37,7 @@ class Totals:
 @dataclass(frozen=True)
 class Evidence:
     plans: dict[str, Plan]
-    log: PostLog
+    log: Presses
     orders: list[MadeOrder]
     charges: list[Charge]
 
@@ -36,7 +45,7 @@ class Evidence:
     def gather(
         cls,
         plans: Iterable[Plan],
-        log: PostLog,
+        log: Presses,
         orders: list[MadeOrder],
         charges: list[Charge],
     ) -> "Evidence":
@@ -82,3 +91,54 @@ def totals(evidence: Evidence) -> Totals:
             if not any(order.is_set_aside for order in made.get(purchase, []))
         ),
     )
+
+
+def one_order_each(evidence: Evidence) -> Promise:
+    broken = [
+        f"{purchase}: {', '.join(order.number for order in orders)}"
+        for purchase, orders in evidence.by_purchase().items()
+        if len(orders) > 1
+    ]
+    pressed = len(evidence.log.presses)
+    return Promise(f"One purchase, one order ({pressed} presses)", len(evidence.plans), broken)
+
+
+def acknowledged_orders_are_there(evidence: Evidence) -> Promise:
+    there = {(order.purchase, order.location) for order in evidence.orders}
+    told = evidence.log.acknowledged()
+    broken = [
+        f"{purchase} was told {location}"
+        for purchase, locations in told.items()
+        for location in locations
+        if (purchase, location) not in there
+    ]
+    return Promise("Every acknowledged order is there, where it was said", len(told), broken)
+
+
+def one_charge_each(evidence: Evidence) -> Promise:
+    orders = {order.number: order for order in evidence.orders}
+    broken = []
+    for number, charges in evidence.by_order().items():
+        order = orders.get(number)
+        right = order and Charge(number, order.amount_minor, order.currency)
+        if charges != [right] and not (order and _is_charged_by_parcels(charges, order)):
+            told = ", ".join(f"{charge.amount_minor} {charge.currency}" for charge in charges)
+            broken.append(f"{number}: charged {told}, wanted {right}")
+    return Promise("At most one charge for an order, of its amount", len(orders), broken)
+
+
+def _is_charged_by_parcels(charges: list[Charge], order: MadeOrder) -> bool:
+    """Whether it is one payment, of which a part may not be charged yet, or never is."""
+    [charge, *others] = charges
+    is_within = 0 < charge.amount_minor <= order.amount_minor
+    return not others and charge.parcels > 0 and is_within and charge.currency == order.currency
+
+
+def paid_if_charged(evidence: Evidence) -> Promise:
+    charged = evidence.by_order().keys()
+    broken = [
+        f"{order.number} is {order.status}, charged: {order.number in charged}"
+        for order in evidence.orders
+        if (order.status in CHARGED) != (order.number in charged)
+    ]
+    return Promise("Paid if and only if the gateway charged", len(evidence.orders), broken)

@@ -163,6 +163,8 @@ def _reason(error: requests.ConnectionError) -> object:
 class Buyer(Protocol):
     """How a plan is carried out on one design."""
 
+    gave_up: int
+
     def __call__(self, plan: Plan, urls: Sequence[str], log: PostLog) -> Life: ...
 
 
@@ -173,7 +175,8 @@ class GaveUp(Exception):
 class AtOurShop:
     """A shopper at the product's own pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, phone: str = "") -> None:
+        self.phone = phone  # some ways of delivery ask for it
         self.send_transfer: Callable[[str, int], None] = _nowhere
         # Purchase → what the pages said that were sent: minor units, and the code that was typed.
         self.seen: dict[str, set[tuple[int, str]]] = defaultdict(set)
@@ -186,6 +189,8 @@ class AtOurShop:
         method = _chosen(plan) if plan.way == STRIPE else ""
         typed = TYPED | {"email": plan.purchase, "payment_method": method, "gateway": plan.way}
         typed |= PLACES[plan.country] | {"code": plan.code}
+        if self.phone:
+            typed["phone"] = self.phone
         shopper = Shopper(web, typed)
         try:
             yield from self._buy(plan, shopper, web, log, chance)

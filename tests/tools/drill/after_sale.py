@@ -8,8 +8,8 @@ from typing import Any
 
 import psycopg
 
+from config.local.crowd.comparison import Promise
 from config.local.crowd.records import lines_of
-from tests.tools.drill.promises import Promise
 
 # Lines of which more is out of the house or called off than was ordered, or whose numbers are not
 # what the rows of parcels and returns add up to.

@@ -14,7 +14,7 @@ import psycopg
 
 from config.local.crowd.orders import MadeOrder
 from config.local.designs.stand_in import Addresses
-from tests.support.processes import children_of
+from config.local.processes import children_of
 from tests.tools.drill.chaos import Fleet, Supervised
 
 CHILD, MACHINE = "a killed child", "a killed machine"

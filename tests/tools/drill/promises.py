@@ -7,8 +7,15 @@ from pathlib import Path
 
 import psycopg
 
-from config.local.crowd.comparison import Evidence
-from config.local.crowd.orders import MadeOrder
+from config.local.crowd.comparison import (
+    CHARGED,
+    Evidence,
+    Promise,
+    acknowledged_orders_are_there,
+    one_charge_each,
+    one_order_each,
+    paid_if_charged,
+)
 from config.local.crowd.records import Charge, deletions_in, replaced_in
 from config.local.crowd.shoppers import AtOurShop
 from config.local.designs.stand_in import Addresses
@@ -17,7 +24,6 @@ from tests.tools.drill.codes import Codes
 from tests.tools.drill.deaths import NEVER, WITHIN_SECONDS, Deaths
 from tests.tools.drill.systems import audit_of
 
-CHARGED = {"paid", "partly_refunded", "refunded"}
 SETTLED = CHARGED | {"cancelled", "payment_failed"}
 # For their customers, their banks, or the warehouse.
 WAITING = {"action_required", "payment_failed", "promised", "authorised"}
@@ -39,13 +45,6 @@ WRONG_TOTALS = """
 
 # Clocks of two processes on one machine, and the rounding of a journal.
 CLOCK_SECONDS = 0.1
-
-
-@dataclass(frozen=True)
-class Promise:
-    words: str
-    tried: int
-    broken: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -125,11 +124,11 @@ def promises(
     stock: dict[int, int],
 ) -> list[Promise]:
     return [
-        _one_order_each(evidence),
-        _acknowledged_orders_are_there(evidence),
-        _one_charge_each(evidence),
+        one_order_each(evidence),
+        acknowledged_orders_are_there(evidence),
+        one_charge_each(evidence),
         each_parcel_charged_once(evidence.charges, at.database),
-        _paid_if_charged(evidence),
+        paid_if_charged(evidence),
         _none_forgotten(evidence),
         _right_amounts(evidence, buyer),
         _totals_add_up(evidence, at),
@@ -139,47 +138,6 @@ def promises(
         _only_answers_with_a_meaning(evidence, buyer),
         _own_audit(at),
     ]
-
-
-def _one_order_each(evidence: Evidence) -> Promise:
-    broken = [
-        f"{purchase}: {', '.join(order.number for order in orders)}"
-        for purchase, orders in evidence.by_purchase().items()
-        if len(orders) > 1
-    ]
-    pressed = len(evidence.log.presses)
-    return Promise(f"One purchase, one order ({pressed} presses)", len(evidence.plans), broken)
-
-
-def _acknowledged_orders_are_there(evidence: Evidence) -> Promise:
-    there = {(order.purchase, order.location) for order in evidence.orders}
-    told = evidence.log.acknowledged()
-    broken = [
-        f"{purchase} was told {location}"
-        for purchase, locations in told.items()
-        for location in locations
-        if (purchase, location) not in there
-    ]
-    return Promise("Every acknowledged order is there, where it was said", len(told), broken)
-
-
-def _one_charge_each(evidence: Evidence) -> Promise:
-    orders = {order.number: order for order in evidence.orders}
-    broken = []
-    for number, charges in evidence.by_order().items():
-        order = orders.get(number)
-        right = order and Charge(number, order.amount_minor, order.currency)
-        if charges != [right] and not (order and _is_charged_by_parcels(charges, order)):
-            told = ", ".join(f"{charge.amount_minor} {charge.currency}" for charge in charges)
-            broken.append(f"{number}: charged {told}, wanted {right}")
-    return Promise("At most one charge for an order, of its amount", len(orders), broken)
-
-
-def _is_charged_by_parcels(charges: list[Charge], order: MadeOrder) -> bool:
-    """Whether it is one payment, of which a part may not be charged yet, or never is."""
-    [charge, *others] = charges
-    is_within = 0 < charge.amount_minor <= order.amount_minor
-    return not others and charge.parcels > 0 and is_within and charge.currency == order.currency
 
 
 def each_parcel_charged_once(charges: list[Charge], database: str) -> Promise:
@@ -201,16 +159,6 @@ def each_parcel_charged_once(charges: list[Charge], database: str) -> Promise:
     ]
     tried = sum(charge.parcels for charge in by_parcels)
     return Promise("What is charged when it is sent is charged once (parcels)", tried, broken)
-
-
-def _paid_if_charged(evidence: Evidence) -> Promise:
-    charged = evidence.by_order().keys()
-    broken = [
-        f"{order.number} is {order.status}, charged: {order.number in charged}"
-        for order in evidence.orders
-        if (order.status in CHARGED) != (order.number in charged)
-    ]
-    return Promise("Paid if and only if the gateway charged", len(evidence.orders), broken)
 
 
 def _none_forgotten(evidence: Evidence) -> Promise:

@@ -16,7 +16,7 @@ from pathlib import Path
 import psycopg
 import requests
 
-from config.local.crowd.comparison import Evidence, Totals, totals
+from config.local.crowd.comparison import Evidence, Promise, Totals, totals
 from config.local.crowd.records import Charge, PostLog, charges_in, journal_of, refunds_in
 from config.local.crowd.shoppers import GOOD_CARD, STRIPE, AtOurShop, Crowd, Plan, plan_of
 from config.local.designs.stand_in import Addresses
@@ -36,7 +36,6 @@ from tests.tools.drill.deaths import (
 from tests.tools.drill.other_ways import OtherWays
 from tests.tools.drill.promises import (
     Measured,
-    Promise,
     came_to_rest,
     codes_kept,
     deaths_made_good,

@@ -1,0 +1,104 @@
+"""The page's memory: which workflow is chosen, what was done last, and what a look at it finds."""
+
+import threading
+import time
+
+from config.local.break_it.acts import Acts
+from config.local.break_it.buttons import Pressing, groups_of
+from config.local.break_it.diary import Diary, Kind
+from config.local.break_it.figures import Count
+from config.local.break_it.page import WORKFLOWS, View, parts_of, verdict_in_words, whole_page
+from config.local.break_it.scenes import (
+    SHOP,
+    RunningShop,
+    drop_databases,
+    end_stand_in,
+    scene_of_the_shop,
+    start_stand_in,
+)
+from config.local.processes import CannotStart
+
+# However many look, the records are read so often at most.
+FRESH_SECONDS = 0.8
+
+
+class BreakPage:
+    def __init__(self, shop: RunningShop, diary: Diary) -> None:
+        self._shop = shop
+        self._diary = diary
+        self._shops_own = scene_of_the_shop(shop)
+        self._counts = {SHOP: Count(self._shops_own)}
+        self._scene = self._shops_own
+        self._acts = Acts(shop, lambda: self._scene, diary)
+        self._groups = groups_of(self._acts)
+        self._pressing = Pressing(self._groups, diary)
+        self._said = ""
+        self._choosing, self._looking = threading.Lock(), threading.Lock()
+        self._looked_at = 0.0
+        if shop.postgres:
+            drop_databases(shop.database)
+
+    def close(self) -> None:
+        """The processes end with the demo."""
+        for scene in {id(each): each for each in (self._scene, self._shops_own)}.values():
+            scene.close()
+
+    def html(self, purchase: str) -> str:
+        return whole_page(self._view(purchase), self._groups)
+
+    def parts(self, purchase: str) -> dict[str, str]:
+        view = self._view(purchase)
+        return parts_of(view) | {"in_words": verdict_in_words(view.figures), "said": view.said}
+
+    def press(self, key: str) -> str | None:
+        said = self._pressing.press(key)
+        self._said = said or self._said
+        return said
+
+    def send_shoppers(self, count: int) -> str:
+        self._said = self._pressing.act(lambda: self._acts.send_shoppers(count))
+        return self._said
+
+    def choose(self, key: str) -> str | None:
+        """Switch to a workflow; None where there is no such. The shop itself runs on."""
+        if key not in WORKFLOWS:
+            return None
+        with self._choosing:
+            if key != self._scene.key:
+                self._switch_to(key)
+            name, words = WORKFLOWS[key]
+            self._said = f"Chosen: {name}. {words} The figures are those of its own shoppers."
+            if self._scene.key != key:
+                self._said = f"“{name}” did not start, so the shop is chosen again."
+        self._diary.note(Kind.DONE, self._said)
+        return self._said
+
+    def _switch_to(self, key: str) -> None:
+        before, self._scene = self._scene, self._shops_own
+        if not before.is_shop:
+            end_stand_in(self._shop, before)
+        if key != SHOP:
+            try:
+                scene = start_stand_in(self._shop, key)
+            except CannotStart as error:
+                self._diary.note(Kind.DONE, str(error))
+                return
+            self._counts[key] = Count(scene)
+            self._scene = scene
+
+    def _view(self, purchase: str) -> View:
+        with self._looking:
+            scene = self._scene
+            count = self._counts[scene.key]
+            if time.monotonic() - self._looked_at > FRESH_SECONDS or count.last.shoppers == 0:
+                count.look()
+                self._looked_at = time.monotonic()
+        return View(
+            shop=self._shop,
+            scene=scene,
+            diary=self._diary,
+            figures=count.last,
+            said=self._said,
+            state=self._acts.state(),
+            purchase=purchase,
+        )
