@@ -158,7 +158,7 @@ class Acts:
         if isinstance(answer, str):
             return answer
         self._delivers_twice = False
-        return "SQS delivers a message once again, unless whoever received it dies."
+        return "SQS delivers a message once, unless whoever received it dies before deleting it."
 
     def _without_queue(self) -> str:
         if self._scene().key == "notify":

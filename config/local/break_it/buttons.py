@@ -42,15 +42,15 @@ def groups_of(acts: Acts) -> list[Group]:
                 Button("start-sqs", "Start SQS", acts.start_sqs),
                 Button("purge", "Purge the queue", acts.purge),
                 Button("twice", "Deliver everything twice", acts.deliver_twice),
-                Button("once", "Deliver once again", acts.deliver_once),
+                Button("once", "Deliver once", acts.deliver_once),
             ],
         ),
         Group(
             "The bank",
             [
-                Button("bank-silent", "It charges and never answers", acts.silence_bank),
-                Button("bank-away", "It is away", acts.send_bank_away),
-                Button("bank-back", "It is back", acts.bring_bank_back),
+                Button("bank-silent", "The bank charges and never answers", acts.silence_bank),
+                Button("bank-away", "The bank is away", acts.send_bank_away),
+                Button("bank-back", "The bank is back", acts.bring_bank_back),
             ],
         ),
         Group(

@@ -71,7 +71,6 @@ class Count:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.last = Figures()
-        self._quiet_since = time.monotonic()
 
     def look(self) -> Figures:
         scene = self.scene
@@ -95,8 +94,8 @@ class Count:
         under_way = scene.unfinished()
         numbers = {order.number for order in evidence.orders}
         all_told = totals(evidence)
-        moved = (len(evidence.log.presses), all_told.orders, all_told.charges, under_way)
-        at_rest = self._is_at_rest(moved, figures, under_way)
+        is_done = figures.shoppers_done == figures.shoppers and not under_way
+        at_rest = is_done and time.time() - _last_change(evidence) > QUIET_SECONDS
         pairs = {number for number, charges in evidence.by_order().items() if len(charges) > 1}
         amounts = [
             row for row in one_charge_each(evidence).broken if row.split(":")[0] not in pairs
@@ -135,17 +134,9 @@ class Count:
             [charge for charge in charges if charge.order not in of_others],
         )
 
-    _moved: object = None
-
-    def _is_at_rest(self, moved: object, figures: Figures, under_way: int) -> bool:
-        """Every shopper is done, nothing is under way, and nothing has changed for a while."""
-        if moved != self._moved or under_way or figures.shoppers_done < figures.shoppers:
-            self._moved, self._quiet_since = moved, time.monotonic()
-        return time.monotonic() - self._quiet_since >= QUIET_SECONDS
-
     def _mails(self) -> int | None:
         if not self.scene.is_shop:
-            return 0
+            return Unknown  # no other workflow sends any
         with psycopg.connect(self.scene.database, connect_timeout=5) as connection:
             row = connection.execute(MAILS, [f"shopper-{self.scene.run}-%"]).fetchone()
         return int(row[0]) if row else 0
@@ -156,7 +147,7 @@ class Count:
 
     def _queue(self) -> Queue:
         if not self.scene.queue:
-            return Queue(waiting=0, in_flight=0, dead_letters=0)
+            return Queue()
         try:
             counts = self._counts_of(self.scene.queue)
             dead = self._counts_of(dead_letter_queue_name())[0] if self.scene.is_shop else 0
@@ -169,6 +160,14 @@ class Count:
         url = self._client.get_queue_url(QueueName=name)["QueueUrl"]
         counts = PaymentsQueue(self._client, url).counts()
         return counts.waiting + counts.delayed, counts.in_hand
+
+
+def _last_change(evidence: Evidence) -> float:
+    """When somebody last pressed, was charged, or had an order change, in seconds since 1970."""
+    presses = [press.at + press.seconds for press in evidence.log.presses]
+    charges = [charge.at for charge in evidence.charges]
+    orders = [order.changed_at for order in evidence.orders]
+    return max([*presses, *charges, *orders], default=0.0)
 
 
 def _wrong_amounts(evidence: Evidence) -> list[str]:

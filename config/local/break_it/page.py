@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 
 from config.local.break_it.buttons import Group
-from config.local.break_it.diary import Diary, Entry
+from config.local.break_it.diary import Diary
 from config.local.break_it.figures import Figures
 from config.local.break_it.picture import as_html, story_of, when
 from config.local.break_it.scenes import SHOP, RunningShop, Scene
@@ -145,26 +145,23 @@ def _figures(view: View) -> str:
 
 
 def _events(view: View) -> str:
-    log = view.scene.log.so_far().presses[-EVENTS:]
+    """What was done stays in view for a while, however much is told to shoppers."""
+    done = [(entry.at, entry.words, True) for entry in view.diary.entries()[-EVENTS // 2 :]]
     answers = {ACKNOWLEDGED: "was told the order's address", 0: "got no answer"}
     told = [
         (
             press.at + press.seconds,
             f"{press.purchase.partition('@')[0]} pressed and "
             + answers.get(press.status, f"was answered {press.status}"),
+            False,
         )
-        for press in log
+        for press in view.scene.log.so_far().presses[-(EVENTS - len(done)) :]
     ]
-    told += [(entry.at, entry.words) for entry in _newest(view.diary.entries())]
-    told.sort(reverse=True)
     return "".join(
-        f'<li><span class="when">{when(at)}</span> {escape(words)}</li>'
-        for at, words in told[:EVENTS]
+        f'<li class="{"done" if is_done else "told"}"><span class="when">{when(at)}</span> '
+        f"{escape(words)}</li>"
+        for at, words, is_done in sorted(done + told, reverse=True)
     )
-
-
-def _newest(entries: list[Entry]) -> list[Entry]:
-    return entries[-EVENTS:]
 
 
 def _processes(view: View) -> str:

@@ -149,7 +149,7 @@ def as_html(story: Story) -> str:
     return (
         f"<h3>{escape(title)}</h3>"
         f'<div class="drawing">{_drawing(story, title)}</div>'
-        f"<details><summary>The same as a list</summary><ol>{items}</ol></details>"
+        f'<ol class="story">{items}</ol>'
     )
 
 

@@ -17,17 +17,15 @@
     return element.getAttribute("href") || action || element.tagName;
   }
 
-  // What has the focus keeps it, and a list that somebody opened stays open.
+  // What has the focus keeps it.
   function show(name, html) {
     const place = document.getElementById(name);
     if (shown[name] === html) return;
     const focused = place.contains(document.activeElement) ? nameOf(document.activeElement) : "";
-    const isOpen = Boolean(place.querySelector("details[open]"));
     place.innerHTML = html;
     shown[name] = html;
-    if (isOpen) place.querySelectorAll("details").forEach(function (each) { each.open = true; });
     if (!focused) return;
-    const again = Array.from(place.querySelectorAll("a, button, summary")).find(function (element) {
+    const again = Array.from(place.querySelectorAll("a, button")).find(function (element) {
       return nameOf(element) === focused;
     });
     if (again) again.focus({ preventScroll: true });
