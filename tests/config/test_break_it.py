@@ -182,6 +182,7 @@ def scene(tmp_path: Path) -> Iterator[Scene]:
     (tmp_path / "ledger.jsonl").touch()
     made = Scene(
         key="old",
+        folder=tmp_path,
         urls=[],
         sandbox_url="",
         ledger=tmp_path / "ledger.jsonl",
@@ -322,7 +323,7 @@ def test_database_that_does_not_answer_is_said_and_the_last_figures_stay(
     monkeypatch.setattr(scene.stand_in, "orders", away)
     found = count.look()
 
-    assert found.is_database_away
+    assert found.is_stale
     assert found.under_way is None
     assert found.orders == 1
 

@@ -44,12 +44,12 @@ class RunningDemo:
     def said(self) -> str:
         return self.output.read_text()
 
-    def wait_for(self, words: str) -> None:
+    def wait_for(self, words: str, *, seconds: float = 60) -> None:
         def is_said() -> bool:
             assert self.process.poll() is None or words in self.said, self.said
             return words in self.said
 
-        eventually(is_said, seconds=60, what=f"saying {words!r}")
+        eventually(is_said, seconds=seconds, what=f"saying {words!r}")
 
     def end(self) -> None:
         if self.process.poll() is None:

@@ -5,7 +5,7 @@ import time
 
 from config.local.break_it.acts import Acts
 from config.local.break_it.buttons import Pressing, groups_of
-from config.local.break_it.diary import Diary, Kind
+from config.local.break_it.diary import Diary
 from config.local.break_it.figures import Count
 from config.local.break_it.page import WORKFLOWS, View, parts_of, verdict_in_words, whole_page
 from config.local.break_it.scenes import (
@@ -16,7 +16,6 @@ from config.local.break_it.scenes import (
     scene_of_the_shop,
     start_stand_in,
 )
-from config.local.processes import CannotStart
 
 # However many look, the records are read so often at most.
 FRESH_SECONDS = 0.8
@@ -33,15 +32,10 @@ class BreakPage:
         self._groups = groups_of(self._acts)
         self._pressing = Pressing(self._groups, diary)
         self._said = ""
-        self._choosing, self._looking = threading.Lock(), threading.Lock()
+        self._choosing, self._looking, self._sending = (threading.Lock() for _ in range(3))
         self._looked_at = 0.0
         if shop.postgres:
             drop_databases(shop.database)
-
-    def close(self) -> None:
-        """The processes end with the demo."""
-        for scene in {id(each): each for each in (self._scene, self._shops_own)}.values():
-            scene.close()
 
     def html(self, purchase: str) -> str:
         return whole_page(self._view(purchase), self._groups)
@@ -56,35 +50,29 @@ class BreakPage:
         return said
 
     def send_shoppers(self, count: int) -> str:
-        self._said = self._pressing.act(lambda: self._acts.send_shoppers(count))
-        return self._said
+        with self._sending:
+            self._said = self._pressing.act(lambda: self._acts.send_shoppers(count))
+            return self._said
 
     def choose(self, key: str) -> str | None:
         """Switch to a workflow; None where there is no such. The shop itself runs on."""
         if key not in WORKFLOWS:
             return None
         with self._choosing:
-            if key != self._scene.key:
-                self._switch_to(key)
-            name, words = WORKFLOWS[key]
-            self._said = f"Chosen: {name}. {words} The figures are those of its own shoppers."
-            if self._scene.key != key:
-                self._said = f"“{name}” did not start, so the shop is chosen again."
-        self._diary.note(Kind.DONE, self._said)
+            self._said = self._pressing.act(lambda: self._switch_to(key))
         return self._said
 
-    def _switch_to(self, key: str) -> None:
-        before, self._scene = self._scene, self._shops_own
-        if not before.is_shop:
-            end_stand_in(self._shop, before)
-        if key != SHOP:
-            try:
+    def _switch_to(self, key: str) -> str:
+        name, words = WORKFLOWS[key]
+        if key != self._scene.key:
+            before, self._scene = self._scene, self._shops_own
+            if not before.is_shop:
+                end_stand_in(self._shop, before)
+            if key != SHOP:
                 scene = start_stand_in(self._shop, key)
-            except CannotStart as error:
-                self._diary.note(Kind.DONE, str(error))
-                return
-            self._counts[key] = Count(scene)
-            self._scene = scene
+                self._counts[key] = Count(scene)
+                self._scene = scene
+        return f"Chosen: {name}. {words} The figures are those of its own shoppers."
 
     def _view(self, purchase: str) -> View:
         with self._looking:

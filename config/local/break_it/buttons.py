@@ -4,12 +4,10 @@ import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-import psycopg
-import requests
-from botocore.exceptions import BotoCoreError, ClientError
-
 from config.local.break_it.acts import Acts
 from config.local.break_it.diary import Diary, Kind
+from config.local.break_it.figures import AWAY
+from config.local.processes import CannotStart
 
 
 @dataclass(frozen=True)
@@ -89,13 +87,7 @@ class Pressing:
     def act(self, act: Callable[[], str]) -> str:
         try:
             said = act()
-        except (
-            OSError,
-            requests.RequestException,
-            psycopg.Error,
-            BotoCoreError,
-            ClientError,
-        ) as error:
+        except (*AWAY, CannotStart) as error:
             said = f"That did not work: {' '.join(str(error).split())}"
         self._diary.note(Kind.DONE, said)
         return said

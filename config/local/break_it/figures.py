@@ -61,7 +61,7 @@ class Figures:
     wrong: int = 0
     examples: tuple[str, ...] = ()  # of what is duplicate, lost or wrong
     is_at_rest: bool = True
-    is_database_away: bool = False
+    is_stale: bool = False
 
 
 class Count:
@@ -84,7 +84,7 @@ class Count:
         try:
             figures = self._compare(figures)
         except AWAY:
-            figures = replace(figures, is_database_away=True, under_way=Unknown)
+            figures = replace(figures, is_stale=True, under_way=Unknown)
         self.last = figures
         return figures
 
@@ -115,7 +115,7 @@ class Count:
             wrong=len(amounts) + len(unpaid),
             examples=tuple((one_order_each(evidence).broken + amounts + unpaid)[:3]),
             is_at_rest=at_rest,
-            is_database_away=False,
+            is_stale=False,
         )
 
     def _evidence(self) -> Evidence:

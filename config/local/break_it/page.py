@@ -9,7 +9,7 @@ from string import Template
 
 from config.local.break_it.buttons import Group
 from config.local.break_it.diary import Diary
-from config.local.break_it.figures import Figures
+from config.local.break_it.figures import AWAY, Figures
 from config.local.break_it.picture import as_html, story_of, when
 from config.local.break_it.scenes import SHOP, RunningShop, Scene
 from config.local.crowd.records import ACKNOWLEDGED
@@ -140,8 +140,8 @@ def _figures(view: View) -> str:
         f"<td>{escape(where)}</td></tr>"
         for name, count, where in rows
     )
-    away = "<p>The database does not answer: its figures are from before.</p>"
-    return f"<table>{body}</table>" + (away if found.is_database_away else "")
+    away = "<p>Not every record can be read at the moment: these figures are from before.</p>"
+    return f"<table>{body}</table>" + (away if found.is_stale else "")
 
 
 def _events(view: View) -> str:
@@ -205,7 +205,10 @@ def _purchases(view: View) -> str:
 
 def _picture(view: View) -> str:
     purchase = view.purchase or next(_seen(view), "")
-    story = story_of(view.scene, view.diary, purchase) if purchase else None
+    try:
+        story = story_of(view.scene, view.diary, purchase) if purchase else None
+    except AWAY:
+        return "<p>The database does not answer, so there is no picture at the moment.</p>"
     if story is None:
         return "<p>Nobody has pressed yet. Send some shoppers.</p>"
     return as_html(story)

@@ -148,7 +148,8 @@ def as_html(story: Story) -> str:
     )
     return (
         f"<h3>{escape(title)}</h3>"
-        f'<div class="drawing">{_drawing(story, title)}</div>'
+        '<div class="drawing" tabindex="0" role="region" aria-label="Drawing, scrollable">'
+        f"{_drawing(story, title)}</div>"
         f'<ol class="story">{items}</ol>'
     )
 

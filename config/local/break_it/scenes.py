@@ -77,6 +77,7 @@ class RunningShop:
 @dataclass(kw_only=True)
 class Scene:
     key: str
+    folder: Path
     urls: list[str]
     sandbox_url: str
     ledger: Path
@@ -138,15 +139,17 @@ class Scene:
 def scene_of_the_shop(shop: RunningShop) -> Scene:
     names = ("web", "publisher", "worker", "mailer", "sandbox", "mollie")
     roles = {name: [part] for name in names if (part := shop.watch.part(name))}
+    folder = _new_folder(shop, SHOP)
     return Scene(
         key=SHOP,
+        folder=folder,
         urls=[shop.url],
         sandbox_url=shop.sandbox_url,
         ledger=shop.ledger,
         queue=shop.queue,
         database=shop.database,
         buyer=AtOurShop(phone=PHONE),
-        log=PostLog(_new_folder(shop, SHOP) / "posts.jsonl"),
+        log=PostLog(folder / "posts.jsonl"),
         roles=roles,
         journal=shop.sqs.journal if shop.sqs else None,
     )
@@ -155,38 +158,46 @@ def scene_of_the_shop(shop: RunningShop) -> Scene:
 def start_stand_in(shop: RunningShop, key: str) -> Scene:
     """Start another workflow beside the shop. It is up when this returns."""
     stand_in = StandIn(key)
-    folder = _new_folder(shop, key)
+    if stand_in.purges and shop.sqs is None:
+        raise CannotStart("This workflow needs the demo's own SQS, and you have named yours.")
+    if stand_in.purges and shop.sqs and not shop.sqs.child.is_running:
+        raise CannotStart("SQS is stopped, and this workflow needs it. Start SQS first.")
+    scene = _scene_of(stand_in, shop)
+    for part in _all(scene.roles):
+        shop.watch.add(part)
+    ready = [f"{url}/readyz" for url in scene.urls] + [f"{scene.sandbox_url}/sandbox/faults"]
+    if not wait_until(lambda: all(_answers(url) for url in ready), seconds=START_SECONDS):
+        end_stand_in(shop, scene)
+        raise CannotStart(f"The workflow {key} does not answer. Its logs are in {scene.folder}.")
+    return scene
+
+
+def _scene_of(stand_in: StandIn, shop: RunningShop) -> Scene:
+    """What the workflow needs, and its processes, which nobody has started yet."""
+    key, folder = stand_in.name, _new_folder(shop, stand_in.name)
     database = _create_database(shop.database, key)
     sandbox_url = f"http://127.0.0.1:{free_port()}"
     queue = f"{key}-{secrets.token_hex(3)}.fifo" if stand_in.purges else ""
-    environment = _environment(database, sandbox_url, queue)
-    addresses = Addresses(environment, [free_port(), free_port()])
+    web = [free_port(), free_port()]
+    addresses = Addresses(_environment(database, sandbox_url, queue), web)
     stand_in.prepare(addresses)
-    if shop.wire:
-        environment["DATABASE_URL"] = over_wire(database, shop.wire)
-    roles = _children(stand_in, addresses, sandbox_url, folder)
-    environment_of_records = {**environment, "DATABASE_URL": database}
-    scene = Scene(
+    wired = over_wire(database, shop.wire) if shop.wire else database
+    at_work = Addresses({**addresses.environment, "DATABASE_URL": wired}, web)
+    return Scene(
         key=key,
-        urls=[f"http://127.0.0.1:{port}" for port in addresses.web],
+        folder=folder,
+        urls=[f"http://127.0.0.1:{port}" for port in web],
         sandbox_url=sandbox_url,
         ledger=folder / "ledger.jsonl",
         queue=queue,
         database=database,
         buyer=stand_in.buyer,
         log=PostLog(folder / "posts.jsonl"),
-        roles=roles,
+        roles=_children(stand_in, at_work, sandbox_url, folder),
         journal=shop.sqs.journal if shop.sqs else None,
         stand_in=stand_in,
-        addresses=Addresses(environment_of_records, addresses.web),
+        addresses=addresses,
     )
-    for part in _all(roles):
-        shop.watch.add(part)
-    ready = [f"{url}/readyz" for url in scene.urls] + [f"{sandbox_url}/sandbox/faults"]
-    if not wait_until(lambda: all(_answers(url) for url in ready), seconds=START_SECONDS):
-        end_stand_in(shop, scene)
-        raise CannotStart(f"The workflow {key} does not answer. Its logs are in {folder}.")
-    return scene
 
 
 def end_stand_in(shop: RunningShop, scene: Scene) -> None:

@@ -120,14 +120,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.SEE_OTHER, "text/plain", "", {"Location": "/"})
 
     def _done(self, form: dict[str, str]) -> str | None:
-        _, act, *rest = self.path.split("/")
         page = self.server.page
-        match act, rest:
-            case "press", [key]:
+        match self.path.strip("/").split("/"):
+            case ["press", key]:
                 return page.press(key)
-            case "workflow", [key]:
+            case ["workflow", key]:
                 return page.choose(key)
-            case "shoppers", []:
+            case ["shoppers"]:
                 count = form.get("count", "")
                 is_number = count.isascii() and count.isdecimal() and len(count) < 6
                 return page.send_shoppers(int(count) if is_number else SHOPPERS)

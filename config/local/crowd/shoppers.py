@@ -466,12 +466,16 @@ class Crowd:
             try:
                 pause = next(life)
             except StopIteration:
-                self.finished += 1
+                self._count()
             except Exception as error:  # of one shopper: the others go on
                 self.failures.append(f"{type(error).__name__}: {error}")
-                self.finished += 1
+                self._count()
             else:
                 self.add(life, after_seconds=pause)
+
+    def _count(self) -> None:
+        with self._changed:
+            self.finished += 1
 
     def _next(self) -> Life | None:
         with self._changed:

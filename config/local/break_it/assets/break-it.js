@@ -10,6 +10,7 @@
   const inWords = document.getElementById("in-words");
   const PARTS = ["workflows", "verdict", "state", "figures", "events", "processes", "purchases", "picture"];
   const shown = {};
+  const AWAY = "The demo does not answer. Was it ended?";
   let saidAt = 0;
 
   function nameOf(element) {
@@ -25,7 +26,7 @@
     place.innerHTML = html;
     shown[name] = html;
     if (!focused) return;
-    const again = Array.from(place.querySelectorAll("a, button")).find(function (element) {
+    const again = Array.from(place.querySelectorAll("a, button, [tabindex]")).find(function (element) {
       return nameOf(element) === focused;
     });
     if (again) again.focus({ preventScroll: true });
@@ -37,6 +38,8 @@
     saidAt = Date.now();
   }
 
+  document.getElementById("without").hidden = true;
+
   async function look() {
     try {
       const reply = await fetch("/parts" + location.search, { headers: { Accept: "application/json" } });
@@ -44,9 +47,10 @@
       PARTS.forEach(function (name) { show(name, parts[name]); });
       say(parts.in_words);
       document.body.classList.remove("away");
+      if (answer.textContent === AWAY) answer.textContent = parts.said;
     } catch (error) {
       document.body.classList.add("away");
-      answer.textContent = "The demo does not answer. Was it ended?";
+      answer.textContent = AWAY;
     }
   }
 
