@@ -245,7 +245,7 @@ def test_purchase_with_one_order_and_one_charge_is_all_zeros(scene: Scene) -> No
 
     found = Count(scene).look()
 
-    assert (found.purchases, found.orders, found.charges) == (1, 1, 1)
+    assert (found.purchases, found.orders, found.charges, found.not_charged) == (1, 1, 1, 0)
     assert (found.duplicates, found.lost, found.wrong) == (0, 0, 0)
     assert found.is_at_rest
     assert found.examples == ()

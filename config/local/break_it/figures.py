@@ -52,6 +52,7 @@ class Figures:
     presses: int = 0
     orders: int = 0
     charges: int = 0
+    not_charged: int = 0
     refunds: int = 0
     under_way: int | None = 0
     mails: int | None = 0
@@ -107,6 +108,7 @@ class Count:
             purchases=all_told.purchases,
             orders=all_told.orders,
             charges=all_told.charges,
+            not_charged=len(numbers - evidence.by_order().keys()),
             refunds=sum(order in numbers for order, _, _ in refunds_in(scene.ledger)),
             under_way=under_way,
             mails=self._mails(),

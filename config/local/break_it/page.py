@@ -8,7 +8,7 @@ from pathlib import Path
 from string import Template
 
 from config.local.break_it.buttons import Group
-from config.local.break_it.diary import Diary
+from config.local.break_it.diary import Diary, Kind
 from config.local.break_it.figures import AWAY, Figures
 from config.local.break_it.picture import as_html, story_of, when
 from config.local.break_it.scenes import SHOP, RunningShop, Scene
@@ -126,6 +126,11 @@ def _figures(view: View) -> str:
         ("Purchases acknowledged", found.purchases, "in the shoppers' own record"),
         ("Orders", found.orders, "in the database"),
         ("Charges", found.charges, "in the bank's own ledger"),
+        (
+            "Orders not charged",
+            found.not_charged,
+            "declined, or the bank waits for an answer",
+        ),
         ("Refunds", found.refunds, "in the bank's own ledger"),
         ("Orders still on their way", found.under_way, "a message, call or mail is due"),
         ("Messages waiting", queue.waiting, "in the queue"),
@@ -146,7 +151,8 @@ def _figures(view: View) -> str:
 
 def _events(view: View) -> str:
     """What was done stays in view for a while, however much is told to shoppers."""
-    done = [(entry.at, entry.words, True) for entry in view.diary.entries()[-EVENTS // 2 :]]
+    diary = view.diary.entries([Kind.DONE, Kind.START])
+    done = [(entry.at, entry.words, True) for entry in diary[-EVENTS // 2 :]]
     answers = {ACKNOWLEDGED: "was told the order's address", 0: "got no answer"}
     told = [
         (

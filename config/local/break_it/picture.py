@@ -16,7 +16,9 @@ SHOPPER, DATABASE, QUEUE, CALLS, BANK = range(5)
 LANES = ("Shopper", "Database", "Queue", "Calls to the bank", "Bank's ledger")
 
 # Of the drawing, in its own units.
-WIDTH, LEFT, RIGHT, TOP, LANE_HEIGHT = 960, 150, 20, 34, 44
+WIDTH, LEFT, RIGHT, TOP, LANE_HEIGHT = 960, 150, 20, 58, 44
+# Where the words above it stand, in turn, so that kills in a row do not hide each other.
+WORDS_AT = (12, 27, 42, 57)
 
 # How long before and after an order a kill is still drawn.
 AROUND_SECONDS = 1.0
@@ -169,13 +171,16 @@ def _drawing(story: Story, title: str) -> str:
         *_ticks(last - first, scale, height),
         *(_drawn(mark, x(mark.at), x(mark.until)) for mark in story.marks),
     ]
-    parts += (_interruption(entry, x(entry.at), height) for entry in story.kills)
+    parts += (
+        _interruption(entry, x(entry.at), WORDS_AT[place % len(WORDS_AT)], height)
+        for place, entry in enumerate(story.kills)
+    )
     return "".join([*parts, "</svg>"])
 
 
-def _interruption(entry: Entry, x: float, height: int) -> str:
+def _interruption(entry: Entry, x: float, y: int, height: int) -> str:
     """A line through all lanes."""
-    sign, kind, y = ("✕ ", "kill", 12) if entry.kind is Kind.KILL else ("", "start", 27)
+    sign, kind = ("✕ ", "kill") if entry.kind is Kind.KILL else ("", "start")
     side = "end" if x > WIDTH / 2 else "start"
     return (
         f'<g class="{kind}"><line x1="{x:.1f}" x2="{x:.1f}" y1="{y}" y2="{height - 22}"/>'
