@@ -31,13 +31,13 @@ class Watch:
         with self._lock:
             self._parts[part.name] = part
 
-    def end(self, parts: Iterable[Child]) -> None:
+    def end(self, parts: Iterable[Child], *, seconds: float = 5) -> None:
         """For good: from here on nobody starts them again."""
         ending = list(parts)
         with self._lock:
             for part in ending:
                 self._parts.pop(part.name, None)
-        stop(ending, seconds=5)
+        stop(ending, seconds=seconds)
 
     def look(self) -> None:
         for part in self.parts():
