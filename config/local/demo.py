@@ -25,6 +25,7 @@ from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from config.command_line import speak_at_once
+from config.local import demo_settings
 from config.local.break_it.diary import Diary, Kind
 from config.local.break_it.scenes import RunningShop, over_wire
 from config.local.locks import take_lock
@@ -51,38 +52,6 @@ WEB_PROCESSES = 2
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.2
 
-# They hold where a setting is not set.
-DEFAULTS = {
-    "DJANGO_SETTINGS_MODULE": "config.settings",
-    "DEBUG": "false",
-    "AWS_REGION": "us-east-1",
-    "SHOP_NAME": "Halfmoon Stationers",
-    # The administrator of the demo has no device that could give a code.
-    "STAFF_SECOND_FACTOR": "false",
-    "SWEEP_AFTER_SECONDS": "20",
-    "SWEEP_EVERY_SECONDS": "5",
-    # The page that breaks the shop sends hundreds of shoppers from one address.
-    "LIMIT_PLACING": "session 20/10m",
-    "LIMIT_DECLINES": "session 5/1h",
-    # Marked as what it is, since it stands on every invoice of the demo.
-    "SELLER_NAME": "Halfmoon Stationers GmbH (demo)",
-    "SELLER_ADDRESS": "Musterstraße 12, 10115 Berlin, Germany",
-    "SELLER_TAX_ID": "DE000000000",
-    "SELLER_REGISTER": "No register: this is a demo",
-    "SELLER_EMAIL": "books@halfmoon.example",
-}
-# These follow from what is started here, and win over what is set: web processes without TLS, and a
-# sandbox in the gateway's place.
-OWN = {"HTTPS_ONLY": "false", "SANDBOX_GATEWAY_ALLOWED": "true", **for_demo.SETTINGS}
-OWN_HOSTS = ["localhost", "127.0.0.1"]
-
-# The demo makes or starts these only where they are not set.
-REPLACEABLE = ["SECRET_KEY", "SHOP_URL", "DATABASE_URL", "AWS_ENDPOINT_URL"]
-
-# The local SQS takes any credentials, so that nobody's own are written into a file.
-SQS_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
-
-
 # Ctrl-C, `kill`, and the end of the terminal.
 END_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -98,8 +67,7 @@ class Demo:
         self.url = f"http://127.0.0.1:{port}"
         self.sandbox_urls: dict[str, str] = {}  # by gateway
         self.webhook_secret = for_demo.new_webhook_secret()
-        given = _given()
-        self.environment = DEFAULTS | given | OWN | _hosts(given) | _no_proxy()
+        self.environment = demo_settings.gathered()
         self.postgres: EmbeddedPostgres | None = None
         self.wire: PostgresProxy | None = None  # between the web processes and Postgres
         self.sqs: JournalledSQS | None = None
@@ -158,7 +126,7 @@ class Demo:
             journal = self.folder / "queue-journal.jsonl"
             journal.unlink(missing_ok=True)  # the queue forgets all as well
             self.sqs = JournalledSQS(log=self._log("sqs"), journal=journal)
-            self.environment |= SQS_CREDENTIALS
+            self.environment |= demo_settings.SQS_CREDENTIALS
             self.environment["AWS_ENDPOINT_URL"] = self.sqs.start()
             self._say("SQS")
         self.sandbox_urls = {
@@ -331,30 +299,6 @@ def _only_one(lock: Path) -> Iterator[None]:
         if not take_lock(held.fileno()):
             raise CannotStart("A demo is running in this folder already.")
         yield
-
-
-def _given() -> dict[str, str]:
-    """Return the settings that are set, as values: commands in another terminal need them too."""
-    given = {}
-    for name in [*DEFAULTS, *REPLACEABLE, "ALLOWED_HOSTS"]:
-        if path := os.environ.get(f"{name}_FILE"):
-            given[name] = Path(path).read_text().strip()
-        elif value := os.environ.get(name):
-            given[name] = value
-    return given
-
-
-def _hosts(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the hosts that are set, and those by which the demo asks its own web processes."""
-    theirs = given.get("ALLOWED_HOSTS", "").split(",")
-    return {"ALLOWED_HOSTS": ",".join([*filter(None, theirs), *OWN_HOSTS])}
-
-
-def _no_proxy() -> dict[str, str]:
-    """Use no proxy: what the demo talks to is on this machine, which a proxy does not reach."""
-    names = ["no_proxy", "NO_PROXY"]  # programs differ in which one they read
-    already = [os.environ[name] for name in names if os.environ.get(name)]
-    return dict.fromkeys(names, ",".join([*already, "127.0.0.1", "localhost"]))
 
 
 def _kept_secret(path: Path) -> str:

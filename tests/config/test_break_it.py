@@ -14,20 +14,21 @@ import psycopg
 import pytest
 import requests
 
+from config.local.break_it.acts import Acts
 from config.local.break_it.break_page import BreakPage
 from config.local.break_it.buttons import Button, Group, Pressing
 from config.local.break_it.diary import Diary, Entry, Kind
 from config.local.break_it.figures import QUIET_SECONDS, Count, Figures
 from config.local.break_it.page import TEMPLATE
 from config.local.break_it.picture import BANK, QUEUE, SHOPPER, Mark, Story, as_html
-from config.local.break_it.scenes import Scene
+from config.local.break_it.scenes import RunningShop, Scene, start_stand_in
 from config.local.break_it.server import BreakServer, NotThisMachine
 from config.local.crowd.orders import MadeOrder
 from config.local.crowd.records import ACKNOWLEDGED, PostLog
 from config.local.crowd.shoppers import GOOD_CARD, AtAnotherShop, Plan, plan_of
 from config.local.designs.stand_in import Addresses, StandIn
 from config.local.postgres_proxy import Cut, PostgresProxy
-from config.local.processes import Child, free_port
+from config.local.processes import CannotStart, Child, free_port
 from config.local.watching import TOO_SOON_SECONDS, Watch
 from tests.support.processes import database_url, eventually
 
@@ -154,6 +155,55 @@ def test_act_that_fails_is_a_sentence() -> None:
 
     assert pressing.press("kill") == "That did not work: nobody there"
     assert [entry.words for entry in diary.entries()] == ["That did not work: nobody there"]
+
+
+@pytest.mark.parametrize("act", ["stop_sqs", "start_sqs", "purge", "deliver_twice", "deliver_once"])
+def test_queue_of_somebody_elses_is_left_alone(scene: Scene, tmp_path: Path, act: str) -> None:
+    scene.queue = "payments.fifo"
+
+    said = getattr(Acts(shop_of(tmp_path), lambda: scene, Diary()), act)()
+
+    assert said.startswith("This demo uses an SQS of your own, named by AWS_ENDPOINT_URL")
+
+
+@pytest.mark.parametrize("act", ["restart_postgres", "cut_after_commit"])
+def test_database_of_somebody_elses_is_left_alone(scene: Scene, tmp_path: Path, act: str) -> None:
+    said = getattr(Acts(shop_of(tmp_path), lambda: scene, Diary()), act)()
+
+    assert said.startswith("This demo uses a Postgres of your own, named by DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        ("kill_worker", "has no worker"),
+        ("kill_publisher", "has no publisher"),
+        ("purge", "has no queue"),
+        ("deliver_twice", "has no queue"),
+    ],
+)
+def test_what_a_workflow_does_not_have_is_said(
+    scene: Scene, tmp_path: Path, act: str, says: str
+) -> None:
+    assert says in getattr(Acts(shop_of(tmp_path), lambda: scene, Diary()), act)()
+
+
+def test_another_workflow_makes_no_database_on_somebody_elses_server(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="is left alone"):
+        start_stand_in(shop_of(tmp_path), "old")
+
+
+def shop_of(folder: Path) -> RunningShop:
+    """Of somebody who brought their own Postgres and SQS."""
+    return RunningShop(
+        url="",
+        folder=folder,
+        database="",
+        sandbox_url="",
+        ledger=folder / "ledger.jsonl",
+        queue="",
+        watch=Watch(lambda part, died: None),
+    )
 
 
 # --- What is counted ------------------------------------------------------------------------------

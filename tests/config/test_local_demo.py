@@ -14,7 +14,8 @@ import psycopg
 import pytest
 import requests
 
-from config.local.demo import DEFAULTS, REPLACEABLE, Demo
+from config.local.demo import Demo
+from config.local.demo_settings import DEFAULTS, REPLACEABLE
 from config.local.processes import free_port
 from tests.support.long import long
 from tests.support.processes import eventually

@@ -24,40 +24,32 @@ class Group:
 
 
 def groups_of(acts: Acts) -> list[Group]:
+    killing = [
+        Button("kill-worker", "Kill the worker", acts.kill_worker),
+        Button("kill-publisher", "Kill the publisher", acts.kill_publisher),
+        Button("kill-web", "Kill a web process", acts.kill_web),
+    ]
+    queue = [
+        Button("stop-sqs", "Stop SQS", acts.stop_sqs),
+        Button("start-sqs", "Start SQS", acts.start_sqs),
+        Button("purge", "Purge the queue", acts.purge),
+        Button("twice", "Deliver everything twice", acts.deliver_twice),
+        Button("once", "Deliver once", acts.deliver_once),
+    ]
+    bank = [
+        Button("bank-silent", "The bank charges and never answers", acts.silence_bank),
+        Button("bank-away", "The bank is away", acts.send_bank_away),
+        Button("bank-back", "The bank is back", acts.bring_bank_back),
+    ]
+    database = [
+        Button("postgres", "Restart Postgres", acts.restart_postgres),
+        Button("cut", "Cut the connection after COMMIT", acts.cut_after_commit),
+    ]
     return [
-        Group(
-            "Kill a process (kill -9)",
-            [
-                Button("kill-worker", "Kill the worker", acts.kill_worker),
-                Button("kill-publisher", "Kill the publisher", acts.kill_publisher),
-                Button("kill-web", "Kill a web process", acts.kill_web),
-            ],
-        ),
-        Group(
-            "The queue (SQS)",
-            [
-                Button("stop-sqs", "Stop SQS", acts.stop_sqs),
-                Button("start-sqs", "Start SQS", acts.start_sqs),
-                Button("purge", "Purge the queue", acts.purge),
-                Button("twice", "Deliver everything twice", acts.deliver_twice),
-                Button("once", "Deliver once", acts.deliver_once),
-            ],
-        ),
-        Group(
-            "The bank",
-            [
-                Button("bank-silent", "The bank charges and never answers", acts.silence_bank),
-                Button("bank-away", "The bank is away", acts.send_bank_away),
-                Button("bank-back", "The bank is back", acts.bring_bank_back),
-            ],
-        ),
-        Group(
-            "The database (Postgres)",
-            [
-                Button("postgres", "Restart Postgres", acts.restart_postgres),
-                Button("cut", "Cut the connection after COMMIT", acts.cut_after_commit),
-            ],
-        ),
+        Group("Kill a process (kill -9)", killing),
+        Group("The queue (SQS)", queue),
+        Group("The bank", bank),
+        Group("The database (Postgres)", database),
     ]
 
 

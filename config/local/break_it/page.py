@@ -24,10 +24,7 @@ WORKFLOWS = {
     SHOP: ("Once", "This shop: a one-time token in the form, an outbox, an idempotent worker."),
     "old": ("Old workflow", "The request stores the order, calls the bank and waits for it."),
     "notify": ("Notify", "The request announces the order; whoever hears of it charges the card."),
-    "fifo-only": (
-        "FIFO only",
-        "A FIFO queue alone is trusted to deliver exactly once.",
-    ),
+    "fifo-only": ("FIFO only", "A FIFO queue alone is trusted to deliver exactly once."),
 }
 
 ROLES = {

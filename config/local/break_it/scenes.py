@@ -158,6 +158,8 @@ def scene_of_the_shop(shop: RunningShop) -> Scene:
 def start_stand_in(shop: RunningShop, key: str) -> Scene:
     """Start another workflow beside the shop. It is up when this returns."""
     stand_in = StandIn(key)
+    if shop.postgres is None:
+        raise CannotStart("Another workflow needs a database, and the one you named is left alone.")
     if stand_in.purges and shop.sqs is None:
         raise CannotStart("This workflow needs the demo's own SQS, and you have named yours.")
     if stand_in.purges and shop.sqs and not shop.sqs.child.is_running:
