@@ -46,21 +46,23 @@ class BreakPage:
 
     def press(self, key: str) -> str | None:
         said = self._pressing.press(key)
-        self._said = said or self._said
-        return said
+        return said and self._done(said)
 
     def send_shoppers(self, count: int) -> str:
         with self._sending:
-            self._said = self._pressing.act(lambda: self._acts.send_shoppers(count))
-            return self._said
+            return self._done(self._pressing.act(lambda: self._acts.send_shoppers(count)))
 
     def choose(self, key: str) -> str | None:
         """Switch to a workflow; None where there is no such. The shop itself runs on."""
         if key not in WORKFLOWS:
             return None
         with self._choosing:
-            self._said = self._pressing.act(lambda: self._switch_to(key))
-        return self._said
+            return self._done(self._pressing.act(lambda: self._switch_to(key)))
+
+    def _done(self, said: str) -> str:
+        """Whoever looks next sees what came of it."""
+        self._said, self._looked_at = said, 0.0
+        return said
 
     def _switch_to(self, key: str) -> str:
         name, words = WORKFLOWS[key]
