@@ -97,10 +97,7 @@ class Count:
         all_told = totals(evidence)
         is_done = figures.shoppers_done == figures.shoppers and not under_way
         at_rest = is_done and time.time() - _last_change(evidence) > QUIET_SECONDS
-        pairs = {number for number, charges in evidence.by_order().items() if len(charges) > 1}
-        amounts = [
-            row for row in one_charge_each(evidence).broken if row.split(":")[0] not in pairs
-        ]
+        amounts = _wrong_amounts(evidence)
         unpaid = paid_if_charged(evidence).broken if at_rest else []
         return replace(
             figures,
