@@ -16,13 +16,13 @@ from checkout.orders import pausing
 from checkout.orders.queue.setup import ensure_queues
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.texts.read import keep
+from config.local.sqs_double.server import QueueServer
 from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.clock import Clock, utc_now
 from payments.sandbox.mollie.server import MollieSandbox
 from payments.sandbox.server import SandboxServer
 from payments.settling import refused_shop
-from tests.doubles.sqs.server import QueueServer
 from tests.support.backups import Backup, Takes
 from tests.support.processes import ShopProcesses
 from tests.support.schedule import Schedule, longest_first

@@ -1,7 +1,8 @@
 """`make demo` runs the whole shop on this machine, and makes its first purchase.
 
 Postgres, SQS, the sandbox gateway, two web processes, publisher, worker and mailer are started,
-watched and, when one of them dies, started again. All of them end when this process ends.
+watched and, when one of them dies, started again. All of them end when this process ends. A page of
+this process alone, `config.local.break_it`, breaks them on demand.
 """
 
 import io
@@ -14,16 +15,22 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import django
 import requests
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError
 
 from config.command_line import speak_at_once
+from config.local import demo_settings
+from config.local.break_it.diary import Diary, Kind
+from config.local.break_it.scenes import RunningShop, over_wire
 from config.local.locks import take_lock
 from config.local.postgres import EmbeddedPostgres
+from config.local.postgres_proxy import PostgresProxy
 from config.local.processes import (
     CannotStart,
     Child,
@@ -32,46 +39,18 @@ from config.local.processes import (
     stop,
     wait_until,
 )
-from config.local.sqs import LocalSQS
+from config.local.sqs import JournalledSQS
+from config.local.watching import Watch
 from payments.sandbox import for_demo
+
+if TYPE_CHECKING:
+    from config.local.break_it.server import BreakServer
 
 ROOT = Path(__file__).resolve().parents[2]
 
 WEB_PROCESSES = 2
 START_SECONDS = 60.0
 WATCH_SECONDS = 0.2
-
-# A part that dies so soon after its start is started again only after a pause.
-TOO_SOON_SECONDS = 2.0
-
-# They hold where a setting is not set.
-DEFAULTS = {
-    "DJANGO_SETTINGS_MODULE": "config.settings",
-    "DEBUG": "false",
-    "AWS_REGION": "us-east-1",
-    "SHOP_NAME": "Halfmoon Stationers",
-    # The administrator of the demo has no device that could give a code.
-    "STAFF_SECOND_FACTOR": "false",
-    "SWEEP_AFTER_SECONDS": "20",
-    "SWEEP_EVERY_SECONDS": "5",
-    # Marked as what it is, since it stands on every invoice of the demo.
-    "SELLER_NAME": "Halfmoon Stationers GmbH (demo)",
-    "SELLER_ADDRESS": "Musterstraße 12, 10115 Berlin, Germany",
-    "SELLER_TAX_ID": "DE000000000",
-    "SELLER_REGISTER": "No register: this is a demo",
-    "SELLER_EMAIL": "books@halfmoon.example",
-}
-# These follow from what is started here, and win over what is set: web processes without TLS, and a
-# sandbox in the gateway's place.
-OWN = {"HTTPS_ONLY": "false", "SANDBOX_GATEWAY_ALLOWED": "true", **for_demo.SETTINGS}
-OWN_HOSTS = ["localhost", "127.0.0.1"]
-
-# The demo makes or starts these only where they are not set.
-REPLACEABLE = ["SECRET_KEY", "SHOP_URL", "DATABASE_URL", "AWS_ENDPOINT_URL"]
-
-# The local SQS takes any credentials, so that nobody's own are written into a file.
-SQS_CREDENTIALS = {"AWS_ACCESS_KEY_ID": "demo", "AWS_SECRET_ACCESS_KEY": "demo"}
-
 
 # Ctrl-C, `kill`, and the end of the terminal.
 END_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -88,11 +67,13 @@ class Demo:
         self.url = f"http://127.0.0.1:{port}"
         self.sandbox_urls: dict[str, str] = {}  # by gateway
         self.webhook_secret = for_demo.new_webhook_secret()
-        given = _given()
-        self.environment = DEFAULTS | given | OWN | _hosts(given) | _no_proxy()
+        self.environment = demo_settings.gathered()
         self.postgres: EmbeddedPostgres | None = None
-        self.sqs: LocalSQS | None = None
-        self.parts: list[Child] = []
+        self.wire: PostgresProxy | None = None  # between the web processes and Postgres
+        self.sqs: JournalledSQS | None = None
+        self.diary = Diary()
+        self.watch = Watch(self._part_died)
+        self.break_server: BreakServer | None = None
         self._began = time.monotonic()
 
     def run(self) -> None:
@@ -105,6 +86,8 @@ class Demo:
             try:
                 self._start()
                 self._make_the_first_purchase()
+                self._start_break_page()
+                self._say_where_all_is()
                 self._watch()
             finally:
                 self._stop()
@@ -135,12 +118,15 @@ class Demo:
         else:
             self.postgres = EmbeddedPostgres(self.folder / "postgres", durable=True)
             self.environment["DATABASE_URL"] = self.postgres.start()
+            self.wire = PostgresProxy("127.0.0.1", self.postgres.port)
             self._say("Postgres")
         if "AWS_ENDPOINT_URL" in self.environment:
             self._say("your SQS, by AWS_ENDPOINT_URL")
         else:
-            self.sqs = LocalSQS(log=self._log("sqs"))
-            self.environment |= SQS_CREDENTIALS
+            journal = self.folder / "queue-journal.jsonl"
+            journal.unlink(missing_ok=True)  # the queue forgets all as well
+            self.sqs = JournalledSQS(log=self._log("sqs"), journal=journal)
+            self.environment |= demo_settings.SQS_CREDENTIALS
             self.environment["AWS_ENDPOINT_URL"] = self.sqs.start()
             self._say("SQS")
         self.sandbox_urls = {
@@ -175,14 +161,22 @@ class Demo:
                 name=name,
                 command=command,
                 log=self._log(name),
+                environment=self._environment_of(name),
                 directory=ROOT,
                 # gunicorn's master ends its workers on SIGTERM.
                 death_signal=signal.SIGTERM if name == "web" else signal.SIGKILL,
             )
-            self.parts.append(part)
             part.start()
+            self.watch.add(part)
         if not wait_until(self._is_ready, seconds=START_SECONDS):
             raise CannotStart(f"The shop does not answer. Its log is {self._log('web')}.")
+
+    def _environment_of(self, name: str) -> Mapping[str, str] | None:
+        """Web processes reach Postgres by a wire that can be cut, all others without."""
+        if name != "web" or self.wire is None:
+            return None
+        database = over_wire(self.environment["DATABASE_URL"], self.wire)
+        return os.environ | {"DATABASE_URL": database}
 
     def _arguments_of(self, gateway: str) -> list[str]:
         return for_demo.arguments(
@@ -194,7 +188,7 @@ class Demo:
         )
 
     def _is_ready(self) -> bool:
-        for part in self.parts:
+        for part in self.watch.parts():
             if not part.is_running:
                 last = " ".join(part.last_lines(1)) or "without a message"
                 raise CannotStart(f"The {part.name} ended while it was starting: {last}")
@@ -218,47 +212,67 @@ class Demo:
                     print(line)
             except (PromiseBroken, requests.RequestException) as error:
                 raise CannotStart(f"The first purchase failed: {error}") from error
-        pids = {part.name: part.pid for part in self.parts}
+
+    def _start_break_page(self) -> None:
+        from config.local.break_it.break_page import BreakPage
+        from config.local.break_it.server import BreakServer
+
+        shop = RunningShop(
+            url=self.url,
+            folder=self.folder,
+            database=self.environment["DATABASE_URL"],
+            sandbox_url=self.sandbox_urls["stripe"],
+            ledger=self.folder / for_demo.LEDGERS["stripe"],
+            queue=settings.PAYMENTS_QUEUE_NAME,
+            watch=self.watch,
+            postgres=self.postgres,
+            wire=self.wire,
+            sqs=self.sqs,
+        )
+        port = self.port + 1 if port_is_free(self.port + 1) else free_port()
+        self.break_server = BreakServer(BreakPage(shop, self.diary), port=port)
+        self.break_server.start()
+
+    def _say_where_all_is(self) -> None:
+        pids = {part.name: part.pid for part in self.watch.parts()}
         print(
             f"""
 Shop     {self.url}/
+Break it {self.break_server.url if self.break_server else ""}
 Admin    {self.url}/admin/   (admin, password admin)
 API      {self.url}/api/v1/docs/
 Logs     {self._log("*")}
 
-Try to break it. For instance, with a slow bank chosen: kill -9 {pids["worker"]} (the worker),
-{pids["web"]} (web) or {pids["publisher"]} (publisher). What died is started again.
+Try to break it, on the page above or by hand. For instance, with a slow bank chosen: kill -9
+{pids["worker"]} (the worker), {pids["web"]} (web) or {pids["publisher"]} (publisher).
+What died is started again.
 Ctrl-C ends everything.
 """
         )
 
     def _watch(self) -> None:
-        started = dict.fromkeys(map(id, self.parts), time.monotonic())
         while True:
             time.sleep(WATCH_SECONDS)
             if self.postgres and self.postgres.child and not self.postgres.child.is_running:
                 self._report("Postgres")
                 self.postgres.stop()
                 self.postgres.start()
-            if self.sqs and not self.sqs.child.is_running:
+            if self.sqs and self.sqs.is_wanted and not self.sqs.child.is_running:
                 self._report("SQS")
                 self.sqs.start()
                 call_command("ensure_queues", verbosity=0, stdout=io.StringIO())
-            for part in self.parts:
-                if part.is_running:
-                    continue
-                if time.monotonic() - started[id(part)] < TOO_SOON_SECONDS:
-                    time.sleep(TOO_SOON_SECONDS)
-                died = part.pid
-                part.start()
-                started[id(part)] = time.monotonic()
-                self._report(part.name, f"{died}, now {part.pid}")
+            self.watch.look()
+
+    def _part_died(self, part: Child, died: int) -> None:
+        self._report(part.name, f"{died}, now {part.pid}")
 
     def _stop(self) -> None:
         for signum in END_SIGNALS:
             signal.signal(signum, signal.SIG_IGN)
         (self.folder / "demo.env").unlink(missing_ok=True)
-        stop(self.parts, seconds=10)
+        if self.break_server:
+            self.break_server.stop()
+        stop(self.watch.parts(), seconds=10)
         if self.sqs:
             self.sqs.stop()
         if self.postgres:
@@ -271,6 +285,7 @@ Ctrl-C ends everything.
         print(f"{time.monotonic() - self._began:5.1f} s  {what}")
 
     def _report(self, name: str, pids: str = "") -> None:
+        self.diary.note(Kind.START, f"{name} started again{f' (pid {pids})' if pids else ''}")
         print(
             f"{time.strftime('%H:%M:%S')}  {name} died{f' (pid {pids})' if pids else ''}: "
             "started again."
@@ -284,30 +299,6 @@ def _only_one(lock: Path) -> Iterator[None]:
         if not take_lock(held.fileno()):
             raise CannotStart("A demo is running in this folder already.")
         yield
-
-
-def _given() -> dict[str, str]:
-    """Return the settings that are set, as values: commands in another terminal need them too."""
-    given = {}
-    for name in [*DEFAULTS, *REPLACEABLE, "ALLOWED_HOSTS"]:
-        if path := os.environ.get(f"{name}_FILE"):
-            given[name] = Path(path).read_text().strip()
-        elif value := os.environ.get(name):
-            given[name] = value
-    return given
-
-
-def _hosts(given: Mapping[str, str]) -> dict[str, str]:
-    """Return the hosts that are set, and those by which the demo asks its own web processes."""
-    theirs = given.get("ALLOWED_HOSTS", "").split(",")
-    return {"ALLOWED_HOSTS": ",".join([*filter(None, theirs), *OWN_HOSTS])}
-
-
-def _no_proxy() -> dict[str, str]:
-    """Use no proxy: what the demo talks to is on this machine, which a proxy does not reach."""
-    names = ["no_proxy", "NO_PROXY"]  # programs differ in which one they read
-    already = [os.environ[name] for name in names if os.environ.get(name)]
-    return dict.fromkeys(names, ",".join([*already, "127.0.0.1", "localhost"]))
 
 
 def _kept_secret(path: Path) -> str:

@@ -90,6 +90,7 @@ class Child:
     user: pwd.struct_passwd | None = None
     pass_fds: Sequence[int] = ()
     process: subprocess.Popen[bytes] | None = field(default=None, init=False)
+    started_at: float = field(default=0, init=False)  # in seconds since 1970; 0: never
 
     def start(self) -> None:
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -106,6 +107,7 @@ class Child:
                 start_new_session=True,
                 preexec_fn=_before_exec(self.death_signal),
             )
+        self.started_at = time.time()
 
     @property
     def pid(self) -> int:
@@ -124,6 +126,15 @@ class Child:
             return self.log.read_text(errors="replace").splitlines()[-count:]
         except OSError:
             return []
+
+
+def children_of(pid: int) -> list[int]:
+    """The process ids of a process's own children. Only Linux tells them."""
+    try:
+        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return []
+    return [int(child) for child in listed.split()]
 
 
 def wait_until(condition: Callable[[], bool], *, seconds: float) -> bool:

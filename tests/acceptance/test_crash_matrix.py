@@ -12,9 +12,9 @@ from pytest_django.fixtures import Settings
 from checkout.catalogue.models import Product
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.runtime.faultpoints import PUBLISHER, WEB, WORKER
+from config.local.sqs_double.server import QueueServer
 from payments.models import Payment, Refund
 from payments.refunds import request_refund
-from tests.doubles.sqs.server import QueueServer
 from tests.payments.test_webhooks import SECRET, event, signature
 from tests.support.crashes import (
     DEATHS,

@@ -13,11 +13,11 @@ from checkout.orders.models import Order
 from checkout.orders.placing.place import place_order
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.orders.states import Canceller
+from config.local.sqs_double.server import QueueServer
 from payments.books.audit import audit_database
 from payments.books.gateway_audit import audit_gateway
 from payments.models import Capture, Payment
 from payments.states import PaymentStatus
-from tests.doubles.sqs.server import QueueServer
 from tests.support.crashes import DEATHS, Afterwards, each_once, work_through
 from tests.support.factories import OpenBasket, line, purchase
 from tests.support.processes import ShopProcesses, eventually

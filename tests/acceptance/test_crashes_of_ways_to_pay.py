@@ -16,6 +16,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.runtime.faultpoints import WORKER
+from config.local.sqs_double.server import QueueServer
 from payments.gateways.bank_transfer.client import BankTransferGateway
 from payments.gateways.bank_transfer.models import ReceivedTransfer
 from payments.gateways.load import Gateways
@@ -23,7 +24,6 @@ from payments.gateways.mollie.client import MollieGateway
 from payments.models import Payment, Refund
 from payments.refunds import request_refund
 from payments.sandbox.mollie.server import MollieSandbox
-from tests.doubles.sqs.server import QueueServer
 from tests.support.crashes import DEATHS, SIGKILLED, Afterwards, each_once, work_through
 from tests.support.factories import placed_order
 from tests.support.long import at_length

@@ -17,11 +17,12 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import PaymentsQueue
+from config.local.processes import children_of
+from config.local.sqs_double.server import QueueServer
 from payments.models import Payment
 from payments.sandbox.server import SandboxServer
-from tests.doubles.sqs.server import QueueServer
 from tests.support.factories import placed_order
-from tests.support.processes import ShopProcesses, children_of, eventually, is_alive
+from tests.support.processes import ShopProcesses, eventually, is_alive
 from tests.support.till import Till, assert_each_paid_once
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")

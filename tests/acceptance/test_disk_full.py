@@ -18,9 +18,9 @@ from pytest_django.fixtures import Settings
 from checkout.orders.queue.setup import dead_letter_queue_name, ensure_queues
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import CannotStart
+from config.local.sqs_double.server import QueueServer
 from payments.sandbox.server import SandboxServer
 from tests.doubles.small_disk import NoSmallDisk, SmallDisk, small_disk
-from tests.doubles.sqs.server import QueueServer
 from tests.support.long import long
 from tests.support.processes import ShopProcesses, WebProcess, eventually
 from tests.support.runbook import OnDuty, page

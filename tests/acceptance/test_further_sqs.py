@@ -19,7 +19,7 @@ from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.setup import MAX_RECEIVE_COUNT, ensure_queues
 from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
 from tests.acceptance.test_crashes import in_queue
-from tests.doubles.sqs.installed import KNOWN, InstalledSQS, missing
+from tests.doubles.installed_sqs import KNOWN, InstalledSQS, missing
 from tests.orders.test_dead_letters import dead_letter_of
 from tests.support.factories import placed_order
 from tests.support.long import long

@@ -7,8 +7,8 @@ import pytest
 from checkout.catalogue.models import Product
 from checkout.orders.models import OutboxMessage
 from checkout.orders.queue.sqs import PaymentsQueue
+from config.local.sqs_double.server import QueueServer
 from tests.acceptance.test_crashes import in_queue
-from tests.doubles.sqs.server import QueueServer
 from tests.orders.test_dead_letters import dead_letter_of
 from tests.support.factories import placed_order
 from tests.support.long import all_or

@@ -8,7 +8,7 @@ from django.db import connection
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
-from tests.doubles.postgres_proxy import Cut, PostgresProxy
+from config.local.postgres_proxy import Cut, PostgresProxy
 from tests.support.filled import filled as filled
 from tests.support.long import at_length
 from tests.support.presses import AT_ONCE, press_at_once

@@ -19,9 +19,9 @@ from urllib3.exceptions import NewConnectionError
 
 from checkout.orders.models import Order
 from checkout.orders.queue.setup import dead_letter_queue_name
+from config.local.sqs_double.server import QueueServer
 from payments.books.audit import audit_database
 from payments.books.gateway_audit import audit_gateway
-from tests.doubles.sqs.server import QueueServer
 from tests.support.long import at_length
 from tests.support.processes import ShopProcesses, eventually
 from tests.support.shopper import Answer, OverHttp, Shopper, somebody_else

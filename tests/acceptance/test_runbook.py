@@ -40,6 +40,7 @@ from checkout.orders.transitions import transition
 from checkout.orders.webhooks.endpoints import add_endpoint
 from checkout.orders.withdrawals.state import Stated, state_withdrawal
 from config.local.processes import free_port
+from config.local.sqs_double.server import QueueServer
 from payments.books.lost_orders import agree_to_give_up, seen_to
 from payments.models import LostOrder, Payment, PaymentAttempt
 from payments.sandbox.server import SandboxServer
@@ -47,7 +48,6 @@ from payments.withdrawals import CANCEL, agree
 from tests.acceptance.test_liveness import is_alive
 from tests.acceptance.test_metrics import scraped
 from tests.doubles.smtp import mail_server
-from tests.doubles.sqs.server import QueueServer
 from tests.doubles.webhook_receiver import webhook_receiver
 from tests.orders.test_dead_letters import dead_letter_of, put_away
 from tests.support.asked import asked

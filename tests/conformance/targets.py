@@ -15,9 +15,9 @@ import requests
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from config.local.sqs_double.server import QueueServer
 from tests.conformance.differences import FAUXQS_VERSION
-from tests.doubles.sqs.installed import InstalledSQS, missing, version_of
-from tests.doubles.sqs.server import QueueServer
+from tests.doubles.installed_sqs import InstalledSQS, missing, version_of
 from tests.support.long import at_length, long
 
 if TYPE_CHECKING:

@@ -24,11 +24,11 @@ from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
 from checkout.orders.webhooks.endpoints import add_endpoint
 from checkout.runtime import metrics
+from config.local.sqs_double.server import QueueServer
 from payments.books.lost_orders import note_lost, sample_lost
 from payments.settling.refused_shop import begin_refusal, sample_refusal
 from tests.deploy.cloud_alarms import Alarms, Minutes, calculated
 from tests.deploy.templates import new_name, template
-from tests.doubles.sqs.server import QueueServer
 from tests.support.cloudwatch import Figure, figures, written
 from tests.support.factories import placed_order
 

@@ -10,7 +10,7 @@ from django.conf import settings
 
 from checkout.orders.queue.setup import COMMON_ATTRIBUTES, MAX_RECEIVE_COUNT
 from checkout.orders.queue.sqs import BATCH, Incoming, Outgoing, PaymentsQueue
-from tests.doubles.sqs.fifo import FifoQueue, HandleRefused, Message, NotInFlight
+from config.local.sqs_double.fifo import FifoQueue, HandleRefused, Message, NotInFlight
 from tests.machine.hands import stop_here
 
 WORKING, DEAD = "payments.fifo", "payments-dead-letters.fifo"

@@ -20,7 +20,7 @@ from checkout.orders.operations.liveness import STALE_AFTER_SECONDS, Alive
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.runtime import metrics
-from tests.doubles.sqs.server import QueueServer
+from config.local.sqs_double.server import QueueServer
 from tests.support.cloudwatch import NAMESPACE, figures, written
 from tests.support.factories import placed_order
 

@@ -27,8 +27,8 @@ from checkout.orders.operations.dead_letters import (
 from checkout.orders.outbox.messages import encode
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import QUEUE_ERRORS, PaymentsQueue, sqs_client
-from tests.doubles.sqs.hostile import CHANCES
-from tests.doubles.sqs.server import QueueServer
+from config.local.sqs_double.hostile import CHANCES
+from config.local.sqs_double.server import QueueServer
 from tests.support.factories import placed_order
 from tests.support.long import at_length
 

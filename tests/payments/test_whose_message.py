@@ -16,13 +16,13 @@ from checkout.orders.operations.dead_letters import Done, discard, list_dead_let
 from checkout.orders.outbox.messages import encode
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import Incoming, Outgoing, PaymentsQueue
+from config.local.sqs_double.server import QueueServer
 from payments.books.lost_orders import note_lost
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import LostOrder, Payment
 from payments.worker import give_back as giving_back
 from payments.worker import handle as handling
 from payments.worker.handle import HANDLERS, Verdict, handle
-from tests.doubles.sqs.server import QueueServer
 from tests.orders.test_dead_letters import put_away
 from tests.support.factories import placed_order
 from tests.support.till import Till, only

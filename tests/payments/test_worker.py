@@ -22,6 +22,7 @@ from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.setup import dead_letter_queue_name
 from checkout.orders.queue.sqs import Incoming, Outgoing, PaymentsQueue, sqs_client
 from checkout.orders.states import OrderStatus
+from config.local.sqs_double.server import QueueServer
 from payments.gateways.base import GatewayPayment
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
@@ -31,7 +32,6 @@ from payments.worker import worker
 from payments.worker.handle import HANDLERS, Verdict, handle
 from payments.worker.worker import Worker
 from tests.doubles.gateway import FaultyGateway
-from tests.doubles.sqs.server import QueueServer
 from tests.support.factories import placed_order
 from tests.support.processes import database_url
 from tests.support.till import Till, only

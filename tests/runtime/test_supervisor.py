@@ -11,7 +11,8 @@ from subprocess import Popen
 import pytest
 
 from checkout.runtime.supervisor import _pause_after
-from tests.support.processes import ROOT, children_of, eventually, is_alive
+from config.local.processes import children_of
+from tests.support.processes import ROOT, eventually, is_alive
 
 Start = Callable[..., Popen[bytes]]
 

@@ -11,12 +11,12 @@ from django.utils import timezone
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import PaymentsQueue
+from config.local.sqs_double.server import QueueServer
 from payments.books.audit import audit_database
 from payments.books.gateway_audit import audit_gateway
 from payments.gateways.load import Gateways
 from payments.models import Payment
 from payments.worker.handle import Verdict, handle
-from tests.doubles.sqs.server import QueueServer
 from tests.support.long import all_or
 from tests.support.processes import ShopProcesses, eventually
 from tests.support.till import Charge

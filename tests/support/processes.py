@@ -48,15 +48,6 @@ def eventually(true: Callable[[], bool], *, seconds: float = 60, what: str = "it
         pause = min(LAST_LOOK_SECONDS, pause * 1.2)
 
 
-def children_of(pid: int) -> list[int]:
-    """The process ids of a process's own children."""
-    try:
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-    except FileNotFoundError:
-        return []
-    return [int(child) for child in listed.split()]
-
-
 def is_alive(pid: int) -> bool:
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]

@@ -10,7 +10,11 @@ ACCESSIBILITY = f"{BROWSER}test_accessibility.py::test_no_page_breaks_a_rule"
 
 # A fixture that takes long, for all tests of a file: a shop of its own processes, and the image's
 # files.
-TOGETHER = {f"{BROWSER}test_bad_networks.py", "tests/deploy/test_rehearsal.py"}
+TOGETHER = {
+    f"{BROWSER}test_bad_networks.py",
+    f"{BROWSER}test_break_page.py",
+    "tests/deploy/test_rehearsal.py",
+}
 
 
 class Schedule(LoadScopeScheduling):  # type: ignore[misc] # xdist has no types

@@ -18,11 +18,11 @@ from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.pausing import current_pause, is_paused, resume_payments
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.orders.restoring.numbers import serial_of
+from config.local.sqs_double.server import QueueServer
 from payments.books.lost_orders import seen_to
 from payments.gateways.base import OutcomeUnknown
 from payments.gateways.example.client import ASKS_CUSTOMER, ExampleGateway
 from payments.models import LostOrder, Payment
-from tests.doubles.sqs.server import QueueServer
 from tests.payments.restoring.conftest import Runs
 from tests.payments.restoring.test_take_over import charged, settle, work
 from tests.support.backups import Backup, Takes

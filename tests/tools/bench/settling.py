@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 
-from config.local import demo
+from config.local.demo_settings import DEFAULTS
 from config.local.processes import Child
 from tests.tools.bench import orders
 from tests.tools.bench.contenders import patient
@@ -28,7 +28,7 @@ BARE = [sys.executable, "-m", "tests.tools.bench.contenders.bare_loop"]
 CELERY = "tests.tools.bench.contenders.celery_shop"
 
 # With these, each settled order has its invoice.
-SELLER = {name: value for name, value in demo.DEFAULTS.items() if name.startswith("SELLER_")}
+SELLER = {name: value for name, value in DEFAULTS.items() if name.startswith("SELLER_")}
 
 # Celery counts its threads as the worker does.
 THREADS = 20

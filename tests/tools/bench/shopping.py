@@ -14,6 +14,8 @@ from pathlib import Path
 import requests
 from django.conf import settings
 
+from config.local.crowd.records import ACKNOWLEDGED, PostLog, charges_in
+from config.local.crowd.shoppers import Crowd, Life
 from config.local.processes import Child, free_port
 from tests.support.shopper import Answer, Transport
 from tests.support.shopper import OverHttp as Browser
@@ -24,8 +26,6 @@ from tests.tools.bench.placing import prepare
 from tests.tools.bench.purchases import CSRF, Purchase, form
 from tests.tools.bench.stage import Stage, await_answer
 from tests.tools.drill.chaos import Chaos, Event
-from tests.tools.drill.records import ACKNOWLEDGED, PostLog, charges_in
-from tests.tools.drill.shoppers import Crowd, Life
 
 # How many come in a second.
 A_SECOND = 5.0

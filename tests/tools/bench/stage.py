@@ -284,7 +284,7 @@ class Stage:
         """The queue double in a process of its own, with the shop's queues."""
         port = free_port()
         url = f"http://127.0.0.1:{port}"
-        command = [sys.executable, "-m", "tests.doubles.sqs", "--port", str(port)]
+        command = [sys.executable, "-m", "config.local.sqs_double", "--port", str(port)]
         with self.running("queue", command) as child:
             await_answer(child, f"{url}/control/requests")
             yield Queue.at(url)

@@ -13,13 +13,13 @@ import pytest
 import requests
 
 from checkout.orders.models import Order
+from config.local.crowd.records import PostLog
 from tests.support.processes import eventually
 from tests.support.shopper import Answer
 from tests.tools.bench import orders
 from tests.tools.bench.purchases import Purchase
 from tests.tools.bench.shopping import PRESS_AGAIN_SECONDS, Shoppers, check_paid_once
 from tests.tools.bench.worker_processes import children
-from tests.tools.drill.records import PostLog
 
 PAID = Answer(200, "", '<section data-status="paid">')
 PLACED = Answer(200, "", '<section data-status="placed">')

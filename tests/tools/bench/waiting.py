@@ -11,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from urllib.parse import urlencode
 
+from config.local.designs import base
 from config.local.processes import Child, free_port, wait_until
 from tests.tools.bench import orders
 from tests.tools.bench.contenders import patient
@@ -19,7 +20,6 @@ from tests.tools.bench.options import Options
 from tests.tools.bench.over_http import Basket, OverHttp
 from tests.tools.bench.placing import prepare
 from tests.tools.bench.stage import Stage, await_answer
-from tests.tools.drill.designs import base
 
 HEALTHY = "all well"
 NEVER = 1e6
@@ -136,7 +136,7 @@ def _press_the_old(stage: Stage, gateway_seconds: float, presses: int) -> Round:
         str(gateway_port),
         str(gateway_seconds),
     ]
-    old = [*run, "tests.tools.drill.designs.old", "web", "--port", str(web)]
+    old = [*run, "config.local.designs.old", "web", "--port", str(web)]
     with ExitStack() as started:
         started.enter_context(stage.running("gateway", slow))
         process = started.enter_context(stage.running("old", old, environment))

@@ -1,15 +1,15 @@
 """What the shop promised about parcels, returns, refunds, invoices and mails."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
 import psycopg
 
-from tests.tools.drill.promises import Promise
-from tests.tools.drill.records import lines_of
+from config.local.crowd.comparison import Promise
+from config.local.crowd.records import lines_of
 
 # Lines of which more is out of the house or called off than was ordered, or whose numbers are not
 # what the rows of parcels and returns add up to.
@@ -142,14 +142,6 @@ def _one_for_each_key(done: list[dict[str, Any]]) -> Promise:
         made[f"{line['act']} of {line['order']} under {line['key']}"].add(line["made"])
     broken = [f"{what}: {sorted(ids)}" for what, ids in made.items() if len(ids) > 1]
     return Promise("An act that is pressed twice is one act", len(made), broken)
-
-
-def refunds_in(ledger: Path) -> Iterator[tuple[str, str, int]]:
-    """Order, key and amount of each refund that the gateway made."""
-    for entry in lines_of(ledger):
-        if entry["kind"] == "refunded":
-            metadata = entry["refund"]["metadata"]
-            yield entry["order"], metadata["refund_key"], entry["amount"]
 
 
 def _refunds_once(here: list[tuple[Any, ...]], there: list[tuple[str, str, int]]) -> Promise:

@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from config.local.processes import Child
-from tests.support.processes import children_of
-from tests.tools.drill.systems import ROOT, Part
+from config.local.designs.stand_in import Part
+from config.local.processes import Child, children_of
+from tests.tools.drill.systems import ROOT
 
 # Each kind of fault is to be hit so often, or the run proves nothing about it.
 ENOUGH = 20

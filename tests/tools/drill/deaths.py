@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import psycopg
 
-from tests.support.processes import children_of
+from config.local.crowd.orders import MadeOrder
+from config.local.designs.stand_in import Addresses
+from config.local.processes import children_of
 from tests.tools.drill.chaos import Fleet, Supervised
-from tests.tools.drill.systems import Addresses, MadeOrder
 
 CHILD, MACHINE = "a killed child", "a killed machine"
 

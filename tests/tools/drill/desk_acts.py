@@ -15,11 +15,11 @@ from checkout.orders.dispatch.returns import ReturnedPieces
 from checkout.orders.models import Order, OrderLine
 from checkout.orders.states import Canceller
 from checkout.runtime.clock import database_now
+from config.local.crowd.shoppers import TRANSFER
 from payments import refunds
 from payments.models import Payment
 from payments.refund_lines import RefundedPieces, refund_lines
 from payments.states import PaymentStatus
-from tests.tools.drill.other_ways import TRANSFER
 
 Act = Callable[[str], int]
 

@@ -11,11 +11,9 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+from config.local.crowd.records import Charge
 from payments.sandbox.faults import Faults, parse
 from payments.sandbox.mollie.server import MollieSandbox
-from tests.tools.drill.records import Charge
-
-STRIPE, MOLLIE, TRANSFER = "stripe", "mollie", "bank_transfer"
 
 MOLLIE_FAULTS = ",".join(
     [

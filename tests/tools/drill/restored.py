@@ -12,9 +12,9 @@ from typing import Any
 
 import psycopg
 
+from config.local.crowd.records import Charge
 from tests.support.copied_rows import Sequences, copy_rows, put_back
 from tests.tools.drill.promises import Promise
-from tests.tools.drill.records import Charge
 from tests.tools.drill.systems import MANAGE, ROOT, Addresses, audit_of
 
 SCHEMA = "backup_of_the_drill"

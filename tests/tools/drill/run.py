@@ -16,10 +16,14 @@ from pathlib import Path
 import psycopg
 import requests
 
+from config.local.crowd.comparison import Evidence, Promise, Totals, totals
+from config.local.crowd.records import Charge, PostLog, charges_in, journal_of, refunds_in
+from config.local.crowd.shoppers import GOOD_CARD, STRIPE, AtOurShop, Crowd, Plan, plan_of
+from config.local.designs.stand_in import Addresses
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import Child, free_port, stop, wait_until
 from tests.doubles.smtp import MailServer
-from tests.tools.drill.after_sale import acts_told, after_sale, refunds_in
+from tests.tools.drill.after_sale import acts_told, after_sale
 from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet, against_processes
 from tests.tools.drill.codes import Codes
 from tests.tools.drill.deaths import (
@@ -29,30 +33,23 @@ from tests.tools.drill.deaths import (
     SHOPPING_SECONDS,
     Deaths,
 )
-from tests.tools.drill.other_ways import STRIPE, OtherWays
+from tests.tools.drill.other_ways import OtherWays
 from tests.tools.drill.promises import (
-    Evidence,
     Measured,
-    Promise,
-    Totals,
     came_to_rest,
     codes_kept,
     deaths_made_good,
     known_in_time,
     measured,
     promises,
-    totals,
 )
-from tests.tools.drill.records import Charge, PostLog, charges_in, journal_of
 from tests.tools.drill.restored import Restored
-from tests.tools.drill.shoppers import GOOD_CARD, AtOurShop, Crowd, Plan, plan_of
 from tests.tools.drill.systems import (
     DESKS,
     MANAGE,
     ROOT,
     SHOP_ENVIRONMENT,
     WEBHOOK_SECRET,
-    Addresses,
     Ours,
     System,
 )
@@ -273,7 +270,7 @@ class Drill:
         if isinstance(self.system, Ours):
             sandbox += ["--webhook-url", f"http://127.0.0.1:{web[0]}/payments/webhooks/stripe/"]
             sandbox += ["--webhook-secret", WEBHOOK_SECRET]
-        queue = [sys.executable, "-m", "tests.doubles.sqs"]
+        queue = [sys.executable, "-m", "config.local.sqs_double"]
         queue += ["--port", self.queue_url.rpartition(":")[2]]
         queue += ["--hostile", str(self.options.seed), "--journal", str(self.journal)]
         for name, command in (("sandbox", sandbox), ("queue", queue)):
@@ -453,7 +450,7 @@ class Drill:
         faults_end: float,
         deaths: Deaths | None,
     ) -> Outcome:
-        evidence = Evidence.gather(plans, self.log, self.system, at, self._charges())
+        evidence = Evidence.gather(plans, self.log, self.system.orders(at), self._charges())
         kept: list[Promise] = []
         buyer = self.system.buyer
         if isinstance(buyer, AtOurShop):

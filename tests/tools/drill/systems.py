@@ -7,17 +7,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Set
-from dataclasses import dataclass
+from collections.abc import Set
 from pathlib import Path
 from typing import Protocol
 
 import psycopg
-import requests
 
-from config.local.processes import free_port
-from tests.tools.drill.designs import base
-from tests.tools.drill.shoppers import AtAnotherShop, AtOurShop, Buyer
+from config.local.crowd.orders import MadeOrder, orders_in, unfinished_in
+from config.local.crowd.shoppers import AtOurShop, Buyer
+from config.local.designs.stand_in import Addresses, Part, StandIn
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -104,39 +102,6 @@ BOOKKEEPER = "bookkeeper"
 MANAGE = [sys.executable, "manage.py"]
 
 
-@dataclass(frozen=True)
-class Part:
-    role: str  # web, publisher, worker
-    command: list[str]
-    has_children: bool = False  # that do its work, and that it replaces
-
-
-@dataclass(frozen=True, kw_only=True)
-class MadeOrder:
-    number: str
-    purchase: str
-    amount_minor: int
-    currency: str
-    status: str
-    location: str
-    paid_at: float | None = None  # when the books said so first, in seconds since 1970
-    changed_at: float = 0  # its last change of status
-    is_set_aside: bool = False  # or was, so that it is charged when it is sent, if ever
-    code: str = ""
-
-
-@dataclass(frozen=True)
-class Addresses:
-    """Of what the drill started around a system."""
-
-    environment: Mapping[str, str]
-    web: list[int]
-
-    @property
-    def database(self) -> str:
-        return self.environment["DATABASE_URL"]
-
-
 class System(Protocol):
     name: str
     purges: str  # the queue that a purge empties; none where empty
@@ -202,60 +167,10 @@ class Ours:
         return Part(role, [*command, at.environment["DRILL_JOURNALS"], "1", self.without])
 
     def orders(self, at: Addresses) -> list[MadeOrder]:
-        query = """SELECT number, email, total_minor, currency, status, reference,
-                          (SELECT extract(epoch FROM min(e.created_at)) FROM orders_orderevent e
-                           WHERE e.order_id = o.id AND e.to_status = 'paid'),
-                          extract(epoch FROM status_changed_at), discount_code,
-                          EXISTS (SELECT FROM orders_orderevent e
-                                  WHERE e.order_id = o.id AND e.to_status = 'authorised')
-                   FROM orders_order o ORDER BY id"""
-        with psycopg.connect(at.database) as connection:
-            return [
-                MadeOrder(
-                    number=number,
-                    purchase=email,
-                    amount_minor=total,
-                    currency=currency,
-                    status=status,
-                    location=f"/orders/{reference}/",
-                    paid_at=None if paid_at is None else float(paid_at),
-                    changed_at=float(changed_at),
-                    code=code,
-                    is_set_aside=is_set_aside,
-                )
-                for (
-                    number,
-                    email,
-                    total,
-                    currency,
-                    status,
-                    reference,
-                    paid_at,
-                    changed_at,
-                    code,
-                    is_set_aside,
-                ) in connection.execute(query)
-            ]
+        return orders_in(at.database)
 
     def unfinished(self, at: Addresses) -> int:
-        """Orders that still move, and what is due to be sent about any. What waits for its
-        customer does not move."""
-        query = """SELECT count(*) FROM orders_order o WHERE status = 'placed' OR EXISTS
-                   (SELECT FROM orders_outboxmessage m
-                    WHERE m.order_id = o.id AND m.published_at IS NULL
-                      AND m.available_at <= now())
-                   OR EXISTS (SELECT FROM orders_mail m WHERE m.order_id = o.id
-                    AND m.sent_at IS NULL AND m.available_at <= now())
-                   OR EXISTS (SELECT FROM payments_refund r
-                    JOIN payments_payment p ON p.id = r.payment_id
-                    WHERE p.order_id = o.id AND r.status IN ('requested', 'pending')
-                      AND NOT r.is_release)
-                   OR EXISTS (SELECT FROM payments_capture c
-                    JOIN payments_payment p ON p.id = c.payment_id
-                    WHERE p.order_id = o.id AND c.status = 'requested')"""
-        with psycopg.connect(at.database, connect_timeout=5) as connection:
-            row = connection.execute(query).fetchone()
-        return int(row[0]) if row else 0
+        return unfinished_in(at.database)
 
     def unknown_charges(self, at: Addresses, charged: Set[str]) -> int:
         """Orders that the gateway charged and the books do not know of, or the reverse. A customer
@@ -265,80 +180,6 @@ class Ours:
         with psycopg.connect(at.database, connect_timeout=5) as connection:
             known = {number for (number,) in connection.execute(query)}
         return len(known ^ charged)
-
-
-class StandIn:
-    """Old, notify or fifo-only, from `designs/`."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self.module = f"tests.tools.drill.designs.{name.replace('-', '_')}"
-        self.buyer: Buyer = AtAnotherShop()
-        self.purges = "payments.fifo" if name == "fifo-only" else ""
-        self._topic = 0
-        self._consumers = 0
-        self._environment: Mapping[str, str] = {}
-
-    def prepare(self, at: Addresses) -> None:
-        base.prepare(at.database)
-        self._environment = at.environment
-        if self.name == "fifo-only":
-            code = (
-                "import os; from tests.tools.drill.designs import fifo_only as f;"
-                "f.create_queue(f.sqs(), os.environ['PAYMENTS_QUEUE_NAME'], visibility_seconds=30)"
-            )
-            command = [sys.executable, "-c", code]
-            subprocess.run(command, env=at.environment, cwd=ROOT, check=True)
-
-    def parts(self, at: Addresses) -> list[Part]:
-        run = [sys.executable, "-m", self.module]
-        web = [Part("web", [*run, "web", "--port", str(port)]) for port in at.web]
-        if self.name == "fifo-only":
-            return [*web, *[Part("worker", [*run, "consumer"])] * 3]
-        if self.name == "notify":
-            consumer, self._topic = free_port(), int(at.environment["TOPIC_URL"].split(":")[2][:-1])
-            topic = [
-                sys.executable,
-                "-m",
-                "tests.tools.drill.designs.topic",
-                "--seed",
-                "1",
-                "--hostile",
-            ]
-            topic += ["--port", str(self._topic), "--deliver-to", f"http://127.0.0.1:{consumer}/"]
-            # The topic stands for a service of the cloud: nobody kills it.
-            return [
-                *web,
-                Part("worker", [*run, "consumer", "--port", str(consumer)]),
-                Part("service", topic),
-            ]
-        return web
-
-    def orders(self, at: Addresses) -> list[MadeOrder]:
-        return [
-            MadeOrder(
-                number=order.number,
-                purchase=order.purchase,
-                amount_minor=order.amount_minor,
-                currency=order.currency,
-                status=order.status,
-                location=f"/orders/{order.number}/",
-            )
-            for order in base.orders(at.database)
-        ]
-
-    def unfinished(self, at: Addresses) -> int:
-        """What is still under way between the request and the charge."""
-        if self.name == "notify":
-            url = f"http://127.0.0.1:{self._topic}/state"
-            return int(requests.post(url, timeout=5).json()["pending"])
-        if self.name == "fifo-only":
-            url = f"{at.environment['AWS_ENDPOINT_URL']}/control/messages"
-            return sum(len(queue) for queue in requests.get(url, timeout=30).json().values())
-        return 0
-
-    def unknown_charges(self, at: Addresses, charged: Set[str]) -> int:
-        return 0  # of these designs nobody expects it
 
 
 def system(name: str, without: str = "") -> System:

@@ -16,13 +16,13 @@ import pytest
 import requests
 from psycopg import sql
 
+from config.local.designs import base, charging, fifo_only, old, topic
+from config.local.designs.serving import Reply, Server
 from config.local.processes import Child, free_port, stop
 from payments.sandbox.server import SandboxServer
 from tests.support.long import long
 from tests.support.processes import eventually
 from tests.support.till import Charge, charges_at
-from tests.tools.drill.designs import base, charging, fifo_only, old, topic
-from tests.tools.drill.designs.serving import Reply, Server
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -110,7 +110,7 @@ class Stage:
         name = f"{len(self.children)}-{module}"
         child = Child(
             name=name,
-            command=[sys.executable, "-m", f"tests.tools.drill.designs.{module}", *arguments],
+            command=[sys.executable, "-m", f"config.local.designs.{module}", *arguments],
             log=self._logs / f"{name}.log",
             environment=dict(os.environ),
             directory=ROOT,

@@ -14,6 +14,8 @@ from checkout.orders.dispatch.ship import ship
 from checkout.orders.models import GoodsReturn, Shipment
 from checkout.orders.placing.place import place_order
 from checkout.user_input.card_numbers import has_card_number
+from config.local.crowd.comparison import Promise
+from config.local.crowd.records import charges_in, refunds_in
 from payments.capturing.capture import settle_captures
 from payments.gateways.base import OutcomeUnknown
 from payments.models import Refund
@@ -23,11 +25,10 @@ from tests.support.long import long
 from tests.support.processes import database_url
 from tests.support.till import Till, only
 from tests.tools.drill import without
-from tests.tools.drill.after_sale import acts_told, after_sale, refunds_in
+from tests.tools.drill.after_sale import acts_told, after_sale
 from tests.tools.drill.desk_acts import CLERK, SUPPORT, reason_of
 from tests.tools.drill.desks import Desk
-from tests.tools.drill.promises import Promise, each_parcel_charged_once
-from tests.tools.drill.records import charges_in
+from tests.tools.drill.promises import each_parcel_charged_once
 from tests.tools.drill.systems import WITHOUT_CONSTRAINTS
 from tests.tools.drill.without import GUARDS
 

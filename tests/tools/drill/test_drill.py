@@ -20,31 +20,31 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus
 from checkout.runtime.process_name import name_of
+from config.local.crowd.comparison import Evidence, Promise, Totals, totals
+from config.local.crowd.orders import MadeOrder
+from config.local.crowd.records import Charge, PostLog
+from config.local.crowd.shoppers import Crowd, Life, plan_of
+from config.local.designs.stand_in import Addresses, Part
+from config.local.processes import children_of
 from payments.models import Payment
 from payments.states import PaymentStatus
 from tests.support.factories import placed_order
 from tests.support.long import all_or
-from tests.support.processes import children_of, database_url, eventually, is_alive
+from tests.support.processes import database_url, eventually, is_alive
 from tests.tools.drill.__main__ import exit_code
 from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet
 from tests.tools.drill.deaths import CHILD, MACHINE, Death, Deaths
 from tests.tools.drill.promises import (
     KNOWN_SECONDS,
-    Evidence,
     Measured,
-    Promise,
-    Totals,
     came_to_rest,
     deaths_made_good,
     known_in_time,
     measured,
-    totals,
 )
-from tests.tools.drill.records import Charge, PostLog
 from tests.tools.drill.report import as_json, as_table, as_text
 from tests.tools.drill.run import IN_HAND, Drill, Options, Outcome
-from tests.tools.drill.shoppers import Crowd, Life, plan_of
-from tests.tools.drill.systems import ROOT, Addresses, MadeOrder, Ours, Part
+from tests.tools.drill.systems import ROOT, Ours
 from tests.tools.drill.without import GUARDS
 
 NOTHING = Totals(

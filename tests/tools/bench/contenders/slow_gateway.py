@@ -5,7 +5,7 @@ import json
 import sys
 import time
 
-from tests.tools.drill.designs.serving import Reply, serve
+from config.local.designs.serving import Reply, serve
 
 PAYMENT = "pi_1"
 

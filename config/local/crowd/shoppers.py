@@ -19,11 +19,12 @@ from typing import Protocol
 import requests
 from urllib3.exceptions import NewConnectionError
 
-from tests.support.shopper import TYPED, Answer, OverHttp, Shopper, read_form
-from tests.tools.drill.other_ways import MOLLIE, STRIPE, TRANSFER
-from tests.tools.drill.records import ACKNOWLEDGED, PostLog
+from config.local.crowd.browser import TYPED, Answer, OverHttp, Shopper, read_form
+from config.local.crowd.records import ACKNOWLEDGED, PostLog
 
 Life = Generator[float, None, None]
+
+STRIPE, MOLLIE, TRANSFER = "stripe", "mollie", "bank_transfer"
 
 SKUS = ("NB-A5-DOT", "NB-A6-PLAIN", "PEN-FTN-M", "PEN-GEL-05", "PCL-HB-12")
 
@@ -151,7 +152,7 @@ class Balanced(OverHttp):
         except requests.ConnectionError as error:
             if not (error.args and isinstance(_reason(error), NewConnectionError)):
                 raise  # something may have been done
-            self.base_url = next(url for url in self.urls if url != self.base_url)
+            self.base_url = next((url for url in self.urls if url != self.base_url), self.base_url)
             return ask()
 
 
@@ -161,6 +162,8 @@ def _reason(error: requests.ConnectionError) -> object:
 
 class Buyer(Protocol):
     """How a plan is carried out on one design."""
+
+    gave_up: int
 
     def __call__(self, plan: Plan, urls: Sequence[str], log: PostLog) -> Life: ...
 
@@ -172,7 +175,8 @@ class GaveUp(Exception):
 class AtOurShop:
     """A shopper at the product's own pages."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, phone: str = "") -> None:
+        self.phone = phone  # some ways of delivery ask for it
         self.send_transfer: Callable[[str, int], None] = _nowhere
         # Purchase → what the pages said that were sent: minor units, and the code that was typed.
         self.seen: dict[str, set[tuple[int, str]]] = defaultdict(set)
@@ -185,6 +189,8 @@ class AtOurShop:
         method = _chosen(plan) if plan.way == STRIPE else ""
         typed = TYPED | {"email": plan.purchase, "payment_method": method, "gateway": plan.way}
         typed |= PLACES[plan.country] | {"code": plan.code}
+        if self.phone:
+            typed["phone"] = self.phone
         shopper = Shopper(web, typed)
         try:
             yield from self._buy(plan, shopper, web, log, chance)
@@ -460,12 +466,16 @@ class Crowd:
             try:
                 pause = next(life)
             except StopIteration:
-                self.finished += 1
+                self._count()
             except Exception as error:  # of one shopper: the others go on
                 self.failures.append(f"{type(error).__name__}: {error}")
-                self.finished += 1
+                self._count()
             else:
                 self.add(life, after_seconds=pause)
+
+    def _count(self) -> None:
+        with self._changed:
+            self.finished += 1
 
     def _next(self) -> Life | None:
         with self._changed:

@@ -14,7 +14,7 @@ from collections import Counter
 
 import requests
 
-from tests.tools.drill.designs.serving import Reply, serve, stopping
+from config.local.designs.serving import Reply, serve, stopping
 
 ANSWER_SECONDS = 15.0
 PAUSES_SECONDS = (1, 1, 2, 4, 8, 16, 20, 20, 20, 20)

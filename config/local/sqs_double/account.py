@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterable, Sequence
 from itertools import count
 from typing import Any
 
-from tests.doubles.sqs import errors
-from tests.doubles.sqs.errors import QueueError
-from tests.doubles.sqs.fifo import FifoQueue, HandleRefused, Message, Note, NotInFlight
+from config.local.sqs_double import errors
+from config.local.sqs_double.errors import QueueError
+from config.local.sqs_double.fifo import FifoQueue, HandleRefused, Message, Note, NotInFlight
 
 REGION = "us-east-1"
 ACCOUNT = "000000000000"
@@ -67,6 +67,8 @@ class Account:
         self.fails: Callable[[str], bool] = lambda _: False
         # And whether a delete is acknowledged and not done.
         self.keeps: Callable[[], bool] = lambda: False
+        # And whether every message is delivered a second time, after its first delete.
+        self.delivers_twice = False
 
     def act(self, action: str, request: Json) -> Json:
         method = ACTIONS.get(action)
@@ -306,8 +308,11 @@ class Account:
     def _delete(self, queue: FifoQueue, entry: Json) -> Json:
         if self.keeps():
             return {}
+        handle, now = _text(entry, "ReceiptHandle"), self._clock()
         try:
-            queue.delete(_text(entry, "ReceiptHandle"), now=self._clock())
+            if self.delivers_twice and queue.deliver_again(handle, now=now):
+                return {}
+            queue.delete(handle, now=now)
         except HandleRefused as error:
             raise _refused(entry) from error
         return {}

@@ -4,6 +4,7 @@ It reads what the client sends just closely enough to know the COMMIT of a placi
 psycopg sends it as a simple query of its own (PostgreSQL docs, "Message Formats").
 """
 
+import re
 import socket
 import threading
 from collections.abc import Callable
@@ -14,6 +15,10 @@ from functools import partial
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
 # By Django row by row, or by the one statement.
 PLACING = (b'INSERT INTO "orders_order"', b"INSERT INTO orders_order ")
+# A statement that was sent five times is prepared, and from then on only its name is sent.
+PREPARED = re.compile(rb'P.{4}(_pg3_\d+)\0[^\0]*INSERT INTO "?orders_order"? ', re.DOTALL)
+# Another workflow's statement, which is a transaction by itself: Postgres commits it unasked.
+COMMITS_ITSELF = b"INSERT INTO design_order "
 
 
 class Cut(Enum):
@@ -51,7 +56,12 @@ class PostgresProxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
+            try:
+                server = socket.create_connection(self._target)
+            except OSError:  # it is being restarted, which the client is to notice
+                _close(client)
+                continue
+            self._sockets = [each for each in self._sockets if each.fileno() >= 0]
             self._sockets += [client, server]
             muted = threading.Event()
             back = _in_background(partial(_copy, server, client, muted))
@@ -65,10 +75,12 @@ class PostgresProxy:
         back: threading.Thread,
     ) -> None:
         """Client to server, looking for the moment."""
-        is_placing = False
+        is_placing, names = False, set[bytes]()
         while data := _receive(client):
-            is_placing = is_placing or any(text in data for text in PLACING)
-            if is_placing and COMMIT in data:
+            names.update(PREPARED.findall(data))
+            texts = [*PLACING, *(b"\0%b\0" % name for name in names)]
+            is_placing = is_placing or any(text in data for text in texts)
+            if (is_placing and COMMIT in data) or COMMITS_ITSELF in data:
                 is_placing = False
                 match self._next_cut():
                     case Cut.BEFORE_COMMIT:

@@ -5,7 +5,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -26,26 +26,11 @@ class Press:
     location: str = ""
 
 
-class PostLog:
-    def __init__(self, path: Path) -> None:
-        self.presses: list[Press] = []
-        self._file = path.open("w", buffering=1)
-        self._lock = threading.Lock()
+class Presses:
+    """What shoppers did, and what they were told."""
 
-    def add(self, purchase: str, *, began: float, status: int, location: str = "") -> None:
-        press = Press(
-            at=began,
-            purchase=purchase,
-            seconds=time.time() - began,
-            status=status,
-            location=location,
-        )
-        with self._lock:
-            self.presses.append(press)
-            self._file.write(json.dumps(asdict(press)) + "\n")
-
-    def close(self) -> None:
-        self._file.close()
+    def __init__(self, presses: Iterable[Press] = ()) -> None:
+        self.presses = list(presses)
 
     def acknowledged(self) -> dict[str, set[str]]:
         """Purchase → the addresses it was told its order has."""
@@ -65,6 +50,34 @@ class PostLog:
                 ended = press.at + press.seconds
                 told[press.purchase] = min(told.get(press.purchase, ended), ended)
         return sorted(told[purchase] - first[purchase] for purchase in told)
+
+
+class PostLog(Presses):
+    """Writes each press into a file as well."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self._file = path.open("w", buffering=1)
+        self._lock = threading.Lock()
+
+    def add(self, purchase: str, *, began: float, status: int, location: str = "") -> None:
+        press = Press(
+            at=began,
+            purchase=purchase,
+            seconds=time.time() - began,
+            status=status,
+            location=location,
+        )
+        with self._lock:
+            self.presses.append(press)
+            self._file.write(json.dumps(asdict(press)) + "\n")
+
+    def close(self) -> None:
+        self._file.close()
+
+    def so_far(self) -> Presses:
+        with self._lock:
+            return Presses(self.presses)
 
 
 @dataclass(frozen=True)
@@ -94,6 +107,14 @@ def charges_in(ledger: Path) -> list[Charge]:
             parcels=(before.parcels if before else 0) + parcel,
         )
     return list(charges.values())
+
+
+def refunds_in(ledger: Path) -> Iterator[tuple[str, str, int]]:
+    """Order, key and amount of each refund that the gateway made."""
+    for entry in lines_of(ledger):
+        if entry["kind"] == "refunded":
+            metadata = entry["refund"]["metadata"]
+            yield entry["order"], metadata["refund_key"], entry["amount"]
 
 
 def journal_of(path: Path) -> Counter[str]:

@@ -6,7 +6,7 @@ import uuid
 
 import requests
 
-from tests.tools.drill.designs.base import DesignOrder, store_status
+from config.local.designs.base import DesignOrder, store_status
 
 TIMEOUT_SECONDS = 10.0
 

@@ -4,6 +4,7 @@
     POST /control/clock     {"advance": 300}: seconds
     POST /control/hostile   {"on": false}
     POST /control/purge     {"queue": "payments.fifo"}: at once, whatever the faults
+    POST /control/twice     {"on": true}: every message is delivered a second time
     GET  /control/faults    how often each fault was hit
     GET  /control/journal   what was done, one JSON object a line
     GET  /control/messages  what is in the queues
@@ -23,17 +24,17 @@ from typing import Any
 
 from aiohttp import web
 
-from tests.doubles.sqs import errors
-from tests.doubles.sqs.account import Account, Json
-from tests.doubles.sqs.errors import QueueError
-from tests.doubles.sqs.hostile import (
+from config.local.sqs_double import errors
+from config.local.sqs_double.account import Account, Json
+from config.local.sqs_double.errors import QueueError
+from config.local.sqs_double.hostile import (
     EARLY_SECONDS,
     LATE_SECONDS,
     SLOW_SECONDS,
     Hostility,
     peaceful,
 )
-from tests.doubles.sqs.journal import Journal
+from config.local.sqs_double.journal import Journal
 
 JSON_TYPE = "application/x-amz-json-1.0"
 START_SECONDS = 10
@@ -126,6 +127,7 @@ class QueueServer:
                 web.post("/control/clock", self._move_clock),
                 web.post("/control/hostile", self._set_hostile),
                 web.post("/control/purge", self._purge),
+                web.post("/control/twice", self._set_twice),
                 web.get("/control/faults", self._tell_faults),
                 web.get("/control/journal", self._tell_journal),
                 web.get("/control/messages", self._tell_messages),
@@ -223,6 +225,10 @@ class QueueServer:
     async def _purge(self, request: web.Request) -> web.StreamResponse:
         queue = self.account.queues[(await request.json())["queue"]]
         return web.json_response({"purged": queue.purge(self.clock())})
+
+    async def _set_twice(self, request: web.Request) -> web.StreamResponse:
+        self.account.delivers_twice = bool((await request.json())["on"])
+        return web.json_response({"on": self.account.delivers_twice})
 
     async def _tell_faults(self, request: web.Request) -> web.StreamResponse:
         return web.json_response(dict(self.hostility.hits))

@@ -7,9 +7,9 @@ from urllib.parse import parse_qsl
 
 import requests
 
-from tests.tools.drill.designs.base import store_order
-from tests.tools.drill.designs.charging import take_payment
-from tests.tools.drill.designs.serving import Reply, main, order_page, serve
+from config.local.designs.base import store_order
+from config.local.designs.charging import take_payment
+from config.local.designs.serving import Reply, main, order_page, serve
 
 
 def check_out(body: str) -> Reply:

@@ -8,9 +8,9 @@ from urllib.parse import parse_qsl
 
 import requests
 
-from tests.tools.drill.designs.base import find_order, store_order
-from tests.tools.drill.designs.charging import SDK_RETRIES, take_payment
-from tests.tools.drill.designs.serving import Reply, main, order_page, serve
+from config.local.designs.base import find_order, store_order
+from config.local.designs.charging import SDK_RETRIES, take_payment
+from config.local.designs.serving import Reply, main, order_page, serve
 
 PUBLISH_TIMEOUT_SECONDS = 5.0
 

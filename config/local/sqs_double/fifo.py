@@ -303,6 +303,16 @@ class FifoQueue:
             self._drop(message)
             self._look_at(message.group, now)
 
+    def deliver_again(self, handle: str, *, now: float) -> bool:
+        """A fault: a message that was received once is not deleted, and comes a second time."""
+        self.pass_time(now)
+        message = self._named_by(handle)
+        if message is None or message.receives > 1 or not message.invisible_until:
+            return False
+        self._note("delivered twice", queue=self.name, message=message.id, group=message.group)
+        self.show_early(message, now)
+        return True
+
     def forget(self, message: Message, *, now: float) -> None:
         """Taken out without a receipt handle, by SQS itself."""
         self._drop(message)

@@ -16,9 +16,9 @@ from urllib.parse import parse_qsl
 import boto3
 from botocore.config import Config
 
-from tests.tools.drill.designs.base import DesignOrder, store_order
-from tests.tools.drill.designs.charging import SDK_RETRIES, take_payment
-from tests.tools.drill.designs.serving import (
+from config.local.designs.base import DesignOrder, store_order
+from config.local.designs.charging import SDK_RETRIES, take_payment
+from config.local.designs.serving import (
     Reply,
     finish_what_is_in_hand,
     main,

@@ -5,12 +5,12 @@ import signal
 import sys
 from pathlib import Path
 
-from tests.doubles.sqs.hostile import Hostility
-from tests.doubles.sqs.server import QueueServer
+from config.local.sqs_double.hostile import Hostility
+from config.local.sqs_double.server import QueueServer
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(prog="python -m tests.doubles.sqs", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m config.local.sqs_double", description=__doc__)
     parser.add_argument("--port", type=int, required=True, help="0 takes any free port")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument(

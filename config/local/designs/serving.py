@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from tests.tools.drill.designs.base import find_order
+from config.local.designs.base import find_order
 
 # SIGTERM lets what is in hand come to its end, as gunicorn does, but not for longer than this.
 GRACE_SECONDS = 3.0

@@ -1,0 +1,474 @@
+"""The parts of the page that breaks the demo: who may press, what is counted, what is drawn."""
+
+import json
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator, Set
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, cast
+
+import psycopg
+import pytest
+import requests
+
+from config.local.break_it.acts import Acts
+from config.local.break_it.break_page import BreakPage
+from config.local.break_it.buttons import Button, Group, Pressing
+from config.local.break_it.diary import Diary, Entry, Kind
+from config.local.break_it.figures import QUIET_SECONDS, Count, Figures
+from config.local.break_it.page import TEMPLATE
+from config.local.break_it.picture import BANK, QUEUE, SHOPPER, Mark, Story, as_html
+from config.local.break_it.scenes import RunningShop, Scene, start_stand_in
+from config.local.break_it.server import BreakServer, NotThisMachine
+from config.local.crowd.orders import MadeOrder
+from config.local.crowd.records import ACKNOWLEDGED, PostLog
+from config.local.crowd.shoppers import GOOD_CARD, AtAnotherShop, Plan, plan_of
+from config.local.designs.stand_in import Addresses, StandIn
+from config.local.postgres_proxy import Cut, PostgresProxy
+from config.local.processes import CannotStart, Child, free_port
+from config.local.watching import TOO_SOON_SECONDS, Watch
+from tests.support.processes import database_url, eventually
+
+LONG_AGO = 1000.0
+
+
+class PageOfTests:
+    """Stands for the page behind the server."""
+
+    def __init__(self) -> None:
+        self.pressed: list[str] = []
+
+    def html(self, purchase: str) -> str:
+        return f"page of {purchase}"
+
+    def press(self, key: str) -> str | None:
+        self.pressed.append(key)
+        return f"{key} done" if key == "purge" else None
+
+
+@pytest.fixture
+def page() -> PageOfTests:
+    return PageOfTests()
+
+
+@pytest.fixture
+def server(page: PageOfTests) -> Iterator[BreakServer]:
+    running = BreakServer(cast(BreakPage, page), port=0)
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "", "::", "localhost", "192.168.1.2"])
+def test_server_refuses_to_listen_elsewhere(page: PageOfTests, host: str) -> None:
+    with pytest.raises(NotThisMachine, match=r"127\.0\.0\.1 alone"):
+        BreakServer(cast(BreakPage, page), port=0, host=host)
+
+
+def test_page_has_a_strict_policy(server: BreakServer) -> None:
+    reply = requests.get(server.url, timeout=10)
+
+    policy = reply.headers["Content-Security-Policy"]
+    assert reply.ok
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<style|<script>|\son\w+=|style=", TEMPLATE.template)
+
+
+@pytest.mark.parametrize("host", ["shop.example", "127.0.0.1", "127.0.0.1:1", "localhost:80"])
+@pytest.mark.parametrize("method", ["GET", "POST"])
+def test_page_of_another_name_is_refused(
+    server: BreakServer, page: PageOfTests, host: str, method: str
+) -> None:
+    """As a page from elsewhere has whose name was given this machine's address."""
+    headers = {"Host": host, "Origin": f"http://{host}"}
+    reply = requests.request(method, f"{server.url}press/purge", headers=headers, timeout=10)
+
+    assert reply.status_code == 421
+    assert page.pressed == []
+
+
+@pytest.mark.parametrize("origin", [None, "null", "http://shop.example", "http://127.0.0.1:1"])
+def test_form_of_another_page_is_refused(
+    server: BreakServer, page: PageOfTests, origin: str | None
+) -> None:
+    reply = requests.post(f"{server.url}press/purge", headers={"Origin": origin}, timeout=10)
+
+    assert reply.status_code == 403
+    assert page.pressed == []
+
+
+@pytest.mark.parametrize("name", ["127.0.0.1", "localhost"])
+def test_form_of_the_page_presses_and_leads_back(
+    server: BreakServer, page: PageOfTests, name: str
+) -> None:
+    url = f"http://{name}:{server.port}"
+    headers = {"Origin": url, "Host": url.removeprefix("http://")}
+    form = requests.post(
+        f"{server.url}press/purge", headers=headers, timeout=10, allow_redirects=False
+    )
+    script = requests.post(
+        f"{server.url}press/purge", headers=headers | {"Accept": "application/json"}, timeout=10
+    )
+    nothing = requests.post(f"{server.url}press/nothing", headers=headers, timeout=10)
+
+    assert (form.status_code, form.headers["Location"]) == (303, "/")
+    assert script.json() == {"said": "purge done"}
+    assert nothing.status_code == 404
+    assert page.pressed == ["purge", "purge", "nothing"]
+
+
+def test_impatient_second_press_does_nothing_and_is_told_the_same() -> None:
+    may_end, acts = threading.Event(), []
+
+    def act() -> str:
+        acts.append(1)
+        may_end.wait(10)
+        return f"Killed {len(acts)}."
+
+    pressing = Pressing([Group("Kill", [Button("kill", "Kill", act)])], Diary())
+    said: list[str | None] = []
+    threads = [
+        threading.Thread(target=lambda: said.append(pressing.press("kill"))) for _ in range(3)
+    ]
+    for thread in threads:
+        thread.start()
+    eventually(lambda: len(acts) == 1, what="the act")
+    time.sleep(0.2)
+    may_end.set()
+    for thread in threads:
+        thread.join()
+
+    assert said == ["Killed 1."] * 3
+    assert pressing.press("kill") == "Killed 2."
+    assert pressing.press("unknown") is None
+
+
+def test_act_that_fails_is_a_sentence() -> None:
+    def act() -> str:
+        raise requests.ConnectionError("nobody\nthere")
+
+    pressing = Pressing([Group("Kill", [Button("kill", "Kill", act)])], diary := Diary())
+
+    assert pressing.press("kill") == "That did not work: nobody there"
+    assert [entry.words for entry in diary.entries()] == ["That did not work: nobody there"]
+
+
+@pytest.mark.parametrize("act", ["stop_sqs", "start_sqs", "purge", "deliver_twice", "deliver_once"])
+def test_queue_of_somebody_elses_is_left_alone(scene: Scene, tmp_path: Path, act: str) -> None:
+    scene.queue = "payments.fifo"
+
+    said = getattr(Acts(shop_of(tmp_path), lambda: scene, Diary()), act)()
+
+    assert said.startswith("This demo uses an SQS of your own, named by AWS_ENDPOINT_URL")
+
+
+@pytest.mark.parametrize("act", ["restart_postgres", "cut_after_commit"])
+def test_database_of_somebody_elses_is_left_alone(scene: Scene, tmp_path: Path, act: str) -> None:
+    said = getattr(Acts(shop_of(tmp_path), lambda: scene, Diary()), act)()
+
+    assert said.startswith("This demo uses a Postgres of your own, named by DATABASE_URL")
+
+
+@pytest.mark.parametrize(
+    ("act", "says"),
+    [
+        ("kill_worker", "has no worker"),
+        ("kill_publisher", "has no publisher"),
+        ("purge", "has no queue"),
+        ("deliver_twice", "has no queue"),
+    ],
+)
+def test_what_a_workflow_does_not_have_is_said(
+    scene: Scene, tmp_path: Path, act: str, says: str
+) -> None:
+    assert says in getattr(Acts(shop_of(tmp_path), lambda: scene, Diary()), act)()
+
+
+def test_another_workflow_makes_no_database_on_somebody_elses_server(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match="is left alone"):
+        start_stand_in(shop_of(tmp_path), "old")
+
+
+def shop_of(folder: Path) -> RunningShop:
+    """Of somebody who brought their own Postgres and SQS."""
+    return RunningShop(
+        url="",
+        folder=folder,
+        database="",
+        sandbox_url="",
+        ledger=folder / "ledger.jsonl",
+        queue="",
+        watch=Watch(lambda part, died: None),
+    )
+
+
+# --- What is counted ------------------------------------------------------------------------------
+
+
+class DesignOfTests(StandIn):
+    """A workflow whose orders a test makes up."""
+
+    def __init__(self) -> None:
+        super().__init__("old")
+        self.made: list[MadeOrder] = []
+        self.left = 0
+
+    def orders(self, at: Addresses) -> list[MadeOrder]:
+        return self.made
+
+    def unfinished(self, at: Addresses) -> int:
+        return self.left
+
+    def unknown_charges(self, at: Addresses, charged: Set[str]) -> int:
+        return 0
+
+
+@pytest.fixture
+def scene(tmp_path: Path) -> Iterator[Scene]:
+    (tmp_path / "ledger.jsonl").touch()
+    made = Scene(
+        key="old",
+        folder=tmp_path,
+        urls=[],
+        sandbox_url="",
+        ledger=tmp_path / "ledger.jsonl",
+        queue="",
+        database="",
+        buyer=AtAnotherShop(),
+        log=PostLog(tmp_path / "posts.jsonl"),
+        roles={},
+        journal=None,
+        stand_in=DesignOfTests(),
+        addresses=Addresses({}, []),
+        began=time.time() - 2 * LONG_AGO,
+    )
+    yield made
+    made.log.close()
+
+
+def shopper(scene: Scene, name: str, *, told: str = "", card: str = GOOD_CARD) -> Plan:
+    """Who was told that their order has this number."""
+    plan = replace(plan_of(1, 1), purchase=name, card=card, way="stripe")
+    scene.plans.append(plan)
+    scene.crowd.finished += 1
+    if told:
+        scene.log.add(
+            name, began=time.time() - LONG_AGO, status=ACKNOWLEDGED, location=f"/orders/{told}/"
+        )
+        press = scene.log.presses[-1]
+        scene.log.presses[-1] = replace(press, seconds=0.1)
+    return plan
+
+
+def order(scene: Scene, number: str, purchase: str, *, status: str = "paid") -> None:
+    made = MadeOrder(
+        number=number,
+        purchase=purchase,
+        amount_minor=1000,
+        currency="EUR",
+        status=status,
+        location=f"/orders/{number}/",
+    )
+    cast(DesignOfTests, scene.stand_in).made.append(made)
+
+
+def charge(scene: Scene, number: str, *, amount: int = 1000) -> None:
+    at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - LONG_AGO))
+    entry = {"kind": "charged", "order": number, "amount": amount, "currency": "eur", "at": at}
+    with scene.ledger.open("a") as ledger:
+        ledger.write(json.dumps(entry) + "\n")
+
+
+def verdict(scene: Scene) -> tuple[int, int, int]:
+    found = Count(scene).look()
+    return found.duplicates, found.lost, found.wrong
+
+
+def test_purchase_with_one_order_and_one_charge_is_all_zeros(scene: Scene) -> None:
+    shopper(scene, "ada", told="1")
+    order(scene, "1", "ada")
+    charge(scene, "1")
+
+    found = Count(scene).look()
+
+    assert (found.purchases, found.orders, found.charges, found.not_charged) == (1, 1, 1, 0)
+    assert (found.duplicates, found.lost, found.wrong) == (0, 0, 0)
+    assert found.is_at_rest
+    assert found.examples == ()
+
+
+def test_second_order_and_second_charge_are_duplicates(scene: Scene) -> None:
+    shopper(scene, "ada", told="1")
+    order(scene, "1", "ada")
+    order(scene, "2", "ada")
+    for number in ("1", "1", "2"):
+        charge(scene, number)
+
+    assert verdict(scene) == (3, 0, 0)  # one order too many, and two charges
+    assert Count(scene).look().examples == ("ada: 1, 2",)
+
+
+def test_acknowledged_order_that_is_not_there_is_lost_at_once(scene: Scene) -> None:
+    shopper(scene, "ada", told="1", card="pm_card_chargeDeclined")
+    cast(DesignOfTests, scene.stand_in).left = 1  # other orders are still on their way
+
+    assert verdict(scene) == (0, 1, 0)
+
+
+def test_charge_that_did_not_come_is_lost_when_nothing_is_on_its_way(scene: Scene) -> None:
+    shopper(scene, "ada", told="1")
+    order(scene, "1", "ada", status="pending")
+    design = cast(DesignOfTests, scene.stand_in)
+
+    design.left = 1
+    assert verdict(scene) == (0, 0, 0)
+    design.left = 0
+    assert verdict(scene) == (0, 1, 0)
+
+
+def test_charge_may_come_as_long_as_somebody_pressed_just_now(scene: Scene) -> None:
+    shopper(scene, "ada", told="1")
+    order(scene, "1", "ada", status="pending")
+    scene.log.add("ada", began=time.time() - QUIET_SECONDS / 2, status=0)
+
+    assert verdict(scene) == (0, 0, 0)
+
+
+def test_wrong_amount_is_wrong_and_so_is_what_was_charged_and_is_not_paid(scene: Scene) -> None:
+    shopper(scene, "ada", told="1")
+    order(scene, "1", "ada")
+    charge(scene, "1", amount=999)
+    shopper(scene, "bob", told="2")
+    order(scene, "2", "bob", status="pending")
+    charge(scene, "2")
+
+    assert verdict(scene) == (0, 0, 2)
+
+
+def test_what_visitors_buy_by_hand_is_left_out(scene: Scene) -> None:
+    order(scene, "1", "visitor")
+    order(scene, "2", "visitor")
+    charge(scene, "1")
+
+    assert Count(scene).look() == replace(
+        Figures(), is_at_rest=True, mails=None, queue=Count(scene).look().queue
+    )
+
+
+def test_database_that_does_not_answer_is_said_and_the_last_figures_stay(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shopper(scene, "ada", told="1")
+    order(scene, "1", "ada")
+    count = Count(scene)
+    count.look()
+
+    def away(at: object) -> list[MadeOrder]:
+        raise psycopg.OperationalError
+
+    monkeypatch.setattr(scene.stand_in, "orders", away)
+    found = count.look()
+
+    assert found.is_stale
+    assert found.under_way is None
+    assert found.orders == 1
+
+
+# --- What is drawn --------------------------------------------------------------------------------
+
+
+def test_picture_draws_presses_messages_charges_and_kills_and_lists_them() -> None:
+    marks = [
+        Mark(100.0, 100.5, SHOPPER, "press: no answer came", is_lost=True),
+        Mark(101.0, 101.0, QUEUE, "message received"),
+        Mark(103.0, 103.0, BANK, "charged 12.00 EUR"),
+    ]
+    kills = [Entry(102.0, Kind.KILL, "kill -9 worker <1>")]
+
+    html = as_html(Story("ada@example.com", ["100482-31"], marks, kills))
+
+    assert html.count('class="mark ') == 3
+    assert html.count('class="kill"') == 1
+    assert 'role="img" aria-label="Purchase of ada@example.com: 100482-31"' in html
+    told = re.findall(r'<li><span class="when">([^<]*)</span> ([^<]*)</li>', html)
+    assert told == [
+        ("+0.00 s", "Shopper: press: no answer came"),
+        ("+1.00 s", "Queue: message received"),
+        ("+2.00 s", "kill -9 worker &lt;1&gt;"),
+        ("+3.00 s", "Bank&#x27;s ledger: charged 12.00 EUR"),
+    ]
+    assert "<1>" not in html
+
+
+# --- What starts again, and the wire --------------------------------------------------------------
+
+
+def a_child(name: str, folder: Path) -> Child:
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    return Child(name=name, command=command, log=folder / f"{name}.log")
+
+
+def test_what_died_is_started_again_and_what_was_ended_is_not(tmp_path: Path) -> None:
+    died: list[tuple[str, int]] = []
+    watch = Watch(lambda part, pid: died.append((part.name, pid)))
+    killed, ended = a_child("killed", tmp_path), a_child("ended", tmp_path)
+    try:
+        watch.add(killed)
+        watch.add(ended)
+        watch.look()
+        before = killed.pid
+        watch.end([ended])
+        killed.process.kill()  # type: ignore[union-attr] # it was started
+        killed.process.wait()  # type: ignore[union-attr] # it was started
+
+        watch.look()
+        assert not killed.is_running, "it died too soon after its start"
+        killed.started_at -= TOO_SOON_SECONDS
+        watch.look()
+
+        assert killed.is_running
+        assert died == [("killed", before)]
+        assert not ended.is_running
+    finally:
+        watch.end(watch.parts())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_statement_that_was_prepared_long_ago_is_cut_after_its_commit() -> None:
+    port = int(re.findall(r":(\d+)/", database_url())[0])
+    wire = PostgresProxy("127.0.0.1", port)
+    url = database_url(port=wire.port)
+    try:
+        with psycopg.connect(database_url(), autocommit=True) as watching:
+            watching.execute("CREATE TABLE wire_orders (number int)")
+            with psycopg.connect(url, prepare_threshold=1) as connection:
+                query = "INSERT INTO wire_orders /* INSERT INTO orders_order */ VALUES (%s)"
+                for number in range(4):
+                    connection.execute(query, [number])
+                connection.commit()
+                wire.cut_next(Cut.AFTER_COMMIT)
+                connection.execute(query, [4])
+                with pytest.raises(psycopg.OperationalError):
+                    connection.commit()
+            [count] = watching.execute("SELECT count(*) FROM wire_orders").fetchone() or [0]
+            watching.execute("DROP TABLE wire_orders")
+        assert count == 5
+        assert wire.cuts_made == 1
+    finally:
+        wire.close()
+
+
+def test_wire_outlives_a_restart_of_postgres() -> None:
+    port = free_port()
+    wire = PostgresProxy("127.0.0.1", port)
+    away: dict[str, Any] = {"connect_timeout": 5}
+    try:
+        for _ in range(2):
+            with pytest.raises(psycopg.OperationalError):
+                psycopg.connect(f"postgres://shop@127.0.0.1:{wire.port}/shop", **away)
+    finally:
+        wire.close()
