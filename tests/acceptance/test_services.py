@@ -11,11 +11,12 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Mail, Order, ProcessAlive, open_deliveries
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.orders.webhooks.endpoints import add_endpoint
+from config.local.processes import children_of
 from payments.sandbox.server import SandboxServer
 from tests.doubles.smtp import MailServer, mail_server
 from tests.doubles.webhook_receiver import Receiver, webhook_receiver
 from tests.support.factories import placed_order
-from tests.support.processes import ShopProcesses, children_of, eventually, is_alive
+from tests.support.processes import ShopProcesses, eventually, is_alive
 from tests.support.till import Till, assert_each_paid_once
 from tests.support.webhook_kinds import AFTER_PLACING
 

@@ -12,10 +12,11 @@ from typing import Any
 
 import psycopg
 
+from config.local.crowd.comparison import Promise
 from config.local.crowd.records import Charge
+from config.local.designs.stand_in import Addresses
 from tests.support.copied_rows import Sequences, copy_rows, put_back
-from tests.tools.drill.promises import Promise
-from tests.tools.drill.systems import MANAGE, ROOT, Addresses, audit_of
+from tests.tools.drill.systems import MANAGE, ROOT, audit_of
 
 SCHEMA = "backup_of_the_drill"
 
