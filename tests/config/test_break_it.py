@@ -2,13 +2,14 @@
 
 import json
 import re
+import socket
 import sys
 import threading
 import time
 from collections.abc import Iterator, Set
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
 import psycopg
 import pytest
@@ -465,10 +466,18 @@ def test_statement_that_was_prepared_long_ago_is_cut_after_its_commit() -> None:
 def test_wire_outlives_a_restart_of_postgres() -> None:
     port = free_port()
     wire = PostgresProxy("127.0.0.1", port)
-    away: dict[str, Any] = {"connect_timeout": 5}
     try:
-        for _ in range(2):
-            with pytest.raises(psycopg.OperationalError):
-                psycopg.connect(f"postgres://shop@127.0.0.1:{wire.port}/shop", **away)
+        with socket.create_connection(("127.0.0.1", wire.port), timeout=5) as early:
+            assert early.recv(1) == b""  # nobody is there, and the client is told so
+
+        with (
+            socket.create_server(("127.0.0.1", port)) as server,
+            socket.create_connection(("127.0.0.1", wire.port), timeout=5) as later,
+        ):
+            server.settimeout(5)
+            there, _ = server.accept()
+            with there:
+                there.sendall(b"R")
+                assert later.recv(1) == b"R"
     finally:
         wire.close()
