@@ -6,11 +6,17 @@ from pathlib import Path
 
 WEBHOOK_PATH = "/payments/webhooks/stripe/"
 
-# The processes by their names, and for which gateway each stands. The first is charged by cards.
-SANDBOXES = {"sandbox": "stripe", "mollie": "mollie"}
+# The gateway that is paid by card on the shop's own page.
+BY_CARD = "stripe"
+
+# The processes by their names, and for which gateway each stands.
+SANDBOXES = {"sandbox": BY_CARD, "mollie": "mollie"}
+
+# The same processes in the words of the page that breaks the demo.
+SHOWN_AS = {"sandbox": "bank (sandbox)", "mollie": "second bank (sandbox)"}
 
 # What was charged in an earlier demo is still known to this one.
-LEDGERS = {"stripe": "sandbox-ledger.jsonl"}
+LEDGERS = {BY_CARD: "sandbox-ledger.jsonl"}
 
 # No key of the shop's own is sent to the sandbox, and its test cards take the place of a card. The
 # account is the one that books about bank accounts have as their example.
@@ -34,6 +40,11 @@ def settings_for(*, urls: Mapping[str, str], webhook_secret: str) -> dict[str, s
         "STRIPE_WEBHOOK_SECRETS": webhook_secret,
         "MOLLIE_API_BASE": urls["mollie"],
     }
+
+
+def of_another_workflow(url: str) -> dict[str, str]:
+    """Where a workflow finds its bank that knows nothing but cards."""
+    return {"STRIPE_API_BASE": url}
 
 
 def arguments(

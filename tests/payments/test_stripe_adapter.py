@@ -85,7 +85,9 @@ def test_opening_moves_no_money(gateway: StripeGateway, sandbox: SandboxServer) 
         amount_minor=4200,
         currency="EUR",
         order=OrderIdentity(number="A-1001"),
+        opened_at=payment.opened_at,
     )
+    assert payment.opened_at is not None
     assert charge_count(sandbox) == 0
 
 
@@ -562,6 +564,7 @@ def told(**fields: Any) -> GatewayPayment:
         "object": "payment_intent",
         "amount": 4200,
         "amount_received": 0,
+        "created": 1_764_547_200,
         "currency": "eur",
         "metadata": {"order": "A-1001"},
         "payment_method": None,

@@ -14,6 +14,7 @@ from config.local.break_it.picture import as_html, story_of, when
 from config.local.break_it.scenes import SHOP, RunningShop, Scene
 from config.local.crowd.records import ACKNOWLEDGED
 from config.local.processes import Child, children_of
+from payments.sandbox.for_demo import SHOWN_AS
 
 FOLDER = Path(__file__).resolve().parent / "assets"
 TEMPLATE = Template((FOLDER / "page.html").read_text())
@@ -32,8 +33,7 @@ ROLES = {
     "publisher": "publisher",
     "worker": "worker",
     "mailer": "mailer",
-    "sandbox": "bank (sandbox)",
-    "mollie": "second bank (sandbox)",
+    **SHOWN_AS,
     "bank": "bank (sandbox)",
     "service": "topic",
 }

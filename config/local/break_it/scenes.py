@@ -20,13 +20,14 @@ from psycopg import sql
 
 from config.local.crowd.orders import MadeOrder, orders_in, unfinished_in
 from config.local.crowd.records import PostLog
-from config.local.crowd.shoppers import STRIPE, AtOurShop, Buyer, Crowd, Plan, plan_of
+from config.local.crowd.shoppers import AtOurShop, Buyer, Crowd, Plan, plan_of
 from config.local.designs.stand_in import Addresses, StandIn
 from config.local.postgres import EmbeddedPostgres
 from config.local.postgres_proxy import PostgresProxy
 from config.local.processes import CannotStart, Child, free_port, wait_until
 from config.local.sqs import JournalledSQS
 from config.local.watching import Watch
+from payments.sandbox.for_demo import BY_CARD, SANDBOXES, of_another_workflow
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -128,7 +129,7 @@ class Scene:
         so that whoever buys has one purchase to make."""
         plan = plan_of(number, int(self.run, 16))
         return replace(
-            plan, purchase=f"shopper-{self.run}-{number:04d}@example.com", way=STRIPE, code=""
+            plan, purchase=f"shopper-{self.run}-{number:04d}@example.com", way=BY_CARD, code=""
         )
 
     def close(self) -> None:
@@ -137,7 +138,7 @@ class Scene:
 
 
 def scene_of_the_shop(shop: RunningShop) -> Scene:
-    names = ("web", "publisher", "worker", "mailer", "sandbox", "mollie")
+    names = ("web", "publisher", "worker", "mailer", *SANDBOXES)
     roles = {name: [part] for name in names if (part := shop.watch.part(name))}
     folder = _new_folder(shop, SHOP)
     return Scene(
@@ -241,7 +242,7 @@ def _create_database(server: str, key: str) -> str:
 def _environment(database: str, sandbox_url: str, queue: str) -> dict[str, str]:
     return os.environ | {
         "DATABASE_URL": database,
-        "STRIPE_API_BASE": sandbox_url,
+        **of_another_workflow(sandbox_url),
         "PAYMENTS_QUEUE_NAME": queue or "none.fifo",
         "TOPIC_URL": f"http://127.0.0.1:{free_port()}/",
     }
