@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
+from config.local.crowd.records import Charge
 from tests.support.long import long
-from tests.tools.drill.records import Charge
 from tests.tools.drill.restored import Restored
 from tests.tools.drill.systems import Addresses
 
