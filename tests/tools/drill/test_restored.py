@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from config.local.crowd.records import Charge
+from config.local.designs.stand_in import Addresses
 from tests.support.long import long
 from tests.tools.drill.restored import Restored
-from tests.tools.drill.systems import Addresses
 
 pytestmark = long
 
