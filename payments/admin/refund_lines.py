@@ -161,7 +161,8 @@ class LinesPage:
         shown = show_money(money(asked.amount_minor, self.payment.currency))
         label = f"Do not charge {shown}" if asked.is_release else f"Send {shown} back"
         page = replace(page, label=label)
-        if typed["shown"] == asked.amount_minor:
+        # Or another press of this page was faster, while the amount was worked out.
+        if typed["shown"] == asked.amount_minor or self._is_known(form):
             return page.answer(model_admin, request, form)
         form.show_back(asked.amount_minor)
         words = NOTHING_TAKEN_OFF_YET if asked.is_release else NOTHING_SENT_YET
