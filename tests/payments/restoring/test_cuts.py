@@ -84,7 +84,7 @@ def _no_queue(nothing_in_the_queue: None) -> None:
 
 
 @pytest.mark.timeout(7200)
-@pytest.mark.parametrize(("orders", "cuts"), [(30, 4), *at_length((500, 50))])
+@pytest.mark.parametrize(("orders", "cuts"), [(12, 2), *at_length((500, 50))])
 def test_backup_of_a_random_moment(
     sells: Callable[[int, int], list[Cut]], tmp_path: Path, orders: int, cuts: int
 ) -> None:
