@@ -2,6 +2,7 @@
 
 import json
 import socketserver
+import sys
 import threading
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -83,6 +84,11 @@ class _Server(ThreadingHTTPServer):
     def server_bind(self) -> None:
         # The standard library would look the host up in the DNS, which may take seconds.
         socketserver.TCPServer.server_bind(self)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        # A browser that has left the page before it was answered is no news.
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 class _Handler(BaseHTTPRequestHandler):
