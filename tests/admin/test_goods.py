@@ -17,9 +17,8 @@ from checkout.orders.models import GoodsReturn, Mail, Order, OrderEvent, OrderLi
 from checkout.orders.placing.place import place_order
 from checkout.orders.states import DispatchStatus, OrderStatus
 from checkout.orders.stock.differences import count_differences
-from payments.admin import refund_lines as refund_page
 from payments.models import Payment, Refund
-from payments.refund_lines import Worth
+from payments.refund_lines import Worth, worth
 from tests.admin.conftest import order_page, signed_in
 from tests.support.audited import violations
 from tests.support.factories import OpenBasket, line, placed_order, purchase
@@ -289,19 +288,22 @@ def test_price_of_pieces_is_shown_back_and_sent_once(
     assert violations() == []
 
 
+# As the page knows it.
+WORTH = "payments.admin.refund_lines.worth"
+
+
 def test_press_that_another_overtakes_while_the_amount_is_worked_out_is_one_refund(
     support: Client, order: Order, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     form, _ = shown_back(support, order, wanted(order, 2))
-    work_out = refund_page.worth
 
     def overtaken(*what: Any, **how: Any) -> Worth:
         """The lines are read before the other press has committed, and the refunds after it."""
-        monkeypatch.setattr(refund_page, "worth", work_out)
+        monkeypatch.setattr(WORTH, worth)
         assert support.post(url(order, "refund-lines"), form).status_code == 302
         return Worth(1, is_release=False)
 
-    monkeypatch.setattr(refund_page, "worth", overtaken)
+    monkeypatch.setattr(WORTH, overtaken)
 
     answer = support.post(url(order, "refund-lines"), form)
 
