@@ -14,7 +14,7 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 # A change of a table waits for all who use the table, and all who come later wait behind it.
 # So the change waits this long, lets them through, and tries again. It is well below Postgres's
 # deadlock_timeout of a second: in a circle the migration should give way, and no purchase.
-LOCK_TIMEOUT = "500ms"
+LOCK_TIMEOUT = "200ms"
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 TRIES = 30
 PAUSE_SECONDS = 2.0
