@@ -1,5 +1,5 @@
 """What of the web edge could act twice after a backup was restored; see
-`checkout.runtime.out_of_use`."""
+`checkout.orders.restoring.acts_twice`."""
 
 from importlib import import_module
 
@@ -10,8 +10,8 @@ from django.contrib.sessions.models import Session
 from django.db.models import F
 
 from checkout.models import Cart
+from checkout.orders.restoring.acts_twice import OutOfUse, register
 from checkout.runtime.clock import database_now
-from checkout.runtime.out_of_use import OutOfUse, register
 
 BATCH = 1000
 

@@ -1,7 +1,7 @@
 """What of payments could act twice after a backup was restored; see
-`checkout.runtime.out_of_use`."""
+`checkout.orders.restoring.acts_twice`."""
 
-from checkout.runtime.out_of_use import OutOfUse, register
+from checkout.orders.restoring.acts_twice import OutOfUse, register
 from payments.models import Capture, Refund
 from payments.states import UNSETTLED_REFUNDS, CaptureStatus
 

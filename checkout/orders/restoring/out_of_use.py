@@ -1,9 +1,9 @@
-"""What of orders could be lost after a backup was restored; see `checkout.runtime.out_of_use`."""
+"""What of orders could be lost after a backup was restored; see `acts_twice`."""
 
 from django.db.models import F
 
 from checkout.orders.models import OutboxMessage
-from checkout.runtime.out_of_use import OutOfUse, register
+from checkout.orders.restoring.acts_twice import OutOfUse, register
 
 # No message is published on purpose so often.
 FURTHER = 1_000

@@ -5,9 +5,9 @@ from datetime import datetime
 from django.db import connection, transaction
 
 from checkout.orders.models import Restore
+from checkout.orders.restoring.acts_twice import PUT_OUT_OF_USE
 from checkout.orders.restoring.numbers import move_row_ids
 from checkout.runtime.database import lift_time_limit
-from checkout.runtime.out_of_use import PUT_OUT_OF_USE
 
 
 def restore_noted(*, since: datetime) -> Restore | None:
