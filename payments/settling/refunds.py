@@ -339,6 +339,8 @@ def take_over_refunds(payment: Payment, calls: Calls) -> None:
 
 
 def enter_refunds(payment: Payment, told: Iterable[GatewayRefund], *, now: datetime) -> None:
+    """The same for refunds that the gateway has told. Ours are read after that: each of them is
+    stored before it is sent, so none that was told is missing."""
     ours = list(payment.refunds.all())
     known = {refund.key: refund for refund in ours}
     known |= {refund.gateway_refund_id: refund for refund in ours if refund.gateway_refund_id}

@@ -966,12 +966,22 @@ message AS (
         "source not in PAID_FOR\n",
         f"{TEST_CAPTURE}::test_charge_at_the_site_of_what_was_cancelled_goes_back",
     ),
-    _guard(
-        "second look at a refund's key",
+    Guard(
+        "our refunds are read after the gateway's, and looked for again",
         "a refund that a worker sends meanwhile is entered a second time, as the gateway's own",
-        "payments/settling/refunds.py",
-        "if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():",
-        "if False:",
+        (
+            Edit(  # asked once our own were read
+                "payments/settling/refunds.py",
+                "enter_refunds(payment, calls.refunds_of(payment), now=calls.clock())",
+                "enter_refunds(payment, (r for _ in [0] for r in calls.refunds_of(payment)), "
+                "now=calls.clock())",
+            ),
+            Edit(
+                "payments/settling/refunds.py",
+                "if made.refund_key and payment.refunds.filter(key=made.refund_key).exists():",
+                "if False:",
+            ),
+        ),
         "tests/payments/test_refunds.py"
         "::test_refund_that_a_worker_sends_while_the_gateway_lists_refunds_is_entered_once",
     ),
