@@ -32,7 +32,7 @@ class Watch:
             self._parts[part.name] = part
 
     def end(self, parts: Iterable[Child], *, seconds: float = 5) -> None:
-        """For good: from here on nobody starts them again."""
+        """End them for good: from here on nobody starts them again."""
         ending = list(parts)
         with self._lock:
             for part in ending:

@@ -288,7 +288,7 @@ def test_price_of_pieces_is_shown_back_and_sent_once(
     assert violations() == []
 
 
-# As the page knows it.
+# The name by which the page calls it.
 WORTH = "payments.admin.refund_lines.worth"
 
 

@@ -84,7 +84,7 @@ def test_page_has_a_strict_policy(server: BreakServer) -> None:
 def test_page_of_another_name_is_refused(
     server: BreakServer, page: PageOfTests, host: str, method: str
 ) -> None:
-    """As a page from elsewhere has whose name was given this machine's address."""
+    """A page from elsewhere could have its own name lead to this machine's address."""
     headers = {"Host": host, "Origin": f"http://{host}"}
     reply = requests.request(method, f"{server.url}press/purge", headers=headers, timeout=10)
 
@@ -195,7 +195,7 @@ def test_another_workflow_makes_no_database_on_somebody_elses_server(tmp_path: P
 
 
 def shop_of(folder: Path) -> RunningShop:
-    """Of somebody who brought their own Postgres and SQS."""
+    """The shop of somebody who brought their own Postgres and SQS."""
     return RunningShop(
         url="",
         folder=folder,

@@ -153,7 +153,7 @@ def test_web_process_tells_after_a_request() -> None:
     answer = object()
 
     with written() as lines:
-        told = tell_cloudwatch(lambda request: answer)(None)  # type: ignore[arg-type, return-value]
+        told = tell_cloudwatch(lambda request: answer)(None)  # type: ignore[arg-type, return-value] # no request is read
 
     assert told is answer
     assert ("Process", "web") in figures(lines)[0].dimensions

@@ -26,7 +26,7 @@ NOT_OURS = "This demo uses {} of your own, named by {}, which is not the demo's 
 OWN_SQS = NOT_OURS.format("an SQS", "AWS_ENDPOINT_URL")
 OWN_POSTGRES = NOT_OURS.format("a Postgres", "DATABASE_URL")
 
-# Of the queue of the workflow "FIFO only", as in the drill.
+# A message of the workflow "FIFO only" stays hidden for so long, as in the drill.
 VISIBILITY_SECONDS = 30
 
 

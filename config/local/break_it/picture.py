@@ -15,7 +15,7 @@ from config.local.crowd.records import ACKNOWLEDGED, charges_in, lines_of
 SHOPPER, DATABASE, QUEUE, CALLS, BANK = range(5)
 LANES = ("Shopper", "Database", "Queue", "Calls to the bank", "Bank's ledger")
 
-# Of the drawing, in its own units.
+# The measures of the drawing, in its own units.
 WIDTH, LEFT, RIGHT, TOP, LANE_HEIGHT = 960, 150, 20, 58, 44
 # Where the words above it stand, in turn, so that kills in a row do not hide each other.
 WORDS_AT = (12, 27, 42, 57)

@@ -125,8 +125,8 @@ class Scene:
             self.crowd.add(life, after_seconds=place / count * arrival)
 
     def _plan(self, number: int) -> Plan:
-        """By card alone, since the other workflows know nothing else. No address was used before,
-        so that whoever buys has one purchase to make."""
+        """The shopper pays by card, since the other workflows know nothing else. Their address was
+        never used before, so that whoever buys has one purchase to make."""
         plan = plan_of(number, int(self.run, 16))
         return replace(
             plan, purchase=f"shopper-{self.run}-{number:04d}@example.com", way=BY_CARD, code=""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import psycopg
 from psycopg.rows import class_row
 
-# As many at a time as a production server of two processes with eight threads each.
+# A production server of two processes with eight threads each has as many at a time.
 CONNECTIONS = threading.BoundedSemaphore(16)
 
 TABLE = """

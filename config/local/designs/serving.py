@@ -66,7 +66,7 @@ class Handler(BaseHTTPRequestHandler):
         try:
             reply = answer()
         except Exception:
-            # As any web framework: the trace to the log, an apology to the client.
+            # Any web framework writes the trace to its log, and apologises to the client.
             traceback.print_exc()
             reply = Reply(503, "Something went wrong, please try again.")
         self._send(reply)

@@ -25,7 +25,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Addresses:
-    """Of what the drill started around a system."""
+    """Where a system finds its database, queue and gateway, and at which ports its web serves."""
 
     environment: Mapping[str, str]
     web: list[int]

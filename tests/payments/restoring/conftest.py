@@ -25,7 +25,7 @@ def gateway(monkeypatch: pytest.MonkeyPatch) -> ExampleGateway:
 
 @pytest.fixture
 def nothing_in_the_queue(monkeypatch: pytest.MonkeyPatch) -> None:
-    """To read a queue takes seconds."""
+    """The queue is not read, which would take seconds."""
     monkeypatch.setattr(run, "_lost_in_the_queue", lambda report: [])
 
 

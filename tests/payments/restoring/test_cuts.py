@@ -135,7 +135,7 @@ def run(cut: Cut, till: Till) -> Report:
 
 
 def assert_named(before: dict[str, GatewayPayment]) -> int:
-    """By reference, amount and id, as the ledger has them, and nobody else's."""
+    """Each is named with the reference, amount and id that the ledger has, and nobody else's is."""
     here = set(Order.objects.values_list("reference", flat=True))
     lost = {
         one.id: (one.order.number, one.order.reference, one.state.value, one.amount_minor)

@@ -64,7 +64,7 @@ def agreed(lost: LostOrder) -> bool:
 
 
 def give_up(gateway: ExampleGateway | FaultyGateway) -> bool:
-    """As the worker does, however long it pauses after a call that brought nothing."""
+    """Do what the worker does, however long it pauses after a call that brought nothing."""
     later = timezone.now() + timedelta(days=1)
     return give_up_next(only(gateway), clock=lambda: later)
 

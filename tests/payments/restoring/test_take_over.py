@@ -133,7 +133,7 @@ def test_payment_that_a_bank_asks_about_is_the_only_one(
 def test_row_that_waits_for_its_id_gets_it(
     shelf: list[Product], gateway: ExampleGateway, backed_up: Takes, after_restore: Runs
 ) -> None:
-    """By its key the gateway would find the payment, for as long as it remembers keys."""
+    """The gateway would find the payment by its key, for as long as it remembers keys."""
     order = placed_order(shelf[0])
     settle(order, gateway)
     Payment.objects.update(gateway_payment_id="", status="processing", charged_minor=None)
