@@ -350,6 +350,38 @@ def test_wrong_amount_is_wrong_and_so_is_what_was_charged_and_is_not_paid(scene:
     assert verdict(scene) == (0, 0, 2)
 
 
+def test_order_that_is_charged_between_two_looks_is_not_wrong(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shopper(scene, "ada", told="1")
+    order(scene, "1", "ada", status="placed")
+    design = cast(DesignOfTests, scene.stand_in)
+    design.left = 1
+    read = design.orders
+
+    def read_and_charge(at: Addresses) -> list[MadeOrder]:
+        found = read(at)
+        charge(scene, "1")
+        design.left = 0
+        return found
+
+    monkeypatch.setattr(design, "orders", read_and_charge)
+
+    assert verdict(scene) == (0, 0, 0)
+
+
+def test_charge_that_the_shop_has_still_to_hear_of_is_under_way(scene: Scene) -> None:
+    """The customer approved at the bank, and what would have told the shop was purged: the sweep
+    asks the bank within minutes."""
+    shopper(scene, "ada", told="1")
+    order(scene, "1", "ada", status="action_required")
+    charge(scene, "1")
+
+    found = Count(scene).look()
+
+    assert (found.wrong, found.under_way, found.is_at_rest) == (0, 1, False)
+
+
 def test_what_visitors_buy_by_hand_is_left_out(scene: Scene) -> None:
     order(scene, "1", "visitor")
     order(scene, "2", "visitor")
