@@ -53,7 +53,8 @@ START_SECONDS = 60.0
 WATCH_SECONDS = 0.2
 
 # Ctrl-C, `kill`, and the end of the terminal.
-END_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+END_SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM]
+ENDS_AGAIN_SECONDS = 0.5
 
 
 class Ended(BaseException):
@@ -333,6 +334,9 @@ def _answers(url: str) -> bool:
 
 
 def _end(signum: int, frame: FrameType | None) -> None:
+    """End the demo, and try again after a moment, until `_stop` has begun: Python drops what is
+    raised while it cleans an object up."""
+    signal.setitimer(signal.ITIMER_REAL, ENDS_AGAIN_SECONDS)
     raise Ended
 
 
@@ -351,6 +355,7 @@ def main() -> None:
         try:
             Demo(Path(os.environ.get("DEMO_DIR") or ROOT / ".local").absolute(), _port()).run()
         except Ended:
+            signal.setitimer(signal.ITIMER_REAL, 0)
             print("Everything has ended. The orders are kept.")
     except BrokenPipeError:
         # Nobody reads any more: `make demo | tee`, where Ctrl-C ended tee first.

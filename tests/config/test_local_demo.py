@@ -220,6 +220,37 @@ def test_taken_port_is_one_line(folder: Path) -> None:
     )
 
 
+# What is raised in `__del__` is dropped by Python. So it happens by chance, as in a callback of a
+# weak reference, wherever the signal comes at that moment.
+LOSES_WHAT_IS_RAISED = """
+import os, signal, time
+from config.local import demo
+
+class Cleaned:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+
+def run(self):
+    Cleaned()
+    time.sleep(60)
+
+demo.Demo.run = run
+demo.main()
+"""
+
+
+def test_signal_that_comes_while_python_cleans_up_ends_the_demo_all_the_same() -> None:
+    command = [sys.executable, "-c", LOSES_WHAT_IS_RAISED]
+
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30)
+
+    assert "Exception ignored" in ended.stderr
+    assert (ended.returncode, ended.stdout) == (
+        0,
+        "Everything has ended. The orders are kept.\n",
+    )
+
+
 def test_second_demo_in_one_folder_is_one_line(demo: RunningDemo, folder: Path) -> None:
     demo.wait_for("Postgres")
 
