@@ -165,6 +165,7 @@ def charges_by_order(demo: RunningDemo) -> Counter[str]:
     return Counter(charge.order for charge in charges_in(demo.folder / "sandbox-ledger.jsonl"))
 
 
+@long
 def test_what_is_killed_comes_again_and_the_old_workflow_buys_twice(
     break_page: BreakPage, demo: RunningDemo
 ) -> None:

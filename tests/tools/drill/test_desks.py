@@ -70,6 +70,7 @@ def broken_after_work(desks: list[Desk], till: Till, folder: Path) -> dict[str, 
     return {promise.words: promise.broken for promise in kept[:6] if promise.broken}
 
 
+@long
 def test_desks_act_and_nothing_is_broken(desks: list[Desk], till: Till, tmp_path: Path) -> None:
     broken = broken_after_work(desks, till, tmp_path)
 
