@@ -68,7 +68,7 @@ class Figures:
 
 class Count:
     """Looks at one scene again and again. The records are read in an order in which nothing can be
-    taken for lost that just happened: what is on its way first, then answers, charges and orders."""
+    taken for lost that just happened: what is on its way, then answers, charges and orders."""
 
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
