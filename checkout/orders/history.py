@@ -1,8 +1,9 @@
 """The history of an order: every event of an order is written here, and changed nowhere. Only the
 words that staff typed are emptied, when their customer is erased.
 
-The statement that places a cart (`placing/one_statement.py`) writes the first event itself, since
-it places everything in one journey to the database.
+Two statements write an event themselves, since they store everything in one journey to the
+database: the one that places a cart (`placing/one_statement.py`), and the one that stores a first
+charge (`payments/settling/steps/first_charge.py`).
 """
 
 from datetime import datetime

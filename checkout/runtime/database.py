@@ -1,10 +1,15 @@
-"""What it means that the database did not do what it was asked."""
+"""What it means that the database did not do what it was asked, and rows for statements that are
+written by hand."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
+from typing import Any
 
 from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
+from django.db.models import Field, JSONField, Model
+from psycopg.types.json import Jsonb
 
 # The connection broke, the server restarts or is read-only, or something was waited for too long.
 # On a fresh connection, and in a moment, the same may work.
@@ -58,3 +63,32 @@ def lift_time_limit() -> None:
     """Let statements that count through a long history take their time in this transaction."""
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 0")
+
+
+# --- Rows for statements that are written by hand -------------------------------------------------
+
+
+@cache
+def insertion(model: type[Model], given: frozenset[str]) -> tuple[str, str]:
+    """The columns of an INSERT of all fields of a model, so that none is forgotten, and their
+    values as named parameters. What is `given` is set by the statement or by the database."""
+    fields = _fields(model, given)
+    columns = ", ".join(field.column or "" for field in fields)
+    return columns, ", ".join(f"%({field.attname})s" for field in fields)
+
+
+def values_of(row: Model, given: Set[str]) -> dict[str, object]:
+    """The parameters of `insertion`."""
+    fields = _fields(type(row), frozenset(given))
+    return {field.attname: _value(row, field) for field in fields}
+
+
+@cache
+def _fields(model: type[Model], given: frozenset[str]) -> "list[Field[Any, Any]]":
+    return [field for field in model._meta.concrete_fields if field.name not in given]
+
+
+def _value(row: Model, field: "Field[Any, Any]") -> object:
+    value = getattr(row, field.attname)
+    is_json = isinstance(field, JSONField) and value is not None
+    return Jsonb(value) if is_json else value

@@ -25,6 +25,7 @@ from payments.gateways.base import GatewayPayment, GatewayState
 from payments.models import Capture, Payment
 from payments.settling.lock_order import lock_order
 from payments.settling.outcomes import (
+    SUCCEEDED,
     count_outcome,
     follow_charge,
     is_about,
@@ -48,7 +49,7 @@ def record_authorised(payment: Payment, answer: GatewayPayment, *, now: datetime
     paid with another card, does not need it: the worker gives such a payment up."""
     if not is_about(payment, answer):
         return
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         order = lock_order(payment)
         if order.status not in UNSETTLED | EXPIRING or not is_current(payment, order):
             return
@@ -69,7 +70,7 @@ def record_authorised(payment: Payment, answer: GatewayPayment, *, now: datetime
 
 
 def record_charge(
-    payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = "Payment succeeded"
+    payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = SUCCEEDED
 ) -> bool:
     """The gateway charged, all at once or parcel by parcel. False if that was known, or if the
     charge does not pay the order."""
@@ -85,7 +86,7 @@ def record_captured(
     known. Once it is PAID there, nothing more is charged."""
     if not is_about(payment, answer):
         return False
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         order = lock_order(payment)
         payment = Payment.objects.select_for_update(of=["self"]).get(pk=payment.pk)
         payment.order = order

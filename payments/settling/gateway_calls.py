@@ -32,6 +32,7 @@ from payments.gateways.load import Gateways
 from payments.models import Capture, Payment, PaymentAttempt, Refund
 from payments.settling.refused_shop import begin_refusal, end_refusal
 from payments.settling.request import request_of
+from payments.settling.steps.before_call import Begins, Ended, end_call
 
 logger = logging.getLogger(__name__)
 
@@ -46,18 +47,49 @@ WAIT_FOR_A_CALL_SECONDS = 0.25
 
 MILLISECOND = timedelta(milliseconds=1)
 
+# What these answer is stored at once.
+FOLLOWED_BY_A_STEP = {Step.OPEN, Step.CONFIRM}
 
-@dataclass(frozen=True, kw_only=True)
+
+@dataclass(kw_only=True)
 class Calls:
-    """What one message may ask of the gateways, within one deadline."""
+    """What one message may ask of the gateways, within one deadline.
+
+    A call that opens or confirms a payment is followed by a step that is committed, and that step
+    writes the call's end, and the row of the next call: see `steps.before_call`. What no step has
+    written is written before the next call, and by `write_end`.
+    """
 
     gateways: Gateways
     clock: Clock
     deadline: datetime
+    begun: int | None = None  # the row of the next call, which a step has written
+    ended: Ended | None = None  # the last call, whose end is still to be written
 
     @classmethod
     def begin(cls, gateways: Gateways, clock: Clock) -> Self:
         return cls(gateways=gateways, clock=clock, deadline=clock() + DEADLINE)
+
+    def begins(self, step: Step, key: str) -> Begins | None:
+        """The next call, for a step to write down. None where no call may be made now."""
+        if self.refused():
+            return None
+        return Begins(step=step, key=key, at=self.clock())
+
+    def refused(self) -> str:
+        """Why no call may be made now."""
+        if self.clock() >= self.deadline:
+            return "deadline"
+        return "payments_are_paused" if is_paused() else ""
+
+    def take_end(self) -> Ended | None:
+        """The end of the last call, for whoever writes it with something else."""
+        ended, self.ended = self.ended, None
+        return ended
+
+    def write_end(self) -> None:
+        if ended := self.take_end():
+            end_call(ended)
 
     def open(self, payment: Payment) -> GatewayPayment:
         return _once_more(lambda: self._open(payment))
@@ -164,22 +196,26 @@ class _Attempt:
     def __enter__(self) -> Self:
         if connection.in_atomic_block:
             raise TransactionManagementError("The gateway must not be called inside a transaction.")
-        if self._calls.clock() >= self._calls.deadline:
-            raise NotExecuted("deadline")
-        if is_paused():  # so it is asked again later, which is after the pause
-            raise NotExecuted("payments_are_paused")
-        with fault_points("attempt committed"):
-            self._row = PaymentAttempt.objects.create(
-                payment=self._payment,
-                step=self._step,
-                idempotency_key=self._key,
-                started_at=self._calls.clock(),
-            )
+        self._calls.write_end()
+        self._row, self._calls.begun = self._calls.begun, None
+        if self._row is None:
+            self._row = self._begin()
         order = self._payment.order.number
         self._span = trace.span("gateway call", order=order, step=self._step.value)
         self._span.__enter__()
         self._asked_at = self._calls.clock()
         return self
+
+    def _begin(self) -> int:
+        if refused := self._calls.refused():  # so it is asked again later, as after a pause
+            raise NotExecuted(refused)
+        with fault_points("attempt committed"):
+            return PaymentAttempt.objects.create(
+                payment=self._payment,
+                step=self._step,
+                idempotency_key=self._key,
+                started_at=self._calls.clock(),
+            ).pk
 
     def __exit__(
         self,
@@ -195,9 +231,11 @@ class _Attempt:
         self._span.__exit__(kind, error, traceback)
         if error is not None and not isinstance(error, GatewayError):
             return  # nothing is known about its outcome
-        PaymentAttempt.objects.filter(pk=self._row.pk).update(
-            finished_at=finished_at, outcome=self.outcome, code=self.code[:80]
-        )
+        ended = Ended(attempt=self._row, at=finished_at, outcome=self.outcome, code=self.code[:80])
+        if error is None and self._step in FOLLOWED_BY_A_STEP:
+            self._calls.ended = ended
+        else:
+            end_call(ended)
         if isinstance(error, GatewayMisconfigured):
             begin_refusal(self._payment.gateway, error.code, now=finished_at)
         elif error is None or isinstance(error, (PaymentRefused, RefundRefused)):

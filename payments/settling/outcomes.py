@@ -38,19 +38,23 @@ from checkout.orders.sweep_schedule import ASKS_ABOUT_PROMISES_EVERY
 from checkout.orders.transitions import transition
 from checkout.orders.ways_to_pay.web_side import web_side_of
 from checkout.runtime import metrics
-from payments.gateways.base import GatewayPayment
+from payments.gateways.base import GatewayPayment, GatewayState
 from payments.models import Payment, Refund
 from payments.settling.lock_order import lock_order
+from payments.settling.steps.before_call import Ended
+from payments.settling.steps.first_charge import store_paid
 from payments.states import LIVE, UNSETTLED_REFUNDS, PaymentStatus, RefundStatus, sources_of
 
 logger = logging.getLogger(__name__)
+
+SUCCEEDED = "Payment succeeded"
 
 # The longest that a debit may take is two weeks of working days, and banks rest over holidays.
 PROMISED_AT_MOST = timedelta(days=30)
 
 
 def record_success(
-    payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = "Payment succeeded"
+    payment: Payment, answer: GatewayPayment, *, now: datetime, reason: str = SUCCEEDED
 ) -> bool:
     """The gateway charged. False if that was known, or if the charge does not pay the order."""
     if not is_about(payment, answer):
@@ -64,11 +68,31 @@ def record_success(
         )
         _record_wrong_amount(payment, answer, now=now)
         return False
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         order = lock_order(payment)
         if not move_payment(payment, PaymentStatus.PAID, now, charged_minor=answer.amount_minor):
             return False  # recorded before, by another worker or a webhook
         follow_charge(payment, order, answer.amount_minor, now=now, reason=reason)
+    return True
+
+
+def record_first_charge(
+    payment: Payment, answer: GatewayPayment, ended: Ended | None, *, now: datetime
+) -> bool:
+    """The gateway charged, and nothing else is to be thought of: stored in one statement, with the
+    end of the call that said so. False: nothing was stored, and `record_success` does it."""
+    is_as_asked = (
+        answer.state is GatewayState.PAID
+        and (answer.amount_minor, answer.currency) == (payment.amount_minor, payment.currency)
+        and not payment.captures_later
+    )
+    if not is_as_asked or not could_name(answer.order, payment.order):
+        return False
+    placed_at = store_paid(payment, ended, reason=SUCCEEDED, now=now)
+    if placed_at is None:
+        return False
+    payment.status = PaymentStatus.PAID
+    _count_paid(payment, placed_at, now=now)
     return True
 
 
@@ -104,7 +128,7 @@ def follow_charge(
     else:
         move_order(payment, OrderStatus.PAID, reason, now=now)
     _close_other_rounds(payment, others, now=now)
-    transaction.on_commit(partial(_count_paid, payment, order, now=now))
+    transaction.on_commit(partial(_count_paid, payment, order.placed_at, now=now))
     over = max(0, charged_minor - payment.amount_minor)
     if over and not Payment.objects.filter(pk=payment.pk, is_surplus=True).exists():
         prepare_refund(payment, over, OVERCHARGED, now=now)
@@ -121,7 +145,7 @@ def _once_an_error(payment: Payment) -> int:
 def record_refusal(payment: Payment, code: str, *, now: datetime) -> None:
     """The gateway will not make this payment, whoever's card it is. To the customer that is a
     decline, and they may pay otherwise; staff look at it, for the next card may be refused too."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         record_decline(payment, code, now=now, by_bank=False)
         refused = Payment.objects.filter(pk=payment.pk, status=PaymentStatus.DECLINED)
         if payment.gateway_payment_id:
@@ -142,7 +166,7 @@ def record_decline(
     status: PaymentStatus = PaymentStatus.DECLINED,
     by_bank: bool = True,
 ) -> None:
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         order = lock_order(payment)
         if move_payment(payment, status, now, decline_code=code[:60], charged_minor=None):
             resolve_doubts(order, refusal_too=by_bank, now=now)
@@ -161,7 +185,7 @@ def record_needs_action(payment: Payment, answer: GatewayPayment, *, now: dateti
     changes: dict[str, Any] = {"action_url": answer.action_url}
     if answer.waits_until:
         changes["expires_at"] = answer.waits_until
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.NEEDS_ACTION, None):
             resolve_doubts(order, refusal_too=True, now=now)
@@ -182,7 +206,7 @@ def record_needs_action(payment: Payment, answer: GatewayPayment, *, now: dateti
 def record_promise(payment: Payment, *, now: datetime) -> None:
     """The bank has accepted, and the money comes in days. The order is kept as it is until then,
     and the gateway is asked once a day."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         order = lock_order(payment)
         if move_payment(payment, PaymentStatus.PROMISED, None):
             resolve_doubts(order, refusal_too=True, now=now)
@@ -220,7 +244,7 @@ def remind_of_promise(payment: Payment, *, now: datetime) -> None:
 
 def record_closed(payment: Payment, *, now: datetime) -> None:
     """The gateway will never charge this payment any more."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         order = lock_order(payment)
         move_payment(payment, PaymentStatus.CANCELLED, now)
         Payment.objects.filter(pk=payment.pk, closed_at=None).update(closed_at=now)
@@ -236,7 +260,7 @@ def record_closed(payment: Payment, *, now: datetime) -> None:
 
 def record_sent_back(payment: Payment, *, now: datetime) -> None:
     """A charge of a wrong amount was sent back in full. The order can be paid otherwise."""
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         order = lock_order(payment)
         record_decline(payment, "sent_back", now=now, status=PaymentStatus.CANCELLED)
         Payment.objects.filter(pk=payment.pk).exclude(status=PaymentStatus.PAID).update(
@@ -246,7 +270,7 @@ def record_sent_back(payment: Payment, *, now: datetime) -> None:
 
 
 def _record_wrong_amount(payment: Payment, answer: GatewayPayment, *, now: datetime) -> None:
-    with transaction.atomic():
+    with transaction.atomic(savepoint=False):
         lock_order(payment)
         # Kept although the payment does not count as paid: while it is here, a person must look.
         unpaid = Payment.objects.filter(pk=payment.pk).exclude(status=PaymentStatus.PAID)
@@ -332,10 +356,10 @@ def count_outcome(payment: Payment, outcome: str) -> None:
     metrics.ATTEMPTS.observe(payment.tries + 1)
 
 
-def _count_paid(payment: Payment, order: Order, *, now: datetime) -> None:
+def _count_paid(payment: Payment, placed_at: datetime, *, now: datetime) -> None:
     count_outcome(payment, "surplus" if payment.is_surplus else "paid")
     if not payment.is_surplus:
-        metrics.PAID_SECONDS.observe(max(0.0, (now - order.placed_at).total_seconds()))
+        metrics.PAID_SECONDS.observe(max(0.0, (now - placed_at).total_seconds()))
 
 
 def _record_surplus(payment: Payment, why: str, *, now: datetime) -> None:

@@ -15,12 +15,11 @@ stored id and the guarded UPDATE; any number of workers may run this for one ord
 
 import logging
 import uuid
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import transaction
 from django.db.models import Exists, OuterRef
 
 from checkout.orders.attention.flags import end_reason, put_before_a_person
@@ -49,11 +48,12 @@ from payments.gateways.base import (
 from payments.gateways.load import NOT_CONFIGURED, Gateways
 from payments.models import Payment
 from payments.settling.close_payment import close_payment
-from payments.settling.gateway_calls import Calls, Clock
-from payments.settling.leases import lease_end, take_lease
+from payments.settling.gateway_calls import Calls, Clock, Step
+from payments.settling.leases import take_lease
 from payments.settling.lock_order import lock_order
 from payments.settling.outcomes import (
     record_decline,
+    record_first_charge,
     record_needs_action,
     record_promise,
     record_refusal,
@@ -63,6 +63,7 @@ from payments.settling.refused_shop import begin_refusal
 from payments.settling.request import details_of
 from payments.settling.result import Result, order_by_number
 from payments.settling.retry import pause_after
+from payments.settling.steps.before_call import begin_round, store_id
 from payments.settling.unknown_outcome import must_be_uncharged
 from payments.states import LIVE, PaymentStatus
 
@@ -104,20 +105,23 @@ def settle_order(
     if order.is_free:
         return _settle_free(order, now=clock())
     lease_token = lease_token or uuid.uuid4()
+    calls = Calls.begin(gateways, clock)
     gateway = order.gateway or gateways.first
     if order.round_has_begun:  # type: ignore[attr-defined] # by the annotation above
         payment, is_ours = _payment_of_this_round(order), False
     elif there := gateways.named(gateway):
-        payment, is_ours = _begin_round(order, gateway, there.abilities, lease_token, now=clock())
+        payment, is_ours = _begin_round(order, gateway, there.abilities, lease_token, calls)
     else:
         return _wait_for_its_gateway(order, gateway, now=clock())
     if not is_ours and not take_lease(payment, lease_token):
         live = Payment.objects.filter(pk=payment.pk, status__in=LIVE).exists()
         return Result.BUSY if live else Result.NOTHING_TO_DO
     payment.order = order  # every call and log line tells its number
-    return _settle(
-        _Round(payment=payment, calls=Calls.begin(gateways, clock), lease_token=lease_token)
-    )
+    round_ = _Round(payment=payment, calls=calls, lease_token=lease_token)
+    try:
+        return _settle(round_)
+    finally:
+        calls.write_end()
 
 
 def _wait_for_its_gateway(order: Order, gateway: str, *, now: datetime) -> Result:
@@ -146,35 +150,33 @@ def _payment_of_this_round(order: Order) -> Payment:
 
 
 def _begin_round(
-    order: Order, gateway: str, abilities: Abilities, token: uuid.UUID, *, now: datetime
+    order: Order, gateway: str, abilities: Abilities, token: uuid.UUID, calls: Calls
 ) -> tuple[Payment, bool]:
     """The payment of the order's current round, and whether this call began it. Whoever begins it
     has its lease. Of two workers that begin it at once, one row remains."""
-    try:
-        begun = Payment.objects.create(
-            order=order,
-            gateway=gateway,
-            details=details_of(order, abilities),
-            captures_later=captures_later(order, abilities),
-            round=order.payment_round,
-            status=PaymentStatus.PROCESSING,
-            amount_minor=order.total_minor,
-            currency=order.currency,
-            payment_method=order.payment_method,
-            installation=installation_id(),
-            return_url=f"{settings.SHOP_URL}/orders/{order.reference}/"
-            if settings.SHOP_URL
-            else "",
-            lease_token=token,
-            lease_until=lease_end(),
-            lease_owner=process_name(),
-            created_at=now,
+    payment = Payment(
+        order=order,
+        gateway=gateway,
+        details=details_of(order, abilities),
+        captures_later=captures_later(order, abilities),
+        round=order.payment_round,
+        status=PaymentStatus.PROCESSING,
+        amount_minor=order.total_minor,
+        currency=order.currency,
+        payment_method=order.payment_method,
+        installation=installation_id(),
+        return_url=f"{settings.SHOP_URL}/orders/{order.reference}/" if settings.SHOP_URL else "",
+        lease_token=token,
+        lease_owner=process_name(),
+        created_at=calls.clock(),
+    )
+    # A later round is opened when no earlier one can be charged any more.
+    is_opened_next = payment.round == 1
+    with fault_points("attempt committed"):
+        is_ours, calls.begun = begin_round(
+            payment, calls.begins(Step.OPEN, payment.open_key) if is_opened_next else None
         )
-    except IntegrityError:
-        with suppress(Payment.DoesNotExist):
-            return _payment_of_this_round(order), False
-        raise  # something else about the row
-    return begun, True
+    return (payment, True) if is_ours else (_payment_of_this_round(order), False)
 
 
 def captures_later(order: Order, can: Abilities) -> bool:
@@ -200,7 +202,12 @@ def _settle(round_: _Round) -> Result:
     except (NotExecuted, GatewayMisconfigured) as error:
         return _try_later(round_, PaymentStatus.PROCESSING, error)
     with fault_points("outcome committed"):
-        return _record(round_, answer)
+        if record_first_charge(payment, answer, round_.calls.ended, now=round_.now):
+            round_.calls.take_end()
+            return Result.PAID
+        with transaction.atomic():
+            round_.calls.write_end()
+            return _record(round_, answer)
 
 
 def _close_earlier_rounds(round_: _Round) -> bool:
@@ -231,11 +238,7 @@ def _charge(round_: _Round) -> GatewayPayment:
         with fault_points("intent opened"):
             opened = calls.open(payment)
         # Only the first id is stored: what a second worker has opened stays unconfirmed.
-        with fault_points("id stored"):
-            stored = Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(
-                gateway_payment_id=opened.id
-            )
-        if stored:
+        if _store_id(payment, opened, calls):
             payment.gateway_payment_id = opened.id
             answer = opened
         else:
@@ -245,6 +248,18 @@ def _charge(round_: _Round) -> GatewayPayment:
         with fault_points("confirm sent"):
             answer = _confirm(calls, payment)
     return answer
+
+
+def _store_id(payment: Payment, opened: GatewayPayment, calls: Calls) -> bool:
+    is_confirmed_next = opened.state is GatewayState.OPEN
+    with fault_points("id stored"):
+        is_stored, calls.begun = store_id(
+            payment,
+            opened.id,
+            calls.take_end(),
+            calls.begins(Step.CONFIRM, payment.confirm_key) if is_confirmed_next else None,
+        )
+    return is_stored
 
 
 def _retrieve(calls: Calls, payment: Payment) -> GatewayPayment:

@@ -1,14 +1,11 @@
 """Requests as proxies, old clients and strict browsers send them: done once and in whole, or
 refused by name, and never half or in silence."""
 
-import re
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.sessions.models import Session
-from django.db import connection
 from django.test import Client
 from pytest_django.fixtures import Settings
 
@@ -21,6 +18,7 @@ from tests.payments.test_webhooks import SECRET, event, signature
 from tests.support.api_caller import ORDERS, PURCHASE, Caller, new_caller
 from tests.support.factories import placed_order
 from tests.support.shopper import Answer, InProcess, Shopper, read_form
+from tests.support.statements import WRITES, statements
 
 STRIPE = "/payments/webhooks/stripe/"
 
@@ -223,18 +221,7 @@ def test_staff_who_were_signed_out_keep_their_reason(shelf: list[Product]) -> No
 @pytest.fixture
 def writes() -> Iterator[list[str]]:
     """The statements that changed something, but for the counts of limits."""
-    found: list[str] = []
-
-    def watch(
-        execute: Callable[..., Any], sql: str, params: Any, many: bool, context: dict[str, Any]
-    ) -> Any:
-        text = str(sql)
-        is_count = "orders_limitcount" in text or "FOR UPDATE" in text
-        if re.search(r"\b(INSERT|UPDATE|DELETE)\b", text) and not is_count:
-            found.append(text)
-        return execute(sql, params, many, context)
-
-    with connection.execute_wrapper(watch):
+    with statements(rf"(?s)^(?!.*orders_limitcount)(?:{WRITES})") as found:
         yield found
 
 

@@ -21,6 +21,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.attention.reasons import OVERCHARGED, WRONG_AMOUNT
 from checkout.orders.identity.matching import identity_of
 from checkout.orders.models import Order, OrderEvent, OutboxMessage
+from checkout.orders.pausing import pause_payments, resume_payments
 from checkout.orders.paying import pay_again
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
@@ -39,10 +40,12 @@ from payments.sandbox.server import SandboxServer
 from payments.settling.result import Result, UnknownOrder
 from payments.settling.retry import pause_after
 from payments.settling.settle_order import settle_order
+from payments.settling.steps.before_call import begin_round
 from payments.states import PaymentStatus, RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.clock import move_time
 from tests.support.factories import placed_order
+from tests.support.statements import WRITES, statements
 from tests.support.till import Till, only
 
 
@@ -109,6 +112,81 @@ def test_every_call_is_written_down_with_its_key(order: Order, faulty: FaultyGat
         ("confirm", payment.confirm_key, "paid"),
     ]
     assert faulty.calls == [("open", payment.open_key), ("confirm", payment.confirm_key)]
+
+
+def test_each_step_before_a_call_is_one_statement(order: Order, faulty: FaultyGateway) -> None:
+    """The round with the call that opens it; then its id, with the end of that call and the call
+    that confirms it."""
+    with statements(WRITES) as writes:
+        faulty.before["open"] = lambda: before.append(len(writes))
+        faulty.before["confirm"] = lambda: before.append(len(writes))
+        before: list[int] = []
+        settle(order, faulty)
+
+    assert before == [2, 3]  # the first is that of the test, for the message that was sent
+    assert [attempt.outcome for attempt in PaymentAttempt.objects.all()] == ["open", "paid"]
+
+
+def test_call_is_known_before_it_is_made(order: Order, faulty: FaultyGateway) -> None:
+    known: list[tuple[str, str, bool]] = []
+
+    def look() -> None:
+        rows = PaymentAttempt.objects.values_list("step", "outcome", "finished_at")
+        known[:] = [(step, outcome, bool(finished)) for step, outcome, finished in rows]
+
+    faulty.before["open"] = look
+    faulty.before["confirm"] = raising(ProcessDied())  # type: ignore[arg-type] # not an Exception, on purpose
+    with pytest.raises(ProcessDied):
+        settle(order, faulty)
+    assert known == [("open", "", False)]
+
+    look()
+    assert known == [("open", "open", True), ("confirm", "", False)]
+
+
+def test_two_workers_that_begin_one_round_write_one_call(
+    order: Order, faulty: FaultyGateway, till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begun_by_another(*args: object) -> tuple[bool, int | None]:
+        monkeypatch.undo()
+        Payment.objects.create(
+            order=order,
+            gateway="stripe",
+            round=1,
+            status=PaymentStatus.PROCESSING,
+            amount_minor=order.total_minor,
+            currency=order.currency,
+            payment_method=order.payment_method,
+            lease_until=timezone.now() + timedelta(seconds=20),
+            created_at=timezone.now(),
+        )
+        return begin_round(*args)  # type: ignore[arg-type] # as it was called
+
+    monkeypatch.setattr("payments.settling.settle_order.begin_round", begun_by_another)
+
+    assert settle(order, faulty) is Result.BUSY
+
+    assert faulty.calls == []
+    assert (Payment.objects.count(), PaymentAttempt.objects.count()) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("during", "steps"), [("open", ["open"]), ("confirm", ["open", "confirm"])]
+)
+def test_pause_that_begins_during_a_call_lets_no_other_begin(
+    order: Order, faulty: FaultyGateway, till: Till, during: str, steps: list[str]
+) -> None:
+    faulty.before[during] = lambda: pause_payments(reason="x", by="ada", now=timezone.now())
+    settle(order, faulty)
+
+    attempts = PaymentAttempt.objects.order_by("id")
+    assert [attempt.step for attempt in attempts] == steps
+    assert all(attempt.finished_at for attempt in attempts)
+    assert [step for step, _ in faulty.calls] == steps
+    resume_payments(by="ada", now=timezone.now())
+    lease_runs_out()
+    till.settle(order)
+    assert_paid_once(order, till)
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
@@ -504,6 +582,10 @@ def test_overtaken_worker_neither_confirms_nor_keeps_what_it_opened(
     assert_paid_once(order, till)
     known = faulty.retrieve(Payment.objects.get().gateway_payment_id)
     assert known.state is GatewayState.PAID
+    # The one that was overtaken has not even begun to confirm what it opened.
+    keyed = PaymentAttempt.objects.exclude(idempotency_key="")
+    assert [attempt.step for attempt in keyed] == ["open", "open", "confirm"]
+    assert all(attempt.finished_at for attempt in keyed)
 
 
 def test_clock_of_a_worker_that_is_wrong_does_not_end_a_lease(
@@ -614,6 +696,7 @@ def test_outcome_event_and_payment_are_one_transaction(
         raise ProcessDied
 
     with monkeypatch.context() as patch:
+        patch.setattr("payments.settling.outcomes.store_paid", lambda *args, **fields: None)
         patch.setattr("payments.settling.outcomes.move_order", die)
         with pytest.raises(ProcessDied):
             settle(order, gateway)

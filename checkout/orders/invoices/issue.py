@@ -6,7 +6,7 @@ locked for one journey to the database, and no lock is taken after it that could
 Placing an order never waits for it: an order that costs nothing is not invoiced.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -22,15 +22,14 @@ from checkout.orders.states import PAID_FOR, OrderStatus
 
 # `wanted` is worked out before the counter's row is locked, and has no row where nothing is to be
 # issued; then no number is taken either. The sequence has six digits or more.
-ISSUE = """
-    WITH wanted AS MATERIALIZED ({wanted}),
-    counter AS (
-        INSERT INTO orders_invoicecounter (series, year, last)
-        SELECT %(series)s::varchar, %(year)s::int, 1 FROM wanted
-        ON CONFLICT ON CONSTRAINT orders_invoicecounter_year_uniq
-        DO UPDATE SET last = orders_invoicecounter.last + 1
-        RETURNING last
-    )
+COUNT = """
+    INSERT INTO orders_invoicecounter (series, year, last)
+    SELECT %(series)s::varchar, %(year)s::int, 1 FROM wanted
+    ON CONFLICT ON CONSTRAINT orders_invoicecounter_year_uniq
+    DO UPDATE SET last = orders_invoicecounter.last + 1
+    RETURNING last
+"""
+WRITE = """
     INSERT INTO orders_invoice (
         order_id, kind, series, year, sequence, number, issued_at,
         content, total_minor, currency, event_id, corrects_id
@@ -42,6 +41,11 @@ ISSUE = """
         %(now)s::timestamptz, content, total_minor, currency, event_id, corrects_id
     FROM wanted, counter
 """
+# {wanted} is left for what is to be issued.
+WANTED = f"wanted AS MATERIALIZED ({{wanted}}), counter AS ({COUNT})"
+ISSUE = f"WITH {WANTED} {WRITE}"
+# For a statement that pays an order, and issues its invoice too.
+ISSUE_WITHIN = f"{WANTED}, invoice AS ({WRITE})"
 
 # The caller holds the lock of the order, so of two transactions the later one sees what the earlier
 # one issued, and takes no number.
@@ -87,8 +91,18 @@ def issue_missing_invoice(order: Order, *, now: datetime) -> None:
 def _issue_invoice(
     order: Order, *, paid_at: datetime, statuses: Sequence[OrderStatus], now: datetime
 ) -> None:
+    if values := invoice_values(order, paid_at=paid_at, now=now):
+        values |= {"order": order.pk, "paid": OrderStatus.PAID.value}
+        values |= {"statuses": [status.value for status in statuses]}
+        with connection.cursor() as cursor:
+            cursor.execute(INVOICE, values)
+
+
+def invoice_values(order: Order, *, paid_at: datetime, now: datetime) -> dict[str, Any]:
+    """The parameters of a statement that issues the order's invoice. There are none where the shop
+    has not said who sells: then it issues no invoices."""
     if settings.SELLER is None:
-        return
+        return {}
     today = shop_day(now)
     content = {
         "version": 1,
@@ -97,17 +111,16 @@ def _issue_invoice(
         "placed_on": shop_day(order.placed_at).isoformat(),
         "paid_on": shop_day(paid_at).isoformat(),
     }
-    values = {
-        "order": order.pk,
-        "paid": OrderStatus.PAID.value,
-        "statuses": [status.value for status in statuses],
+    return {
         "frozen": Jsonb(content),
         "language": settings.LANGUAGE_CODE,
         # Empty: taxed by the rates of the place that the parcel goes to.
         "taxed_in": "" if settings.TAX_BY == "destination" else settings.SHOP_COUNTRY,
+        "kind": Invoice.Kind.INVOICE.value,
+        "series": settings.INVOICE_SERIES,
+        "year": today.year,
+        "now": now,
     }
-    values |= {"year": today.year, "now": now}
-    _take(INVOICE, Invoice.Kind.INVOICE, settings.INVOICE_SERIES, values)
 
 
 def issue_credit_note(event: OrderEvent, *, now: datetime) -> None:
@@ -124,15 +137,13 @@ def issue_credit_note(event: OrderEvent, *, now: datetime) -> None:
         "invoice": left.invoice_id,
         "amount": left.amount_minor,
         "content": Jsonb(left.content),
+        "kind": Invoice.Kind.CREDIT_NOTE.value,
+        "series": settings.CREDIT_NOTE_SERIES,
         "year": today.year,
         "now": now,
     }
-    _take(CREDIT_NOTE, Invoice.Kind.CREDIT_NOTE, settings.CREDIT_NOTE_SERIES, values)
-
-
-def _take(statement: str, kind: Invoice.Kind, series: str, values: Mapping[str, Any]) -> None:
     with connection.cursor() as cursor:
-        cursor.execute(statement, {**values, "kind": kind.value, "series": series})
+        cursor.execute(CREDIT_NOTE, values)
 
 
 def shop_day(moment: datetime) -> date:

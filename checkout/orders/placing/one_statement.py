@@ -25,7 +25,6 @@ from functools import cache
 from typing import Any
 
 from django.db import connection
-from django.db.models import Field, JSONField
 from psycopg.types.json import Jsonb
 
 from checkout.catalogue.models import StockMovement
@@ -35,10 +34,11 @@ from checkout.orders.placing.purchase import StoredBasket
 from checkout.orders.states import OrderStatus
 from checkout.orders.webhooks.enqueue import told_of_placing, webhook_about
 from checkout.quotes.quote import Quote, QuotedLine
+from checkout.runtime.database import insertion, values_of
 from checkout.runtime.trace import traceparent
 
 # The database sets these.
-GIVEN = {"id", "number"}
+GIVEN = frozenset({"id", "number"})
 
 
 PLACE = """
@@ -115,7 +115,7 @@ def place_stored_basket(order: Order, basket: StoredBasket, quote: Quote) -> boo
     """Store the order with all that belongs to it. False: nothing was stored."""
     params: dict[str, Any] = {
         **basket.values,
-        **{field.attname: _value(order, field) for field in _fields()},
+        **values_of(order, GIVEN),
         "quoted": Jsonb([_quoted_line(each) for each in quote.lines]),
         "event": OrderEvent.Kind.TRANSITION.value,
         "movement": StockMovement.Kind.PLACED.value,
@@ -134,12 +134,6 @@ def place_stored_basket(order: Order, basket: StoredBasket, quote: Quote) -> boo
     return True
 
 
-def _value(order: Order, field: "Field[Any, Any]") -> object:
-    value = getattr(order, field.attname)
-    is_json = isinstance(field, JSONField) and value is not None
-    return Jsonb(value) if is_json else value
-
-
 def _quoted_line(quoted: QuotedLine) -> dict[str, object]:
     return asdict(quoted.line) | {
         "discount_minor": quoted.discount_minor,
@@ -149,17 +143,6 @@ def _quoted_line(quoted: QuotedLine) -> dict[str, object]:
 
 
 @cache
-def _fields() -> "list[Field[Any, Any]]":
-    """All fields of an order that the shop sets; read from the model, so that none is forgotten."""
-    return [field for field in Order._meta.concrete_fields if field.name not in GIVEN]
-
-
-@cache
 def _statement(lines: str, use_up: str) -> str:
-    fields = _fields()
-    return PLACE.format(
-        lines=lines,
-        use_up=use_up,
-        columns=", ".join(field.column or "" for field in fields),
-        values=", ".join(f"%({field.attname})s" for field in fields),
-    )
+    columns, values = insertion(Order, GIVEN)
+    return PLACE.format(lines=lines, use_up=use_up, columns=columns, values=values)

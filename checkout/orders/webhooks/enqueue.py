@@ -22,7 +22,8 @@ ON_ARRIVAL = {
 # One statement serves any number of endpoints, and none. The content is kept with the event, for
 # endpoints that are added later. The constraint allows one delivery for an event and an endpoint; a
 # second is no error. Deliveries to an endpoint that is switched off are written too, and wait. The
-# statement that places a cart (`placing/one_statement.py`) does the same within itself.
+# statement that places a cart (`placing/one_statement.py`) does the same within itself, and so does
+# the one that stores a first charge (`payments/settling/steps/first_charge.py`).
 QUEUE = """
     WITH kept AS (
         UPDATE orders_orderevent v

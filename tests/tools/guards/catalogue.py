@@ -10,6 +10,8 @@ PLACING = "checkout/orders/placing/place.py"
 STATEMENT = "checkout/orders/placing/one_statement.py"
 OUTBOX = "checkout/orders/outbox/publish.py"
 SETTLEMENT = "payments/settling/settle_order.py"
+STEPS = "payments/settling/steps/before_call.py"
+PAID_AT_ONCE = "payments/settling/steps/first_charge.py"
 LEASES = "payments/settling/leases.py"
 STRIPE = "payments/gateways/stripe/client.py"
 
@@ -21,6 +23,7 @@ TEST_TWIN = "tests/checkout/test_placing_statement.py"
 TEST_OUTBOX = "tests/orders/test_outbox.py"
 TEST_RESUBMISSION = "tests/checkout/test_resubmission.py"
 TEST_SETTLEMENT = "tests/payments/test_settlement.py"
+TEST_FIRST_CHARGE = "tests/payments/test_first_charge.py"
 TEST_WORKER = "tests/payments/test_worker.py"
 TEST_DEATHS = "tests/acceptance/test_deaths.py"
 TEST_WEBHOOKS = "tests/orders/test_webhooks.py"
@@ -571,10 +574,68 @@ message AS (
     _guard(
         "id stored before money moves",
         "a payment that nobody knows of is charged beside the one that is known",
-        SETTLEMENT,
-        'Payment.objects.filter(pk=payment.pk, gateway_payment_id="").update(',
-        "Payment.objects.filter(pk=payment.pk).update(",
+        STEPS,
+        "WHERE id = %(payment)s AND gateway_payment_id = ''",
+        "WHERE id = %(payment)s",
         f"{TEST_SETTLEMENT}::test_overtaken_worker_neither_confirms_nor_keeps_what_it_opened",
+    ),
+    _guard(
+        "charged at once only while no person has to look",
+        "an order is paid, and the question that its payment answered stays open",
+        PAID_AT_ONCE,
+        " AND needs_person = ''\n",
+        "\n",
+        f"{TEST_FIRST_CHARGE}::test_both_ways_store_the_same",
+    ),
+    _guard(
+        "charged at once only as the only payment",
+        "a second charge is no surplus, and nobody hears of it",
+        PAID_AT_ONCE,
+        "        AND NOT EXISTS (SELECT FROM payments_payment other\n"
+        "                        WHERE other.order_id = locked.id AND other.id <> p.id)\n",
+        "",
+        f"{TEST_FIRST_CHARGE}::test_both_ways_store_the_same",
+    ),
+    _guard(
+        "charged at once only in the round that is wanted",
+        "a card of an earlier round pays as if it were the current one",
+        PAID_AT_ONCE,
+        "\n        AND payment_round = %(round)s\n",
+        "\n",
+        f"{TEST_FIRST_CHARGE}::test_both_ways_store_the_same",
+    ),
+    _guard(
+        "charged at once only where nobody was first",
+        "what a webhook has recorded is recorded again",
+        PAID_AT_ONCE,
+        " AND p.status = ANY(%(sources)s::varchar[])\n",
+        " AND %(sources)s::varchar[] IS NOT NULL\n",
+        f"{TEST_FIRST_CHARGE}::test_both_ways_store_the_same",
+    ),
+    _guard(
+        "order locked before it is believed",
+        "an order is paid as it was before the wait, and not as it is",
+        PAID_AT_ONCE,
+        "    FOR UPDATE\n",
+        "",
+        f"{TEST_FIRST_CHARGE}::test_change_that_is_waited_for_is_seen",
+    ),
+    _guard(
+        "only whoever stored the id begins to confirm",
+        "a call is written down that nobody makes, and support looks for its money",
+        STEPS,
+        "end_call=END_CALL, begin_call=BEGIN_CALL)",
+        "end_call=END_CALL, begin_call=BEGIN_CALL.replace("
+        "'FROM stored', 'FROM (SELECT %(payment)s::bigint AS id) p'))",
+        f"{TEST_SETTLEMENT}::test_overtaken_worker_neither_confirms_nor_keeps_what_it_opened",
+    ),
+    _guard(
+        "no call is written down during a pause",
+        "the gateway is called although it asked not to be",
+        "payments/settling/gateway_calls.py",
+        "        if self.refused():\n            return None\n",
+        "",
+        f"{TEST_SETTLEMENT}::test_pause_that_begins_during_a_call_lets_no_other_begin",
     ),
     _guard(
         "guarded update of a payment",
