@@ -77,7 +77,7 @@ def insertion(model: type[Model], given: frozenset[str]) -> tuple[str, str]:
     return columns, ", ".join(f"%({field.attname})s" for field in fields)
 
 
-def values_of(row: Model, given: Set[str]) -> dict[str, object]:
+def values_of(row: Model, given: Set[str]) -> dict[str, Any]:
     """The parameters of `insertion`."""
     fields = _fields(type(row), frozenset(given))
     return {field.attname: _value(row, field) for field in fields}

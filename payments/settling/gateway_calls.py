@@ -197,9 +197,8 @@ class _Attempt:
         if connection.in_atomic_block:
             raise TransactionManagementError("The gateway must not be called inside a transaction.")
         self._calls.write_end()
-        self._row, self._calls.begun = self._calls.begun, None
-        if self._row is None:
-            self._row = self._begin()
+        begun, self._calls.begun = self._calls.begun, None
+        self._row = self._begin() if begun is None else begun
         order = self._payment.order.number
         self._span = trace.span("gateway call", order=order, step=self._step.value)
         self._span.__enter__()

@@ -23,6 +23,7 @@ from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment
 from payments.settling import outcomes
 from payments.settling.settle_order import settle_order
+from payments.settling.steps.first_charge import store_paid
 from payments.states import PaymentStatus
 from tests.doubles.gateway import FaultyGateway
 from tests.support.factories import placed_order
@@ -36,6 +37,8 @@ OF_ITS_OWN = {
     *("id", "number", "reference", "checkout_id", "message_id", "webhook_id", "sequence"),
     *("gateway_payment_id", "idempotency_key", "key", "lease_token", "action_url", "traceparent"),
 }
+
+STORE_PAID = "payments.settling.outcomes.store_paid"
 
 Meanwhile = Callable[[Order], object]
 
@@ -158,6 +161,17 @@ def told(row: Model) -> dict[str, Any]:
     }
 
 
+def noting(stored: list[bool]) -> Callable[..., Any]:
+    """The statement, which notes whether it stored anything."""
+
+    def noted(*args: Any, **kwargs: Any) -> Any:
+        answer = store_paid(*args, **kwargs)
+        stored.append(answer is not None)
+        return answer
+
+    return noted
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("endpoints")
 @pytest.mark.parametrize("seller", [None, SELLER], ids=["no invoices", "invoices"])
@@ -173,16 +187,10 @@ def test_both_ways_store_the_same(
     settings.SELLER = seller
     one, other = placed_order(shelf[0]), placed_order(shelf[0])
     stored: list[bool] = []
-    store_paid = outcomes.store_paid
-
-    def noted(*args: Any, **kwargs: Any) -> Any:
-        answer = store_paid(*args, **kwargs)
-        stored.append(answer is not None)
-        return answer
-
-    monkeypatch.setattr(outcomes, "store_paid", noted)
+    noted = noting(stored)
+    monkeypatch.setattr(STORE_PAID, noted)
     at_once = settle(one, gateway, meanwhile)
-    monkeypatch.setattr(outcomes, "store_paid", lambda *args, **kwargs: None)
+    monkeypatch.setattr(STORE_PAID, lambda *args, **kwargs: None)
     row_by_row = settle(other, gateway, meanwhile)
 
     for rows in (at_once, row_by_row):
@@ -227,14 +235,14 @@ def test_change_that_is_waited_for_is_seen(
     order = placed_order(shelf[0])
     faulty = FaultyGateway(gateway)
     asked, may_go_on = Event(), Event()
-    faulty.after["confirm"] = lambda: (asked.set(), may_go_on.wait(20))
-    stored: list[object] = []
-    store_paid = outcomes.store_paid
-    monkeypatch.setattr(
-        outcomes,
-        "store_paid",
-        lambda *args, **kwargs: stored.append(store_paid(*args, **kwargs)) or stored[-1],
-    )
+
+    def wait() -> None:
+        asked.set()
+        may_go_on.wait(20)
+
+    faulty.after["confirm"] = wait
+    stored: list[bool] = []
+    monkeypatch.setattr(STORE_PAID, noting(stored))
 
     def settle_beside() -> None:
         try:
@@ -253,7 +261,7 @@ def test_change_that_is_waited_for_is_seen(
 
     order.refresh_from_db()
     assert order.status == OrderStatus.PAID
-    assert bool(stored[0]) is (meanwhile is address_corrected)
+    assert stored == [meanwhile is address_corrected]
     assert order.needs_person == ""
     invoice = Invoice.objects.get()
     assert invoice.content["buyer"]["full_name"] == order.full_name

@@ -132,7 +132,7 @@ def issue_credit_note(event: OrderEvent, *, now: datetime) -> None:
     left = left_to_credit(event.order_id, issued_on=today)
     if left is None:
         return
-    values = {
+    values: dict[str, Any] = {
         "event": event.pk,
         "invoice": left.invoice_id,
         "amount": left.amount_minor,

@@ -13,6 +13,7 @@ the guard does not hold, the caller goes the longer way.
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import connection
@@ -121,7 +122,7 @@ def end_call(ended: Ended) -> None:
     )
 
 
-def ended_values(ended: Ended | None) -> dict[str, object]:
+def ended_values(ended: Ended | None) -> dict[str, Any]:
     """The parameters of `END_CALL`, which ends nothing where there is nothing to end."""
     if ended is None:
         return {"ended": None, "ended_at": None, "outcome": "", "code": ""}
@@ -129,13 +130,13 @@ def ended_values(ended: Ended | None) -> dict[str, object]:
     return {"ended": ended.attempt, **values}
 
 
-def _values(call: Begins | None) -> dict[str, object]:
+def _values(call: Begins | None) -> dict[str, Any]:
     if call is None:
         return {"begins": False, "step": "", "key": "", "now": None}
     return {"begins": True, "step": call.step.value, "key": call.key, "now": call.at}
 
 
-def _stored(statement: str, params: Mapping[str, object]) -> tuple[int | None, int | None]:
+def _stored(statement: str, params: Mapping[str, Any]) -> tuple[int | None, int | None]:
     with connection.cursor() as cursor:
         cursor.execute(statement, params)
         return cursor.fetchone() or (None, None)
