@@ -41,9 +41,7 @@ MOST_THREADS = 64
 KEPT = {
     "order_id": "orders_order",
     "payment_id": "payments_payment",
-    "open_id": "payments_paymentattempt",
-    "confirm_id": "payments_paymentattempt",
-    "event_id": "orders_orderevent",
+    "confirm_attempt_id": "payments_paymentattempt",
 }
 
 # The worker's usual threads, and always another message: what the goal is about.
@@ -56,7 +54,7 @@ def run(stage: Stage, options: Options) -> Figures:
     with stage.queue() as queue:
         file = stage.file("settling.json")
         statements = the_same_sql(stage, queue)
-        file.write_text(json.dumps([(said.sql, said.keep) for said in statements]))
+        file.write_text(json.dumps([(said.sql, said.prefix) for said in statements]))
         figures.add("statements", "a settling", [len(statements)])
         many = options.pick(quick=200, full=700, tiny=20)
         worker = Settling(stage, queue, file)
@@ -216,14 +214,13 @@ def _varying(first: str, second: str) -> list[Varying]:
 
     one, other = (Payment.objects.get(order__number=number) for number in (first, second))
     calls, others = (list(payment.attempts.order_by("id")) for payment in (one, other))
-    events = [payment.order.events.get(to_status="paid") for payment in (one, other)]
     return [
         Varying(first, second, "(:number)::text"),
         Varying(str(one.order_id), str(other.order_id), "(:order_id)::bigint"),
         Varying(str(one.pk), str(other.pk), "(:payment_id)::bigint"),
-        Varying(str(calls[0].pk), str(others[0].pk), "(:open_id)::bigint"),
-        Varying(str(calls[1].pk), str(others[1].pk), "(:confirm_id)::bigint"),
-        Varying(str(events[0].pk), str(events[1].pk), "(:event_id)::bigint"),
+        # A step answers with the id of its call beside that of the payment.
+        Varying(str(calls[0].pk), str(others[0].pk), "(:payment_attempt_id)::bigint"),
+        Varying(str(calls[1].pk), str(others[1].pk), "(:confirm_attempt_id)::bigint"),
         Varying(one.idempotency_key, other.idempotency_key, md5("k")),
         Varying(one.gateway_payment_id, other.gateway_payment_id, f"('pi_' || {md5('p')})"),
     ]

@@ -153,6 +153,11 @@ class Varied:
     sql: str
     keep: str = ""
 
+    @property
+    def prefix(self) -> str:
+        """What the columns of the answer are kept under: each with this before its name."""
+        return self.keep.removesuffix("attempt_id").removesuffix("id")
+
 
 # The variables that hold ids, and the table that they are of. One table twice: two rows.
 KEPT = {"order_id": "orders_order", "event_id": "orders_orderevent"}
@@ -192,7 +197,7 @@ def script(varied: Sequence[Varied]) -> str:
     """
     lines = [r"\set k :k + 1", r"\set n :first + :each * :client_id + :k"]
     for statement in varied:
-        keep = f" \\gset {statement.keep.removesuffix('id')}" if statement.keep else ";"
+        keep = f" \\gset {statement.prefix}" if statement.keep else ";"
         lines.append(f"{statement.sql}{keep}")
     return "\n".join(lines) + "\n"
 

@@ -21,16 +21,16 @@ class SameSettling:
     def __init__(self, url: str, file: Path) -> None:
         self._connection = psycopg.connect(url, autocommit=True, row_factory=dict_row)
         self._statements = [
-            (VARIABLE.sub(r"%(\1)s", sql.replace("%", "%%")).encode(), keep)
-            for sql, keep in json.loads(file.read_text())
+            (VARIABLE.sub(r"%(\1)s", sql.replace("%", "%%")).encode(), prefix)
+            for sql, prefix in json.loads(file.read_text())
         ]
 
     def settle(self, number: str) -> None:
         n = int(number.partition("-")[0])  # counts the orders
         values: dict[str, Any] = {"n": n, "number": number}
-        for sql, keep in self._statements:
+        for sql, prefix in self._statements:
             said = self._connection.execute(sql, values)
-            if keep:
+            if prefix:
                 row = said.fetchone()
                 assert row, (number, sql)
-                values[keep] = row["id"]
+                values |= {f"{prefix}{column}": value for column, value in row.items()}
