@@ -1,6 +1,7 @@
 """What of the web edge could act twice after a backup was restored; see
 `checkout.orders.restoring.acts_twice`."""
 
+from datetime import datetime, timedelta
 from importlib import import_module
 
 from django.conf import settings
@@ -11,6 +12,7 @@ from django.db.models import F
 
 from checkout.models import Cart
 from checkout.orders.restoring.acts_twice import OutOfUse, register
+from checkout.orders.restoring.restores import is_from_before_a_restore
 from checkout.runtime.clock import database_now
 
 BATCH = 1000
@@ -19,11 +21,20 @@ BATCH = 1000
 # so none that was shown before the restore fits the cart any more.
 FURTHER = 1_000_000
 
+# By then a shopper has an e-mail or a statement of account, or has ordered again.
+TOLD_FOR = timedelta(days=7)
+
 
 def outdate_forms() -> int:
     """A shopper whose order is lost still has its form, and a browser repeats it. By it the cart,
     which is open again, would be ordered and charged a second time."""
     return Cart.objects.filter(closed_at=None).update(version=F("version") + FURTHER)
+
+
+def may_be_of_a_lost_order(cart: Cart, *, now: datetime) -> bool:
+    """Whether the cart was open when a backup was restored lately. Its order may be lost, and then
+    a page that is opened anew would order it a second time without a word."""
+    return cart.version >= FURTHER and is_from_before_a_restore(now - TOLD_FOR)
 
 
 def end_sessions_of_staff() -> int:

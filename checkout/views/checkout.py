@@ -51,6 +51,7 @@ from checkout.orders.placing.purchase import (
     digest,
 )
 from checkout.orders.restoring.restores import is_from_before_a_restore
+from checkout.out_of_use import may_be_of_a_lost_order
 from checkout.refused_forms import typed_in, why_refused
 from checkout.runtime.clock import database_now
 from checkout.runtime.database import CONNECTION_ERRORS
@@ -82,6 +83,8 @@ def checkout(request: HttpRequest) -> HttpResponse:
     if not page.lines:
         return redirect("cart")
     page.form.initial = {"country": settings.SHOP_COUNTRY} | _known(request)
+    if page.cart and may_be_of_a_lost_order(page.cart, now=page.now):
+        return page.show(notices.records_were_restored())
     return page.show()
 
 

@@ -18,6 +18,7 @@ from checkout.forms import CheckoutForm
 from checkout.models import Cart, CartLine
 from checkout.orders.placing.purchase import basket_digest
 from checkout.orders.placing.quoting import Terms, work_out
+from checkout.orders.restoring.restores import is_from_before_a_restore
 from checkout.quotes.quote import Quote, Refusal
 from checkout.tokens import CheckoutToken, TokenRefused, issue_token, read_token
 from checkout.views.notices import Notice, total_not_payable
@@ -97,7 +98,9 @@ class CheckoutPage:
             "quote": QuoteWords(self.quote, self.terms, was_asked=is_total_asked),
             "notice": notice,
             "question": question,
-            "token": self._token(keeps_sent=keeps_token),
+            "token": self._sent_token
+            if is_total_asked and self._is_from_before_a_restore()
+            else self._token(keeps_sent=keeps_token),
             "signed_in_as": self.request.user.get_username(),
         }
         return self._render(self.lines, context, status=status, template=template)
@@ -163,6 +166,14 @@ class CheckoutPage:
         if self.cart is None or not self.lines or (keeps_sent and self._still_holds(self.cart)):
             return sent
         return issue_token(nonce=nonce, now=self.now, **self._shown(self.cart)) if nonce else ""
+
+    def _is_from_before_a_restore(self) -> bool:
+        """Whether a backup was restored since the form was shown. Its press asks the shopper to
+        look first, so a question about the total must not make a new form of it."""
+        try:
+            return is_from_before_a_restore(self.read_token().issued_at)
+        except TokenRefused:
+            return False
 
     def _still_holds(self, cart: Cart) -> bool:
         """Whether the token that was sent may go back into the form. One of this cart that showed

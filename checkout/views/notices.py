@@ -64,6 +64,19 @@ def records_restored() -> Notice:
     )
 
 
+def records_were_restored() -> Notice:
+    """The same on a page that is opened anew, before anything was pressed."""
+    return Notice(
+        _("Look first whether you have ordered this already"),
+        _(
+            "We had to restore our records from a backup, and an order that you placed shortly "
+            "before may be missing from them. If you have an e-mail about your order, or a charge "
+            "on your account, do not order again: we find such payments, and take care of each. "
+            "Otherwise order as usual."
+        ),
+    )
+
+
 def cart_changed(seen: Money, total: Money) -> Notice:
     return _not_as_seen(_("Your cart was changed in another tab"), seen, total)
 

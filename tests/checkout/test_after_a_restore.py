@@ -1,8 +1,10 @@
 """A shopper whose order a restored backup has lost still has its form, and presses again or reloads
 the page: they are asked to look first, and nothing is placed by that press."""
 
+import re
 from datetime import timedelta
 
+import pytest
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
@@ -43,6 +45,55 @@ def test_press_that_is_repeated_places_no_second_order(shopper: Shopper, backed_
 def move_on() -> None:
     """Tokens tell whole seconds. The form that came back is of a later one."""
     Restore.objects.update(found_at=timezone.now() - timedelta(seconds=2))
+
+
+@pytest.mark.parametrize("asks", ["script", "button"])
+def test_question_about_the_total_makes_no_new_form_of_it(
+    shopper: Shopper, backed_up: Takes, asks: str
+) -> None:
+    """The page that was left open asks for its total when another country is chosen."""
+    shopper.add_to_cart("SKU-01")
+    form = shopper.open_checkout()
+    backup = backed_up()
+    assert shopper.submit(form).status == 303
+    go_back_to(backup)
+
+    path = "/checkout/total/" if asks == "script" else "/checkout/"
+    total = shopper.web.post(path, form | ({} if asks == "script" else {"update_total": "1"}))
+    answer = shopper.submit(form | {"token": token_in(total.text)})
+
+    assert (answer.status, Order.objects.count()) == (409, 0)
+    assert ASKED in answer.words
+
+
+def token_in(text: str) -> str:
+    [token] = re.findall(r'name="token"[^>]* value="([^"]*)"', text)
+    return token
+
+
+def test_page_that_is_opened_anew_says_it_before_the_press(
+    shopper: Shopper, backed_up: Takes
+) -> None:
+    shopper.add_to_cart("SKU-01")
+    backup = backed_up()
+    assert shopper.submit(shopper.open_checkout()).status == 303
+    go_back_to(backup)
+
+    page = shopper.web.get("/checkout/")
+    assert ASKED in page.words
+    assert "Otherwise order as usual" in page.words
+    move_on()
+    assert shopper.submit(shopper.open_checkout()).status == 303
+    shopper.add_to_cart("SKU-02")
+    assert ASKED not in shopper.web.get("/checkout/").words  # that cart is of after the restore
+
+
+def test_page_says_it_for_a_week(shopper: Shopper, backed_up: Takes) -> None:
+    shopper.add_to_cart("SKU-01")
+    go_back_to(backed_up())
+    Restore.objects.update(found_at=timezone.now() - timedelta(days=8))
+
+    assert ASKED not in shopper.web.get("/checkout/").words
 
 
 def test_press_of_a_cart_that_is_lost_too_is_asked_about(

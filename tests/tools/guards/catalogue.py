@@ -1403,6 +1403,24 @@ message AS (
         "::test_press_that_is_repeated_places_no_second_order",
     ),
     _guard(
+        "a question about the total makes no form of after a restore",
+        "a page that was left open orders a lost order again when another country is chosen",
+        "checkout/views/checkout_page.py",
+        "            if is_total_asked and self._is_from_before_a_restore()\n",
+        "            if False\n",
+        "tests/checkout/test_after_a_restore.py"
+        "::test_question_about_the_total_makes_no_new_form_of_it",
+    ),
+    _guard(
+        "a page that is opened anew asks to look first",
+        "a shopper whose order is lost reloads the page and orders again without a word",
+        "checkout/views/checkout.py",
+        "    if page.cart and may_be_of_a_lost_order(page.cart, now=page.now):\n",
+        "    if False:\n",
+        "tests/checkout/test_after_a_restore.py"
+        "::test_page_that_is_opened_anew_says_it_before_the_press",
+    ),
+    _guard(
         "sessions of staff from before a restore",
         "somebody who was locked out in the lost time is signed in again",
         "checkout/out_of_use.py",
