@@ -68,7 +68,7 @@ def test_question_about_the_total_makes_no_new_form_of_it(
 
 def token_in(text: str) -> str:
     [token] = re.findall(r'name="token"[^>]* value="([^"]*)"', text)
-    return token
+    return str(token)
 
 
 def test_page_that_is_opened_anew_says_it_before_the_press(
