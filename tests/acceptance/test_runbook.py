@@ -127,7 +127,7 @@ def test_queue_that_takes_nothing(
     back = QueueServer(port=exact_sqs.port)  # which has forgotten everything
     back.start()
     try:
-        assert "created" in duty.does("Fix")
+        assert "created" in duty.does("Fix", block=0)
 
         assert_each_paid_once(till)
         assert OutboxMessage.objects.filter(published_at=None).count() == 0
@@ -135,6 +135,57 @@ def test_queue_that_takes_nothing(
     finally:
         processes.stop()
         back.stop()
+
+
+def test_queue_that_is_lost_for_good(
+    processes: ShopProcesses,
+    exact_sqs: QueueServer,
+    queue: PaymentsQueue,
+    shelf: list[Product],
+    on_duty: Open,
+    till: Till,
+) -> None:
+    """Another one in another region takes over, under another name. Days later the old one comes
+    back with its messages, and with a worker that nobody has told."""
+    duty, old = on_duty("The queue takes nothing"), dict(processes.environment)
+    publisher = processes.publisher()
+    for _ in range(3):
+        placed_order(shelf[0])
+    waiting = OutboxMessage.objects.filter(published_at=None)
+    eventually(lambda: not waiting.exists(), seconds=60, what="publishing everything")
+    publisher.terminate()
+    assert publisher.wait(timeout=60) == 0
+    processes.environment = old | {"AWS_ENDPOINT_URL": f"http://127.0.0.1:{free_port()}"}
+    assert "The queue could not be asked" in duty.does("Look", exit_codes=(1,))
+
+    elsewhere = QueueServer()
+    elsewhere.start()
+    try:
+        processes.environment = old | {
+            "AWS_ENDPOINT_URL": elsewhere.url,
+            "PAYMENTS_QUEUE_NAME": "payments-elsewhere.fifo",
+        }
+        assert "created" in duty.does("Fix", block=0)
+        processes.publisher()
+        processes.worker()
+        Order.objects.update(placed_at=timezone.now() - timedelta(seconds=2))
+        assert "3 of 3 orders" in duty.does("Fix", block=1)
+
+        assert_each_paid_once(till)
+        assert "Payments are on." in duty.does("Fixed when")
+
+        assert queue.counts().waiting == 3
+        calls = PaymentAttempt.objects.count()
+        processes.worker(
+            **{name: old[name] for name in ("AWS_ENDPOINT_URL", "PAYMENTS_QUEUE_NAME")}
+        )
+        eventually(lambda: queue.counts().all == 0, seconds=60, what="emptying the old queue")
+        assert_each_paid_once(till)
+        assert len(till.charges()) == 3
+        assert PaymentAttempt.objects.count() == calls
+    finally:
+        processes.stop()
+        elsewhere.stop()
 
 
 def test_payments_that_wait(
