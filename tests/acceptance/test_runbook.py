@@ -364,7 +364,7 @@ def test_lease_that_is_stuck(
     assert killed.wait(timeout=60) == -signal.SIGKILL
     assert len(till.charges()) == 1  # and nobody here knows
 
-    assert "Confirm: paid" in duty.does("Look")
+    assert "Confirm: no answer was recorded" in duty.does("Look")
     duty.does("Fix")
     other = processes.worker(f"--metrics-port={port}")
 

@@ -78,8 +78,10 @@ class BreakPage:
         return int(text) if text.isdecimal() else None
 
     def verdict(self) -> dict[str, int]:
-        cells = self.page.locator("#verdict dl div").all_inner_texts()
-        return {name: int(count) for name, count in (cell.split() for cell in cells)}
+        rows = self.page.locator("#verdict dl div").evaluate_all(
+            "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
+        )
+        return {name: int(count) for name, count in rows}
 
     def assert_zeros(self) -> None:
         examples = self.page.locator("#verdict li").all_inner_texts()
