@@ -293,8 +293,8 @@ message AS (
         "pause before each call",
         "payments are paused, and a settlement under way still moves money",
         "payments/settling/gateway_calls.py",
-        "        if is_paused():",
-        "        if False:",
+        'return "payments_are_paused" if is_paused() else ""',
+        'return ""',
         "tests/payments/test_pausing.py::test_settlement_under_way_stops_before_its_next_call",
     ),
     _guard(
@@ -1275,14 +1275,14 @@ message AS (
         "one after the other takes an invoice's number",
         "two payments at once take the same number",
         ISSUE,
-        """        INSERT INTO orders_invoicecounter (series, year, last)
-        SELECT %(series)s::varchar, %(year)s::int, 1 FROM wanted
-        ON CONFLICT ON CONSTRAINT orders_invoicecounter_year_uniq
-        DO UPDATE SET last = orders_invoicecounter.last + 1
-        RETURNING last
+        """    INSERT INTO orders_invoicecounter (series, year, last)
+    SELECT %(series)s::varchar, %(year)s::int, 1 FROM wanted
+    ON CONFLICT ON CONSTRAINT orders_invoicecounter_year_uniq
+    DO UPDATE SET last = orders_invoicecounter.last + 1
+    RETURNING last
 """,
-        """        SELECT 1 + coalesce(max(sequence), 0) AS last FROM orders_invoice
-        WHERE series = %(series)s::varchar AND year = %(year)s::int
+        """    SELECT 1 + coalesce(max(sequence), 0) AS last FROM orders_invoice
+    WHERE series = %(series)s::varchar AND year = %(year)s::int
 """,
         f"{TEST_INVOICES}::test_two_payments_at_once_take_numbers_in_turn",
     ),
