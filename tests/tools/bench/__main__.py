@@ -30,6 +30,7 @@ PARTS = {
     "waiting": "waiting",
     "paying": "paying",
     "settling": "settling",
+    "dbos": "beside_dbos.part",
     "growing": "growing",
     "publishing": "publishing",
     "memory": "remembering",

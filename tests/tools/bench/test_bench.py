@@ -1,8 +1,10 @@
 """The benchmarks stay alive, and compare like with like. What they measure is not asserted."""
 
+import fcntl
 import json
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -24,7 +26,7 @@ from tests.tools.bench.pgbench import program
 from tests.tools.bench.placing import PLAIN
 from tests.tools.bench.purchases import FIRST_PRODUCT, Purchase, form, stock_shelves
 from tests.tools.bench.report import as_plain, with_tables
-from tests.tools.bench.stage import ROOT
+from tests.tools.bench.stage import FOLDER, ROOT
 from tests.tools.bench.statements import (
     CannotVary,
     Varying,
@@ -172,7 +174,17 @@ def test_report_tells_which_goals_are_met() -> None:
     assert "of an earlier run" not in document
 
 
+@pytest.fixture
+def alone() -> Iterator[None]:
+    """Two runs of the bench at once would want the same folder."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "tests.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @long
+@pytest.mark.usefixtures("alone")
 def test_smallest_run_compares_the_server_with_pgbench(tmp_path: Path) -> None:
     try:
         program()
@@ -190,3 +202,40 @@ def test_smallest_run_compares_the_server_with_pgbench(tmp_path: Path) -> None:
     assert {"over HTTP ÷ pgbench", "over HTTP ÷ plain ORM view"} <= {
         figure["name"] for figure in part["figures"]
     }
+
+
+BENCH_PYTHON = ROOT / ".local" / "bench-venv" / "bin" / "python"
+
+
+def has_dbos(python: str) -> bool:
+    command = [python, "-c", "import dbos, fastapi, uvicorn"]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, check=False).returncode == 0
+
+
+def python_with_dbos() -> str:
+    """The bench has an environment of its own, in which alone DBOS is installed."""
+    for python in (sys.executable, str(BENCH_PYTHON)):
+        if Path(python).exists() and has_dbos(python):
+            return python
+    pytest.skip("DBOS is not installed here; `make bench` installs it into .local/bench-venv")
+
+
+@long
+@pytest.mark.timeout(400)
+@pytest.mark.usefixtures("alone")
+def test_smallest_run_compares_the_shop_with_one_on_dbos(tmp_path: Path) -> None:
+    file = tmp_path / "run.json"
+    command = [python_with_dbos(), "-m", "tests.tools.bench", "--tiny", "--only", "dbos"]
+
+    ran = subprocess.run(
+        [*command, "--json", str(file)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    [part] = json.loads(file.read_text())["parts"]
+    assert {
+        "ours: acknowledged",
+        "ours ÷ DBOS, its best: paid, gateway over HTTP",
+        "DBOS, order and queue in one transaction: press → paid, idle, 99 %",
+    } <= {figure["name"] for figure in part["figures"]}
+    assert all(figure["rounds"] for figure in part["figures"])
