@@ -27,6 +27,9 @@ IDLE_A_SECOND = 3.0
 
 WARM_UP = 40
 
+QUIET_SECONDS = 1.0
+LOG_SECONDS = 0.2
+
 OURS_IN, DBOS_IN = "beside_dbos", "dbos_shop"
 
 IN_PROCESS = "gateway 0 ms"
@@ -46,6 +49,7 @@ class Turn:
     postgres: float
     idle: Round | None = None
     statements: float = 0.0
+    polls: float = 0.0  # statements of a second
 
 
 Turns = dict[str, list[Turn]]
@@ -101,9 +105,12 @@ class Measuring:
         if not whole:
             return turn
         waits = _buy(shop, way, options.pick(quick=12, full=25, tiny=2), a_second=IDLE_A_SECOND)
-        statements = self._statements(shop, way, options.pick(quick=40, full=100, tiny=2))
+        polls = self._polls()
+        statements = self._statements(shop, way, options.pick(quick=60, full=150, tiny=2), polls)
         idle = Round(IDLE_A_SECOND, waits.from_press)
-        return Turn(turn.acknowledged, turn.paid, turn.python, turn.postgres, idle, statements)
+        return Turn(
+            turn.acknowledged, turn.paid, turn.python, turn.postgres, idle, statements, polls
+        )
 
     def _loaded(self, shop: Shop, way: Way, how_many: int) -> Turn:
         assert self._stage.postgres.child
@@ -116,12 +123,23 @@ class Measuring:
         )
         return Turn(how_many / bought.took, bought.paid_a_second, python, postgres)
 
-    def _statements(self, shop: Shop, way: Way, how_many: int) -> float:
-        """The statements of an order while many come at once; what polls is counted with them."""
+    def _polls(self) -> float:
+        """The statements of a second in which nobody buys."""
+        said = self._said(lambda: time.sleep(QUIET_SECONDS))
+        return len(STATEMENT.findall(said)) / (QUIET_SECONDS + LOG_SECONDS)
+
+    def _statements(self, shop: Shop, way: Way, how_many: int, polls: float) -> float:
+        """The statements of an order while many come at once, without what polls meanwhile."""
+        began = time.monotonic()
+        said = self._said(lambda: _buy(shop, way, how_many))
+        polled = polls * (time.monotonic() - began)
+        return max(0.0, len(STATEMENT.findall(said)) - polled) / how_many
+
+    def _said(self, meanwhile: Callable[[], object]) -> str:
         with self._stage.statements_logged() as said:
-            _buy(shop, way, how_many)
-            time.sleep(0.2)  # so that all of it is logged
-        return len(STATEMENT.findall("".join(said))) / how_many
+            meanwhile()
+            time.sleep(LOG_SECONDS)  # so that all of it is logged
+        return "".join(said)
 
 
 @dataclass(frozen=True)
@@ -164,6 +182,7 @@ def _add(figures: Figures, by_gateway: dict[str, Turns]) -> None:
             waits = [turn.percentile(share) * 1000 for turn in idle]
             figures.add(f"{name}: press → paid, idle, {what}", "ms", waits)
         figures.add(f"{name}: statements", "an order", [t.statements for t in taken])
+        figures.add(f"{name}: statements, nobody buys", "a second", [t.polls for t in taken])
         figures.add(f"{name}: processor, Python", "ms", [t.python * 1000 for t in taken])
         figures.add(f"{name}: processor, Postgres", "ms", [t.postgres * 1000 for t in taken])
     _add_ratios(figures, by_gateway)
