@@ -11,12 +11,13 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from importlib.util import find_spec
 
 from config.local.processes import free_port
 from tests.tools.bench.beside_dbos.processor import processor_seconds
-from tests.tools.bench.beside_dbos.shops import OURS, WAYS, Shop, Way, on_dbos, ours
+from tests.tools.bench.beside_dbos.shops import OURS, USES, WAYS, Shop, Way, on_dbos, ours
 from tests.tools.bench.figures import Figures, Round
 from tests.tools.bench.options import Options
 from tests.tools.bench.placing import prepare
@@ -30,7 +31,7 @@ WARM_UP = 40
 QUIET_SECONDS = 1.0
 LOG_SECONDS = 0.2
 
-OURS_IN, DBOS_IN = "beside_dbos", "dbos_shop"
+OURS_IN = "beside_dbos"
 
 IN_PROCESS = "gateway 0 ms"
 OVER_HTTP = "gateway over HTTP"
@@ -62,7 +63,8 @@ def run(stage: Stage, options: Options) -> Figures:
         print(f"dbos: skipped, not installed here: {', '.join(missing)}", file=sys.stderr)
         return figures
     prepare(stage, OURS_IN)
-    stage.make_database(DBOS_IN, like="template1")
+    for use in USES:
+        stage.make_database(use.database, like="template1")
     port = free_port()
     gateway = [f"--port={port}", f"--ledger={stage.file('beside-dbos-ledger.jsonl')}"]
     with stage.queue(), stage.manage("run_sandbox_gateway", *gateway) as sandbox:
@@ -73,8 +75,8 @@ def run(stage: Stage, options: Options) -> Figures:
             measuring.round(number, IN_PROCESS, "")
             measuring.round(number, OVER_HTTP, f"http://127.0.0.1:{port}")
     _add(figures, measuring.turns)
-    stage.drop_database(OURS_IN)
-    stage.drop_database(DBOS_IN)
+    for database in [OURS_IN, *(use.database for use in USES)]:
+        stage.drop_database(database)
     return figures
 
 
@@ -86,8 +88,8 @@ class Measuring:
 
     def round(self, number: int, gateway: str, stripe_api_base: str) -> None:
         shops: list[Callable[[], AbstractContextManager[Shop]]] = [
-            lambda: ours(self._stage, stripe_api_base),
-            lambda: on_dbos(self._stage, DBOS_IN, stripe_api_base),
+            partial(ours, self._stage, stripe_api_base),
+            *(partial(on_dbos, self._stage, use, stripe_api_base) for use in USES),
         ]
         for opened in shops if number % 2 else reversed(shops):
             self._stage.checkpoint()

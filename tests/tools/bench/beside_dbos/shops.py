@@ -32,6 +32,7 @@ WAYS = {
 }
 OURS = "ours"
 
+
 CREATED = "201"
 SEE_OTHER = "303"
 
@@ -62,6 +63,23 @@ class Way:
     prepare: Callable[[int], Prepared]
     acknowledged: str  # the status of an answer to a press that was taken
     paid_at: Callable[[Sequence[str]], list[float]]  # once all of them are paid
+
+
+@dataclass(frozen=True)
+class Use:
+    """These ways want the same of DBOS: each such shop has a database of its own."""
+
+    database: str
+    paths: Sequence[str]
+    look_seconds: float  # until a process looks at the queue again
+
+
+# Where the queue is used, it is looked at as often as our publisher looks. Where it is not used,
+# DBOS's own setting costs least.
+USES = [
+    Use("dbos_direct", ["started", "inside"], 1.0),
+    Use("dbos_queued", ["queued", "together"], 0.02),
+]
 
 
 @dataclass(frozen=True)
@@ -118,10 +136,11 @@ def _paid_at_ours(keys: Sequence[str]) -> list[float]:
 
 
 @contextmanager
-def on_dbos(stage: Stage, database: str, stripe_api_base: str = "") -> Iterator[Shop]:
+def on_dbos(stage: Stage, use: Use, stripe_api_base: str = "") -> Iterator[Shop]:
     """It has as many processes as our shop has for the web, and each settles orders as well."""
-    url = stage.url(database)
+    url = stage.url(use.database)
     gateway = {"BENCH_STRIPE_API_BASE": stripe_api_base, patient.SECONDS: "0"}
+    gateway |= {"BENCH_LOOK_SECONDS": str(use.look_seconds)}
     with ExitStack() as started:
         ports = [free_port() for _ in range(WEB_PROCESSES)]
         processes = []
@@ -135,8 +154,8 @@ def on_dbos(stage: Stage, database: str, stripe_api_base: str = "") -> Iterator[
             processes.append(child)
         looking = started.enter_context(psycopg.connect(url, autocommit=True))
         ways = {
-            name: Way(partial(_prepare_dbos, path), CREATED, partial(_paid_at_dbos, looking))
-            for path, name in WAYS.items()
+            WAYS[path]: Way(partial(_prepare_dbos, path), CREATED, partial(_paid_at_dbos, looking))
+            for path in use.paths
         }
         yield Shop(OverHttp(ports), processes, ways)
 
@@ -177,5 +196,5 @@ def _paid_at_dbos(looking: psycopg.Connection, keys: Sequence[str]) -> list[floa
         if time.monotonic() > deadline:
             raise RuntimeError(f"Not all of {wanted} orders in DBOS's shop were paid")
         time.sleep(orders.LOOK_SECONDS)
-    paid_at = dict(looking.execute(PAID_AT_OF_DBOS).fetchall())
-    return [float(paid_at[key]) for key in keys]
+    paid_at: dict[str, float] = dict(looking.execute(PAID_AT_OF_DBOS).fetchall())
+    return [paid_at[key] for key in keys]
