@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -226,9 +227,18 @@ def python_with_dbos() -> str:
 def test_smallest_run_compares_the_shop_with_one_on_dbos(tmp_path: Path) -> None:
     file = tmp_path / "run.json"
     command = [python_with_dbos(), "-m", "tests.tools.bench", "--tiny", "--only", "dbos"]
+    # The bench names the gateways of its own that it offers.
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith("PAYMENT_")
+    }
 
     ran = subprocess.run(
-        [*command, "--json", str(file)], cwd=ROOT, capture_output=True, text=True, check=False
+        [*command, "--json", str(file)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
 
     assert ran.returncode == 0, ran.stderr
