@@ -21,7 +21,7 @@ BATCH = 1000
 # so none that was shown before the restore fits the cart any more.
 FURTHER = 1_000_000
 
-# By then a shopper has an e-mail or a statement of account, or has ordered again.
+# A shopper has an e-mail or a statement of account by then, or has ordered again.
 TOLD_FOR = timedelta(days=7)
 
 

@@ -13,7 +13,7 @@ from enum import Enum
 from functools import partial
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
-# By Django row by row, or by the one statement.
+# Django places row by row, and the shop mostly by one statement.
 PLACING = (b'INSERT INTO "orders_order"', b"INSERT INTO orders_order ")
 # A statement that was sent five times is prepared, and from then on only its name is sent.
 PREPARED = re.compile(rb'P.{4}(_pg3_\d+)\0[^\0]*INSERT INTO "?orders_order"? ', re.DOTALL)

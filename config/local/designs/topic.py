@@ -19,7 +19,7 @@ from config.local.designs.serving import Reply, serve, stopping
 ANSWER_SECONDS = 15.0
 PAUSES_SECONDS = (1, 1, 2, 4, 8, 16, 20, 20, 20, 20)
 
-# As many deliveries under way at once; the others wait for their turn.
+# So many deliveries are under way at once; the others wait for their turn.
 DELIVERIES = threading.BoundedSemaphore(32)
 
 # When hostile: so many messages are delivered again, and each delivery is late by up to so much.

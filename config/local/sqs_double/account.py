@@ -555,7 +555,7 @@ def _md5(text: str) -> str:
 
 
 def _md5_of_attributes(attributes: Json) -> str:
-    """As in "Calculating the MD5 message digest for message attributes" (Developer Guide)."""
+    """The rule is "Calculating the MD5 message digest for message attributes" (Developer Guide)."""
 
     def measured(part: bytes) -> bytes:
         return struct.pack("!I", len(part)) + part

@@ -39,7 +39,7 @@ END_CALL = """
     WHERE id = %(ended)s::bigint
 """
 
-# Of two workers that begin one round at once, one row remains, and one call begins.
+# Two workers may begin one round at once: then one row remains, and one call begins.
 BEGIN_ROUND = """
 WITH stored AS (
     INSERT INTO payments_payment ({columns}, lease_until)
