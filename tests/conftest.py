@@ -29,7 +29,7 @@ from tests.support.schedule import Schedule, longest_first
 from tests.support.services import TEMPLATE
 from tests.support.shelves import on_the_shelf
 from tests.support.shopper import InProcess, Shopper, somebody_else
-from tests.support.shortcuts import KEPT_CONNECTION, remember_content_types, take_shortcuts
+from tests.support.shortcuts import KEPT_CONNECTION, remember_what_stays, take_shortcuts
 from tests.support.till import Till
 
 
@@ -66,7 +66,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
     """A database to which somebody is connected cannot be dropped."""
     with django_db_blocker.unblock():
-        remember_content_types()
+        remember_what_stays()
     yield
     KEPT_CONNECTION.close()
 
