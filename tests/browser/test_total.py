@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from tests.browser.conftest import Visit
 from tests.browser.screenshots import AXE, violations_of
-from tests.browser.visitor import TEXT_FIELDS
+from tests.browser.visitor import TEXT_FIELDS, heading, place_button
 from tests.support.long import at_length
 from tests.support.rules import delivery_method, discount_code, tax_rate
 from tests.support.shopper import TYPED
@@ -167,3 +167,35 @@ def test_code_for_everything_takes_the_way_to_pay_away_and_back(visit: Visit, ti
     page.locator("[name=code]").fill("")
     page.locator("[name=code]").press("Enter")
     expect(page.locator("#payment-method")).to_be_visible()
+
+
+@pytest.mark.parametrize("by", ["mouse", "space bar"])
+def test_total_that_arrives_in_the_middle_of_a_press_does_not_lose_it(
+    visit: Visit, till: Till, by: str
+) -> None:
+    visitor = visit()
+    page = visitor.page
+    visitor.fill_cart()
+    on_its_way: list[Route] = []
+    page.route("**/checkout/total/", lambda route: on_its_way.append(route))
+    with page.expect_request("**/checkout/total/"):
+        visitor.go_to_checkout()
+    button = place_button(page)
+    button.focus()
+    if by == "mouse":
+        button.hover()
+        page.mouse.down()
+    else:
+        page.keyboard.down(" ")
+    with page.expect_response("**/checkout/total/") as answered:
+        on_its_way[-1].continue_()
+    answered.value.finished()
+    page.wait_for_timeout(100)  # so that the page has shown it, if it does
+    if by == "mouse":
+        page.mouse.up()
+    else:
+        page.keyboard.up(" ")
+
+    # The total of the press was another one, so the shopper is asked.
+    expect(page.get_by_text("The total was €14.91 when you opened this page")).to_be_visible()
+    assert not Order.objects.exists()

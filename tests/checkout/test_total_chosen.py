@@ -96,6 +96,17 @@ def test_update_shows_the_total_and_writes_nothing(shopper: Shopper, path: str) 
     assert written == []
 
 
+def test_press_that_the_total_leaves_as_it_is_is_the_same_text(shopper: Shopper) -> None:
+    """The page's script replaces what differs, and what is replaced loses a press on it."""
+    page = shopper.web.get("/checkout/")
+
+    total = shopper.web.post("/checkout/total/", read_form(page.text, "/checkout/"))
+
+    on_the_page, answered = (each.text.partition('id="press"')[2] for each in (page, total))
+    assert "Place order" in answered.partition("</div>")[0]
+    assert on_the_page.partition("</div>")[0] == answered.partition("</div>")[0]
+
+
 def test_updated_page_buys_what_it_shows(shopper: Shopper) -> None:
     form = again(update(shopper, shopper.open_checkout()))
 

@@ -10,6 +10,8 @@
 
   var asking = null; // what ends the question that is under way
   var country = ""; // whose rows of an address are shown
+  var isHeld = false; // the mouse or the space bar is down
+  var heldBack = null; // what waits for that to end
 
   function formOf(field) {
     var form = field && field.form;
@@ -49,14 +51,31 @@
       })
       .then(
         function (text) {
-          var isWanted = asking === ours && text && document.body.contains(form);
-          if (isWanted && chosen(contentOf(form)) === chosen(fields)) {
-            show(form, new DOMParser().parseFromString(text, "text/html"));
-          }
+          whenReleased(function () {
+            var isWanted = asking === ours && text && document.body.contains(form);
+            if (isWanted && chosen(contentOf(form)) === chosen(fields)) {
+              show(form, new DOMParser().parseFromString(text, "text/html"));
+            }
+          });
         },
         // The press compares the total all the same, so nothing is charged that was not shown.
         function () {}
       );
+  }
+
+  // A browser forgets a press whose button is replaced before the press has ended.
+  function whenReleased(act) {
+    if (isHeld) heldBack = act;
+    else act();
+  }
+
+  function hold(event) {
+    isHeld = /down$/.test(event.type) && (event.key || " ") === " ";
+    setTimeout(function () {
+      if (isHeld || !heldBack) return;
+      heldBack();
+      heldBack = null;
+    });
   }
 
   function show(form, answer) {
@@ -125,6 +144,10 @@
   });
 
   document.addEventListener("submit", stop);
+
+  ["mousedown", "mouseup", "keydown", "keyup", "blur"].forEach(function (name) {
+    window.addEventListener(name, hold);
+  });
 
   function begin() {
     var form = document.querySelector("form[data-total-url]");
