@@ -122,7 +122,7 @@ def visit(launch: Launch, shelf: list[Product], live_server: LiveServer) -> Iter
             locale=locale,
             viewport={"width": width, "height": 900},
         )
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         visitors.append(Visitor(context))
         return visitors[-1]
 
