@@ -3,11 +3,10 @@
 import json
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from types import SimpleNamespace
-from typing import cast
 
 import pytest
 from botocore.exceptions import EndpointConnectionError
@@ -26,31 +25,8 @@ from checkout.orders.outbox.sweep import ask_again, sweep
 from checkout.orders.queue.sqs import Outgoing, PaymentsQueue
 from checkout.orders.states import OrderStatus
 from checkout.orders.transitions import transition
+from tests.doubles.recording_queue import RecordingQueue, as_queue, sqs_is_down
 from tests.support.factories import placed_order
-
-
-class RecordingQueue:
-    """Takes what it is sent, except the positions it is told to refuse."""
-
-    def __init__(self, refuse: Iterable[int] = (), error: Exception | None = None) -> None:
-        self.refuse = set(refuse)
-        self.error = error
-        self.sent: list[Outgoing] = []
-
-    def send(self, messages: Sequence[Outgoing]) -> set[int]:
-        if self.error:
-            raise self.error
-        taken = set(range(len(messages))) - self.refuse
-        self.sent += [messages[position] for position in sorted(taken)]
-        return taken
-
-
-def as_queue(double: object) -> PaymentsQueue:
-    return cast(PaymentsQueue, double)
-
-
-def sqs_is_down() -> RecordingQueue:
-    return RecordingQueue(error=EndpointConnectionError(endpoint_url="http://127.0.0.1:9"))
 
 
 def give_up_claims() -> None:
@@ -336,6 +312,7 @@ def nothing_beside(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(publisher, "Every", lambda seconds: lambda: False)
     monkeypatch.setattr(Alive, "beat", lambda self: None)
     monkeypatch.setattr(publisher, "is_paused", lambda: False)
+    monkeypatch.setattr(publisher, "wait_for_message", lambda seconds: False)
 
 
 @pytest.mark.usefixtures("nothing_beside")

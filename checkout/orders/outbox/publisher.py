@@ -18,6 +18,7 @@ from checkout.orders.operations.gauges import (
 from checkout.orders.operations.liveness import Alive
 from checkout.orders.outbox.publish import is_anything_due, publish_outbox
 from checkout.orders.outbox.sweep import expire_unpaid, sweep
+from checkout.orders.outbox.wake import wait_for_message
 from checkout.orders.pausing import is_paused
 from checkout.orders.queue.sqs import BATCH, QUEUE_ERRORS, PaymentsQueue
 from checkout.runtime.clock import database_now
@@ -26,7 +27,11 @@ from checkout.runtime.loop import Every, run_loop
 
 logger = logging.getLogger(__name__)
 
-# A message waits half of this on average for a publisher that has nothing else to do.
+# A publisher that waits is woken by a message that is stored. It looks by itself as often as this,
+# since a message may also become due with time.
+WAIT_SECONDS = 0.5
+
+# Where it cannot be woken, it looks as often as this.
 IDLE_SECONDS = 0.02
 
 # What comes meanwhile is sent together, since SQS takes ten messages for the price of one.
@@ -44,7 +49,9 @@ def run(queue: PaymentsQueue, stopping: threading.Event, alive: Alive | None = N
             _look_after_the_rest(now=database_now())
         if is_time_to_sample():
             measure_shop(now=database_now())
-        if time.monotonic() < sends_again_at or is_paused() or not is_anything_due():
+        if time.monotonic() < sends_again_at or is_paused():
+            return 0
+        if not (is_anything_due() or wait_for_message(WAIT_SECONDS)):
             return 0
         sent = publish_outbox(queue, now=database_now())
         if sent < BATCH:

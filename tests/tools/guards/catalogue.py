@@ -21,6 +21,9 @@ TEST_REFUSALS = "tests/payments/test_refusals.py"
 TEST_PLACING = "tests/orders/test_placing.py"
 TEST_TWIN = "tests/checkout/test_placing_statement.py"
 TEST_OUTBOX = "tests/orders/test_outbox.py"
+WAKE = "checkout/orders/outbox/wake.py"
+WAKE_TRIGGER = "checkout/orders/migrations/0041_wake_the_publisher.py"
+TEST_WAKE = "tests/orders/test_wake.py"
 TEST_RESUBMISSION = "tests/checkout/test_resubmission.py"
 TEST_SETTLEMENT = "tests/payments/test_settlement.py"
 TEST_FIRST_CHARGE = "tests/payments/test_first_charge.py"
@@ -652,6 +655,30 @@ message AS (
         "for place in sorted(taken)}, None",
         "for place in range(len(batch))}, None",
         f"{TEST_OUTBOX}::test_only_what_sqs_took_is_recorded",
+    ),
+    _guard(
+        "a publisher looks once more before it waits",
+        "a message that was stored a moment before waits until the next look",
+        WAKE,
+        "return is_anything_due() or _is_told(seconds)",
+        "return _is_told(seconds)",
+        f"{TEST_WAKE}::test_message_that_was_stored_just_before_is_not_waited_for",
+    ),
+    _guard(
+        "no publisher begins to wait while a message is stored",
+        "a message that is committed in that moment waits until the next look",
+        WAKE_TRIGGER,
+        "IF NOT pg_try_advisory_xact_lock_shared(7340022) THEN",
+        "IF EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory') THEN",
+        f"{TEST_WAKE}::test_publisher_does_not_begin_to_wait_while_a_message_is_stored",
+    ),
+    _guard(
+        "nobody is told while no publisher waits",
+        "orders wait for each other, since one transaction at a time commits a notification",
+        WAKE_TRIGGER,
+        "IF NOT pg_try_advisory_xact_lock_shared(7340022) THEN",
+        "IF pg_try_advisory_xact_lock_shared(7340022) IS NOT NULL THEN",
+        f"{TEST_WAKE}::test_nobody_is_told_while_no_publisher_waits",
     ),
     Guard(
         "one delivery for an event and an endpoint",
