@@ -91,13 +91,18 @@ class _Round:
 
 
 def settle_order(
-    order_number: str, gateways: Gateways, *, clock: Clock, lease_token: uuid.UUID | None = None
+    order_number: str,
+    gateways: Gateways,
+    *,
+    clock: Clock,
+    lease_token: uuid.UUID | None = None,
+    reference: str = "",
 ) -> Result:
     """Take the order's current payment round as far as the gateway lets it. A worker that comes
-    again with the same lease token, after a lost connection, goes on where it was."""
-    order = order_by_number(
-        order_number, Order.objects.annotate(round_has_begun=Exists(CURRENT_ROUND))
-    )
+    again with the same lease token, after a lost connection, goes on where it was. An order that
+    has the number and another reference is not the one that is meant."""
+    meant = Order.objects.filter(reference=reference) if reference else Order.objects.all()
+    order = order_by_number(order_number, meant.annotate(round_has_begun=Exists(CURRENT_ROUND)))
     if order.status not in UNSETTLED:
         return Result.NOTHING_TO_DO
     if order.status == OrderStatus.AUTHORISED:

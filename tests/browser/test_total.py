@@ -9,7 +9,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from tests.browser.conftest import Visit
 from tests.browser.screenshots import AXE, violations_of
-from tests.browser.visitor import TEXT_FIELDS, heading, place_button
+from tests.browser.visitor import TEXT_FIELDS, place_button
 from tests.support.long import at_length
 from tests.support.rules import delivery_method, discount_code, tax_rate
 from tests.support.shopper import TYPED

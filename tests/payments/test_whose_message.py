@@ -25,6 +25,7 @@ from payments.worker import handle as handling
 from payments.worker.handle import HANDLERS, Verdict, handle
 from tests.orders.test_dead_letters import put_away
 from tests.support.factories import placed_order
+from tests.support.statements import statements
 from tests.support.till import Till, only
 
 
@@ -33,7 +34,7 @@ def order(shelf: list[Product]) -> Order:
     return placed_order(shelf[0])
 
 
-def body_of(order: Order, **changed: object) -> str:
+def body_of(order: Order, /, **changed: object) -> str:
     return json.dumps(json.loads(encode(order.outbox_messages.get())) | changed)
 
 
@@ -50,6 +51,26 @@ def lost(order: Order) -> str:
 
 def incoming(body: str, receive_count: int = 1) -> Incoming:
     return Incoming(id="m-1", body=body, receipt_handle="r-1", receive_count=receive_count)
+
+
+def test_message_of_ours_is_settled_in_four_statements(
+    order: Order, gateway: StripeGateway
+) -> None:
+    message = incoming(body_of(order))
+    with statements(r"\b(orders_order|payments_payment)\b") as asked:
+        assert handle(message, only(gateway))[0] is Verdict.DELETE
+
+    assert len(asked) == 4, asked
+
+
+def test_order_that_has_another_number_by_now_is_found_by_its_reference(
+    order: Order, gateway: StripeGateway, till: Till
+) -> None:
+    message = incoming(body_of(order, order="100009-99"))
+    assert handle(message, only(gateway))[0] is Verdict.DELETE
+
+    assert Payment.objects.get().order == order
+    assert len(till.charges()) == 1
 
 
 @pytest.mark.parametrize("kind", [*HANDLERS, "make_coffee"])

@@ -937,6 +937,15 @@ message AS (
         "tests/payments/test_whose_payment.py::test_open_payment_of_somebody_else_is_not_cancelled",
     ),
     _guard(
+        "reference of the order that is settled",
+        "a message of an order that a backup lost charges the order that was given its number",
+        SETTLEMENT,
+        "Order.objects.filter(reference=reference) if reference else Order.objects.all()",
+        "Order.objects.all()",
+        "tests/payments/test_whose_message.py"
+        "::test_message_of_a_lost_order_settles_no_other_and_is_put_before_a_person",
+    ),
+    _guard(
         "installation of a message",
         "another installation's message is settled by us and taken away from its workers",
         "payments/worker/handle.py",
