@@ -1,13 +1,21 @@
 """What it means that the database did not do what it was asked, and rows for statements that are
 written by hand."""
 
-from collections.abc import Iterator, Set
+import json
+from collections.abc import Iterator, Sequence, Set
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
-from django.db import DatabaseError, InterfaceError, InternalError, OperationalError, connection
+from django.db import (
+    DEFAULT_DB_ALIAS,
+    DatabaseError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+)
 from django.db.models import Field, JSONField, Model
 from psycopg.types.json import Jsonb
 
@@ -22,6 +30,8 @@ DATABASE_ERRORS = (DatabaseError, InterfaceError)
 # 25006: the server takes no writes, as after a failover that left a connection with the old one.
 # 25P03 and 25P04: the server ended the session of a transaction that took too long.
 LOST = ("08", "57P", "25006", "25P03", "25P04")
+
+Row = TypeVar("Row", bound=Model)
 
 _is_patient: ContextVar[bool] = ContextVar("is_patient", default=True)
 
@@ -81,6 +91,23 @@ def values_of(row: Model, given: Set[str]) -> dict[str, Any]:
     """The parameters of `insertion`."""
     fields = _fields(type(row), frozenset(given))
     return {field.attname: _value(row, field) for field in fields}
+
+
+@cache
+def columns_of(model: type[Model], table: str) -> str:
+    """The columns of a SELECT of all fields of a model."""
+    return ", ".join(f"{table}.{field.column}" for field in _fields(model, frozenset()))
+
+
+def row_of(model: type[Row], values: Sequence[Any]) -> Row:
+    """What `columns_of` selected. JSON columns come as text where Django's own queries would have
+    read them."""
+    fields = _fields(model, frozenset())
+    read = [
+        json.loads(value) if isinstance(field, JSONField) and value is not None else value
+        for field, value in zip(fields, values, strict=True)
+    ]
+    return model.from_db(DEFAULT_DB_ALIAS, [field.attname for field in fields], read)
 
 
 @cache

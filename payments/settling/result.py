@@ -2,8 +2,6 @@
 
 from enum import Enum
 
-from django.db.models import QuerySet
-
 from checkout.orders.models import Order
 
 
@@ -27,10 +25,8 @@ class Result(Enum):
     BUSY = "another worker is at it"
 
 
-def order_by_number(order_number: str, orders: QuerySet[Order] | None = None) -> Order:
-    if orders is None:
-        orders = Order.objects.all()
+def order_by_number(order_number: str) -> Order:
     try:
-        return orders.get(number=order_number)
+        return Order.objects.get(number=order_number)
     except Order.DoesNotExist:
         raise UnknownOrder(order_number) from None

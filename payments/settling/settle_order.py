@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db import connection, transaction
 
 from checkout.orders.attention.flags import end_reason, put_before_a_person
 from checkout.orders.attention.reasons import REFUSED, UNKNOWN_TOO_LONG
@@ -29,6 +28,7 @@ from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.enqueue import ask
 from checkout.orders.states import UNSETTLED, DispatchStatus, OrderStatus
 from checkout.orders.transitions import pay_with_nothing
+from checkout.runtime.database import columns_of, row_of
 from checkout.runtime.faultpoints import fault_points
 from checkout.runtime.process_name import process_name
 from payments.capturing.capture import settle_captures
@@ -61,7 +61,7 @@ from payments.settling.outcomes import (
 )
 from payments.settling.refused_shop import begin_refusal
 from payments.settling.request import details_of
-from payments.settling.result import Result, order_by_number
+from payments.settling.result import Result, UnknownOrder
 from payments.settling.retry import pause_after
 from payments.settling.steps.before_call import begin_round, store_id
 from payments.settling.unknown_outcome import must_be_uncharged
@@ -73,8 +73,15 @@ logger = logging.getLogger(__name__)
 # under which a repetition is the same call.
 UNKNOWN_AT_MOST = timedelta(hours=20)
 
-# Read with the order, so that an order whose round is new costs no statement to find that out.
-CURRENT_ROUND = Payment.objects.filter(order=OuterRef("pk"), round=OuterRef("payment_round"))
+# Whether the round has begun is read with the order, so that an order whose round is new costs no
+# statement to find that out. It is in SQL because Django took a third of a settlement's time in
+# Python to write it.
+READ_ORDER = """
+    SELECT EXISTS (
+        SELECT FROM payments_payment p WHERE p.order_id = o.id AND p.round = o.payment_round
+    ), {columns}
+    FROM orders_order o WHERE number = %(number)s AND %(reference)s::varchar IN (reference, '')
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,8 +108,7 @@ def settle_order(
     """Take the order's current payment round as far as the gateway lets it. A worker that comes
     again with the same lease token, after a lost connection, goes on where it was. An order that
     has the number and another reference is not the one that is meant."""
-    meant = Order.objects.filter(reference=reference) if reference else Order.objects.all()
-    order = order_by_number(order_number, meant.annotate(round_has_begun=Exists(CURRENT_ROUND)))
+    order, round_has_begun = _read_order(order_number, reference)
     if order.status not in UNSETTLED:
         return Result.NOTHING_TO_DO
     if order.status == OrderStatus.AUTHORISED:
@@ -112,7 +118,7 @@ def settle_order(
     lease_token = lease_token or uuid.uuid4()
     calls = Calls.begin(gateways, clock)
     gateway = order.gateway or gateways.first
-    if order.round_has_begun:  # type: ignore[attr-defined] # by the annotation above
+    if round_has_begun:
         payment, is_ours = _payment_of_this_round(order), False
     elif there := gateways.named(gateway):
         payment, is_ours = _begin_round(order, gateway, there.abilities, lease_token, calls)
@@ -127,6 +133,18 @@ def settle_order(
         return _settle(round_)
     finally:
         calls.write_end()
+
+
+def _read_order(number: str, reference: str) -> tuple[Order, bool]:
+    """The order, and whether its current payment round has begun."""
+    statement = READ_ORDER.format(columns=columns_of(Order, "o"))
+    with connection.cursor() as cursor:
+        cursor.execute(statement, {"number": number, "reference": reference})
+        found = cursor.fetchone()
+    if found is None:
+        raise UnknownOrder(number)
+    has_begun, *values = found
+    return row_of(Order, values), has_begun
 
 
 def _wait_for_its_gateway(order: Order, gateway: str, *, now: datetime) -> Result:

@@ -4,29 +4,23 @@ A request to place an order begins with this look-up, before anything could refu
 repeats a purchase gets its order, whatever has become of the form, the cart or the limits since.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from django.db import DEFAULT_DB_ALIAS, connection
-from django.db.models import JSONField
+from django.db import connection
 
 from checkout.orders.models import Order
 from checkout.orders.states import OrderStatus as S
+from checkout.runtime.database import columns_of, row_of
 
 SIMILAR_WITHIN = timedelta(hours=1)
 
 # On their way or paid. The customer of one that waits for another card may want to start afresh.
 SIMILAR_STATUSES = [
     status.value for status in (S.PLACED, S.ACTION_REQUIRED, S.PROMISED, S.AUTHORISED, S.PAID)
-]
-
-FIELDS = [field.attname for field in Order._meta.concrete_fields]
-JSON_PLACES = [
-    place for place, field in enumerate(Order._meta.concrete_fields) if isinstance(field, JSONField)
 ]
 
 # One statement, and in SQL, since it is run for every purchase. Each half of the OR has an index.
@@ -40,7 +34,7 @@ FIND = """
         AND status = ANY(%(statuses)s) AND placed_at > %(since)s
         AND checkout_id <> %(checkout_id)s
     ORDER BY id DESC
-""".format(columns=", ".join(FIELDS))  # noqa: S608 - the names of our own columns
+""".format(columns=columns_of(Order, "orders_order"))  # noqa: S608 - the names of our own columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,17 +65,8 @@ def find_order_and_similar(
     }
     with connection.cursor() as cursor:
         cursor.execute(FIND, parameters)
-        similar = [_order(row) for row in cursor.fetchall()]
+        similar = [row_of(Order, row) for row in cursor.fetchall()]
     order = next((found for found in similar if found.checkout_id == checkout_id), None)
     if order:
         similar.remove(order)
     return Found(order=order, similar=similar)
-
-
-def _order(row: Sequence[Any]) -> Order:
-    """JSON columns come as text where Django's own queries would have read them."""
-    values = list(row)
-    for place in JSON_PLACES:
-        if values[place] is not None:
-            values[place] = json.loads(values[place])
-    return Order.from_db(DEFAULT_DB_ALIAS, FIELDS, values)
