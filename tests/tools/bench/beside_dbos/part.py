@@ -16,11 +16,11 @@ from importlib.metadata import version
 from importlib.util import find_spec
 
 from config.local.processes import free_port
-from tests.tools.bench.beside_dbos.processor import processor_seconds
 from tests.tools.bench.beside_dbos.shops import OURS, USES, WAYS, Shop, Way, on_dbos, ours
 from tests.tools.bench.figures import Figures, Round
 from tests.tools.bench.options import Options
 from tests.tools.bench.placing import prepare
+from tests.tools.bench.processor import processor_seconds
 from tests.tools.bench.stage import Stage, await_answer
 
 # One shopper at a time presses.

@@ -19,7 +19,7 @@ from tests.tools.bench import orders
 from tests.tools.bench.contenders import patient
 from tests.tools.bench.over_http import Basket, OverHttp
 from tests.tools.bench.purchases import Purchase, press
-from tests.tools.bench.stage import WEB_PROCESSES, Stage, await_answer, web_command
+from tests.tools.bench.stage import WEB_PROCESSES, Stage, await_answer
 
 DBOS_APP = "tests.tools.bench.contenders.dbos_shop:app"
 
@@ -99,27 +99,17 @@ def ours(stage: Stage, stripe_api_base: str = "") -> Iterator[Shop]:
     sends none. Without the address of a gateway, one in the worker's process answers at once."""
     gateway = {"STRIPE_API_BASE": stripe_api_base} if stripe_api_base else _in_process()
     with ExitStack() as started:
-        ports = [free_port() for _ in range(WEB_PROCESSES)]
-        web = [started.enter_context(_web(stage, port, gateway)) for port in ports]
-        for child, port in zip(web, ports, strict=True):
-            await_answer(child, f"http://127.0.0.1:{port}/healthz")
+        web = started.enter_context(stage.web_servers(environment=gateway))
         others = [
             started.enter_context(stage.manage(command, "--skip-checks", environment=gateway))
             for command in ("run_outbox_publisher", "run_payment_worker")
         ]
         way = Way(_prepare_ours, SEE_OTHER, _paid_at_ours)
-        yield Shop(OverHttp(ports), [*web, *others], {OURS: way})
+        yield Shop(OverHttp(list(web)), [*web.values(), *others], {OURS: way})
 
 
 def _in_process() -> dict[str, str]:
     return {**patient.OFFERED, patient.SECONDS: "0"}
-
-
-@contextmanager
-def _web(stage: Stage, port: int, gateway: Mapping[str, str]) -> Iterator[Child]:
-    """The same server as that of `stage.web`, whose process is counted here."""
-    with stage.running("web", web_command("config.wsgi", port), gateway) as child:
-        yield child
 
 
 def _prepare_ours(how_many: int) -> Prepared:
