@@ -35,6 +35,7 @@ PARTS = {
     "growing": "growing",
     "publishing": "publishing",
     "memory": "remembering",
+    "idling": "idling",
     "killing": "killing",
     "restarting": "restarting",
 }
