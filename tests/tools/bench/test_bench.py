@@ -21,7 +21,6 @@ from checkout.orders.models import LimitCount, Order
 from checkout.tokens import read_token
 from config.local.processes import CannotStart
 from tests.support.long import long
-from tests.support.processes import eventually
 from tests.support.shopper import read_form
 from tests.tools.bench.figures import Figures, Round
 from tests.tools.bench.goals import by_name, verdicts
@@ -301,11 +300,15 @@ def test_idle_shop_runs_every_process_of_the_procfile() -> None:
 
 def test_memory_is_that_of_a_process_and_of_all_that_it_started() -> None:
     alone = memory_of([os.getpid()])
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    program = "print('started', flush=True); input()"
+    pipe = subprocess.PIPE
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe)
     try:
-        eventually(lambda: memory_of([child.pid]).rss > 0, what="the start of a child")
-        assert 0 < memory_of([child.pid]).pss < memory_of([child.pid]).rss
-        assert memory_of([os.getpid()]).rss > alone.rss
+        assert child.stdout
+        assert child.stdout.readline() == b"started\n"
+        taken = memory_of([child.pid])
+        assert 0 < taken.pss < taken.rss
+        assert memory_of([os.getpid()]).rss >= alone.rss + taken.rss // 2
     finally:
         child.kill()
         child.communicate()
