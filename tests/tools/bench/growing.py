@@ -128,7 +128,7 @@ def _settle(stage: Stage, options: Options, figures: Figures, names: dict[str, s
     for name in names:  # orders of the measures above are not to be waited for
         stage.use(name)
         orders.forget_unsettled()
-    rounds = options.pick(quick=1, full=2, tiny=1)
+    rounds = options.pick(quick=1, full=3, tiny=1)
     turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
     for name, taken in turns.items():
         figures.add(name, "orders/s", [turn.a_second for turn in taken])

@@ -21,7 +21,7 @@ def in_process(stage: Stage, options: Options, figures: Figures) -> None:
         stage.make_database("oscar", like="template1")
         _run_oscar(stage, "--prepare")
         contenders["django-oscar, in process"] = lambda _: _oscar(stage, orders)
-    rounds = options.pick(quick=1, full=2, tiny=1)
+    rounds = options.pick(quick=1, full=3, tiny=1)
     turns = take_turns(
         contenders, rounds=rounds, say=options.say, warm_up=not (options.quick or options.tiny)
     )

@@ -71,13 +71,15 @@ def await_published() -> None:
     await_none("SELECT FROM orders_outboxmessage WHERE published_at IS NULL")
 
 
-def forget_unsettled() -> None:
-    """What was placed and is no business of the next measure."""
+def forget_unsettled() -> int:
+    """What was placed and is no business of the next measure; how many orders those were."""
     with connection.cursor() as cursor:
         cursor.execute("UPDATE orders_order SET status = 'cancelled' WHERE status = 'placed'")
+        forgotten: int = cursor.rowcount
         cursor.execute(
             "UPDATE orders_outboxmessage SET published_at = now() WHERE published_at IS NULL"
         )
+    return forgotten
 
 
 def settled_a_second(numbers: Collection[str]) -> float:

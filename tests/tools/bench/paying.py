@@ -27,7 +27,7 @@ LEAST_A_SECOND = 4.0
 def run(stage: Stage, options: Options) -> Figures:
     figures = Figures("order to paid")
     prepare(stage, "paying")
-    rounds = options.pick(quick=1, full=2, tiny=1)
+    rounds = options.pick(quick=1, full=3, tiny=1)
     web = stage.web(environment=patient.OFFERED)
     with stage.queue(), web as ports, stage.manage("run_outbox_publisher"):
         over_http = OverHttp(ports)

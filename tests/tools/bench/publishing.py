@@ -28,7 +28,7 @@ def run(stage: Stage, options: Options) -> Figures:
 
         several = options.pick(quick=PUBLISHERS[:2], full=PUBLISHERS)
         contenders = {f"publishers: {count}": of(count) for count in several}
-        rounds = options.pick(quick=1, full=2, tiny=1)
+        rounds = options.pick(quick=1, full=3, tiny=1)
         turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
         for name, taken in turns.items():
             figures.add(name, "rows/s", [turn.a_second for turn in taken])

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import dataclass
 from pathlib import Path
 
 from tests.tools.bench import orders
@@ -16,10 +17,29 @@ MEGABYTE_KB = 1024
 
 
 def run(stage: Stage, options: Options) -> Figures:
-    """As many orders as the time allows, and 100,000 at most."""
     figures = Figures("memory")
     prepare(stage, "remembering")
     first = options.pick(quick=500, full=1_000, tiny=20)
+    rounds = [_grow(stage, options, first) for _ in range(options.pick(quick=1, full=3, tiny=1))]
+    note = f"by orders: {', '.join(f'{grown.orders:,}' for grown in rounds)}"
+    figures.add(f"after {first:,} orders", "MB", [grown.early / MEGABYTE_KB for grown in rounds])
+    figures.add("after all orders", "MB", [grown.late / MEGABYTE_KB for grown in rounds], note)
+    figures.add("growth", "ratio", [grown.late / grown.early for grown in rounds])
+    stage.drop_database("remembering")
+    return figures
+
+
+@dataclass(frozen=True)
+class Grown:
+    """One worker took so much memory after the first orders and after all of them."""
+
+    early: int  # kB
+    late: int
+    orders: int
+
+
+def _grow(stage: Stage, options: Options, first: int) -> Grown:
+    """It settles as many orders as the time allows, and 100,000 at most."""
     most = options.pick(quick=1_500, full=100_000, tiny=40)
     until = time.monotonic() + options.pick(quick=5, full=45, tiny=1)
     settled = 0
@@ -32,11 +52,7 @@ def run(stage: Stage, options: Options) -> Figures:
             if settled == first:
                 early = resident
             options.say(f"a worker after {settled:,} orders: {resident // MEGABYTE_KB} MB")
-    figures.add(f"after {first:,} orders", "MB", [early / MEGABYTE_KB])
-    figures.add(f"after {settled:,} orders", "MB", [resident / MEGABYTE_KB])
-    figures.add("growth", "ratio", [resident / early])
-    stage.drop_database("remembering")
-    return figures
+    return Grown(early, resident, settled)
 
 
 def resident_kb(pid: int) -> int:

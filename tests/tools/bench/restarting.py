@@ -19,15 +19,18 @@ def run(stage: Stage, options: Options) -> Figures:
     shoppers = options.pick(quick=60, full=200, tiny=5)
     # Shares of the time in which they come.
     moments = options.pick(quick=(0.25, 0.5, 0.75), full=(0.25, 0.5, 0.75), tiny=(0.5,))
-    options.say(f"{shoppers} shoppers while Postgres is restarted")
-    with shop(stage, "restarting") as open_shop:
-        stage.checkpoint()  # a restart is not to write what earlier parts left
-        away: list[float] = []
-        restart = restarting(stage, away)
-        events = [Event(moment * shoppers / A_SECOND, "restart", restart) for moment in moments]
-        bought = buy(open_shop, Basket().filled(shoppers), events)
-    longest = f"longest {max(away):.1f} s" if away else "none"
-    add_to(figures, bought, f"{shoppers} shoppers, restarts: {len(away)}, {longest}")
+    bought, notes = [], []
+    for number in range(options.pick(quick=1, full=3, tiny=1)):
+        options.say(f"{shoppers} shoppers while Postgres is restarted, round {number}")
+        with shop(stage, f"restarting{number}") as open_shop:
+            stage.checkpoint()  # a restart is not to write what earlier parts left
+            away: list[float] = []
+            restart = restarting(stage, away)
+            events = [Event(moment * shoppers / A_SECOND, "restart", restart) for moment in moments]
+            bought.append(buy(open_shop, Basket().filled(shoppers), events))
+        longest = f"longest {max(away):.1f} s" if away else "none"
+        notes.append(f"{shoppers} shoppers, restarts: {len(away)}, {longest}")
+    add_to(figures, bought, notes)
     return figures
 
 

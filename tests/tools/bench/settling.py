@@ -1,4 +1,4 @@
-"""Settling: orders a second of one worker process, beside the least that settles orders.
+"""Settling: orders a second of a worker's processes, beside the least that settles orders.
 
 The queue is filled first, by the shop's own publisher. What is counted runs from when a tenth was
 settled until nearly all were, by the times in the database, so no start is in it.
@@ -37,6 +37,9 @@ THREADS = 20
 SLOW_SECONDS = 0.3
 MOST_THREADS = 64
 
+# The worker counts its threads for each process, so that two have half of them each.
+TWO_PROCESSES = 2
+
 # The ids in the statements, and the tables that they are of. Two calls of the gateway: two rows.
 KEPT = {
     "order_id": "orders_order",
@@ -65,7 +68,7 @@ def run(stage: Stage, options: Options) -> Figures:
         }
         if find_spec("celery") and options.size == "full":
             contenders["Celery, SQS transport"] = lambda _: worker.celery(many)
-        rounds = options.pick(quick=1, full=2, tiny=1)
+        rounds = options.pick(quick=1, full=3, tiny=1)
         turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=False)
         for name, taken in turns.items():
             figures.add(name, "orders/s", [turn.a_second for turn in taken])
@@ -93,17 +96,34 @@ def _add_invoices(worker: "Settling", options: Options, figures: Figures) -> Non
 
 def _add_slow(worker: "Settling", options: Options, figures: Figures) -> None:
     """Threads are what a slow gateway costs: each order has one for as long as it takes."""
-    for threads in options.pick(quick=(MOST_THREADS,), full=(1, 8, 32, MOST_THREADS), tiny=(8,)):
-        limit = threads / SLOW_SECONDS
-        seconds = options.pick(quick=2, full=5, tiny=1)
-        turns = [
-            worker.ours(int(limit * seconds), threads=threads, gateway_seconds=SLOW_SECONDS)
-            for _ in range(options.pick(quick=1, full=1, tiny=1))
-        ]
+    most = options.pick(quick=MOST_THREADS, full=MOST_THREADS, tiny=8)
+    for threads in options.pick(quick=(most,), full=(1, 8, 32, most), tiny=(most,)):
+        turns = _slow_turns(worker, options, threads=threads)
         name = f"worker, gateway 300 ms, {threads} threads"
         figures.add(name, "orders/s", [turn.a_second for turn in turns])
-        reached = [turn.a_second / limit for turn in turns]
+        reached = [turn.a_second * SLOW_SECONDS / threads for turn in turns]
         figures.add(f"limit reached, {threads} threads", "ratio", reached)
+    turns = _slow_turns(worker, options, threads=most, processes=TWO_PROCESSES)
+    name = f"two processes, gateway 300 ms, {most} threads in all"
+    figures.add(name, "orders/s", [turn.a_second for turn in turns])
+    reached = [turn.a_second * SLOW_SECONDS / most for turn in turns]
+    figures.add(f"two processes, limit reached, {most} threads in all", "ratio", reached)
+
+
+def _slow_turns(
+    worker: "Settling", options: Options, *, threads: int, processes: int = 1
+) -> list[Round]:
+    """So many threads in all have as many orders at the gateway at once."""
+    many = int(threads / SLOW_SECONDS * options.pick(quick=2, full=5, tiny=1))
+    return [
+        worker.ours(
+            many,
+            threads=threads // processes,
+            processes=processes,
+            gateway_seconds=SLOW_SECONDS,
+        )
+        for _ in range(options.pick(quick=1, full=3, tiny=1))
+    ]
 
 
 def _add_requests(worker: "Settling", figures: Figures) -> None:
@@ -124,14 +144,21 @@ class Settling:
         many: int,
         *,
         threads: int = THREADS,
+        processes: int = 1,
         gateway_seconds: float = 0.0,
         seller: Mapping[str, str] | None = None,
     ) -> Round:
-        name = f"gateway {gateway_seconds * 1000:.0f} ms, {threads} threads"
+        several = f"{processes} processes of " if processes > 1 else ""
+        name = f"gateway {gateway_seconds * 1000:.0f} ms, {several}{threads} threads"
         with self._counted(name if gateway_seconds else UNDER_LOAD, many):
             numbers = self._publish(many)
-            stage = self._stage
-            with worker(stage, threads=threads, gateway_seconds=gateway_seconds, seller=seller):
+            with worker(
+                self._stage,
+                threads=threads,
+                processes=processes,
+                gateway_seconds=gateway_seconds,
+                seller=seller,
+            ):
                 orders.await_settled()
         return Round(orders.settled_a_second(numbers), [])
 
@@ -178,16 +205,19 @@ def worker(
     stage: Stage,
     *,
     threads: int = THREADS,
+    processes: int = 1,
     gateway_seconds: float = 0.0,
     seller: Mapping[str, str] | None = None,
 ) -> Iterator[Child]:
+    """One process settles, whatever the machine has cores, unless more are wanted: most lines are
+    of one."""
     environment = {
         **(seller or {}),
         **patient.OFFERED,
         patient.SECONDS: str(gateway_seconds),
     }
-    # One process that settles, whatever the machine has cores: the lines are of one.
-    arguments = ["run_payment_worker", "--skip-checks", "--processes=1", f"--threads={threads}"]
+    arguments = ["run_payment_worker", "--skip-checks"]
+    arguments += [f"--processes={processes}", f"--threads={threads}"]
     with stage.manage(*arguments, environment=environment) as process:
         yield process
 

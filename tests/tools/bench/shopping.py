@@ -184,8 +184,12 @@ def check_paid_once(purchases: Sequence[Purchase], ledger: Path) -> None:
         )
 
 
-def add_to(figures: Figures, shoppers: Shoppers, note: str) -> None:
-    presses = Round(0, shoppers.waits())
-    figures.add("press → paid, median", "s", [presses.percentile(0.5)])
-    figures.add("press → paid, longest", "s", [presses.percentile(1)], note)
-    figures.add("presses put off", "presses", [shoppers.put_off])
+def add_to(figures: Figures, rounds: Sequence[Shoppers], notes: Sequence[str]) -> None:
+    """The longest wait is that of all rounds, and every press that was put off counts, because a
+    median of rounds would hide one bad round of three."""
+    waits = [Round(0, shoppers.waits()) for shoppers in rounds]
+    longest = [presses.percentile(1) for presses in waits]
+    each = "; ".join(f"{wait:.2f} s ({note})" for wait, note in zip(longest, notes, strict=True))
+    figures.add("press → paid, median", "s", [presses.percentile(0.5) for presses in waits])
+    figures.add("press → paid, longest", "s", [max(longest)], each)
+    figures.add("presses put off", "presses", [sum(shoppers.put_off for shoppers in rounds)])

@@ -270,14 +270,28 @@ class Stage:
         environment: Mapping[str, str] | None = None,
     ) -> Iterator[list[int]]:
         """Production servers, one to a port; their ports, once they answer."""
+        with self.web_servers(app, processes, threads, environment) as servers:
+            yield list(servers)
+
+    @contextmanager
+    def web_servers(
+        self,
+        app: str = "config.wsgi",
+        processes: int = WEB_PROCESSES,
+        threads: int = 0,
+        environment: Mapping[str, str] | None = None,
+    ) -> Iterator[dict[int, Child]]:
+        """The same servers by their ports, where somebody looks at their processes."""
         ports = [free_port() for _ in range(processes)]
-        web = [self.start("web", web_command(app, port, threads), environment) for port in ports]
+        web = {
+            port: self.start("web", web_command(app, port, threads), environment) for port in ports
+        }
         try:
-            for child, port in zip(web, ports, strict=True):
+            for port, child in web.items():
                 await_answer(child, f"http://127.0.0.1:{port}/healthz")
-            yield ports
+            yield web
         finally:
-            stop(web, seconds=10)
+            stop(web.values(), seconds=10)
 
     @contextmanager
     def queue(self) -> Iterator[Queue]:

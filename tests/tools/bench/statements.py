@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 from tests.tools.bench.purchases import FIRST_PRODUCT, LINE_STRIDE, PRODUCTS, STRIDE, Purchase
 
-ENTRY = re.compile(r"^(\w*)\|(\d+)\|(LOG|DETAIL):  (.*)$")
+ENTRY = re.compile(r"^(\w*)\|(\d+)\|(LOG|DETAIL|ERROR):  (.*)$")
 STATEMENT = re.compile(r"(?:statement|execute [^:]*): (.*)", re.DOTALL)
 PARAMETER = re.compile(r"\$(\d+) = ('(?:[^']|'')*'|NULL)")
 
@@ -56,7 +56,7 @@ def heads(statements: Sequence[str]) -> str:
 def statements_in(log: str, *, of: str) -> list[str]:
     """Of that program's busiest connection, with their parameters in place."""
     by_connection: dict[str, list[str]] = {}
-    for program, connection, kind, text in _entries(log):
+    for program, connection, kind, text in entries(log):
         said = by_connection.setdefault(connection, [])
         if program != of:
             continue
@@ -68,16 +68,16 @@ def statements_in(log: str, *, of: str) -> list[str]:
     return [COMMENT.sub("", said) for said in busiest if not ASIDE.search(said)]
 
 
-def _entries(log: str) -> list[tuple[str, str, str, str]]:
+def entries(log: str) -> list[tuple[str, str, str, str]]:
     """Program, connection, kind, and a text that may have several lines."""
-    entries: list[tuple[str, str, str, str]] = []
+    found: list[tuple[str, str, str, str]] = []
     for line in log.splitlines():
-        if line.startswith("\t") and entries:
-            *whose, text = entries[-1]
-            entries[-1] = (*whose, f"{text}\n{line[1:]}")  # type: ignore[assignment] # still four
+        if line.startswith("\t") and found:
+            *whose, text = found[-1]
+            found[-1] = (*whose, f"{text}\n{line[1:]}")  # type: ignore[assignment] # still four
         elif entry := ENTRY.match(line):
-            entries.append((entry[1], entry[2], entry[3], entry[4]))
-    return entries
+            found.append((entry[1], entry[2], entry[3], entry[4]))
+    return found
 
 
 def _with_parameters(statement: str, detail: str) -> str:

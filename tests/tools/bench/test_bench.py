@@ -3,11 +3,13 @@
 import fcntl
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -22,11 +24,13 @@ from tests.support.long import long
 from tests.support.shopper import read_form
 from tests.tools.bench.figures import Figures, Round
 from tests.tools.bench.goals import by_name, verdicts
+from tests.tools.bench.idling import WEB, commands
 from tests.tools.bench.over_http import Basket
 from tests.tools.bench.pgbench import program
 from tests.tools.bench.placing import PLAIN
 from tests.tools.bench.purchases import FIRST_PRODUCT, Purchase, form, stock_shelves
 from tests.tools.bench.report import as_plain, with_tables
+from tests.tools.bench.resident import memory_of
 from tests.tools.bench.stage import FOLDER, ROOT
 from tests.tools.bench.statements import (
     CannotVary,
@@ -225,27 +229,86 @@ def python_with_dbos() -> str:
 @pytest.mark.timeout(400)
 @pytest.mark.usefixtures("alone")
 def test_smallest_run_compares_the_shop_with_one_on_dbos(tmp_path: Path) -> None:
-    file = tmp_path / "run.json"
-    command = [python_with_dbos(), "-m", "tests.tools.bench", "--tiny", "--only", "dbos"]
+    told = smallest_run("dbos", tmp_path, python=python_with_dbos())
+
+    [part] = told["parts"]
+    assert {
+        "ours: acknowledged",
+        "DBOS, order and queue in one transaction: commits",
+        "DBOS, order and queue in one transaction: press → paid, idle, 99 %",
+        "DBOS, queued only: acknowledged, web alone",
+    } <= {figure["name"] for figure in part["figures"]}
+    assert all(figure["rounds"] for figure in part["figures"])
+    assert measured_goals(told) == [
+        "press to paid, idle, gateway 0 ms, median",
+        "press to paid, idle, gateway 0 ms, 99 %",
+        "press to paid, a second, gateway over HTTP ÷ DBOS's best way",
+        "acknowledged a second ÷ DBOS, order stored by the request",
+        "the same, web alone ÷ DBOS, order and queue in one transaction",
+        "processor time of an order, Python and Postgres",
+        "SQL statements of an order, all processes",
+        "commits of an order, autocommitted writes included",
+    ]
+
+
+def smallest_run(part: str, folder: Path, *, python: str = sys.executable) -> dict[str, Any]:
+    """What the bench tells of one part."""
+    file = folder / "run.json"
+    command = [python, "-m", "tests.tools.bench", "--tiny", "--only", part, "--json", str(file)]
     # The bench names the gateways of its own that it offers.
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith("PAYMENT_")
     }
-
     ran = subprocess.run(
-        [*command, "--json", str(file)],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
     )
-
     assert ran.returncode == 0, ran.stderr
-    [part] = json.loads(file.read_text())["parts"]
+    told: dict[str, Any] = json.loads(file.read_text())
+    return told
+
+
+def measured_goals(told: dict[str, Any]) -> list[str]:
+    return [goal["what"] for goal in told["goals"] if goal["median"] is not None]
+
+
+@long
+@pytest.mark.timeout(300)
+@pytest.mark.usefixtures("alone")
+def test_smallest_run_measures_an_idle_shop(tmp_path: Path) -> None:
+    told = smallest_run("idling", tmp_path)
+
+    [part] = told["parts"]
     assert {
-        "ours: acknowledged",
-        "ours ÷ DBOS, its best: paid, gateway over HTTP",
-        "DBOS, order and queue in one transaction: press → paid, idle, 99 %",
+        "separate commands: processor, webhooks",
+        "separate commands: memory, PSS, worker",
+        "run_services: processor, Postgres",
+        "run_services: memory, RSS, services",
     } <= {figure["name"] for figure in part["figures"]}
-    assert all(figure["rounds"] for figure in part["figures"])
+    assert measured_goals(told) == [
+        "idle shop: memory without Postgres, run_services",
+        "idle shop: memory without Postgres, separate commands",
+        "idle shop: processor with Postgres, of one core, run_services",
+        "idle shop: processor with Postgres, of one core, separate commands",
+    ]
+
+
+def test_idle_shop_runs_every_process_of_the_procfile() -> None:
+    names = re.findall(r"^(\w+):", (ROOT / "Procfile").read_text(), re.MULTILINE)
+
+    assert [WEB, *commands()] == names
+
+
+def test_memory_is_that_of_a_process_and_of_all_that_it_started() -> None:
+    alone = memory_of([os.getpid()])
+    program = "print('started', flush=True); input()"
+    pipe = subprocess.PIPE
+    child = subprocess.Popen([sys.executable, "-c", program], stdin=pipe, stdout=pipe)
+    try:
+        assert child.stdout
+        assert child.stdout.readline() == b"started\n"
+        taken = memory_of([child.pid])
+        assert 0 < taken.pss < taken.rss
+        assert memory_of([os.getpid()]).rss >= alone.rss + taken.rss // 2
+    finally:
+        child.kill()
+        child.communicate()

@@ -67,7 +67,7 @@ def run(stage: Stage, options: Options) -> Figures:
         }
         if options.quick:
             del contenders["gateway 30 s"], contenders["SQS refuses"]
-        rounds = options.pick(quick=1, full=2, tiny=1)
+        rounds = options.pick(quick=1, full=3, tiny=1)
         turns = take_turns(contenders, rounds=rounds, say=options.say, warm_up=not options.quick)
     for name, taken in turns.items():
         figures.add(f"{name}, median", "ms", [turn.percentile(0.5) * 1000 for turn in taken])

@@ -19,7 +19,7 @@ from tests.tools.bench import orders
 from tests.tools.bench.contenders import patient
 from tests.tools.bench.over_http import Basket, OverHttp
 from tests.tools.bench.purchases import Purchase, press
-from tests.tools.bench.stage import WEB_PROCESSES, Stage, await_answer, web_command
+from tests.tools.bench.stage import WEB_PROCESSES, Stage, await_answer
 
 DBOS_APP = "tests.tools.bench.contenders.dbos_shop:app"
 
@@ -82,11 +82,18 @@ USES = [
 ]
 
 
+# These ways can be measured with the web alone. In the others a workflow begins in the process that
+# serves the request, so that no process serves requests alone.
+USE_OF_QUEUE = USES[1]
+
+
 @dataclass(frozen=True)
 class Shop:
     over_http: OverHttp
     processes: Sequence[Child]
     ways: Mapping[str, Way]
+    # Where nothing but the web has run, what was placed is not to be settled; how many those were.
+    forget: Callable[[], int]
 
     @property
     def pids(self) -> list[int]:
@@ -94,32 +101,25 @@ class Shop:
 
 
 @contextmanager
-def ours(stage: Stage, stripe_api_base: str = "") -> Iterator[Shop]:
+def ours(stage: Stage, stripe_api_base: str = "", *, web_alone: bool = False) -> Iterator[Shop]:
     """It runs what the Procfile runs, but for what sends mails and webhooks, because DBOS's shop
-    sends none. Without the address of a gateway, one in the worker's process answers at once."""
+    sends none. Without the address of a gateway, one in the worker's process answers at once. With
+    the web alone, orders and their messages are stored and nobody takes them up."""
     gateway = {"STRIPE_API_BASE": stripe_api_base} if stripe_api_base else _in_process()
     with ExitStack() as started:
-        ports = [free_port() for _ in range(WEB_PROCESSES)]
-        web = [started.enter_context(_web(stage, port, gateway)) for port in ports]
-        for child, port in zip(web, ports, strict=True):
-            await_answer(child, f"http://127.0.0.1:{port}/healthz")
+        web = started.enter_context(stage.web_servers(environment=gateway))
         others = [
             started.enter_context(stage.manage(command, "--skip-checks", environment=gateway))
             for command in ("run_outbox_publisher", "run_payment_worker")
+            if not web_alone
         ]
         way = Way(_prepare_ours, SEE_OTHER, _paid_at_ours)
-        yield Shop(OverHttp(ports), [*web, *others], {OURS: way})
+        processes = [*web.values(), *others]
+        yield Shop(OverHttp(list(web)), processes, {OURS: way}, orders.forget_unsettled)
 
 
 def _in_process() -> dict[str, str]:
     return {**patient.OFFERED, patient.SECONDS: "0"}
-
-
-@contextmanager
-def _web(stage: Stage, port: int, gateway: Mapping[str, str]) -> Iterator[Child]:
-    """The same server as that of `stage.web`, whose process is counted here."""
-    with stage.running("web", web_command("config.wsgi", port), gateway) as child:
-        yield child
 
 
 def _prepare_ours(how_many: int) -> Prepared:
@@ -136,11 +136,16 @@ def _paid_at_ours(keys: Sequence[str]) -> list[float]:
 
 
 @contextmanager
-def on_dbos(stage: Stage, use: Use, stripe_api_base: str = "") -> Iterator[Shop]:
-    """It has as many processes as our shop has for the web, and each settles orders as well."""
+def on_dbos(
+    stage: Stage, use: Use, stripe_api_base: str = "", *, web_alone: bool = False
+) -> Iterator[Shop]:
+    """It has as many processes as our shop has for the web, and each settles orders as well. With
+    the web alone they listen to no queue, which `DBOS.listen_queues` is for, so that workflows are
+    stored in the queue and nobody takes them up."""
     url = stage.url(use.database)
     gateway = {"BENCH_STRIPE_API_BASE": stripe_api_base, patient.SECONDS: "0"}
     gateway |= {"BENCH_LOOK_SECONDS": str(use.look_seconds)}
+    gateway |= {"BENCH_TAKES_FROM_QUEUE": "false" if web_alone else "true"}
     with ExitStack() as started:
         ports = [free_port() for _ in range(WEB_PROCESSES)]
         processes = []
@@ -157,7 +162,12 @@ def on_dbos(stage: Stage, use: Use, stripe_api_base: str = "") -> Iterator[Shop]
             WAYS[path]: Way(partial(_prepare_dbos, path), CREATED, partial(_paid_at_dbos, looking))
             for path in use.paths
         }
-        yield Shop(OverHttp(ports), processes, ways)
+        yield Shop(OverHttp(ports), processes, ways, partial(_forget_queued, looking))
+
+
+def _forget_queued(looking: psycopg.Connection) -> int:
+    forgotten = "UPDATE dbos.workflow_status SET status = 'CANCELLED' WHERE status = 'ENQUEUED'"
+    return looking.execute(forgotten).rowcount
 
 
 def _prepare_dbos(path: str, how_many: int) -> Prepared:

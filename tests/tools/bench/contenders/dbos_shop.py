@@ -4,7 +4,7 @@
 a press stores before it is answered. Each process serves requests and settles orders, which is how
 DBOS is meant to run. What slows DBOS down and can be chosen otherwise is chosen otherwise: the
 transactions are READ COMMITTED, and it settles as many orders at a time as our worker. The bench
-sets how often it looks at its queue.
+sets how often it looks at its queue, and whether it takes orders from there at all.
 """
 
 import os
@@ -30,6 +30,9 @@ STORED = "stored"
 
 # Until the queue is looked at again.
 LOOK_SECONDS = float(os.environ["BENCH_LOOK_SECONDS"])
+
+# A process that takes nothing from the queue serves requests alone.
+TAKES_FROM_QUEUE = os.environ.get("BENCH_TAKES_FROM_QUEUE", "true") == "true"
 
 # A process of our worker settles as many at a time.
 AT_ONCE = 20
@@ -171,6 +174,8 @@ def checkout(placed: Placed) -> None:
 @asynccontextmanager
 async def launched(app: FastAPI) -> AsyncIterator[None]:
     tables.create_all(db.engine)
+    if not TAKES_FROM_QUEUE:
+        DBOS.listen_queues([])
     DBOS.launch()
     await DBOS.register_queue_async(
         QUEUE, worker_concurrency=AT_ONCE, polling_interval_sec=LOOK_SECONDS
