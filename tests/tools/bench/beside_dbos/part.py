@@ -149,6 +149,7 @@ class Measuring:
             return turn
         # Of fewer presses, 99 of a hundred cannot be told.
         prepared = way.prepare(options.pick(quick=12, full=100, tiny=2))
+        time.sleep(QUIET_SECONDS)  # so that the first of them comes to an idle shop
         waits = _buy(shop, way, prepared, a_second=IDLE_A_SECOND)
         polls = self._polls()
         return replace(
