@@ -14,6 +14,7 @@ import pytest
 
 from config.local.postgres import EmbeddedPostgres, InUse
 from config.local.processes import CannotStart, wait_until
+from tests.support.long import long
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,6 +81,7 @@ def test_data_are_there_again_after_a_restart(postgres: EmbeddedPostgres) -> Non
     assert ask(postgres.start(), "SELECT number FROM kept") == 17
 
 
+@long
 def test_killed_server_comes_back_at_the_same_address(postgres: EmbeddedPostgres) -> None:
     url = postgres.start()
     assert postgres.child
@@ -113,6 +115,7 @@ def test_server_ends_with_its_parent_and_loses_nothing(folder: Path) -> None:
         again.stop()
 
 
+@long
 def test_stale_pid_file_of_another_program_does_not_matter(postgres: EmbeddedPostgres) -> None:
     postgres.start()
     postgres.stop()
@@ -129,6 +132,7 @@ def test_folder_in_use_is_said_in_one_line(postgres: EmbeddedPostgres, folder: P
         EmbeddedPostgres(folder, durable=False).start()
 
 
+@long
 def test_database_of_another_version_is_said_in_one_line(
     postgres: EmbeddedPostgres, folder: Path
 ) -> None:
@@ -140,6 +144,7 @@ def test_database_of_another_version_is_said_in_one_line(
         EmbeddedPostgres(folder, durable=False).start()
 
 
+@long
 def test_interrupted_first_start_leaves_nothing_in_the_way(postgres: EmbeddedPostgres) -> None:
     building = postgres.data_dir.with_name(f"{postgres.data_dir.name}.building")
     (building / "data").mkdir(parents=True)
@@ -168,6 +173,7 @@ def test_folder_that_the_server_cannot_enter_is_replaced_for_as_long_as_it_lives
     new.rmdir()
 
 
+@long
 def test_binaries_of_the_wheel_are_used_where_the_machine_has_none(
     postgres: EmbeddedPostgres, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

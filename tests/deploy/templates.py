@@ -4,7 +4,9 @@ import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from copy import deepcopy
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +63,13 @@ def path_of(name: str) -> Path:
 
 
 def parsed(text: str) -> dict[str, Any]:
+    """A copy, because some callers change it."""
+    return deepcopy(_read(text))
+
+
+@lru_cache(maxsize=32)
+def _read(text: str) -> dict[str, Any]:
+    """Reading a template takes a tenth of a second, and most tests ask for one several times."""
     found: dict[str, Any] = yaml.load(text, _Loader)
     return found
 

@@ -90,14 +90,6 @@ def secrets_of(task: str) -> dict[str, Any]:
 EVERY_TASK = sorted(tasks())
 
 
-# The linter takes a second to load, which every process that runs tests would pay.
-@pytest.mark.parametrize("name", NAMES)
-def test_template_passes_the_linter(name: str) -> None:
-    from cfnlint.api import lint_file
-
-    assert [str(match) for match in lint_file(path_of(name))] == []
-
-
 def test_every_template_is_named_in_the_order_of_its_deployment() -> None:
     assert {path.stem for path in FOLDER.iterdir()} == set(NAMES)
     for number, name in enumerate(NAMES, 1):

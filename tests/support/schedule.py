@@ -8,12 +8,14 @@ BROWSER = "tests/browser/"
 # A browser of its own.
 ACCESSIBILITY = f"{BROWSER}test_accessibility.py::test_no_page_breaks_a_rule"
 
-# A fixture that takes long, for all tests of a file: a shop of its own processes, and the image's
-# files.
+# All tests of a file share what takes long: a shop of its own processes, the image's files, a page
+# of commands that is typed, or a module that is loaded.
 TOGETHER = {
     f"{BROWSER}test_bad_networks.py",
     f"{BROWSER}test_break_page.py",
+    "tests/deploy/test_aws_docs.py",
     "tests/deploy/test_rehearsal.py",
+    "tests/deploy/test_template_lint.py",
 }
 
 

@@ -18,6 +18,7 @@ from payments.gateways.base import GatewayState
 from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
 from tests.support.asked import asked
+from tests.support.long import at_length, long
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -72,7 +73,7 @@ def opened(gateway: StripeGateway) -> str:
     ).id
 
 
-@pytest.mark.parametrize("name", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("name", [signal.SIGTERM, *at_length(signal.SIGINT)])
 def test_a_signal_stops_it_cleanly(tmp_path: Path, name: signal.Signals) -> None:
     with listening(tmp_path / "made" / "for" / "it.jsonl") as (process, gateway):
         opened(gateway)
@@ -92,6 +93,7 @@ def test_a_killed_sandbox_has_forgotten_nothing(ledger_path: Path) -> None:
         assert gateway.retrieve(payment_id).state is GatewayState.PAID
 
 
+@long
 def test_a_killed_sandbox_of_mollie_has_forgotten_neither_payment_nor_key(
     tmp_path: Path,
 ) -> None:

@@ -1,0 +1,13 @@
+"""No template has what Amazon's own linter calls a fault. These tests stay in one process, because
+the linter takes a second to load."""
+
+import pytest
+
+from tests.deploy.templates import NAMES, path_of
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_template_passes_the_linter(name: str) -> None:
+    from cfnlint.api import lint_file
+
+    assert [str(match) for match in lint_file(path_of(name))] == []
