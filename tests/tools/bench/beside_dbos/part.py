@@ -132,8 +132,10 @@ class Measuring:
         for opened in shops if number % 2 else reversed(shops):
             self._stage.checkpoint()
             with opened() as shop:
-                for name, way in shop.ways.items():
+                names = list(shop.ways)
+                for name in names if number % 2 else reversed(names):
                     self._options.say(f"web alone, {name}, round {number}")
+                    way = shop.ways[name]
                     _press(shop, way, way.prepare(warm_up))
                     pressed = _press(shop, way, way.prepare(how_many))
                     self.web_alone.setdefault(name, []).append(how_many / pressed.took)
