@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from importlib import import_module
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 from config.local.processes import CannotStart
 from tests.tools.bench.figures import Figures
@@ -47,38 +48,55 @@ def main() -> int:
         signal.signal(asked_to_end, _interrupt)  # so that everything is ended and removed
     random.seed(asked.seed)
     options = Options(quick=asked.quick, tiny=asked.tiny)
-    began = time.monotonic()
+    report = Report(asked.json or FOLDER / "latest.json", options)
     try:
         if "placing" in asked.only:
             program()
-        parts, version = _run(asked.only, options)
+        _run(asked.only, options, report)
     except CannotStart as error:
         print(error, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; everything that was started has ended.", file=sys.stderr)
+        report.say()
         return 130
-    minutes = (time.monotonic() - began) / 60
-    shape = machine(version, today=datetime.now(UTC).date(), minutes=minutes, run=options.size)
-    file = asked.json or FOLDER / "latest.json"
-    file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text(json.dumps(as_plain(parts, shape), indent=2) + "\n")
-    options.say("")
-    print(as_text(parts, shape))
-    print(f"\nAlso in {file}.")
+    report.say()
     return 0
 
 
-def _run(only: list[str], options: Options) -> tuple[list[Figures], str]:
+class Report:
+    """It is written after each part, so that whoever interrupts a run keeps what was measured."""
+
+    def __init__(self, file: Path, options: Options) -> None:
+        self._file = file
+        self._options = options
+        self._began = time.monotonic()
+        self._parts: list[Figures] = []
+        self._shape: dict[str, Any] = {}
+
+    def add(self, part: Figures, version: str) -> None:
+        self._parts.append(part)
+        minutes = (time.monotonic() - self._began) / 60
+        today = datetime.now(UTC).date()
+        self._shape = machine(version, today=today, minutes=minutes, run=self._options.size)
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        self._file.write_text(json.dumps(as_plain(self._parts, self._shape), indent=2) + "\n")
+
+    def say(self) -> None:
+        self._options.say("")
+        if self._parts:
+            print(as_text(self._parts, self._shape))
+            print(f"\nAlso in {self._file}.")
+
+
+def _run(only: list[str], options: Options, report: Report) -> None:
     with Stage(FOLDER / options.size) as stage:
-        parts = []
         for name in (name for name in PARTS if name in only):
             began = time.monotonic()
             figures = import_module(f"tests.tools.bench.{PARTS[name]}").run(stage, options)
             options.say("")
             print(f"{name}: {time.monotonic() - began:.0f} s", file=sys.stderr)
-            parts.append(figures)
-        return parts, stage.version()
+            report.add(figures, stage.version())
 
 
 def _interrupt(signum: int, frame: FrameType | None) -> None:

@@ -22,9 +22,11 @@ from checkout.tokens import read_token
 from config.local.processes import CannotStart
 from tests.support.long import long
 from tests.support.shopper import read_form
+from tests.tools.bench.__main__ import Report
 from tests.tools.bench.figures import Figures, Round
 from tests.tools.bench.goals import by_name, verdicts
 from tests.tools.bench.idling import WEB, commands
+from tests.tools.bench.options import Options
 from tests.tools.bench.over_http import Basket
 from tests.tools.bench.pgbench import program
 from tests.tools.bench.placing import PLAIN
@@ -154,6 +156,21 @@ def test_unknown_difference_between_purchases_stops_the_benchmark() -> None:
         vary(["SELECT 'x'"], ["SELECT 'y'"], [])
     with pytest.raises(CannotVary, match="not made alike"):
         vary(["SELECT 1 FROM a"], ["SELECT 1 FROM b"], [])
+
+
+def test_what_was_measured_before_an_interrupt_is_kept(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = Report(tmp_path / "run.json", Options(tiny=True))
+    for number, name in enumerate(("placing", "settling")):
+        part = Figures(name)
+        part.add("over HTTP", "orders/s", [100.0 + number])
+        report.add(part, "15.18")
+
+    kept = json.loads((tmp_path / "run.json").read_text())
+    assert [part["part"] for part in kept["parts"]] == ["placing", "settling"]
+    report.say()
+    assert "101.00 orders/s" in capsys.readouterr().out
 
 
 def test_report_tells_which_goals_are_met() -> None:
