@@ -43,7 +43,7 @@ guards: .venv/.installed ## Take each guard out and see its test fail
 	@$(PYTHON) -m tests.tools.guards $(ARGS)
 	@$(if $(ARGS),:,$(PYTHON) -m pytest -n 2 -m taken_out tests/machine)
 
-bench: .local/bench-venv/.installed ## Speed beside its limit and beside others: make bench QUICK=1 takes 6 minutes
+bench: .local/bench-venv/.installed ## Speed beside its limit and beside others: make bench QUICK=1 takes ten minutes
 	@.local/bench-venv/bin/python -m tests.tools.bench $(if $(QUICK),--quick) $(ARGS)
 
 screenshots: .venv/.installed ## Every page, desktop and phone, light and dark, in .local/screenshots

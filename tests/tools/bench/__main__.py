@@ -2,7 +2,7 @@
 
 Starts a private Postgres, a queue and the shop's own processes, lets the contenders take turns, and
 prints medians, 99th percentiles and ratios of one round's figures. Talks to this machine only, and
-ends by itself: in about 50 minutes, with --quick in 8. It asserts no speed: exit code 0 says that
+ends by itself: in about 50 minutes, with --quick in ten. It asserts no speed: exit code 0 says that
 it ran.
 """
 
