@@ -37,7 +37,7 @@ def is_waited() -> bool:
     """Whether somebody holds the lock of a publisher that waits."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
-        return cursor.fetchone() == (1,)
+        return bool(cursor.fetchone() == (1,))
 
 
 def in_a_thread_of_its_own(seconds: float) -> bool:
