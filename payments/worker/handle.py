@@ -220,27 +220,20 @@ def failed_seconds(receive_count: int) -> int:
 
 
 def _dispatch(content: OrderMessage, gateways: Gateways, lease_token: UUID) -> Result:
-    order = content.order
-    if content.kind == OutboxMessage.Kind.SETTLE_PAYMENT and names_us(order):
+    order, act = content.order, HANDLERS.get(content.kind)
+    if act and content.kind in TAKE_LEASES:
+        act = partial(act, lease_token=lease_token)
+    if act and content.kind == OutboxMessage.Kind.SETTLE_PAYMENT and names_us(order):
         # The order of nearly every message has the number that the message names, so the first
         # statement of its settlement looks for both, and no other is needed.
         with suppress(UnknownOrder):
-            return settle_order(
-                order.number,
-                gateways,
-                clock=database_now,
-                lease_token=lease_token,
-                reference=order.reference,
-            )
+            return act(order.number, gateways, clock=database_now, reference=order.reference)
     number = _number_of(order)
-    act = HANDLERS.get(content.kind)
     if act is None:
         # The message is well-formed, so it is most likely of a newer release, whose workers come
         # within minutes. A kind that nobody knows ends in the dead-letter queue all the same: SQS
         # moves the message after five receives, 25 minutes from the first.
         raise FutureVersion
-    if content.kind in TAKE_LEASES:
-        act = partial(act, lease_token=lease_token)
     return act(number, gateways, clock=database_now)
 
 
