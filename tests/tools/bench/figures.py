@@ -3,6 +3,7 @@
 import statistics
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,13 @@ class Figures:
 
 
 Contender = Callable[[int], Round]
+Item = TypeVar("Item")
+
+
+def turned(contenders: Iterable[Item], number: int) -> list[Item]:
+    """The order of one round, which is that of the round before in reverse."""
+    order = list(contenders)
+    return order if number % 2 else order[::-1]
 
 
 def take_turns(
@@ -70,9 +78,8 @@ def take_turns(
 ) -> dict[str, list[Round]]:
     """Round by round, the order reversed each time; the first round only warms up."""
     turns: dict[str, list[Round]] = {name: [] for name in contenders}
-    names = list(contenders)
     for number in range(0 if warm_up else 1, rounds + 1):
-        for name in names if number % 2 else reversed(names):
+        for name in turned(contenders, number):
             say(f"{name}, round {number} of {rounds}" if number else f"{name}, warming up")
             turn = contenders[name](number)
             if number:

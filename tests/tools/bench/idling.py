@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from config.local.processes import free_port
 from tests.doubles.smtp import mail_server
 from tests.tools.bench import orders
-from tests.tools.bench.figures import Figures
+from tests.tools.bench.figures import Figures, turned
 from tests.tools.bench.options import Options
 from tests.tools.bench.over_http import Basket, OverHttp
 from tests.tools.bench.placing import prepare
@@ -66,7 +66,7 @@ def run(stage: Stage, options: Options) -> Figures:
             "STRIPE_API_BASE": address,
         }
         for number in range(1, options.pick(quick=1, full=3, tiny=1) + 1):
-            for name in ways if number % 2 else reversed(ways):
+            for name in turned(ways, number):
                 options.say(f"a shop without customers, {name}, round {number}")
                 with _shop(stage, ways[name], environment) as processes:
                     idle[name].append(_measured(stage, options, processes))

@@ -28,7 +28,7 @@ from tests.tools.bench.beside_dbos.shops import (
     on_dbos,
     ours,
 )
-from tests.tools.bench.figures import Figures, Round
+from tests.tools.bench.figures import Figures, Round, turned
 from tests.tools.bench.options import Options
 from tests.tools.bench.over_http import Presses
 from tests.tools.bench.placing import prepare
@@ -112,11 +112,10 @@ class Measuring:
             partial(ours, self._stage, stripe_api_base),
             *(partial(on_dbos, self._stage, use, stripe_api_base) for use in USES),
         ]
-        for opened in shops if number % 2 else reversed(shops):
+        for opened in turned(shops, number):
             self._stage.checkpoint()
             with opened() as shop:
-                names = list(shop.ways)
-                for name in names if number % 2 else reversed(names):
+                for name in turned(shop.ways, number):
                     self._options.say(f"{gateway}, {name}, round {number}")
                     turn = self._turn(shop, shop.ways[name], whole=gateway == IN_PROCESS)
                     self.turns.setdefault(gateway, {}).setdefault(name, []).append(turn)
@@ -129,11 +128,10 @@ class Measuring:
         ]
         warm_up = self._options.pick(quick=WARM_UP, full=WARM_UP, tiny=4)
         how_many = self._options.pick(quick=300, full=1000, tiny=4)
-        for opened in shops if number % 2 else reversed(shops):
+        for opened in turned(shops, number):
             self._stage.checkpoint()
             with opened() as shop:
-                names = list(shop.ways)
-                for name in names if number % 2 else reversed(names):
+                for name in turned(shop.ways, number):
                     self._options.say(f"web alone, {name}, round {number}")
                     way = shop.ways[name]
                     _press(shop, way, way.prepare(warm_up))
