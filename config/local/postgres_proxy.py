@@ -1,7 +1,8 @@
 """A wire between the shop and Postgres that can be cut at the worst moment.
 
-It reads what the client sends just closely enough to know the COMMIT of a placing transaction:
-psycopg sends it as a simple query of its own (PostgreSQL docs, "Message Formats").
+It reads what the client sends just closely enough to know when an order is about to be committed:
+by the COMMIT of a transaction that placed one, which psycopg sends as a simple query of its own, or
+by a placing statement that is a transaction by itself (PostgreSQL docs, "Message Formats").
 """
 
 import re
@@ -13,20 +14,22 @@ from enum import Enum
 from functools import partial
 
 COMMIT = b"Q\x00\x00\x00\x0bCOMMIT\x00"
-# Django places row by row, and the shop mostly by one statement.
-PLACING = (b'INSERT INTO "orders_order"', b"INSERT INTO orders_order ")
+# Django places row by row, and its transaction ends with COMMIT.
+ROW_BY_ROW = b'INSERT INTO "orders_order" '
+# The shop mostly places by one statement, and other workflows do so too: Postgres commits unasked.
+BY_ONE_STATEMENT = (b"INSERT INTO orders_order ", b"INSERT INTO design_order ")
 # A statement that was sent five times is prepared, and from then on only its name is sent.
-PREPARED = re.compile(rb'P.{4}(_pg3_\d+)\0[^\0]*INSERT INTO "?orders_order"? ', re.DOTALL)
-# Another workflow's statement, which is a transaction by itself: Postgres commits it unasked.
-COMMITS_ITSELF = b"INSERT INTO design_order "
+PREPARED = re.compile(rb"P.{4}(_pg3_\d+)\0([^\0]*)\0", re.DOTALL)
+# A message with parameters ends with Sync, and one without them with the zero after its text.
+ENDS = (b"S\x00\x00\x00\x04", b"\x00")
 
 
 class Cut(Enum):
-    """What happens, once, when the next placing transaction is about to be committed."""
+    """What happens, once, when the next order is about to be committed."""
 
-    BEFORE_COMMIT = "both ends are closed, COMMIT never arrives"
-    AFTER_COMMIT = "COMMIT arrives and is carried out, its reply is lost"
-    HALF_OPEN = "the client is cut off; the server hears nothing and waits on, holding the row"
+    BEFORE_COMMIT = "both ends are closed, what commits never arrives"
+    AFTER_COMMIT = "what commits arrives and is carried out, its reply is lost"
+    HALF_OPEN = "the client is cut off; the server hears nothing and waits on, with what it has"
 
 
 class PostgresProxy:
@@ -75,13 +78,9 @@ class PostgresProxy:
         back: threading.Thread,
     ) -> None:
         """Client to server, looking for the moment."""
-        is_placing, names = False, set[bytes]()
+        moment = Moment()
         while data := _receive(client):
-            names.update(PREPARED.findall(data))
-            texts = [*PLACING, *(b"\0%b\0" % name for name in names)]
-            is_placing = is_placing or any(text in data for text in texts)
-            if (is_placing and COMMIT in data) or COMMITS_ITSELF in data:
-                is_placing = False
+            if moment.has_come(data):
                 match self._next_cut():
                     case Cut.BEFORE_COMMIT:
                         break
@@ -106,6 +105,28 @@ class PostgresProxy:
                 return None
             self.cuts_made += 1
             return self._cuts.pop(0)
+
+
+class Moment:
+    """What one connection has said, until an order is about to be committed over it."""
+
+    def __init__(self) -> None:
+        self._row_by_row = [ROW_BY_ROW]
+        self._by_one_statement = [*BY_ONE_STATEMENT]
+        self._is_placing = self._is_placing_at_once = False
+
+    def has_come(self, data: bytes) -> bool:
+        for name, statement in PREPARED.findall(data):
+            for texts in (self._row_by_row, self._by_one_statement):
+                if any(text in statement for text in texts):
+                    texts.append(b"\0%b\0" % name)
+        self._is_placing |= any(text in data for text in self._row_by_row)
+        self._is_placing_at_once |= any(text in data for text in self._by_one_statement)
+        commits = self._is_placing and COMMIT in data
+        commits |= self._is_placing_at_once and data.endswith(ENDS)
+        if commits:
+            self._is_placing = self._is_placing_at_once = False
+        return commits
 
 
 def _in_background(act: Callable[[], None]) -> threading.Thread:

@@ -16,6 +16,7 @@ from config.local.sqs_double.server import QueueServer
 from payments.models import Payment, Refund
 from payments.refunds import request_refund
 from tests.payments.test_webhooks import SECRET, event, signature
+from tests.support.codes import counts_of, new_code
 from tests.support.crashes import (
     DEATHS,
     SIGKILLED,
@@ -26,7 +27,7 @@ from tests.support.crashes import (
 )
 from tests.support.factories import placed_order
 from tests.support.processes import ShopProcesses, WebProcess, eventually
-from tests.support.shopper import OverHttp, Shopper
+from tests.support.shopper import TYPED, OverHttp, Shopper
 from tests.support.till import Till, only
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")
@@ -37,6 +38,7 @@ PRESSES = 6
 SHOP = "http://shop.example"
 
 PLACING = [place for place in WEB if place != "webhook stored"]
+ROW_BY_ROW = [place for place in PLACING if place != "token verified"]
 SETTLING = WORKER[: WORKER.index("refund sent")]
 CASES = [faults(*WEB), faults(*PUBLISHER), faults(*WORKER, acts=DEATHS)]
 
@@ -67,12 +69,33 @@ def test_matrix_is_whole() -> None:
 def test_web_process_fails_while_placing(
     processes: ShopProcesses, afterwards: Afterwards, shelf: list[Product], fault: str
 ) -> None:
-    web = processes.web(FAULT_POINT=fault)
-    browser = OverHttp(web.url)
-    shopper = Shopper(browser)
+    fail_while_placing(processes, afterwards, shelf[0], fault, TYPED)
+
+
+@pytest.mark.parametrize("fault", each_once(*ROW_BY_ROW, begin=3))
+def test_web_process_fails_while_placing_row_by_row(
+    processes: ShopProcesses, afterwards: Afterwards, shelf: list[Product], fault: str
+) -> None:
+    """An order with a discount code is stored by many statements and a COMMIT."""
+    code = new_code()
+
+    fail_while_placing(processes, afterwards, shelf[0], fault, TYPED | {"code": code.code})
+
+    assert counts_of(code) == (1, 1, 1)
+
+
+def fail_while_placing(
+    processes: ShopProcesses,
+    afterwards: Afterwards,
+    product: Product,
+    fault: str,
+    typed: dict[str, str],
+) -> None:
+    browser = OverHttp(processes.web(FAULT_POINT=fault).url)
+    shopper = Shopper(browser, typed)
     shopper.add_to_cart("SKU-01", 2)
     form = shopper.open_checkout()
-    before = shelf[0].stock
+    before = product.stock
     if fault.startswith("kill"):
         with pytest.raises(requests.ConnectionError):
             shopper.submit(form)
@@ -83,8 +106,8 @@ def test_web_process_fails_while_placing(
     afterwards.publish()
     afterwards.work()
     afterwards.assert_one_order_one_charge()
-    shelf[0].refresh_from_db()
-    assert shelf[0].stock == before - 2
+    product.refresh_from_db()
+    assert product.stock == before - 2
 
 
 def press_until_placed(shopper: Shopper, form: dict[str, str]) -> bool:

@@ -9,6 +9,7 @@ from django.db import connection
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from config.local.postgres_proxy import Cut, PostgresProxy
+from tests.support.codes import new_code
 from tests.support.filled import filled as filled
 from tests.support.long import at_length
 from tests.support.presses import AT_ONCE, press_at_once
@@ -108,7 +109,9 @@ def test_half_open_first_attempt_lets_go_of_the_row(
     shopper_on_the_wire: Shopper, wire: PostgresProxy, till: Till
 ) -> None:
     """Postgres does not hear that its client is gone. Its own limits end the first attempt (10 s
-    idle in a transaction); until then a press waits 3 s for the row, thrice at most."""
+    idle in a transaction); until then a press waits 3 s for the row, thrice at most. An order with
+    a discount code is placed row by row, so that a row is held between two statements."""
+    shopper_on_the_wire.typed["code"] = new_code().code
     shopper_on_the_wire.add_to_cart("SKU-01")
     form = shopper_on_the_wire.open_checkout()
     wire.cut_next(Cut.HALF_OPEN)

@@ -471,22 +471,31 @@ def test_what_died_is_started_again_and_what_was_ended_is_not(tmp_path: Path) ->
 
 
 @pytest.mark.django_db(transaction=True)
-def test_statement_that_was_prepared_long_ago_is_cut_after_its_commit() -> None:
+@pytest.mark.parametrize(
+    ("statement", "commits_itself"),
+    [('INSERT INTO "orders_order" ', False), ("INSERT INTO orders_order ", True)],
+)
+def test_statement_that_was_prepared_long_ago_is_cut_after_its_commit(
+    statement: str, commits_itself: bool
+) -> None:
     port = int(re.findall(r":(\d+)/", database_url())[0])
     wire = PostgresProxy("127.0.0.1", port)
     url = database_url(port=wire.port)
     try:
         with psycopg.connect(database_url(), autocommit=True) as watching:
             watching.execute("CREATE TABLE wire_orders (number int)")
-            with psycopg.connect(url, prepare_threshold=1) as connection:
-                query = "INSERT INTO wire_orders /* INSERT INTO orders_order */ VALUES (%s)"
-                for number in range(4):
+            with psycopg.connect(url, prepare_threshold=1, autocommit=commits_itself) as connection:
+                query = f"INSERT INTO wire_orders /* {statement}*/ VALUES (%s)"
+
+                def store(number: int) -> None:
                     connection.execute(query, [number])
-                connection.commit()
+                    connection.commit()  # which does nothing where the statement has committed
+
+                for number in range(4):
+                    store(number)
                 wire.cut_next(Cut.AFTER_COMMIT)
-                connection.execute(query, [4])
                 with pytest.raises(psycopg.OperationalError):
-                    connection.commit()
+                    store(4)
             [count] = watching.execute("SELECT count(*) FROM wire_orders").fetchone() or [0]
             watching.execute("DROP TABLE wire_orders")
         assert count == 5

@@ -128,6 +128,14 @@ GUARDS = [
 """,
         f"{TEST_TWIN}::test_reply_to_commit_that_is_lost_leaves_an_order_with_its_message",
     ),
+    _guard(
+        "alone in its transaction",
+        "an order that was acknowledged goes with the transaction around it",
+        PLACING,
+        "transaction.atomic(durable=True) if connection.in_atomic_block else nullcontext()",
+        "transaction.atomic()",
+        f"{TEST_TWIN}::test_placing_inside_a_transaction_is_refused",
+    ),
     Guard(
         "outbox in the statement",
         "an order whose COMMIT went unanswered is never sent to the worker",
