@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +18,15 @@ import psycopg
 from psycopg import sql
 
 from config.local.locks import take_lock
-from config.local.processes import CannotStart, Child, as_user, free_port, stop, wait_until
+from config.local.processes import (
+    CannotStart,
+    Child,
+    as_user,
+    children_of,
+    free_port,
+    stop,
+    wait_until,
+)
 
 DATABASE = "shop"
 
@@ -72,6 +81,35 @@ class EmbeddedPostgres:
             self.stop()
             raise
         return self.url
+
+    def standby(self, data_dir: Path) -> "EmbeddedPostgres":
+        """Another server, started, that follows this one until it is promoted. It asks for the same
+        password (PostgreSQL docs, "pg_basebackup")."""
+        other = EmbeddedPostgres(data_dir, durable=self.durable)
+        other.data_dir.mkdir(mode=0o700, parents=True)
+        if other.user:
+            os.chown(other.data_dir, other.user.pw_uid, other.user.pw_gid)
+        copied = self._run(
+            self._find_binaries() / "pg_basebackup",
+            f"--pgdata={other.data_dir}",
+            f"--dbname={self.url}",
+            "--write-recovery-conf",
+            "--wal-method=stream",
+            "--checkpoint=fast",
+        )
+        if copied.returncode:
+            raise CannotStart(f"pg_basebackup failed: {' '.join(copied.stderr.split())}")
+        other.start()
+        return other
+
+    def kill(self) -> None:
+        """Let nothing of it go on: its sessions would outlive it for a moment."""
+        if self.child and self.child.process:
+            processes = [self.child.pid, *children_of(self.child.pid)]
+            for pid in processes:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            self.child.process.wait()
 
     def stop(self) -> None:
         if self.child:
@@ -207,6 +245,8 @@ class EmbeddedPostgres:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
         except psycopg.errors.DuplicateDatabase:
             return True
+        except psycopg.errors.ReadOnlySqlTransaction:
+            return True  # it follows another server, and has what that has
         except psycopg.OperationalError:
             return False  # still starting
         return True

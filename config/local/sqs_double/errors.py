@@ -56,6 +56,11 @@ def queue_exists() -> QueueError:
     )
 
 
+def expired_token() -> QueueError:
+    message = "The security token included in the request is expired."
+    return QueueError("ExpiredTokenException", message, query_name="ExpiredToken", status=403)
+
+
 def batch(name: str, message: str) -> QueueError:
     return QueueError(name, message, query_name=f"AWS.SimpleQueueService.{name}")
 

@@ -3,6 +3,7 @@
     POST /                  an action of SQS, named by X-Amz-Target
     POST /control/clock     {"advance": 300}: seconds
     POST /control/hostile   {"on": false}
+    POST /control/credentials {"expired": true}: every action is refused
     POST /control/purge     {"queue": "payments.fifo"}: at once, whatever the faults
     POST /control/twice     {"on": true}: every message is delivered a second time
     GET  /control/faults    how often each fault was hit
@@ -77,6 +78,7 @@ class QueueServer:
         self.clock = MovableClock()
         self.hostility = hostility or peaceful()
         self.requests: Counter[str] = Counter()
+        self.has_expired_credentials = False
         self._journal = Journal(self.clock, journal)
         self.account = Account(url="", clock=self.clock, note=self._note)
         self.account.lateness = self._lateness
@@ -126,6 +128,7 @@ class QueueServer:
             [
                 web.post("/control/clock", self._move_clock),
                 web.post("/control/hostile", self._set_hostile),
+                web.post("/control/credentials", self._set_credentials),
                 web.post("/control/purge", self._purge),
                 web.post("/control/twice", self._set_twice),
                 web.get("/control/faults", self._tell_faults),
@@ -157,6 +160,8 @@ class QueueServer:
         if strikes("slow"):
             await asyncio.sleep(self.hostility.seconds(SLOW_SECONDS))
         try:
+            if self.has_expired_credentials:
+                raise errors.expired_token()
             if strikes("throttled"):
                 raise errors.throttled()
             if strikes("unavailable"):
@@ -221,6 +226,10 @@ class QueueServer:
     async def _set_hostile(self, request: web.Request) -> web.StreamResponse:
         self.hostility.is_on = bool((await request.json())["on"])
         return web.json_response({"on": self.hostility.is_on})
+
+    async def _set_credentials(self, request: web.Request) -> web.StreamResponse:
+        self.has_expired_credentials = bool((await request.json())["expired"])
+        return web.json_response({"expired": self.has_expired_credentials})
 
     async def _purge(self, request: web.Request) -> web.StreamResponse:
         queue = self.account.queues[(await request.json())["queue"]]

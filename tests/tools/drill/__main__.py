@@ -11,6 +11,7 @@ import signal
 import sys
 from types import FrameType
 
+from tests.tools.drill.disasters.failover import ASYNCHRONOUS, SYNCHRONOUS
 from tests.tools.drill.report import as_json, as_table, as_text
 from tests.tools.drill.run import SETTLE_SECONDS, Drill, Options, Outcome
 from tests.tools.drill.systems import system
@@ -35,6 +36,7 @@ def main() -> int:
                 settle_seconds=options.settle_seconds,
                 by_card_alone=designs != ["ours"],
                 restores=options.restore and design == "ours",
+                standby=options.standby,
             ),
             say=lambda words: print(words, file=sys.stderr, flush=True),
         )
@@ -82,6 +84,13 @@ def _arguments() -> argparse.Namespace:
         "--restore",
         action="store_true",
         help="in the end, put the database back to the middle of the run, run after_restore, go on",
+    )
+    parser.add_argument(
+        "--standby",
+        choices=[SYNCHRONOUS, ASYNCHRONOUS],
+        default=SYNCHRONOUS,
+        help="asynchronous: the standby lacks the last second of each server that is lost; "
+        "the drill must then find violations, and names what is lost",
     )
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

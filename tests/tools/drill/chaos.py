@@ -55,21 +55,26 @@ class Fleet:
 
     def __init__(self, parts: Sequence[Part], environment: Mapping[str, str], logs: Path) -> None:
         self.restarts = 0
+        self._environment = environment
+        self._logs = logs
         self._stopped_children: dict[int, float] = {}  # process id → when it goes on
         self._told_to_run_at = 0.0
-        self.members = [
-            Supervised(
-                part,
-                Child(
-                    name=part.role,
-                    command=part.command,
-                    log=logs / f"{number:02d}-{part.role}.log",
-                    environment=environment,
-                    directory=ROOT,
-                ),
+        self.members: list[Supervised] = []
+        self._made = 0
+        self.add(parts)
+
+    def add(self, parts: Sequence[Part]) -> None:
+        """Further processes, which `tend` or `start` will start."""
+        for number, part in enumerate(parts, self._made):
+            child = Child(
+                name=part.role,
+                command=part.command,
+                log=self._logs / f"{number:02d}-{part.role.replace(' ', '-')}.log",
+                environment=self._environment,
+                directory=ROOT,
             )
-            for number, part in enumerate(parts)
-        ]
+            self.members.append(Supervised(part, child))
+        self._made += len(parts)
 
     def start(self) -> None:
         for member in self.members:
@@ -146,13 +151,16 @@ class Fleet:
         for child in list(self._stopped_children):
             self._let_go_on(child)
 
+    def kill_all(self, roles: Collection[str]) -> None:
+        """They are started again by whoever tends the fleet."""
+        for member in self.members:
+            if member.part.role in roles and member.child.is_running:
+                self.kill(member)
+
     def retire(self, roles: Collection[str]) -> None:
         """End the processes of these roles for good."""
-        retired = [member for member in self.members if member.part.role in roles]
-        self.members = [member for member in self.members if member not in retired]
-        for member in retired:
-            if member.child.is_running:
-                self.kill(member)
+        self.kill_all(roles)
+        self.members = [member for member in self.members if member.part.role not in roles]
 
     def end(self) -> None:
         for member in self.members:

@@ -26,7 +26,8 @@ import django
 # How many orders are looked at: the newest, so that what is done to one collides.
 POOL = 30
 
-# All desks look at the same order for so long, most of the time.
+# All desks look at the same order for so long, most of the time. Their clocks may be wrong, but all
+# processes of a machine agree on the one that nobody sets.
 TOGETHER_SECONDS = 1.5
 
 TRIES = 60
@@ -81,7 +82,7 @@ class Desk:
             return None
         if self.chance.random() < 0.3:
             return self.chance.choice(pool)
-        return random.Random(int(time.time() / TOGETHER_SECONDS)).choice(pool)
+        return random.Random(int(time.monotonic() / TOGETHER_SECONDS)).choice(pool)
 
     def _press(self, name: str, number: str, act: Callable[[], int], key: str) -> None:
         from django.db import IntegrityError

@@ -3,9 +3,7 @@
 import os
 import random
 import shutil
-import signal
 import statistics
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -33,6 +31,12 @@ from tests.tools.drill.deaths import (
     SHOPPING_SECONDS,
     Deaths,
 )
+from tests.tools.drill.disasters.clocks import wrong_clocks
+from tests.tools.drill.disasters.credentials import Credentials
+from tests.tools.drill.disasters.failover import SYNCHRONOUS, Cluster
+from tests.tools.drill.disasters.lost_queue import OF_A_LOST_QUEUE, Queues
+from tests.tools.drill.disasters.plan import AT_LEAST as OF_DISASTERS
+from tests.tools.drill.disasters.plan import CLOCKS, Disasters
 from tests.tools.drill.other_ways import OtherWays
 from tests.tools.drill.promises import (
     Measured,
@@ -50,6 +54,7 @@ from tests.tools.drill.systems import (
     ROOT,
     SHOP_ENVIRONMENT,
     WEBHOOK_SECRET,
+    WORKER_OF_A_LOST_QUEUE,
     Ours,
     System,
 )
@@ -78,7 +83,10 @@ RARE = {"Postgres stopped", "Postgres killed", "queue purged", "backup taken"}
 
 # Deaths with an order in hand, after all other faults.
 IN_HAND = {kind: f"{kind} had an order in hand" for kind in HITS_AT_LEAST}
-AT_LEAST = {IN_HAND[kind]: hits for kind, hits in HITS_AT_LEAST.items()}
+AT_LEAST = OF_DISASTERS | {IN_HAND[kind]: hits for kind, hits in HITS_AT_LEAST.items()}
+
+# A shorter run has no time for them.
+DISASTERS_FROM_MINUTES = 2.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,6 +97,7 @@ class Options:
     settle_seconds: float = SETTLE_SECONDS
     by_card_alone: bool = False  # other designs know no other way to pay
     restores: bool = False  # a backup of the middle of the run, after everything else
+    standby: str = SYNCHRONOUS
 
 
 @dataclass(kw_only=True)
@@ -137,7 +146,9 @@ class Drill:
         self.folder.chmod(0o755)
         self.logs = self.folder / "logs"
         self.postgres = EmbeddedPostgres(self.folder / "postgres", durable=True)
-        self.queue_url = f"http://127.0.0.1:{free_port()}"
+        self.cluster = Cluster(self.postgres, self.folder, options.standby)
+        self.queues: Queues | None = None
+        self.disasters: Disasters | None = None
         self.sandbox_url = f"http://127.0.0.1:{free_port()}"
         self.log = PostLog(self.folder / "posts.jsonl")
         self.services: list[Child] = []
@@ -161,10 +172,12 @@ class Drill:
             self.crowd.stop()
             if self.fleet:
                 self.fleet.end()
+            if self.queues:
+                self.queues.stop()
             stop(self.services, seconds=10)
             self.mails.stop()
             self.others.stop()
-            self.postgres.stop()
+            self.cluster.stop()
             self.log.close()
             if "DRILL_KEEP" in os.environ:
                 self.say(f"Kept: {self.folder}")
@@ -188,7 +201,8 @@ class Drill:
         if self.options.restores:
             self.restored = Restored(at, self._listed, self.others.transfers, self._go_on(at))
         chaos = Chaos(sorted(self._events(self.fleet, seconds)))
-        self._set_hostile(True)
+        assert self.queues
+        self.queues.set_hostile(True)
         self.crowd.start()
         if isinstance(self.system, Ours):
             self.codes = Codes(at.database)
@@ -196,6 +210,8 @@ class Drill:
         began = time.monotonic()
         while (elapsed := time.monotonic() - began) < seconds:
             chaos.tend(elapsed)
+            if self.disasters:
+                self.disasters.tend()
             self.fleet.tend()
             self._progress(f"faults, {elapsed:.0f} of {seconds:.0f} s", at)
             time.sleep(0.05)
@@ -203,6 +219,7 @@ class Drill:
         self.fleet.retire(DESKS)
         faults_end = time.time()
         rests = {"the faults": self._settle(at)}
+        self.fleet.retire([OF_A_LOST_QUEUE])
         deaths = None
         if isinstance(self.system, Ours) and rests["the faults"] is not None:
             plans += self._watch_deaths(at, urls, deaths := Deaths(self.fleet, at))
@@ -255,7 +272,6 @@ class Drill:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment = kept | SHOP_ENVIRONMENT
         environment["DATABASE_URL"] = self.postgres.start()
-        environment["AWS_ENDPOINT_URL"] = self.queue_url
         environment["EMAIL_URL"] = self.mails.url
         environment["DRILL_JOURNALS"] = str(self.journals)
         environment["DRILL_STATEMENT"] = str(self.others.statement)
@@ -270,35 +286,42 @@ class Drill:
         if isinstance(self.system, Ours):
             sandbox += ["--webhook-url", f"http://127.0.0.1:{web[0]}/payments/webhooks/stripe/"]
             sandbox += ["--webhook-secret", WEBHOOK_SECRET]
-        queue = [sys.executable, "-m", "config.local.sqs_double"]
-        queue += ["--port", self.queue_url.rpartition(":")[2]]
-        queue += ["--hostile", str(self.options.seed), "--journal", str(self.journal)]
-        for name, command in (("sandbox", sandbox), ("queue", queue)):
-            child = Child(
-                name=name,
-                command=command,
-                log=self.folder / f"{name}.log",
-                environment=environment,
-                directory=ROOT,
-            )
-            child.start()
-            self.services.append(child)
-        self._wait_for(f"{self.queue_url}/control/faults", f"{self.sandbox_url}/sandbox/faults")
-        self._set_hostile(False)
+        gateway = Child(
+            name="sandbox",
+            command=sandbox,
+            log=self.folder / "sandbox.log",
+            environment=environment,
+            directory=ROOT,
+        )
+        gateway.start()
+        self.services.append(gateway)
+        name = self.system.purges or environment["PAYMENTS_QUEUE_NAME"]
+        self.queues = Queues(self.folder, environment, self.options.seed, name)
+        self.queues.open()
+        self._wait_for(f"{self.sandbox_url}/sandbox/faults")
         self.system.prepare(at)
-        self.fleet = Fleet(self.system.parts(at), environment, self.logs)
+        parts = self.system.parts(at)
+        if self._has_disasters:
+            parts = wrong_clocks(parts, self.folder, self.options.seed)
+        self.fleet = Fleet(parts, environment, self.logs)
+        if self._has_disasters:
+            self.cluster.attach()
+            queues = self.queues
+            credentials = Credentials(at.database, lambda: queues.url, self.sandbox_url)
+            self.disasters = Disasters(self.cluster, queues, credentials, self.fleet)
         self.fleet.start()
         self._wait_for(*[f"http://127.0.0.1:{port}/readyz" for port in web])
         self.say(f"{self.system.name}: {len(self.fleet.members)} processes are up")
         return at
 
     @property
-    def ledger(self) -> Path:
-        return self.folder / "ledger.jsonl"
+    def _has_disasters(self) -> bool:
+        is_long = self.options.minutes >= DISASTERS_FROM_MINUTES
+        return isinstance(self.system, Ours) and is_long
 
     @property
-    def journal(self) -> Path:
-        return self.folder / "queue.jsonl"
+    def ledger(self) -> Path:
+        return self.folder / "ledger.jsonl"
 
     def _wait_for(self, *urls: str) -> None:
         for url in urls:
@@ -318,8 +341,10 @@ class Drill:
         events.append(Event(0.65 * seconds, "Postgres killed", self._kill_postgres))
         if self.restored:
             events.append(Event(0.5 * seconds, "backup taken", self.restored.take))
-        if self.system.purges:
-            events.append(Event(0.5 * seconds, "queue purged", self._purge))
+        if self.disasters:
+            events += self.disasters.events(seconds)
+        if self.system.purges and self.queues:
+            events.append(Event(0.5 * seconds, "queue purged", self.queues.purge))
         if isinstance(self.system, Ours):
             for kind in ("webhooks held back", "webhooks doubled", "webhooks shuffled"):
                 for number in range(ENOUGH + 4):
@@ -328,23 +353,13 @@ class Drill:
         return events
 
     def _restart_postgres(self) -> bool:
-        self.postgres.stop()
-        self.postgres.start()
+        self.cluster.postgres.stop()
+        self.cluster.postgres.start()
         return True
 
     def _kill_postgres(self) -> bool:
-        if self.postgres.child:
-            self.postgres.child.send(signal.SIGKILL)
-            if self.postgres.child.process:
-                self.postgres.child.process.wait()
+        self.cluster.postgres.kill()
         return self._restart_postgres()
-
-    def _purge(self) -> bool:
-        """By whoever opened the console of the wrong account."""
-        answer = requests.post(
-            f"{self.queue_url}/control/purge", json={"queue": self.system.purges}, timeout=30
-        )
-        return answer.ok
 
     def _webhooks(self, kind: str, number: int) -> Callable[[], bool]:
         wishes: dict[str, dict[str, object]] = {
@@ -360,10 +375,6 @@ class Drill:
             return answer.ok
 
         return ask
-
-    def _set_hostile(self, on: bool) -> None:
-        url = f"{self.queue_url}/control/hostile"
-        requests.post(url, json={"on": on}, timeout=30).raise_for_status()
 
     _next_word = 0.0
 
@@ -382,7 +393,10 @@ class Drill:
 
     def _stop_faults(self) -> None:
         assert self.fleet
-        self._set_hostile(False)
+        assert self.queues
+        self.queues.set_hostile(False)
+        if self.disasters:
+            self.disasters.end(WORKER_OF_A_LOST_QUEUE)
         self._gateway({"calm": True, "outage": False})
         self.others.faults.calm()
         last = {"hold": False, "duplicate": False, "release": self.options.seed, "latest": 50}
@@ -433,7 +447,9 @@ class Drill:
     def _unfinished(self, at: Addresses) -> int:
         try:
             charged = {charge.order for charge in self._charges()}
-            return self.system.unfinished(at) + self.system.unknown_charges(at, charged)
+            left_behind = self.queues.left_behind() if self.queues else 0
+            unfinished = self.system.unfinished(at) + self.system.unknown_charges(at, charged)
+            return unfinished + left_behind
         except (psycopg.OperationalError, requests.RequestException):
             return 1
 
@@ -450,17 +466,20 @@ class Drill:
         faults_end: float,
         deaths: Deaths | None,
     ) -> Outcome:
+        assert self.queues
         evidence = Evidence.gather(plans, self.log, self.system.orders(at), self._charges())
         kept: list[Promise] = []
         buyer = self.system.buyer
         if isinstance(buyer, AtOurShop):
-            kept = promises(evidence, buyer, at, self.journal, self.logs, stock)
+            kept = promises(evidence, buyer, at, self.queues.journal, self.logs, stock)
             kept += codes_kept(self.codes, at) if self.codes else []
             refunds = [*refunds_in(self.ledger), *self.others.refunds()]
             kept += after_sale(at.database, self.journals, refunds, self.mails.accepted)
             kept.append(came_to_rest(rests, self.options.settle_seconds, len(plans)))
             kept.append(known_in_time(evidence, faults_end))
             kept += deaths_made_good(evidence, deaths) if deaths else []
+            if self.disasters:
+                kept.append(self.queues.emptied())
             kept.append(Promise("Every shopper came through", len(plans), self.crowd.failures))
         return Outcome(
             design=self.system.name,
@@ -474,7 +493,7 @@ class Drill:
             measured=measured(evidence, faults_end, deaths),
             settled_seconds=rests["the faults"],
             seconds=time.monotonic() - self._began,
-            queue=dict(journal_of(self.journal)),
+            queue=dict(journal_of(self.queues.journal)),
             acts=dict(sorted(acts_told(self.journals).items())),
         )
 
@@ -485,9 +504,10 @@ class Drill:
         hits.update({f"gateway: {kind}": count for kind, count in gateway.items()})
         mollie = self.others.faults.hits
         hits.update({f"mollie: {kind}": count for kind, count in mollie.items()})
-        if self.system.purges:
-            queue = requests.get(f"{self.queue_url}/control/faults", timeout=30).json()
-            hits.update({f"queue: {kind}": count for kind, count in queue.items()})
+        if self.system.purges and self.queues:
+            hits.update({f"queue: {kind}": count for kind, count in self.queues.hits().items()})
+        if self.disasters and self.fleet:
+            hits[CLOCKS] = len(self.fleet.members) + self.fleet.restarts
         lost = sum(press.status == 0 for press in self.log.presses)
         hits["answers lost to the shopper"] = lost
         if isinstance(self.system, Ours):

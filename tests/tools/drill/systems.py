@@ -93,6 +93,12 @@ WITHOUT_CONSTRAINTS = {
 # So many children are there at least to take over from one that is killed.
 WORKER_OPTIONS = ["--processes", "2", "--wait-seconds", "2"]
 
+# Nobody has told it of the queue that took over.
+WORKER_OF_A_LOST_QUEUE = [
+    *[sys.executable, "manage.py", "run_payment_worker"],
+    *["--processes", "1", "--wait-seconds", "2"],
+]
+
 # Clerks and support staff, each a process.
 DESKS = ("clerk", "clerk", "support", "support")
 

@@ -9,7 +9,7 @@ import sys
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 
@@ -87,6 +87,29 @@ def _without_unknown() -> None:
             return honest_charge(round_)
         except OutcomeUnknown as error:
             raise PaymentMethodRefused("timeout") from error
+
+    _take_out(settle_order, _charge=charge)
+
+
+def _without_database_clock() -> None:
+    """Each process stamps and judges by its own clock."""
+    from checkout.runtime import clock
+
+    _take_out(clock, _read=lambda: datetime.now(tz=UTC))
+
+
+def _without_refused_shop() -> None:
+    """A gateway that refuses the shop's own key is taken for one that refuses the card."""
+    from payments.gateways.base import GatewayMisconfigured, PaymentMethodRefused
+    from payments.settling import settle_order
+
+    honest_charge = settle_order._charge
+
+    def charge(round_: Any) -> Any:
+        try:
+            return honest_charge(round_)
+        except GatewayMisconfigured as error:
+            raise PaymentMethodRefused("key_refused") from error
 
     _take_out(settle_order, _charge=charge)
 
@@ -169,6 +192,8 @@ GUARDS: dict[str, Callable[[], None]] = {
     "stored-payment": _without_stored_payment,
     "sweep": _without_sweep,
     "unknown-outcome": _without_unknown,
+    "database-clock": _without_database_clock,
+    "refused-shop": _without_refused_shop,
     "code-count": _without_code_count,
     "conditional-stock": _without_conditional_stock,
     "sent-at-most": _without_sent_at_most,
