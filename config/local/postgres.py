@@ -29,6 +29,7 @@ from config.local.processes import (
 )
 
 DATABASE = "shop"
+FOLLOWER = "follower"  # the role of servers that follow another
 
 # Debian and its kin keep the programs of each version here, outside of PATH.
 VERSIONED_FOLDERS = Path("/usr/lib/postgresql")
@@ -84,7 +85,7 @@ class EmbeddedPostgres:
 
     def standby(self, data_dir: Path) -> "EmbeddedPostgres":
         """Another server, started, that follows this one until it is promoted. It asks for the same
-        password (PostgreSQL docs, "pg_basebackup")."""
+        password, and follows under a role of its own (PostgreSQL docs, "pg_basebackup")."""
         other = EmbeddedPostgres(data_dir, durable=self.durable)
         other.data_dir.mkdir(mode=0o700, parents=True)
         if other.user:
@@ -92,7 +93,7 @@ class EmbeddedPostgres:
         copied = self._run(
             self._find_binaries() / "pg_basebackup",
             f"--pgdata={other.data_dir}",
-            f"--dbname={self.url}",
+            f"--dbname={self._url_to_follow()}",
             "--write-recovery-conf",
             "--wal-method=stream",
             "--checkpoint=fast",
@@ -101,6 +102,17 @@ class EmbeddedPostgres:
             raise CannotStart(f"pg_basebackup failed: {' '.join(copied.stderr.split())}")
         other.start()
         return other
+
+    def _url_to_follow(self) -> str:
+        """With a password that stays when that of the shop's role is changed."""
+        password = secrets.token_urlsafe(24)
+        role = sql.Identifier(FOLLOWER)
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            with suppress(psycopg.errors.DuplicateObject):
+                connection.execute(sql.SQL("CREATE ROLE {} REPLICATION LOGIN").format(role))
+            alter = sql.SQL("ALTER ROLE {} PASSWORD {}").format(role, sql.Literal(password))
+            connection.execute(alter)
+        return f"postgres://{FOLLOWER}:{password}@127.0.0.1:{self.port}/postgres"
 
     def kill(self) -> None:
         """Let nothing of it go on: its sessions would outlive it for a moment."""

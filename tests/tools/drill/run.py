@@ -353,11 +353,15 @@ class Drill:
         return events
 
     def _restart_postgres(self) -> bool:
+        if self.disasters and self.disasters.leave_postgres_alone:
+            return False
         self.cluster.postgres.stop()
         self.cluster.postgres.start()
         return True
 
     def _kill_postgres(self) -> bool:
+        if self.disasters and self.disasters.leave_postgres_alone:
+            return False
         self.cluster.postgres.kill()
         return self._restart_postgres()
 

@@ -26,6 +26,7 @@ class Credentials:
         self._queue_url = queue_url
         self._sandbox_url = sandbox_url
         self._come_back: list[tuple[float, Callable[[], None]]] = []
+        self.refuses_the_database = False  # its server cannot be asked whether it has started
 
     def end_of_queue(self) -> bool:
         url = f"{self._queue_url()}/control/credentials"
@@ -48,7 +49,13 @@ class Credentials:
             self._set_password(self._database, other)
         except psycopg.OperationalError:
             return False
-        self._later(lambda: self._set_password(with_other, password))
+        self.refuses_the_database = True
+
+        def come_back() -> None:
+            self._set_password(with_other, password)
+            self.refuses_the_database = False
+
+        self._later(come_back)
         return True
 
     def tend(self) -> None:

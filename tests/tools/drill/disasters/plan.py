@@ -53,7 +53,7 @@ class Disasters:
             "database": self._credentials.end_of_database,
         }
         return [
-            *_planned(FAIL_OVER_AT, FAILED_OVER, self._cluster.fail_over, seconds),
+            *_planned(FAIL_OVER_AT, FAILED_OVER, self._fail_over, seconds),
             *_planned(LOSE_QUEUE_AT, QUEUE_LOST, self._lose_queue, seconds),
             *[
                 event
@@ -69,6 +69,13 @@ class Disasters:
         """Credentials are good again, and lost queues are there again, each with such a worker."""
         self._credentials.all_come_back()
         self._fleet.add(self._queues.come_back(worker))
+
+    @property
+    def leave_postgres_alone(self) -> bool:
+        return self._credentials.refuses_the_database
+
+    def _fail_over(self) -> bool:
+        return not self.leave_postgres_alone and self._cluster.fail_over()
 
     def _lose_queue(self) -> bool:
         return self._queues.lose(lambda: self._fleet.kill_all(AT_THE_QUEUE))
