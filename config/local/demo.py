@@ -37,6 +37,7 @@ from config.local.processes import (
     free_port,
     port_is_free,
     stop,
+    take_port,
     wait_until,
 )
 from config.local.sqs import JournalledSQS
@@ -230,7 +231,7 @@ class Demo:
             wire=self.wire,
             sqs=self.sqs,
         )
-        port = self.port + 1 if port_is_free(self.port + 1) else free_port()
+        port = self.port + 1 if take_port(self.port + 1) else free_port()
         self.break_server = BreakServer(BreakPage(shop, self.diary), port=port)
         self.break_server.start()
 

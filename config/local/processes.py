@@ -8,11 +8,15 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+from config.local.locks import take_byte
 
 # Below the range from which Linux and macOS take the ports of outgoing connections: a server can
 # come back on its port after a restart, and no connection takes it meanwhile.
@@ -28,11 +32,32 @@ class CannotStart(Exception):
     """A part of the demo could not be started. The message is one line for a person."""
 
 
+# Those that this process has taken. Its own locks do not tell it.
+_taken: set[int] = set()
+
+
 def free_port() -> int:
     while True:
         port = random.choice(PORTS)  # noqa: S311 - no secret
-        if port_is_free(port):
+        if take_port(port):
             return port
+
+
+def take_port(port: int) -> bool:
+    """Whether the port is free and is this process's from now until its end: its server may listen
+    there seconds later, and no other process that asks here gets the port meanwhile."""
+    if port in _taken or not take_byte(_ports_lock(), port):
+        return False
+    _taken.add(port)
+    return port_is_free(port)
+
+
+@cache
+def _ports_lock() -> int:
+    """Stays open, for to close it would give all locks back. One file for each user of this
+    machine, whatever copy of the shop runs."""
+    file = Path(tempfile.gettempdir(), f"shop-ports-{os.getuid()}.lock")
+    return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 
 def port_is_free(port: int) -> bool:
