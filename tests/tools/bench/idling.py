@@ -13,8 +13,9 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 
-from config.local.processes import free_port
+from config.local.processes import free_port, wait_until
 from tests.doubles.smtp import mail_server
 from tests.tools.bench import orders
 from tests.tools.bench.figures import Figures, turned
@@ -23,7 +24,7 @@ from tests.tools.bench.over_http import Basket, OverHttp
 from tests.tools.bench.placing import prepare
 from tests.tools.bench.processor import processor_seconds
 from tests.tools.bench.resident import Memory, memory_of
-from tests.tools.bench.stage import ROOT, Stage, answers, await_answer
+from tests.tools.bench.stage import ROOT, START_SECONDS, Stage, answers, await_answer
 
 PAGES = ["/", "/products/notebook-0000/", "/cart/", "/delivery/"]
 
@@ -102,7 +103,8 @@ def _warm_up(ports: Sequence[int]) -> None:
     over_http = OverHttp(ports)
     for _ in range(WARM_UPS):
         for url in (f"http://127.0.0.1:{port}{page}" for port in ports for page in PAGES):
-            if not answers(url):
+            # The first pages are asked for while all other processes are starting.
+            if not wait_until(partial(answers, url), seconds=START_SECONDS):
                 raise RuntimeError(f"{url} was not shown")
         over_http.place(Basket().filled(over_http.connections))
     orders.await_published()

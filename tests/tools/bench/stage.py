@@ -186,13 +186,21 @@ class Stage:
         assert self.postgres.child
         log = self.postgres.child.log
         said: list[str] = []
-        self.set_server("log_statement", "all")
+        self._log_statements(log, "all")
         before = log.stat().st_size
         try:
             yield said
         finally:
-            self.set_server("log_statement", "none")
+            self._log_statements(log, "none")
             said.append(log.read_bytes()[before:].decode(errors="replace"))
+
+    def _log_statements(self, log: Path, which: str) -> None:
+        """The server says so when it has read the setting, and tells the open sessions then."""
+        before = log.stat().st_size
+        self.set_server("log_statement", which)
+        told = f'parameter "log_statement" changed to "{which}"'.encode()
+        if not wait_until(lambda: told in log.read_bytes()[before:], seconds=START_SECONDS):
+            raise CannotStart(f"Postgres has not read its settings again. Its log is {log}.")
 
     def version(self) -> str:
         with psycopg.connect(self.url("postgres")) as connection:
