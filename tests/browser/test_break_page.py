@@ -2,8 +2,6 @@
 page says was done is looked up where it happened: among the processes, the queue, the ledger."""
 
 import re
-import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -19,6 +17,7 @@ from tests.browser.conftest import needs_axe
 from tests.browser.screenshots import violations_of
 from tests.browser.visitor import Visitor
 from tests.support.long import long
+from tests.support.open_folder import open_folder
 from tests.support.processes import eventually, is_alive
 from tests.support.running_demo import RunningDemo
 
@@ -128,16 +127,13 @@ class BreakPage:
 
 @pytest.fixture(scope="module")
 def demo() -> Iterator[RunningDemo]:
-    # Another pytest that starts meanwhile closes pytest's own folder to the user of Postgres.
-    folder = Path(tempfile.mkdtemp(prefix="broken-demo-"))
-    folder.chmod(0o711)
-    running = RunningDemo(folder, free_port())
-    try:
-        running.wait_for("Ctrl-C ends everything.", seconds=SECONDS)
-        yield running
-    finally:
-        running.end()
-        shutil.rmtree(folder, ignore_errors=True)
+    with open_folder("broken-demo") as folder:
+        running = RunningDemo(folder, free_port())
+        try:
+            running.wait_for("Ctrl-C ends everything.", seconds=SECONDS)
+            yield running
+        finally:
+            running.end()
 
 
 @pytest.fixture

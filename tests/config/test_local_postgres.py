@@ -13,10 +13,10 @@ import psycopg
 import pytest
 
 from config.local.postgres import EmbeddedPostgres, InUse
-from config.local.processes import CannotStart, wait_until
+from config.local.processes import CannotStart
 from tests.support.long import long
-
-ROOT = Path(__file__).resolve().parents[2]
+from tests.support.open_folder import open_folder
+from tests.support.processes import ROOT, eventually, is_alive
 
 # Starts a server, stores one row, says where, and waits to be killed.
 PARENT = """
@@ -34,12 +34,9 @@ PARENT = """
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    # As root the server is another user, who must be able to get here.
-    for path in [tmp_path, *tmp_path.parents[:3]]:
-        if path.stat().st_uid == os.geteuid():
-            path.chmod(path.stat().st_mode | 0o011)
-    return tmp_path / "postgres"
+def folder() -> Iterator[Path]:
+    with open_folder("postgres") as folder:
+        yield folder / "postgres"
 
 
 @pytest.fixture
@@ -54,14 +51,6 @@ def ask(url: str, question: str) -> object:
         row = connection.execute(question).fetchone()
     assert row
     return row[0]
-
-
-def is_gone(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return True
-    return False
 
 
 def test_server_is_not_root_and_answers_on_this_machine_only(postgres: EmbeddedPostgres) -> None:
@@ -86,7 +75,7 @@ def test_killed_server_comes_back_at_the_same_address(postgres: EmbeddedPostgres
     url = postgres.start()
     assert postgres.child
     postgres.child.send(signal.SIGKILL)
-    assert wait_until(lambda: not postgres.child.is_running, seconds=5)  # type: ignore[union-attr] # it was started
+    eventually(lambda: not postgres.child.is_running)  # type: ignore[union-attr] # it was started
 
     postgres.stop()
 
@@ -107,7 +96,7 @@ def test_server_ends_with_its_parent_and_loses_nothing(folder: Path) -> None:
     parent.wait()
     parent.stdout.close()
 
-    assert wait_until(lambda: is_gone(pid), seconds=5)
+    eventually(lambda: not is_alive(pid), what="the end of the server")
     again = EmbeddedPostgres(folder, durable=True)
     try:
         assert ask(again.start(), "SELECT number FROM kept") == 17

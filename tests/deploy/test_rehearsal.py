@@ -5,14 +5,13 @@ Addresses alone are others."""
 import os
 import pwd
 import re
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,12 +26,16 @@ from config.local.processes import Child, as_user, free_port, stop
 from tests.deploy.files import DEPLOY, copy_context, image_command, services, stages
 from tests.doubles.pgbouncer import pgbouncer_binary
 from tests.support.long import long
+from tests.support.open_folder import open_folder
 from tests.support.processes import eventually
 from tests.support.shopper import OverHttp, Shopper
 from tests.support.till import Charge, charges_at
 
 # What the files say, `test_compose` and `test_containerfile` hold them to.
 pytestmark = long
+
+# All services start at once.
+START_SECONDS = 120
 
 USER = pwd.struct_passwd(("shop", "x", 10001, 10001, "", "/", ""))
 
@@ -115,6 +118,11 @@ class Rehearsal:
             **as_user(self.rights.user),
         )
 
+    def is_healthy(self, name: str) -> bool:
+        checked = self.check_health(name)
+        print(checked.stderr)  # shown by pytest when the test failed
+        return checked.returncode == 0
+
     def said(self) -> str:
         return "\n".join(child.log.read_text() for child in self.started)
 
@@ -168,21 +176,23 @@ def binary() -> str:
 @pytest.fixture(scope="module")
 def image(binary: str) -> Iterator[Path]:
     """The files of the image, which no process may change: built once for all tests here."""
-    folder = Path(tempfile.mkdtemp(prefix="shop-image-"))
-    folder.chmod(0o711)
-    build_image(folder / "shop", folder / "static")
-    yield folder
-    for path in (folder / "shop", *(folder / "shop").rglob("*")):
-        path.chmod(0o755)
-    shutil.rmtree(folder)
+    with open_folder("image") as folder:
+        build_image(folder / "shop", folder / "static")
+        yield folder
+        for path in (folder / "shop", *(folder / "shop").rglob("*")):
+            path.chmod(0o755)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    with open_folder("rehearsal") as folder:
+        yield folder
 
 
 @pytest.fixture
 def rehearsal(
-    transactional_db: None, settings: Settings, binary: str, image: Path
+    transactional_db: None, settings: Settings, binary: str, image: Path, folder: Path
 ) -> Iterator[Rehearsal]:
-    folder = Path(tempfile.mkdtemp(prefix="shop-rehearsal-"))
-    folder.chmod(0o711)
     pool, gateway = free_port(), free_port()
     made = Rehearsal(
         folder,
@@ -215,7 +225,6 @@ def rehearsal(
     stop(made.started, seconds=10)
     print(made.said())  # shown by pytest when the test failed
     Path(f"/tmp/{folder.name}-ledger.jsonl").unlink(missing_ok=True)
-    shutil.rmtree(folder)
 
 
 def build_image(shop: Path, static: Path) -> None:
@@ -252,8 +261,10 @@ def test_services_sell_one_thing_once(rehearsal: Rehearsal, shelf: list[Product]
     rehearsal.start("web", f"--bind=127.0.0.1:{rehearsal.here['8000']}")
     names = ["gateway", "publisher", "worker", "mailer", "webhooks"]
     daemons = [rehearsal.start(name) for name in names]
-    eventually(answers(f"{web_url}/readyz"), seconds=60, what="the start of the web process")
-    eventually(answers(f"{gateway_url}/sandbox/ledger"), seconds=60, what="the gateway's start")
+    start = "the start of the web process"
+    eventually(answers(f"{web_url}/readyz"), seconds=START_SECONDS, what=start)
+    ledger = f"{gateway_url}/sandbox/ledger"
+    eventually(answers(ledger), seconds=START_SECONDS, what="the gateway's start")
 
     shopper = Shopper(OverHttp(web_url))
     shopper.add_to_cart("SKU-01")
@@ -261,14 +272,14 @@ def test_services_sell_one_thing_once(rehearsal: Rehearsal, shelf: list[Product]
     shopper.submit(form)
     shopper.submit(form)
 
-    eventually(lambda: [o.status for o in Order.objects.all()] == ["paid"], seconds=60)
+    eventually(lambda: [o.status for o in Order.objects.all()] == ["paid"], seconds=START_SECONDS)
     order = Order.objects.get()
     assert charges_at(gateway_url) == [Charge(order.number, order.total_minor, order.currency)]
     eventually(lambda: "Your receipt for order" in rehearsal.said(), what="the mail")
     assert requests.get(f"{web_url}/static/checkout/shop.css", timeout=10).status_code == 200
     for name in ["web", *names]:
-        checked = rehearsal.check_health(name)
-        assert checked.returncode == 0, f"{name}: {checked.stderr}"
+        # Who was started last may not have said yet that it is alive.
+        eventually(partial(rehearsal.is_healthy, name), what=f"the health of {name}")
     for child in daemons:
         child.send(signal.SIGTERM)
         assert child.process

@@ -19,6 +19,9 @@ OF_TESTS = ["STAFF_SECOND_FACTOR"]
 
 DEMO = [sys.executable, "-m", "config.local.demo"]
 
+# What the demo has started may take 18 seconds to end, and is killed then.
+END_SECONDS = 90
+
 # A company's proxy, which does not reach this machine.
 PROXY = {"HTTP_PROXY": "http://127.0.0.1:9", "http_proxy": "http://127.0.0.1:9", "NO_PROXY": ""}
 
@@ -54,7 +57,7 @@ class RunningDemo:
     def end(self) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-            self.process.wait(timeout=30)
+            self.process.wait(timeout=END_SECONDS)
 
     def pid_of(self, part: str) -> int:
         return int(re.findall(rf"(\d+) \({part}\)", self.said)[-1])

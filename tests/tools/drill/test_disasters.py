@@ -18,6 +18,7 @@ from config.local.postgres import EmbeddedPostgres
 from config.local.sqs_double.server import QueueServer
 from payments.sandbox.server import SandboxServer
 from tests.support.long import long
+from tests.support.open_folder import open_folder
 from tests.tools.drill.disasters.clocks import compiler, wrong_clocks
 from tests.tools.drill.disasters.credentials import Credentials
 from tests.tools.drill.disasters.failover import ASYNCHRONOUS, SYNCHRONOUS, Cluster
@@ -30,12 +31,9 @@ NOWHERE = "http://127.0.0.1:9"
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
-    # As root the server is another user, who must be able to get here.
-    for path in [tmp_path, *tmp_path.parents[:3]]:
-        if path.stat().st_uid == os.geteuid():
-            path.chmod(path.stat().st_mode | 0o011)
-    return tmp_path
+def folder() -> Iterator[Path]:
+    with open_folder("cluster") as folder:
+        yield folder
 
 
 @pytest.fixture
