@@ -1,10 +1,11 @@
 """A supervisor of two children that do nothing but hold a record, for its tests.
 
-    python -m tests.runtime.supervised FOLDER HOW FINISH_SECONDS
+    python -m tests.runtime.supervised FOLDER HOW FINISH_SECONDS STALE_SECONDS
 
 Each child writes a file with its process id into the folder and holds the record `work of PID`.
 Giving back writes `given-back-PID`. HOW is `well`, `deaf` (children end only when killed), `silent`
-(the children of seat 0 give no sign of life) or `weak` (children die as they begin).
+(the children of seat 0 give no sign of life, and it is long ago that they did) or `weak` (children
+die as they begin).
 """
 
 import os
@@ -15,9 +16,10 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from checkout.runtime.shared_memory import _BEAT
 from checkout.runtime.supervisor import Seat, Supervisor
 
-STALE_SECONDS = 1.0
+LONG_SECONDS = 1000.0
 
 
 def main() -> None:
@@ -29,7 +31,9 @@ def main() -> None:
         if how == "weak":
             os.kill(os.getpid(), signal.SIGKILL)
         while how == "deaf" or not stopping.wait(0.02):
-            if how != "silent" or seat.number:
+            if how == "silent" and seat.number == 0:
+                _BEAT.pack_into(seat.records._memory, 0, time.monotonic() - LONG_SECONDS)
+            else:
                 seat.records.beat()
             time.sleep(0.02)
         seat.records.clear(0)
@@ -42,7 +46,7 @@ def main() -> None:
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, lambda signum, frame: stopping.set())
     supervisor = Supervisor(
-        work, seats=2, records=1, give_back=give_back, stale_after_seconds=STALE_SECONDS
+        work, seats=2, records=1, give_back=give_back, stale_after_seconds=float(sys.argv[4])
     )
     with supervisor:
         supervisor.run(stopping, finish_seconds=float(sys.argv[3]))
