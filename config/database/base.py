@@ -1,7 +1,7 @@
 """Django's PostgreSQL backend, with cheaper checks, and patience while the database restarts."""
 
 import select
-import time
+from time import monotonic, sleep
 from typing import Any
 
 import psycopg
@@ -56,7 +56,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
             try:
                 return self._connect(conn_params)
             except psycopg.OperationalError:
-                time.sleep(pause)
+                sleep(pause)
         return self._connect(conn_params)
 
     def connect(self) -> None:
@@ -71,7 +71,7 @@ class DatabaseWrapper(base.DatabaseWrapper):
         try:
             connection = super().get_new_connection(conn_params)
         except psycopg.OperationalError:
-            DatabaseWrapper._away_since = DatabaseWrapper._away_since or time.monotonic()
+            DatabaseWrapper._away_since = DatabaseWrapper._away_since or monotonic()
             raise
         DatabaseWrapper._away_since = None
         return connection
@@ -81,4 +81,4 @@ class DatabaseWrapper(base.DatabaseWrapper):
         if not is_patient():
             return 0.0
         since = DatabaseWrapper._away_since
-        return PATIENCE_SECONDS if since is None else since + PATIENCE_SECONDS - time.monotonic()
+        return PATIENCE_SECONDS if since is None else since + PATIENCE_SECONDS - monotonic()

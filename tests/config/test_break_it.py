@@ -150,7 +150,7 @@ def test_impatient_second_press_does_nothing_and_is_told_the_same() -> None:
 
     def act() -> str:
         acts.append(1)
-        may_end.wait(10)
+        may_end.wait(60)
         return f"Killed {len(acts)}."
 
     pressing = Pressing([Group("Kill", [Button("kill", "Kill", act)])], Diary())
