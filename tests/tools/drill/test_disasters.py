@@ -19,6 +19,7 @@ from config.local.sqs_double.server import QueueServer
 from payments.sandbox.server import SandboxServer
 from tests.support.long import long
 from tests.support.open_folder import open_folder
+from tests.support.processes import eventually
 from tests.tools.drill.disasters.clocks import compiler, wrong_clocks
 from tests.tools.drill.disasters.credentials import Credentials
 from tests.tools.drill.disasters.failover import ASYNCHRONOUS, SYNCHRONOUS, Cluster
@@ -81,10 +82,11 @@ def test_asynchronous_standby_lacks_the_last_second(
     try:
         cluster.attach()
         store(postgres.url, 1)
-        time.sleep(0.5)  # by then it has followed
+        standby = cluster.standby
+        assert standby
+        eventually(lambda: stored(standby.url) == [1], what="following")
         monkeypatch.setattr(
-            "tests.tools.drill.disasters.failover.time.sleep",
-            lambda seconds: store(postgres.url, 2) if seconds == 1 else None,
+            "tests.tools.drill.disasters.failover.sleep", lambda seconds: store(postgres.url, 2)
         )
 
         cluster.fail_over()
@@ -94,9 +96,9 @@ def test_asynchronous_standby_lacks_the_last_second(
         cluster.stop()
 
 
-def ask(url: str, action: str, **content: object) -> requests.Response:
+def ask(url: str, action: str, *, within: float = 30, **content: object) -> requests.Response:
     headers = {"X-Amz-Target": f"AmazonSQS.{action}"}
-    return requests.post(url, json=content, headers=headers, timeout=2)
+    return requests.post(url, json=content, headers=headers, timeout=within)
 
 
 def send(url: str, name: str) -> None:
@@ -121,14 +123,14 @@ def test_lost_queue_is_silent_and_comes_back_with_its_messages(tmp_path: Path) -
         assert told == ["payments-2.fifo"]
         assert environment["AWS_ENDPOINT_URL"] == queues.url != lost
         with pytest.raises(requests.ReadTimeout):
-            ask(lost, "ListQueues")
+            ask(lost, "ListQueues", within=2)
 
         [part] = queues.come_back(WORKER_OF_A_LOST_QUEUE)
 
         assert {f"AWS_ENDPOINT_URL={lost}", "PAYMENTS_QUEUE_NAME=payments.fifo"} < {*part.command}
         assert (queues.emptied().tried, queues.left_behind()) == (1, 1)
         assert queues.emptied().broken == ["1 messages are still there"]
-        requests.post(f"{lost}/control/purge", json={"queue": "payments.fifo"}, timeout=2)
+        requests.post(f"{lost}/control/purge", json={"queue": "payments.fifo"}, timeout=30)
         assert queues.emptied().broken == []
     finally:
         queues.stop()

@@ -6,8 +6,9 @@ docs, "Log-Shipping Standby Servers", "Synchronous Replication").
 """
 
 import shutil
-import time
+from collections.abc import Callable
 from pathlib import Path
+from time import sleep
 
 import psycopg
 from psycopg import sql
@@ -23,6 +24,7 @@ BEHIND_SECONDS = 1.0
 ATTACH_SECONDS = 30
 
 STREAMS = "SELECT count(*) FROM pg_stat_replication WHERE state = 'streaming'"
+FOLLOWERS = "SELECT count(*) FROM pg_stat_replication"
 
 
 class Cluster:
@@ -45,10 +47,13 @@ class Cluster:
             wal_retrieve_retry_interval="200ms",
         )
         self.standby = self.postgres.standby(self._folder / f"postgres-{self._made}")
-        if not wait_until(self._is_followed, seconds=ATTACH_SECONDS):
-            raise CannotStart("The standby does not follow its server.")
+        self._wait_for(lambda: self._count(STREAMS) > 0, "The standby does not follow its server.")
         if self._kind == SYNCHRONOUS:
             self._alter(self.postgres, synchronous_standby_names="*")
+            # The checkpointer is who tells all sessions that a COMMIT waits, and it reads its
+            # settings before it does what it is asked for.
+            with psycopg.connect(self.postgres.url, autocommit=True) as connection:
+                connection.execute("CHECKPOINT")
 
     def fail_over(self) -> bool:
         """The server in use is gone for good. Its standby is promoted and answers at its address;
@@ -57,7 +62,8 @@ class Cluster:
             return False
         if self._kind == ASYNCHRONOUS:
             self._alter(self.standby, primary_conninfo="")
-            time.sleep(BEHIND_SECONDS)
+            self._wait_for(lambda: self._count(FOLLOWERS) == 0, "The standby goes on following.")
+            sleep(BEHIND_SECONDS)
         lost, promoted = self.postgres, self.standby
         lost.kill()
         with psycopg.connect(promoted.url, autocommit=True) as connection:
@@ -76,10 +82,15 @@ class Cluster:
             if server:
                 server.stop()
 
-    def _is_followed(self) -> bool:
+    def _wait_for(self, condition: Callable[[], bool], otherwise: str) -> None:
+        if not wait_until(condition, seconds=ATTACH_SECONDS):
+            raise CannotStart(otherwise)
+
+    def _count(self, query: str) -> int:
+        """At the server in use."""
         with psycopg.connect(self.postgres.url) as connection:
-            [count] = connection.execute(STREAMS).fetchone() or [0]
-        return bool(count)
+            [count] = connection.execute(query).fetchone() or [0]
+        return int(count)
 
     def _alter(self, server: EmbeddedPostgres, **settings: str) -> None:
         with psycopg.connect(server.url, autocommit=True) as connection:
