@@ -17,6 +17,12 @@ UNCHECKED_MESSAGES = "messages are not checked for this"
 
 _REFUSED_ATTRIBUTE = "test_an_attribute_beyond_its_limits_is_refused"
 
+# Whether these fail depends on how soon the next call comes: on a slow machine they pass.
+NOT_RUN = {
+    "test_a_long_poll_ends_as_soon_as_a_group_is_free_again",  # and moto is busy to its end
+    "test_a_repeated_attempt_hides_anew",
+}
+
 OF_MOTO: dict[str, str] = {
     # Deduplication
     "test_a_duplicate_is_answered_with_the_first_ones_message_id": NEW_ID,

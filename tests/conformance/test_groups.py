@@ -244,9 +244,9 @@ def test_what_is_left_of_a_batch_comes_before_the_rest_of_its_group(
     """ "FIFO queue delivery logic in Amazon SQS", Developer Guide."""
     for number in range(3):
         queue.send(str(number))
-    _, second = queue.receive(2, hidden_for=1)
+    _, second = queue.receive(2, hidden_for=target.short)
     queue.delete(second)
-    target.advance(1.2)
+    target.advance(target.short + 0.2)
 
     assert queue.bodies() == ["0", "2"]
 

@@ -52,10 +52,10 @@ def test_the_handles_of_a_repeated_attempt_delete(queue: Queue) -> None:
 def test_a_repeated_attempt_hides_anew(target: Target, queue: Queue) -> None:
     """ReceiveMessage, API Reference: "it resets the visibility timeout"."""
     queue.send("first")
-    queue.receive_one(hidden_for=2, ReceiveRequestAttemptId="attempt")
-    target.advance(1.2)
-    assert queue.receive(hidden_for=2, ReceiveRequestAttemptId="attempt")
-    target.advance(1.2)
+    queue.receive_one(hidden_for=target.short, ReceiveRequestAttemptId="attempt")
+    target.advance(0.6 * target.short)
+    assert queue.receive(hidden_for=target.short, ReceiveRequestAttemptId="attempt")
+    target.advance(0.6 * target.short)
 
     assert queue.receive() == []
 

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from queue import SimpleQueue
 
 import pytest
 
@@ -120,18 +121,20 @@ def test_the_queue_says_how_long_to_wait_unless_the_receive_does(target: Target)
 
 def test_two_long_polls_never_get_the_same_message(queue: Queue) -> None:
     """ "FIFO queue delivery logic in Amazon SQS", Developer Guide."""
-    received: list[str] = []
+    received: SimpleQueue[list[str]] = SimpleQueue()
     polls = [
-        threading.Thread(target=lambda: received.extend(queue.bodies(WaitTimeSeconds=1)))
+        threading.Thread(target=lambda: received.put(queue.bodies(WaitTimeSeconds=20)))
         for _ in range(2)
     ]
     for poll in polls:
         poll.start()
-    queue.send("first")
+    queue.send("first", "a")
+    first = received.get(timeout=30)
+    queue.send("second", "b")  # for the other, which need not wait to its end
     for poll in polls:
         poll.join()
 
-    assert received == ["first"]
+    assert [first, received.get()] == [["first"], ["second"]]
 
 
 def test_the_group_and_the_deduplication_id_are_told(queue: Queue) -> None:

@@ -32,12 +32,12 @@ def test_an_expired_message_comes_again(target: Target, queue: Queue) -> None:
 
 def test_the_queue_says_for_how_long_unless_the_receive_does(target: Target) -> None:
     """ReceiveMessage, API Reference: VisibilityTimeout."""
-    queue = target.queue(VisibilityTimeout="1")
+    queue = target.queue(VisibilityTimeout=str(target.short))
     queue.send("short", "a")
     queue.send("long", "b")
     assert queue.bodies(1) == ["short"]
-    assert queue.bodies(1, hidden_for=30) == ["long"]
-    target.advance(1.2)
+    assert queue.bodies(1, hidden_for=600) == ["long"]
+    target.advance(target.short + 0.2)
 
     assert queue.bodies() == ["short"]
 
@@ -61,8 +61,8 @@ def test_a_message_can_be_shown_at_once(queue: Queue) -> None:
 def test_a_message_can_be_hidden_longer(target: Target, queue: Queue) -> None:
     """ChangeMessageVisibility, API Reference."""
     queue.send("first")
-    queue.hide(queue.receive_one(hidden_for=1), 30)
-    target.advance(1.2)
+    queue.hide(queue.receive_one(hidden_for=target.short), 600)
+    target.advance(target.short + 0.2)
 
     assert queue.receive() == []
 
@@ -70,9 +70,9 @@ def test_a_message_can_be_hidden_longer(target: Target, queue: Queue) -> None:
 def test_a_message_hidden_longer_keeps_its_handle(target: Target, queue: Queue) -> None:
     """ChangeMessageVisibility, API Reference."""
     queue.send("first")
-    message = queue.receive_one(hidden_for=1)
-    queue.hide(message, 30)
-    target.advance(1.2)
+    message = queue.receive_one(hidden_for=target.short)
+    queue.hide(message, 600)
+    target.advance(target.short + 0.2)
 
     queue.delete(message)
 
@@ -82,22 +82,22 @@ def test_a_message_hidden_longer_keeps_its_handle(target: Target, queue: Queue) 
 def test_a_message_can_be_hidden_for_less_counted_from_now(target: Target, queue: Queue) -> None:
     """ChangeMessageVisibility, API Reference: "count from the time that you make the call"."""
     queue.send("first")
-    queue.hide(queue.receive_one(hidden_for=30), 1)
+    queue.hide(queue.receive_one(hidden_for=600), target.short)
     assert queue.receive() == [] or target.is_amazon
-    target.advance(1.2)
+    target.advance(target.short + 0.2)
 
     assert queue.bodies() == ["first"]
 
 
 def test_a_change_holds_for_this_receive_only(target: Target) -> None:
     """ChangeMessageVisibility, API Reference: "reverts to the original timeout value"."""
-    queue = target.queue(VisibilityTimeout="1")
+    queue = target.queue(VisibilityTimeout=str(target.short))
     queue.send("first")
     message = queue.receive_one()
     queue.hide(message, 600)
     queue.hide(message, 0)
     queue.receive_one()
-    target.advance(1.2)
+    target.advance(target.short + 0.2)
 
     assert queue.bodies() == ["first"]
 
