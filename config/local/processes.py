@@ -56,7 +56,7 @@ def take_port(port: int) -> bool:
 def _ports_lock() -> int:
     """Stays open, for to close it would give all locks back. One file for each user of this
     machine, whatever copy of the shop runs."""
-    file = Path(tempfile.gettempdir(), f"shop-ports-{os.getuid()}.lock")
+    file = Path(tempfile.gettempdir(), f"shop-ports-{os.geteuid()}.lock")
     return os.open(file, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
 
 

@@ -225,7 +225,7 @@ def test_old_says_try_again_when_the_gateway_is_silent_after_charging(
     def patient_before_the_charge(url: str, timeout: float, **more: Any) -> requests.Response:
         return post(url, timeout=timeout if url.endswith("/confirm") else 30, **more)
 
-    monkeypatch.setattr(charging.requests, "post", patient_before_the_charge)
+    monkeypatch.setattr(requests, "post", patient_before_the_charge)
     sandbox.faults.script("confirm:silent")
 
     reply = old.check_out("purchase=shopper&amount=1200&payment_method=pm_card_visa")

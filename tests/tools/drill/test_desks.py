@@ -104,6 +104,7 @@ def without_constraints(guard: str) -> Iterator[None]:
 
 # It is the drill that is tested.
 @long
+@pytest.mark.timeout(300)  # of the rounds each takes seconds, and mostly one is enough
 @pytest.mark.parametrize("guard", list(NOTICED))
 def test_what_breaks_without_a_guard_is_found(
     desks: list[Desk],

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
@@ -57,6 +58,7 @@ def stored(url: str) -> list[int]:
         return [number for (number,) in connection.execute("SELECT number FROM told ORDER BY 1")]
 
 
+@pytest.mark.timeout(300)  # four servers are copied, and three promoted
 def test_synchronous_standby_has_all_that_was_committed(
     postgres: EmbeddedPostgres, folder: Path
 ) -> None:
@@ -103,7 +105,11 @@ def ask(url: str, action: str, *, within: float = 30, **content: object) -> requ
 
 def send(url: str, name: str) -> None:
     ask(url, "CreateQueue", QueueName=name, Attributes={"FifoQueue": "true"}).raise_for_status()
-    message = {"MessageBody": "{}", "MessageGroupId": "1", "MessageDeduplicationId": "1"}
+    message: dict[str, Any] = {
+        "MessageBody": "{}",
+        "MessageGroupId": "1",
+        "MessageDeduplicationId": "1",
+    }
     there = f"{url}/000000000000/{name}"
     ask(url, "SendMessage", QueueUrl=there, **message).raise_for_status()
 
