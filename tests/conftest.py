@@ -24,6 +24,7 @@ from payments.sandbox.mollie.server import MollieSandbox
 from payments.sandbox.server import SandboxServer
 from payments.settling import refused_shop
 from tests.support.backups import Backup, Takes
+from tests.support.clock import NOON, move_time
 from tests.support.processes import ShopProcesses
 from tests.support.schedule import Schedule, longest_first
 from tests.support.services import TEMPLATE
@@ -94,6 +95,12 @@ def _no_texts_are_asked_for() -> None:
 def _no_language_of_another_test() -> None:
     """A request leaves its language with its thread, as Django has it."""
     translation.deactivate()
+
+
+@pytest.fixture
+def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time stands, so that no stretch in which requests are counted ends while a test runs."""
+    move_time(monkeypatch, NOON)
 
 
 @pytest.fixture

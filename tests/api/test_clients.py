@@ -2,7 +2,6 @@
 
 import io
 import json
-from datetime import UTC, datetime
 
 import pytest
 from django.contrib.auth.models import User
@@ -15,9 +14,6 @@ from checkout.models import ApiRequest, ApiToken
 from checkout.orders.limits.rates import read_rates
 from checkout.orders.models import LimitCount, Order
 from tests.support.api_caller import ORDERS, Caller
-from tests.support.clock import move_time
-
-NOON = datetime(2026, 3, 2, 12, 3, tzinfo=UTC)
 
 
 def create(*arguments: str) -> tuple[str, str]:
@@ -83,13 +79,7 @@ def test_one_token_is_withdrawn_by_its_number(shelf: list[Product]) -> None:
         call_command("withdraw_api_token", "kiosk", "--id", str(first["id"]))
 
 
-@pytest.fixture
-def _at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that no stretch of time ends while a test runs."""
-    move_time(monkeypatch, NOON)
-
-
-@pytest.mark.usefixtures("_at_noon")
+@pytest.mark.usefixtures("at_noon")
 def test_client_that_asks_too_much_is_put_off_and_no_other(
     caller: Caller, another_caller: Caller, settings: Settings
 ) -> None:
@@ -104,7 +94,7 @@ def test_client_that_asks_too_much_is_put_off_and_no_other(
     assert [Caller().get("/api/v1/products/").status for _ in range(2)] == [200, 429]
 
 
-@pytest.mark.usefixtures("_at_noon")
+@pytest.mark.usefixtures("at_noon")
 def test_client_that_places_too_much_is_put_off_and_keeps_what_it_has(
     caller: Caller, another_caller: Caller, settings: Settings
 ) -> None:
@@ -120,7 +110,7 @@ def test_client_that_places_too_much_is_put_off_and_keeps_what_it_has(
     assert another_caller.place("k-3").status == 201
 
 
-@pytest.mark.usefixtures("_at_noon")
+@pytest.mark.usefixtures("at_noon")
 def test_limits_know_a_client_by_a_digest(caller: Caller, settings: Settings) -> None:
     settings.LIMIT_API = read_rates("client 2/10m")
 

@@ -14,7 +14,7 @@ from tests.support.codes import new_code
 
 
 @pytest.fixture(autouse=True)
-def _three_tries(settings: Settings) -> None:
+def _three_tries(at_noon: None, settings: Settings) -> None:
     settings.LIMIT_CODES = read_rates("client 3/10m, shop 1000/10m")
 
 

@@ -295,6 +295,7 @@ def test_refusal_says_nothing_of_a_charge(caller: Caller) -> None:
     assert "charged" not in ask(caller, country="XX").json
 
 
+@pytest.mark.usefixtures("at_noon")
 def test_quotes_are_counted_as_every_request_is(caller: Caller, settings: Settings) -> None:
     settings.LIMIT_API = read_rates("client 2/1m")
 

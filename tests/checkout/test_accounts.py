@@ -209,6 +209,7 @@ def test_signing_in_and_out(shopper: Shopper, ada: User) -> None:
     assert shopper.web.get("/account/").status == 302
 
 
+@pytest.mark.usefixtures("at_noon")
 @pytest.mark.parametrize("path", ["/account/sign-in/", "/account/sign-up/", "/account/password/"])
 def test_trying_addresses_and_passwords_is_slowed_down(
     shopper: Shopper, shelf: list[Product], settings: Settings, path: str

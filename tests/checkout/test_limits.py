@@ -2,7 +2,6 @@
 
 import logging
 import re
-from datetime import UTC, datetime
 
 import pytest
 from django.db import OperationalError, connection
@@ -13,22 +12,17 @@ from checkout.orders.limits.rates import read_rates
 from checkout.orders.models import LimitCount, Mail, Order
 from payments.models import Payment
 from payments.settling.outcomes import record_decline
-from tests.support.clock import move_time
+from tests.support.clock import NOON, move_time
 from tests.support.factories import placed_order
 from tests.support.mailer import send_mails
 from tests.support.shopper import TYPED, InProcess, Shopper, read_form
 from tests.support.till import Till, assert_one_order_one_charge
 
-NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 HOLDS_BACK = re.compile(r"You can press the button again in (\d+ minutes)")
 
 DECLINED = "pm_card_chargeDeclined"
 
-
-@pytest.fixture(autouse=True)
-def at_noon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """So that no stretch of time ends while a test runs."""
-    move_clock(monkeypatch, minutes=0)
+pytestmark = pytest.mark.usefixtures("at_noon")
 
 
 def move_clock(monkeypatch: pytest.MonkeyPatch, *, minutes: int) -> None:
@@ -58,7 +52,6 @@ def test_press_that_is_put_off_keeps_the_form(
     shopper.buy("SKU-01")
     shopper.add_to_cart("SKU-02")
     form = shopper.open_checkout()
-    move_clock(monkeypatch, minutes=3)
 
     put_off = shopper.submit(form)
 
@@ -207,8 +200,8 @@ def test_declines_put_off_placing_and_paying_again(
 
     assert put_off.status == 429
     assert "You were not charged by this press" in put_off.words
-    assert "You can pay again in 60 minutes" in put_off.words
-    assert retry_after(shopper, f"{placed.location}pay/", form) == "3600"
+    assert "You can pay again in 57 minutes" in put_off.words
+    assert retry_after(shopper, f"{placed.location}pay/", form) == "3420"
     assert shopper.buy("SKU-02").status == 429
     order.refresh_from_db()
     assert (order.status, order.payment_round) == ("payment_failed", 2)
@@ -316,10 +309,10 @@ def test_look_up_is_put_off_alike_whether_there_is_such_an_order(
 
     assert asked == [303, 303]
     assert put_off.status == 429
-    assert "You can try again in 10 minutes" in put_off.words
+    assert "You can try again in 7 minutes" in put_off.words
     assert email not in put_off.text
     assert order.number not in put_off.text
-    assert retry_after(shopper, "/orders/find/", form) == "600"
+    assert retry_after(shopper, "/orders/find/", form) == "420"
     assert Mail.objects.count() == mails
 
 

@@ -24,6 +24,7 @@ def offered(answer: Answer) -> dict[str, str]:
     return read_form(answer.text, "/checkout/")
 
 
+@pytest.mark.usefixtures("at_noon")
 def test_total_of_a_page_that_put_the_press_off_is_the_one_that_counts(
     shopper: Shopper, settings: Settings
 ) -> None:

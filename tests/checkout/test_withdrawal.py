@@ -180,6 +180,7 @@ def test_form_off_is_nowhere(shopper: Shopper, order: Order, settings: Settings)
     assert shopper.web.post(PATH, form).status == 404
 
 
+@pytest.mark.usefixtures("at_noon")
 def test_put_off_keeps_the_statement_and_a_repeat_is_not_counted(
     shopper: Shopper, order: Order, settings: Settings
 ) -> None:

@@ -1,9 +1,12 @@
 """Moves the time by which the shop stamps and judges; Django's own goes with it."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pytest
+
+# Requests are counted in stretches of minutes, hours or days. None of them begins or ends here.
+NOON = datetime(2026, 3, 2, 12, 3, tzinfo=UTC)
 
 
 def move_time(monkeypatch: pytest.MonkeyPatch, to: datetime | Callable[[], datetime]) -> None:
