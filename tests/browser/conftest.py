@@ -4,7 +4,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Playwright, sync_playwright
+from playwright.sync_api import Browser, Playwright, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from checkout.catalogue.models import Product
@@ -13,6 +13,10 @@ from tests.browser.visitor import Visitor
 
 Visit = Callable[..., Visitor]
 Launch = Callable[[bool], Browser]
+
+# A busy machine needs it for what takes a moment elsewhere. An order's page looks anew after pauses
+# that grow to ten seconds.
+PATIENCE_MS = 30_000
 
 # A window's address line draws its list by pages of its own, which no test ever sees and which cost
 # as much as those of the shop. Playwright has such a list too, of which this one takes the place:
@@ -94,6 +98,7 @@ def launch() -> Iterator[Launch]:
             launched.append(browser)
             return browser
 
+        expect.set_options(timeout=PATIENCE_MS)
         yield start
         for browser in launched:
             browser.close()
@@ -122,7 +127,7 @@ def visit(launch: Launch, shelf: list[Product], live_server: LiveServer) -> Iter
             locale=locale,
             viewport={"width": width, "height": 900},
         )
-        context.set_default_timeout(30_000)
+        context.set_default_timeout(PATIENCE_MS)
         visitors.append(Visitor(context))
         return visitors[-1]
 

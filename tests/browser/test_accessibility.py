@@ -26,7 +26,7 @@ def test_way_to_buy_breaks_no_rule(visit: Visit, till: Till) -> None:
 # The browser here is for being skipped where there is none; the pages are looked at by another.
 @long
 @pytest.mark.usefixtures("browser")
-@pytest.mark.timeout(500)
+@pytest.mark.timeout(1000)
 def test_no_page_breaks_a_rule() -> None:
     checked = subprocess.run(
         [sys.executable, "-m", "tests.browser.screenshots", "--accessibility"],

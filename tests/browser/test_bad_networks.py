@@ -19,7 +19,7 @@ from tests.browser.visitor import Visitor, heading, place_button
 from tests.doubles.web_wire import Trouble, WebWire
 from tests.support.long import long
 from tests.support.processes import ShopProcesses, eventually
-from tests.support.till import Charge, charges_at
+from tests.support.till import Charge, all_paid, charges_at
 
 PAID = "Thank you, your order is paid"
 SCRIPTS, NO_SCRIPTS = pytest.param(True, id="scripts"), pytest.param(False, id="no_scripts")
@@ -44,11 +44,8 @@ class RealShop:
         return [charge for charge in charges_at(self.sandbox.url) if charge.order in numbers]
 
     def assert_paid_once(self, *, orders: int = 1) -> Order:
-        def is_paid() -> bool:
-            return not Order.objects.exclude(status="paid").exists()
-
         assert Order.objects.count() == orders
-        eventually(is_paid, seconds=60, what="paying")
+        eventually(all_paid, what="paying")
         charged = sorted((charge.order, charge.amount_minor) for charge in self.charges())
         assert charged == sorted(Order.objects.values_list("number", "total_minor"))
         order = Order.objects.order_by("id").last()
@@ -91,7 +88,8 @@ def visit(browser: Browser, real_shop: RealShop, shelf: list[Product]) -> Iterat
             java_script_enabled=javascript,
             viewport={"width": width, "height": 900},
         )
-        context.set_default_timeout(15_000)
+        # Between its tries a page waits a quarter of a minute altogether.
+        context.set_default_timeout(60_000)
         visitors.append(Visitor(context))
         return visitors[-1]
 
@@ -103,7 +101,7 @@ def visit(browser: Browser, real_shop: RealShop, shelf: list[Product]) -> Iterat
 
 
 def see_it_paid(page: Page) -> None:
-    expect(heading(page)).to_have_text(PAID, timeout=30_000)
+    expect(heading(page)).to_have_text(PAID)
 
 
 @pytest.mark.parametrize(
@@ -210,9 +208,8 @@ def test_network_cut_during_the_press_and_during_the_answer(
     """A browser sends a press again by itself where it had a connection open already."""
     visitor = visit()
     visitor.open_checkout()
-    real_shop.wire.fail_next(
-        Trouble.CUT_BEFORE, Trouble.CUT_BEFORE, Trouble.CUT_ANSWER, Trouble.CUT_ANSWER
-    )
+    # The page sends it four times, however often the browser does.
+    real_shop.wire.fail_next(Trouble.CUT_BEFORE, Trouble.CUT_ANSWER, Trouble.CUT_ANSWER)
 
     place_button(visitor.page).click()
 
@@ -221,7 +218,7 @@ def test_network_cut_during_the_press_and_during_the_answer(
     expect(said.or_(visitor.page.locator(".receipt")).first).to_be_visible()
     visitor.arrive(visitor.page)
     see_it_paid(visitor.page)
-    assert real_shop.wire.presses == 5
+    assert real_shop.wire.presses == 4
     assert real_shop.assert_paid_once().resubmission_count == 2
 
 
@@ -370,7 +367,7 @@ def test_declined_and_paid_again(visit: Visit, real_shop: RealShop, javascript: 
     visitor.open_checkout("pm_card_chargeDeclined")
     visitor.place_order()
     page = visitor.page
-    expect(heading(page)).to_have_text("Your payment was declined", timeout=30_000)
+    expect(heading(page)).to_have_text("Your payment was declined")
     expect(page.locator(".status")).to_contain_text("You have not been charged")
     assert real_shop.charges() == []
 
@@ -387,7 +384,7 @@ def test_bank_that_asks_first(visit: Visit, real_shop: RealShop, javascript: boo
     visitor.open_checkout("pm_card_authenticationRequired")
     visitor.place_order()
     page = visitor.page
-    expect(heading(page)).to_have_text("Your bank has a question", timeout=30_000)
+    expect(heading(page)).to_have_text("Your bank has a question")
     assert real_shop.charges() == []
 
     page.get_by_role("link", name="bank").first.click()

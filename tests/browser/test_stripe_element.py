@@ -1,7 +1,7 @@
 """Our part of Stripe's Payment Element. Stripe's own script is played by a few lines of ours."""
 
 import pytest
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import Route, expect
 from pytest_django.fixtures import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -9,9 +9,8 @@ from checkout.orders.models import Order
 from config.csp import content_security_policy
 from payments.gateways.stripe.settings import POLICY_SOURCES
 from tests.browser.conftest import Visit
-from tests.browser.visitor import TEXT_FIELDS, Visitor, expect_status, heading, place_button
+from tests.browser.visitor import Visitor, expect_status, heading, place_button, type_address
 from tests.support.rules import delivery_method
-from tests.support.shopper import TYPED
 from tests.support.till import Till, assert_one_order_one_charge
 
 STRIPE = """
@@ -113,12 +112,6 @@ def at_checkout(visit: Visit, settings: Settings, live_server: LiveServer) -> Vi
 
 def played(route: Route) -> None:
     route.fulfill(body=STRIPE, content_type="text/javascript")
-
-
-def type_address(page: Page) -> None:
-    for name in TEXT_FIELDS:
-        page.locator(f"[name={name}]").fill(TYPED[name])
-    page.locator("[name=country]").select_option(TYPED["country"])
 
 
 def order_by(at_checkout: Visitor, entered: str) -> Order:

@@ -54,10 +54,7 @@ class Visitor:
         self.type_in(self.page, method)
 
     def type_in(self, page: Page, method: str = "pm_card_visa") -> None:
-        page.wait_for_load_state()  # with its styles and scripts
-        for name in TEXT_FIELDS:
-            page.locator(f"[name={name}]").fill(TYPED[name])
-        page.locator("[name=country]").select_option(TYPED["country"])
+        type_address(page)
         page.locator(f"[name=payment_method][value={method}]").check()
 
     def typed(self, page: Page) -> dict[str, str]:
@@ -77,6 +74,13 @@ class Visitor:
         return page.url
 
 
+def type_address(page: Page) -> None:
+    page.wait_for_load_state()  # with its styles and scripts
+    for name in TEXT_FIELDS:
+        page.locator(f"[name={name}]").fill(TYPED[name])
+    page.locator("[name=country]").select_option(TYPED["country"])
+
+
 def place_button(page: Page) -> Locator:
     return page.get_by_role("button", name="Place order")
 
@@ -88,4 +92,4 @@ def heading(page: Page) -> Locator:
 def expect_status(page: Page, status: str) -> None:
     """Wait until the order's page shows it. The page looks by itself, and would be in the way of a
     test that loads it anew at the same moment."""
-    expect(page.locator(f"[data-status={status}]")).to_be_visible(timeout=20_000)
+    expect(page.locator(f"[data-status={status}]")).to_be_visible()
