@@ -15,10 +15,10 @@ from config.local.crowd.records import charges_in, lines_of
 from config.local.processes import free_port
 from tests.browser.conftest import needs_axe
 from tests.browser.screenshots import violations_of
-from tests.browser.visitor import Visitor
+from tests.browser.visitor import Visitor, until
 from tests.support.long import long
 from tests.support.open_folder import open_folder
-from tests.support.processes import eventually, is_alive
+from tests.support.processes import is_alive
 from tests.support.running_demo import RunningDemo
 
 # One demo for all of them, which takes half a minute to start on a busy machine.
@@ -90,12 +90,8 @@ class BreakPage:
         assert (self.verdict(), examples) == (ZEROS, [])
 
     def until(self, is_so: Callable[[], bool], what: str) -> None:
-        def look() -> bool:
-            self.page.wait_for_timeout(200)  # the page goes on only while somebody waits for it
-            return is_so()
-
         try:
-            eventually(look, seconds=SECONDS, what=what)
+            until(self.page, is_so, what, seconds=SECONDS)
         except AssertionError:
             for part in ("#figures", "#processes", "#events"):
                 print(part, self.page.locator(part).inner_text(), sep="\n")

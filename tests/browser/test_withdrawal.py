@@ -38,6 +38,7 @@ PICTURES: Path | None = None
 
 
 def look(page: Page, name: str) -> None:
+    page.wait_for_load_state()  # with its styles
     assert page.evaluate(TOO_WIDE) == 0, f"{name}: scrolls sideways"
     assert page.evaluate(TOO_SMALL.replace("MINIMUM", str(TOUCH_TARGET_PX))) == [], name
     if PICTURES:

@@ -1,7 +1,10 @@
 """A shopper at a real browser."""
 
-from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, expect
+from collections.abc import Callable
 
+from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Route, expect
+
+from tests.support.processes import eventually
 from tests.support.shopper import TYPED
 
 TEXT_FIELDS = ["email", "full_name", "address", "city", "postcode"]
@@ -87,6 +90,22 @@ def place_button(page: Page) -> Locator:
 
 def heading(page: Page) -> Locator:
     return page.get_by_role("heading", level=1)
+
+
+def until(page: Page, is_so: Callable[[], bool], what: str, *, seconds: float = 60) -> None:
+    """The page, and what the browser tells of it, go on only while somebody waits for the page."""
+
+    def look() -> bool:
+        page.wait_for_timeout(20)
+        return is_so()
+
+    eventually(look, seconds=seconds, what=what)
+
+
+def last_held(page: Page, held: list[Route]) -> Route:
+    """The browser tells of a request by another way than of what its page shows meanwhile."""
+    until(page, lambda: bool(held), "a request that is held")
+    return held[-1]
 
 
 def expect_status(page: Page, status: str) -> None:
