@@ -269,16 +269,17 @@ def test_every_type_of_problem_has_a_page(caller: Caller) -> None:
 # --- Prefer: wait -------------------------------------------------------------------------------
 
 
-def later(seconds: float, status: OrderStatus) -> threading.Timer:
-    def change() -> None:
-        try:
-            become(status)
-        finally:
-            connection.close()
+def become_in_a_pause(monkeypatch: pytest.MonkeyPatch, status: OrderStatus) -> list[float]:
+    """The order becomes so before the third look of a read that waits. Its pauses, as they come."""
+    pauses: list[float] = []
 
-    timer = threading.Timer(seconds, change)
-    timer.start()
-    return timer
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 2:
+            become(status)
+
+    monkeypatch.setattr("checkout.api.prefer_wait.time.sleep", pause)
+    return pauses
 
 
 def wait(caller: Caller, address: str, seconds: object, **headers: str) -> tuple[Answer, float]:
@@ -288,16 +289,17 @@ def wait(caller: Caller, address: str, seconds: object, **headers: str) -> tuple
 
 
 @several_connections
-def test_waiting_read_is_answered_when_the_order_is_decided(caller: Caller) -> None:
+def test_waiting_read_is_answered_when_the_order_is_decided(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = placed_address(caller)
-    timer = later(0.5, OrderStatus.PAID)
+    pauses = become_in_a_pause(monkeypatch, OrderStatus.PAID)
 
-    answer, took = wait(caller, address, 20)
+    answer, _ = wait(caller, address, 20)
 
-    timer.join()
     assert answer.json["status"] == "paid"
     assert answer.headers["Preference-Applied"] == "wait=20"
-    assert 0.3 < took < 15
+    assert len(pauses) == 2
 
 
 @several_connections
@@ -309,19 +311,22 @@ def test_waiting_read_is_answered_when_its_time_is_over(caller: Caller) -> None:
 
 
 @several_connections
-def test_waiting_read_with_an_etag_waits_for_another_state(caller: Caller) -> None:
+def test_waiting_read_with_an_etag_waits_for_another_state(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     address = placed_address(caller)
     become(OrderStatus.ACTION_REQUIRED)
     etag = caller.get(address).headers["ETag"]
-    assert wait(caller, address, 1)[1] < 1  # worth telling, for whoever did not know
 
     unchanged, _ = wait(caller, address, 1, If_None_Match=etag)
-    timer = later(0.5, OrderStatus.PAID)
+    pauses = become_in_a_pause(monkeypatch, OrderStatus.PAID)
+    told, _ = wait(caller, address, 20)  # worth telling, for whoever did not know
+    assert (told.json["status"], pauses) == ("action_required", [])
     changed, _ = wait(caller, address, 20, If_None_Match=etag)
 
-    timer.join()
     assert (unchanged.status, changed.status) == (304, 200)
     assert changed.json["status"] == "paid"
+    assert len(pauses) == 2
 
 
 @several_connections

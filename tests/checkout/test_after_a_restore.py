@@ -43,8 +43,8 @@ def test_press_that_is_repeated_places_no_second_order(shopper: Shopper, backed_
 
 
 def move_on() -> None:
-    """Tokens tell whole seconds. The form that came back is of a later one."""
-    Restore.objects.update(found_at=timezone.now() - timedelta(seconds=2))
+    """Tokens tell whole seconds. The form that came back is of one long after the restore."""
+    Restore.objects.update(found_at=timezone.now() - timedelta(hours=1))
 
 
 @pytest.mark.parametrize("asks", ["script", "button"])

@@ -2,7 +2,6 @@
 
 import ast
 import socket
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,7 +50,6 @@ def test_pages_that_write_a_mail_never_ask_the_server(
 ) -> None:
     User.objects.create_user("ada@example.com", "ada@example.com", "quill and parchment")
     shopper = Shopper(InProcess())
-    began = time.monotonic()
 
     for path, typed in [
         ("/account/password/", {"email": "ada@example.com"}),
@@ -63,7 +61,6 @@ def test_pages_that_write_a_mail_never_ask_the_server(
     assert shopper.buy("SKU-01").status == 303
     assert shopper.web.get("/").status == 200
 
-    assert time.monotonic() - began < 5  # the server's first word is waited for 10 s
     assert connections_to(hanging) == 0
     assert AccountMail.objects.count() == 3
     assert Mail.objects.count() == 1
