@@ -45,7 +45,7 @@ def caller(shelf: list[Product]) -> Caller:
 
 
 @pytest.mark.django_db(transaction=True)
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(("phases", "examples"), [(FEW_PHASES, 8), *at_length((PHASES, EXAMPLES))])
 def test_server_does_what_the_document_says(
     processes: ShopProcesses,
@@ -94,6 +94,7 @@ def run_schemathesis(
         f"Authorization: Bearer {caller.token}",
     ]
     command += [*options, "--seed=1", "--continue-on-failure", "--no-color"]
+    command += ["--request-timeout=60"]
     # The document does not tell all rules of an address; what it allows may be refused.
     command += ["--checks=all", "--exclude-checks=positive_data_acceptance"]
     return subprocess.run(

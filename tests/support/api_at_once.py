@@ -9,6 +9,8 @@ from tests.support.api_caller import PURCHASE, Answer, Caller, new_key
 
 AT_ONCE = 16
 
+QUOTE = {name: PURCHASE[name] for name in ("lines", "country")}
+
 
 @dataclass
 class Tally:
@@ -32,6 +34,10 @@ def send_at_once(caller: Caller, addresses: list[str], *, rounds: int) -> Tally:
     def send(caller: Caller, key: str) -> Answer:
         together.wait()
         return caller.place(key, PURCHASE)
+
+    for address in addresses:
+        # What a process loads for its first total would be loaded while a key is held.
+        assert caller.at(address).post("/api/v1/quotes/", QUOTE).status == 200
 
     with ThreadPoolExecutor(AT_ONCE) as pool:
         callers = [caller.at(addresses[n % len(addresses)]) for n in range(AT_ONCE)]
