@@ -44,7 +44,7 @@ START_SECONDS = 60.0
 AXE = Path(__file__).parent / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 # WCAG 2.2, levels A and AA, as axe-core names them ("API", Axe-core Tags).
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-STEP_MS = 15_000
+STEP_MS = 30_000
 
 Scheme = Literal["light", "dark"]
 WIDTHS = {"desktop": 1280, "phone": 360}
