@@ -28,6 +28,15 @@ FOR_EVER = 60.0
 
 TRIES = "SELECT pg_try_advisory_lock(%s)"
 
+# The server is that of all processes that run tests, each of which has a database of its own. A key
+# of 64 bits is shown as two halves of 32, and 1 beside them.
+HELD = """
+    SELECT count(*) FROM pg_locks
+    WHERE locktype = 'advisory' AND granted AND mode = 'ExclusiveLock'
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+      AND classid = 0 AND objid = %s AND objsubid = 1
+"""
+
 
 def another_connection() -> psycopg.Connection:
     return psycopg.connect(database_url(), autocommit=True)
@@ -36,7 +45,7 @@ def another_connection() -> psycopg.Connection:
 def is_waited() -> bool:
     """Whether somebody holds the lock of a publisher that waits."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND granted")
+        cursor.execute(HELD, [LOCK])
         return bool(cursor.fetchone() == (1,))
 
 
