@@ -131,13 +131,22 @@ def mollie() -> Iterator[MollieSandbox]:
 
 
 @pytest.fixture
-def mollie_gateway(mollie: MollieSandbox) -> MollieGateway:
-    return MollieGateway(api_key="test_shop", api_base=mollie.url, timeout_seconds=2.0)
+def gateway_seconds() -> float:
+    """How long an answer of the gateway is waited for. Each has to come from the disk, which is
+    slow at times. A test in which none comes is `impatient`."""
+    return 20.0
 
 
 @pytest.fixture
-def gateway(sandbox: SandboxServer) -> StripeGateway:
-    return StripeGateway(secret_key="sk_test_shop", api_base=sandbox.url, timeout_seconds=2.0)
+def mollie_gateway(mollie: MollieSandbox, gateway_seconds: float) -> MollieGateway:
+    return MollieGateway(api_key="test_shop", api_base=mollie.url, timeout_seconds=gateway_seconds)
+
+
+@pytest.fixture
+def gateway(sandbox: SandboxServer, gateway_seconds: float) -> StripeGateway:
+    return StripeGateway(
+        secret_key="sk_test_shop", api_base=sandbox.url, timeout_seconds=gateway_seconds
+    )
 
 
 @pytest.fixture

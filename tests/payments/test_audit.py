@@ -29,7 +29,7 @@ from payments.sandbox.server import SandboxServer
 from payments.states import RefundStatus
 from tests.support.asked import asked
 from tests.support.factories import placed_order
-from tests.support.till import Till, only
+from tests.support.till import Till, impatient, only
 
 
 def broken() -> dict[str, list[str]]:
@@ -43,6 +43,7 @@ def paid(shelf: list[Product], till: Till) -> Order:
     return order
 
 
+@impatient
 def test_shop_in_order_has_no_findings(shelf: list[Product], till: Till) -> None:
     methods = ["pm_card_visa", "pm_card_chargeDeclined", "pm_sandbox_timeout_after_charge"]
     for method in methods:
@@ -310,7 +311,7 @@ def test_payment_the_gateway_does_not_know_is_found(
 def sandbox_of_nobody(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     server = SandboxServer(ledger_path=tmp_path_factory.mktemp("nobody") / "ledger.jsonl")
     server.start()
-    yield StripeGateway(secret_key="sk_test_x", api_base=server.url, timeout_seconds=2.0)
+    yield StripeGateway(secret_key="sk_test_x", api_base=server.url)
     server.stop()
 
 

@@ -115,7 +115,7 @@ class TestMollieAdapterAgainstItsSandbox(MollieContract):
     @pytest.fixture
     def gateway(self, mollie: MollieSandbox) -> MollieGateway:
         self.sandbox = mollie
-        return MollieGateway(api_key="test_shop", api_base=mollie.url, timeout_seconds=2.0)
+        return MollieGateway(api_key="test_shop", api_base=mollie.url)
 
     def confirm(
         self, gateway: Gateway, payment: GatewayPayment, idempotency_key: str = ""

@@ -32,6 +32,7 @@ from payments.settling.settle_order import settle_order
 from payments.states import RefundStatus
 from payments.worker.handle import HANDLERS
 from tests.support.factories import placed_order
+from tests.support.till import impatient
 
 HOOK = "/payments/webhooks/mollie/"
 FORM = "application/x-www-form-urlencoded"
@@ -173,6 +174,7 @@ def test_hook_that_names_no_payment_is_refused(ids: list[str], db: None) -> None
     assert hook(*ids) == 400
 
 
+@impatient
 @pytest.mark.parametrize("fault", ["reset", "500", "silent"])
 def test_lost_answer_to_the_call_that_opens_is_asked_for_under_its_key(
     shelf: list[Product], mollie: MollieSandbox, gateways: Gateways, fault: str
@@ -304,19 +306,19 @@ def test_list_is_read_page_by_page(gateways: Gateways, mollie: MollieSandbox, db
 def test_key_that_is_refused_is_the_shops_own_trouble(
     shelf: list[Product], mollie: MollieSandbox
 ) -> None:
-    nobody = MollieGateway(api_key="live_stolen", api_base=mollie.url, timeout_seconds=2.0)
+    nobody = MollieGateway(api_key="live_stolen", api_base=mollie.url)
 
     with pytest.raises(GatewayMisconfigured):
         nobody.retrieve("tr_1")
 
 
 def test_server_that_is_not_there_did_nothing(mollie: MollieSandbox) -> None:
-    nowhere = MollieGateway(api_key="test_x", api_base="http://127.0.0.1:9", timeout_seconds=2.0)
+    nowhere = MollieGateway(api_key="test_x", api_base="http://127.0.0.1:9")
     with pytest.raises(NotExecuted):
         nowhere.retrieve("tr_1")
 
     mollie.faults.script("retrieve:reset")
-    here = MollieGateway(api_key="test_x", api_base=mollie.url, timeout_seconds=2.0)
+    here = MollieGateway(api_key="test_x", api_base=mollie.url)
     with pytest.raises(OutcomeUnknown):
         here.retrieve("tr_1")
 

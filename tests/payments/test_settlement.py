@@ -46,7 +46,7 @@ from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.clock import move_time
 from tests.support.factories import placed_order
 from tests.support.statements import WRITES, statements
-from tests.support.till import Till, only
+from tests.support.till import Till, impatient, only
 
 
 class ProcessDied(BaseException):
@@ -251,6 +251,7 @@ def test_key_forgotten_by_the_gateway_does_not_charge_again(
     assert_paid_once(order, till)
 
 
+@impatient
 @pytest.mark.parametrize(
     "payment_method", ["pm_sandbox_timeout_after_charge", "pm_sandbox_error_after_charge"]
 )
@@ -447,6 +448,7 @@ def test_new_round_waits_until_the_earlier_one_is_certainly_closed(
     assert_paid_once(order, till)
 
 
+@impatient
 def test_unknown_outcome_never_opens_a_round_for_a_new_card(
     shelf: list[Product], till: Till
 ) -> None:

@@ -29,9 +29,11 @@ from payments.gateways.base import (
 )
 from payments.gateways.load import Gateways
 from payments.gateways.stripe.client import StripeGateway
+from payments.sandbox import account
 from payments.sandbox.clock import Clock
 from payments.sandbox.server import SandboxServer
 from tests.support.asked import asked
+from tests.support.till import impatient
 
 NOON = datetime(2026, 3, 2, 12, 0, tzinfo=UTC)
 
@@ -237,7 +239,7 @@ def test_what_is_charged_is_the_money_of_the_page(
 
 
 def test_a_wrong_key_is_for_a_person(sandbox: SandboxServer) -> None:
-    gateway = StripeGateway(secret_key="pk_test_shop", api_base=sandbox.url, timeout_seconds=2.0)
+    gateway = StripeGateway(secret_key="pk_test_shop", api_base=sandbox.url)
 
     with pytest.raises(GatewayMisconfigured):
         open_payment(gateway)
@@ -270,6 +272,7 @@ def test_a_turned_away_call_says_when_to_come_again(
     assert charge_count(sandbox) == 1
 
 
+@impatient
 def test_a_timeout_after_the_charge_leaves_the_outcome_unknown(
     gateway: StripeGateway, sandbox: SandboxServer
 ) -> None:
@@ -298,10 +301,16 @@ def test_a_500_after_the_charge_leaves_the_outcome_unknown_for_ever_under_its_ke
     assert charge_count(sandbox) == 1
 
 
-def test_a_key_in_use_is_not_executed(gateway: StripeGateway, sandbox: SandboxServer) -> None:
+def test_a_key_in_use_is_not_executed(
+    gateway: StripeGateway, sandbox: SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(account, "LOCK_SECONDS", 0.1)
+    monkeypatch.setattr(sandbox.account, "_slow_seconds", 60.0)
     opened = open_payment(gateway, "pm_sandbox_slow")
     with pytest.raises(OutcomeUnknown, match="timeout"):
-        gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
+        gateway_at(sandbox.url, timeout_seconds=2.0).confirm(
+            opened.id, asked(), idempotency_key="confirm-1"
+        )
 
     with pytest.raises(NotExecuted, match="idempotency_key_in_use") as same_key:
         gateway.confirm(opened.id, asked(), idempotency_key="confirm-1")
@@ -381,8 +390,8 @@ def stripe_error(status: int, *headers: str, **error: Any) -> bytes:
     return http_answer(status, {"error": {"message": "Words for people.", **error}}, *headers)
 
 
-def gateway_at(url: str) -> StripeGateway:
-    return StripeGateway(secret_key="sk_test_shop", api_base=url, timeout_seconds=1.0)
+def gateway_at(url: str, timeout_seconds: float = 20.0) -> StripeGateway:
+    return StripeGateway(secret_key="sk_test_shop", api_base=url, timeout_seconds=timeout_seconds)
 
 
 CALLS: dict[str, Call] = {
@@ -424,8 +433,9 @@ def test_a_connection_never_accepted_is_not_executed() -> None:
             other.setblocking(False)
             other.connect_ex(listener.getsockname())
 
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         with pytest.raises(NotExecuted, match="never_connected"):
-            open_payment(gateway_at(f"http://127.0.0.1:{listener.getsockname()[1]}"))
+            open_payment(gateway_at(url, timeout_seconds=1.0))
 
         for other in others:
             other.close()

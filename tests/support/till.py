@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import timedelta
 
+import pytest
 import requests
 from django.utils import timezone
 
@@ -19,6 +20,9 @@ from payments.settling.result import Result
 from payments.settling.settle_order import settle_order
 from payments.worker.handle import HANDLERS
 from tests.support.processes import eventually
+
+# For a test in which the gateway does not answer a call.
+impatient = pytest.mark.parametrize("gateway_seconds", [2.0], ids=["impatient"])
 
 
 def only(gateway: Gateway) -> Gateways:

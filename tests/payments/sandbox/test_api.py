@@ -10,7 +10,9 @@ import pytest
 import requests
 import stripe
 
+from payments.sandbox import account
 from payments.sandbox.server import SandboxServer
+from tests.support.processes import eventually
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def client(sandbox: SandboxServer) -> stripe.StripeClient:
     return client_of(sandbox)
 
 
-def client_of(server: SandboxServer, timeout_seconds: float = 5.0) -> stripe.StripeClient:
+def client_of(server: SandboxServer, timeout_seconds: float = 60.0) -> stripe.StripeClient:
     return stripe.StripeClient(
         "sk_test_shop",
         base_addresses={"api": server.url},
@@ -249,6 +251,13 @@ def test_the_clock_only_takes_a_number(sandbox: SandboxServer, body: bytes) -> N
 # --- Charging once ------------------------------------------------------------------------------
 
 
+@pytest.fixture
+def _patient_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is told to come again: what is looked at is who comes first."""
+    monkeypatch.setattr(account, "LOCK_SECONDS", 60.0)
+
+
+@pytest.mark.usefixtures("_patient_locks")
 def test_sixteen_confirms_at_once_charge_once(ledger_path: Path) -> None:
     """Stripe docs, "Rate limits", Object lock timeouts: one request at a time on an object."""
     # The first one takes its time, so that all the others come while it has not charged yet.
@@ -275,6 +284,7 @@ def test_sixteen_confirms_at_once_charge_once(ledger_path: Path) -> None:
     server.stop()
 
 
+@pytest.mark.usefixtures("_patient_locks")
 def test_confirm_and_cancel_at_once_leave_one_of_the_two(
     client: stripe.StripeClient, sandbox: SandboxServer
 ) -> None:
@@ -329,8 +339,12 @@ def test_a_slow_payment_is_approved_after_a_while(ledger_path: Path) -> None:
     server.stop()
 
 
-def test_a_slow_payment_is_charged_although_the_client_left(ledger_path: Path) -> None:
-    server = SandboxServer(ledger_path=ledger_path, slow_seconds=0.6)
+def test_a_slow_payment_is_charged_although_the_client_left(
+    ledger_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = SandboxServer(ledger_path=ledger_path)
+    client_left = threading.Event()
+    monkeypatch.setattr(server.account, "_pause", lambda _: client_left.wait())
     server.start()
     intent_id = opened(client_of(server), "pm_sandbox_slow")
 
@@ -338,15 +352,9 @@ def test_a_slow_payment_is_charged_although_the_client_left(ledger_path: Path) -
         client_of(server, timeout_seconds=0.2).v1.payment_intents.confirm(intent_id)
 
     assert charges(server) == []
-    wait_for_charges(server, 1)
+    client_left.set()
+    eventually(lambda: len(charges(server)) == 1, what="the charge")
     server.stop()
-
-
-def wait_for_charges(server: SandboxServer, count: int) -> None:
-    deadline = time.monotonic() + 5
-    while len(charges(server)) < count:
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_silence_ends_by_itself(ledger_path: Path) -> None:
@@ -365,7 +373,7 @@ def test_silence_ends_by_itself(ledger_path: Path) -> None:
 def test_a_stop_does_not_wait_for_a_slow_payment_and_charges_nothing(ledger_path: Path) -> None:
     server = SandboxServer(ledger_path=ledger_path, slow_seconds=60)
     server.start()
-    client = client_of(server, timeout_seconds=10)
+    client = client_of(server)
     intent_id = opened(client, "pm_sandbox_slow")
     began = time.monotonic()
 
@@ -376,7 +384,7 @@ def test_a_stop_does_not_wait_for_a_slow_payment_and_charges_nothing(ledger_path
         with pytest.raises(stripe.APIConnectionError):
             confirming.result()
 
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert '"charged"' not in ledger_path.read_text()
 
 

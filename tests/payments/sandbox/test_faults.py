@@ -10,6 +10,7 @@ from payments.gateways.stripe.client import StripeGateway
 from payments.sandbox.faults import BadSpecification, Faults, NetworkFault, parse
 from payments.sandbox.server import SandboxServer
 from tests.support.asked import asked
+from tests.support.till import impatient
 
 
 def opened(gateway: StripeGateway) -> str:
@@ -23,6 +24,7 @@ def wish(sandbox: SandboxServer, **wishes: object) -> requests.Response:
     return requests.post(f"{sandbox.url}/sandbox/faults", json=wishes, timeout=10)
 
 
+@impatient
 @pytest.mark.parametrize(
     ("fault", "error", "charges"),
     [

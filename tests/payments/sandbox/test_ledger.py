@@ -25,7 +25,7 @@ def running(ledger_path: Path) -> Iterator[tuple[SandboxServer, StripeGateway]]:
 
 
 def gateway_of(server: SandboxServer) -> StripeGateway:
-    return StripeGateway(secret_key="sk_test_shop", api_base=server.url, timeout_seconds=2.0)
+    return StripeGateway(secret_key="sk_test_shop", api_base=server.url)
 
 
 def opened(gateway: StripeGateway, payment_method: str = "pm_card_visa") -> str:

@@ -93,7 +93,7 @@ def test_shop_that_refuses_is_told_again(
 def test_answer_does_not_wait_for_a_shop_that_is_away(ledger_path: Path) -> None:
     server = SandboxServer(ledger_path=ledger_path, webhook_url="http://127.0.0.1:9/")
     server.start()
-    gateway = StripeGateway(secret_key="sk_test_x", api_base=server.url, timeout_seconds=2.0)
+    gateway = StripeGateway(secret_key="sk_test_x", api_base=server.url)
 
     opened = gateway.open(
         asked(order=OrderIdentity(number="100001-19"), amount_minor=100),
