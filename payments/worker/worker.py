@@ -110,11 +110,14 @@ class Worker:
             outages=QUEUE_ERRORS,
         )
         connection.close()
-        left = self._finish(pool)
+        self._finish(pool)
         closed.set()
         self._in_flight.wake_keeper()
         keeper.join(timeout=10)
-        return left
+        # Only now: the keeper would hide again what it holds.
+        left = [held.message for held in self._in_flight.held()]
+        self._show_again(left, seconds=0)
+        return len(left)
 
     def _turn(self, pool: ThreadPoolExecutor, stopping: threading.Event) -> bool:
         """Whether SQS was asked. While the database is away, its errors end the turn before."""
@@ -228,14 +231,11 @@ class Worker:
             extra = {"count": len(held), "error": type(error).__name__}
             logger.warning("Leases were not renewed", extra=extra)
 
-    def _finish(self, pool: ThreadPoolExecutor) -> int:
+    def _finish(self, pool: ThreadPoolExecutor) -> None:
         deadline = time.monotonic() + FINISH_SECONDS
         pool.shutdown(wait=False, cancel_futures=False)
         while self._in_flight.held() and time.monotonic() < deadline:
             time.sleep(0.05)
-        left = [held.message for held in self._in_flight.held()]
-        self._show_again(left, seconds=0)
-        return len(left)
 
     def _show_again(self, messages: list[Incoming], *, seconds: int) -> None:
         if handles := [message.receipt_handle for message in messages]:

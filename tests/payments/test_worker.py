@@ -503,9 +503,11 @@ def test_stop_makes_what_is_unfinished_visible_at_once(
     queue: PaymentsQueue,
     gateway: StripeGateway,
     till: Till,
+    settings: Settings,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(worker, "FINISH_SECONDS", 0.2)
+    settings.PAYMENT_LEASE_SECONDS = 0.1  # it renews all the time, which hides what it holds
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
     begun, release = threading.Event(), threading.Event()
