@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from django.db import connection
 from django.utils import translation
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker
 from pytest_django.fixtures import Settings
 from xdist.remote import Producer
@@ -32,6 +34,12 @@ from tests.support.shelves import on_the_shelf
 from tests.support.shopper import InProcess, Shopper, somebody_else
 from tests.support.shortcuts import KEPT_CONNECTION, remember_what_stays, take_shortcuts
 from tests.support.till import Till
+
+# How long an example takes says nothing of the shop, only of the machine.
+hypothesis_settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
+hypothesis_settings.load_profile("patient")
 
 
 @pytest.hookimpl(trylast=True)

@@ -42,7 +42,7 @@ from tests.support.lost_replies import reply_to_commit_lost
 from tests.support.processes import database_url
 from tests.support.shopper import Shopper
 from tests.support.till import Till
-from tests.support.waiting import until_somebody_waits
+from tests.support.waiting import until_somebody_waits, wait_long_for_locks
 
 SHOPPERS, PRESSES, LIMIT = 64, 3, 10
 
@@ -273,6 +273,7 @@ def test_code_is_judged_as_it_is_after_the_wait_for_its_lock(
     code = new_code(limit=5)
 
     def press() -> tuple[Refusal, ...]:
+        wait_long_for_locks()
         try:
             buy(with_code(code), shelf[0])
         except QuoteRefused as refused:
@@ -326,6 +327,7 @@ def test_everybody_locks_the_code_last(shelf: list[Product]) -> None:
 
 def in_threads(acts: list[Callable[[], object]], threads: int) -> None:
     def run(act: Callable[[], object]) -> None:
+        wait_long_for_locks()
         try:
             act()
         finally:
@@ -338,7 +340,7 @@ def in_threads(acts: list[Callable[[], object]], threads: int) -> None:
 
 def test_one_customer_at_many_devices_has_the_code_once(shelf: list[Product]) -> None:
     code = new_code(per_customer=1)
-    together = threading.Barrier(16)
+    together = threading.Barrier(16, timeout=60)
 
     def press(n: int) -> None:  # no two for the same product, on which they would wait before
         basket = OpenBasket([line(shelf[n])], before=together.wait)
@@ -396,6 +398,7 @@ def test_cancelling_and_ordering_the_same_again_never_wait_in_a_circle(
         canceller.execute("SELECT FROM orders_order WHERE id = %s FOR UPDATE", [first.pk])
 
         def order_again() -> Order:
+            wait_long_for_locks()
             try:
                 return buy(replace(with_code(code), again_of=first), shelf[0])
             finally:
@@ -403,7 +406,7 @@ def test_cancelling_and_ordering_the_same_again_never_wait_in_a_circle(
 
         ordered = pool.submit(order_again)
         until_somebody_waits()
-        canceller.execute("SET lock_timeout = '5s'")
+        canceller.execute("SET lock_timeout = '60s'")
         canceller.execute("SELECT FROM catalogue_product WHERE id = %s FOR UPDATE", [shelf[0].pk])
         canceller.execute("SELECT FROM catalogue_discountcode FOR UPDATE")
         canceller.commit()

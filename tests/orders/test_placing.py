@@ -20,6 +20,7 @@ from checkout.orders.placing.place import PlacingUnavailable, place_order
 from checkout.orders.placing.purchase import BasketTaken
 from tests.support.factories import OpenBasket, line, placed_order, purchase
 from tests.support.shopper import Shopper
+from tests.support.waiting import wait_long_for_locks
 
 
 def test_order_is_stored_with_lines_event_message_and_stock(shelf: list[Product]) -> None:
@@ -47,9 +48,10 @@ def test_the_constraint_alone_keeps_a_checkout_id_to_one_order(shelf: list[Produ
 
 def test_sixteen_at_once_without_a_cart_lock_make_one_order(shelf: list[Product]) -> None:
     wanted = purchase()
-    barrier = threading.Barrier(16)
+    barrier = threading.Barrier(16, timeout=60)
 
     def submit(_: int) -> int:
+        wait_long_for_locks()
         try:
             basket = OpenBasket([line(shelf[0])], before=barrier.wait)
             return place_order(wanted, basket, now=timezone.now()).pk

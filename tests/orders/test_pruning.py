@@ -20,7 +20,7 @@ from checkout.orders.outbox.publish import claim
 from checkout.orders.states import OrderStatus
 from tests.support.factories import placed_order
 from tests.support.processes import database_url
-from tests.support.waiting import until_somebody_waits
+from tests.support.waiting import until_somebody_waits, wait_long_for_locks
 
 LONG_AGO = timedelta(days=40)
 
@@ -140,6 +140,7 @@ def test_message_that_is_deleted_while_it_is_published_again_is_written_anew(
     answers: list[bool] = []
 
     def again() -> None:
+        wait_long_for_locks()
         try:
             answers.append(publish_again(order.pk, "settle_payment", now=timezone.now()))
         finally:

@@ -16,7 +16,7 @@ from checkout.orders.operations import requeue
 from checkout.orders.operations.requeue import Done, requeue_orders
 from tests.support.factories import placed_order
 from tests.support.processes import database_url
-from tests.support.waiting import until_somebody_waits
+from tests.support.waiting import until_somebody_waits, wait_long_for_locks
 
 
 def requeued(*orders: Order | str, dry_run: bool = False) -> list[Done]:
@@ -114,6 +114,7 @@ def test_order_in_another_process_is_named_and_left(shelf: list[Product]) -> Non
 
 def test_order_that_another_process_has_for_a_moment_is_waited_for(shelf: list[Product]) -> None:
     order = published(placed_order(shelf[0]))
+    wait_long_for_locks()
     with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url()) as other:
         other.execute("SELECT FROM orders_order WHERE id = %s FOR UPDATE", [order.pk])
         freed = pool.submit(let_go_when_waited_for, other)

@@ -21,6 +21,7 @@ from tests.support.audited import violations
 from tests.support.factories import placed_order
 from tests.support.processes import eventually
 from tests.support.till import Till, only
+from tests.support.waiting import wait_long_for_locks
 
 
 @pytest.fixture
@@ -77,6 +78,7 @@ def test_part_that_goes_back_in_the_same_moment_is_not_sent_twice_nor_the_rest_k
 
     def send_the_rest_back() -> None:
         is_locked.wait()
+        wait_long_for_locks()
         send_all_back(order, now=timezone.now())
 
     at_once(send_a_part_back, send_the_rest_back)

@@ -30,7 +30,7 @@ from tests.support.factories import placed_order
 from tests.support.sellers import SELLER
 from tests.support.statements import statements
 from tests.support.till import only
-from tests.support.waiting import until_somebody_waits
+from tests.support.waiting import until_somebody_waits, wait_long_for_locks
 
 # Different for any two orders, and no part of what a charge leads to.
 OF_ITS_OWN = {
@@ -245,6 +245,7 @@ def test_change_that_is_waited_for_is_seen(
     monkeypatch.setattr(STORE_PAID, noting(stored))
 
     def settle_beside() -> None:
+        wait_long_for_locks()
         try:
             settle_order(order.number, only(faulty), clock=timezone.now)
         finally:

@@ -18,6 +18,7 @@ from whitenoise.base import StaticFile
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from checkout.orders.identity.installation import installation_id, renew_installation
+from tests.support.waiting import wait_long_for_locks
 
 ACTIVE = psycopg.pq.TransactionStatus.ACTIVE
 IDLE = psycopg.pq.TransactionStatus.IDLE
@@ -54,7 +55,8 @@ def empty_tables(case: TransactionTestCase) -> None:
         connection.close()  # a test that ran out of time left a statement; the others go on
     tables = sorted({model._meta.db_table for model in models} - KEPT)
     with transaction.atomic(), connection.cursor() as cursor:
-        # Waits for whoever is still writing, as TRUNCATE does.
+        # Waits for whoever is still writing, as TRUNCATE does, and longer than the shop would.
+        wait_long_for_locks()
         cursor.execute(f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
         # References are checked at the end of the transaction, if at all: any order will do.
         cursor.execute(deleting_from(tables))

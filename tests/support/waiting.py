@@ -1,6 +1,7 @@
-"""Whether a session of this test's database waits for what another has locked."""
+"""Whether a session of this test's database waits for what another has locked, and for how long."""
 
 import psycopg
+from django.db import connection
 
 from tests.support.processes import database_url, eventually
 
@@ -8,6 +9,13 @@ WAITERS = """
     SELECT count(*) FROM pg_stat_activity
     WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
+
+
+def wait_long_for_locks() -> None:
+    """This thread's connection waits for longer than the shop's do: on a slow machine whoever has
+    the lock may take so long."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '60s'; SET statement_timeout = '60s'")
 
 
 def until_somebody_waits(what: str = "the wait for a lock") -> None:

@@ -41,7 +41,7 @@ from tests.support.finished import marked_as_sent
 from tests.support.mailer import send_mails
 from tests.support.shopper import Shopper
 from tests.support.till import Till
-from tests.support.waiting import until_somebody_waits
+from tests.support.waiting import until_somebody_waits, wait_long_for_locks
 
 ADA = "ada@example.com"
 
@@ -398,6 +398,7 @@ def test_refund_that_is_asked_for_at_that_moment_is_waited_for(paid: Order) -> N
     again: list[str] = []
 
     def erase_beside() -> None:
+        wait_long_for_locks()
         again.extend(erase_order(paid.pk, by="grace", why="x", now=timezone.now()))
         connection.close()
 
