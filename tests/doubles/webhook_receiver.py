@@ -13,8 +13,8 @@ from typing import Any
 
 from config.local.processes import free_port
 
-# After so long a slow one answers all the same.
-PATIENCE_SECONDS = 6.0
+# After so long a slow one answers all the same, unless it is stopped before.
+PATIENCE_SECONDS = 20.0
 
 CHUNK = 1 << 16
 
