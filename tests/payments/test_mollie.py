@@ -26,11 +26,13 @@ from payments.gateways.load import Gateways
 from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, PaymentAttempt, Refund, WebhookEvent
+from payments.receive_hint import PAUSE
 from payments.refunds import request_refund
 from payments.sandbox.mollie.server import MollieSandbox
 from payments.settling.settle_order import settle_order
 from payments.states import RefundStatus
 from payments.worker.handle import HANDLERS
+from tests.support.clock import move_time
 from tests.support.factories import placed_order
 from tests.support.till import impatient
 
@@ -142,8 +144,10 @@ def test_customer_who_lets_the_page_lie_is_written_about_their_payment(order: Or
 
 
 def test_news_right_after_a_hook_is_asked_about_a_moment_later(
-    order: Order, gateways: Gateways
+    order: Order, gateways: Gateways, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    now = timezone.now()
+    move_time(monkeypatch, now)
     payment = Payment.objects.get()
     assert hook(payment.gateway_payment_id) == 200
     deliver(gateways)
@@ -152,7 +156,7 @@ def test_news_right_after_a_hook_is_asked_about_a_moment_later(
     assert hook(payment.gateway_payment_id) == 200
 
     waiting = OutboxMessage.objects.get(published_at=None)
-    assert timezone.now() < waiting.available_at < timezone.now() + timedelta(seconds=5)
+    assert waiting.available_at == now + PAUSE
     deliver(gateways)
     order.refresh_from_db()
     assert order.status == "paid"

@@ -12,19 +12,21 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from checkout.catalogue.models import Product
+from checkout.orders import pausing
 from checkout.orders.models import Order, OrderEvent, OutboxMessage, PaymentsPause
 from checkout.orders.outbox import publisher
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.outbox.sweep import sweep
 from checkout.orders.pausing import current_pause, is_paused, pause_payments, resume_payments
-from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
+from checkout.orders.queue.sqs import PaymentsQueue
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import Payment, PaymentAttempt
 from payments.worker.handle import Verdict, handle
 from payments.worker.worker import Worker
 from tests.doubles.gateway import FaultyGateway
-from tests.payments.test_worker import about, eventually, running, waiting_in
+from tests.payments.test_worker import about, running
 from tests.support.factories import placed_order
+from tests.support.processes import eventually
 from tests.support.till import Till, only
 
 pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
@@ -38,7 +40,10 @@ def resume() -> bool:
     return resume_payments(by="ben", now=timezone.now())
 
 
-def test_pause_is_known_at_once_where_it_is_made_and_cheap_to_ask_for(db: None) -> None:
+def test_pause_is_known_at_once_where_it_is_made_and_cheap_to_ask_for(
+    db: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pausing, "LOOK_SECONDS", 60.0)
     assert not is_paused()
 
     assert pause()
@@ -115,13 +120,10 @@ def test_worker_receives_nothing_while_paused(
 
     with running(Worker(queue, only(gateway), threads=2, wait_seconds=0)):
         threading.Event().wait(1.5)
-        reply = sqs_client().get_queue_attributes(
-            QueueUrl=queue.url, AttributeNames=["ApproximateNumberOfMessages"]
-        )
-        assert reply["Attributes"]["ApproximateNumberOfMessages"] == "1"
+        assert queue.counts().waiting == 1
         assert till.charges() == []
         resume()
-        eventually(lambda: waiting_in(queue.url) == 0)
+        eventually(lambda: queue.counts().all == 0)
 
     assert len(till.charges()) == 1
 
@@ -142,7 +144,7 @@ def test_two_days_of_pause_pile_up_nothing(
     threading.Timer(0.5, stopping.set).start()
     publisher.run(queue, stopping)
 
-    assert waiting_in(queue.url) == 1
+    assert queue.counts().all == 1
     assert OutboxMessage.objects.filter(order=placed_meanwhile, published_at=None).count() == 1
     assert not OrderEvent.objects.filter(kind=OrderEvent.Kind.SWEPT).exists()
     # And the audit, which knows no pause, sees that none is forgotten.

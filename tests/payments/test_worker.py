@@ -19,7 +19,6 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.messages import VERSION
 from checkout.orders.outbox.publish import publish_outbox
-from checkout.orders.queue.setup import dead_letter_queue_name
 from checkout.orders.queue.sqs import Incoming, Outgoing, PaymentsQueue, sqs_client
 from checkout.orders.states import OrderStatus
 from config.local.sqs_double.server import QueueServer
@@ -47,14 +46,6 @@ def message(body: object, receive_count: int = 1) -> Incoming:
 def about(order: Order, receive_count: int = 1) -> Incoming:
     body = {"v": VERSION, "order": order.number, "kind": "settle_payment", "generation": 1}
     return message(body, receive_count)
-
-
-def waiting_in(queue_url: str) -> int:
-    reply = sqs_client().get_queue_attributes(
-        QueueUrl=queue_url,
-        AttributeNames=["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"],
-    )
-    return sum(int(value) for value in reply["Attributes"].values())
 
 
 @contextmanager
@@ -261,7 +252,7 @@ def test_worker_settles_and_empties_the_queue(
 
     with running(Worker(queue, only(gateway), threads=3, wait_seconds=0)) as stop:
         eventually(lambda: Order.objects.filter(status="paid").count() == 5)
-        eventually(lambda: waiting_in(queue.url) == 0)
+        eventually(lambda: queue.counts().all == 0)
         assert stop() == 0
 
     assert sorted(charge.order for charge in till.charges()) == sorted(o.number for o in orders)
@@ -287,7 +278,7 @@ def test_nothing_is_deleted_before_its_outcome_is_committed(
     watching = Watching(sqs_client(), queue.url)
     slow = FaultyGateway(gateway, before={"confirm": lambda: has_deleted.wait(1)})
     with running(Worker(watching, only(slow), threads=1, wait_seconds=0)):
-        eventually(lambda: waiting_in(queue.url) == 0)
+        eventually(lambda: queue.counts().all == 0)
 
     assert watching.seen == ["paid"]
 
@@ -302,12 +293,12 @@ def test_poison_ends_in_the_dead_letter_queue_and_the_next_message_is_settled(
     queue.send([Outgoing(body="poison", group="poison", deduplication_id=secrets.token_hex(4))])
     order = placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
-    dead = sqs_client().get_queue_url(QueueName=dead_letter_queue_name())["QueueUrl"]
+    dead = queue.dead_letter_queue()
 
     with running(Worker(queue, only(gateway), threads=1, wait_seconds=0)):
         eventually(lambda: Order.objects.filter(pk=order.pk, status="paid").exists())
-        eventually(lambda: waiting_in(dead) == 1)
-        eventually(lambda: waiting_in(queue.url) == 0)
+        eventually(lambda: dead.counts().all == 1)
+        eventually(lambda: queue.counts().all == 0)
 
 
 def test_worker_receives_no_more_than_it_has_free_threads(
@@ -331,10 +322,7 @@ def test_worker_receives_no_more_than_it_has_free_threads(
     with running(Worker(queue, only(faulty), threads=2, wait_seconds=0)):
         eventually(lambda: in_hand[0] == 2)
         time.sleep(0.3)
-        reply = sqs_client().get_queue_attributes(
-            QueueUrl=queue.url, AttributeNames=["ApproximateNumberOfMessagesNotVisible"]
-        )
-        assert reply["Attributes"]["ApproximateNumberOfMessagesNotVisible"] == "2"
+        assert queue.counts().in_hand == 2
         release.set()
         eventually(lambda: Order.objects.filter(status="paid").count() == 6)
 
@@ -366,7 +354,7 @@ def test_heartbeat_hides_a_message_for_longer_than_the_visibility_timeout(
 
     with running(Worker(queue, only(faulty), threads=2, wait_seconds=0)):
         eventually(lambda: Order.objects.filter(status="paid").exists())
-        eventually(lambda: waiting_in(queue.url) == 0)
+        eventually(lambda: queue.counts().all == 0)
 
     assert [step for step, _ in faulty.calls] == ["open", "confirm"]
     assert times("received") == 1
@@ -495,7 +483,7 @@ def test_stop_finishes_what_is_in_hand(
 
     order.refresh_from_db()
     assert order.status == OrderStatus.PAID
-    assert waiting_in(queue.url) == 0
+    assert queue.counts().all == 0
 
 
 def test_stop_makes_what_is_unfinished_visible_at_once(
@@ -549,7 +537,7 @@ def test_failed_delete_is_harmless(
     with running(
         Worker(Forgetful(sqs_client(), queue.url), only(gateway), threads=1, wait_seconds=0)
     ):
-        eventually(lambda: waiting_in(queue.url) == 0)
+        eventually(lambda: queue.counts().all == 0)
 
     assert len(till.charges()) == 1
     assert Payment.objects.count() == 1

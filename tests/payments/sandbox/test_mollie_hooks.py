@@ -40,5 +40,5 @@ def test_hook_that_was_not_heard_comes_again(
 
     mollie.account.move(payment.id, "paid")
 
-    eventually(lambda: len(heard) == 3, seconds=5, what="a hook that is heard")
+    eventually(lambda: len(heard) == 3, what="a hook that is heard")
     assert set(heard) == {payment.id}
