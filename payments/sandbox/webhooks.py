@@ -82,9 +82,12 @@ class WebhookSender:
             self._thread.start()
 
     def stop(self) -> None:
+        """Nothing is told after it, so it waits for what is being told."""
         with self._changed:
             self._stopped = True
             self._changed.notify()
+        if self._thread.is_alive():
+            self._thread.join()
 
     def notify(self, kind: str, about: Json) -> None:
         if not self.url or kind not in KINDS:

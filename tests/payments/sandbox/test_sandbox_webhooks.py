@@ -1,6 +1,8 @@
 """The sandbox tells the shop of its events as Stripe does: signed, repeated, in any order."""
 
 import json
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -102,6 +104,26 @@ def test_answer_does_not_wait_for_a_shop_that_is_away(ledger_path: Path) -> None
     server.stop()
 
     assert opened.order.number == "100001-19"
+
+
+def test_nothing_is_told_after_the_end(ledger_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tells, told = threading.Event(), threading.Event()
+
+    def shop(*_: object, **__: object) -> requests.Response:
+        tells.set()
+        time.sleep(0.1)
+        told.set()
+        raise requests.ConnectionError
+
+    monkeypatch.setattr("payments.sandbox.webhooks.requests.post", shop)
+    server = SandboxServer(ledger_path=ledger_path, webhook_url="http://shop.example/")
+    server.start()
+    server.webhooks.notify("charged", {})
+    eventually(tells.is_set, what="telling the shop")
+
+    server.stop()
+
+    assert told.is_set()
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", json.dumps({"release": "x"}).encode()])
