@@ -7,7 +7,7 @@ from html import unescape
 import pytest
 from django.test import Client
 from django.utils.translation import override
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django.fixtures import Settings
 
@@ -25,8 +25,6 @@ from tests.support.shopper import read_form
 
 LANGUAGES = ["en", "de"]
 CURRENCIES = ["EUR", "USD", "JPY", "KWD", "ISK", "MGA"]
-
-PATIENTLY = settings(deadline=None)  # an example may have to load a language
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
@@ -120,7 +118,6 @@ def test_what_is_no_amount_is_refused_by_name(typed: str, currency: str, said: s
     assert said in str(refused.value)
 
 
-@PATIENTLY
 @given(
     st.integers(0, LARGEST_MINOR), st.sampled_from(CURRENCIES), st.sampled_from(["en", "de", "fr"])
 )
@@ -129,7 +126,6 @@ def test_what_is_written_is_read_back(amount_minor: int, currency: str, language
         assert read_amount(write_amount(amount_minor, currency), currency) == amount_minor
 
 
-@PATIENTLY
 @given(st.text("0123456789.,' ", max_size=14), st.sampled_from(CURRENCIES))
 def test_what_is_read_has_no_other_reading(typed: str, currency: str) -> None:
     """By brute force: each of the two signs as the decimal one, all else left out."""

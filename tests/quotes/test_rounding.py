@@ -4,7 +4,7 @@ from fractions import Fraction
 from math import ceil, floor
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from checkout.quotes.rounding import half_up, spread
@@ -12,10 +12,7 @@ from checkout.quotes.rounding import half_up, spread
 WEIGHTS = st.lists(st.one_of(st.integers(0, 20), st.integers(0, 10**15)), max_size=8)
 FRACTIONS = st.fractions(min_value=0, max_value=10**15)
 
-PATIENTLY = settings(deadline=None)
 
-
-@PATIENTLY
 @given(FRACTIONS)
 def test_half_up_is_the_nearest_and_the_larger_one_of_two(amount: Fraction) -> None:
     assert Fraction(-1, 2) < half_up(amount) - amount <= Fraction(1, 2)
@@ -29,7 +26,6 @@ def test_half_up_of_known_numbers(amount: str, rounded: int) -> None:
     assert half_up(Fraction(amount)) == rounded
 
 
-@PATIENTLY
 @given(st.integers(0, 10**15), WEIGHTS)
 def test_shares_add_up_and_are_the_exact_ones_rounded(amount: int, weights: list[int]) -> None:
     shares = spread(amount, weights)
@@ -41,7 +37,6 @@ def test_shares_add_up_and_are_the_exact_ones_rounded(amount: int, weights: list
         assert floor(each) <= share <= ceil(each)
 
 
-@PATIENTLY
 @given(st.integers(0, 10**15), WEIGHTS)
 def test_unit_that_is_left_goes_to_the_largest_remainder(amount: int, weights: list[int]) -> None:
     shares = spread(amount, weights)
@@ -52,7 +47,6 @@ def test_unit_that_is_left_goes_to_the_largest_remainder(amount: int, weights: l
     assert rounded_up == {n for _, n in sorted(remainders)[: len(rounded_up)]}
 
 
-@PATIENTLY
 @given(st.data(), WEIGHTS)
 def test_no_share_exceeds_what_it_is_taken_from(data: st.DataObject, weights: list[int]) -> None:
     amount = data.draw(st.integers(0, sum(weights)))
@@ -62,7 +56,6 @@ def test_no_share_exceeds_what_it_is_taken_from(data: st.DataObject, weights: li
     assert all(share <= weight for share, weight in zip(shares, weights, strict=True))
 
 
-@PATIENTLY
 @given(st.integers(0, 10**6), WEIGHTS)
 @example(901, [15, 19])  # 397.5 and 503.5
 def test_only_equal_remainders_make_the_order_matter(amount: int, weights: list[int]) -> None:
