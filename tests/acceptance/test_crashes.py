@@ -15,11 +15,13 @@ from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import PaymentsQueue, sqs_client
+from config.local.processes import children_of
 from config.local.sqs import LocalSQS
 from payments.sandbox.server import SandboxServer
 from tests.support.factories import placed_order
 from tests.support.long import at_length, long
-from tests.support.processes import ShopProcesses, eventually
+from tests.support.processes import START_SECONDS, ShopProcesses, eventually
+from tests.support.sandbox_faults import make_faults
 from tests.support.shopper import OverHttp, Shopper
 from tests.support.till import Till, assert_each_paid_once
 
@@ -61,7 +63,8 @@ def test_worker_killed_leaves_one_charge_and_the_order_paid(
 ) -> None:
     order = placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
-    assert processes.worker(FAULT_POINT=f"end {fault_point}").wait(timeout=30) == SIGKILLED
+    killed = processes.worker(FAULT_POINT=f"end {fault_point}")
+    assert killed.wait(timeout=START_SECONDS) == SIGKILLED
     charged_before = len(till.charges())
 
     processes.worker()
@@ -76,7 +79,8 @@ def test_publisher_killed_between_send_and_record_leaves_one_charge(
     processes: ShopProcesses, shelf: list[Product], queue: PaymentsQueue, till: Till
 ) -> None:
     placed_order(shelf[0])
-    assert processes.publisher(FAULT_POINT="kill after message sent").wait(timeout=30) == SIGKILLED
+    killed = processes.publisher(FAULT_POINT="kill after message sent")
+    assert killed.wait(timeout=START_SECONDS) == SIGKILLED
     assert OutboxMessage.objects.get().published_at is None
     processes.worker()
     assert_each_paid_once(till)
@@ -157,16 +161,22 @@ def test_purged_queue_is_filled_again_by_the_sweep(
 
 
 def test_sigterm_lets_the_worker_finish_and_exits_with_0(
-    processes: ShopProcesses, shelf: list[Product], queue: PaymentsQueue, till: Till
+    processes: ShopProcesses,
+    shelf: list[Product],
+    queue: PaymentsQueue,
+    sandbox: SandboxServer,
+    till: Till,
 ) -> None:
-    placed_order(shelf[0], payment_method="pm_sandbox_slow")
+    placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
+    # Long enough for the signal, and far from the shop's time-out.
+    make_faults(sandbox, latency_seconds=2)
     worker = processes.worker()
     eventually(lambda: Order.objects.filter(payments__attempts__step="confirm").exists())
 
     worker.terminate()
 
-    assert worker.wait(timeout=20) == 0
+    assert worker.wait(timeout=START_SECONDS) == 0
     assert_each_paid_once(till)
     assert in_queue(queue) == 0
 
@@ -177,14 +187,15 @@ def test_second_signal_ends_the_worker_now_and_loses_nothing(
 ) -> None:
     placed_order(shelf[0], payment_method="pm_sandbox_slow")
     publish_outbox(queue, now=timezone.now())
-    worker = processes.worker()
+    worker = processes.worker("--processes", "2")
     eventually(lambda: Order.objects.filter(payments__attempts__step="confirm").exists())
     worker.terminate()
-    time.sleep(0.3)
+    # Two signals at once would be one.
+    eventually(lambda: len(children_of(worker.pid)) == 1, what="the end of the idle child")
 
     worker.terminate()
 
-    assert worker.wait(timeout=5) == -signal.SIGTERM
+    assert worker.wait(timeout=START_SECONDS) == -signal.SIGTERM
     processes.worker()
     processes.publisher()  # the gateway may have to be asked again later
     assert_each_paid_once(till)

@@ -27,7 +27,7 @@ from payments.sandbox.mollie.server import MollieSandbox
 from tests.support.crashes import DEATHS, SIGKILLED, Afterwards, each_once, work_through
 from tests.support.factories import placed_order
 from tests.support.long import at_length
-from tests.support.processes import ShopProcesses, eventually
+from tests.support.processes import START_SECONDS, ShopProcesses, eventually
 from tests.support.till import Charge, charges_at
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")
@@ -144,7 +144,7 @@ def test_worker_fails_while_it_refunds_at_mollie(
 
     worker = processes.worker(FAULT_POINT=fault, **at_mollie.environment)
     if fault.startswith("end"):
-        assert worker.wait(timeout=30) == SIGKILLED
+        assert worker.wait(timeout=START_SECONDS) == SIGKILLED
         processes.worker(**at_mollie.environment)
     eventually(lambda: at_mollie.has_refund("pending"), seconds=60, what="sending the money back")
 

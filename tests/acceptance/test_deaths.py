@@ -23,6 +23,7 @@ from payments.models import Payment
 from payments.sandbox.server import SandboxServer
 from tests.support.factories import placed_order
 from tests.support.processes import ShopProcesses, eventually, is_alive
+from tests.support.sandbox_faults import make_faults
 from tests.support.till import Till, assert_each_paid_once
 
 pytestmark = pytest.mark.usefixtures("exact_sqs")
@@ -38,21 +39,21 @@ def _long_times(settings: Settings) -> None:
 
 def hang(sandbox: SandboxServer, *calls: str) -> None:
     """The next calls of these kinds are carried out and never answered."""
-    for call in calls:
-        answer = requests.post(
-            f"{sandbox.url}/sandbox/faults", json={"next": f"{call}:silent"}, timeout=10
-        )
-        answer.raise_for_status()
+    make_faults(sandbox, next=",".join(f"{call}:silent" for call in calls))
 
 
-def silent_calls(sandbox: SandboxServer) -> int:
+def faulty_calls(sandbox: SandboxServer) -> int:
     hits: dict[str, int] = requests.get(f"{sandbox.url}/sandbox/faults", timeout=10).json()["hits"]
     return sum(hits.values())
 
 
+def await_call(sandbox: SandboxServer, *, after_calls: int = 0) -> None:
+    eventually(lambda: faulty_calls(sandbox) > after_calls, what="a call to the gateway")
+
+
 def pid_in_hand(sandbox: SandboxServer, *, after_calls: int = 0) -> int:
     """The process that has the one payment, and waits for the gateway."""
-    eventually(lambda: silent_calls(sandbox) > after_calls, what="a call to the gateway")
+    await_call(sandbox, after_calls=after_calls)
     return int(Payment.objects.get().lease_owner.rpartition(":")[2])
 
 
@@ -95,10 +96,10 @@ def test_message_whose_processes_died_often_does_not_become_a_dead_letter(
     till: Till,
 ) -> None:
     processes.publisher()
+    deaths = 7  # two more than SQS receives before it gives a message up
+    hang(sandbox, *["*"] * deaths)
     placed_order(shelf[0])
-    for _ in range(7):  # two more than SQS receives before it gives a message up
-        calls = silent_calls(sandbox)
-        hang(sandbox, "*")
+    for calls in range(deaths):
         os.kill(pid_in_hand(sandbox, after_calls=calls), signal.SIGKILL)
 
     eventually(lambda: Order.objects.get().status == "paid", what="paying")
@@ -152,12 +153,10 @@ def test_sigterm_lets_children_finish_and_ends_the_parent_with_0(
     shelf: list[Product],
     till: Till,
 ) -> None:
-    requests.post(
-        f"{sandbox.url}/sandbox/faults", json={"next": "open:late"}, timeout=10
-    ).raise_for_status()
+    make_faults(sandbox, next="open:late")
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
-    pid_in_hand(sandbox)
+    await_call(sandbox)
     children = children_of(worker.pid)
 
     worker.terminate()

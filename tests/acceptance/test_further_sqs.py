@@ -23,7 +23,7 @@ from tests.doubles.installed_sqs import KNOWN, InstalledSQS, missing
 from tests.orders.test_dead_letters import dead_letter_of
 from tests.support.factories import placed_order
 from tests.support.long import long
-from tests.support.processes import ShopProcesses, eventually
+from tests.support.processes import START_SECONDS, ShopProcesses, eventually
 from tests.support.shopper import OverHttp, Shopper, somebody_else
 from tests.support.till import Till, assert_each_paid_once
 
@@ -93,7 +93,7 @@ def test_worker_killed_leaves_one_charge_and_the_order_paid(
     order = placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
     killed = processes.worker(FAULT_POINT=f"end {fault_point}")
-    assert killed.wait(timeout=30) == -signal.SIGKILL
+    assert killed.wait(timeout=START_SECONDS) == -signal.SIGKILL
 
     processes.worker()
 

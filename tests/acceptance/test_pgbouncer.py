@@ -21,7 +21,7 @@ from tests.doubles.pgbouncer import pgbouncer_binary, running_pgbouncer
 from tests.support.factories import placed_order
 from tests.support.long import long
 from tests.support.presses import AT_ONCE, press_at_once
-from tests.support.processes import ROOT, ShopProcesses, database_url
+from tests.support.processes import ROOT, START_SECONDS, ShopProcesses, database_url
 from tests.support.shopper import OverHttp, Shopper
 from tests.support.till import Till, assert_each_paid_once
 
@@ -138,7 +138,7 @@ def test_worker_killed_leaves_one_charge_and_the_order_paid(
     placed_order(shelf[0])
     publish_outbox(queue, now=timezone.now())
     doomed = processes.worker(FAULT_POINT="end after confirm sent")
-    assert doomed.wait(timeout=30) == -signal.SIGKILL
+    assert doomed.wait(timeout=START_SECONDS) == -signal.SIGKILL
     assert len(till.charges()) == 1
 
     processes.worker()

@@ -18,7 +18,7 @@ from payments.gateways.load import Gateways
 from payments.models import Payment
 from payments.worker.handle import Verdict, handle
 from tests.support.long import all_or
-from tests.support.processes import ShopProcesses, eventually
+from tests.support.processes import START_SECONDS, ShopProcesses, eventually
 from tests.support.till import Charge
 
 if TYPE_CHECKING:
@@ -95,8 +95,10 @@ class Afterwards:
                     self.queue.delete([message.receipt_handle])
 
     def is_quiet(self) -> bool:
-        waiting = [m for queue in self.sqs.account.queues.values() for m in queue.messages(0)]
-        return not waiting and not OutboxMessage.objects.filter(published_at=None).exists()
+        return not any(self.sqs.messages().values()) and self.is_published()
+
+    def is_published(self) -> bool:
+        return not OutboxMessage.objects.filter(published_at=None).exists()
 
     def assert_one_order_one_charge(self, status: str = "paid") -> Order:
         order = Order.objects.get()
@@ -117,7 +119,7 @@ def work_through(
     """One worker meets the fault; it, its next child or the next worker finishes the rest."""
     worker = processes.worker(FAULT_POINT=fault, **environment)
     if fault.startswith("end"):
-        assert worker.wait(timeout=30) == SIGKILLED
+        assert worker.wait(timeout=START_SECONDS) == SIGKILLED
         worker = processes.worker(**environment)
 
     def converged() -> bool:

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from subprocess import Popen
@@ -198,7 +199,8 @@ class ShopProcesses:
         if (self._directory / HOOKS).exists():  # an earlier release had none
             command += [f"--config={HOOKS}"]
         command += ["--worker-class=gthread", "--threads=8", "--workers=1"]
-        command += ["--no-control-socket", *more]
+        # As it is deployed. After gunicorn's own 2 s it would close what a browser is about to use.
+        command += ["--keep-alive=75", "--no-control-socket", *more]
         process = self._start(command, environment)
         web = WebProcess(f"http://127.0.0.1:{port}", process)
         eventually(web.is_ready, seconds=START_SECONDS, what=f"the start of {web.url}")
@@ -226,13 +228,20 @@ class ShopProcesses:
         for what it has in hand and for connections that were left open. Each leads its group."""
         running = [child.process for child in self._started if child.process and child.is_running]
         for process in running:
-            os.killpg(process.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):  # it has just ended, or has no group yet
+                os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
         for process in running:
             process.wait(timeout=10)
 
     def has_said(self, process: Popen[bytes], words: str) -> bool:
         [child] = [child for child in self._started if child.process is process]
         return words in child.log.read_text()
+
+    def lines(self) -> list[str]:
+        """What they have written, without a line of which a part may be there so far."""
+        logs = [log.read_text() for log in sorted(self._logs.glob("*.log"))]
+        return [line for log in logs for line in log.rpartition("\n")[0].splitlines()]
 
     def said(self) -> str:
         """Everything they have written, for a look after a failure."""

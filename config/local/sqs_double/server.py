@@ -38,7 +38,7 @@ from config.local.sqs_double.hostile import (
 from config.local.sqs_double.journal import Journal
 
 JSON_TYPE = "application/x-amz-json-1.0"
-START_SECONDS = 10
+START_SECONDS = 60
 
 
 class MovableClock:
@@ -99,10 +99,16 @@ class QueueServer:
     def journal(self) -> list[dict[str, Any]]:
         return self._journal.entries
 
+    def messages(self) -> dict[str, list[Json]]:
+        """What is in the queues, for another thread, which may not look for itself."""
+        asked = asyncio.run_coroutine_threadsafe(self._messages(), self._loop)
+        return asked.result(START_SECONDS)
+
     def start(self) -> None:
         """Raises OSError when the port is taken."""
         self._thread.start()
-        self._listening.wait(START_SECONDS)
+        if not self._listening.wait(START_SECONDS):
+            raise TimeoutError(f"The queue double did not start within {START_SECONDS} s.")
         if self._failure:
             raise self._failure
 
@@ -167,8 +173,8 @@ class QueueServer:
             if strikes("unavailable"):
                 raise errors.unavailable()
             action = request.headers.get("X-Amz-Target", "").removeprefix("AmazonSQS.")
-            self.requests[action] += 1
             content = await _read(request)
+            self.requests[action] += 1
             if action == "ReceiveMessage":
                 answer = await self._receive(request, content)
             else:
@@ -250,15 +256,17 @@ class QueueServer:
         return web.json_response(dict(self.requests))
 
     async def _tell_messages(self, request: web.Request) -> web.StreamResponse:
+        return web.json_response(await self._messages())
+
+    async def _messages(self) -> dict[str, list[Json]]:
         now = self.clock()
-        told = {
+        return {
             name: [
                 {"id": m.id, "group": m.group, "body": m.body, "receives": m.receives}
                 for m in queue.messages(now)
             ]
             for name, queue in self.account.queues.items()
         }
-        return web.json_response(told)
 
 
 async def _read(request: web.Request) -> Json:
