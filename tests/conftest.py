@@ -18,6 +18,7 @@ from checkout.orders import pausing
 from checkout.orders.queue.setup import ensure_queues
 from checkout.orders.queue.sqs import PaymentsQueue
 from checkout.texts.read import keep
+from config.local.processes import free_port
 from config.local.sqs_double.server import QueueServer
 from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
@@ -218,7 +219,8 @@ def backed_up(transactional_db: None) -> Iterator[Takes]:
 def exact_sqs(settings: Settings) -> Iterator[QueueServer]:
     """A queue server that is exact where moto is not, with a clock and a journal. A module that
     wants it for all of its tests names it in `pytestmark`, so that it is there before `queue`."""
-    server = QueueServer()
+    # On a port on which another one may come back later.
+    server = QueueServer(port=free_port())
     server.start()
     settings.AWS_ENDPOINT_URL = server.url
     yield server

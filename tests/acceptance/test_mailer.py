@@ -110,10 +110,12 @@ def test_sigterm_between_two_mails_ends_with_0_and_doubles_none(
 ) -> None:
     for _ in range(50):
         placed_order(shelf[0])
+    server.may_answer.clear()
     mailer = processes.mailer(**settings_of_mail)
     eventually(lambda: bool(server.accepted), seconds=60, what="the first mail")
 
     mailer.terminate()
+    server.may_answer.set()
 
     assert mailer.wait(timeout=20) == 0
     assert not all_sent()

@@ -54,8 +54,9 @@ from tests.support.asked import asked
 from tests.support.backups import Takes
 from tests.support.factories import placed_order
 from tests.support.long import long
-from tests.support.processes import ShopProcesses, eventually
+from tests.support.processes import ShopProcesses, eventually, state_of
 from tests.support.runbook import OnDuty, page, pages
+from tests.support.sandbox_faults import make_faults
 from tests.support.shopper import read_form
 from tests.support.till import Till, all_paid, assert_each_paid_once
 from tests.support.webhook_kinds import AFTER_PLACING
@@ -90,8 +91,21 @@ def order(shelf: list[Product]) -> Order:
 
 
 def outage(sandbox: SandboxServer, *, is_on: bool) -> None:
-    wish = {"outage": True} if is_on else {"calm": True, "outage": False}
-    requests.post(f"{sandbox.url}/sandbox/faults", json=wish, timeout=10).raise_for_status()
+    make_faults(sandbox, outage=is_on, calm=not is_on)
+
+
+def put_off_question() -> None:
+    """The gateway is to be asked again, and then no sooner than in an hour: a command that has it
+    asked now must not find the question already on its way."""
+
+    def is_put_off() -> bool:
+        now = timezone.now()
+        waiting = OutboxMessage.objects.filter(
+            published_at=None, claimed_until=None, available_at__gt=now
+        )
+        return waiting.update(available_at=now + timedelta(hours=1)) == 1
+
+    eventually(is_put_off, what="a question that waits")
 
 
 def counted(port: int, name: str) -> float:
@@ -130,7 +144,8 @@ def test_queue_that_takes_nothing(
         assert "created" in duty.does("Fix", block=0)
 
         assert_each_paid_once(till)
-        assert OutboxMessage.objects.filter(published_at=None).count() == 0
+        waiting = OutboxMessage.objects.filter(published_at=None)
+        eventually(lambda: not waiting.exists(), what="recording that it was published")
         assert "Payments are on." in duty.does("Fixed when")
     finally:
         processes.stop()
@@ -245,6 +260,7 @@ def test_key_that_the_gateway_refuses(
     assert counted(port, "shop_gateway_call_seconds_count['GatewayMisconfigured'") >= 1
     wrong.terminate()
     assert wrong.wait(timeout=70) == 0
+    put_off_question()
     processes.worker()
     assert "goes out now" in duty.does("Fix")
 
@@ -268,7 +284,9 @@ def test_poison_message(
         seconds=60,
         what="meeting it",
     )
-    assert counted(port, "shop_messages_handled_total['poison']") >= 1
+    eventually(
+        lambda: counted(port, "shop_messages_handled_total['poison']") >= 1, what="counting it"
+    )
 
     def is_dead() -> bool:
         exact_sqs.clock.advance(6)
@@ -370,7 +388,8 @@ def test_lease_that_is_stuck(
 
     assert_each_paid_once(till)
     assert processes.has_said(other, "A lease ran out, the payment was taken over")
-    assert counted(port, "shop_leases_expired_total") == 1
+    # A machine that stalls lets the new worker's own lease run out as well.
+    assert counted(port, "shop_leases_expired_total") >= 1
     assert "Paid: Payment succeeded" in duty.does("Fixed when")
 
 
@@ -385,9 +404,9 @@ def test_mails_that_wait(processes: ShopProcesses, order: Order, on_duty: Open) 
         eventually(lambda: processes.has_said(mailer, failed), seconds=60, what="saying so")
 
         assert "Waits to be sent: Order received" in duty.does("Look")
-        server.start()
         mailer.terminate()
         assert mailer.wait(timeout=30) == 0
+        server.start()
         duty.does("Fix")
         processes.mailer(**settings)
 
@@ -422,10 +441,10 @@ def test_outcome_that_nobody_knows(
     processes: ShopProcesses, sandbox: SandboxServer, order: Order, on_duty: Open, till: Till
 ) -> None:
     duty = on_duty("An order needs a person", NUMBER=order.number)
-    silent = {"next": "confirm:silent"}
-    requests.post(f"{sandbox.url}/sandbox/faults", json=silent, timeout=10).raise_for_status()
+    # No question is to be answered before the outage begins.
+    make_faults(sandbox, next=",".join(["confirm:silent", *["retrieve:503"] * 10]))
     processes.publisher()
-    processes.worker(GATEWAY_TIMEOUT_SECONDS="1")
+    processes.worker()
     eventually(Payment.objects.filter(status="unknown").exists, seconds=60, what="not knowing")
     outage(sandbox, is_on=True)
     Payment.objects.update(created_at=timezone.now() - timedelta(hours=21))
@@ -433,6 +452,7 @@ def test_outcome_that_nobody_knows(
     eventually(person.exists, seconds=60, what="asking for a person")
 
     assert "1 orders wait for a person" in duty.does("Look")
+    put_off_question()
     assert "1 of 1 orders" in duty.does("Fix", block=0)
     web = processes.web(STAFF_SECOND_FACTOR="false")
     resolve(web.url, Payment.objects.get())
@@ -530,6 +550,7 @@ def test_process_that_hangs(
     hanging = processes.worker(f"--alive-file={file}")
     eventually(lambda: is_alive(file, 5), seconds=60, what="the first beat")
     os.kill(hanging.pid, signal.SIGSTOP)
+    eventually(lambda: state_of(hanging.pid) == "T", what="its stop")
     two_minutes_ago = time.time() - 121
     os.utime(file, (two_minutes_ago, two_minutes_ago))
     placed_order(shelf[0])

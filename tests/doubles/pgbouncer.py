@@ -16,7 +16,7 @@ from config.local.processes import Child, free_port, stop, wait_until
 # Debian puts it where only root looks.
 FOLDERS = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
 
-START_SECONDS = 10
+START_SECONDS = 60
 
 
 def pgbouncer_binary() -> str | None:

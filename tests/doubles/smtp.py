@@ -1,6 +1,7 @@
 """A mail server that keeps what it accepts, and fails as mail servers do."""
 
 import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from email import message_from_bytes, policy
@@ -13,6 +14,7 @@ from aiosmtpd.smtp import SMTP, Envelope, Session
 from config.local.processes import free_port
 
 ACCEPTED = "250 OK"
+START_SECONDS = 60
 
 
 class MailServer:
@@ -23,6 +25,8 @@ class MailServer:
         self.accepted: list[EmailMessage] = []
         self.answers: dict[str, str] = {}
         self.loses_next_answer = False  # takes the next mail, and hangs up before saying so
+        self.may_answer = threading.Event()  # cleared: keeps whoever sent a mail waiting
+        self.may_answer.set()
         self._controller: Controller | None = None
 
     @property
@@ -30,7 +34,9 @@ class MailServer:
         return f"smtp://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        self._controller = Controller(self, hostname="127.0.0.1", port=self.port, ready_timeout=60)
+        self._controller = Controller(
+            self, hostname="127.0.0.1", port=self.port, ready_timeout=START_SECONDS
+        )
         self._controller.start()
 
     def stop(self) -> None:
@@ -60,6 +66,8 @@ class MailServer:
             return answer
         content: Any = envelope.content
         self.accepted.append(message_from_bytes(content, policy=policy.default))
+        if not self.may_answer.is_set():
+            await asyncio.to_thread(self.may_answer.wait, 60)
         if self.loses_next_answer:
             self.loses_next_answer = False
             assert isinstance(server.transport, asyncio.WriteTransport)

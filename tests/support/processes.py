@@ -50,11 +50,15 @@ def eventually(true: Callable[[], bool], *, seconds: float = 60, what: str = "it
 
 
 def is_alive(pid: int) -> bool:
+    return state_of(pid) not in {"", "Z"}  # Z: ended, and not yet reaped
+
+
+def state_of(pid: int) -> str:
+    """The letter that Linux has for it; nothing where there is no such process."""
     try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"  # ended, and not yet reaped
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):  # also if it is gone between open and read
+        return ""
 
 
 class Preparer:

@@ -154,7 +154,7 @@ def assert_one_order_one_charge(till: Till) -> Order:
 
 def assert_each_paid_once(till: Till) -> None:
     """Processes are at work: wait for them, then hold every order against the gateway's record."""
-    eventually(all_paid, seconds=40, what="paying every order")
+    eventually(all_paid, what="paying every order")
     orders = Order.objects.all()
     expected = Counter(Charge(order.number, order.total_minor, order.currency) for order in orders)
     assert Counter(till.charges()) == expected

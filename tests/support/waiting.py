@@ -21,4 +21,4 @@ def wait_long_for_locks() -> None:
 def until_somebody_waits(what: str = "the wait for a lock") -> None:
     # A session of its own: what one transaction sees of the others stays as it was at first.
     with psycopg.connect(database_url(), autocommit=True) as looking:
-        eventually(lambda: looking.execute(WAITERS).fetchall() != [(0,)], seconds=20, what=what)
+        eventually(lambda: looking.execute(WAITERS).fetchall() != [(0,)], what=what)
