@@ -35,7 +35,7 @@ def started(processes: ShopProcesses) -> WebProcess:
 
 
 def told(processes: ShopProcesses) -> list[Figure]:
-    return figures(processes.said().splitlines())
+    return figures(processes.lines())
 
 
 def test_every_kind_of_process_is_seen_to_live_and_the_shop_is_described(
@@ -52,7 +52,7 @@ def test_every_kind_of_process_is_seen_to_live_and_the_shop_is_described(
     eventually(lambda: alive() == KINDS, what="a line of each kind")
     expected = {figure.name for figure in (*SHOP, *QUEUE, *COUNTED)} | {"Alive"}
     eventually(lambda: names() == expected, what="every figure")
-    lines = [json.loads(line) for line in processes.said().splitlines() if line.startswith("{")]
+    lines = [json.loads(line) for line in processes.lines() if line.startswith("{")]
     assert {line["message"] for line in lines if line["levelname"] == "INFO"} == {
         "Metrics for CloudWatch"
     }
@@ -87,7 +87,7 @@ def test_lines_of_a_shop_without_a_publisher_and_with_a_dead_letter_ring_two_ala
 
 
 @long
-@pytest.mark.timeout(TELL_EVERY_SECONDS * 5)
+@pytest.mark.timeout(TELL_EVERY_SECONDS * 10)
 def test_what_all_processes_counted_adds_up_to_the_books(
     processes: ShopProcesses, shelf: list[Product], till: Till
 ) -> None:

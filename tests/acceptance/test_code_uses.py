@@ -11,7 +11,7 @@ from contextlib import suppress
 
 import pytest
 import requests
-from django.db import connection
+from django.db import OperationalError, connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -92,14 +92,20 @@ class SecondThoughts(threading.Thread):
     def run(self) -> None:
         seen: set[int] = set()
         while not self.is_over.wait(0.2):
-            for order in Order.objects.filter(status=OrderStatus.PAYMENT_FAILED):
-                give_up(order, now=timezone.now())
-            for order in Order.objects.filter(status=OrderStatus.CANCELLED).exclude(pk__in=seen):
-                seen.add(order.pk)
-                self.tried["cancelled"] += 1
-                if order.pk % 2:
-                    self._revive(order)
+            try:
+                self._look(seen)
+            except OperationalError:  # too long a wait for a lock; the order is found again
+                connection.close()
         connection.close()
+
+    def _look(self, seen: set[int]) -> None:
+        for order in Order.objects.filter(status=OrderStatus.PAYMENT_FAILED):
+            give_up(order, now=timezone.now())
+        for order in Order.objects.filter(status=OrderStatus.CANCELLED).exclude(pk__in=seen):
+            if order.pk % 2:
+                self._revive(order)
+            self.tried["cancelled"] += 1
+            seen.add(order.pk)
 
     def _revive(self, order: Order) -> None:
         try:

@@ -69,6 +69,9 @@ def test_figures_of_two_web_and_two_worker_processes_are_those_of_the_books(
 
     absorbed = Order.objects.aggregate(total=Sum("resubmission_count"))["total"]
     assert absorbed == 24
+    # All orders may be paid before the last worker has started, which then listens too.
+    kinds = ProcessAlive.objects.order_by("kind").values_list("kind", flat=True)
+    eventually(lambda: list(kinds.all()) == ["publisher", *["worker"] * 4], what="their lives")
     # Both are counted after what they count was committed.
     eventually(lambda: told()["shop_messages_published_total"] == 24, what="the publisher's count")
     eventually(lambda: told()["shop_messages_handled_total['paid']"] == 24, what="the workers'")
@@ -83,11 +86,9 @@ def test_figures_of_two_web_and_two_worker_processes_are_those_of_the_books(
     name = "shop_gateway_call_seconds_count"
     calls = sum(value for key, value in figures.items() if key.startswith(name))
     assert calls == PaymentAttempt.objects.count()
-    # All orders may be paid before the last worker has started.
-    kinds = ProcessAlive.objects.order_by("kind").values_list("kind", flat=True)
-    eventually(lambda: list(kinds.all()) == ["publisher", *["worker"] * 4], what="their lives")
     assert not OutboxMessage.objects.filter(published_at=None).exists()
     eventually(lambda: told()["shop_outbox_age_seconds"] == 0, what="the next look at the outbox")
+    eventually(QueueSeen.objects.exists, what="the first look at the queue")
     assert QueueSeen.objects.get().dead_letters == 0
 
 

@@ -93,9 +93,13 @@ def test_present_worker_settles_what_the_previous_release_placed(
     assert Order.objects.count() == 1
 
 
-# Of one request, while the tables of a hundred thousand orders are changed under it. A press waits
-# for a lock three seconds at most, and then is tried again.
-LONGEST_SECONDS = 8.0
+# A press waits for a lock three seconds at most, and then is tried again. While the tables of a
+# hundred thousand orders are changed under it, it may wait so long for locks.
+LOCKED_SECONDS = 6.0
+
+# And so long for all else, or so many times as long as the longest request before: `migrate` wants
+# the processor too, and so do other tests.
+WORK_SECONDS, WORK_TIMES = 2.0, 5
 
 # Before and after the migrations, so that there is something to compare with.
 QUIET_SECONDS = 3.0
@@ -181,7 +185,7 @@ class Crowd:
 
 
 @long
-@pytest.mark.timeout(400)  # a hundred thousand orders are made, migrated and audited
+@pytest.mark.timeout(900)  # a hundred thousand orders are made, migrated and audited
 def test_migrations_run_on_a_large_database_while_the_previous_release_serves(
     large: str, previous_tree: Path, tmp_path: Path
 ) -> None:
@@ -208,14 +212,16 @@ def test_migrations_run_on_a_large_database_while_the_previous_release_serves(
         for shopper in shopping:
             shopper.result(60)
         assert crowd.failed == [], old.said()
+        assert before, "nobody bought before"
         assert during, "nobody bought meanwhile"
+        longest = LOCKED_SECONDS + max(WORK_SECONDS, WORK_TIMES * max(crowd.took[:before]))
         print(
             f"{ORDERS} orders: migrate took {migrated:.1f} s; {len(crowd.bought)} purchases; "
             f"{len(during)} requests meanwhile, the longest {max(during):.2f} s; of all "
-            f"{len(crowd.took)} the longest {max(crowd.took):.2f} s (at most {LONGEST_SECONDS} s)"
+            f"{len(crowd.took)} the longest {max(crowd.took):.2f} s (at most {longest:.1f} s)"
         )
         assert mixed.status == 303
-        assert max(crowd.took) <= LONGEST_SECONDS
+        assert max(crowd.took) <= longest
 
         for command in (["reconcile_stock", "--repair"], ["audit_orders", *OF_OURS]):
             assert new.manage(*command, SKIP).wait(300) == 0, new.said()

@@ -104,7 +104,6 @@ def test_database_that_drops_every_attempt_keeps_the_form_for_the_next_press(
     assert_one_order_one_charge(till)
 
 
-@pytest.mark.timeout(60)
 def test_half_open_first_attempt_lets_go_of_the_row(
     shopper_on_the_wire: Shopper, wire: PostgresProxy, till: Till
 ) -> None:

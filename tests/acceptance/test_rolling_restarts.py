@@ -200,7 +200,7 @@ def test_restarts_under_load_are_not_noticed(
     stored = [f"/orders/{order.reference}/" for order in Order.objects.all()]
     assert sorted(acknowledged) == sorted(stored)
     assert [entry for entry in exact_sqs.journal if entry["did"] == "moved"] == []
-    assert exact_sqs.account.queues[dead_letter_queue_name()].messages(0) == []
+    assert exact_sqs.messages()[dead_letter_queue_name()] == []
     now = timezone.now()
     findings = [*audit_database(now), *audit_gateway(only(till.gateway), now=now)]
     assert [row for finding in findings for row in finding.rows] == []
