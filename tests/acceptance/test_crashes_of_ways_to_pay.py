@@ -54,7 +54,7 @@ class AtMollie:
 
     def __init__(self, sandbox: MollieSandbox, queue: PaymentsQueue, sqs: QueueServer) -> None:
         self.sandbox = sandbox
-        self.ours = MollieGateway(api_key="test_shop", api_base=sandbox.url, timeout_seconds=2.0)
+        self.ours = MollieGateway(api_key="test_shop", api_base=sandbox.url, timeout_seconds=20.0)
         gateways = Gateways({"mollie": self.ours})
         self.afterwards = Afterwards(gateways, lambda: charges_at(sandbox.url), queue, sqs)
         self.environment = {

@@ -168,7 +168,7 @@ class Fleet:
         self.restarts.update(kinds)
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("restarts", [FEW_RESTARTS, *at_length(RESTARTS)])
 def test_restarts_under_load_are_not_noticed(
     processes: ShopProcesses, exact_sqs: QueueServer, till: Till, restarts: int
