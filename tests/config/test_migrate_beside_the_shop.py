@@ -1,7 +1,7 @@
 """`migrate` runs beside a shop: without its limits, and holding nobody up."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 
@@ -41,6 +41,19 @@ def migrate_to(*where: str) -> str:
     told = io.StringIO()
     call_command("migrate", *where, verbosity=0, stderr=told)
     return told.getvalue()
+
+
+class Listening(io.StringIO):
+    """Acts when the command says these words, before it goes on."""
+
+    def __init__(self, awaited: str, act: Callable[[], object]) -> None:
+        super().__init__()
+        self.awaited, self.act = awaited, act
+
+    def write(self, words: str) -> int:
+        if self.awaited in words:
+            self.act()
+        return super().write(words)
 
 
 def limit(name: str) -> str:
@@ -120,18 +133,28 @@ def test_change_of_a_table_in_use_lets_others_through_and_tries_again(
     migrate_to("checkout", before)
     with psycopg.connect(database_url()) as shop:
         shop.execute(in_use.encode())
-
-        class UntilSaid(io.StringIO):
-            def write(self, words: str) -> int:
-                if "Trying again" in words:
-                    shop.rollback()
-                return super().write(words)
-
-        told = UntilSaid()
+        told = Listening("Trying again", shop.rollback)
         call_command("migrate", "checkout", verbosity=0, stderr=told)
 
     assert "Trying again" in told.getvalue()
     assert is_valid(INDEX) is True
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_each_migration_has_its_own_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(migrate, "TRIES", 2)
+    migrate_to("checkout", "0004")
+    with psycopg.connect(database_url()) as shop:
+
+        def look() -> None:
+            shop.execute("SELECT FROM checkout_cart")
+
+        look()
+        told = Listening("Trying again", shop.rollback)
+        applied = Listening("OK", look)
+        call_command("migrate", "checkout", "0007", stdout=applied, stderr=told)
+
+    assert told.getvalue().count("Trying again") == 2  # 0005 and 0007 change the table
 
 
 @pytest.mark.usefixtures("everything_migrated")

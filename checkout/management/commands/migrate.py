@@ -40,13 +40,15 @@ class Command(migrate.Command):
         if connection.vendor != "postgresql" or options["plan"] or options["check_unapplied"]:
             super().handle(*args, **options)
             return
-        for tries_left in reversed(range(TRIES)):
+        self._tries_left = TRIES
+        while True:
+            self._tries_left -= 1
             try:
                 with self._without_the_shops_limits():
                     self._drop_leftovers()
                     super().handle(*args, **options)
             except OperationalError as error:
-                if not tries_left or not isinstance(error.__cause__, IN_USE):
+                if not self._tries_left or not isinstance(error.__cause__, IN_USE):
                     raise
                 self.stderr.write("The shop uses a table that is to change. Trying again.")
                 time.sleep(PAUSE_SECONDS)
@@ -57,9 +59,12 @@ class Command(migrate.Command):
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False
     ) -> None:
-        """Limit the wait for locks, but not where an index is built concurrently."""
+        """Limit the wait for locks, but not where an index is built concurrently. The tries begin
+        anew after each migration."""
         if action in {"apply_start", "unapply_start"} and not settings.DATABASE_BEHIND_PGBOUNCER:
             self._set("lock_timeout", LOCK_TIMEOUT if migration.atomic else "0")
+        if action in {"apply_success", "unapply_success"}:
+            self._tries_left = TRIES - 1  # the next one's first try is this
         super().migration_progress_callback(action, migration, fake)
 
     @contextmanager
