@@ -98,22 +98,6 @@ def _without_database_clock() -> None:
     _take_out(clock, _read=lambda: datetime.now(tz=UTC))
 
 
-def _without_refused_shop() -> None:
-    """A gateway that refuses the shop's own key is taken for one that refuses the card."""
-    from payments.gateways.base import GatewayMisconfigured, PaymentMethodRefused
-    from payments.settling import settle_order
-
-    honest_charge = settle_order._charge
-
-    def charge(round_: Any) -> Any:
-        try:
-            return honest_charge(round_)
-        except GatewayMisconfigured as error:
-            raise PaymentMethodRefused("key_refused") from error
-
-    _take_out(settle_order, _charge=charge)
-
-
 def _without_conditional_stock() -> None:
     """Stock is read, reckoned and written back."""
     from checkout.catalogue.models import Product
@@ -193,7 +177,6 @@ GUARDS: dict[str, Callable[[], None]] = {
     "sweep": _without_sweep,
     "unknown-outcome": _without_unknown,
     "database-clock": _without_database_clock,
-    "refused-shop": _without_refused_shop,
     "code-count": _without_code_count,
     "conditional-stock": _without_conditional_stock,
     "sent-at-most": _without_sent_at_most,
