@@ -21,6 +21,10 @@ from payments.states import LIVE, PaymentStatus
 
 logger = logging.getLogger(__name__)
 
+# What the bank has set aside is charged under the lock of its order, without a lease. Whoever read
+# the order before that must not take its payment: as one in process, nobody would charge it.
+TAKEN = [status for status in LIVE if status != PaymentStatus.AUTHORISED]
+
 
 def lease_end() -> CombinedExpression:
     return Now() + timedelta(seconds=settings.PAYMENT_LEASE_SECONDS)
@@ -28,9 +32,10 @@ def lease_end() -> CombinedExpression:
 
 def take_lease(payment: Payment, token: uuid.UUID) -> bool:
     """Take the payment, or take it again under the same token: after a lost connection a worker
-    goes on with its own lease. False: another worker has the payment, or it is settled."""
+    goes on with its own lease. False: another worker has the payment, or it is settled, or
+    the bank has set it aside."""
     free = Q(lease_until__isnull=True) | Q(lease_until__lt=Now()) | Q(lease_token=token)
-    taken = Payment.objects.filter(free, pk=payment.pk, status__in=LIVE).update(
+    taken = Payment.objects.filter(free, pk=payment.pk, status__in=TAKEN).update(
         lease_token=token,
         lease_until=lease_end(),
         lease_owner=process_name(),

@@ -54,6 +54,11 @@ class Database:
     def __init__(self, folder: Path) -> None:
         self.postgres = EmbeddedPostgres(folder / "postgres", durable=True)
         self.url = self.postgres.start()
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            # Once it has tidied a table of its own, Postgres lets nobody in before it has written
+            # a file anew, which it cannot on a full disk.
+            connection.execute("ALTER SYSTEM SET autovacuum = off")
+            connection.execute("SELECT pg_reload_conf()")
         self.starts: Counter[str] = Counter()
 
     def watch(self) -> None:

@@ -31,7 +31,9 @@ from payments.gateways.base import OutcomeUnknown
 from payments.models import Capture, Payment, Refund
 from payments.refund_lines import RefundedPieces, refund_lines
 from payments.refunds import RefundImpossible, request_refund
+from payments.settling import settle_order
 from payments.settling.outcomes import record_decline
+from payments.settling.result import Result
 from payments.states import CaptureStatus, PaymentStatus, RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.at_once import at_once
@@ -153,6 +155,25 @@ def test_one_parcel_is_charged_once(order: Order, till: Till) -> None:
     assert order.sweep_at is None
     assert said(order) == "You were charged once, €30.04."
     assert violations() == []
+
+
+def test_worker_that_read_the_order_before_its_price_was_set_aside_leaves_the_payment_as_it_is(
+    shelf: list[Product], till: Till, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQS may show a message a second time while the first worker is about to commit. If the second
+    dies after it took the payment, nobody would charge what is sent."""
+    read_before = placed(shelf)
+    order = authorised(Order.objects.get(pk=read_before.pk), till)
+    monkeypatch.setattr(settle_order, "_read_order", lambda *_: (read_before, True))
+
+    result = settle_order.settle_order(order.number, only(till.gateway), clock=timezone.now)
+
+    assert result is Result.BUSY
+    assert order.payments.get().status == PaymentStatus.AUTHORISED
+    monkeypatch.undo()
+    send(order)
+    till.deliver_messages()
+    assert amounts(till) == [order.total_minor]
 
 
 def test_each_parcel_is_charged_by_what_is_in_it(order: Order, till: Till) -> None:

@@ -285,6 +285,15 @@ message AS (
         f"{TEST_SETTLEMENT}::test_unknown_outcome_never_opens_a_round_for_a_new_card",
     ),
     _guard(
+        "what is set aside is taken by no lease",
+        "what is sent is never charged, since its payment is told to be in process",
+        "payments/settling/leases.py",
+        " if status != PaymentStatus.AUTHORISED]",
+        "]",
+        "tests/payments/test_capture.py::test_worker_that_read_the_order_before_its_price_was_set_"
+        "aside_leaves_the_payment_as_it_is",
+    ),
+    _guard(
         "no transaction across the gateway call",
         "a slow gateway holds row locks, and a rollback forgets a charge",
         "payments/settling/gateway_calls.py",
