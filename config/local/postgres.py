@@ -115,7 +115,7 @@ class EmbeddedPostgres:
         return f"postgres://{FOLLOWER}:{password}@127.0.0.1:{self.port}/postgres"
 
     def kill(self) -> None:
-        """Let nothing of it go on, and wait until nothing does: sessions outlive it for a moment."""
+        """Let nothing of it go on, and wait until nothing does: sessions live on for a moment."""
         if self.child and self.child.process:
             processes = [self.child.pid, *children_of(self.child.pid)]
             for pid in processes:
