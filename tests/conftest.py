@@ -219,7 +219,7 @@ def backed_up(transactional_db: None) -> Iterator[Takes]:
 def exact_sqs(settings: Settings) -> Iterator[QueueServer]:
     """A queue server that is exact where moto is not, with a clock and a journal. A module that
     wants it for all of its tests names it in `pytestmark`, so that it is there before `queue`."""
-    # On a port on which another one may come back later.
+    # Another one may come back later on this port.
     server = QueueServer(port=free_port())
     server.start()
     settings.AWS_ENDPOINT_URL = server.url

@@ -32,7 +32,7 @@ class CannotStart(Exception):
     """A part of the demo could not be started. The message is one line for a person."""
 
 
-# Those that this process has taken. Its own locks do not tell it.
+# This process has taken these, which its own locks do not tell it.
 _taken: set[int] = set()
 
 

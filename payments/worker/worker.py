@@ -114,7 +114,7 @@ class Worker:
         closed.set()
         self._in_flight.wake_keeper()
         keeper.join(timeout=10)
-        # Only now: the keeper would hide again what it holds.
+        # This comes after the keeper, which would hide again what it holds.
         left = [held.message for held in self._in_flight.held()]
         self._show_again(left, seconds=0)
         return len(left)

@@ -53,13 +53,13 @@ from tests.tools.drill.systems import (
     MANAGE,
     ROOT,
     SHOP_ENVIRONMENT,
+    START_SECONDS,
     WEBHOOK_SECRET,
     WORKER_OF_A_LOST_QUEUE,
     Ours,
     System,
+    answers,
 )
-
-START_SECONDS = 60
 
 # Promised: so long after the faults stop, nothing moves any more.
 SETTLE_SECONDS = 180
@@ -145,8 +145,8 @@ class Drill:
         self.folder = Path(tempfile.mkdtemp(prefix="drill-"))
         self.folder.chmod(0o755)
         self.logs = self.folder / "logs"
-        self.postgres = EmbeddedPostgres(self.folder / "postgres", durable=True)
-        self.cluster = Cluster(self.postgres, self.folder, options.standby)
+        postgres = EmbeddedPostgres(self.folder / "postgres", durable=True)
+        self.cluster = Cluster(postgres, self.folder, options.standby)
         self.queues: Queues | None = None
         self.disasters: Disasters | None = None
         self.sandbox_url = f"http://127.0.0.1:{free_port()}"
@@ -271,7 +271,7 @@ class Drill:
         web = [free_port(), free_port()]
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment = kept | SHOP_ENVIRONMENT
-        environment["DATABASE_URL"] = self.postgres.start()
+        environment["DATABASE_URL"] = self.cluster.postgres.start()
         environment["EMAIL_URL"] = self.mails.url
         environment["DRILL_JOURNALS"] = str(self.journals)
         environment["DRILL_STATEMENT"] = str(self.others.statement)
@@ -325,7 +325,7 @@ class Drill:
 
     def _wait_for(self, *urls: str) -> None:
         for url in urls:
-            if not wait_until(lambda: _answers(url), seconds=START_SECONDS):  # noqa: B023 - called at once
+            if not wait_until(lambda: answers(url), seconds=START_SECONDS):  # noqa: B023 - called at once
                 raise RuntimeError(f"{url} does not answer.")
 
     def _stock(self, at: Addresses) -> dict[int, int]:
@@ -517,10 +517,3 @@ class Drill:
         if isinstance(self.system, Ours):
             hits.update({words: met[kind] for kind, words in IN_HAND.items()})
         return dict(sorted(hits.items()))
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.RequestException:
-        return False

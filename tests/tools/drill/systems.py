@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 import psycopg
+import requests
 
 from config.local.crowd.orders import MadeOrder, orders_in, unfinished_in
 from config.local.crowd.shoppers import AtOurShop, Buyer
@@ -107,6 +108,8 @@ BOOKKEEPER = "bookkeeper"
 
 MANAGE = [sys.executable, "manage.py"]
 
+START_SECONDS = 60
+
 
 class System(Protocol):
     name: str
@@ -190,6 +193,13 @@ class Ours:
 
 def system(name: str, without: str = "") -> System:
     return Ours(without) if name == "ours" else StandIn(name)
+
+
+def answers(url: str) -> bool:
+    try:
+        return requests.get(url, timeout=5).ok
+    except requests.RequestException:
+        return False
 
 
 def audit_of(at: Addresses) -> tuple[int, dict[str, object]]:

@@ -12,9 +12,7 @@ import requests
 from config.local.crowd.comparison import Promise
 from config.local.designs.stand_in import Part
 from config.local.processes import Child, free_port, stop, wait_until
-from tests.tools.drill.systems import MANAGE, ROOT
-
-START_SECONDS = 60
+from tests.tools.drill.systems import MANAGE, ROOT, START_SECONDS, answers
 
 ASK_SECONDS = 30
 
@@ -64,7 +62,7 @@ class Queues:
         double.start()
         self._doubles.append(double)
         self._urls.append(f"http://127.0.0.1:{port}")
-        if not wait_until(lambda: _answers(f"{self.url}/control/faults"), seconds=START_SECONDS):
+        if not wait_until(lambda: answers(f"{self.url}/control/faults"), seconds=START_SECONDS):
             raise RuntimeError(f"{self.url} does not answer.")
         self._environment["AWS_ENDPOINT_URL"] = self.url
         self._tell_hostile(False)
@@ -142,10 +140,3 @@ class Queues:
     def _waiting(self, url: str, name: str) -> int:
         told = requests.get(f"{url}/control/messages", timeout=ASK_SECONDS).json()
         return len(told.get(name, []))
-
-
-def _answers(url: str) -> bool:
-    try:
-        return requests.get(url, timeout=5).ok
-    except requests.RequestException:
-        return False
