@@ -203,7 +203,7 @@ class ShopProcesses:
         if (self._directory / HOOKS).exists():  # an earlier release had none
             command += [f"--config={HOOKS}"]
         command += ["--worker-class=gthread", "--threads=8", "--workers=1"]
-        # A connection is kept as long as where the shop is deployed. After 2 s, as gunicorn does it, it
+        # A connection is kept as long as in a shop that is deployed. After gunicorn's own 2 s it
         # would be closed when a browser is about to use it.
         command += ["--keep-alive=75", "--no-control-socket", *more]
         process = self._start(command, environment)
