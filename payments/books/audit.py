@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from checkout.orders.states import TRANSITIONS, UNSETTLED
 from checkout.orders.stock.differences import OF_ORDERS, OF_PRODUCTS
 from checkout.runtime.database import lift_time_limit
-from payments.books.captures import WRONG_CAPTURES, WRONG_PARCELS
+from payments.books.captures import NOTHING_TO_CHARGE, WRONG_CAPTURES, WRONG_PARCELS
 from payments.books.goods import GOODS
 from payments.books.invoices import (
     KNOWN_GAPS,
@@ -293,6 +293,12 @@ def database_checks(now: datetime) -> list[Check]:
         ),
         *(Check("I12", promise, table, sql) for promise, table, sql in GOODS),
         Check("I13", "No more is charged than was set aside", "payments_payment", WRONG_CAPTURES),
+        Check(
+            "I13",
+            "Each order that is set aside has a payment that can be charged",
+            "orders_order",
+            NOTHING_TO_CHARGE,
+        ),
         Check("I13", "Each parcel is charged once", "orders_shipment", WRONG_PARCELS, (late, late)),
         Check(
             "I11",

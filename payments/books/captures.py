@@ -27,6 +27,19 @@ WRONG_CAPTURES = """
         OR (p.status = 'paid' AND coalesce(p.charged_minor, 0) = 0))
 """
 
+# Nobody charges for what is sent of an order whose payment has lost that it is set aside. One that
+# was cancelled has given its payment up a moment before its own status says so.
+NOTHING_TO_CHARGE = """
+    SELECT o.number, coalesce(
+        (SELECT 'its payment of round ' || p.round || ' is ' || p.status
+         FROM payments_payment p WHERE p.order_id = o.id ORDER BY p.round DESC LIMIT 1),
+        'it has no payment')
+    FROM orders_order o
+    WHERE o.status = 'authorised' AND o.cancelled_by = '' AND NOT EXISTS (
+        SELECT FROM payments_payment p
+        WHERE p.order_id = o.id AND p.captures_later AND p.status = 'authorised')
+"""
+
 # A parcel waits for its charge for moments, while the sweep watches over its order; a person has it
 # where it could not be charged. What is charged last is all of the rest.
 WRONG_PARCELS = """

@@ -324,7 +324,7 @@ def test_command_exits_with_0_and_says_what_it_checked(
     call_command("audit_orders", stdout=out)
 
     assert "1 orders" in out.getvalue()
-    assert out.getvalue().count(" ok ") == 38
+    assert out.getvalue().count(" ok ") == 39
     assert re.search(r"I1 .* 1 checked", out.getvalue())
 
 

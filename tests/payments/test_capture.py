@@ -2,12 +2,13 @@
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from importlib import import_module
 from itertools import count
 from typing import Any
 
 import pytest
 import requests
-from django.db import IntegrityError
+from django.db import IntegrityError, connection
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -794,3 +795,33 @@ def test_audit_finds_what_is_wrong_with_captures(
     mistake(Payment.objects.get())
 
     assert violations(of="I13") != []
+
+
+def test_audit_finds_an_order_whose_payment_nobody_charges(order: Order) -> None:
+    """A release that let a second message take what was set aside left such orders."""
+    assert violations(of="I13") == []
+
+    order.payments.update(status=PaymentStatus.PROCESSING)
+
+    assert violations(of="I13") == [f"{order.number}: its payment of round 1 is processing"]
+
+
+def test_migration_has_what_is_sent_of_such_an_order_charged(order: Order, till: Till) -> None:
+    order.payments.update(status=PaymentStatus.PROCESSING)
+    migration = import_module("payments.migrations.0031_set_aside_is_authorised")
+
+    with connection.cursor() as cursor:
+        cursor.execute(migration.SET_ASIDE)
+    send(order)
+    till.deliver_messages()
+
+    order.refresh_from_db()
+    assert (order.status, amounts(till)) == (OrderStatus.PAID, [3004])
+    assert violations() == []
+
+
+def test_audit_lets_a_cancelled_order_give_its_payment_up_first(order: Order) -> None:
+    Order.objects.update(cancelled_by="staff")
+    order.payments.update(status=PaymentStatus.CANCELLED)
+
+    assert violations(of="I13") == []
