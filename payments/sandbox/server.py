@@ -348,8 +348,9 @@ class Handler(BaseHTTPRequestHandler):
                 return
 
     def _client_is_gone(self) -> bool:
-        readable, _, _ = select.select([self.connection], [], [], 0)
-        return bool(readable) and self.connection.recv(1, socket.MSG_PEEK) == b""
+        watched = select.poll()  # `select` knows no connection after the thousandth
+        watched.register(self.connection, select.POLLIN)
+        return bool(watched.poll(0)) and self.connection.recv(1, socket.MSG_PEEK) == b""
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base's name
         logger.debug("Sandbox request.", extra={"method": self.command, "path": self.path})

@@ -1,5 +1,8 @@
 """Faults on demand and by chance: what the adapter concludes, and that none charges twice."""
 
+import os
+import resource
+
 import pytest
 import requests
 from django.core.management import CommandError, call_command
@@ -117,3 +120,20 @@ def test_faults_are_counted_and_end_when_told(
     assert gateway.retrieve(payment_id).state is GatewayState.OPEN
     hits = requests.get(f"{sandbox.url}/sandbox/faults", timeout=10).json()
     assert hits == {"hits": {"429": 1}}
+
+
+def test_one_of_more_than_a_thousand_connections_hears_nothing_either(
+    sandbox: SandboxServer, gateway: StripeGateway
+) -> None:
+    """The call `select` refuses descriptors above 1,023."""
+    address = f"{sandbox.url}/v1/payment_intents/{opened(gateway)}"
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(4096, most), most))
+    taken = [os.dup(0) for _ in range(1100)]
+    try:
+        wish(sandbox, next="retrieve:silent")
+        with pytest.raises(requests.ReadTimeout):
+            requests.get(address, auth=("sk_test_shop", ""), timeout=1)
+    finally:
+        for each in taken:
+            os.close(each)
