@@ -124,13 +124,16 @@ class Desk:
 
 
 def keep_books(statement: Path) -> None:
-    """Read all of the statement in, again and again, as a bank's export has the whole day."""
+    """Read all of the statement in, again and again, as a bank's export has the whole day. A long
+    one is read less often, or a long run would be about little else."""
     from django.core.management import call_command
 
     from checkout.runtime.database import DATABASE_ERRORS
 
+    took = 0.0
     while True:
-        time.sleep(random.uniform(0.5, 1.5))
+        time.sleep(random.uniform(0.5, 1.5) + 3 * took)
+        began = time.monotonic()
         if statement.read_text().count("\n") < 2:
             continue  # its headings, and nothing that came
         try:
@@ -139,6 +142,7 @@ def keep_books(statement: Path) -> None:
             from django.db import connection
 
             connection.close()
+        took = time.monotonic() - began
 
 
 def main() -> None:
