@@ -120,6 +120,15 @@ def order_numbers(bodies: Iterable[str]) -> list[str]:
     return numbers
 
 
+def by_order(held: Iterable[Held]) -> list[list[Held]]:
+    """The messages of each order in the order in which they came; what cannot be read is alone."""
+    orders: dict[str, list[Held]] = {}
+    for one in held:
+        order = "".join(order_numbers([one.message.body])) or one.message.id
+        orders.setdefault(order, []).append(one)
+    return list(orders.values())
+
+
 def _readable(records: Iterable[bytes]) -> Iterator[dict[str, Any]]:
     for record in records:
         try:

@@ -5,8 +5,9 @@ Who holds a message, and when:
     main thread      receives the message and notes it         SQS hides it from the others until
         |            in `InFlight`                             its visibility time-out ends
         v
-    one of the       handles it: takes the payment's lease,    other workers find the lease taken,
-    threads          asks the gateway, commits the outcome     and put the order's message back
+    one of the       handles it, after those of its order      other workers find the lease taken,
+    threads          that came with it: takes the payment's    and put the order's message back
+        |            lease, asks the gateway, commits
         |
         +--- not done: SQS shows the message again after some seconds, to any worker
         v
@@ -16,7 +17,8 @@ Who holds a message, and when:
     process dies     its parent ends the leases and shows the messages again (`give_back`)
     parent dies too  leases and visibility time-outs end by themselves, within half a minute
 
-The receiving loop asks for no more messages than there are free threads, so none waits in hand.
+The receiving loop asks for no more messages than there are free threads, so none waits in hand but
+for another one of its order.
 """
 
 import logging
@@ -44,7 +46,7 @@ from payments.restoring.give_up_lost import give_up_next
 from payments.settling.leases import renew_leases
 from payments.settling.refused_shop import sample_refusal
 from payments.worker.handle import Verdict, handle
-from payments.worker.in_flight import Held, InFlight, order_numbers
+from payments.worker.in_flight import Held, InFlight, by_order, order_numbers
 
 logger = logging.getLogger(__name__)
 
@@ -161,8 +163,8 @@ class Worker:
             return 0
         held = [self._in_flight.take(message) for message in messages]
         self._in_flight.receive_ended()
-        for one in held:
-            pool.submit(self._work, one)
+        for of_one_order in by_order(held):
+            pool.submit(self._work_in_turn, of_one_order)
         self._show_again(others, seconds=0)
         return received
 
@@ -177,6 +179,17 @@ class Worker:
         while free < BATCH and self._free.acquire(timeout=max(0, until - time.monotonic())):
             free += 1
         return free
+
+    def _work_in_turn(self, held: list[Held]) -> None:
+        """The messages of one order, of which SQS hands over as many together as it can (SQS
+        developer guide, "FIFO queue delivery logic"). At once, all but one would find the order
+        taken, and cost a further receive each."""
+        first, *others = held
+        try:
+            self._work(first)
+        finally:
+            if others:
+                self._work_in_turn(others)
 
     def _work(self, held: Held) -> None:
         delete = False

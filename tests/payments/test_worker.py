@@ -17,6 +17,7 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order, OutboxMessage
+from checkout.orders.outbox.enqueue import ask
 from checkout.orders.outbox.messages import VERSION
 from checkout.orders.outbox.publish import publish_outbox
 from checkout.orders.queue.sqs import Incoming, Outgoing, PaymentsQueue, sqs_client
@@ -327,6 +328,54 @@ def test_worker_receives_no_more_than_it_has_free_threads(
         eventually(lambda: Order.objects.filter(status="paid").count() == 6)
 
     assert most == [2]
+
+
+def publish_two_about_one_order(product: Product, queue: PaymentsQueue) -> None:
+    order = placed_order(product)
+    publish_outbox(queue, now=timezone.now())
+    ask(order.pk, OutboxMessage.Kind.CHECK_PAYMENT, at=timezone.now())
+    publish_outbox(queue, now=timezone.now())
+    assert queue.counts().all == 2
+
+
+def test_messages_of_one_order_that_come_together_are_received_once_each(
+    shelf: list[Product],
+    exact_sqs: QueueServer,
+    queue: PaymentsQueue,
+    gateway: StripeGateway,
+    till: Till,
+) -> None:
+    publish_two_about_one_order(shelf[0], queue)
+    slow = FaultyGateway(gateway, before={"confirm": lambda: time.sleep(0.5)})
+
+    with running(Worker(queue, only(slow), threads=10, wait_seconds=0)) as stop:
+        eventually(lambda: queue.counts().all == 0)
+        assert stop() == 0
+
+    received = [entry["message"] for entry in exact_sqs.journal if entry["did"] == "received"]
+    assert len(received) == len(set(received)) == 2
+    assert len(till.charges()) == 1
+
+
+def test_message_of_an_order_is_handled_also_after_one_that_failed(
+    shelf: list[Product],
+    queue: PaymentsQueue,
+    gateway: StripeGateway,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    publish_two_about_one_order(shelf[0], queue)
+    handled = []
+
+    def fails_at_first(one: Incoming, *_: object, **__: object) -> tuple[Verdict, int]:
+        handled.append(one.id)
+        if len(handled) == 1:
+            raise ZeroDivisionError
+        return Verdict.DELETE, 0
+
+    monkeypatch.setattr(worker, "handle", fails_at_first)
+    with running(Worker(queue, only(gateway), threads=10, wait_seconds=0)) as stop:
+        eventually(lambda: len(handled) == 2)
+        assert stop() == 0
 
 
 def test_heartbeat_hides_a_message_for_longer_than_the_visibility_timeout(
