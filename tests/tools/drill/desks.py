@@ -16,7 +16,7 @@ import random
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -33,6 +33,11 @@ TOGETHER_SECONDS = 1.5
 TRIES = 60
 PAUSE_SECONDS = (0.02, 0.25)
 
+# Whoever acts rests so many times as long, or a machine of two cores would do little else. Not
+# for long where it was the database that was away.
+RESTS = 2
+LONGEST_REST_SECONDS = 5.0
+
 # An act as it is pressed: under a key, once or more often. It answers the id of what it made.
 Act = Callable[[str], int]
 
@@ -47,9 +52,8 @@ class Desk:
         self._count = 0
 
     def work(self) -> None:
-        while True:
-            time.sleep(self.chance.uniform(*PAUSE_SECONDS))
-            self.act_once()
+        for rest in rests_after(self.act_once):
+            time.sleep(self.chance.uniform(*PAUSE_SECONDS) + rest)
 
     def act_once(self) -> None:
         from tests.tools.drill.desk_acts import acts_of
@@ -124,25 +128,32 @@ class Desk:
 
 
 def keep_books(statement: Path) -> None:
-    """Read all of the statement in, again and again, as a bank's export has the whole day. A long
-    one is read less often, or a long run would be about little else."""
+    """Read all of the statement in, again and again, as a bank's export has the whole day."""
+    for rest in rests_after(partial(_read_in, statement)):
+        time.sleep(random.uniform(0.5, 1.5) + rest)
+
+
+def _read_in(statement: Path) -> None:
     from django.core.management import call_command
 
     from checkout.runtime.database import DATABASE_ERRORS
 
-    took = 0.0
-    while True:
-        time.sleep(random.uniform(0.5, 1.5) + 3 * took)
-        began = time.monotonic()
-        if statement.read_text().count("\n") < 2:
-            continue  # its headings, and nothing that came
-        try:
-            call_command("record_transfers", statement, by="bookkeeper", stdout=io.StringIO())
-        except DATABASE_ERRORS:
-            from django.db import connection
+    if statement.read_text().count("\n") < 2:
+        return  # its headings, and nothing that came
+    try:
+        call_command("record_transfers", statement, by="bookkeeper", stdout=io.StringIO())
+    except DATABASE_ERRORS:
+        from django.db import connection
 
-            connection.close()
-        took = time.monotonic() - began
+        connection.close()
+
+
+def rests_after(act: Callable[[], None]) -> Iterator[float]:
+    """Do it again and again; for how many seconds to rest after each time."""
+    while True:
+        began = time.monotonic()
+        act()
+        yield min(LONGEST_REST_SECONDS, RESTS * (time.monotonic() - began))
 
 
 def main() -> None:
