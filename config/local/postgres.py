@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -55,10 +55,14 @@ class InUse(CannotStart):
 class EmbeddedPostgres:
     """A server on 127.0.0.1 that ends with this process and keeps its data and its address."""
 
-    def __init__(self, data_dir: Path, *, durable: bool) -> None:
+    def __init__(
+        self, data_dir: Path, *, durable: bool, settings: Mapping[str, str] | None = None
+    ) -> None:
+        """`settings` has more of the server's own, by their names."""
         self.user = _server_user(data_dir)
         self.data_dir = _reachable_folder(data_dir.absolute(), self.user)
         self.durable = durable
+        self.settings = settings or {}
         self.port = free_port()
         self.url = ""
         self.child: Child | None = None
@@ -227,7 +231,12 @@ class EmbeddedPostgres:
         building.rmdir()
 
     def _start_server(self, binaries: Path) -> None:
-        settings = SETTINGS | {"port": str(self.port)} | ({} if self.durable else NOT_DURABLE)
+        settings = {
+            **SETTINGS,
+            "port": str(self.port),
+            **({} if self.durable else NOT_DURABLE),
+            **self.settings,
+        }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         self.child = Child(
             name="Postgres",
