@@ -2,6 +2,7 @@
 tests themselves."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import Any
 
 import psycopg
@@ -18,7 +19,7 @@ from whitenoise.base import StaticFile
 from whitenoise.middleware import WhiteNoiseMiddleware
 
 from checkout.orders.identity.installation import installation_id, renew_installation
-from tests.support.waiting import wait_long_for_locks
+from tests.support.waiting import LONG_WAIT
 
 ACTIVE = psycopg.pq.TransactionStatus.ACTIVE
 IDLE = psycopg.pq.TransactionStatus.IDLE
@@ -35,7 +36,7 @@ FORGET = "RESET ALL; UNLISTEN *; DISCARD TEMP; SELECT pg_advisory_unlock_all()"
 # Deleted rows keep their room. When a table has become so large, all are truncated after all.
 LARGE_BYTES = 1_000_000
 
-LARGEST = "SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname = ANY(%s)"
+LARGEST = "SELECT max(pg_relation_size(oid)) FROM pg_class WHERE relname IN ({})"
 
 
 def take_shortcuts(patch: pytest.MonkeyPatch) -> None:
@@ -50,22 +51,26 @@ def take_shortcuts(patch: pytest.MonkeyPatch) -> None:
 def empty_tables(case: TransactionTestCase) -> None:
     """Django would truncate every table, which gives each of them and of its indexes a new file,
     and then make content types and permissions anew."""
-    models = apps.get_models(include_auto_created=True)
     if connection.connection and connection.connection.pgconn.transaction_status == ACTIVE:
         connection.close()  # a test that ran out of time left a statement; the others go on
-    tables = sorted({model._meta.db_table for model in models} - KEPT)
+    tables = _tables_to_empty()
+    # Waits for whoever is still writing, as TRUNCATE does, and longer than the shop would.
+    lock = f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE"
     with transaction.atomic(), connection.cursor() as cursor:
-        # Waits for whoever is still writing, as TRUNCATE does, and longer than the shop would.
-        wait_long_for_locks()
-        cursor.execute(f"LOCK TABLE {', '.join(tables)} IN SHARE ROW EXCLUSIVE MODE")
         # References are checked at the end of the transaction, if at all: any order will do.
-        cursor.execute(deleting_from(tables))
-        cursor.execute(LARGEST, [tables])
+        cursor.execute("; ".join([LONG_WAIT, lock, deleting_from(tables)]))
+        cursor.execute(LARGEST.format(", ".join(f"'{table}'" for table in tables)))
         [(largest,)] = cursor.fetchall()
     if largest > LARGE_BYTES:
         call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
         renew_installation()
         remember_what_stays()
+
+
+@cache
+def _tables_to_empty() -> list[str]:
+    models = apps.get_models(include_auto_created=True)
+    return sorted({model._meta.db_table for model in models} - KEPT)
 
 
 def remember_what_stays() -> None:

@@ -10,12 +10,14 @@ WAITERS = """
     WHERE datname = current_database() AND wait_event_type = 'Lock'
 """
 
+LONG_WAIT = "SET lock_timeout = '60s'; SET statement_timeout = '60s'"
+
 
 def wait_long_for_locks() -> None:
     """This thread's connection waits for longer than the shop's do: on a slow machine whoever has
     the lock may take so long."""
     with connection.cursor() as cursor:
-        cursor.execute("SET lock_timeout = '60s'; SET statement_timeout = '60s'")
+        cursor.execute(LONG_WAIT)
 
 
 def until_somebody_waits(what: str = "the wait for a lock") -> None:
