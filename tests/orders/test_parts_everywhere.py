@@ -27,8 +27,8 @@ from checkout.orders.transitions import transition
 from checkout.orders.webhooks.content import body_of
 from checkout.orders.webhooks.endpoints import add_endpoint
 from payments.admin.order_story import story
-from payments.books.audit import audit_database
 from payments.models import Payment
+from tests.support.audited import findings_of
 from tests.support.factories import placed_order
 from tests.support.order_with_parts import (
     BILLED,
@@ -442,8 +442,7 @@ def test_old_order_has_a_story_and_is_in_order(old: Order) -> None:
     assert ", €20.02, sent again 0 times." in table.splitlines()[0]
     assert (as_json["goods_minor"], as_json["tax_minor"], as_json["taxes"]) == (2002, 0, [])
     assert story(old).entries[0].detail == ""
-    found = [f for f in audit_database(timezone.now()) if f.invariant == "I6"]
-    assert [(f.count, f.rows) for f in found] == [(0, [])] * 3
+    assert [(f.count, f.rows) for f in findings_of("I6")] == [(0, [])] * 3
 
 
 @pytest.mark.parametrize("make", [order_of_the_release_before, lambda product: None])

@@ -55,7 +55,6 @@ from checkout.orders.withdrawals.decide import refuse
 from checkout.orders.withdrawals.state import Stated, state_withdrawal
 from checkout.orders.withdrawals.take_up import take_up_statements
 from checkout.runtime import metrics
-from payments.books.audit import audit_database
 from payments.capturing.capture import settle_captures
 from payments.gateways.base import (
     GatewayPayment,
@@ -78,6 +77,7 @@ from payments.states import RefundStatus
 from payments.withdrawals import CANCEL, agree
 from tests.doubles.gateway import FaultyGateway, raising
 from tests.support.asked import asked
+from tests.support.audited import findings_of
 from tests.support.codes import new_code
 from tests.support.factories import OpenBasket, line, placed_order, purchase
 from tests.support.shopper import Shopper
@@ -557,10 +557,8 @@ def test_cancelled_order_whose_bank_has_taken_the_money_needs_nobody(case: Case)
 
 def person_rows(order: Order) -> str:
     """What the audit says of an order that waits for a person."""
-    found = [
-        f for f in audit_database(timezone.now()) if f.promise == "No order waits for a person"
-    ]
-    return " ".join(row for row in found[0].rows if row.startswith(order.number))
+    [found] = findings_of("No order waits for a person")
+    return " ".join(row for row in found.rows if row.startswith(order.number))
 
 
 def test_later_reason_is_shown_beside_an_earlier_one_and_outlives_it(
@@ -719,8 +717,11 @@ def test_order_with_two_reasons_is_counted_once(case: Case) -> None:
 
 def said_at(path: Path) -> list[tuple[str, str]]:
     """Of each call that opens a reason: the module, and the name of the constant it gives."""
-    calls = [node for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
     named = {"put_before_a_person": 1, "prepare_refund": 2, "_record_surplus": 1}
+    text = path.read_text()
+    if not any(name in text for name in named):
+        return []
+    calls = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
     return [
         (".".join(path.relative_to(ROOT).with_suffix("").parts), given.id)
         for call in calls

@@ -22,11 +22,11 @@ from checkout.orders.models import (
 )
 from checkout.orders.placing.place import place_order
 from checkout.orders.states import Canceller, DispatchStatus
-from payments.books.audit import audit_database
 from payments.books.goods import GOODS
 from payments.models import Payment, Refund, RefundLine
 from payments.refund_lines import RefundedPieces, refund_lines
 from payments.refunds import request_refund
+from tests.support.audited import findings_of
 from tests.support.factories import OpenBasket, line, purchase
 from tests.support.till import Till
 
@@ -63,7 +63,7 @@ def bought(shelf: list[Product], till: Till) -> Order:
 
 
 def wrong() -> dict[str, list[str]]:
-    findings = [each for each in audit_database(timezone.now()) if each.invariant == "I12"]
+    findings = findings_of("I12")
     assert len(findings) == len(GOODS)
     return {each.promise: each.rows for each in findings if each.count}
 

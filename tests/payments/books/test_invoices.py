@@ -9,9 +9,9 @@ from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Invoice, InvoiceCounter, Order
-from payments.books.audit import audit_database
 from payments.models import Payment
 from payments.refunds import request_refund
+from tests.support.audited import findings_of
 from tests.support.factories import placed_order
 from tests.support.sellers import SELLER
 from tests.support.till import Till
@@ -25,7 +25,7 @@ NUMBERS, INVOICED, CREDITED, CONTENT = (
 
 
 def wrong() -> dict[str, list[str]]:
-    findings = [f for f in audit_database(timezone.now()) if f.invariant == "I11"]
+    findings = findings_of("I11")
     assert [f.promise for f in findings] == [NUMBERS, INVOICED, CREDITED, CONTENT]
     return {f.promise: f.rows for f in findings if f.count}
 

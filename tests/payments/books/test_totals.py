@@ -6,11 +6,10 @@ import pytest
 from django.db import connection, transaction
 from django.db.models import F
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from checkout.catalogue.models import DiscountCode, Product
 from checkout.orders.models import CodeUse, Order, OrderLine
-from payments.books.audit import audit_database
+from tests.support.audited import findings_of
 from tests.support.factories import placed_order
 from tests.support.order_with_parts import (
     CODE,
@@ -36,7 +35,7 @@ def order(shelf: list[Product]) -> Order:
 
 def wrong() -> dict[str, list[str]]:
     """The findings of this file's promises, by promise."""
-    findings = [f for f in audit_database(timezone.now()) if f.invariant == "I6"]
+    findings = findings_of("I6")
     assert [f.promise for f in findings] == [PARTS, TAXES, CODES]
     return {f.promise: f.rows for f in findings if f.count}
 
