@@ -22,6 +22,7 @@ from payments.gateways.stripe.client import StripeGateway
 from payments.worker.worker import Worker
 from tests.doubles.gateway import Act, FaultyGateway
 from tests.payments.test_worker import running
+from tests.support.factories import placed_order
 from tests.support.processes import eventually
 from tests.support.shopper import Shopper
 from tests.support.till import Till, only
@@ -110,7 +111,7 @@ SENTENCES = {
 @pytest.mark.parametrize(
     ("arrange", "card", "ends"), [case[1:] for case in CASES], ids=[case[0] for case in CASES]
 )
-@pytest.mark.usefixtures("threads_leave_no_connection")
+@pytest.mark.usefixtures("threads_leave_no_connection", "empty_receives_wait")
 def test_outcome(
     shopper: Shopper,
     shelf: list[Product],
@@ -123,8 +124,7 @@ def test_outcome(
     ends: str,
 ) -> None:
     settings.SHOP_URL = "http://shop.example"
-    shopper.typed["payment_method"] = card
-    placed = shopper.buy("SKU-01")
+    placed = placed_order(shelf[0], payment_method=card)
     faulty = FaultyGateway(gateway)
     arrange(faulty)
 
@@ -140,7 +140,7 @@ def test_outcome(
 
     order = Order.objects.get()
     assert [charge.order for charge in till.charges()] == [order.number] * (ends == "paid")
-    assert SENTENCES[ends] in shopper.look(placed).words
+    assert SENTENCES[ends] in shopper.open_link(placed).words
     assert [key for step, key in faulty.calls if step == "confirm"] in (
         [],
         [order.payments.get().confirm_key],

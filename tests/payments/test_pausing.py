@@ -29,7 +29,7 @@ from tests.support.factories import placed_order
 from tests.support.processes import eventually
 from tests.support.till import Till, only
 
-pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
+pytestmark = pytest.mark.usefixtures("threads_leave_no_connection", "empty_receives_wait")
 
 
 def pause() -> bool:

@@ -36,7 +36,7 @@ from tests.support.factories import placed_order
 from tests.support.processes import database_url, eventually
 from tests.support.till import Till, only
 
-pytestmark = pytest.mark.usefixtures("threads_leave_no_connection")
+pytestmark = pytest.mark.usefixtures("threads_leave_no_connection", "empty_receives_wait")
 
 
 def message(body: object, receive_count: int = 1) -> Incoming:
