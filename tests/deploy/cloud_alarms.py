@@ -51,15 +51,11 @@ class Minutes:
     lasting: int
     before: Sequence[Figure]
 
-    def period(self, seconds: int, ago: int) -> list[Figure]:
-        """What was written in one period; the last one is 0 periods ago."""
+    def values(self, metric: Metric, seconds: int, ago: int) -> list[float]:
+        """What was written of a metric in one period; the last one is 0 periods ago."""
         length = seconds // MINUTE
-        minutes = range(ago * length, (ago + 1) * length)
-        return [
-            each
-            for minute in minutes
-            for each in (self.now if minute < self.lasting else self.before)
-        ]
+        lasting = min(max(self.lasting - ago * length, 0), length)
+        return metric.of(self.now) * lasting + metric.of(self.before) * (length - lasting)
 
 
 class Alarms:
@@ -91,7 +87,7 @@ class Alarms:
 
     def _breaches(self, alarm: dict[str, Any], minutes: Minutes, ago: int) -> bool:
         values = {
-            id_: statistic(stat, metric.of(minutes.period(seconds, ago)))
+            id_: statistic(stat, minutes.values(metric, seconds, ago))
             for id_, (metric, stat, seconds) in self._stats(alarm).items()
         }
         value = calculated(self._expression(alarm), values)
