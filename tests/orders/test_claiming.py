@@ -106,15 +106,17 @@ def _rows(step: dict[str, Any]) -> int:
 
 
 @pytest.mark.usefixtures("backlog")
-@pytest.mark.parametrize(
-    ("claim", "at_most"),
-    [(publish.claim, publish.CLAIM_AT_MOST), (mailing.claim, 1), (webhook_sending.claim, 1)],
-    ids=["messages", "a mail", "a webhook"],
-)
-def test_claim_looks_at_no_more_than_it_takes(claim: Callable[..., object], at_most: int) -> None:
-    visited = rows_visited(lambda: claim(now=timezone.now()))
+def test_claim_looks_at_no_more_than_it_takes() -> None:
+    """Each claim is from a table of its own: one backlog, which takes seconds, is that of all."""
+    claims: dict[Callable[..., object], int] = {
+        publish.claim: publish.CLAIM_AT_MOST,
+        mailing.claim: 1,
+        webhook_sending.claim: 1,
+    }
+    for claim, at_most in claims.items():
+        visited = rows_visited(lambda: claim(now=timezone.now()))  # noqa: B023 - called at once
 
-    assert visited <= 2 * at_most  # with those that were claimed a moment ago
+        assert visited <= 2 * at_most, claim  # with those that were claimed a moment ago
 
 
 @pytest.mark.usefixtures("backlog")
