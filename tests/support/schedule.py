@@ -9,9 +9,10 @@ BROWSER = "tests/browser/"
 ACCESSIBILITY = f"{BROWSER}test_accessibility.py::test_no_page_breaks_a_rule"
 
 # All tests of a file share what takes long: a shop of its own processes, the image's files, a page
-# of commands that is typed, or a module that is loaded. Runs of the bench share their folder, and
-# would wait for one another in two processes.
+# of commands that is typed, a module that is loaded, or what all modules import. Runs of the bench
+# share their folder, and would wait for one another in two processes.
 TOGETHER = {
+    "tests/config/test_floors.py",
     f"{BROWSER}test_bad_networks.py",
     f"{BROWSER}test_break_page.py",
     "tests/deploy/test_aws_docs.py",
