@@ -4,11 +4,12 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from subprocess import Popen
+from tempfile import TemporaryDirectory
 
 import pytest
 import requests
@@ -19,8 +20,7 @@ from payments.gateways.mollie.client import MollieGateway
 from payments.gateways.stripe.client import StripeGateway
 from tests.support.asked import asked
 from tests.support.long import at_length, long
-
-ROOT = Path(__file__).resolve().parents[3]
+from tests.support.processes import ROOT, eventually, preparer, run
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -39,31 +39,31 @@ def command(*arguments: str) -> list[str]:
 
 
 @contextmanager
-def listening(
-    ledger_path: Path, **changes: str
-) -> Iterator[tuple[subprocess.Popen[str], StripeGateway]]:
+def listening(ledger_path: Path, **changes: str) -> Iterator[tuple[Popen[bytes], StripeGateway]]:
     with serving("--port", "0", "--ledger", str(ledger_path), **changes) as (process, url):
         yield process, StripeGateway(secret_key="sk_test_x", api_base=url)
 
 
 @contextmanager
-def serving(*arguments: str, **changes: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
-    process = subprocess.Popen(
-        command(*arguments),
-        cwd=ROOT,
-        env=environment(**changes),
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    with process:
+def serving(*arguments: str, **changes: str) -> Iterator[tuple[Popen[bytes], str]]:
+    with TemporaryDirectory() as folder:
+        said, errors = Path(folder, "said"), Path(folder, "errors")
+        said.touch()
+        process = preparer().start(
+            command(*arguments),
+            environment=environment(**changes),
+            directory=ROOT,
+            said=said,
+            errors=errors,
+        )
         try:
-            assert process.stdout is not None
-            line = process.stdout.readline()
-            found = re.search(r"http://127\.0\.0\.1:\d+", line)
-            assert found, line
+            eventually(lambda: "\n" in said.read_text(), what="its first line")
+            found = re.search(r"http://127\.0\.0\.1:\d+", said.read_text())
+            assert found, said.read_text()
             yield process, found[0]
         finally:
             process.kill()
+            process.wait(timeout=60)
 
 
 def opened(gateway: StripeGateway) -> str:
@@ -119,14 +119,7 @@ def test_a_killed_sandbox_of_mollie_has_forgotten_neither_payment_nor_key(
 def test_a_taken_port_is_one_clear_line(ledger_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
-        ended = subprocess.run(
-            command("--port", port, "--ledger", str(ledger_path)),
-            cwd=ROOT,
-            env=environment(),
-            capture_output=True,
-            text=True,
-            timeout=60,
-        )
+        ended = run(command("--port", port, "--ledger", str(ledger_path)), environment())
 
     assert ended.returncode == 1
     assert f"127.0.0.1:{port}" in ended.stderr
@@ -134,13 +127,9 @@ def test_a_taken_port_is_one_clear_line(ledger_path: Path) -> None:
 
 
 def test_without_debug_it_must_be_allowed(ledger_path: Path) -> None:
-    ended = subprocess.run(
+    ended = run(
         command("--port", "0", "--ledger", str(ledger_path)),
-        cwd=ROOT,
-        env=environment(DEBUG="False", SANDBOX_GATEWAY_ALLOWED="False"),
-        capture_output=True,
-        text=True,
-        timeout=60,
+        environment(DEBUG="False", SANDBOX_GATEWAY_ALLOWED="False"),
     )
 
     assert ended.returncode == 1
