@@ -128,7 +128,7 @@ def visit(launch: Launch, shelf: list[Product], live_server: LiveServer) -> Iter
             viewport={"width": width, "height": 900},
         )
         context.set_default_timeout(PATIENCE_MS)
-        visitors.append(Visitor(context))
+        visitors.append(Visitor(context, shop_url=live_server.url))
         return visitors[-1]
 
     yield start

@@ -104,8 +104,7 @@ def at_checkout(visit: Visit, settings: Settings, live_server: LiveServer) -> Vi
     settings.CONTENT_SECURITY_POLICY = content_security_policy(POLICY_SOURCES)
     visitor = visit()
     visitor.context.route("https://js.stripe.com/**", played)
-    visitor.fill_cart()
-    visitor.page.get_by_role("link", name="Go to checkout").click()
+    visitor.take_cart_to_checkout()
     type_address(visitor.page)
     return visitor
 
@@ -236,8 +235,7 @@ def test_script_that_is_blocked_is_said(visit: Visit, settings: Settings) -> Non
     settings.CONTENT_SECURITY_POLICY = content_security_policy(POLICY_SOURCES)
     visitor = visit()
     visitor.context.route("https://js.stripe.com/**", lambda route: route.abort())
-    visitor.fill_cart()
-    visitor.page.get_by_role("link", name="Go to checkout").click()
+    visitor.take_cart_to_checkout()
 
     words = visitor.page.locator("[data-stripe-words]")
     expect(words).to_contain_text("Nothing was charged. Please reload this page.")

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from playwright.sync_api import BrowserContext, ConsoleMessage, Locator, Page, Route, expect
 
 from tests.support.processes import eventually
-from tests.support.shopper import TYPED
+from tests.support.shopper import TYPED, InProcess, Shopper
 
 TEXT_FIELDS = ["email", "full_name", "address", "city", "postcode"]
 
@@ -18,10 +18,12 @@ NOTE_VIOLATIONS = """
 
 
 class Visitor:
-    """Acts in one tab, `page`; `new_tab` opens another with the same cookies."""
+    """Acts in one tab, `page`; `new_tab` opens another with the same cookies. `shop_url` is where
+    the shop is, if this process serves it."""
 
-    def __init__(self, context: BrowserContext) -> None:
+    def __init__(self, context: BrowserContext, *, shop_url: str = "") -> None:
         self.context = context
+        self.shop_url = shop_url
         self.problems: list[str] = []
         context.on("console", self._note)
         # A page that breaks the shop's policy says so, whichever way the browser takes it.
@@ -49,8 +51,34 @@ class Visitor:
         expect(self.page.get_by_role("heading", name="Your cart")).to_be_visible()
 
     def open_checkout(self, method: str = "pm_card_visa") -> None:
-        self.fill_cart()
-        self.go_to_checkout(method)
+        """`test_buying.py` goes all the way there, and so do others."""
+        self.take_cart_to_checkout()
+        self.type_in(self.page, method)
+
+    def take_cart_to_checkout(self) -> None:
+        """The page with its form. A cart is filled without the browser where that can be: to draw
+        the pages before this one takes as long as what most tests look at."""
+        if self.shop_url:
+            self._bring_cart()
+            self.page.goto("/checkout/")
+        else:
+            self.fill_cart()
+            self.page.get_by_role("link", name="Go to checkout").click()
+
+    def _bring_cart(self) -> None:
+        web = InProcess()
+        cookies = web.client.cookies
+        for has in self.context.cookies():
+            cookies[has["name"]] = has["value"]
+        assert Shopper(web).add_to_cart("SKU-01").status == 303
+        web.get("/cart/")  # which says what was added, and says it once
+        self.context.add_cookies(
+            [
+                {"name": name, "value": cookie.value, "url": self.shop_url}
+                for name, cookie in cookies.items()
+                if cookie.value
+            ]
+        )
 
     def go_to_checkout(self, method: str = "pm_card_visa") -> None:
         self.page.get_by_role("link", name="Go to checkout").click()
