@@ -39,8 +39,9 @@ SHOPPERS = 4
 # So many for one shopper at most, should a restart never come to its end.
 PURCHASES_AT_MOST = 1000
 
-# Between two purchases of one shopper: leaves the machine to those who start.
-PAUSE_SECONDS = 0.1
+# Between two purchases of one shopper: leaves the machine to those who start, and where there are
+# few restarts, to other tests.
+LONG_PAUSE_SECONDS, PAUSE_SECONDS = 0.5, 0.1
 
 # From the balancer's last connection to a process to its SIGTERM: more than an accept takes.
 TAKEN_OUT_SECONDS = 0.8
@@ -112,13 +113,14 @@ class Crowd:
     """Shoppers who buy until they are told to stop."""
 
     balancer: Balancer
+    pause_seconds: float
     closing: threading.Event = field(default_factory=threading.Event)
 
     def shop(self) -> list[str]:
         """The addresses of the orders that were acknowledged to one shopper."""
         acknowledged = []
         for _ in range(PURCHASES_AT_MOST):
-            if self.closing.wait(PAUSE_SECONDS):
+            if self.closing.wait(self.pause_seconds):
                 break
             shopper = Shopper(Balanced(self.balancer), somebody_else())
             answer = shopper.buy("SKU-01")
@@ -169,12 +171,19 @@ class Fleet:
 
 
 @pytest.mark.timeout(900)
-@pytest.mark.parametrize("restarts", [FEW_RESTARTS, *at_length(RESTARTS)])
+@pytest.mark.parametrize(
+    ("restarts", "pause_seconds"),
+    [(FEW_RESTARTS, LONG_PAUSE_SECONDS), *at_length((RESTARTS, PAUSE_SECONDS))],
+)
 def test_restarts_under_load_are_not_noticed(
-    processes: ShopProcesses, exact_sqs: QueueServer, till: Till, restarts: int
+    processes: ShopProcesses,
+    exact_sqs: QueueServer,
+    till: Till,
+    restarts: int,
+    pause_seconds: float,
 ) -> None:
     fleet = Fleet(processes)
-    crowd = Crowd(fleet.balancer)
+    crowd = Crowd(fleet.balancer, pause_seconds)
     began = time.monotonic()
 
     with ThreadPoolExecutor(SHOPPERS) as pool:
