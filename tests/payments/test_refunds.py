@@ -451,7 +451,7 @@ def test_refund_pending_for_two_days_is_one_question_and_keeps_no_other_back(
         waiting_at_most = max(
             waiting_at_most, OutboxMessage.objects.filter(published_at=None).count()
         )
-        now += timedelta(minutes=5)
+        now += timedelta(minutes=10)
 
     calls = [step for step, _ in bank.calls if step.startswith("refund")]
     print(f"{len(calls)} calls to the gateway in 48 hours")

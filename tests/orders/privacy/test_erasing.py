@@ -155,10 +155,12 @@ UNFINISHED = [
 
 @pytest.mark.parametrize("what", UNFINISHED)
 def test_order_that_is_not_finished_is_left_and_named_and_others_are_erased(
-    paid: Order, elsewhere: Shopper, till: Till, what: str
+    shelf: list[Product], till: Till, what: str
 ) -> None:
-    other = marked_as_sent(placed_order(Product.objects.get(sku="SKU-02")))
-    till.settle(other)
+    paid, other = (placed_order(product) for product in shelf[:2])
+    for order in (paid, other):
+        till.settle(order)
+        marked_as_sent(order)
     make_unfinished(paid, what)
 
     result = erase()
