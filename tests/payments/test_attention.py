@@ -80,6 +80,7 @@ from tests.support.asked import asked
 from tests.support.audited import findings_of
 from tests.support.codes import new_code
 from tests.support.factories import OpenBasket, line, placed_order, purchase
+from tests.support.long import at_length
 from tests.support.shopper import Shopper
 from tests.support.till import Till, only
 
@@ -468,22 +469,14 @@ WALKS: list[tuple[str, Cause, End]] = [
     (PROMISED_TOO_LONG, promised_for_long, outcome_told),
     (CHARGED_TWICE, charged_twice, lambda case, order: case.agree_to_everything()),
     (CHARGED_TWICE, charged_twice, sent_back_there),
-    (
-        PAID_AFTER_CANCELLATION,
-        paid_after_cancellation,
-        lambda case, order: case.agree_to_everything(),
-    ),
     (PAID_AFTER_CANCELLATION, paid_after_cancellation, sent_back_there),
     (
         PAID_WITHOUT_ITS_CODE,
         paid_without_its_code,
         lambda case, order: case.agree_to_everything(),
     ),
-    (PAID_WITHOUT_ITS_CODE, paid_without_its_code, sent_back_there),
-    (PAID_AFTER_ERASURE, paid_after_erasure, lambda case, order: case.agree_to_everything()),
     (PAID_AFTER_ERASURE, paid_after_erasure, sent_back_there),
     (OVERCHARGED, overcharged, lambda case, order: case.agree_to_everything()),
-    (OVERCHARGED, overcharged, sent_back_there),
     (WRONG_AMOUNT, undercharged, right_amount_told),
     (WRONG_AMOUNT, undercharged, sent_back_there),
     (PART_CAME, part_came, paid_by_card),
@@ -519,12 +512,25 @@ WALKS: list[tuple[str, Cause, End]] = [
     ),
 ]
 
+# What was paid too much goes back in two ways, whatever the reason: in `make test` by both for one
+# of these reasons, and in turns for the others.
+IN_THE_OTHER_WAY: list[tuple[str, Cause, End]] = [
+    (
+        PAID_AFTER_CANCELLATION,
+        paid_after_cancellation,
+        lambda case, order: case.agree_to_everything(),
+    ),
+    (PAID_WITHOUT_ITS_CODE, paid_without_its_code, sent_back_there),
+    (PAID_AFTER_ERASURE, paid_after_erasure, lambda case, order: case.agree_to_everything()),
+    (OVERCHARGED, overcharged, sent_back_there),
+]
+
 
 def test_every_reason_is_walked() -> None:
     assert {reason for reason, _, _ in WALKS} == set(ENDED_BY)
 
 
-@pytest.mark.parametrize(("reason", "cause", "end"), WALKS)
+@pytest.mark.parametrize(("reason", "cause", "end"), [*WALKS, *at_length(*IN_THE_OTHER_WAY)])
 def test_reason_is_ended_by_its_own_event(
     case: Case, shopper: Shopper, reason: str, cause: Cause, end: End
 ) -> None:
