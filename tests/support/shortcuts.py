@@ -64,7 +64,7 @@ def empty_tables(case: TransactionTestCase) -> None:
     if largest > LARGE_BYTES:
         call_command("flush", verbosity=0, interactive=False, reset_sequences=False)
         renew_installation()
-        remember_what_stays()
+    remember_what_stays()  # a test that restored a backup has forgotten some of it
 
 
 @cache
