@@ -8,8 +8,10 @@ by a placing statement that is a transaction by itself (PostgreSQL docs, "Messag
 import re
 import socket
 import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
 from functools import partial
 
@@ -32,6 +34,16 @@ class Cut(Enum):
     HALF_OPEN = "the client is cut off; the server hears nothing and waits on, with what it has"
 
 
+# A placing statement with its parameters is shorter than this.
+SAID_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class MadeCut:
+    at: float  # seconds since 1970
+    said: bytes  # the statement that placed the order, and what followed
+
+
 class PostgresProxy:
     def __init__(self, host: str, port: int) -> None:
         self._target = (host, port)
@@ -40,13 +52,17 @@ class PostgresProxy:
         self._cuts: list[Cut] = []
         self._held: list[socket.socket] = []
         self._sockets: list[socket.socket] = []
-        self.cuts_made = 0
+        self.cuts: list[MadeCut] = []  # that were made
         self.port: int = self._listener.getsockname()[1]
         _in_background(self._accept)
 
     def cut_next(self, *cuts: Cut) -> None:
         with self._lock:
             self._cuts = list(cuts)
+
+    @property
+    def cuts_made(self) -> int:
+        return len(self.cuts)
 
     def close(self) -> None:
         self._listener.close()
@@ -81,7 +97,7 @@ class PostgresProxy:
         moment = Moment()
         while data := _receive(client):
             if moment.has_come(data):
-                match self._next_cut():
+                match self._next_cut(moment.said):
                     case Cut.BEFORE_COMMIT:
                         break
                     case Cut.AFTER_COMMIT:
@@ -99,11 +115,11 @@ class PostgresProxy:
         _close(client)
         _close(server)
 
-    def _next_cut(self) -> Cut | None:
+    def _next_cut(self, said: bytes) -> Cut | None:
         with self._lock:
             if not self._cuts:
                 return None
-            self.cuts_made += 1
+            self.cuts.append(MadeCut(time.time(), said))
             return self._cuts.pop(0)
 
 
@@ -114,12 +130,15 @@ class Moment:
         self._row_by_row = [ROW_BY_ROW]
         self._by_one_statement = [*BY_ONE_STATEMENT]
         self._is_placing = self._is_placing_at_once = False
+        self.said = b""  # since a statement that places an order, with it
 
     def has_come(self, data: bytes) -> bool:
         for name, statement in PREPARED.findall(data):
             for texts in (self._row_by_row, self._by_one_statement):
                 if any(text in statement for text in texts):
                     texts.append(b"\0%b\0" % name)
+        self.said = (self.said if self._is_placing or self._is_placing_at_once else b"") + data
+        self.said = self.said[-SAID_BYTES:]
         self._is_placing |= any(text in data for text in self._row_by_row)
         self._is_placing_at_once |= any(text in data for text in self._by_one_statement)
         commits = self._is_placing and COMMIT in data

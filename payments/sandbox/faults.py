@@ -6,9 +6,11 @@ A specification is a list of `step:fault=probability`, for instance
 
 import random
 import threading
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
+
+from payments.sandbox.replies import Json
 
 
 class NetworkFault(Enum):
@@ -22,6 +24,10 @@ class NetworkFault(Enum):
 
 
 STEPS = ("open", "confirm", "retrieve", "cancel", "capture", "refund", "list")
+
+
+# So many faults are remembered with what they met.
+LATEST = 100
 
 
 class BadSpecification(ValueError):
@@ -61,6 +67,8 @@ class Faults:
     is_key_refused: bool = False  # in every call, until somebody sets it back
     latency_seconds: float = 0.0  # in every call, beside the faults
     hits: Counter[str] = field(default_factory=Counter)
+    # The last of them, each as a fault and the path that met it.
+    latest: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=LATEST))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _scripted: list[Chance] = field(default_factory=list)
 
@@ -77,11 +85,17 @@ class Faults:
         with self._lock:
             self.chances, self._scripted = [], []
 
-    def next_for(self, step: str) -> NetworkFault | None:
+    def told(self) -> Json:
+        with self._lock:
+            latest = [{"fault": fault, "path": path} for fault, path in self.latest]
+            return {"hits": dict(self.hits), "latest": latest}
+
+    def next_for(self, step: str, path: str = "") -> NetworkFault | None:
         with self._lock:
             fault = self._choose(step)
             if fault:
                 self.hits[fault.value] += 1
+                self.latest.append((fault.value, path))
             return fault
 
     def _choose(self, step: str) -> NetworkFault | None:

@@ -193,7 +193,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, request: Any) -> Answer:
         sandbox = self.server.sandbox
-        fault = sandbox.faults.next_for(self.step_of(request.method, urlsplit(self.path).path))
+        path = urlsplit(self.path).path
+        fault = sandbox.faults.next_for(self.step_of(request.method, path), path)
         if latency := sandbox.faults.latency_seconds:
             sandbox.stopping.wait(latency)
         if fault is NetworkFault.TURNED_AWAY:
@@ -261,7 +262,7 @@ class Handler(BaseHTTPRequestHandler):
             case "GET", "/sandbox/events":
                 return Answer(status=200, body={"events": sandbox.webhooks.events()})
             case "GET", "/sandbox/faults":
-                return Answer(status=200, body={"hits": dict(sandbox.faults.hits)})
+                return Answer(status=200, body=sandbox.faults.told())
             case "POST", "/sandbox/faults":
                 message = 'Send {"next": "confirm:reset"} or {"outage": true}.'
                 return _done(self._script_faults, body, message)

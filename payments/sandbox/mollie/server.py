@@ -168,7 +168,7 @@ class MollieHandler(Handler):
                 "refunds": sandbox.account.refunds(),
             },
             ("POST", "/sandbox/clock"): self._advance_clock,
-            ("GET", "/sandbox/faults"): lambda wish: {"hits": dict(sandbox.faults.hits)},
+            ("GET", "/sandbox/faults"): lambda wish: sandbox.faults.told(),
             ("POST", "/sandbox/faults"): self._script_faults,
             ("POST", "/sandbox/payments"): lambda wish: sandbox.account.move(
                 wish["payment"], wish["status"]

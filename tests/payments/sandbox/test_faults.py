@@ -119,7 +119,8 @@ def test_faults_are_counted_and_end_when_told(
 
     assert gateway.retrieve(payment_id).state is GatewayState.OPEN
     hits = requests.get(f"{sandbox.url}/sandbox/faults", timeout=10).json()
-    assert hits == {"hits": {"429": 1}}
+    path = f"/v1/payment_intents/{payment_id}"
+    assert hits == {"hits": {"429": 1}, "latest": [{"fault": "429", "path": path}]}
 
 
 def test_one_of_more_than_a_thousand_connections_hears_nothing_either(
