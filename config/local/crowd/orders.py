@@ -13,6 +13,7 @@ class MadeOrder:
     currency: str
     status: str
     location: str
+    placed_at: float = 0  # in seconds since 1970; 0: not recorded
     paid_at: float | None = None  # when the books said so first, in seconds since 1970
     changed_at: float = 0  # its last change of status
     is_set_aside: bool = False  # or was, so that it is charged when it is sent, if ever
@@ -26,7 +27,8 @@ def orders_in(database: str, *, since: float = 0) -> list[MadeOrder]:
                        WHERE e.order_id = o.id AND e.to_status = 'paid'),
                       extract(epoch FROM status_changed_at), discount_code,
                       EXISTS (SELECT FROM orders_orderevent e
-                              WHERE e.order_id = o.id AND e.to_status = 'authorised')
+                              WHERE e.order_id = o.id AND e.to_status = 'authorised'),
+                      extract(epoch FROM placed_at)
                FROM orders_order o WHERE placed_at >= to_timestamp(%s) ORDER BY id"""
     with psycopg.connect(database, connect_timeout=5) as connection:
         return [
@@ -41,6 +43,7 @@ def orders_in(database: str, *, since: float = 0) -> list[MadeOrder]:
                 changed_at=float(changed_at),
                 code=code,
                 is_set_aside=is_set_aside,
+                placed_at=float(placed_at),
             )
             for (
                 number,
@@ -53,6 +56,7 @@ def orders_in(database: str, *, since: float = 0) -> list[MadeOrder]:
                 changed_at,
                 code,
                 is_set_aside,
+                placed_at,
             ) in connection.execute(query, [since])
         ]
 
