@@ -27,7 +27,7 @@ from django.db import DatabaseError
 from config.command_line import speak_at_once
 from config.local import demo_settings
 from config.local.break_it.diary import Diary, Kind
-from config.local.break_it.scenes import RunningShop, over_wire
+from config.local.break_it.scenes import POSTGRES, SQS, RunningShop, over_wire
 from config.local.locks import take_lock
 from config.local.postgres import EmbeddedPostgres
 from config.local.postgres_proxy import PostgresProxy
@@ -220,6 +220,7 @@ class Demo:
         from config.local.break_it.server import BreakServer
 
         shop = RunningShop(
+            name=settings.SHOP_NAME,
             url=self.url,
             folder=self.folder,
             database=self.environment["DATABASE_URL"],
@@ -245,9 +246,10 @@ Admin    {self.url}/admin/   (admin, password admin)
 API      {self.url}/api/v1/docs/
 Logs     {self._log("*")}
 
-Try to break it, on the page above or by hand. For instance, with a slow bank chosen: kill -9
-{pids["worker"]} (the worker), {pids["web"]} (web) or {pids["publisher"]} (publisher).
-What died is started again.
+Try to break it, on the page above or by hand: choose the slow bank at the checkout, press "Place
+order", and meanwhile kill -9 {pids["worker"]} (the worker), {pids["web"]} (web) or
+{pids["publisher"]} (publisher). What died is started again under another process id, which is
+printed here and stands on the page above.
 Ctrl-C ends everything.
 """
         )
@@ -256,11 +258,11 @@ Ctrl-C ends everything.
         while True:
             time.sleep(WATCH_SECONDS)
             if self.postgres and self.postgres.child and not self.postgres.child.is_running:
-                self._report("Postgres")
+                self._report(POSTGRES)
                 self.postgres.stop()
                 self.postgres.start()
             if self.sqs and self.sqs.is_wanted and not self.sqs.child.is_running:
-                self._report("SQS")
+                self._report(SQS)
                 self.sqs.start()
                 call_command("ensure_queues", verbosity=0, stdout=io.StringIO())
             self.watch.look()
@@ -287,11 +289,10 @@ Ctrl-C ends everything.
         print(f"{time.monotonic() - self._began:5.1f} s  {what}")
 
     def _report(self, name: str, pids: str = "") -> None:
-        self.diary.note(Kind.START, f"{name} started again{f' (pid {pids})' if pids else ''}")
-        print(
-            f"{time.strftime('%H:%M:%S')}  {name} died{f' (pid {pids})' if pids else ''}: "
-            "started again."
-        )
+        pids = f" (pid {pids})" if pids else ""
+        entry = self.diary.note(Kind.START, f"{name} started again{pids}", about=name)
+        ended = "was ended by the page" if entry.is_told else "died"
+        print(f"{time.strftime('%H:%M:%S')}  {name} {ended}{pids}: started again.")
 
 
 @contextmanager

@@ -64,13 +64,15 @@ class BreakPage:
         assert found
         return list(found.groups())
 
-    def send(self, shoppers: int) -> None:
+    def send(self, shoppers: int, to: str = "Once") -> None:
         self.page.get_by_label("Shoppers").fill(str(shoppers))
-        self.press("Send shoppers", f"Sent {shoppers} shopper")
+        self.press("Send shoppers", f"Sent {shoppers} shoppers? to {to}\\.")
 
     def choose(self, workflow: str) -> None:
         self.press(workflow, f"Chosen: {workflow}")
         # The answer is there before the look that shows the figures and processes of the workflow.
+        whose = self.page.locator("#whose strong").first
+        expect(whose).to_have_text(workflow, timeout=ANSWER_MS)
         chosen = self.page.locator("#workflows button[aria-pressed=true]")
         expect(chosen).to_have_text(workflow, timeout=ANSWER_MS)
 
@@ -81,7 +83,7 @@ class BreakPage:
 
     def verdict(self) -> dict[str, int]:
         rows = self.page.locator("#verdict dl div").evaluate_all(
-            "rows => rows.map(row => [...row.children].map(cell => cell.textContent))"
+            "rows => rows.map(row => [...row.children].slice(0, 2).map(cell => cell.textContent))"
         )
         return {name: int(count) for name, count in rows}
 
@@ -99,11 +101,11 @@ class BreakPage:
 
     def until_all_left(self, shoppers: int) -> None:
         """Every shopper is done, and nothing is under way any more."""
-        left = f"{shoppers} have left"
+        left = f"all {shoppers} are done"
         self.until(
             lambda: (
                 left in self.page.locator("#figures").inner_text()
-                and self.figure("Orders still on their way") == 0
+                and self.figure("Orders on their way now") == 0
             ),
             left,
         )
@@ -181,9 +183,14 @@ def test_what_is_killed_comes_again_and_the_old_workflow_buys_twice(
     break_page.assert_zeros()
 
     break_page.choose("Old workflow")
-    break_page.send(20)
+    break_page.send(20, to="Old workflow")
     break_page.until(lambda: break_page.verdict()["Duplicates"] > 0, "a duplicate")
-    assert break_page.page.locator("#verdict li").count() > 0
+    told = break_page.page.locator("#verdict dd.apart").inner_text()
+    assert re.fullmatch(r"\d+ orders? and \d+ charges? too many", told)
+    twice = break_page.page.locator("#verdict li a").first.get_attribute("href") or ""
+    break_page.page.goto(twice)
+    story = break_page.page.locator("#picture .story")
+    expect(story).to_contain_text("Calls to the bank: asked the bank to charge")
 
 
 @long
@@ -204,6 +211,13 @@ def test_shoppers_are_charged_once_whatever_goes_wrong(
 
     assert requests.get(faults, timeout=10).json()["hits"]["silent"] >= 1
     assert break_page.figure("Connections cut after COMMIT") == 3
+    met = break_page.page.locator("#hits li")
+    cut = met.filter(has_text="connection cut after COMMIT. Hit by this")
+    expect(cut.locator("a")).not_to_have_count(0)  # two presses of one order may both be cut
+    expect(met.filter(has_text="did not answer. Hit by this")).to_have_count(1)
+    expect(met.filter(has_text="kill -9 worker")).not_to_have_count(0)
+    break_page.page.goto(cut.locator("a").first.get_attribute("href") or "")
+    expect(break_page.page.locator("#picture .story")).to_contain_text("cut after COMMIT")
     assert done_by_the_queue(demo)["delivered twice"] > 0
     assert break_page.figure("Orders") == sent
     charges = charges_by_order(demo)
@@ -264,7 +278,7 @@ def test_old_workflow_buys_twice_in_every_run(break_page: BreakPage) -> None:
         before = break_page.pids()
         break_page.choose("Old workflow")
         started = break_page.pids() - before
-        break_page.send(100)
+        break_page.send(100, to="Old workflow")
         break_page.until(lambda: break_page.verdict()["Duplicates"] > 0, "a duplicate")
         found.append(break_page.verdict()["Duplicates"])
         break_page.choose("Once")
@@ -278,8 +292,17 @@ def test_old_workflow_buys_twice_in_every_run(break_page: BreakPage) -> None:
 @long
 @pytest.mark.parametrize("workflow", ["Notify", "FIFO only"])
 def test_other_workflows_do_not_stay_at_zero(break_page: BreakPage, workflow: str) -> None:
-    break_page.choose(workflow)
-    break_page.send(40)
+    page = break_page.page
+    send = page.get_by_role("button", name="Send shoppers")
+    page.get_by_role("button", name=workflow).click()
+    expect(page.locator("#answer")).to_have_text(f"Starting {workflow}…")
+    expect(send).to_have_attribute("aria-disabled", "true")
+    expect(page.get_by_role("button", name="Stop SQS")).to_have_attribute("aria-disabled", "true")
+    expect(page.locator("#workflows button[aria-pressed=true]")).to_have_text(workflow)
+    expect(page.locator("#answer")).to_contain_text(f"Chosen: {workflow}", timeout=ANSWER_MS)
+    expect(send).not_to_have_attribute("aria-disabled", "true")
+
+    break_page.send(40, to=workflow)
     break_page.until(lambda: break_page.verdict() != ZEROS, "a figure above 0")
 
 
@@ -312,6 +335,35 @@ def test_page_works_by_keyboard_alone(break_page: BreakPage) -> None:
     expect(page.locator("#answer")).to_contain_text("again as", timeout=ANSWER_MS)
 
     expect(button).to_be_focused()
+
+
+@long
+def test_answer_and_figures_are_in_view_beside_each_button_of_a_phone(
+    break_page: BreakPage,
+) -> None:
+    page = break_page.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    button = page.get_by_role("button", name="The bank is back")
+    button.scroll_into_view_if_needed()
+    break_page.press("The bank is back", "answers every call from now on")
+
+    expect(button).to_be_in_viewport()
+    expect(page.locator("#answer")).to_be_in_viewport()
+    expect(page.locator("#in-words")).to_be_in_viewport()
+    expect(page.locator("#in-words")).to_have_text(re.compile(r"^Once: duplicates 0, lost 0"))
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+
+
+@long
+def test_words_for_those_who_see_no_table_are_those_of_the_table(break_page: BreakPage) -> None:
+    break_page.send(3)
+    sent = break_page.figure("Shoppers sent") or 0
+    break_page.until_all_left(sent)
+
+    orders, charges = break_page.figure("Orders"), break_page.figure("Charges")
+    expect(break_page.page.locator("#in-words")).to_have_text(
+        f"Once: duplicates 0, lost 0, wrong 0; {orders} orders, {charges} charges"
+    )
 
 
 @long

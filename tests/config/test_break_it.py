@@ -1,12 +1,11 @@
-"""The parts of the page that breaks the demo: who may press, what is counted, what is drawn."""
+"""The parts of the page that breaks the demo: who may press, what is counted."""
 
-import json
 import re
 import socket
 import sys
 import threading
 import time
-from collections.abc import Iterator, Set
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import cast
@@ -18,22 +17,26 @@ import requests
 from config.local.break_it.acts import Acts
 from config.local.break_it.break_page import BreakPage
 from config.local.break_it.buttons import Button, Group, Pressing
-from config.local.break_it.diary import Diary, Entry, Kind
+from config.local.break_it.diary import Diary
 from config.local.break_it.figures import QUIET_SECONDS, Count, Figures
+from config.local.break_it.findings import Finding
 from config.local.break_it.page import TEMPLATE
-from config.local.break_it.picture import BANK, QUEUE, SHOPPER, Mark, Story, as_html
-from config.local.break_it.scenes import RunningShop, Scene, start_stand_in
+from config.local.break_it.scenes import Scene, start_stand_in
 from config.local.break_it.server import BreakServer, NotThisMachine
 from config.local.crowd.orders import MadeOrder
-from config.local.crowd.records import ACKNOWLEDGED, PostLog
-from config.local.crowd.shoppers import GOOD_CARD, AtAnotherShop, Plan, plan_of
-from config.local.designs.stand_in import Addresses, StandIn
-from config.local.postgres_proxy import Cut, PostgresProxy
+from config.local.designs.stand_in import Addresses
+from config.local.postgres_proxy import COMMIT, ROW_BY_ROW, Cut, Moment, PostgresProxy
 from config.local.processes import CannotStart, Child, free_port
 from config.local.watching import TOO_SOON_SECONDS, Watch
+from tests.support.break_scene import (
+    DesignOfTests,
+    charge,
+    order,
+    scene_of_tests,
+    shop_of,
+    shopper,
+)
 from tests.support.processes import database_url, eventually
-
-LONG_AGO = 1000.0
 
 
 class PageOfTests:
@@ -217,94 +220,13 @@ def test_another_workflow_makes_no_database_on_somebody_elses_server(tmp_path: P
         start_stand_in(shop_of(tmp_path), "old")
 
 
-def shop_of(folder: Path) -> RunningShop:
-    """The shop of somebody who brought their own Postgres and SQS."""
-    return RunningShop(
-        url="",
-        folder=folder,
-        database="",
-        sandbox_url="",
-        ledger=folder / "ledger.jsonl",
-        queue="",
-        watch=Watch(lambda part, died: None),
-    )
-
-
 # --- What is counted ------------------------------------------------------------------------------
-
-
-class DesignOfTests(StandIn):
-    """A workflow whose orders a test makes up."""
-
-    def __init__(self) -> None:
-        super().__init__("old")
-        self.made: list[MadeOrder] = []
-        self.left = 0
-
-    def orders(self, at: Addresses) -> list[MadeOrder]:
-        return self.made
-
-    def unfinished(self, at: Addresses) -> int:
-        return self.left
-
-    def unknown_charges(self, at: Addresses, charged: Set[str]) -> int:
-        return 0
 
 
 @pytest.fixture
 def scene(tmp_path: Path) -> Iterator[Scene]:
-    (tmp_path / "ledger.jsonl").touch()
-    made = Scene(
-        key="old",
-        folder=tmp_path,
-        urls=[],
-        sandbox_url="",
-        ledger=tmp_path / "ledger.jsonl",
-        queue="",
-        database="",
-        buyer=AtAnotherShop(),
-        log=PostLog(tmp_path / "posts.jsonl"),
-        roles={},
-        journal=None,
-        stand_in=DesignOfTests(),
-        addresses=Addresses({}, []),
-        began=time.time() - 2 * LONG_AGO,
-    )
-    yield made
+    yield (made := scene_of_tests(tmp_path))
     made.log.close()
-
-
-def shopper(scene: Scene, name: str, *, told: str = "", card: str = GOOD_CARD) -> Plan:
-    """Who was told that their order has this number."""
-    plan = replace(plan_of(1, 1), purchase=name, card=card, way="stripe")
-    scene.plans.append(plan)
-    scene.crowd.finished += 1
-    if told:
-        scene.log.add(
-            name, began=time.time() - LONG_AGO, status=ACKNOWLEDGED, location=f"/orders/{told}/"
-        )
-        press = scene.log.presses[-1]
-        scene.log.presses[-1] = replace(press, seconds=0.1)
-    return plan
-
-
-def order(scene: Scene, number: str, purchase: str, *, status: str = "paid") -> None:
-    made = MadeOrder(
-        number=number,
-        purchase=purchase,
-        amount_minor=1000,
-        currency="EUR",
-        status=status,
-        location=f"/orders/{number}/",
-    )
-    cast(DesignOfTests, scene.stand_in).made.append(made)
-
-
-def charge(scene: Scene, number: str, *, amount: int = 1000) -> None:
-    at = time.strftime("%Y-%m-%dT%H:%M:%S+00:00", time.gmtime(time.time() - LONG_AGO))
-    entry = {"kind": "charged", "order": number, "amount": amount, "currency": "eur", "at": at}
-    with scene.ledger.open("a") as ledger:
-        ledger.write(json.dumps(entry) + "\n")
 
 
 def verdict(scene: Scene) -> tuple[int, int, int]:
@@ -322,7 +244,7 @@ def test_purchase_with_one_order_and_one_charge_is_all_zeros(scene: Scene) -> No
     assert (found.purchases, found.orders, found.charges, found.not_charged) == (1, 1, 1, 0)
     assert (found.duplicates, found.lost, found.wrong) == (0, 0, 0)
     assert found.is_at_rest
-    assert found.examples == ()
+    assert not any(found.findings.values())
 
 
 def test_second_order_and_second_charge_are_duplicates(scene: Scene) -> None:
@@ -332,8 +254,11 @@ def test_second_order_and_second_charge_are_duplicates(scene: Scene) -> None:
     for number in ("1", "1", "2"):
         charge(scene, number)
 
-    assert verdict(scene) == (3, 0, 0)  # one order too many, and two charges
-    assert Count(scene).look().examples == ("ada: 1, 2",)
+    found = Count(scene).look()
+
+    assert (found.duplicate_orders, found.duplicate_charges) == (1, 2)
+    assert (found.duplicates, found.lost, found.wrong) == (3, 0, 0)
+    assert found.findings["Duplicates"] == [Finding("ada", "2 orders and 3 charges")]
 
 
 def test_acknowledged_order_that_is_not_there_is_lost_at_once(scene: Scene) -> None:
@@ -341,6 +266,8 @@ def test_acknowledged_order_that_is_not_there_is_lost_at_once(scene: Scene) -> N
     cast(DesignOfTests, scene.stand_in).left = 1  # other orders are still on their way
 
     assert verdict(scene) == (0, 1, 0)
+    told = Finding("ada", "was told of an order that is not there")
+    assert Count(scene).look().findings["Lost"] == [told]
 
 
 def test_charge_that_did_not_come_is_lost_when_nothing_is_on_its_way(scene: Scene) -> None:
@@ -352,6 +279,23 @@ def test_charge_that_did_not_come_is_lost_when_nothing_is_on_its_way(scene: Scen
     assert verdict(scene) == (0, 0, 0)
     design.left = 0
     assert verdict(scene) == (0, 1, 0)
+    told = Finding("ada", "1 has a good card that was not charged")
+    assert Count(scene).look().findings["Lost"] == [told]
+
+
+def test_order_on_its_way_is_not_counted_as_not_charged(scene: Scene) -> None:
+    shopper(scene, "ada", told="1", card="pm_card_chargeDeclined")
+    order(scene, "1", "ada", status="failed")
+    shopper(scene, "bob", told="2")
+    order(scene, "2", "bob", status="pending")
+    design = cast(DesignOfTests, scene.stand_in)
+
+    design.left = 1
+    found = Count(scene).look()
+    assert (found.not_charged, found.under_way) == (1, 1)
+    design.left = 0
+    found = Count(scene).look()
+    assert (found.not_charged, found.under_way) == (2, 0)  # at rest nothing is on its way
 
 
 def test_charge_may_come_as_long_as_somebody_pressed_just_now(scene: Scene) -> None:
@@ -371,6 +315,10 @@ def test_wrong_amount_is_wrong_and_so_is_what_was_charged_and_is_not_paid(scene:
     charge(scene, "2")
 
     assert verdict(scene) == (0, 0, 2)
+    assert Count(scene).look().findings["Wrong"] == [
+        Finding("ada", "1: charged 9.99 EUR instead of 10.00 EUR"),
+        Finding("bob", "2 says “pending” and was charged"),
+    ]
 
 
 def test_order_that_is_charged_between_two_looks_is_not_wrong(
@@ -410,9 +358,8 @@ def test_what_visitors_buy_by_hand_is_left_out(scene: Scene) -> None:
     order(scene, "2", "visitor")
     charge(scene, "1")
 
-    assert Count(scene).look() == replace(
-        Figures(), is_at_rest=True, mails=None, queue=Count(scene).look().queue
-    )
+    nothing: dict[str, list[Finding]] = {"Duplicates": [], "Lost": [], "Wrong": []}
+    assert Count(scene).look() == replace(Figures(), is_at_rest=True, findings=nothing)
 
 
 def test_database_that_does_not_answer_is_said_and_the_last_figures_stay(
@@ -432,32 +379,6 @@ def test_database_that_does_not_answer_is_said_and_the_last_figures_stay(
     assert found.is_stale
     assert found.under_way is None
     assert found.orders == 1
-
-
-# --- What is drawn --------------------------------------------------------------------------------
-
-
-def test_picture_draws_presses_messages_charges_and_kills_and_lists_them() -> None:
-    marks = [
-        Mark(100.0, 100.5, SHOPPER, "press: no answer came", is_lost=True),
-        Mark(101.0, 101.0, QUEUE, "message received"),
-        Mark(103.0, 103.0, BANK, "charged 12.00 EUR"),
-    ]
-    kills = [Entry(102.0, Kind.KILL, "kill -9 worker <1>")]
-
-    html = as_html(Story("ada@example.com", ["100482-31"], marks, kills))
-
-    assert html.count('class="mark ') == 3
-    assert html.count('class="kill"') == 1
-    assert 'role="img" aria-label="Purchase of ada@example.com: 100482-31"' in html
-    told = re.findall(r'<li><span class="when">([^<]*)</span> ([^<]*)</li>', html)
-    assert told == [
-        ("+0.00 s", "Shopper: press: no answer came"),
-        ("+1.00 s", "Queue: message received"),
-        ("+2.00 s", "kill -9 worker &lt;1&gt;"),
-        ("+3.00 s", "Bank&#x27;s ledger: charged 12.00 EUR"),
-    ]
-    assert "<1>" not in html
 
 
 # --- What starts again, and the wire --------------------------------------------------------------
@@ -526,6 +447,19 @@ def test_statement_that_was_prepared_long_ago_is_cut_after_its_commit(
         assert wire.cuts_made == 1
     finally:
         wire.close()
+
+
+def test_wire_keeps_what_was_said_of_the_order_that_it_cuts() -> None:
+    moment = Moment()
+
+    assert not moment.has_come(b"an earlier statement about bob@example.com")
+    assert not moment.has_come(ROW_BY_ROW + b"VALUES ('ada@example.com')")
+    assert not moment.has_come(b"INSERT INTO other_table VALUES ('a line')")
+    assert moment.has_come(COMMIT)
+
+    assert b"ada@example.com" in moment.said
+    assert b"a line" in moment.said
+    assert b"bob@example.com" not in moment.said
 
 
 def test_wire_outlives_a_restart_of_postgres() -> None:

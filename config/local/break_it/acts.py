@@ -10,7 +10,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from checkout.orders.queue.sqs import sqs_client
 from config.local.break_it.diary import Diary, Kind
-from config.local.break_it.scenes import RunningShop, Scene
+from config.local.break_it.scenes import MESSAGES, POSTGRES, SQS, RunningShop, Scene
+from config.local.break_it.words import HABITS, HABITS_ELSEWHERE, counted, name_of
 from config.local.designs import fifo_only
 from config.local.postgres_proxy import Cut
 from config.local.processes import Child, children_of, stop, wait_until
@@ -68,7 +69,7 @@ class Acts:
         before = children_of(master.pid)
         if not before:
             return self._kill("web process", role="web")
-        self._diary.note(Kind.KILL, "kill -9 web process")
+        self._diary.note(Kind.KILL, "kill -9 web process", about=master.name)
         os.kill(before[0], signal.SIGKILL)
         came: list[int] = []
 
@@ -77,8 +78,13 @@ class Acts:
             return bool(came)
 
         wait_until(has_come, seconds=AGAIN_SECONDS)
-        again = f"gunicorn started another as {came[0]}" if came else "No other is up yet"
-        return f"Killed a web process (pid {before[0]}). {again}."
+        killed = f"Killed a web process (pid {before[0]})."
+        if not came:
+            return f"{killed} No other is up yet."
+        self._diary.note(
+            Kind.START, f"web process started again (pid {came[0]})", about=master.name
+        )
+        return f"{killed} gunicorn started another as {came[0]}."
 
     def _kill(self, what: str, role: str = "") -> str:
         running = [part for part in self._scene().roles[role or what] if part.is_running]
@@ -87,7 +93,7 @@ class Acts:
         part, died = running[0], running[0].pid
         others = len(children_of(died))
         with_others = f" with its {others} processes" if others > 1 else ""
-        self._diary.note(Kind.KILL, f"kill -9 {what}")
+        self._diary.note(Kind.KILL, f"kill -9 {what}", about=part.name)
         # The whole group, which is the process and its children: as if a machine had lost power.
         os.killpg(died, signal.SIGKILL)
         return f"Killed the {what} (pid {died}{with_others}). {_started_again(part, died)}"
@@ -102,12 +108,10 @@ class Acts:
             return "SQS is stopped already."
         sqs.is_wanted = False
         died = sqs.child.pid
-        self._diary.note(Kind.KILL, "SQS stopped")
+        self._diary.note(Kind.KILL, "SQS stopped", about=SQS)
         stop([sqs.child], seconds=5)
-        return (
-            f"Stopped SQS (pid {died}), and with it went every message in it. "
-            "It stays away until you start it."
-        )
+        said = f"Stopped SQS (pid {died}), and with it went every message in it."
+        return f"{said} It stays away until you start it.{self._no_queue_here()}"
 
     def start_sqs(self) -> str:
         sqs = self._shop.sqs
@@ -122,10 +126,23 @@ class Acts:
         queue = self._scene().queue
         if not self._scene().is_shop and queue:
             fifo_only.create_queue(sqs_client(), queue, visibility_seconds=VISIBILITY_SECONDS)
-        return (
-            f"SQS runs again as pid {sqs.child.pid}, with empty queues. The shop finds within half "
-            "a minute which orders wait for a message that is gone, and sends it again."
-        )
+        said = f"SQS runs again as pid {sqs.child.pid}, with empty queues."
+        return f"{said} {self._of_what_is_gone()}"
+
+    def _of_what_is_gone(self) -> str:
+        scene = self._scene()
+        if scene.is_shop:
+            return (
+                "Within half a minute the publisher finds which orders wait for a message that is "
+                "gone, and sends it again."
+            )
+        if scene.queue:
+            return f"{name_of(scene.key)} sends no message again."
+        return self._no_queue_here().strip()
+
+    def _no_queue_here(self) -> str:
+        scene = self._scene()
+        return "" if scene.queue else f" {name_of(scene.key)} has no queue and does not notice."
 
     def _has_queue(self, name: str) -> bool:
         try:
@@ -141,8 +158,9 @@ class Acts:
         if isinstance(answer, str):
             return answer
         count = int(str(answer["purged"]))
-        self._diary.note(Kind.KILL, "queue purged")
-        return f"Purged the queue: {count} message{' is' if count == 1 else 's are'} gone."
+        self._diary.note(Kind.KILL, "queue purged", about=MESSAGES)
+        gone = counted(count, "message is", "messages are")
+        return f"Purged the queue: {gone} gone. {self._of_what_is_gone() if count else ''}".strip()
 
     def deliver_twice(self) -> str:
         if not self._scene().queue:
@@ -185,7 +203,7 @@ class Acts:
         self._tell_bank({"calm": True, "next": chain})
         return (
             f"The bank will make the next {SILENT_CHARGES} charges and never answer. "
-            "Send some shoppers to see what becomes of them."
+            "Send some shoppers: those who are hit are shown below. “The bank is back” ends it."
         )
 
     def send_bank_away(self) -> str:
@@ -194,9 +212,12 @@ class Acts:
         return "The bank is away: it answers every call with an error, until you let it come back."
 
     def bring_bank_back(self) -> str:
-        self._tell_bank({"outage": False})
+        self._tell_bank({"outage": False, "calm": True})
         self._scene().is_bank_away = False
-        return "The bank is back, and takes every call that is made again."
+        said = "The bank is back and answers every call from now on: “never answers” has ended too."
+        if not self._scene().is_shop:
+            return said
+        return f"{said} The shop repeats calls that failed, after pauses that grew with its tries."
 
     def _tell_bank(self, wish: dict[str, object]) -> None:
         url = f"{self._scene().sandbox_url}/sandbox/faults"
@@ -210,7 +231,7 @@ class Acts:
             return OWN_POSTGRES
         before = postgres.child
         died = before.pid
-        self._diary.note(Kind.KILL, "Postgres restarted")
+        self._diary.note(Kind.KILL, "Postgres restarted", about=POSTGRES)
         stop([before], seconds=5)
 
         def is_up() -> bool:
@@ -235,18 +256,17 @@ class Acts:
         wire.cut_next(*[Cut.AFTER_COMMIT] * CUTS)
         return (
             f"The next {CUTS} orders will be committed, and the connection to Postgres cut before "
-            "the web process hears of it. Send some shoppers to see what they are told."
+            "the web process hears of it. Send some shoppers: those who are hit are shown below."
         )
 
     # --- Shoppers -----------------------------------------------------------------------------
 
     def send_shoppers(self, count: int) -> str:
         count = max(1, min(MOST_SHOPPERS, count))
-        self._scene().send_shoppers(count)
-        return (
-            f"Sent {count} shopper{'s' if count > 1 else ''}. Each presses “Place order” one to "
-            "five times, at once or after a time-out."
-        )
+        scene = self._scene()
+        scene.send_shoppers(count)
+        habits = HABITS if scene.is_shop else HABITS_ELSEWHERE
+        return f"Sent {counted(count, 'shopper')} to {name_of(scene.key)}. {habits}"
 
 
 def _started_again(part: Child, died: int) -> str:

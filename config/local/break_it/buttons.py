@@ -48,7 +48,7 @@ def groups_of(acts: Acts) -> list[Group]:
     return [
         Group("Kill a process (kill -9)", killing),
         Group("The queue (SQS)", queue),
-        Group("The bank", bank),
+        Group("The bank that charges the cards", bank),
         Group("The database (Postgres)", database),
     ]
 

@@ -1,6 +1,7 @@
 """What the records outside of a workflow say of it, counted anew at each look."""
 
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -12,15 +13,18 @@ from botocore.exceptions import BotoCoreError, ClientError
 from checkout.orders.queue.setup import dead_letter_queue_name
 from checkout.orders.queue.sqs import PaymentsQueue, QueueMissing, sqs_client
 from checkout.orders.states import OrderStatus
-from config.local.break_it.scenes import Scene
-from config.local.crowd.comparison import (
-    Evidence,
-    one_charge_each,
-    one_order_each,
-    paid_if_charged,
-    totals,
+from config.local.break_it.findings import (
+    Finding,
+    duplicates_in,
+    lost_charges_in,
+    lost_orders_in,
+    wrong_amounts_in,
+    wrong_states_in,
 )
-from config.local.crowd.records import charges_in, refunds_in
+from config.local.break_it.scenes import Scene
+from config.local.crowd.comparison import Evidence, totals
+from config.local.crowd.orders import MadeOrder
+from config.local.crowd.records import Presses, charges_in, refunds_in
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -33,8 +37,8 @@ Unknown = None
 
 AWAY = (psycopg.Error, requests.RequestException, BotoCoreError, ClientError, QueueMissing, OSError)
 
-MAILS = """SELECT count(*) FROM orders_mail m JOIN orders_order o ON o.id = m.order_id
-           WHERE m.sent_at IS NOT NULL AND o.email LIKE %s"""
+MAILS = """SELECT m.kind, count(*) FROM orders_mail m JOIN orders_order o ON o.id = m.order_id
+           WHERE m.sent_at IS NOT NULL AND o.email LIKE %s GROUP BY m.kind ORDER BY 2 DESC, 1"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,14 +60,20 @@ class Figures:
     not_charged: int = 0
     refunds: int = 0
     under_way: int | None = 0
-    mails: int | None = 0
+    mails: Mapping[str, int] | None = Unknown  # by what they tell
     queue: Queue = field(default_factory=Queue)
-    duplicates: int = 0
+    duplicate_orders: int = 0
+    duplicate_charges: int = 0
     lost: int = 0
     wrong: int = 0
-    examples: tuple[str, ...] = ()  # of what is duplicate, lost or wrong
+    # The purchases behind the three figures, by the figure's name.
+    findings: Mapping[str, list[Finding]] = field(default_factory=dict)
     is_at_rest: bool = True
     is_stale: bool = False
+
+    @property
+    def duplicates(self) -> int:
+        return self.duplicate_orders + self.duplicate_charges
 
 
 class Count:
@@ -73,6 +83,7 @@ class Count:
     def __init__(self, scene: Scene) -> None:
         self.scene = scene
         self.last = Figures()
+        self.evidence = Evidence.gather([], Presses(), [], [])  # that the last figures are of
 
     def look(self) -> Figures:
         scene = self.scene
@@ -95,26 +106,34 @@ class Count:
         under_way = scene.unfinished()
         evidence = self._evidence()
         under_way += _not_heard_of(evidence)
-        numbers = {order.number for order in evidence.orders}
+        charged = evidence.by_order().keys()
+        not_charged = [order for order in evidence.orders if order.number not in charged]
         all_told = totals(evidence)
         is_done = figures.shoppers_done == figures.shoppers and not under_way
         at_rest = is_done and time.time() - _last_change(evidence) > QUIET_SECONDS
-        amounts = _wrong_amounts(evidence)
-        unpaid = paid_if_charged(evidence).broken if at_rest else []
+        moving = [] if at_rest else [order for order in not_charged if _is_moving(order)]
+        lost_charges = list(lost_charges_in(evidence)) if at_rest else []
+        wrong = [*wrong_amounts_in(evidence), *(wrong_states_in(evidence) if at_rest else ())]
+        self.evidence = evidence
         return replace(
             figures,
             presses=len(evidence.log.presses),
             purchases=all_told.purchases,
             orders=all_told.orders,
             charges=all_told.charges,
-            not_charged=len(numbers - evidence.by_order().keys()),
-            refunds=sum(order in numbers for order, _, _ in refunds_in(scene.ledger)),
-            under_way=under_way,
+            not_charged=len(not_charged) - len(moving),
+            refunds=self._refunds(evidence),
+            under_way=max(under_way, len(moving)),
             mails=self._mails(),
-            duplicates=all_told.duplicate_orders + all_told.double_charges,
+            duplicate_orders=all_told.duplicate_orders,
+            duplicate_charges=all_told.double_charges,
             lost=all_told.lost_orders + (all_told.lost_charges if at_rest else 0),
-            wrong=len(amounts) + len(unpaid),
-            examples=tuple((one_order_each(evidence).broken + amounts + unpaid)[:3]),
+            wrong=len(wrong),
+            findings={
+                "Duplicates": list(duplicates_in(evidence)),
+                "Lost": [*lost_orders_in(evidence), *lost_charges],
+                "Wrong": wrong,
+            },
             is_at_rest=at_rest,
             is_stale=False,
         )
@@ -135,12 +154,15 @@ class Count:
             [charge for charge in charges if charge.order not in of_others],
         )
 
-    def _mails(self) -> int | None:
+    def _refunds(self, evidence: Evidence) -> int:
+        numbers = {order.number for order in evidence.orders}
+        return sum(order in numbers for order, _, _ in refunds_in(self.scene.ledger))
+
+    def _mails(self) -> dict[str, int] | None:
         if not self.scene.is_shop:
             return Unknown  # no other workflow sends any
         with psycopg.connect(self.scene.database, connect_timeout=5) as connection:
-            row = connection.execute(MAILS, [f"shopper-{self.scene.run}-%"]).fetchone()
-        return int(row[0]) if row else 0
+            return dict(connection.execute(MAILS, [f"shopper-{self.scene.run}-%"]).fetchall())
 
     @cached_property
     def _client(self) -> "SQSClient":
@@ -173,16 +195,14 @@ def _not_heard_of(evidence: Evidence) -> int:
     )
 
 
+def _is_moving(order: MadeOrder) -> bool:
+    """Whether it is still open whether this order is paid."""
+    return order.status in ("placed", "pending")
+
+
 def _last_change(evidence: Evidence) -> float:
     """When somebody last pressed, was charged, or had an order change, in seconds since 1970."""
     presses = [press.at + press.seconds for press in evidence.log.presses]
     charges = [charge.at for charge in evidence.charges]
     orders = [order.changed_at for order in evidence.orders]
     return max([*presses, *charges, *orders], default=0.0)
-
-
-def _wrong_amounts(evidence: Evidence) -> list[str]:
-    """Charged once, and not what the order costs, or for an order that is not there."""
-    twice = {number for number, charges in evidence.by_order().items() if len(charges) > 1}
-    broken = one_charge_each(evidence).broken
-    return [row for row in broken if row.partition(":")[0] not in twice]

@@ -46,6 +46,9 @@ BEFORE_SECONDS = 24 * 60 * 60
 
 PHONE = "+353 21 555 0100"
 
+# Parts of the demo that no workflow has for itself, by their names.
+POSTGRES, SQS, MESSAGES = "Postgres", "SQS", "the messages of the queue"
+
 # Databases of other workflows begin with this; those that a killed demo left behind are dropped.
 DATABASE_PREFIX = "break_it_"
 
@@ -63,6 +66,7 @@ PLENTY_OF_STOCK = """
 class RunningShop:
     """What `make demo` has started. Without `postgres` or `sqs`: somebody named their own."""
 
+    name: str  # as its customers know it
     url: str
     folder: Path
     database: str  # its address, past the wire that can be cut
@@ -99,6 +103,19 @@ class Scene:
     @property
     def is_shop(self) -> bool:
         return self.stand_in is None
+
+    def is_ours(self, purchase: str) -> bool:
+        """Whether this page sent its shopper."""
+        return purchase.startswith(f"shopper-{self.run}-")
+
+    def is_moving(self, order: MadeOrder) -> bool:
+        """Whether a message or call is to pay it. The old workflow pays while its shopper waits."""
+        return order.status in ("placed", "pending") and self.key != "old"
+
+    def depends_on(self, part: str) -> bool:
+        """Whether a part of the demo, by its name, has to do with this workflow."""
+        own = {child.name for children in self.roles.values() for child in children}
+        return part in own or part == POSTGRES or (part in (SQS, MESSAGES) and bool(self.queue))
 
     def orders(self) -> list[MadeOrder]:
         if self.stand_in and self.addresses:

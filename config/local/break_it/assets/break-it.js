@@ -8,9 +8,14 @@
 
   const answer = document.getElementById("answer");
   const inWords = document.getElementById("in-words");
-  const PARTS = ["workflows", "verdict", "state", "figures", "events", "processes", "purchases", "picture"];
+  const PARTS = [
+    "workflows", "whose", "verdict", "state", "hits", "figures", "events", "processes", "purchases", "picture",
+  ];
   const shown = {};
+  const underWay = new Set();  // the addresses of the forms whose answer is awaited
+  let starting = "";  // the workflow that is being started
   const AWAY = "The demo does not answer. Was it ended?";
+  let said = "";
   let saidAt = 0;
 
   function nameOf(element) {
@@ -32,10 +37,26 @@
     if (again) again.focus({ preventScroll: true });
   }
 
+  function tell(words) {
+    if (answer.textContent !== words) answer.textContent = words;
+  }
+
+  // The words are always those of now, and are read out now and then.
   function say(words) {
-    if (words === inWords.textContent || Date.now() - saidAt < SAY_EVERY_MS) return;
-    inWords.textContent = words;
+    const isTime = words !== said && Date.now() - saidAt >= SAY_EVERY_MS;
+    inWords.setAttribute("aria-live", isTime ? "polite" : "off");
+    if (isTime || words !== inWords.textContent) inWords.textContent = words;
+    if (!isTime) return;
+    said = words;
     saidAt = Date.now();
+  }
+
+  // While a workflow is being started no button does anything.
+  function wait() {
+    document.querySelectorAll("button").forEach(function (button) {
+      if (starting || underWay.has(button.form.action)) button.setAttribute("aria-disabled", "true");
+      else button.removeAttribute("aria-disabled");
+    });
   }
 
   document.getElementById("without").hidden = true;
@@ -46,17 +67,31 @@
       const parts = await reply.json();
       PARTS.forEach(function (name) { show(name, parts[name]); });
       say(parts.in_words);
+      if (!underWay.size) {
+        if (starting || parts.starting) tell(parts.said);
+        starting = parts.starting;
+      }
+      wait();
       document.body.classList.remove("away");
-      if (answer.textContent === AWAY) answer.textContent = parts.said;
+      if (answer.textContent === AWAY) tell(parts.said);
     } catch (error) {
       document.body.classList.add("away");
-      answer.textContent = AWAY;
+      tell(AWAY);
     }
   }
 
   async function press(form, button) {
-    button.setAttribute("aria-disabled", "true");
-    answer.textContent = button.textContent.trim() + " …";
+    underWay.add(form.action);
+    if (form.dataset.doing) {
+      starting = form.dataset.doing;
+      document.querySelectorAll("[aria-pressed]").forEach(function (each) {
+        each.setAttribute("aria-pressed", String(each === button));
+      });
+      form.querySelector("span").textContent = starting;
+      delete shown.workflows;
+    }
+    wait();
+    tell(form.dataset.doing || button.textContent.trim() + "…");
     try {
       const reply = await fetch(form.action, {
         method: "POST",
@@ -64,11 +99,12 @@
         body: new URLSearchParams(new FormData(form)),
       });
       const told = await reply.json();
-      answer.textContent = told.said;
+      tell(told.said);
     } catch (error) {
-      answer.textContent = "The demo did not answer.";
+      tell("The demo did not answer.");
     } finally {
-      button.removeAttribute("aria-disabled");
+      underWay.delete(form.action);
+      if (form.dataset.doing) starting = "";
     }
     await look();
   }
