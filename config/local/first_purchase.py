@@ -44,7 +44,8 @@ class Answer:
     when: str
     status: int
     location: str
-    seconds: float
+    pressed_at: float  # in seconds since 1970, as the next
+    came_at: float
 
 
 def product_with_plenty() -> Product | None:
@@ -58,9 +59,12 @@ def buy(shop: str, sandbox: str, product: Product) -> Iterator[str]:
     browser, form = _open_checkout(shop, product)
     form["email"] = email
     addresses = set()
+    began = 0.0
     for number, answer in enumerate(_submit_five_times(shop, browser, form), 1):
-        yield f"  {number}  {answer.when:<21} {answer.status} to {answer.location}" + (
-            f"  {answer.seconds * 1000:4.0f} ms"
+        began = began or answer.pressed_at
+        yield (
+            f"  {number}  {answer.when:<17} {answer.status} to {answer.location}  "
+            f"from {answer.pressed_at - began:.2f} to {answer.came_at - began:.2f} s"
         )
         addresses.add((answer.status, answer.location))
     order = _the_one_order(email)
@@ -69,8 +73,10 @@ def buy(shop: str, sandbox: str, product: Product) -> Iterator[str]:
     yield ""
     yield f"One order: {order.number}, {show_money(order.total)}, {order.get_status_display()}"
     yield from _parts(order)
-    yield f"It absorbed {order.resubmission_count} more submits:"
-    yield from _what_happened(order)
+    absorbed = order.resubmission_count
+    yield f"{absorbed} of the {SUBMITS} presses found it there already, and changed nothing."
+    yield "Its history, in seconds since the first press:"
+    yield from _what_happened(order, began)
     yield ""
     charges = [charge for charge in _ledger(sandbox) if charge["order"] == order.number]
     if len(charges) != 1 or charges[0]["amount"] != order.total_minor:
@@ -118,7 +124,7 @@ def _submit_five_times(
     shop: str, browser: requests.Session, form: dict[str, str]
 ) -> Iterator[Answer]:
     def submit(when: str) -> Answer:
-        began = time.monotonic()
+        pressed_at = time.time()
         reply = requests.post(
             f"{shop}/checkout/",
             data=form,
@@ -127,7 +133,7 @@ def _submit_five_times(
             allow_redirects=False,
         )
         location = reply.headers.get("Location", "no other page")
-        return Answer(when, reply.status_code, location, time.monotonic() - began)
+        return Answer(when, reply.status_code, location, pressed_at, time.time())
 
     with ThreadPoolExecutor(2) as both:
         yield from both.map(submit, ["two at once", "two at once"])
@@ -151,12 +157,14 @@ def _the_one_order(email: str) -> Order:
         time.sleep(0.1)
 
 
-def _what_happened(order: Order) -> Iterator[str]:
-    for event in order.events.order_by("id"):
-        after = max(
-            0.0, (event.created_at - order.placed_at).total_seconds()
-        )  # two requests at once may be noted in another order
-        yield f"  {event.created_at:%H:%M:%S}  {after:+6.2f} s  {event.reason}"
+def _what_happened(order: Order, began: float) -> Iterator[str]:
+    """By time. A press that lost to another may have read the clock before the order was placed."""
+    times = [
+        (max(event.created_at, order.placed_at), event.reason)
+        for event in order.events.order_by("id")
+    ]
+    for at, reason in sorted(times, key=lambda row: row[0]):
+        yield f"  {at:%H:%M:%S}  {at.timestamp() - began:5.2f} s  {reason}"
 
 
 def _ledger(sandbox: str) -> list[dict[str, object]]:

@@ -70,6 +70,8 @@ def test_demo_from_its_first_purchase_to_its_end(
 
         os.kill(demo.pid_of("the worker"), signal.SIGKILL)
         demo.wait_for("worker died")
+        press_on_the_break_page(demo, "kill-worker")
+        demo.wait_for("worker was ended by the page")
 
         started = demo.processes()
         assert len(started) >= 8  # Postgres, SQS, sandbox, web and its two, publisher, worker, …
@@ -101,7 +103,8 @@ def assert_one_order_of_five_submits(demo: RunningDemo) -> None:
     assert len(set(answers)) == 1
     assert len(re.findall(r"^One order: \S+, €7.70, Paid$", demo.said, re.MULTILINE)) == 1
     assert PARTS in demo.said
-    assert "It absorbed 4 more submits:" in demo.said
+    assert "4 of the 5 presses found it there already, and changed nothing." in demo.said
+    assert_history_agrees_with_the_presses(demo)
     assert "Payment succeeded" in demo.said
     assert "One charge in the gateway's ledger" in demo.said
     assert (demo.folder / "demo.env").stat().st_mode & 0o077 == 0
@@ -111,6 +114,18 @@ def assert_one_order_of_five_submits(demo: RunningDemo) -> None:
     [link] = re.findall(r"^Its page.* (http\S+)$", demo.said, re.MULTILINE)
     page = requests.Session().get(link, timeout=10)
     assert "You were charged once" in page.text
+
+
+def assert_history_agrees_with_the_presses(demo: RunningDemo) -> None:
+    """The order was placed while the press that placed it waited for its answer."""
+    ended = re.findall(r"^  [1-5]  .* from \d+\.\d\d to (\d+\.\d\d) s$", demo.said, re.MULTILINE)
+    history = re.findall(r"^  [\d:]{8} +(\d+\.\d\d) s  (.+)$", demo.said, re.MULTILINE)
+    times = [float(at) for at, _ in history]
+    assert len(ended) == 5
+    assert times == sorted(times)
+    assert history[0][1] == "Order placed"
+    assert times[0] <= min(float(at) for at in ended)
+    assert [what for _, what in history].count("Sent again") == 4
 
 
 def assert_its_administrator_gets_in(demo: RunningDemo) -> None:
@@ -123,6 +138,11 @@ def assert_its_administrator_gets_in(demo: RunningDemo) -> None:
     form |= {"username": name, "password": password}
     page = browser.post(f"{address}login/?next=/admin/", form, timeout=10)
     assert "Log out" in page.text
+
+
+def press_on_the_break_page(demo: RunningDemo, button: str) -> None:
+    [page] = re.findall(r"^Break it (\S+)/$", demo.said, re.MULTILINE)
+    requests.post(f"{page}/press/{button}", headers={"Origin": page}, timeout=120)
 
 
 def assert_the_queue_is_in(region: str, told: dict[str, str]) -> None:
