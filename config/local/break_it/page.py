@@ -192,7 +192,9 @@ def _figures(view: View) -> str:
         (
             "Other orders not charged",
             found.not_charged,
-            "declined, or the bank waits for its customer; some pay later, another way",
+            "declined, or the bank waits for its customer; some pay later, another way"
+            if view.scene.is_shop
+            else "declined, or left without an outcome",
         ),
         ("Refunds", found.refunds, "in the bank's own ledger"),
         *(
@@ -225,6 +227,8 @@ def _figures(view: View) -> str:
 def _shoppers(found: Figures) -> str:
     left = found.shoppers - found.shoppers_done
     gave_up = f", {found.shoppers_gave_up} of them gave up" if found.shoppers_gave_up else ""
+    if not found.shoppers:
+        return "nobody so far"
     if left:
         return f"{found.shoppers_done} are done{gave_up}, {left} still buy"
     return f"all {found.shoppers} are done{gave_up}"
