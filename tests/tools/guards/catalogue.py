@@ -294,6 +294,15 @@ message AS (
         "aside_leaves_the_payment_as_it_is",
     ),
     _guard(
+        "messages of one order in turn",
+        "all but one of those that come together find it taken, and cost a receive more each",
+        "payments/worker/worker.py",
+        "        for of_one_order in by_order(held):",
+        "        for of_one_order in ([one] for one in held):",
+        "tests/payments/test_worker.py::test_messages_of_one_order_that_come_together_are_received_"
+        "once_each",
+    ),
+    _guard(
         "no transaction across the gateway call",
         "a slow gateway holds row locks, and a rollback forgets a charge",
         "payments/settling/gateway_calls.py",
