@@ -4,7 +4,6 @@ import re
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import requests
 
@@ -12,7 +11,7 @@ from config.local.break_it.diary import Diary, Entry, Kind
 from config.local.break_it.scenes import POSTGRES, Scene
 from config.local.crowd.comparison import Evidence
 from config.local.crowd.orders import MadeOrder
-from config.local.crowd.records import Charge, Press, lines_of
+from config.local.crowd.records import Charge, Press, charges_in
 from config.local.postgres_proxy import PostgresProxy
 
 CUT = "connection cut after COMMIT"
@@ -59,16 +58,13 @@ def _cut(scene: Scene, wire: PostgresProxy | None) -> Iterator[Hit]:
 
 def _not_answered(scene: Scene, orders: Sequence[MadeOrder]) -> Iterator[Hit]:
     reply = requests.get(f"{scene.sandbox_url}/sandbox/faults", timeout=5)
-    met = {one["path"] for one in reply.json()["latest"] if one["fault"] == "silent"}
+    met = [one["path"] for one in reply.json()["latest"] if one["fault"] == "silent"]
     if not met:
         return
     purchases = {order.number: order.purchase for order in orders}
-    for entry in lines_of(scene.ledger):
-        if entry["kind"] != "charged" or entry["order"] not in purchases:
-            continue
-        if f"/v1/payment_intents/{entry['payment_intent']}/confirm" in met:
-            at = datetime.fromisoformat(entry["at"]).timestamp()
-            yield Hit(at, SILENT, purchases[entry["order"]])
+    for charge in charges_in(scene.ledger):
+        if charge.order in purchases and any(f"/{charge.payment}/" in path for path in met):
+            yield Hit(charge.at, SILENT, purchases[charge.order])
 
 
 def faults_of(scene: Scene, diary: Diary, hits: Sequence[Hit], evidence: Evidence) -> list[Fault]:

@@ -87,6 +87,7 @@ class Charge:
     currency: str
     at: float = field(default=0, compare=False)  # seconds since 1970
     parcels: int = field(default=0, compare=False)  # that were charged one by one, when sent
+    payment: str = field(default="", compare=False)  # its id at the gateway
 
 
 def charges_in(ledger: Path) -> list[Charge]:
@@ -97,7 +98,8 @@ def charges_in(ledger: Path) -> list[Charge]:
         if entry["kind"] not in ("charged", "captured"):
             continue
         parcel = entry["kind"] == "captured"
-        name = entry["intent"]["id"] if parcel else f"charge {len(charges)}"
+        payment = entry["intent"]["id"] if parcel else entry["payment_intent"]
+        name = payment if parcel else f"charge {len(charges)}"
         before = charges.get(name)
         charges[name] = Charge(
             entry["order"],
@@ -105,6 +107,7 @@ def charges_in(ledger: Path) -> list[Charge]:
             entry["currency"].upper(),
             at=before.at if before else datetime.fromisoformat(entry["at"]).timestamp(),
             parcels=(before.parcels if before else 0) + parcel,
+            payment=payment,
         )
     return list(charges.values())
 

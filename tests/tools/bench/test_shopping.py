@@ -86,6 +86,7 @@ def test_whoever_was_not_charged_once_for_a_paid_order_is_told_of(
         "at": datetime.now(UTC).isoformat(),
         "kind": "charged",
         "order": number,
+        "payment_intent": "pi_1",
         "amount": 3000,
         "currency": "eur",
     }

@@ -199,8 +199,8 @@ def test_quiet_is_when_the_ledger_and_the_books_agree(
     options = Options(shoppers=0, seed=1, minutes=1, settle_seconds=60 if is_quiet else 1)
     drill = Drill(Books(unfinished, known), options, say=lambda words: None)
     drill.ledger.write_text(
-        '{"kind": "charged", "order": "1", "amount": 5, "currency": "eur", '
-        '"at": "2026-11-28T08:00:00+00:00"}\n'
+        '{"kind": "charged", "order": "1", "payment_intent": "pi_1", "amount": 5, '
+        '"currency": "eur", "at": "2026-11-28T08:00:00+00:00"}\n'
     )
     drill.fleet = Fleet([], {}, drill.logs)
 
