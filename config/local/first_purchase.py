@@ -158,7 +158,8 @@ def _the_one_order(email: str) -> Order:
 
 
 def _what_happened(order: Order, began: float) -> Iterator[str]:
-    """By time. A press that lost to another may have read the clock before the order was placed."""
+    """Events are sorted, as a press that lost to another may have read the clock before the order
+    was placed."""
     times = [
         (max(event.created_at, order.placed_at), event.reason)
         for event in order.events.order_by("id")

@@ -251,7 +251,7 @@ def no_writes(execute: Callable[..., Any], sql: str, params: Any, many: bool, co
 
 
 def expected_of(name: str) -> dict[str, bool]:
-    """Of each who, by our rule, sees this page and who does not. Django's own permissions for its
+    """Our rule says of each who sees this page and who does not. Django's own permissions for its
     own pages are left out."""
     if name.startswith(OURS):
         return {who: not name.endswith(WRITING) and may_open(who, name) for who in WHO}

@@ -58,7 +58,7 @@ LOOP = "checkout/runtime/loop.py"
 
 
 def calls_in_our_code(word: str) -> Iterator[tuple[str, ast.Call]]:
-    """Of every file in which this word is."""
+    """It goes through every file in which this word is."""
     for package in ("config", "checkout", "payments"):
         for path in sorted((ROOT / package).rglob("*.py")):
             text = path.read_text()

@@ -10,8 +10,8 @@ from payments.books.audit import Check, Finding, audit_database, database_checks
 
 
 def findings_of(promise: str, *, now: datetime | None = None) -> list[Finding]:
-    """Of one promise, by its number ("I7") or its sentence. Nothing else is checked: all promises
-    together take longer than most tests."""
+    """One promise is checked, by its number ("I7") or its sentence, and no other: all together take
+    longer than most tests."""
 
     def checks(at: datetime) -> list[Check]:
         every = database_checks(at)

@@ -33,7 +33,7 @@ APPS = ROOT / "checkout", ROOT / "payments"
 # Where pytest finds the name of a migrated database, of which each of its processes makes a copy.
 TEMPLATE = "TEST_DATABASE_TEMPLATE"
 
-# Of the tests' own server.
+# Settings of the tests' own server.
 POSTGRES = {
     # Where nobody has counted a table's rows, an audit or a page of the admin looks costly: its
     # statements would be compiled, which takes up to a second, and then read five rows.

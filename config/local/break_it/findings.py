@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from config.local.break_it.words import counted
+from config.local.break_it.words import counted, price_in_words
 from config.local.crowd.comparison import (
     CHARGED,
     Evidence,
@@ -55,10 +55,10 @@ def wrong_amounts_in(evidence: Evidence) -> Iterator[Finding]:
         if len(charged[number]) > 1:
             continue
         [charge] = charged[number]
-        told = f"{number}: charged {_money(charge)}"
+        told = f"{number}: charged {price_in_words(charge)}"
         if order := made.get(number):
             wanted = Charge(number, order.amount_minor, order.currency)
-            yield Finding(order.purchase, f"{told} instead of {_money(wanted)}")
+            yield Finding(order.purchase, f"{told} instead of {price_in_words(wanted)}")
         else:
             yield Finding("", f"{told}, and there is no such order")
 
@@ -75,7 +75,3 @@ def _number_in(row: str) -> str:
     """A broken promise begins with the order's number."""
     found = re.match(r"[\w-]+", row)
     return found[0] if found else row
-
-
-def _money(charge: Charge) -> str:
-    return f"{charge.amount_minor / 100:.2f} {charge.currency}"

@@ -10,9 +10,14 @@ import psycopg
 from config.local.break_it.diary import Diary, Entry, Kind
 from config.local.break_it.faults import Hit, Work
 from config.local.break_it.scenes import Scene
-from config.local.break_it.words import ASKS, SAYS, WITHOUT_ANSWER, answer_in_words
-from config.local.crowd.orders import MadeOrder
-from config.local.crowd.records import Press, charges_in, lines_of
+from config.local.break_it.words import (
+    ASKS,
+    SAYS,
+    WITHOUT_ANSWER,
+    answer_in_words,
+    price_in_words,
+)
+from config.local.crowd.records import Charge, Press, charges_in, lines_of
 
 SHOPPER, DATABASE, QUEUE, CALLS, BANK = range(5)
 LANES = ("Shopper", "Database", "Queue", "Calls to the bank", "Bank's ledger")
@@ -74,7 +79,7 @@ class Story:
     notes: list[str]  # what is not recorded
 
     def lines(self) -> list[tuple[float, str]]:
-        """Strictly by time."""
+        """They are in the order of their times."""
         lines = [line for mark in self.marks for line in mark.lines()]
         lines += [(entry.at, entry.words) for entry in self.faults]
         return sorted(lines, key=lambda line: line[0])
@@ -87,17 +92,18 @@ def story_of(scene: Scene, diary: Diary, hits: Sequence[Hit], purchase: str) -> 
         return None
     orders = [order for order in scene.orders() if order.purchase == purchase]
     numbers = [order.number for order in orders]
+    charges = [charge for charge in charges_in(scene.ledger) if charge.order in numbers]
     marks = [_pressed(press) for press in presses]
     for number in numbers:
         marks += _in_the_database(scene, number)
-        marks += _charged(scene, number)
+    marks += [_charged(charge) for charge in charges if charge.at >= scene.began]
     marks += _in_the_queue(scene, set(numbers))
     marks += () if scene.is_shop else _called(scene, set(numbers))
     return Story(
         purchase,
         numbers,
         sorted(marks),
-        _faults(scene, diary, hits, presses, orders),
+        _faults(diary, hits, Work.on(scene, presses, orders, charges)),
         list(_not_recorded(scene)),
     )
 
@@ -131,11 +137,8 @@ def _called(scene: Scene, numbers: set[str]) -> Iterator[Mark]:
             yield Mark(at, at, CALLS, ASKED[entry["kind"]])
 
 
-def _charged(scene: Scene, number: str) -> Iterator[Mark]:
-    for charge in charges_in(scene.ledger):
-        if charge.order == number and charge.at >= scene.began:
-            words = f"charged {charge.amount_minor / 100:.2f} {charge.currency}"
-            yield Mark(charge.at, charge.at, BANK, words)
+def _charged(charge: Charge) -> Mark:
+    return Mark(charge.at, charge.at, BANK, f"charged {price_in_words(charge)}")
 
 
 def _in_the_queue(scene: Scene, numbers: set[str]) -> Iterator[Mark]:
@@ -159,14 +162,7 @@ def _order_in(body: str) -> str:
     return str(content.get("order") or content.get("number") or "")
 
 
-def _faults(
-    scene: Scene,
-    diary: Diary,
-    hits: Sequence[Hit],
-    presses: Sequence[Press],
-    orders: Sequence[MadeOrder],
-) -> list[Entry]:
-    work = Work.on(scene, presses, orders, charges_in(scene.ledger))
+def _faults(diary: Diary, hits: Sequence[Hit], work: Work) -> list[Entry]:
     hit = [Entry(hit.at, Kind.KILL, hit.words) for hit in hits if hit.purchase == work.purchase]
     return sorted([*work.drawn(diary), *hit], key=lambda entry: entry.at)
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from config.local.break_it.scenes import SHOP
-from config.local.crowd.records import ACKNOWLEDGED
+from config.local.crowd.records import ACKNOWLEDGED, Charge
 
 WORKFLOWS = {
     SHOP: ("Once", "This shop: a one-time token in the form, an outbox, an idempotent worker."),
@@ -101,6 +101,10 @@ def shopper_in_words(purchase: str) -> str:
 
 def counted(count: int, one: str, many: str = "") -> str:
     return f"{count} {one if count == 1 else many or f'{one}s'}"
+
+
+def price_in_words(charge: Charge) -> str:
+    return f"{charge.amount_minor / 100:.2f} {charge.currency}"
 
 
 def mails_in_words(mails: Mapping[str, int]) -> str:
