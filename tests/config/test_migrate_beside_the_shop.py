@@ -4,14 +4,17 @@ import io
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from importlib import import_module
 
 import psycopg
 import pytest
+from django.apps.registry import Apps
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.core.management import call_command
-from django.db import OperationalError, connection, migrations
+from django.db import OperationalError, connection, migrations, models
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.operations.base import Operation
 
 from checkout.management.commands import migrate
 from tests.config.test_migrations import RELEASED
@@ -143,6 +146,84 @@ def test_change_of_a_table_in_use_lets_others_through_and_tries_again(
     assert is_valid(INDEX) is True
 
 
+class Look(Operation):
+    """An operation of a migration, which looks whether a shopper would wait at that moment."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.seen = seen
+
+    def state_forwards(self, app_label: str, state: object) -> None:
+        pass
+
+    def database_forwards(self, *args: object) -> None:
+        with psycopg.connect(database_url(), options="-c lock_timeout=100ms") as shopper:
+            try:
+                shopper.execute("SELECT FROM checkout_cart")
+                self.seen.append("free")
+            except psycopg.errors.LockNotAvailable:
+                self.seen.append("locked")
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_nobody_waits_while_a_migration_works_out_its_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Django takes tens of milliseconds for each, and a large migration has thirty of them."""
+    migrate_to("checkout", "0006")
+    seen: list[str] = []
+    module = import_module("checkout.migrations.0007_cart_changed_at")
+    [change] = module.Migration.operations
+    monkeypatch.setattr(module.Migration, "operations", [change, Look(seen)])
+
+    migrate_to("checkout", "0007")
+
+    assert seen == ["free"]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT changed_at FROM checkout_cart")
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_code_of_a_migration_finds_what_was_changed_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    migrate_to("checkout", "0006")
+    found: list[int] = []
+
+    def count(apps: Apps, schema_editor: object) -> None:
+        carts = apps.get_model("checkout", "Cart").objects.filter(changed_at=None)
+        found.append(carts.count())
+
+    module = import_module("checkout.migrations.0007_cart_changed_at")
+    [change] = module.Migration.operations
+    counting = migrations.RunPython(count)
+    monkeypatch.setattr(module.Migration, "operations", [change, counting])
+
+    migrate_to("checkout", "0007")
+
+    assert found == [0]
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_change_that_reads_the_database_finds_what_was_changed_before_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Django looks up the name of the constraint that it is to drop."""
+    migrate_to("checkout", "0006")
+    module = import_module("checkout.migrations.0007_cart_changed_at")
+    [change] = module.Migration.operations
+    one_each, any_number = (
+        migrations.AlterField("cart", "changed_at", models.DateTimeField(null=True, unique=unique))
+        for unique in (True, False)
+    )
+    monkeypatch.setattr(module.Migration, "operations", [change, one_each, any_number])
+
+    migrate_to("checkout", "0007")
+
+    with connection.cursor() as cursor:
+        found = connection.introspection.get_constraints(cursor, "checkout_cart")
+    assert not [name for name, one in found.items() if one["columns"] == ["changed_at"]]
+
+
 @pytest.mark.usefixtures("everything_migrated")
 def test_each_migration_has_its_own_tries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(migrate, "TRIES", 2)
@@ -174,17 +255,17 @@ def told_after_a_deadlock() -> str:
     """What the migration has said. Nothing where Postgres had the shop give way."""
     migrate_to("checkout", "0006")
     with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url()) as shop:
-        shop.execute("LOCK TABLE django_migrations IN SHARE MODE")  # written last, in one go
-        pressed = pool.submit(read_when_waited_for, shop)
+        shop.execute("SELECT FROM checkout_cart")  # changed last, after it was written down
+        pressed = pool.submit(lock_when_waited_for, shop)
         told = migrate_to("checkout", "0007")
         with suppress(psycopg.errors.DeadlockDetected):
             pressed.result(10)
     return told
 
 
-def read_when_waited_for(shop: psycopg.Connection[tuple[object, ...]]) -> None:
+def lock_when_waited_for(shop: psycopg.Connection[tuple[object, ...]]) -> None:
     until_somebody_waits()
-    shop.execute("SELECT FROM checkout_cart")
+    shop.execute("LOCK TABLE django_migrations IN SHARE MODE")
     shop.rollback()
 
 

@@ -1,3 +1,4 @@
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from django.conf import settings
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.core.management.commands import migrate
 from django.db import OperationalError, connection
+from django.db.backends.postgresql.schema import DatabaseSchemaEditor
 from django.db.migrations.executor import MigrationExecutor
 from django.db.migrations.migration import Migration
 from psycopg.errors import DeadlockDetected, LockNotAvailable
@@ -29,6 +31,54 @@ INVALID = """
             SELECT FROM pg_stat_progress_create_index p WHERE p.index_relid = i.indexrelid
         )
 """
+
+
+class StatementsAtOnce(DatabaseSchemaEditor):
+    """Works out all statements of a migration, and then runs them without a pause.
+
+    Django draws every model anew between two changes of a table. For the thirty changes of a large
+    migration that takes a second or several, and whoever uses the table would wait as long."""
+
+    def __enter__(self) -> "StatementsAtOnce":
+        super().__enter__()
+        self._is_holding = self.atomic_migration
+        self._held: list[tuple[str, Any]] = []
+        return self
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        self._is_holding = False
+        if kind is None:
+            try:
+                self._run_held()
+            except BaseException:
+                super().__exit__(*sys.exc_info())
+                raise
+        super().__exit__(kind, error, traceback)
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        if self._is_holding:
+            self._held.append((str(sql), params))
+        else:
+            super().execute(sql, params)
+
+    def _run_held(self) -> None:
+        held, self._held = self._held, []
+        for sql, params in held:
+            super().execute(sql, params)
+
+    # Django reads these from the database, which has to be as it is after what was held so far.
+
+    def _constraint_names(self, *args: Any, **options: Any) -> Any:
+        self._run_held()
+        return super()._constraint_names(*args, **options)
+
+    def _get_sequence_name(self, *args: Any) -> Any:
+        self._run_held()
+        return super()._get_sequence_name(*args)
+
+    def _is_collation_deterministic(self, *args: Any) -> Any:
+        self._run_held()
+        return super()._is_collation_deterministic(*args)
 
 
 class Command(migrate.Command):
@@ -55,14 +105,22 @@ class Command(migrate.Command):
                 _begin_anew()
             else:
                 return
+            finally:
+                connection.SchemaEditorClass = DatabaseSchemaEditor
 
     def migration_progress_callback(
         self, action: str, migration: Any = None, fake: bool = False
     ) -> None:
         """Limit the wait for locks, but not where an index is built concurrently. The tries begin
         anew after each migration."""
-        if action in {"apply_start", "unapply_start"} and not settings.DATABASE_BEHIND_PGBOUNCER:
-            self._set("lock_timeout", LOCK_TIMEOUT if migration.atomic else "0")
+        if action in {"apply_start", "unapply_start"}:
+            if not settings.DATABASE_BEHIND_PGBOUNCER:
+                self._set("lock_timeout", LOCK_TIMEOUT if migration.atomic else "0")
+            # Code of a migration's own reads the tables, which have to be changed by then.
+            is_sql_alone = all(operation.reduces_to_sql for operation in migration.operations)
+            connection.SchemaEditorClass = (
+                StatementsAtOnce if is_sql_alone else DatabaseSchemaEditor
+            )
         if action in {"apply_success", "unapply_success"}:
             self._tries_left = TRIES - 1  # the next one's first try is this
         super().migration_progress_callback(action, migration, fake)
