@@ -70,15 +70,15 @@ class StatementsAtOnce(DatabaseSchemaEditor):
 
     def _constraint_names(self, *args: Any, **options: Any) -> Any:
         self._run_held()
-        return super()._constraint_names(*args, **options)
+        return super()._constraint_names(*args, **options)  # type: ignore[misc]
 
     def _get_sequence_name(self, *args: Any) -> Any:
         self._run_held()
-        return super()._get_sequence_name(*args)
+        return super()._get_sequence_name(*args)  # type: ignore[misc]
 
     def _is_collation_deterministic(self, *args: Any) -> Any:
         self._run_held()
-        return super()._is_collation_deterministic(*args)
+        return super()._is_collation_deterministic(*args)  # type: ignore[misc]
 
 
 class Command(migrate.Command):
