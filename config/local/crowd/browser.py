@@ -56,6 +56,7 @@ class OverHttp:
         self.base_url = base_url
         self.timeout_seconds = timeout_seconds
         self.session = requests.Session()
+        self.session.trust_env = False  # no proxy, and no file read for each request
 
     def same_browser_at(self, base_url: str) -> "OverHttp":
         """Another connection with the same cookies, as a browser opens for a second press."""

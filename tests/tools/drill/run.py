@@ -76,7 +76,9 @@ GATEWAY_FAULTS = ",".join(
 # After a restore nothing has moved for so long, in which the sweep has come by.
 QUIET_SECONDS = 40
 
-CROWD_THREADS = 64
+# About as many as the two web processes answer at once, with those that press several times. More
+# would only time out and press again, on a machine that has enough to do.
+CROWD_THREADS = 32
 
 # Hit by plan once or twice, whatever the length of a run.
 RARE = {"Postgres stopped", "Postgres killed", "queue purged", "backup taken"}
