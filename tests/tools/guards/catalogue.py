@@ -63,6 +63,8 @@ RESTORED_NUMBERS = "checkout/orders/restoring/numbers.py"
 TEST_TAKE_OVER = "tests/payments/restoring/test_take_over.py"
 TEST_RESTORE = "tests/payments/restoring/test_after_restore.py"
 TEST_RESTORED_NUMBERS = "tests/payments/restoring/test_numbers.py"
+MIGRATE = "checkout/management/commands/migrate.py"
+TEST_MIGRATE = "tests/config/test_migrate_beside_the_shop.py"
 TEST_GIVE_UP = "tests/payments/restoring/test_give_up_lost.py"
 
 
@@ -1529,5 +1531,29 @@ message AS (
         "    _must_be_lost(lost, theirs)\n",
         "",
         f"{TEST_GIVE_UP}::test_payment_that_is_not_of_a_lost_order_is_left_alone",
+    ),
+    _guard(
+        "statements of a migration at once",
+        "a press waits for as long as Django draws the models of a migration, and may be refused",
+        MIGRATE,
+        "        self._is_holding = self.atomic_migration\n",
+        "        self._is_holding = False\n",
+        f"{TEST_MIGRATE}::test_nobody_waits_while_a_migration_works_out_its_changes",
+    ),
+    _guard(
+        "code of a migration after its statements",
+        "a migration whose code reads what it has just changed fails",
+        MIGRATE,
+        "StatementsAtOnce if is_sql_alone else DatabaseSchemaEditor",
+        "StatementsAtOnce",
+        f"{TEST_MIGRATE}::test_code_of_a_migration_finds_what_was_changed_before_it",
+    ),
+    _guard(
+        "names of constraints after the statements",
+        "a migration that drops a constraint which it made itself fails",
+        MIGRATE,
+        "        self._run_held()\n        return super()._constraint_names",
+        "        return super()._constraint_names",
+        f"{TEST_MIGRATE}::test_change_that_reads_the_database_finds_what_was_changed_before_it",
     ),
 ]
