@@ -29,6 +29,7 @@ from payments.refunds import (
     reserve,
 )
 from payments.settling.lock_order import lock_order
+from payments.states import CAPTURABLE
 
 
 @dataclass(frozen=True)
@@ -87,7 +88,8 @@ def _never_charged_minor(
     payment: Payment, order: Order, lines: Mapping[int, OrderLine], wanted: Wanted
 ) -> int:
     """How much need not be charged, of what the customer's bank keeps for the shop."""
-    if not payment.captures_later or not payment.rest_minor:
+    is_kept = payment.captures_later and payment.status in CAPTURABLE
+    if not is_kept or not payment.rest_minor:
         return 0
     unsent = {
         line_id: to_call_off(order, lines[line_id], each.pieces) for line_id, each in wanted.items()
@@ -202,6 +204,11 @@ def _must_be_possible(
 ) -> None:
     if payment.is_surplus:
         raise RefundImpossible("This charge paid for no pieces: send all of it back as an amount.")
+    if order.status == OrderStatus.AUTHORISED and order.is_cancelled_and_paid:
+        raise RefundImpossible(
+            "This order is being cancelled. Nothing of it was charged or will be, so there is "
+            "nothing to send back."
+        )
     if not (wanted or delivery_minor):
         raise RefundImpossible("Nothing was sent back. Say how many pieces, or delivery.")
     if not 0 <= delivery_minor <= delivery_left_minor(order):

@@ -48,6 +48,9 @@ OPEN_DISPUTES = [DisputeStatus.INQUIRY, *BLOCKING_DISPUTES]
 # The gateway was asked for the money, and has not told what became of it.
 UNDECIDED = [PaymentStatus.PROCESSING, PaymentStatus.UNKNOWN]
 
+# Something may still be charged of a payment in one of these states, which a bank keeps.
+CAPTURABLE = [PaymentStatus.AUTHORISED, PaymentStatus.PAID]
+
 # The worker still owes these an outcome.
 UNSETTLED_REFUNDS = [RefundStatus.REQUESTED, RefundStatus.PENDING]
 

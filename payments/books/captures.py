@@ -3,6 +3,12 @@
 Each statement selects a row's name and what is wrong with it, for a check of `audit`.
 """
 
+from checkout.orders.models import Order
+from checkout.orders.states import TO_SEND
+from payments.capturing.capture import payment_to_capture
+from payments.prices import parcels_cost_minor
+from payments.states import CaptureStatus
+
 # Captured ≤ authorised ≤ total; the payment's own sums are those of its captures and of what is
 # given up.
 WRONG_CAPTURES = """
@@ -41,7 +47,8 @@ NOTHING_TO_CHARGE = """
 """
 
 # A parcel waits for its charge for moments, while the sweep watches over its order; a person has it
-# where it could not be charged. What is charged last is all of the rest.
+# where it could not be charged. What is charged last is all of the rest. A parcel without a charge
+# of its own may be paid for all the same, as `is_owed` tells.
 WRONG_PARCELS = """
     SELECT o.number, concat('a parcel of ', s.sent_at, ' is not charged')
     FROM orders_shipment s JOIN orders_order o ON o.id = s.order_id
@@ -57,3 +64,20 @@ WRONG_PARCELS = """
     JOIN orders_order o ON o.id = p.order_id
     WHERE c.status = 'requested' AND c.created_at < %s AND o.sweep_at IS NULL
 """
+
+
+def is_owed(number: str) -> bool:
+    """Whether what was sent of an order costs more than is charged for it. What was charged for a
+    parcel that did not leave after all pays for the next one, which then needs no charge."""
+    order = Order.objects.get(number=number)
+    payment = payment_to_capture(order)
+    if payment is None or order.dispatch_status not in TO_SEND:
+        return True  # nothing is left to be sent: all of the rest had to be charged
+    if payment.captures.filter(status=CaptureStatus.REQUESTED).exists():
+        return True
+    lines = list(order.lines.all())
+    sent = {
+        line.pk: line.shipped if line.is_delivered else line.quantity - line.called_off
+        for line in lines
+    }
+    return parcels_cost_minor(order, lines, sent) > payment.capture_minor

@@ -45,10 +45,7 @@ from payments.settling.lock_order import lock_order
 from payments.settling.refunds import settle_refunds
 from payments.settling.result import Result, order_by_number
 from payments.settling.retry import pause_after
-from payments.states import CaptureStatus, PaymentStatus
-
-# Something may be charged of a payment in one of these states.
-CAPTURABLE = [PaymentStatus.AUTHORISED, PaymentStatus.PAID]
+from payments.states import CAPTURABLE, CaptureStatus, PaymentStatus
 
 # The bank keeps nothing of a payment any more that is told as one of these.
 KEPT_NO_LONGER = {GatewayState.CANCELLED, GatewayState.EXPIRED}

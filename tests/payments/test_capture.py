@@ -25,6 +25,7 @@ from checkout.orders.paying import pay_again
 from checkout.orders.placing.place import place_order
 from checkout.orders.states import Canceller, DispatchStatus, OrderStatus
 from checkout.orders.stock.differences import count_differences
+from payments.books.audit import SWEEP_GRACE
 from payments.capturing import capture
 from payments.capturing.capture import settle_captures
 from payments.capturing.record import record_lapsed
@@ -33,7 +34,7 @@ from payments.models import Capture, Payment, Refund
 from payments.refund_lines import RefundedPieces, refund_lines
 from payments.refunds import RefundImpossible, request_refund
 from payments.settling import settle_order
-from payments.settling.outcomes import record_decline
+from payments.settling.outcomes import record_closed, record_decline
 from payments.settling.result import Result
 from payments.states import CaptureStatus, PaymentStatus, RefundStatus
 from tests.doubles.gateway import FaultyGateway, raising
@@ -335,6 +336,47 @@ def test_cancelled_order_is_given_up_at_the_bank(
     assert violations() == []
 
 
+@pytest.mark.parametrize("is_given_up", [False, True], ids=["asked for", "given up at the bank"])
+def test_nothing_is_taken_off_an_order_that_is_being_cancelled(
+    order: Order, till: Till, is_given_up: bool
+) -> None:
+    """Its payment is given up a moment before its own status says so."""
+    cancel_paid(order, Canceller.STAFF, by="support", why="", now=timezone.now())
+    if is_given_up:
+        record_closed(order.payments.get(), now=timezone.now())
+
+    with pytest.raises(RefundImpossible, match="is being cancelled"):
+        not_to_be_sent(order, 1, 0)
+    till.deliver_messages()
+
+    order.refresh_from_db()
+    assert (order.status, order.refunded_minor) == (OrderStatus.CANCELLED, 0)
+    assert not Mail.objects.filter(kind=Mail.Kind.RELEASED).exists()
+    assert violations() == []
+
+
+def test_migration_says_of_such_an_order_that_nothing_was_sent_back(
+    order: Order, till: Till
+) -> None:
+    not_to_be_sent(order, 1, 0)
+    cancel_paid(order, Canceller.STAFF, by="support", why="", now=timezone.now())
+    till.deliver_messages()
+    Refund.objects.update(status=RefundStatus.SUCCEEDED, failure="")
+    Order.objects.update(refunded_minor=1001)
+    assert violations(of="I4") != []
+
+    with connection.cursor() as cursor:
+        cursor.execute(
+            import_module(
+                "payments.migrations.0032_nothing_sent_back_of_what_was_never_charged"
+            ).NEVER_CHARGED
+        )
+
+    order.refresh_from_db()
+    assert order.refunded_minor == 0
+    assert violations() == []
+
+
 def test_cancelling_that_loses_its_message_is_asked_again(order: Order, till: Till) -> None:
     cancel_paid(order, Canceller.STAFF, by="support", why="", now=timezone.now())
     OutboxMessage.objects.update(published_at=timezone.now())
@@ -511,6 +553,36 @@ def test_parcel_that_was_marked_by_mistake_is_not_charged_again(order: Order, ti
     assert amounts(till) == [1001, 2003]
     assert (order.status, order.dispatch_status) == (OrderStatus.PAID, DispatchStatus.SENT)
     assert violations() == []
+
+
+def long_after() -> datetime:
+    """When the charge of a parcel that was sent now is overdue."""
+    return timezone.now() + SWEEP_GRACE + timedelta(minutes=1)
+
+
+def test_audit_knows_a_parcel_that_a_charge_for_a_mistake_has_paid_for(
+    order: Order, till: Till
+) -> None:
+    mistake = send(order, 1, 0)
+    till.deliver_messages()
+    undo_shipment(mistake, by="wim", why="Wrong order", now=timezone.now())
+    send(order, 1, 0)
+    till.deliver_messages()
+
+    assert amounts(till) == [1001]
+    assert violations(now=long_after(), of="I13") == []
+
+
+def test_audit_finds_a_parcel_that_was_not_charged(order: Order, till: Till) -> None:
+    """Also where a parcel was marked as sent by mistake before it."""
+    mistake = send(order, 1, 0)
+    till.deliver_messages()
+    undo_shipment(mistake, by="wim", why="Wrong order", now=timezone.now())
+    send(order, 1, 1)
+
+    [found] = violations(now=long_after(), of="I13")
+    assert found.startswith(f"{order.number}: a parcel of ")
+    assert found.endswith(" is not charged")
 
 
 def test_mistake_that_is_undone_before_the_charge_is_not_charged(order: Order, till: Till) -> None:

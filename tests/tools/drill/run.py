@@ -31,6 +31,7 @@ from tests.tools.drill.deaths import (
     SHOPPING_SECONDS,
     Deaths,
 )
+from tests.tools.drill.desks import RESTS
 from tests.tools.drill.disasters.clocks import wrong_clocks
 from tests.tools.drill.disasters.credentials import Credentials
 from tests.tools.drill.disasters.failover import SYNCHRONOUS, Cluster
@@ -435,18 +436,19 @@ class Drill:
         gateway charged."""
         assert self.fleet
         began = time.monotonic()
-        last_look = quiet_since = 0.0
+        next_look = quiet_since = 0.0
         while (elapsed := time.monotonic() - began) < self.options.settle_seconds:
             self.fleet.tend()
             self._progress(f"settling for {elapsed:.0f} s", at)
-            if time.monotonic() - last_look > 1:
-                last_look = time.monotonic()
+            if (looked := time.monotonic()) >= next_look:
                 if self.crowd.finished < self._awaited or self._unfinished(at):
                     quiet_since = 0.0
                 else:
                     quiet_since = quiet_since or elapsed
                     if elapsed - quiet_since >= 3:
                         return quiet_since
+                now = time.monotonic()
+                next_look = now + max(1.0, RESTS * (now - looked))  # who is looked at has to work
             time.sleep(0.1)
         return None
 

@@ -167,7 +167,7 @@ class Ours:
             ],
             *[Part("publisher", [*manage, "run_outbox_publisher"])] * 2,
             *[Part("worker", machine, has_children=True) for machine in machines],
-            Part("mailer", [*manage, "run_mailer"]),
+            *[Part("mailer", [*manage, "run_mailer"])] * 2,
             *[self._desk(role, at) for role in (*DESKS, BOOKKEEPER, BOOKKEEPER)],
         ]
 

@@ -1556,4 +1556,28 @@ message AS (
         "        return super()._constraint_names",
         f"{TEST_MIGRATE}::test_change_that_reads_the_database_finds_what_was_changed_before_it",
     ),
+    _guard(
+        "nothing is taken off what is being cancelled",
+        "a customer who was charged nothing is told of a refund, and the books count it",
+        "payments/refund_lines.py",
+        "    if order.status == OrderStatus.AUTHORISED and order.is_cancelled_and_paid:\n",
+        "    if False:\n",
+        f"{TEST_CAPTURE}::test_nothing_is_taken_off_an_order_that_is_being_cancelled",
+    ),
+    _guard(
+        "a mistake's charge pays for the next parcel",
+        "the audit calls an order wrong of which all that was sent is charged",
+        "payments/books/audit.py",
+        "is_fault=is_owed",
+        "is_fault=None",
+        f"{TEST_CAPTURE}::test_audit_knows_a_parcel_that_a_charge_for_a_mistake_has_paid_for",
+    ),
+    _guard(
+        "a parcel that is owed is found",
+        "the audit is silent about a parcel that nobody has charged",
+        "payments/books/captures.py",
+        "    return parcels_cost_minor(order, lines, sent) > payment.capture_minor\n",
+        "    return False\n",
+        f"{TEST_CAPTURE}::test_audit_finds_a_parcel_that_was_not_charged",
+    ),
 ]
