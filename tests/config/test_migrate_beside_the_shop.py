@@ -146,6 +146,15 @@ def test_change_of_a_table_in_use_lets_others_through_and_tries_again(
     assert is_valid(INDEX) is True
 
 
+def change_carts_and(monkeypatch: pytest.MonkeyPatch, *operations: Operation) -> None:
+    """Have one migration add its column to the table of carts, and then do this."""
+    migrate_to("checkout", "0006")
+    module = import_module("checkout.migrations.0007_cart_changed_at")
+    [change] = module.Migration.operations
+    monkeypatch.setattr(module.Migration, "operations", [change, *operations])
+    migrate_to("checkout", "0007")
+
+
 class Look(Operation):
     """An operation of a migration, which looks whether a shopper would wait at that moment."""
 
@@ -169,13 +178,9 @@ def test_nobody_waits_while_a_migration_works_out_its_changes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Django takes tens of milliseconds for each, and a large migration has thirty of them."""
-    migrate_to("checkout", "0006")
     seen: list[str] = []
-    module = import_module("checkout.migrations.0007_cart_changed_at")
-    [change] = module.Migration.operations
-    monkeypatch.setattr(module.Migration, "operations", [change, Look(seen)])
 
-    migrate_to("checkout", "0007")
+    change_carts_and(monkeypatch, Look(seen))
 
     assert seen == ["free"]
     with connection.cursor() as cursor:
@@ -186,19 +191,13 @@ def test_nobody_waits_while_a_migration_works_out_its_changes(
 def test_code_of_a_migration_finds_what_was_changed_before_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    migrate_to("checkout", "0006")
     found: list[int] = []
 
     def count(apps: Apps, schema_editor: object) -> None:
         carts = apps.get_model("checkout", "Cart").objects.filter(changed_at=None)
         found.append(carts.count())
 
-    module = import_module("checkout.migrations.0007_cart_changed_at")
-    [change] = module.Migration.operations
-    counting = migrations.RunPython(count)
-    monkeypatch.setattr(module.Migration, "operations", [change, counting])
-
-    migrate_to("checkout", "0007")
+    change_carts_and(monkeypatch, migrations.RunPython(count))
 
     assert found == [0]
 
@@ -208,16 +207,12 @@ def test_change_that_reads_the_database_finds_what_was_changed_before_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Django looks up the name of the constraint that it is to drop."""
-    migrate_to("checkout", "0006")
-    module = import_module("checkout.migrations.0007_cart_changed_at")
-    [change] = module.Migration.operations
     one_each, any_number = (
         migrations.AlterField("cart", "changed_at", models.DateTimeField(null=True, unique=unique))
         for unique in (True, False)
     )
-    monkeypatch.setattr(module.Migration, "operations", [change, one_each, any_number])
 
-    migrate_to("checkout", "0007")
+    change_carts_and(monkeypatch, one_each, any_number)
 
     with connection.cursor() as cursor:
         found = connection.introspection.get_constraints(cursor, "checkout_cart")

@@ -355,6 +355,16 @@ def test_nothing_is_taken_off_an_order_that_is_being_cancelled(
     assert violations() == []
 
 
+def test_nothing_is_taken_off_an_order_that_was_cancelled_uncharged(
+    order: Order, till: Till
+) -> None:
+    cancel_paid(order, Canceller.STAFF, by="support", why="", now=timezone.now())
+    till.deliver_messages()
+
+    with pytest.raises(RefundImpossible, match="was not charged"):
+        not_to_be_sent(order, 1, 0)
+
+
 def test_migration_says_of_such_an_order_that_nothing_was_sent_back(
     order: Order, till: Till
 ) -> None:

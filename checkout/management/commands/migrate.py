@@ -66,7 +66,8 @@ class StatementsAtOnce(DatabaseSchemaEditor):
         for sql, params in held:
             super().execute(sql, params)
 
-    # Django reads these from the database, which has to be as it is after what was held so far.
+    # Django reads these from the database, which has to be as it is after what was held so far. The
+    # stubs of Django leave its private methods out, which is why the type checker is told to pass.
 
     def _constraint_names(self, *args: Any, **options: Any) -> Any:
         self._run_held()
