@@ -21,6 +21,7 @@ asks any other.
 import hashlib
 import logging
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
@@ -76,6 +77,12 @@ class Became(Enum):
     MORE = "more than its order costs"
     UNASSIGNED = "for a person"
     BEFORE = "recorded before"
+
+
+def recorded_before(bank_references: Iterable[str]) -> set[str]:
+    """Those of these that were recorded. A bank's export of a month is read again each day."""
+    known = ReceivedTransfer.objects.filter(bank_reference__in=set(bank_references))
+    return set(known.values_list("bank_reference", flat=True))
 
 
 def record(entry: Entry, *, by: str, now: datetime) -> Became:

@@ -7,6 +7,7 @@ from django.contrib.auth.models import User
 from django.core import mail
 from django.core.management import CommandError, call_command
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from checkout.orders.models import Mail, Order
 from payments.gateways.bank_transfer.bank_file import read_bank_file
@@ -89,6 +90,20 @@ def test_command_records_what_it_can_and_says_what_not(
     said = capsys.readouterr().out
     assert "1 for its order, 1 for a person, 1 no money that came, 2 refused." in said
     assert "2 recorded before" in said
+
+
+def test_same_file_again_asks_once_what_is_known(
+    tmp_path: Path, django_assert_num_queries: DjangoAssertNumQueries, db: None
+) -> None:
+    file = tmp_path / "bank.csv"
+    rows = [f"B-{number};2026-11-28;5.00;EUR;no idea" for number in range(50)]
+    file.write_text("\n".join(["Reference;Date;Amount;Currency;Text", *rows]))
+    call_command("record_transfers", str(file), "--by", "ada")
+
+    with django_assert_num_queries(1):
+        call_command("record_transfers", str(file), "--by", "ada")
+
+    assert ReceivedTransfer.objects.count() == 50
 
 
 def test_file_that_is_none_records_nothing(tmp_path: Path) -> None:

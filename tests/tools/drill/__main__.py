@@ -13,7 +13,7 @@ from types import FrameType
 
 from tests.tools.drill.disasters.failover import ASYNCHRONOUS, SYNCHRONOUS
 from tests.tools.drill.report import as_json, as_table, as_text
-from tests.tools.drill.run import SETTLE_SECONDS, Drill, Options, Outcome
+from tests.tools.drill.run import Drill, Options, Outcome
 from tests.tools.drill.systems import system
 from tests.tools.drill.without import GUARDS
 
@@ -33,7 +33,7 @@ def main() -> int:
                 shoppers=options.shoppers,
                 seed=seed,
                 minutes=options.minutes,
-                settle_seconds=options.settle_seconds,
+                most_settle_seconds=options.settle_seconds,
                 by_card_alone=designs != ["ours"],
                 restores=options.restore and design == "ours",
                 standby=options.standby,
@@ -70,7 +70,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--seed", type=int, help="repeats a run's plan; printed by each run")
     parser.add_argument("--minutes", type=float, default=4, help="how long things go wrong")
     parser.add_argument(
-        "--settle-seconds", type=float, default=SETTLE_SECONDS, help="how long to wait afterwards"
+        "--settle-seconds",
+        type=float,
+        help="how long to wait afterwards (180, or three sweeps of a long run)",
     )
     parser.add_argument("--design", choices=[*DESIGNS, "all"], default="ours")
     parser.add_argument(

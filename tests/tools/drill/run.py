@@ -60,10 +60,13 @@ from tests.tools.drill.systems import (
     Ours,
     System,
     answers,
+    sweep_after_seconds,
 )
 
-# Promised: so long after the faults stop, nothing moves any more.
-SETTLE_SECONDS = 180
+# Promised: so long after the faults stop, nothing moves any more. In a long run that is as long as
+# three sweeps take, since what a sweep publishes may be lost as well.
+SETTLE_SECONDS = 180.0
+SWEEPS_UNTIL_QUIET = 3
 
 GATEWAY_FAULTS = ",".join(
     [
@@ -74,8 +77,8 @@ GATEWAY_FAULTS = ",".join(
     ]
 )
 
-# After a restore nothing has moved for so long, in which the sweep has come by.
-QUIET_SECONDS = 40
+# After a restore nothing has moved for so long after the time in which the sweep comes by.
+QUIET_SECONDS = 10.0
 
 # About as many as the two web processes answer at once, with those that press several times. More
 # would only time out and press again, on a machine that has enough to do.
@@ -97,10 +100,20 @@ class Options:
     shoppers: int
     seed: int
     minutes: float
-    settle_seconds: float = SETTLE_SECONDS
+    most_settle_seconds: float | None = None
     by_card_alone: bool = False  # other designs know no other way to pay
     restores: bool = False  # a backup of the middle of the run, after everything else
     standby: str = SYNCHRONOUS
+
+    @property
+    def sweep_after_seconds(self) -> float:
+        return sweep_after_seconds(self.minutes)
+
+    @property
+    def settle_seconds(self) -> float:
+        if self.most_settle_seconds is not None:
+            return self.most_settle_seconds
+        return max(SETTLE_SECONDS, SWEEPS_UNTIL_QUIET * self.sweep_after_seconds)
 
 
 @dataclass(kw_only=True)
@@ -253,14 +266,15 @@ class Drill:
             assert self.fleet
             self.fleet.start()
             began, quiet_since = time.monotonic(), 0.0
+            quiet_seconds = self.options.sweep_after_seconds + QUIET_SECONDS
             while (elapsed := time.monotonic() - began) < self.options.settle_seconds:
                 self.fleet.tend()
                 quiet_since = 0.0 if self.system.unfinished(at) else quiet_since or elapsed
-                if quiet_since and elapsed - quiet_since >= QUIET_SECONDS:
+                if quiet_since and elapsed - quiet_since >= quiet_seconds:
                     break
                 time.sleep(0.5)
             self.fleet.end()
-            return bool(quiet_since) and elapsed - quiet_since >= QUIET_SECONDS
+            return bool(quiet_since) and elapsed - quiet_since >= quiet_seconds
 
         return go_on
 
@@ -275,6 +289,7 @@ class Drill:
         kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
         environment = kept | SHOP_ENVIRONMENT
         environment["DATABASE_URL"] = self.cluster.postgres.start()
+        environment["SWEEP_AFTER_SECONDS"] = f"{self.options.sweep_after_seconds:.0f}"
         environment["EMAIL_URL"] = self.mails.url
         environment["DRILL_JOURNALS"] = str(self.journals)
         environment["DRILL_STATEMENT"] = str(self.others.statement)
@@ -484,7 +499,11 @@ class Drill:
             refunds = [*refunds_in(self.ledger), *self.others.refunds()]
             kept += after_sale(at.database, self.journals, refunds, self.mails.accepted)
             kept.append(came_to_rest(rests, self.options.settle_seconds, len(plans)))
-            kept.append(known_in_time(evidence, faults_end))
+            kept.append(
+                known_in_time(
+                    evidence, faults_end, sweep_after_seconds=self.options.sweep_after_seconds
+                )
+            )
             kept += deaths_made_good(evidence, deaths) if deaths else []
             if self.disasters:
                 kept.append(self.queues.emptied())

@@ -23,8 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 WEBHOOK_SECRET = "whsec_of_the_drill"
 
 # What the shop is told beyond the addresses. Leases and time-outs are those that it ships with.
-# Only the sweep is hastened: it comes after a quarter of an hour and brings back what a purged
-# queue has lost, which a drill of minutes would not see.
+# Only the sweep is hastened, by `sweep_after_seconds`.
 SHOP_ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "DEMO_DIR": os.devnull,
@@ -48,7 +47,6 @@ SHOP_ENVIRONMENT = {
     "AWS_ACCESS_KEY_ID": "drill",
     "AWS_SECRET_ACCESS_KEY": "drill",
     "PAYMENTS_QUEUE_NAME": "payments.fifo",
-    "SWEEP_AFTER_SECONDS": "30",
     "SWEEP_EVERY_SECONDS": "5",
     # So that orders are cancelled while others want what they give back: stock, and uses of codes.
     "UNPAID_ORDER_EXPIRES_SECONDS": "60",
@@ -60,6 +58,21 @@ SHOP_ENVIRONMENT = {
     "LOG_LEVEL": "INFO",
     "NO_PROXY": "*",
 }
+
+SHORTEST_SWEEP_SECONDS = 30.0
+SHIPPED_SWEEP_SECONDS = 15 * 60.0
+SWEEPS_IN_A_RUN = 8
+
+
+def sweep_after_seconds(minutes: float) -> float:
+    """SWEEP_AFTER_SECONDS of a run that lasts so long: an eighth of it, up to what the shop ships.
+
+    A drill of minutes would not see a sweep that brings back after a quarter of an hour what a
+    purged queue has lost. A long run must not keep the pace of a short one: the sweep asks at that
+    pace about every order that waits, for its turn or for its customer, and these become many."""
+    an_eighth = minutes * 60 / SWEEPS_IN_A_RUN
+    return min(max(an_eighth, SHORTEST_SWEEP_SECONDS), SHIPPED_SWEEP_SECONDS)
+
 
 # Parcels by two methods to three countries, each with taxes of its own, and codes with few uses.
 # The demo may have rules already, which then hold beside these.
@@ -105,6 +118,10 @@ DESKS = ("clerk", "clerk", "support", "support")
 
 # Whoever reads the bank's statement into the shop, again and again, until the end.
 BOOKKEEPER = "bookkeeper"
+
+# A mailer sends one mail after the other, some five a second where every core is busy, and five
+# shoppers a second want twenty.
+MAILERS = 4
 
 MANAGE = [sys.executable, "manage.py"]
 
@@ -167,7 +184,7 @@ class Ours:
             ],
             *[Part("publisher", [*manage, "run_outbox_publisher"])] * 2,
             *[Part("worker", machine, has_children=True) for machine in machines],
-            *[Part("mailer", [*manage, "run_mailer"])] * 2,
+            *[Part("mailer", [*manage, "run_mailer"])] * MAILERS,
             *[self._desk(role, at) for role in (*DESKS, BOOKKEEPER, BOOKKEEPER)],
         ]
 

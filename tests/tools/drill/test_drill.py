@@ -35,7 +35,7 @@ from tests.tools.drill.__main__ import exit_code
 from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet
 from tests.tools.drill.deaths import CHILD, MACHINE, Death, Deaths
 from tests.tools.drill.promises import (
-    KNOWN_SECONDS,
+    AFTER_THE_SWEEP_SECONDS,
     Measured,
     came_to_rest,
     deaths_made_good,
@@ -44,7 +44,7 @@ from tests.tools.drill.promises import (
 )
 from tests.tools.drill.report import as_json, as_table, as_text
 from tests.tools.drill.run import IN_HAND, Drill, Options, Outcome
-from tests.tools.drill.systems import ROOT, Ours
+from tests.tools.drill.systems import ROOT, Ours, sweep_after_seconds
 from tests.tools.drill.without import GUARDS
 
 NOTHING = Totals(
@@ -143,6 +143,8 @@ def evidence_of(orders: list[MadeOrder], charges: list[Charge], tmp_path: Path) 
 
 
 FAULTS_END = 1000.0
+SWEEP_SECONDS = 30.0
+KNOWN_SECONDS = SWEEP_SECONDS + AFTER_THE_SWEEP_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -162,10 +164,24 @@ def test_charge_that_the_books_know_late_breaks_the_promise(
     orders = [made("1", status=status, paid_at=paid_at)]
 
     kept = known_in_time(
-        evidence_of(orders, [Charge("1", 5, "EUR", at=charged_at)], tmp_path), FAULTS_END
+        evidence_of(orders, [Charge("1", 5, "EUR", at=charged_at)], tmp_path),
+        FAULTS_END,
+        sweep_after_seconds=SWEEP_SECONDS,
     )
 
     assert (kept.tried, len(kept.broken)) == (1, broken)
+
+
+@pytest.mark.parametrize(
+    ("minutes", "seconds"), [(1, 30), (4, 30), (10, 75), (33, 247.5), (120, 900), (600, 900)]
+)
+def test_sweep_of_a_run_keeps_pace_with_its_length(minutes: float, seconds: float) -> None:
+    assert sweep_after_seconds(minutes) == seconds
+
+
+@pytest.mark.parametrize(("minutes", "seconds"), [(4, 180), (33, 742.5)])
+def test_run_may_settle_for_as_long_as_three_of_its_sweeps(minutes: float, seconds: float) -> None:
+    assert Options(shoppers=1, seed=1, minutes=minutes).settle_seconds == seconds
 
 
 class Books(Ours):
@@ -196,7 +212,7 @@ class Books(Ours):
 def test_quiet_is_when_the_ledger_and_the_books_agree(
     unfinished: int, known: set[str], is_quiet: bool
 ) -> None:
-    options = Options(shoppers=0, seed=1, minutes=1, settle_seconds=60 if is_quiet else 1)
+    options = Options(shoppers=0, seed=1, minutes=1, most_settle_seconds=60 if is_quiet else 1)
     drill = Drill(Books(unfinished, known), options, say=lambda words: None)
     drill.ledger.write_text(
         '{"kind": "charged", "order": "1", "payment_intent": "pi_1", "amount": 5, '

@@ -7,7 +7,7 @@ from checkout.runtime.clock import database_now
 from checkout.runtime.terminal import add_by, add_json, aligned, as_json, printable, progress_on
 from checkout.user_input.table_file import MOST_BYTES, BadFile
 from payments.gateways.bank_transfer.bank_file import Row, read_bank_file
-from payments.gateways.bank_transfer.receive import record
+from payments.gateways.bank_transfer.receive import Became, record, recorded_before
 
 LEFT = "no money that came"
 
@@ -33,9 +33,10 @@ class Command(BaseCommand):
         except (BadFile, OSError) as error:
             raise CommandError(f"Nothing was recorded. {error}") from None
         progress = progress_on(self.stderr, f"of {len(rows)} rows")
+        known = recorded_before(row.entry.bank_reference for row in rows if row.entry)
         results: list[tuple[Row, str]] = []
         for row in rows:
-            results.append((row, _became(row, by=options["by"])))
+            results.append((row, _became(row, known, by=options["by"])))
             progress(len(results))
         refused = sum(bool(row.problem) for row, _ in results)
         told = [{"line": row.line, "result": became, "why": row.problem} for row, became in results]
@@ -45,10 +46,14 @@ class Command(BaseCommand):
             raise CommandError(f"{refused} of {len(results)} rows were refused.")
 
 
-def _became(row: Row, *, by: str) -> str:
+def _became(row: Row, known: set[str], *, by: str) -> str:
     if row.problem:
         return "refused"
-    return record(row.entry, by=by, now=database_now()).value if row.entry else LEFT
+    if row.entry is None:
+        return LEFT
+    if row.entry.bank_reference in known:
+        return Became.BEFORE.value
+    return record(row.entry, by=by, now=database_now()).value
 
 
 def _table(results: list[tuple[Row, str]]) -> str:
