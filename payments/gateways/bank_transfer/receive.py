@@ -102,7 +102,7 @@ def record(entry: Entry, *, by: str, now: datetime) -> Became:
             became = _attach(received, order, by=by, now=now) if order else Became.UNASSIGNED
             fault_point("before transfer committed")
     except IntegrityError:
-        if ReceivedTransfer.objects.filter(bank_reference=entry.bank_reference).exists():
+        if recorded_before([entry.bank_reference]):
             return Became.BEFORE
         raise
     fault_point("after transfer committed")

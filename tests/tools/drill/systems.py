@@ -119,8 +119,7 @@ DESKS = ("clerk", "clerk", "support", "support")
 # Whoever reads the bank's statement into the shop, again and again, until the end.
 BOOKKEEPER = "bookkeeper"
 
-# A mailer sends one mail after the other, some five a second where every core is busy, and five
-# shoppers a second want twenty.
+# A mailer sends one mail after the other, and each shopper gets some four mails.
 MAILERS = 4
 
 MANAGE = [sys.executable, "manage.py"]
