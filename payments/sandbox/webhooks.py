@@ -30,6 +30,10 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
 TIMEOUT_SECONDS = 5.0
 
+# Told at once, as by a company with many machines: a shop that answers slowly holds up no other
+# event.
+AT_ONCE = 8
+
 # The ledger's word for what happened → Stripe API reference, "Types of events".
 KINDS = {
     "opened": "payment_intent.created",
@@ -61,7 +65,7 @@ class _Delivery:
 
 
 class WebhookSender:
-    """The sender has a thread of its own, so that the API's answers never wait for the shop."""
+    """The sender has threads of its own, so that the API's answers never wait for the shop."""
 
     def __init__(self, *, url: str, secret: str, clock: Clock) -> None:
         self.url = url
@@ -75,19 +79,24 @@ class WebhookSender:
         self._stopped = False
         self.duplicate = False
         self.hold = False
-        self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._run, name=f"webhooks-{number}", daemon=True)
+            for number in range(AT_ONCE)
+        ]
 
     def start(self) -> None:
         if self.url:
-            self._thread.start()
+            for thread in self._threads:
+                thread.start()
 
     def stop(self) -> None:
         """Nothing is told after it, so it waits for what is being told."""
         with self._changed:
             self._stopped = True
-            self._changed.notify()
-        if self._thread.is_alive():
-            self._thread.join()
+            self._changed.notify_all()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join()
 
     def notify(self, kind: str, about: Json) -> None:
         if not self.url or kind not in KINDS:
@@ -130,7 +139,7 @@ class WebhookSender:
     def _enqueue(self, events: list[Json]) -> None:
         for event in events:
             heappush(self._waiting, _Delivery(time.monotonic(), next(self._numbers), event))
-        self._changed.notify()
+        self._changed.notify_all()
 
     def _run(self) -> None:
         while (delivery := self._next()) is not None:
@@ -143,6 +152,7 @@ class WebhookSender:
             delivery.due = time.monotonic() + pause
             with self._changed:
                 heappush(self._waiting, delivery)
+                self._changed.notify_all()
 
     def _next(self) -> _Delivery | None:
         with self._changed:

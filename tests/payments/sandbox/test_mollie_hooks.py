@@ -1,5 +1,7 @@
 """Mollie's sandbox tells of a payment until it is heard."""
 
+import threading
+
 import pytest
 import requests
 
@@ -42,3 +44,29 @@ def test_hook_that_was_not_heard_comes_again(
 
     eventually(lambda: len(heard) == 3, what="a hook that is heard")
     assert set(heard) == {payment.id}
+
+
+def test_shop_that_is_slow_to_answer_one_hook_is_told_of_others_meanwhile(
+    mollie: MollieSandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    heard: list[str] = []
+    answers = threading.Event()
+
+    def shop(address: str, *, data: dict[str, str], timeout: float) -> requests.Response:
+        heard.append(data["id"])
+        if data["id"] == first.id:
+            answers.wait(timeout)
+        answer = requests.Response()
+        answer.status_code = 200
+        return answer
+
+    monkeypatch.setattr("payments.sandbox.mollie.server.requests.post", shop)
+    gateway = MollieGateway(api_key="test_shop", api_base=mollie.url, hook=HOOK)
+    first, second = [gateway.open(OPENED, idempotency_key=f"open-{n}") for n in (1, 2)]
+
+    try:
+        for payment in (first, second):
+            mollie.account.move(payment.id, "paid")
+        eventually(lambda: second.id in heard, what="a hook beside one that waits", seconds=2)
+    finally:
+        answers.set()

@@ -16,7 +16,9 @@ from checkout.orders.identity.order_identity import OrderIdentity
 from checkout.orders.models import Order
 from payments.gateways.stripe.client import StripeGateway
 from payments.models import WebhookEvent
+from payments.sandbox.clock import utc_now
 from payments.sandbox.server import SandboxServer
+from payments.sandbox.webhooks import WebhookSender
 from tests.support.asked import asked
 from tests.support.factories import placed_order
 from tests.support.processes import eventually
@@ -131,3 +133,30 @@ def test_wish_that_makes_no_sense_is_refused(sandbox: SandboxServer, body: bytes
     answer = requests.post(f"{sandbox.url}/sandbox/webhooks", data=body, timeout=10)
 
     assert answer.status_code == 400
+
+
+def test_shop_that_is_slow_to_answer_one_event_is_told_of_others_meanwhile(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[str] = []
+    answers = threading.Event()
+
+    def shop(url: str, *, data: bytes, timeout: float, **_: object) -> requests.Response:
+        heard.append(json.loads(data)["data"]["object"]["id"])
+        if heard[-1] == "pi_first":
+            answers.wait(timeout)
+        answer = requests.Response()
+        answer.status_code = 200
+        return answer
+
+    monkeypatch.setattr("payments.sandbox.webhooks.requests.post", shop)
+    sender = WebhookSender(url="http://shop.example/hook/", secret=SECRET, clock=utc_now)
+    sender.start()
+    try:
+        sender.notify("charged", {"id": "pi_first"})
+        eventually(lambda: heard == ["pi_first"], what="the first event")
+        sender.notify("charged", {"id": "pi_second"})
+        eventually(lambda: "pi_second" in heard, what="an event beside it", seconds=2)
+    finally:
+        answers.set()
+        sender.stop()

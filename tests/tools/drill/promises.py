@@ -77,10 +77,11 @@ def known_in_time(evidence: Evidence, faults_end: float, *, sweep_after_seconds:
     within = sweep_after_seconds + AFTER_THE_SWEEP_SECONDS
     broken = []
     for charge, known in known_at(evidence):
-        lag = known - max(charge.at, faults_end)
-        if lag > within:
-            told = "never known" if lag == NEVER else f"known {lag:.0f} s after the faults' end"
-            broken.append(f"{charge.order}: {told}")
+        since = max(charge.at, faults_end)
+        if known - since > within:
+            what = "the charge" if charge.at > faults_end else "the faults' end"
+            late = f"known {known - since:.0f} s after {what}"
+            broken.append(f"{charge.order}: {'never known' if known == NEVER else late}")
     words = f"A charge is known here within {within:.0f} s of the faults' end"
     return Promise(words, len(evidence.charges), broken)
 
