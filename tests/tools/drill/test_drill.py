@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from django.utils import timezone
+from pytest_django.fixtures import Settings
 
 from checkout.catalogue.models import Product
 from checkout.orders.models import Order
@@ -177,6 +178,10 @@ def test_charge_that_the_books_know_late_breaks_the_promise(
 )
 def test_sweep_of_a_run_keeps_pace_with_its_length(minutes: float, seconds: float) -> None:
     assert sweep_after_seconds(minutes) == seconds
+
+
+def test_longest_sweep_of_a_run_is_that_of_the_shop(settings: Settings) -> None:
+    assert sweep_after_seconds(24 * 60) == settings.SWEEP_AFTER_SECONDS
 
 
 @pytest.mark.parametrize(("minutes", "seconds"), [(4, 180), (33, 742.5)])
