@@ -30,8 +30,8 @@ FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 300.0
 TIMEOUT_SECONDS = 5.0
 
-# Told at once, as by a company with many machines: a shop that answers slowly holds up no other
-# event.
+# So many are sent at the same time, as by a company with many machines: a shop that answers one
+# event slowly holds up no other.
 AT_ONCE = 8
 
 # The ledger's word for what happened → Stripe API reference, "Types of events".

@@ -26,8 +26,8 @@ HOOK_SECONDS = 5.0
 HOOK_TRIES = 10
 FIRST_PAUSE_SECONDS = 0.5
 
-# Told at once, as by a company with many machines: a shop that answers slowly holds up no other
-# hook.
+# So many are sent at the same time, as by a company with many machines: a shop that answers one
+# hook slowly holds up no other.
 HOOKS_AT_ONCE = 8
 
 
