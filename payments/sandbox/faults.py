@@ -6,6 +6,7 @@ A specification is a list of `step:fault=probability`, for instance
 
 import random
 import threading
+import time
 from collections import Counter, deque
 from dataclasses import dataclass, field
 from enum import Enum
@@ -67,8 +68,8 @@ class Faults:
     is_key_refused: bool = False  # in every call, until somebody sets it back
     latency_seconds: float = 0.0  # in every call, beside the faults
     hits: Counter[str] = field(default_factory=Counter)
-    # The last of them, each as a fault and the path that met it.
-    latest: deque[tuple[str, str]] = field(default_factory=lambda: deque(maxlen=LATEST))
+    # The last of them: when in seconds since 1970, the fault, and the path that met it.
+    latest: deque[tuple[float, str, str]] = field(default_factory=lambda: deque(maxlen=LATEST))
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _scripted: list[Chance] = field(default_factory=list)
 
@@ -87,7 +88,7 @@ class Faults:
 
     def told(self) -> Json:
         with self._lock:
-            latest = [{"fault": fault, "path": path} for fault, path in self.latest]
+            latest = [{"at": at, "fault": fault, "path": path} for at, fault, path in self.latest]
             return {"hits": dict(self.hits), "latest": latest}
 
     def next_for(self, step: str, path: str = "") -> NetworkFault | None:
@@ -95,7 +96,7 @@ class Faults:
             fault = self._choose(step)
             if fault:
                 self.hits[fault.value] += 1
-                self.latest.append((fault.value, path))
+                self.latest.append((time.time(), fault.value, path))
             return fault
 
     def _choose(self, step: str) -> NetworkFault | None:

@@ -280,25 +280,26 @@ def test_mails_are_told_apart(scene: Scene) -> None:
 
 
 class FaultsOfTheBank:
-    def __init__(self, paths: Sequence[str]) -> None:
-        self._latest = [{"fault": "silent", "path": path} for path in paths]
+    def __init__(self, paths: Sequence[str], *, at: float) -> None:
+        self._latest = [{"at": at, "fault": "silent", "path": path} for path in paths]
 
     def json(self) -> object:
-        return {"latest": [*self._latest, {"fault": "503", "path": "/v1/payment_intents"}]}
+        refused = {"at": 1.0, "fault": "503", "path": "/v1/payment_intents"}
+        return {"latest": [*self._latest, refused]}
 
 
 def test_cut_and_silence_lead_to_the_orders_that_they_hit(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ada, bob = (f"shopper-{scene.run}-000{n}@example.com" for n in (1, 2))
-    met = FaultsOfTheBank(["/v1/payment_intents/pi_bob/confirm"])
+    met = FaultsOfTheBank(["/v1/payment_intents/pi_bob/confirm"], at=1000.0)
     monkeypatch.setattr("config.local.break_it.faults.requests.get", lambda url, timeout: met)
     shopper(scene, ada, told="1")
     order(scene, "1", ada)
     charge(scene, "1", intent="pi_ada")
     shopper(scene, bob, told="2")
     order(scene, "2", bob)
-    charge(scene, "2", intent="pi_bob")
+    charge(scene, "2", intent="pi_bob", at=1000.0)
     wire = PostgresProxy("127.0.0.1", 1)
     others = "shopper-zzzz-0001@example.com"
     wire.cuts = [MadeCut(1.0, f"'{ada}'".encode()), MadeCut(2.0, others.encode())]
@@ -308,6 +309,21 @@ def test_cut_and_silence_lead_to_the_orders_that_they_hit(
         wire.close()
 
     assert [(hit.words, hit.purchase) for hit in hits] == [(CUT, ada), (SILENT, bob)]
+
+
+@pytest.mark.parametrize(("charged_at", "hits"), [(999.0, 0), (1000.0, 1), (1012.0, 0)])
+def test_charge_after_the_customers_approval_is_no_call_without_an_answer(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, charged_at: float, hits: int
+) -> None:
+    """The call had no answer. The bank only asked its customer then, who approved later."""
+    ada = f"shopper-{scene.run}-0001@example.com"
+    met = FaultsOfTheBank(["/v1/payment_intents/pi_ada/confirm"], at=1000.0)
+    monkeypatch.setattr("config.local.break_it.faults.requests.get", lambda url, timeout: met)
+    shopper(scene, ada, told="1")
+    order(scene, "1", ada)
+    charge(scene, "1", intent="pi_ada", at=charged_at)
+
+    assert len(hits_of(scene, None, scene.orders())) == hits
 
 
 def test_fault_is_told_with_the_purchases_that_were_at_work_then(scene: Scene) -> None:

@@ -22,6 +22,10 @@ SHOPPER = re.compile(rb"shopper-[0-9a-f]{4}-\d+@example\.com")
 # So many of the last ones are looked at.
 NEWEST = 6
 
+# A call that is not answered has charged by then. What is charged later was charged when the
+# customer approved it at their bank.
+CHARGES_WITHIN_SECONDS = 2.0
+
 # A process that was killed is up again after so long, mostly.
 AGAIN_SECONDS = 1.0
 
@@ -58,12 +62,16 @@ def _cut(scene: Scene, wire: PostgresProxy | None) -> Iterator[Hit]:
 
 def _not_answered(scene: Scene, orders: Sequence[MadeOrder]) -> Iterator[Hit]:
     reply = requests.get(f"{scene.sandbox_url}/sandbox/faults", timeout=5)
-    met = [one["path"] for one in reply.json()["latest"] if one["fault"] == "silent"]
-    if not met:
+    silent = [one for one in reply.json()["latest"] if one["fault"] == "silent"]
+    if not silent:
         return
     purchases = {order.number: order.purchase for order in orders}
     for charge in charges_in(scene.ledger):
-        if charge.order in purchases and any(f"/{charge.payment}/" in path for path in met):
+        if charge.order in purchases and any(
+            f"/{charge.payment}/" in one["path"]
+            and 0 <= charge.at - one["at"] <= CHARGES_WITHIN_SECONDS
+            for one in silent
+        ):
             yield Hit(charge.at, SILENT, purchases[charge.order])
 
 

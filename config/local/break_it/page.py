@@ -187,7 +187,7 @@ def _figures(view: View) -> str:
         (
             "Orders on their way now",
             found.under_way,
-            "a message, call or mail is due at this moment",
+            "a message, call or mail is due at this moment, for charged ones too",
         ),
         (
             "Other orders not charged",
@@ -244,13 +244,13 @@ def _hits(view: View) -> str:
 
 def _met(fault: Fault, numbers: dict[str, str]) -> str:
     if not fault.purchases:
-        return "No order was at work then."
+        return "Nothing was unfinished at that moment."
     links = ", ".join(
         _link(purchase, numbers.get(purchase, ""), after="") for purchase in fault.purchases[:HIT]
     )
     more = len(fault.purchases) - HIT
     return (
-        f"{'Hit by this' if fault.is_sure else 'At work then'}: {links}"
+        f"{'Hit by this' if fault.is_sure else 'Not finished at that moment'}: {links}"
         f"{f' and {more} more' if more > 0 else ''}."
     )
 

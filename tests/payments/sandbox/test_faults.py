@@ -2,6 +2,7 @@
 
 import os
 import resource
+import time
 
 import pytest
 import requests
@@ -111,6 +112,7 @@ def test_faults_are_counted_and_end_when_told(
     sandbox: SandboxServer, gateway: StripeGateway
 ) -> None:
     payment_id = opened(gateway)
+    began = time.time()
     wish(sandbox, next="retrieve:429,retrieve:429")
     with pytest.raises(NotExecuted):
         gateway.retrieve(payment_id)
@@ -120,7 +122,9 @@ def test_faults_are_counted_and_end_when_told(
     assert gateway.retrieve(payment_id).state is GatewayState.OPEN
     hits = requests.get(f"{sandbox.url}/sandbox/faults", timeout=10).json()
     path = f"/v1/payment_intents/{payment_id}"
-    assert hits == {"hits": {"429": 1}, "latest": [{"fault": "429", "path": path}]}
+    assert hits["hits"] == {"429": 1}
+    assert [(met["fault"], met["path"]) for met in hits["latest"]] == [("429", path)]
+    assert began <= hits["latest"][0]["at"] <= time.time()
 
 
 def test_one_of_more_than_a_thousand_connections_hears_nothing_either(
