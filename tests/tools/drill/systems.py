@@ -22,8 +22,8 @@ ROOT = Path(__file__).resolve().parents[3]
 
 WEBHOOK_SECRET = "whsec_of_the_drill"
 
-# What the shop is told beyond the addresses. Leases and time-outs are those that it ships with.
-# Only the sweep is hastened, by `sweep_after_seconds`.
+# What the shop is told beyond the addresses. Leases and time-outs are those that it ships with. The
+# sweep is hastened, by `sweep_after_seconds` and below, and so is the end of unpaid orders.
 SHOP_ENVIRONMENT = {
     "DJANGO_SETTINGS_MODULE": "config.settings",
     "DEMO_DIR": os.devnull,
