@@ -18,7 +18,7 @@ from django.db.migrations.operations.base import Operation
 
 from checkout.management.commands import migrate
 from tests.config.test_migrations import RELEASED
-from tests.support.processes import database_url
+from tests.support.processes import database_url, eventually
 from tests.support.waiting import until_somebody_waits
 
 INDEX = "checkout_cart_old_idx"
@@ -261,6 +261,40 @@ def told_after_a_deadlock() -> str:
 def lock_when_waited_for(shop: psycopg.Connection[tuple[object, ...]]) -> None:
     until_somebody_waits()
     shop.execute("LOCK TABLE django_migrations IN SHARE MODE")
+    shop.rollback()
+
+
+# Another table is locked when the shop has waited for the first for almost a second, after which
+# Postgres looks whether two wait for each other, and ends the one who looks.
+LATE_LOCK = ("SELECT pg_sleep(0.9)", "LOCK TABLE auth_user IN ACCESS EXCLUSIVE MODE")
+
+IS_LOCKED = """
+    SELECT FROM pg_locks WHERE relation = 'checkout_cart'::regclass
+        AND mode = 'AccessExclusiveLock' AND granted
+"""
+
+
+@pytest.mark.usefixtures("everything_migrated")
+def test_it_is_the_migration_that_gives_way_and_not_the_shop(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page reads two tables, and a migration that takes its time locks them the other way."""
+    migrate_to("checkout", "0006")
+    with ThreadPoolExecutor(1) as pool, psycopg.connect(database_url()) as shop:
+        shop.execute("SELECT FROM auth_user")
+        page = pool.submit(read_carts_when_locked, shop)
+
+        change_carts_and(monkeypatch, migrations.RunSQL(LATE_LOCK))
+
+        page.result(10)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT changed_at FROM checkout_cart")
+
+
+def read_carts_when_locked(shop: psycopg.Connection[tuple[object, ...]]) -> None:
+    with psycopg.connect(database_url(), autocommit=True) as looking:
+        eventually(lambda: looking.execute(IS_LOCKED).fetchone() is not None)
+    shop.execute("SELECT FROM checkout_cart")
     shop.rollback()
 
 

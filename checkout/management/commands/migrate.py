@@ -17,6 +17,11 @@ from psycopg.errors import DeadlockDetected, LockNotAvailable
 # So the change waits this long, lets them through, and tries again. It is well below Postgres's
 # deadlock_timeout of a second: in a circle the migration should give way, and no purchase.
 LOCK_TIMEOUT = "200ms"
+
+# Whoever waits for a migration's first table looks for a circle after that second, whatever the
+# migration waits for then. So a migration that has been at it for this long waits no more.
+PATIENCE_SECONDS = 0.7
+IMPATIENT = "SET LOCAL lock_timeout = '1ms'"
 LIMITS = ("statement_timeout", "idle_in_transaction_session_timeout")
 TRIES = 30
 PAUSE_SECONDS = 2.0
@@ -33,7 +38,22 @@ INVALID = """
 """
 
 
-class StatementsAtOnce(DatabaseSchemaEditor):
+class GivesWay(DatabaseSchemaEditor):
+    """Waits for further tables only while nobody has waited long for the first."""
+
+    _began_at: float | None = None
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        if self.atomic_migration:
+            if self._began_at is None:
+                self._began_at = time.monotonic()
+            elif time.monotonic() - self._began_at > PATIENCE_SECONDS:
+                with self.connection.cursor() as cursor:
+                    cursor.execute(IMPATIENT)
+        super().execute(sql, params)
+
+
+class StatementsAtOnce(GivesWay):
     """Works out all statements of a migration, and then runs them without a pause.
 
     Django draws every model anew between two changes of a table. For the thirty changes of a large
@@ -119,9 +139,7 @@ class Command(migrate.Command):
                 self._set("lock_timeout", LOCK_TIMEOUT if migration.atomic else "0")
             # Code of a migration's own reads the tables, which have to be changed by then.
             is_sql_alone = all(operation.reduces_to_sql for operation in migration.operations)
-            connection.SchemaEditorClass = (
-                StatementsAtOnce if is_sql_alone else DatabaseSchemaEditor
-            )
+            connection.SchemaEditorClass = StatementsAtOnce if is_sql_alone else GivesWay
         if action in {"apply_success", "unapply_success"}:
             self._tries_left = TRIES - 1  # the next one's first try is this
         super().migration_progress_callback(action, migration, fake)
