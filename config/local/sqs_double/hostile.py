@@ -31,12 +31,14 @@ class Hostility:
     chances: dict[str, float] = field(default_factory=lambda: dict(CHANCES))
     hits: Counter[str] = field(default_factory=Counter)
     is_on: bool = True
+    times: float = 1.0  # so much likelier than `chances` says
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
     def strikes(self, fault: str) -> bool:
-        hit = self.is_on and self._random.random() < self.chances.get(fault, 0)
+        chance = self.chances.get(fault, 0) * self.times
+        hit = self.is_on and self._random.random() < chance
         self.hits[fault] += hit
         return hit
 

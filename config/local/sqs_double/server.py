@@ -2,7 +2,7 @@
 
     POST /                  an action of SQS, named by X-Amz-Target
     POST /control/clock     {"advance": 300}: seconds
-    POST /control/hostile   {"on": false}
+    POST /control/hostile   {"on": true, "times": 2}
     POST /control/credentials {"expired": true}: every action is refused
     POST /control/purge     {"queue": "payments.fifo"}: at once, whatever the faults
     POST /control/twice     {"on": true}: every message is delivered a second time
@@ -230,8 +230,10 @@ class QueueServer:
         return web.json_response({"now": self.clock()})
 
     async def _set_hostile(self, request: web.Request) -> web.StreamResponse:
-        self.hostility.is_on = bool((await request.json())["on"])
-        return web.json_response({"on": self.hostility.is_on})
+        wish = await request.json()
+        self.hostility.is_on = bool(wish["on"])
+        self.hostility.times = float(wish.get("times", self.hostility.times))
+        return web.json_response({"on": self.hostility.is_on, "times": self.hostility.times})
 
     async def _set_credentials(self, request: web.Request) -> web.StreamResponse:
         self.has_expired_credentials = bool((await request.json())["expired"])

@@ -84,6 +84,11 @@ QUIET_SECONDS = 10.0
 # would only time out and press again, on a machine that has enough to do.
 CROWD_THREADS = 32
 
+# The queue's faults are left to chance, each at some requests of a hundred. So many shoppers make
+# requests enough that each is met often enough.
+SHOPPERS_FOR_QUEUE_FAULTS = 1200
+MOST_TIMES_OF_QUEUE_FAULTS = 2.0
+
 # Hit by plan once or twice, whatever the length of a run.
 RARE = {"Postgres stopped", "Postgres killed", "queue purged", "backup taken"}
 
@@ -108,6 +113,12 @@ class Options:
     @property
     def sweep_after_seconds(self) -> float:
         return sweep_after_seconds(self.minutes)
+
+    @property
+    def times_of_queue_faults(self) -> float:
+        """How much likelier they are than by themselves, so that fewer shoppers meet as many."""
+        times = SHOPPERS_FOR_QUEUE_FAULTS / self.shoppers
+        return min(max(times, 1.0), MOST_TIMES_OF_QUEUE_FAULTS)
 
     @property
     def settle_seconds(self) -> float:
@@ -314,7 +325,8 @@ class Drill:
         gateway.start()
         self.services.append(gateway)
         name = self.system.purges or environment["PAYMENTS_QUEUE_NAME"]
-        self.queues = Queues(self.folder, environment, self.options.seed, name)
+        times = self.options.times_of_queue_faults
+        self.queues = Queues(self.folder, environment, self.options.seed, name, times)
         self.queues.open()
         self._wait_for(f"{self.sandbox_url}/sandbox/faults")
         self.system.prepare(at)

@@ -22,7 +22,7 @@ from tests.support.long import long
 from tests.support.open_folder import open_folder
 from tests.support.processes import eventually
 from tests.tools.drill.disasters.clocks import compiler, wrong_clocks
-from tests.tools.drill.disasters.credentials import Credentials
+from tests.tools.drill.disasters.credentials import REFUSED_CALLS, Credentials
 from tests.tools.drill.disasters.failover import ASYNCHRONOUS, SYNCHRONOUS, Cluster
 from tests.tools.drill.disasters.lost_queue import Queues
 from tests.tools.drill.systems import SHOP_ENVIRONMENT, WORKER_OF_A_LOST_QUEUE
@@ -178,6 +178,11 @@ def test_credentials_end_and_come_back(
         credentials.tend()
 
         assert ask(queue.url, "ListQueues").ok
+        assert gateway.faults.is_key_refused, "nobody has met it yet"
+
+        gateway.faults.hits["401"] += REFUSED_CALLS
+        credentials.tend()
+
         assert not gateway.faults.is_key_refused
         assert answers(postgres.url)
     finally:

@@ -14,6 +14,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import requests
 from django.utils import timezone
 from pytest_django.fixtures import Settings
 
@@ -27,6 +28,8 @@ from config.local.crowd.records import Charge, PostLog
 from config.local.crowd.shoppers import Crowd, Life, plan_of
 from config.local.designs.stand_in import Addresses, Part
 from config.local.processes import children_of
+from config.local.sqs_double.hostile import Hostility
+from config.local.sqs_double.server import QueueServer
 from payments.models import Payment
 from payments.states import PaymentStatus
 from tests.support.factories import placed_order
@@ -102,6 +105,29 @@ def test_verdict(broken: list[str], hits: int, code: int, word: str) -> None:
     assert exit_code(found, compared=False) == code
     assert word in as_text(found)
     assert as_table([found]).count("\n") == 2
+
+
+@pytest.mark.parametrize(
+    ("shoppers", "times"), [(10_000, 1), (1200, 1), (1000, 1.2), (600, 2), (60, 2)]
+)
+def test_fewer_shoppers_meet_likelier_faults_of_the_queue(shoppers: int, times: float) -> None:
+    options = Options(shoppers=shoppers, seed=1, minutes=4)
+
+    assert options.times_of_queue_faults == times
+
+
+def test_double_of_sqs_is_told_how_likely_its_faults_are() -> None:
+    queue = QueueServer(hostility=Hostility(1, chances={"slow": 0.1}, is_on=False))
+    queue.start()
+    try:
+        wish = {"on": True, "times": 3}
+        requests.post(f"{queue.url}/control/hostile", json=wish, timeout=30).raise_for_status()
+    finally:
+        queue.stop()
+
+    hits = sum(queue.hostility.strikes("slow") for _ in range(1000))
+
+    assert 250 < hits < 350
 
 
 def test_strike_that_finds_nobody_comes_again_a_moment_later() -> None:

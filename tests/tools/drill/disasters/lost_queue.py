@@ -23,13 +23,20 @@ class Queues:
     """The double in use is the last one. All write into one journal, which is kept outside."""
 
     def __init__(
-        self, folder: Path, environment: MutableMapping[str, str], seed: int, name: str
+        self,
+        folder: Path,
+        environment: MutableMapping[str, str],
+        seed: int,
+        name: str,
+        times: float = 1.0,
     ) -> None:
+        """`times`: how much likelier than by themselves the faults of the doubles are."""
         self.journal = folder / "queue.jsonl"
         self.name = name
         self._folder = folder
         self._environment = environment
         self._seed = seed
+        self._times = times
         self._doubles: list[Child] = []
         self._urls: list[str] = []
         self._lost: dict[str, str] = {}  # the name of each, and where it is
@@ -94,7 +101,7 @@ class Queues:
         """All that are not lost."""
         for url in self._urls:
             if url not in self._lost.values():
-                wish = {"on": on}
+                wish = {"on": on, "times": self._times}
                 requests.post(f"{url}/control/hostile", json=wish, timeout=30).raise_for_status()
 
     def hits(self) -> dict[str, int]:
