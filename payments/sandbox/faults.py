@@ -27,6 +27,9 @@ class NetworkFault(Enum):
 STEPS = ("open", "confirm", "retrieve", "cancel", "capture", "refund", "list")
 
 
+# So much likelier than its specification says is a fault that is to be.
+LIKELIER_TIMES = 4
+
 # So many faults are remembered with what they met.
 LATEST = 100
 
@@ -65,6 +68,7 @@ class Faults:
     chances: list[Chance] = field(default_factory=list)
     seed: int = 0
     outage: bool = False
+    likelier: frozenset[NetworkFault] = frozenset()
     is_key_refused: bool = False  # in every call, until somebody sets it back
     latency_seconds: float = 0.0  # in every call, beside the faults
     hits: Counter[str] = field(default_factory=Counter)
@@ -109,7 +113,8 @@ class Faults:
                 self._scripted.remove(chance)
                 return chance.fault
         for chance in self.chances:
-            if chance.step in {step, "*"} and self._random.random() < chance.probability:
+            times = LIKELIER_TIMES if chance.fault in self.likelier else 1
+            if chance.step in {step, "*"} and self._random.random() < chance.probability * times:
                 return chance.fault
         return None
 

@@ -304,11 +304,14 @@ class Handler(BaseHTTPRequestHandler):
 
     def _script_faults(self, wish: Json) -> Json:
         """`{"next": "confirm:reset,open:429"}` for the next calls, `{"outage": true}` for all,
-        `{"key_refused": true}` and `{"latency_seconds": 0.2}` for all as well, `{"calm": true}`
-        ends the faults."""
+        `{"key_refused": true}` and `{"latency_seconds": 0.2}` for all as well. `{"likelier":
+        ["429"]}` makes these come more often than their chance says, `{"calm": true}` ends the
+        faults."""
         faults = self.server.sandbox.faults
         if wish.get("calm"):
             faults.calm()
+        if "likelier" in wish:
+            faults.likelier = frozenset(NetworkFault(fault) for fault in wish["likelier"])
         faults.script(str(wish.get("next", "")))
         faults.outage = bool(wish.get("outage", faults.outage))
         faults.is_key_refused = bool(wish.get("key_refused", faults.is_key_refused))

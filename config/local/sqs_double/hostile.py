@@ -18,6 +18,8 @@ CHANCES = {
     "deleted in vain": 0.02,  # acknowledged, and delivered again
 }
 
+LIKELIER_TIMES = 4
+
 SLOW_SECONDS = (0.1, 1.0)
 LATE_SECONDS = (0.2, 3.0)
 EARLY_SECONDS = (0.05, 1.0)
@@ -31,14 +33,14 @@ class Hostility:
     chances: dict[str, float] = field(default_factory=lambda: dict(CHANCES))
     hits: Counter[str] = field(default_factory=Counter)
     is_on: bool = True
-    times: float = 1.0  # so much likelier than `chances` says
+    likelier: frozenset[str] = frozenset()  # `LIKELIER_TIMES` as likely as `chances` says
 
     def __post_init__(self) -> None:
         self._random = random.Random(self.seed)
 
     def strikes(self, fault: str) -> bool:
-        chance = self.chances.get(fault, 0) * self.times
-        hit = self.is_on and self._random.random() < chance
+        times = LIKELIER_TIMES if fault in self.likelier else 1
+        hit = self.is_on and self._random.random() < self.chances.get(fault, 0) * times
         self.hits[fault] += hit
         return hit
 

@@ -2,7 +2,8 @@
 
     POST /                  an action of SQS, named by X-Amz-Target
     POST /control/clock     {"advance": 300}: seconds
-    POST /control/hostile   {"on": true, "times": 2}
+    POST /control/hostile   {"on": false}
+    POST /control/likelier  {"faults": ["slow"]}: these come more often
     POST /control/credentials {"expired": true}: every action is refused
     POST /control/purge     {"queue": "payments.fifo"}: at once, whatever the faults
     POST /control/twice     {"on": true}: every message is delivered a second time
@@ -134,6 +135,7 @@ class QueueServer:
             [
                 web.post("/control/clock", self._move_clock),
                 web.post("/control/hostile", self._set_hostile),
+                web.post("/control/likelier", self._set_likelier),
                 web.post("/control/credentials", self._set_credentials),
                 web.post("/control/purge", self._purge),
                 web.post("/control/twice", self._set_twice),
@@ -230,10 +232,12 @@ class QueueServer:
         return web.json_response({"now": self.clock()})
 
     async def _set_hostile(self, request: web.Request) -> web.StreamResponse:
-        wish = await request.json()
-        self.hostility.is_on = bool(wish["on"])
-        self.hostility.times = float(wish.get("times", self.hostility.times))
-        return web.json_response({"on": self.hostility.is_on, "times": self.hostility.times})
+        self.hostility.is_on = bool((await request.json())["on"])
+        return web.json_response({"on": self.hostility.is_on})
+
+    async def _set_likelier(self, request: web.Request) -> web.StreamResponse:
+        self.hostility.likelier = frozenset((await request.json())["faults"])
+        return web.json_response({"faults": sorted(self.hostility.likelier)})
 
     async def _set_credentials(self, request: web.Request) -> web.StreamResponse:
         self.has_expired_credentials = bool((await request.json())["expired"])

@@ -26,7 +26,7 @@ PLANNED_PER_MINUTE = 3
 
 # How long until a strike that found nothing to hit comes again, and how often.
 AGAIN_SECONDS = 1.0
-TRIES = 10
+TRIES = 30
 
 # A process that is being forked while its group is let go on may miss that, and would stand still
 # for ever. So whoever is to run is told so again and again.

@@ -7,7 +7,7 @@ import statistics
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -20,6 +20,8 @@ from config.local.crowd.shoppers import GOOD_CARD, STRIPE, AtOurShop, Crowd, Pla
 from config.local.designs.stand_in import Addresses
 from config.local.postgres import EmbeddedPostgres
 from config.local.processes import Child, free_port, stop, wait_until
+from config.local.sqs_double.hostile import CHANCES
+from payments.sandbox.faults import NetworkFault, parse
 from tests.doubles.smtp import MailServer
 from tests.tools.drill.after_sale import acts_told, after_sale
 from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet, against_processes
@@ -39,6 +41,7 @@ from tests.tools.drill.disasters.lost_queue import OF_A_LOST_QUEUE, Queues
 from tests.tools.drill.disasters.plan import AT_LEAST as OF_DISASTERS
 from tests.tools.drill.disasters.plan import CLOCKS, Disasters
 from tests.tools.drill.other_ways import OtherWays
+from tests.tools.drill.pace import Pace, Source
 from tests.tools.drill.promises import (
     Measured,
     came_to_rest,
@@ -84,11 +87,6 @@ QUIET_SECONDS = 10.0
 # would only time out and press again, on a machine that has enough to do.
 CROWD_THREADS = 32
 
-# The queue's faults are left to chance, each at some requests of a hundred. So many shoppers make
-# requests enough that each is met often enough.
-SHOPPERS_FOR_QUEUE_FAULTS = 1200
-MOST_TIMES_OF_QUEUE_FAULTS = 2.0
-
 # Hit by plan once or twice, whatever the length of a run.
 RARE = {"Postgres stopped", "Postgres killed", "queue purged", "backup taken"}
 
@@ -113,12 +111,6 @@ class Options:
     @property
     def sweep_after_seconds(self) -> float:
         return sweep_after_seconds(self.minutes)
-
-    @property
-    def times_of_queue_faults(self) -> float:
-        """How much likelier they are than by themselves, so that fewer shoppers meet as many."""
-        times = SHOPPERS_FOR_QUEUE_FAULTS / self.shoppers
-        return min(max(times, 1.0), MOST_TIMES_OF_QUEUE_FAULTS)
 
     @property
     def settle_seconds(self) -> float:
@@ -196,9 +188,9 @@ class Drill:
         try:
             return self._run()
         finally:
-            self.crowd.stop()
             if self.fleet:
-                self.fleet.end()
+                self.fleet.end()  # first, since a shopper may wait for one that is stopped
+            self.crowd.stop()
             if self.queues:
                 self.queues.stop()
             stop(self.services, seconds=10)
@@ -229,6 +221,7 @@ class Drill:
             self.restored = Restored(at, self._listed, self.others.transfers, self._go_on(at))
         chaos = Chaos(sorted(self._events(self.fleet, seconds)))
         assert self.queues
+        pace = Pace(self._left_to_chance(self.queues), is_kept=not self.options.by_card_alone)
         self.queues.set_hostile(True)
         self.crowd.start()
         if isinstance(self.system, Ours):
@@ -237,6 +230,7 @@ class Drill:
         began = time.monotonic()
         while (elapsed := time.monotonic() - began) < seconds:
             chaos.tend(elapsed)
+            pace.tend(elapsed / seconds)
             if self.disasters:
                 self.disasters.tend()
             self.fleet.tend()
@@ -260,7 +254,7 @@ class Drill:
         self.crowd.stop()
         if self.codes:
             self.codes.stop()
-        outcome = self._outcome(at, plans, stock, chaos, rests, faults_end, deaths)
+        outcome = self._outcome(at, plans, stock, chaos, pace, rests, faults_end, deaths)
         if self.restored:
             self.say("The database goes back to its backup")
             outcome.promises += self.restored.promises()
@@ -325,8 +319,7 @@ class Drill:
         gateway.start()
         self.services.append(gateway)
         name = self.system.purges or environment["PAYMENTS_QUEUE_NAME"]
-        times = self.options.times_of_queue_faults
-        self.queues = Queues(self.folder, environment, self.options.seed, name, times)
+        self.queues = Queues(self.folder, environment, self.options.seed, name)
         self.queues.open()
         self._wait_for(f"{self.sandbox_url}/sandbox/faults")
         self.system.prepare(at)
@@ -381,6 +374,41 @@ class Drill:
                     at_seconds = chance.uniform(0.02, 0.98) * seconds
                     events.append(Event(at_seconds, kind, self._webhooks(kind, number)))
         return events
+
+    def _left_to_chance(self, queues: Queues) -> list[Source]:
+        faults = f"{self.sandbox_url}/sandbox/faults"
+        mollie = self.others.faults
+
+        def make_likelier_at_mollie(kinds: Collection[str]) -> None:
+            mollie.likelier = frozenset(NetworkFault(kind) for kind in kinds)
+
+        sources = [
+            Source(
+                name="gateway",
+                kinds=frozenset(chance.fault.value for chance in parse(GATEWAY_FAULTS)),
+                hits=lambda: requests.get(faults, timeout=30).json()["hits"],
+                make_likelier=lambda kinds: self._gateway({"likelier": kinds}),
+            )
+        ]
+        if not self.options.by_card_alone:
+            sources.append(
+                Source(
+                    name="mollie",
+                    kinds=frozenset(chance.fault.value for chance in mollie.chances),
+                    hits=lambda: mollie.told()["hits"],
+                    make_likelier=make_likelier_at_mollie,
+                )
+            )
+        if self.system.purges:
+            sources.append(
+                Source(
+                    name="queue",
+                    kinds=frozenset(CHANCES),
+                    hits=queues.hits,
+                    make_likelier=queues.make_likelier,
+                )
+            )
+        return sources
 
     def _restart_postgres(self) -> bool:
         if self.disasters and self.disasters.leave_postgres_alone:
@@ -497,6 +525,7 @@ class Drill:
         plans: list[Plan],
         stock: dict[int, int],
         chaos: Chaos,
+        pace: Pace,
         rests: dict[str, float | None],
         faults_end: float,
         deaths: Deaths | None,
@@ -528,7 +557,9 @@ class Drill:
             waits=self.log.waits(),
             gave_up=getattr(buyer, "gave_up", 0),
             promises=kept,
-            faults=self._faults(chaos, deaths.hits(evidence.orders) if deaths else Counter()),
+            faults=self._faults(
+                chaos, pace, deaths.hits(evidence.orders) if deaths else Counter()
+            ),
             measured=measured(evidence, faults_end, deaths),
             settled_seconds=rests["the faults"],
             seconds=time.monotonic() - self._began,
@@ -536,15 +567,10 @@ class Drill:
             acts=dict(sorted(acts_told(self.journals).items())),
         )
 
-    def _faults(self, chaos: Chaos, met: Counter[str]) -> dict[str, int]:
+    def _faults(self, chaos: Chaos, pace: Pace, met: Counter[str]) -> dict[str, int]:
         hits: Counter[str] = Counter(dict.fromkeys({e.kind for e in chaos.events}, 0))
         hits.update(chaos.hits)
-        gateway = requests.get(f"{self.sandbox_url}/sandbox/faults", timeout=30).json()["hits"]
-        hits.update({f"gateway: {kind}": count for kind, count in gateway.items()})
-        mollie = self.others.faults.hits
-        hits.update({f"mollie: {kind}": count for kind, count in mollie.items()})
-        if self.system.purges and self.queues:
-            hits.update({f"queue: {kind}": count for kind, count in self.queues.hits().items()})
+        hits.update(pace.hits())
         if self.disasters and self.fleet:
             hits[CLOCKS] = len(self.fleet.members) + self.fleet.restarts
         lost = sum(press.status == 0 for press in self.log.presses)

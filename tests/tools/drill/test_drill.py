@@ -31,6 +31,8 @@ from config.local.processes import children_of
 from config.local.sqs_double.hostile import Hostility
 from config.local.sqs_double.server import QueueServer
 from payments.models import Payment
+from payments.sandbox.faults import parse
+from payments.sandbox.server import SandboxServer
 from payments.states import PaymentStatus
 from tests.support.factories import placed_order
 from tests.support.long import all_or, at_length
@@ -38,6 +40,7 @@ from tests.support.processes import database_url, eventually, is_alive
 from tests.tools.drill.__main__ import exit_code
 from tests.tools.drill.chaos import ENOUGH, Chaos, Event, Fleet
 from tests.tools.drill.deaths import CHILD, MACHINE, Death, Deaths
+from tests.tools.drill.pace import WANTED, Pace, Source
 from tests.tools.drill.promises import (
     AFTER_THE_SWEEP_SECONDS,
     Measured,
@@ -107,27 +110,59 @@ def test_verdict(broken: list[str], hits: int, code: int, word: str) -> None:
     assert as_table([found]).count("\n") == 2
 
 
-@pytest.mark.parametrize(
-    ("shoppers", "times"), [(10_000, 1), (1200, 1), (1000, 1.2), (600, 2), (60, 2)]
-)
-def test_fewer_shoppers_meet_likelier_faults_of_the_queue(shoppers: int, times: float) -> None:
-    options = Options(shoppers=shoppers, seed=1, minutes=4)
-
-    assert options.times_of_queue_faults == times
-
-
-def test_double_of_sqs_is_told_how_likely_its_faults_are() -> None:
-    queue = QueueServer(hostility=Hostility(1, chances={"slow": 0.1}, is_on=False))
+@pytest.fixture
+def queue_double() -> Iterator[QueueServer]:
+    queue = QueueServer(hostility=Hostility(1, chances={"slow": 0.1, "late delivery": 0.1}))
     queue.start()
-    try:
-        wish = {"on": True, "times": 3}
-        requests.post(f"{queue.url}/control/hostile", json=wish, timeout=30).raise_for_status()
-    finally:
-        queue.stop()
+    yield queue
+    queue.stop()
 
-    hits = sum(queue.hostility.strikes("slow") for _ in range(1000))
 
-    assert 250 < hits < 350
+def test_queue_makes_a_fault_likelier(queue_double: QueueServer) -> None:
+    wish = {"faults": ["slow"]}
+    url = f"{queue_double.url}/control/likelier"
+    requests.post(url, json=wish, timeout=30).raise_for_status()
+
+    for _ in range(1000):
+        queue_double.hostility.strikes("slow")
+        queue_double.hostility.strikes("late delivery")
+
+    assert 350 < queue_double.hostility.hits["slow"] < 450
+    assert 50 < queue_double.hostility.hits["late delivery"] < 150
+
+
+def test_gateway_makes_a_fault_likelier(sandbox: SandboxServer) -> None:
+    sandbox.faults.chances = parse("open:429=0.1,open:500=0.1")
+    wish = {"likelier": ["429"]}
+    requests.post(f"{sandbox.url}/sandbox/faults", json=wish, timeout=30).raise_for_status()
+
+    for _ in range(1000):
+        sandbox.faults.next_for("open")
+
+    assert 350 < sandbox.faults.hits["429"] < 450
+    assert 20 < sandbox.faults.hits["500"] < 100
+
+
+def test_fault_that_is_behind_its_pace_becomes_likelier(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tests.tools.drill.pace.LOOK_EVERY_SECONDS", 0)
+    hits = {"slow": 14, "silent": 16}
+    told: list[list[str]] = []
+    source = Source(
+        name="queue",
+        kinds=frozenset({"slow", "silent", "never"}),
+        hits=lambda: hits,
+        make_likelier=lambda kinds: told.append(list(kinds)),
+    )
+    pace = Pace([source])
+
+    pace.tend(0.5)
+    hits["slow"] = 15
+    pace.tend(0.5)
+    Pace([source], is_kept=False).tend(0.5)
+
+    assert WANTED == 30
+    assert told == [["never", "slow"], ["never"]]
+    assert pace.hits() == {"queue: slow": 15, "queue: silent": 16, "queue: never": 0}
 
 
 def test_strike_that_finds_nobody_comes_again_a_moment_later() -> None:

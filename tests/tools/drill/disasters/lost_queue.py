@@ -4,7 +4,8 @@ name. In the end the lost ones come back, each with a worker that nobody has tol
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, MutableMapping
+from collections import Counter
+from collections.abc import Callable, Collection, MutableMapping
 from pathlib import Path
 
 import requests
@@ -23,26 +24,20 @@ class Queues:
     """The double in use is the last one. All write into one journal, which is kept outside."""
 
     def __init__(
-        self,
-        folder: Path,
-        environment: MutableMapping[str, str],
-        seed: int,
-        name: str,
-        times: float = 1.0,
+        self, folder: Path, environment: MutableMapping[str, str], seed: int, name: str
     ) -> None:
-        """`times`: how much likelier than by themselves the faults of the doubles are."""
         self.journal = folder / "queue.jsonl"
         self.name = name
         self._folder = folder
         self._environment = environment
         self._seed = seed
-        self._times = times
         self._doubles: list[Child] = []
         self._urls: list[str] = []
         self._lost: dict[str, str] = {}  # the name of each, and where it is
         self._back: dict[str, str] = {}  # the same of those that are there again
         self._came_back_with = 0
         self._is_hostile = False
+        self._hits_of_lost: Counter[str] = Counter()
 
     @property
     def url(self) -> str:
@@ -77,6 +72,7 @@ class Queues:
     def lose(self, start_again: Callable[[], None]) -> bool:
         """Whoever knows only the lost one is started again, and is told where to go. To them the
         lost one is silent: connections are taken, and nothing is ever answered."""
+        self._hits_of_lost.update(self._told_hits())
         self._lost[self.name] = self.url
         self._doubles[-1].send(signal.SIGSTOP)
         self.open()
@@ -101,17 +97,26 @@ class Queues:
         """All that are not lost."""
         for url in self._urls:
             if url not in self._lost.values():
-                wish = {"on": on, "times": self._times}
+                wish = {"on": on}
                 requests.post(f"{url}/control/hostile", json=wish, timeout=30).raise_for_status()
 
-    def hits(self) -> dict[str, int]:
-        """Each fault of all doubles, once all are there."""
-        hits: dict[str, int] = {}
-        for url in self._urls:
-            told = requests.get(f"{url}/control/faults", timeout=ASK_SECONDS).json()
-            for fault, count in told.items():
-                hits[fault] = hits.get(fault, 0) + count
+    def make_likelier(self, faults: Collection[str]) -> None:
+        wish = {"faults": list(faults)}
+        requests.post(f"{self.url}/control/likelier", json=wish, timeout=30).raise_for_status()
+
+    def hits(self) -> Counter[str]:
+        """Each fault of all doubles. A lost one has none while it is lost, and is peaceful when it
+        comes back."""
+        hits = self._hits_of_lost.copy()
+        hits.update(self._told_hits())
         return hits
+
+    def _told_hits(self) -> dict[str, int]:
+        """By the double in use."""
+        told: dict[str, int] = requests.get(
+            f"{self.url}/control/faults", timeout=ASK_SECONDS
+        ).json()
+        return told
 
     def purge(self) -> bool:
         """By whoever opened the console of the wrong account."""
