@@ -557,9 +557,7 @@ class Drill:
             waits=self.log.waits(),
             gave_up=getattr(buyer, "gave_up", 0),
             promises=kept,
-            faults=self._faults(
-                chaos, pace, deaths.hits(evidence.orders) if deaths else Counter()
-            ),
+            faults=self._faults(chaos, pace, deaths.hits(evidence.orders) if deaths else Counter()),
             measured=measured(evidence, faults_end, deaths),
             settled_seconds=rests["the faults"],
             seconds=time.monotonic() - self._began,
