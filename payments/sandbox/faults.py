@@ -112,7 +112,8 @@ class Faults:
             if chance.step in {step, "*"}:
                 self._scripted.remove(chance)
                 return chance.fault
-        for chance in self.chances:
+        # The likelier ones first: others would take calls from them.
+        for chance in sorted(self.chances, key=lambda chance: chance.fault not in self.likelier):
             times = LIKELIER_TIMES if chance.fault in self.likelier else 1
             if chance.step in {step, "*"} and self._random.random() < chance.probability * times:
                 return chance.fault

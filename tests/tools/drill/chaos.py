@@ -21,7 +21,7 @@ ENOUGH = 20
 
 # What is planned of each kind, at least and by the minute: some hits find a process that is just
 # dead or stopped.
-PLANNED = 30
+PLANNED = 26
 PLANNED_PER_MINUTE = 3
 
 # How long until a strike that found nothing to hit comes again, and how often.

@@ -29,7 +29,8 @@ HITS_AT_LEAST = {CHILD: 20, MACHINE: 3}
 # Of each call. Without it hardly any process would be killed with an order in hand.
 GATEWAY_SECONDS = 0.35
 
-SHOPPERS = 140
+# Fewer in a second than two slow cores serve: no order should wait for another.
+SHOPPERS = 100
 SHOPPING_SECONDS = 56.0
 
 # Children first, then whole machines, with time for one to be started again in between.

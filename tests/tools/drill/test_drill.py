@@ -131,8 +131,8 @@ def test_queue_makes_a_fault_likelier(queue_double: QueueServer) -> None:
     assert 50 < queue_double.hostility.hits["late delivery"] < 150
 
 
-def test_gateway_makes_a_fault_likelier(sandbox: SandboxServer) -> None:
-    sandbox.faults.chances = parse("open:429=0.1,open:500=0.1")
+def test_gateway_makes_a_fault_likelier_before_all_others(sandbox: SandboxServer) -> None:
+    sandbox.faults.chances = parse("open:500=0.5,open:429=0.1")
     wish = {"likelier": ["429"]}
     requests.post(f"{sandbox.url}/sandbox/faults", json=wish, timeout=30).raise_for_status()
 
@@ -140,7 +140,7 @@ def test_gateway_makes_a_fault_likelier(sandbox: SandboxServer) -> None:
         sandbox.faults.next_for("open")
 
     assert 350 < sandbox.faults.hits["429"] < 450
-    assert 20 < sandbox.faults.hits["500"] < 100
+    assert 250 < sandbox.faults.hits["500"] < 350
 
 
 def test_fault_that_is_behind_its_pace_becomes_likelier(monkeypatch: pytest.MonkeyPatch) -> None:
