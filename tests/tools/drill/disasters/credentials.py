@@ -14,9 +14,9 @@ from psycopg import sql
 
 REFUSED_SECONDS = 4.0
 
-# Those of the gateway are refused until so many calls have met that, or for so long. Three times
-# this is more than the drill asks for.
-REFUSED_CALLS = 8
+# Those of the gateway are refused until so many calls have met that, or for so long. The shop, once
+# it was refused, hardly calls.
+REFUSED_CALLS = 3
 REFUSED_SECONDS_AT_MOST = 15.0
 
 SESSIONS_OF_OTHERS = """
