@@ -166,7 +166,11 @@ class Handler(BaseHTTPRequestHandler):
             self.close_connection = True
             self._send(error_answer(413, "request_too_large", "The request is too large."))
             return
-        self._serve(self.rfile.read(int(length)))
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            self.close_connection = True  # its caller died in the middle, and has not called
+            return
+        self._serve(body)
 
     def _serve(self, body: bytes) -> None:
         url = urlsplit(self.path)

@@ -84,7 +84,10 @@ class Receiver:
             self._server = None
 
     def _take(self, request: BaseHTTPRequestHandler) -> None:
-        body = request.rfile.read(int(request.headers["Content-Length"]))
+        length = int(request.headers["Content-Length"])
+        body = request.rfile.read(length)
+        if len(body) < length:
+            return  # its sender died in the middle
         headers = {name.lower(): value for name, value in request.headers.items()}
         self.received.append(Received(body, headers))
         with suppress(OSError):

@@ -1,10 +1,12 @@
 """The sandbox as Stripe's own SDK sees it."""
 
+import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import requests
@@ -411,3 +413,25 @@ def test_token_wants_stripes_script_unless_it_is_told_otherwise(
 
     assert asking.next_action is not None
     assert asking.next_action.type == "use_stripe_sdk"
+
+
+def test_caller_who_dies_in_the_middle_of_a_call_has_not_called(sandbox: SandboxServer) -> None:
+    address = urlsplit(sandbox.url)
+    assert address.hostname
+    assert address.port
+    body = b"amount=100&currency=eur"
+    head = (
+        "POST /v1/payment_intents HTTP/1.1\r\nHost: gateway\r\nAuthorization: Bearer sk_test_shop"
+        f"\r\nIdempotency-Key: cut\r\nContent-Length: {len(body)}\r\n\r\n"
+    ).encode()
+
+    with socket.create_connection((address.hostname, address.port), timeout=30) as wire:
+        wire.sendall(head)
+        wire.shutdown(socket.SHUT_WR)
+
+        assert wire.recv(1) == b""
+
+    with socket.create_connection((address.hostname, address.port), timeout=30) as wire:
+        wire.sendall(head + body)
+
+        assert wire.recv(12) == b"HTTP/1.1 200", "the key was not used up"
