@@ -4,9 +4,9 @@ is migrated already."""
 import io
 import secrets
 import subprocess
-import tarfile
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,7 +37,7 @@ COMMIT = Path(__file__).with_name("previous_release.txt").read_text().strip()
 @pytest.fixture
 def previous_tree(tmp_path: Path) -> Path:
     """That commit's files. Not a worktree, which a killed run would leave in the repository."""
-    archive = ["git", "-C", str(ROOT), "archive", "--format=tar", COMMIT]
+    archive = ["git", "-C", str(ROOT), "archive", "--format=zip", COMMIT]
     try:
         packed = subprocess.run(archive, capture_output=True, check=False)
     except FileNotFoundError:
@@ -46,8 +46,8 @@ def previous_tree(tmp_path: Path) -> Path:
         reason = packed.stderr.decode().strip()
         pytest.skip(f"The previous release {COMMIT} is not in this clone: {reason}")
     tree = tmp_path / "previous"
-    with tarfile.open(fileobj=io.BytesIO(packed.stdout)) as files:
-        files.extractall(tree, filter="data")
+    with zipfile.ZipFile(io.BytesIO(packed.stdout)) as files:
+        files.extractall(tree)
     return tree
 
 
