@@ -85,6 +85,17 @@ def test_same_seed_meets_the_same_faults() -> None:
     assert {None, NetworkFault.RESET, NetworkFault.TURNED_AWAY} == set(calls(7))
 
 
+def test_likelier_fault_comes_before_all_others(sandbox: SandboxServer) -> None:
+    sandbox.faults.chances = parse("open:500=0.5,open:429=0.1")
+    wish(sandbox, likelier=["429"])
+
+    for _ in range(1000):
+        sandbox.faults.next_for("open")
+
+    assert 350 < sandbox.faults.hits["429"] < 450
+    assert 250 < sandbox.faults.hits["500"] < 350
+
+
 def test_without_a_specification_there_are_none() -> None:
     faults = Faults()
 
@@ -101,7 +112,7 @@ def test_specification_that_cannot_be_read_is_said(specification: str) -> None:
         call_command("run_sandbox_gateway", "--port", "0", "--faults", specification)
 
 
-@pytest.mark.parametrize("body", [b"", b"[]", b'{"next": "boom"}'])
+@pytest.mark.parametrize("body", [b"", b"[]", b'{"next": "boom"}', b'{"likelier": ["boom"]}'])
 def test_wish_that_makes_no_sense_is_refused(sandbox: SandboxServer, body: bytes) -> None:
     answer = requests.post(f"{sandbox.url}/sandbox/faults", data=body, timeout=10)
 

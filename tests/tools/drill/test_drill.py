@@ -31,8 +31,6 @@ from config.local.processes import children_of
 from config.local.sqs_double.hostile import Hostility
 from config.local.sqs_double.server import QueueServer
 from payments.models import Payment
-from payments.sandbox.faults import parse
-from payments.sandbox.server import SandboxServer
 from payments.states import PaymentStatus
 from tests.support.factories import placed_order
 from tests.support.long import all_or, at_length
@@ -129,18 +127,6 @@ def test_queue_makes_a_fault_likelier(queue_double: QueueServer) -> None:
 
     assert 350 < queue_double.hostility.hits["slow"] < 450
     assert 50 < queue_double.hostility.hits["late delivery"] < 150
-
-
-def test_gateway_makes_a_fault_likelier_before_all_others(sandbox: SandboxServer) -> None:
-    sandbox.faults.chances = parse("open:500=0.5,open:429=0.1")
-    wish = {"likelier": ["429"]}
-    requests.post(f"{sandbox.url}/sandbox/faults", json=wish, timeout=30).raise_for_status()
-
-    for _ in range(1000):
-        sandbox.faults.next_for("open")
-
-    assert 350 < sandbox.faults.hits["429"] < 450
-    assert 250 < sandbox.faults.hits["500"] < 350
 
 
 def test_fault_that_is_behind_its_pace_becomes_likelier(monkeypatch: pytest.MonkeyPatch) -> None:
